@@ -1,0 +1,3 @@
+"""Tellwire: a self-hosted webhook platform for WhatsApp Business."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,142 @@
+"""What the use cases need of the outside, as small Protocols; the adapters behind them are chosen in `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from tellwire.model import Account, Attempt, Delivery, Endpoint, Event, Micros
+
+
+class Clock(Protocol):
+    """Time as an argument: tests set it, nobody sleeps through a schedule."""
+
+    def now(self) -> Micros:
+        """Microseconds since 1970-01-01 UTC."""
+        ...
+
+
+# --- HTTP out ---------------------------------------------------------------------------------------------------------
+
+Failure = Literal[
+    "", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"
+]
+"""Why no answer came: "" when one did. All but "" and "protocol" speak of the endpoint as a whole."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One HTTP request out. `timeout` in seconds over everything, DNS to the end of the answer's body."""
+
+    url: str
+    method: Literal["POST", "GET"] = "POST"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeout: float = 15.0
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came back. `cause` says in plain words what went wrong ("connection refused", "certificate expired on …",
+    "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
+    `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
+    """
+
+    status: int = 0
+    failure: Failure = ""
+    cause: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    truncated: bool = False
+    durations: dict[str, float] = {}
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver took it: a 2xx and nothing else."""
+        return not self.failure and 200 <= self.status < 300
+
+
+class Sender(Protocol):
+    """HTTP out with a total deadline, no redirects, a bounded read and an address check before each connection."""
+
+    async def send(self, request: Request) -> Answer:
+        """Never raises for what the other side does: every failure is an `Answer`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --- deliveries -------------------------------------------------------------------------------------------------------
+
+
+class Work(Struct, frozen=True):
+    """A delivery with the event that it carries."""
+
+    delivery: Delivery
+    event: Event
+
+
+class Result(Struct, frozen=True):
+    """What an attempt came to: the delivery as it now stands, and the attempt (None when only the state moved)."""
+
+    delivery: Delivery
+    attempt: Attempt | None
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """Accounts and endpoints as of the last commit that changed them; shared, never edited."""
+
+    version: int
+    accounts: dict[str, Account]
+    """by phone_number_id"""
+    endpoints: dict[str, Endpoint]
+    """by id"""
+
+
+class Outbox(Protocol):
+    """Deliveries as rows: the truth. Hints only save the reading of them."""
+
+    def registry(self) -> Registry:
+        """The current registry, from memory."""
+        ...
+
+    def subscribe(
+        self,
+        *,
+        committed: Callable[[Sequence[Work]], None],
+        changed: Callable[[Registry], None],
+    ) -> None:
+        """Call `committed` on the event loop after every commit with its new deliveries, in order (a hint: may be
+        missed); call `changed` after every commit that touched accounts or endpoints."""
+        ...
+
+    async def take(self, owner: str) -> int:
+        """Lease every partition to `owner` and return the new epoch; older owners' writes are refused from now on."""
+        ...
+
+    async def release(self, owner: str) -> None:
+        """Give the leases back (graceful stop)."""
+        ...
+
+    async def waiting(self) -> list[str]:
+        """Ids of the endpoints that have live deliveries to make."""
+        ...
+
+    async def backlog(self, endpoint_id: str, *, after: str, limit: int) -> list[Work]:
+        """Live deliveries (pending, delivering or retrying) of one endpoint with id > `after`, in id order."""
+        ...
+
+    async def due(self, now: Micros, *, limit: int) -> list[Work]:
+        """Late and replay deliveries whose time has come, oldest due first."""
+        ...
+
+    async def record(self, epoch: int, results: Iterable[Result]) -> int:
+        """Write results in one group commit, after which this returns; those of an outdated epoch are dropped.
+
+        Returns: how many were written.
+        """
+        ...
+
+    async def disable(self, endpoint_id: str, reason: str) -> None:
+        """Disable an endpoint and park its deliveries."""
+        ...
