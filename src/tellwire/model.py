@@ -95,6 +95,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     username: str = ""
     phone: str = ""
     user_id: str = ""
+    merged_into: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
 
