@@ -22,9 +22,10 @@ from tellwire.model import (
     Message,
     Micros,
     Outcome,
+    Registry,
     StatusFact,
+    Work,
 )
-from tellwire.ports import Registry, Work
 from tellwire.routing import Routes, partition
 
 

@@ -324,3 +324,20 @@ class Inbound(Struct, frozen=True, kw_only=True):
     items: tuple[ItemReport, ...] = ()
     organization_id: str = ""
     speaks_for: tuple[str, ...] = ("*",)
+
+
+class Work(Struct, frozen=True):
+    """A delivery with the event that it carries."""
+
+    delivery: Delivery
+    event: Event
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """Accounts and endpoints as of the last commit that changed them; shared, never edited."""
+
+    version: int
+    accounts: dict[str, Account]
+    """by phone_number_id"""
+    endpoints: dict[str, Endpoint]
+    """by id"""
