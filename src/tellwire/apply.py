@@ -118,7 +118,11 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
     """The first copy wins; a placeholder and an external row wait for their content."""
     fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
     if not fills or known.direction != item.direction:
-        why = "" if known.content == item.content else "another content under a wamid that is known; both raw texts are kept"
+        why = (
+            ""
+            if known.content == item.content
+            else "another content under a wamid that is known; both raw texts are kept"
+        )
         return Outcome.DUPLICATE, why, known.id
     status = known.status
     if item.origin != "customer":
@@ -311,9 +315,7 @@ def _join(  # noqa: PLR0913
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
     party = group_id or contact.id
     address = group_id or contact.phone or contact.user_id or who.address
-    return contact, conversations.open_with(
-        ledger, account, party, address, window=options.window, history=history
-    )
+    return contact, conversations.open_with(ledger, account, party, address, window=options.window, history=history)
 
 
 def _update(  # noqa: PLR0913

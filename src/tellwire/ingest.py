@@ -269,5 +269,3 @@ def _add_who(keys: Keys, number: str, who: Who | None, group_id: str) -> None:
         keys.addresses.update((number, alias) for alias in (*who.aliases, *who.adds))
     if group_id:
         keys.parties.add((number, group_id))
-
-

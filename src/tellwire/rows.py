@@ -51,10 +51,7 @@ def status_json(status: Mapping[str, Micros], errors: bytes = b"") -> bytes:
 def errors_json(errors: Sequence[StatusError]) -> bytes:
     """Errors in the one shape that both formats show."""
     return _json(
-        [
-            {"code": e.code, "title": e.title, "message": e.message, "error_data": {"details": e.details}}
-            for e in errors
-        ]
+        [{"code": e.code, "title": e.title, "message": e.message, "error_data": {"details": e.details}} for e in errors]
     )
 
 
@@ -87,9 +84,7 @@ def message_row(message: Message, contact: Contact | None) -> bytes:
         parts += b',"wa_id":', _json(message.wamid)
     if message.from_:
         parts += b',"from":', _json(message.from_)
-    parts.append(
-        f',"created_at":"{instant(message.created_at)}","updated_at":"{instant(message.updated_at)}"'.encode()
-    )
+    parts.append(f',"created_at":"{instant(message.created_at)}","updated_at":"{instant(message.updated_at)}"'.encode())
     if message.to:
         parts += b',"to":', _json(message.to)
     if message.timestamp:

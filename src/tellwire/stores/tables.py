@@ -123,12 +123,22 @@ conversations = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("last_row_at", BigInteger, nullable=False),
     Column("check_at", BigInteger, nullable=False),  # when the closer looks at it next; moved only then
-    Index("conversations_open", "party", "account_id", unique=True, sqlite_where=text("status = 'open'"),
-          postgresql_where=text("status = 'open'")),
+    Index(
+        "conversations_open",
+        "party",
+        "account_id",
+        unique=True,
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
     Index("conversations_by_party", "party", "account_id", "id"),
     Index("conversations_by_organization", "organization_id", "id"),
-    Index("conversations_to_check", "check_at", sqlite_where=text("status = 'open'"),
-          postgresql_where=text("status = 'open'")),
+    Index(
+        "conversations_to_check",
+        "check_at",
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
     sqlite_with_rowid=False,
 )
 

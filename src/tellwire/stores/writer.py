@@ -1,0 +1,122 @@
+"""SQLite's one writer: a thread that turns everything that waits into one transaction (group commit).
+
+A job is a function of the connection. Jobs of one commit run in the order they came; if one raises, the transaction
+is rolled back and each runs alone, so that only the guilty one fails. When the disk is full or read-only every job of
+the commit fails with `Unavailable` and nothing of it was applied; the next commit tries anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tellwire.errors import Unavailable
+
+_MOST_PER_COMMIT = 512
+
+Job = tuple[Any, "asyncio.Future[Any]"]
+
+
+class Writer(threading.Thread):
+    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what to do once durable)."""
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Callable[[], None]]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(name="tellwire-writer", daemon=True)
+        self._connect = connect
+        self._run_batch = run_batch
+        self._loop = loop
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._stopping = False
+        self.commits = 0
+        self.jobs = 0
+        self.failing = ""
+
+    async def do(self, job: Any) -> Any:
+        """Run a job in the next commit; return its result once that is durable."""
+        if self._stopping:
+            raise Unavailable("the store is stopping")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._queue.put((job, future))
+        return await future
+
+    def stop(self) -> None:
+        """Commit what waits, then end the thread; returns when it has ended."""
+        self._stopping = True
+        self._queue.put(None)
+        self.join()
+
+    def run(self) -> None:
+        db = self._connect()
+        try:
+            running = True
+            while running:
+                batch, running = self._gather()
+                if batch:
+                    self._commit(db, batch)
+        finally:
+            db.close()
+
+    def _gather(self) -> tuple[list[Job], bool]:
+        batch: list[Job] = []
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) >= _MOST_PER_COMMIT:
+                return batch, True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
+        try:
+            results, durable = self._transaction(db, [job for job, _ in batch])
+        except sqlite3.OperationalError as error:
+            self.failing = str(error)
+            self._answer([(f, Unavailable(f"the database cannot commit: {error}")) for _, f in batch], None)
+        except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
+            if len(batch) == 1:
+                self._answer([(batch[0][1], error)], None)
+            else:
+                for one in batch:
+                    self._commit(db, [one])
+        else:
+            self.failing = ""
+            self.commits += 1
+            self.jobs += len(batch)
+            self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
+
+    def _transaction(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            answer = self._run_batch(db, jobs)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return answer
+
+    def _answer(self, answers: list[tuple[asyncio.Future[Any], Any]], durable: Callable[[], None] | None) -> None:
+        def deliver() -> None:
+            if durable is not None:
+                durable()
+            for future, answer in answers:
+                if future.done():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+
+        self._loop.call_soon_threadsafe(deliver)
