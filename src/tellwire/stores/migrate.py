@@ -37,8 +37,6 @@ def migrate_sqlite(path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        connection.commit()
         with connection.begin():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -15,7 +15,10 @@ from tellwire.model import (
     DeliveryState,
     Endpoint,
     Event,
+    Inbound,
+    ItemReport,
     Message,
+    Outcome,
     Secret,
 )
 from tellwire.vault import Vault
@@ -23,6 +26,7 @@ from tellwire.vault import Vault
 encode = msgspec.json.Encoder().encode
 _message = msgspec.json.Decoder(Message)
 _event = msgspec.json.Decoder(Event)
+_items = msgspec.json.Decoder(tuple[ItemReport, ...])
 _attempt = msgspec.json.Decoder(Attempt)
 
 CONTACT = ("id", "organization_id", "name", "username", "phone", "user_id", "merged_into", "created_at", "updated_at")
@@ -163,3 +167,16 @@ def account(row: Any, vault: Vault) -> Account:
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.unseal(columns[name], f"accounts/{name}/{columns['id']}")
     return msgspec.convert(columns, Account)
+
+
+def inbound(row: Any) -> Inbound:
+    """A kept POST of a mapping of its columns."""
+    return Inbound(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        received_at=row["received_at"],
+        outcome=Outcome(row["outcome"]),
+        items=_items.decode(row["items"]),
+        speaks_for=tuple(msgspec.json.decode(row["speaks_for"])),
+        body=row["body"],
+    )

@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from tellwire.errors import AlreadyRunning, Unavailable
 from tellwire.ids import IdMaker
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Micros, Registry, Work
+from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import PARTITIONS, Routes
 from tellwire.stores import records, sqlite_hot
@@ -69,13 +69,13 @@ class SqliteStore:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Lock the file and start the writer.
+    async def open(self, *, serving: bool = True) -> None:
+        """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
 
         Raises:
             AlreadyRunning: another process serves this file.
         """
-        self._lock = _lock(self._path)
+        self._lock = _lock(self._path) if serving else None
         db = _connect(self._path)
         try:
             self._take_registry(sqlite_hot.load_registry(db, self.vault))
@@ -98,7 +98,8 @@ class SqliteStore:
         await asyncio.to_thread(self._writer.stop)
         self._readers.shutdown()
         self._engine.dispose()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def subscribe(
         self,
@@ -145,6 +146,40 @@ class SqliteStore:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a cold write in the writer's next commit; return its result once durable."""
         return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
+
+    async def refresh(self) -> None:
+        """Take in what other processes changed of accounts and endpoints."""
+        await self.write(lambda _: None)
+
+    async def idle_conversations(self, *, limit: int) -> list[str]:
+        """Ids of open conversations whose last row is at least the window ago, oldest look first."""
+        now, window = self._clock.now(), self._window
+
+        def move(connection: Connection) -> list[str]:
+            db = _raw(connection)
+            db.execute(
+                "UPDATE conversations SET check_at = last_row_at + ? WHERE status = 'open' AND check_at <= ?"
+                " AND last_row_at + ? > ?",
+                (window, now, window, now),
+            )
+            query = "SELECT id FROM conversations WHERE status = 'open' AND check_at <= ? ORDER BY check_at LIMIT ?"
+            return [row[0] for row in db.execute(query, (now, limit)).fetchall()]
+
+        return await self.write(move)
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
+        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+        query = (
+            "SELECT h.inbound_id, json_group_array(h.pointer) FROM held_items h WHERE h.phone_number_id = ?"
+            " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > ? GROUP BY h.inbound_id ORDER BY 1 LIMIT ?"
+        )
+
+        def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+            db = _raw(connection)
+            found = db.execute(query, (phone_number_id, after, limit)).fetchall()
+            return [(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
+
+        return await self.read(fetch)
 
     # --- Outbox -------------------------------------------------------------------------------------------------------
 
@@ -297,6 +332,12 @@ def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[
     columns = ",".join(f'd."{name}"' for name in records.DELIVERY)
     query = f"SELECT e.body,{columns} FROM deliveries d JOIN events e ON e.id = d.event_id WHERE {where}"
     return [Work(records.delivery(row[1:]), records.event(row[0])) for row in db.execute(query, values).fetchall()]
+
+
+def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:
+    columns = "id,organization_id,received_at,outcome,items,speaks_for,body"
+    row = db.execute(f"SELECT {columns} FROM inbound WHERE id=?", (identifier,)).fetchone()
+    return records.inbound(dict(zip(columns.split(","), row, strict=True)))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
