@@ -120,9 +120,7 @@ class App:
 
     async def challenge(self, url: str) -> None:
         """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
-        await handshake.challenge(
-            self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds
-        )
+        await handshake.challenge(self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds)
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""
