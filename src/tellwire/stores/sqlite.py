@@ -23,7 +23,7 @@ from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import PARTITIONS, Routes
 from tellwire.stores import records, sqlite_hot
-from tellwire.stores.writer import Writer
+from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -63,9 +63,11 @@ class SqliteStore:
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
         self._registry = Registry(version=-1, accounts={}, endpoints={})
+        self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
         self._routes = Routes({}, {})
         self._ids = IdMaker()
-        self._cold_connection: Connection | None = None
+        self._cold: Connection
+        self._lock: int | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -78,7 +80,8 @@ class SqliteStore:
         self._lock = _lock(self._path) if serving else None
         db = _connect(self._path)
         try:
-            self._take_registry(sqlite_hot.load_registry(db, self.vault))
+            self._registry = self._written = sqlite_hot.load_registry(db, self.vault)
+            self._routes = _routes(self._registry)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
             db.close()
@@ -90,7 +93,7 @@ class SqliteStore:
             connect_args={"check_same_thread": False},
         )
         event.listen(self._engine, "connect", _reader_pragmas)
-        self._writer = Writer(lambda: _connect(self._path), self._run_batch, asyncio.get_running_loop())
+        self._writer = Writer(self._connect_writer, self._run_batch, self._close_writer, asyncio.get_running_loop())
         self._writer.start()
 
     async def close(self) -> None:
@@ -251,16 +254,16 @@ class SqliteStore:
 
     # --- in the writer's thread ---------------------------------------------------------------------------------------
 
-    def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
+    def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
         """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
         results: list[Any] = [None] * len(jobs)
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
         work: list[Work] = []
-        registry = self._registry
+        registry = self._written
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
-                results[index] = job.work(self._cold(db))
+                results[index] = job.work(self._cold)
         if any(isinstance(job, _Cold) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
@@ -277,15 +280,21 @@ class SqliteStore:
                 results[index] = len(fresh)
             sqlite_hot.write_results(db, written)
 
-        def durable() -> None:
-            if registry is not self._registry:
-                self._take_registry(registry)
-                for changed in self._changed:
-                    changed(registry)
-            if work:
-                self._committed(work)
+        def committed() -> Callable[[], None]:
+            if registry is not self._written:
+                self._written, self._routes = registry, _routes(registry)
+            return lambda: self._tell(registry, work)
 
-        return results, durable
+        return results, committed
+
+    def _tell(self, registry: Registry, work: list[Work]) -> None:
+        """On the event loop, after the commit."""
+        if registry is not self._registry:
+            self._registry = registry
+            for changed in self._changed:
+                changed(registry)
+        if work:
+            self._committed(work)
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
@@ -293,7 +302,7 @@ class SqliteStore:
         keys = Keys()
         for _, job in applies:
             keys.add(job.keys)
-        routes = self._routes if registry is self._registry else _routes(registry)
+        routes = self._routes if registry is self._written else _routes(registry)
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
         sqlite_hot.load(db, ledger, keys)
@@ -305,16 +314,18 @@ class SqliteStore:
         version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
         return known if version == known.version else sqlite_hot.load_registry(db, self.vault)
 
-    def _cold(self, db: sqlite3.Connection) -> Connection:
-        """The writer's connection as SQLAlchemy sees it; the transaction is the writer's, never SQLAlchemy's."""
-        if self._cold_connection is None:
-            engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool)
-            self._cold_connection = engine.connect()
-        return self._cold_connection
+    def _connect_writer(self) -> sqlite3.Connection:
+        """The writer's connection, which SQLAlchemy shares for cold writes.
 
-    def _take_registry(self, registry: Registry) -> None:
-        self._registry = registry
-        self._routes = _routes(registry)
+        Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
+        """
+        db = _connect(self._path)
+        engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
+        self._cold = engine.connect()
+        return db
+
+    def _close_writer(self) -> None:
+        self._cold.close()
 
 
 def _routes(registry: Registry) -> Routes:

@@ -10,7 +10,7 @@ import msgspec
 
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
-from tellwire.model import ItemReport, Outcome, Registry, StatusFact, Work
+from tellwire.model import DEFAULT_ORGANIZATION, ItemReport, Outcome, Registry, StatusFact, Work
 from tellwire.ports import Result
 from tellwire.stores import records
 from tellwire.stores.sqlite_bulk import read_json, write_rows
@@ -63,7 +63,7 @@ _SEQUENCES = (
 
 
 def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Fill a ledger with what the keys name; unknown accounts have nothing yet."""
+    """Fill a ledger with what the keys name; an unknown account has nothing yet and would join the default organization."""
     accounts = ledger.registry.accounts
 
     def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -97,9 +97,8 @@ def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     accounts = ledger.registry.accounts
     wanted = {
-        (accounts[number].organization_id, value)
+        (accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION, value)
         for number, address in keys.addresses
-        if number in accounts
         for value in (address, *variants(address))
     }
     if wanted:

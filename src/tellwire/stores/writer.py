@@ -18,21 +18,29 @@ from tellwire.errors import Unavailable
 
 _MOST_PER_COMMIT = 512
 
+Committed = Callable[[], Callable[[], None]]
+"""Called in the writer's thread right after the commit; returns what to do on the event loop."""
+
 Job = tuple[Any, "asyncio.Future[Any]"]
 
 
 class Writer(threading.Thread):
-    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what to do once durable)."""
+    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what follows the commit).
+
+    `closing` is called in the thread before the connection closes.
+    """
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
-        run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Callable[[], None]]],
+        run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Committed]],
+        closing: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
         self._connect = connect
         self._run_batch = run_batch
+        self._closing = closing
         self._loop = loop
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = False
@@ -63,6 +71,7 @@ class Writer(threading.Thread):
                 if batch:
                     self._commit(db, batch)
         finally:
+            self._closing()
             db.close()
 
     def _gather(self) -> tuple[list[Job], bool]:
@@ -99,13 +108,13 @@ class Writer(threading.Thread):
     def _transaction(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
         db.execute("BEGIN IMMEDIATE")
         try:
-            answer = self._run_batch(db, jobs)
+            results, committed = self._run_batch(db, jobs)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-        return answer
+        return results, committed()
 
     def _answer(self, answers: list[tuple[asyncio.Future[Any], Any]], durable: Callable[[], None] | None) -> None:
         def deliver() -> None:
