@@ -154,28 +154,31 @@ class SqliteStore:
         """Take in what other processes changed of accounts and endpoints."""
         await self.write(lambda _: None)
 
-    async def idle_conversations(self, *, limit: int) -> list[str]:
-        """Ids of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
         now, window = self._clock.now(), self._window
 
         query = (
-            f"SELECT c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
+            f"SELECT c.organization_id, c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
             " WHERE c.status = 'open' AND c.check_at <= ? ORDER BY c.check_at LIMIT ?"
         )
 
-        def move(connection: Connection) -> list[str]:
+        def move(connection: Connection) -> list[tuple[str, str]]:
             db = _raw(connection)
-            idle: list[str] = []
+            idle: list[tuple[str, str]] = []
             more = True
             while more and not idle:
                 rows = db.execute(query, (now, limit)).fetchall()
                 more = len(rows) == limit
-                for identifier, opened_at, last_message in rows:
+                for *key, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append(identifier)
+                        idle.append((key[0], key[1]))
                     else:
-                        db.execute("UPDATE conversations SET check_at = ? WHERE id = ?", (check_at, identifier))
+                        db.execute(
+                            "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
+                            (check_at, *key),
+                        )
             return idle
 
         return await self.write(move)
@@ -351,8 +354,15 @@ def _raw(connection: Connection) -> sqlite3.Connection:
 
 def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
     columns = ",".join(f'd."{name}"' for name in records.DELIVERY)
-    query = f"SELECT e.body,{columns} FROM deliveries d JOIN events e ON e.id = d.event_id WHERE {where}"
-    return [Work(records.delivery(row[1:]), records.event(row[0])) for row in db.execute(query, values).fetchall()]
+    snapshot = ",".join(f"e.{name}" for name in records.EVENT)
+    query = (
+        f"SELECT {snapshot},{columns} FROM deliveries d "
+        f"CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE {where}"
+    )
+    width = len(records.EVENT)
+    return [
+        Work(records.delivery(row[width:]), records.event(row[:width])) for row in db.execute(query, values).fetchall()
+    ]
 
 
 def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:
