@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.golden.formats.cases import CASES, FOLDER, OPERATIONAL, SILENT, STATUSES, UPDATES_OF_INCOMING, Case
 from tests.golden.formats.contents import CONTENTS
 from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint, incoming
+from tests.unit.test_sdk_json import unhurried
 
 from tellwire.formats import FORMATS, chat, operational, row
 from tellwire.formats.chat_ids import chat_id
@@ -282,6 +283,7 @@ def test_chat_ids_carry_the_time_and_differ_by_mode():
     assert chat_id(MESSAGE) != chat_id(CONVERSATION)
 
 
+@unhurried
 @given(st.uuids(version=4), st.integers(0, 2**48 - 1))
 def test_chat_ids_are_24_lower_case_digits(random, milliseconds: int):
     digits = f"{milliseconds:012x}"

@@ -13,6 +13,9 @@ PLAIN_INTEGER = 600
 """Digits up to which an integer becomes an int, below every limit that Python can be told to set on its length."""
 
 
+_encode_scalar = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 class ExactFloat(float):
     """A number that also keeps its own `text`: `1.10` stays `1.10`, `1e999` stays itself though its value is inf."""
 
@@ -34,7 +37,7 @@ class _Written(str):
     __slots__ = ()
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes | bytearray | memoryview) -> Any:
     """The value of a JSON text in UTF-8; numbers that an int or a float would change are `ExactFloat`.
 
     Raises:
@@ -107,7 +110,7 @@ def _scalar(value: object) -> str:
     if isinstance(value, ExactFloat):
         return value.text
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _encode_scalar(value)
     except (TypeError, ValueError):
         raise WebhookError(Reason.NOT_JSON, f"JSON has no place for this {type(value).__name__}") from None
 

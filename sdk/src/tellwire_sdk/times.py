@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?"
+)
 UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
 LAST_SECOND = 253402300799
 """The end of the year 9999, where datetime ends."""
@@ -12,10 +15,10 @@ LAST_SECOND = 253402300799
 
 def rfc3339_time(text: object) -> datetime | None:
     """A time such as `2026-05-06T03:39:23+00:00`; one without an offset is taken as UTC."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not DATE_TIME.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

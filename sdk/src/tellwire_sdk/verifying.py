@@ -21,7 +21,7 @@ HEX_SIGNATURE = re.compile(r"(?:sha256=)?([0-9a-fA-F]{64})")
 
 
 def verify(
-    body: bytes,
+    body: bytes | bytearray | memoryview,
     headers: Headers,
     secret: str | Sequence[str],
     *,
