@@ -45,7 +45,6 @@ def rows(draw: st.DrawFn, *, direction: str = "incoming") -> tuple[str, bytes, E
     snapshot = replace(
         event.snapshot,
         row=Raw(text.encode()),
-        content=Raw(content),
         sent_at=draw(st.integers(0, 253402300799)),
         participants=Participants(draw(texts), draw(texts), draw(texts)),
     )

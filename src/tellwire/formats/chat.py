@@ -93,7 +93,7 @@ def _payload(kind: Kind, snapshot: Snapshot, key: str, value: object) -> bytes:
 
 
 def _message(snapshot: Snapshot, conversation_id: str) -> dict[str, Any]:
-    content = _content(snapshot.content)
+    content = _content(_content(snapshot.row)["content"])
     ours: dict[str, Any] = {"conversation_id": conversation_id, "timestamp": str(snapshot.sent_at)}
     leading = {key: content[key] for key in ("type", _type(content["type"])) if key in content}
     return ours | {key: value for key, value in (leading | content).items() if key not in ours}

@@ -106,7 +106,6 @@ def message_event(
         row=Raw(msgspec.json.encode(row)),
         changed=changed,
         participants=who or Participants(CONTACT, BUSINESS, "Ana"),
-        content=Raw(msgspec.json.encode(row["content"])),
         sent_at=SENT_AT,
         status=item,
     )
