@@ -95,6 +95,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     username: str = ""
     phone: str = ""
     user_id: str = ""
+    merged_into: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
 
@@ -188,13 +189,12 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     """Everything a format may show of an event, fixed when it happened (FORMATS.md, head).
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
-    `content` the message's content (messages only); `sent_at` Meta's time of the message.
+    `sent_at` Meta's time of the message.
     """
 
     row: Raw
     changed: tuple[str, ...] = ()
     participants: Participants | None = None
-    content: Raw = Raw(b"")
     sent_at: Seconds = 0
     status: StatusItem | None = None
 
@@ -323,3 +323,20 @@ class Inbound(Struct, frozen=True, kw_only=True):
     items: tuple[ItemReport, ...] = ()
     organization_id: str = ""
     speaks_for: tuple[str, ...] = ("*",)
+
+
+class Work(Struct, frozen=True):
+    """A delivery with the event that it carries."""
+
+    delivery: Delivery
+    event: Event
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """Accounts and endpoints as of the last commit that changed them; shared, never edited."""
+
+    version: int
+    accounts: dict[str, Account]
+    """by phone_number_id"""
+    endpoints: dict[str, Endpoint]
+    """by id"""

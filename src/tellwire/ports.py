@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from tellwire.model import Account, Attempt, Delivery, Endpoint, Event, Micros
+from tellwire.ledger import Keys, Ledger
+from tellwire.model import Attempt, Delivery, Micros
+from tellwire.model import Registry as Registry
+from tellwire.model import Work as Work
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -20,9 +25,7 @@ class Clock(Protocol):
 
 # --- HTTP out ---------------------------------------------------------------------------------------------------------
 
-Failure = Literal[
-    "", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"
-]
+Failure = Literal["", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"]
 """Why no answer came: "" when one did. All but "" and "protocol" speak of the endpoint as a whole."""
 
 
@@ -40,6 +43,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """What came back. `cause` says in plain words what went wrong ("connection refused", "certificate expired on …",
     "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
+    `allow_listed`: an address of the allow list was connected to, so the body may be a private network's.
     """
 
     status: int = 0
@@ -49,6 +53,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     truncated: bool = False
     durations: dict[str, float] = {}
+    allow_listed: bool = False
 
     @property
     def ok(self) -> bool:
@@ -69,13 +74,6 @@ class Sender(Protocol):
 # --- deliveries -------------------------------------------------------------------------------------------------------
 
 
-class Work(Struct, frozen=True):
-    """A delivery with the event that it carries."""
-
-    delivery: Delivery
-    event: Event
-
-
 class Result(Struct, frozen=True):
     """What an attempt came to: the delivery as it now stands, and the attempt (None when only the state moved)."""
 
@@ -83,14 +81,18 @@ class Result(Struct, frozen=True):
     attempt: Attempt | None
 
 
-class Registry(Struct, frozen=True, kw_only=True):
-    """Accounts and endpoints as of the last commit that changed them; shared, never edited."""
+class Book(Protocol):
+    """Messages, contacts and conversations: read by key, decided, written, in one durable transaction."""
 
-    version: int
-    accounts: dict[str, Account]
-    """by phone_number_id"""
-    endpoints: dict[str, Endpoint]
-    """by id"""
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
+        """Load what `keys` names, run `decide` on it and commit what it changed; many calls share one commit.
+
+        `decide` is pure and may run more than once; what the last run returned is the result, once it is durable.
+
+        Raises:
+            Unavailable: it could not be made durable; nothing was applied.
+        """
+        ...
 
 
 class Outbox(Protocol):

@@ -1,0 +1,157 @@
+"""The composition root: the only module that chooses adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import uuid
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+
+import structlog
+import tellwire_sdk
+
+from tellwire import addresses, handshake
+from tellwire.apply import Options
+from tellwire.chores import close_idle_conversations, route_unrouted
+from tellwire.clock import SystemClock
+from tellwire.dispatcher import Defaults, Dispatcher
+from tellwire.errors import BadSettings, Unavailable
+from tellwire.formats import FORMATS
+from tellwire.ingest import Ingest
+from tellwire.model import Attempt, Delivery, Registry
+from tellwire.ports import Clock, Sender
+from tellwire.sender import open_sender
+from tellwire.settings import Settings
+from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.sqlite import SqliteStore
+from tellwire.vault import Vault, master_key_beside
+
+log = structlog.get_logger("tellwire")
+
+_CHORE_SECONDS = 1.0
+_MICROS = 1_000_000
+
+
+class App:
+    """Everything of one process, joined."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqliteStore,
+        sender: Sender,
+        *,
+        clock: Clock,
+        on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.sender = sender
+        self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
+        self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
+        self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
+        self.dispatcher = Dispatcher(
+            store,
+            sender,
+            clock,
+            formats=FORMATS,
+            sign=tellwire_sdk.sign,
+            hub_signature=tellwire_sdk.hub_signature,
+            defaults=Defaults(
+                timeout_seconds=settings.delivery_timeout_seconds, retry_schedule=settings.retry_schedule
+            ),
+            random=random.random,
+            on_attempt=on_attempt,
+        )
+        self._chores: asyncio.Task[None] | None = None
+        self._routed: set[str] = set()
+        self._owner = f"process-{uuid.uuid4()}"
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        serving: bool = True,
+        on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+    ) -> App:
+        """Open the store (migrated first) and everything on it; nothing is delivered before `start`.
+
+        `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
+
+        Raises:
+            BadSettings: a setting does not fit.
+            AlreadyRunning: another process serves this database.
+        """
+        clock = clock or SystemClock()
+        path = sqlite_path(settings.database_url)
+        await asyncio.to_thread(migrate_sqlite, path)
+        keys = settings.master_key or (master_key_beside(path),)
+        window = int(settings.conversation_window_hours * 3600 * _MICROS)
+        names = {name: module.names for name, module in FORMATS.items()}
+        store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
+        await store.open(serving=serving)
+        sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
+        return cls(settings, store, sender, clock=clock, on_attempt=on_attempt)
+
+    async def start(self) -> None:
+        """Start delivering and the chores."""
+        await self.dispatcher.start(self._owner)
+        self.store.subscribe(changed=self._accounts_changed)
+        self._chores = asyncio.create_task(self._do_chores())
+
+    async def stop(self, *, grace_seconds: float = 10.0) -> None:
+        """Finish what is in flight within the grace, commit what waits, let go of everything."""
+        if self._chores is not None:
+            self._chores.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._chores
+            await self.dispatcher.stop(grace_seconds)
+        await self.sender.close()
+        await self.store.close()
+
+    def check_url(self, url: str) -> None:
+        """Raise `Forbidden` when deliveries may not reach this URL."""
+        addresses.check_url(url, self.allow)
+
+    async def challenge(self, url: str) -> None:
+        """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
+        await handshake.challenge(self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds)
+
+    async def route_unrouted(self, phone_number_id: str) -> int:
+        """Apply what waited for this account."""
+        self._routed.add(phone_number_id)
+        return await route_unrouted(self.store, self.ingest, phone_number_id)
+
+    def _accounts_changed(self, registry: Registry) -> None:
+        """Accounts made by another process: their waiting items are the next chore's."""
+        self._routed &= registry.accounts.keys()
+
+    async def _do_chores(self) -> None:
+        while True:
+            try:
+                await self.store.refresh()
+                await close_idle_conversations(self.store, window=self.window)
+                for phone_number_id in self.store.registry().accounts.keys() - self._routed:
+                    await self.route_unrouted(phone_number_id)
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("chore_failed")
+            await asyncio.sleep(_CHORE_SECONDS)
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of an `sqlite:///` URL.
+
+    Raises:
+        BadSettings: another kind of database.
+    """
+    if not url.startswith("sqlite:///"):
+        raise BadSettings("DATABASE_URL: this version serves sqlite:///path only; postgresql:// comes next")
+    return Path(url.removeprefix("sqlite:///"))

@@ -1,0 +1,372 @@
+"""PURE. What one item of a POST does to the ledger (FORMATS.md section 4): one function per kind of item."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from tellwire import contacts, conversations, snapshots
+from tellwire.ledger import Ledger
+from tellwire.merge import merge
+from tellwire.meta.errors import status_errors
+from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.model import (
+    DEFAULT_ORGANIZATION,
+    Account,
+    Contact,
+    Conversation,
+    Event,
+    Message,
+    Micros,
+    Outcome,
+    Seconds,
+    Snapshot,
+    StatusFact,
+)
+from tellwire.rows import errors_json
+
+_MICROS = 1_000_000
+_PLACEHOLDER = "media_placeholder"
+
+Applied = tuple[Outcome, str, str]
+"""outcome, why (when it is not plainly applied), id of the message row"""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What the installation's settings decide. `window`: micros after which a conversation closes by itself, 0 never."""
+
+    auto_accounts: bool = False
+    window: Micros = 24 * 3600 * _MICROS
+    default_organization: str = DEFAULT_ORGANIZATION
+
+
+def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, digest: str) -> Applied:
+    """Apply one item; `digest` is the POST's, for what has no key of its own."""
+    match item:
+        case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
+            return _edit(ledger, item, account)
+        case MessageItem(revokes=original) if original:
+            return _revoke(ledger, item, account)
+        case MessageItem():
+            return _message(ledger, item, account, options)
+        case StatusUpdate():
+            return _status(ledger, item, account, options)
+        case AddressChange():
+            return _address_change(ledger, item, account)
+        case AccountProblem():
+            return _account_problem(ledger, item, account, digest)
+        case NotUnderstood():
+            return Outcome.NOT_UNDERSTOOD, item.reason, ""
+        case _:
+            assert_never(item)
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _message(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
+    known = ledger.messages.get((account.id, item.wamid))
+    if known is not None:
+        return _known_message(ledger, item, account, known)
+    if item.who is None:
+        return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
+    contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
+    at = _seconds(item.timestamp, ledger.now)
+    incoming = item.direction == "incoming"
+    message = Message(
+        id=ledger.new_id(),
+        organization_id=account.organization_id,
+        account_id=account.id,
+        conversation_id=conversation.id,
+        contact_id=contact.id,
+        direction=item.direction,
+        content=item.content,
+        status=_first_status(item, ledger.now, at),
+        wamid=item.wamid,
+        from_=item.who.address if incoming else "",
+        to="" if incoming else (item.group_id or item.who.address),
+        timestamp=at,
+        content_at=at,
+        kind="placeholder" if item.type == _PLACEHOLDER else "edit" if item.edits else "message",
+        history=item.origin == "history",
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    ledger.put_message(message)
+    snapshots.tell(
+        ledger,
+        message,
+        action="insert",
+        account=account,
+        conversation=conversation,
+        contact=contact,
+        participant=item.who.address,
+        business=item.place.display_phone_number,
+    )
+    return Outcome.APPLIED, "", message.id
+
+
+def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micros]:
+    if item.origin == "customer":
+        return {"pending": now}
+    return {item.status: at * _MICROS} if item.status else {}
+
+
+def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message) -> Applied:
+    """The first copy wins; a placeholder and an external row wait for their content."""
+    fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
+    if not fills or known.direction != item.direction:
+        why = (
+            ""
+            if known.content == item.content
+            else "another content under a wamid that is known; both raw texts are kept"
+        )
+        return Outcome.DUPLICATE, why, known.id
+    status = known.status
+    if item.origin != "customer":
+        at = _seconds(item.timestamp, ledger.now) * _MICROS
+        status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
+    message = replace(
+        known,
+        content=item.content,
+        status=status,
+        kind="message",
+        timestamp=known.timestamp or _seconds(item.timestamp, ledger.now),
+    )
+    _update(ledger, message, account, ("content",) if status == known.status else ("content", "status"))
+    return Outcome.APPLIED, "", message.id
+
+
+def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
+    original = ledger.messages[account.id, item.edits]
+    fact = StatusFact(name="edited", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
+    if _repeated(ledger, account, original, fact) or (account.id, item.wamid) in ledger.messages:
+        return Outcome.DUPLICATE, "", original.id
+    message, changed = merge(original, fact), ("status",)
+    if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
+        message = replace(message, content=item.edited_content, content_at=fact.at)
+        changed = ("content", "status")
+    _update(ledger, message, account, changed)
+    return Outcome.APPLIED, "", original.id
+
+
+def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
+    original = ledger.messages.get((account.id, item.revokes))
+    if original is None:
+        return Outcome.HELD, "it revokes a message that has not come", ""
+    fact = StatusFact(name="deleted", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
+    if _repeated(ledger, account, original, fact):
+        return Outcome.DUPLICATE, "", original.id
+    message, changed = merge(original, fact), ("status",)
+    if account.on_revoke == "erase":
+        message = replace(message, content=_type_only(original.content))
+        changed = ("content", "status")
+    _update(ledger, message, account, changed)
+    return Outcome.APPLIED, "", original.id
+
+
+def _type_only(content: bytes) -> bytes:
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.json.encode({"type": msgspec.json.decode(content, type=dict[str, Raw])["type"]})
+
+
+# --- statuses ---------------------------------------------------------------------------------------------------------
+
+
+def _status(ledger: Ledger, item: StatusUpdate, account: Account, options: Options) -> Applied:
+    if item.name == "errors":
+        return Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"', ""
+    errors = status_errors(item.errors) if item.name == "failed" else ()
+    fact = StatusFact(
+        name=item.name,
+        at=_seconds(item.timestamp, ledger.now),
+        participant=item.participant,
+        pricing=item.pricing,
+        errors=errors_json(errors) if errors else b"",
+    )
+    known = ledger.messages.get((account.id, item.wamid))
+    if known is None:
+        return _external(ledger, item, account, options, fact)
+    if known.direction == "incoming":
+        return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
+    if _repeated(ledger, account, known, fact):
+        return Outcome.DUPLICATE, "", known.id
+    message = merge(known, fact)
+    changed = ("status", "pricing") if message.pricing != known.pricing else ("status",)
+    _update(ledger, message, account, changed, item=item, fact=fact)
+    return Outcome.APPLIED, "", known.id
+
+
+def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> Applied:
+    """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
+    if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
+        return Outcome.HELD, "a status of a message that is not known", ""
+    contact = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    party = item.group_id or (contact.id if contact else "")
+    place = (account.id, party)
+    address = item.group_id or (item.who.address if item.who else "")
+    conversation = ledger.open.get(place) or ledger.latest.get(place)
+    if conversation is None:
+        conversation = conversations.open_with(ledger, account, party, address, window=options.window)
+    message = merge(
+        Message(
+            id=ledger.new_id(),
+            organization_id=account.organization_id,
+            account_id=account.id,
+            conversation_id=conversation.id,
+            contact_id=contact.id if contact else "",
+            direction="outgoing",
+            content=b'{"type":"external"}',
+            wamid=item.wamid,
+            to=address,
+            timestamp=fact.at,
+            kind="external",
+            created_at=ledger.now,
+            updated_at=ledger.now,
+        ),
+        fact,
+    )
+    ledger.put_message(message)
+    ledger.put_fact(account.id, item.wamid, fact)
+    _tell_status(ledger, message, account, conversation, contact, item, fact)
+    return Outcome.APPLIED, "", message.id
+
+
+def _repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:
+    """Take a status fact down; True when (wamid, status, participant) was known, which then emits nothing.
+
+    A repeat still counts for the merge, so that the row does not depend on which copy came first.
+    """
+    wamid = message.wamid
+    known = ledger.facts.get((account.id, wamid), {}).get((fact.name, fact.participant))
+    if known is None:
+        ledger.put_fact(account.id, wamid, fact)
+        return False
+    merged = merge(message, fact)
+    if merged is not message:
+        ledger.put_message(merged)
+    return True
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> Applied:
+    contact = contacts.find(ledger, account.organization_id, item.who.aliases)
+    if contact is None:
+        return Outcome.RECORDED, "nobody is known by these addresses", ""
+    before = len(ledger.events)
+    _, new = contacts.add_addresses(ledger, contact, item.who.adds)
+    if not new:
+        return Outcome.DUPLICATE, "", ""
+    if len(ledger.events) == before:
+        return Outcome.RECORDED, "the contact has no open conversation on this number", ""
+    return Outcome.APPLIED, "", ""
+
+
+def problem_key(item: AccountProblem, digest: str) -> str:
+    """What stands in for a wamid, so that a POST that comes again warns once."""
+    return f"{digest}{item.place.pointer}"
+
+
+def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> Applied:
+    key = problem_key(item, digest)
+    fact = StatusFact(name="account.warning", at=ledger.now // _MICROS)
+    if (fact.name, "") in ledger.facts.get((account.id, key), {}):
+        return Outcome.DUPLICATE, "", ""
+    ledger.put_fact(account.id, key, fact)
+    row = b'{"account_id":"%b","phone_number_id":"%b","errors":%b}' % (
+        account.id.encode(),
+        account.phone_number_id.encode(),
+        errors_json(status_errors(item.errors)),
+    )
+    ledger.emit(
+        Event(
+            id=ledger.new_id(),
+            organization_id=account.organization_id,
+            account_id=account.id,
+            entity="operational",
+            action="insert",
+            name="account.warning",
+            order_key=account.id,
+            snapshot=Snapshot(row=Raw(row)),
+            created_at=ledger.now,
+        )
+    )
+    return Outcome.APPLIED, "", ""
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+
+def _seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
+    return now // _MICROS if meta_time is None else meta_time
+
+
+def _join(  # noqa: PLR0913
+    ledger: Ledger, account: Account, who: Who, group_id: str, options: Options, *, history: bool
+) -> tuple[Contact, Conversation]:
+    """The contact of an item and the conversation that its row joins."""
+    contact = contacts.resolve(ledger, account.organization_id, who)
+    if who.adds:
+        contact, _ = contacts.add_addresses(ledger, contact, who.adds)
+    party = group_id or contact.id
+    address = group_id or contact.phone or contact.user_id or who.address
+    return contact, conversations.open_with(ledger, account, party, address, window=options.window, history=history)
+
+
+def _update(  # noqa: PLR0913
+    ledger: Ledger,
+    message: Message,
+    account: Account,
+    changed: tuple[str, ...],
+    *,
+    item: StatusUpdate | None = None,
+    fact: StatusFact | None = None,
+) -> None:
+    """Store a changed row and tell of it; `updated_at` strictly rises."""
+    message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
+    ledger.put_message(message)
+    conversation = ledger.conversations[message.conversation_id]
+    contact = ledger.contacts.get(message.contact_id)
+    if item is not None and fact is not None:
+        _tell_status(ledger, message, account, conversation, contact, item, fact, changed)
+        return
+    snapshots.tell(
+        ledger,
+        message,
+        action="update",
+        account=account,
+        conversation=conversation,
+        contact=contact,
+        participant=message.from_ or conversation.contact_address,
+        changed=changed,
+    )
+
+
+def _tell_status(  # noqa: PLR0913
+    ledger: Ledger,
+    message: Message,
+    account: Account,
+    conversation: Conversation,
+    contact: Contact | None,
+    item: StatusUpdate,
+    fact: StatusFact,
+    changed: tuple[str, ...] = (),
+) -> None:
+    address = item.participant or conversation.contact_address
+    snapshots.tell(
+        ledger,
+        message,
+        action="update" if changed else "insert",
+        account=account,
+        conversation=conversation,
+        contact=contact,
+        participant=address,
+        changed=changed,
+        status=snapshots.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
+        business=item.place.display_phone_number,
+    )

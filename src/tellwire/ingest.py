@@ -1,0 +1,271 @@
+"""USE CASE. A POST from Meta becomes row changes and events, in one transaction (DELIVERY.md, "One transaction at ingest").
+
+Each item is applied once and by itself: what one item cannot do never costs its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire import meta
+from tellwire.apply import Options, apply_item, problem_key
+from tellwire.ledger import Keys, Ledger
+from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.model import Account, Inbound, ItemReport, Outcome
+from tellwire.ports import Book
+
+__all__ = ["Ingest", "Options"]
+
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+class ItemFailed(Exception):  # noqa: N818
+    """An item made us stumble; the transaction is tried again without it."""
+
+    def __init__(self, index: int, cause: Exception) -> None:
+        super().__init__(f"item {index}: {type(cause).__name__}")
+        self.index = index
+
+
+class Post(Struct, frozen=True):
+    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`."""
+
+    body: bytes
+    items: tuple[Item, ...]
+    speaks_for: tuple[str, ...]
+    digest: str
+
+
+class Ingest:
+    """Applies POSTs over a `Book`."""
+
+    def __init__(self, book: Book, options: Options) -> None:
+        self._book = book
+        self._options = options
+
+    async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
+        """Keep a verified POST and apply its items; when this returns it is durable.
+
+        Args:
+            body: the raw bytes that were signed.
+            speaks_for: "*", or the ids (WABA, phone number, account, organization) that the secret is bound to.
+
+        Raises:
+            NotJson: the body is not JSON; nothing was kept.
+            Unavailable: it could not be made durable; nothing was applied.
+        """
+        post = Post(body, meta.parse(body), speaks_for, hashlib.sha256(body).hexdigest())
+        return await self._applied(post, None)
+
+    async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
+        """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
+        digest = hashlib.sha256(inbound.body).hexdigest()
+        return await self._applied(Post(inbound.body, items, inbound.speaks_for, digest), inbound)
+
+    async def _applied(self, post: Post, kept: Inbound | None) -> Inbound:
+        keys, skip = keys_of(post.items, post.digest), frozenset[int]()
+        while True:
+            without = skip
+
+            def decide(ledger: Ledger, without: frozenset[int] = without) -> Inbound:
+                return decide_post(ledger, post, self._options, without, kept)
+
+            try:
+                return await self._book.apply(keys, decide)
+            except ItemFailed as stumble:
+                skip |= {stumble.index}
+
+
+def speaks(speaks_for: Sequence[str], account: Account) -> bool:
+    """Whether a secret that speaks for these ids may change an account."""
+    return "*" in speaks_for or not {
+        account.id,
+        account.organization_id,
+        account.phone_number_id,
+        account.waba_id,
+    }.isdisjoint(speaks_for)
+
+
+def decide_post(
+    ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
+) -> Inbound:
+    """Apply every item of a POST to the ledger and record what became of each."""
+    inbound_id = kept.id if kept else ledger.new_id()
+    reports: list[ItemReport] = []
+    organizations: set[str] = set()
+    for index, item in enumerate(post.items):
+        if index in skip:
+            report = _report(item, Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
+        else:
+            try:
+                report = _one(ledger, item, post, options, organizations)
+            except Exception as error:
+                raise ItemFailed(index, error) from error
+        reports.append(report)
+        _settle(ledger, inbound_id, item, report)
+        if kept:
+            ledger.new_reports.append((inbound_id, report))
+    if kept:
+        return kept
+    inbound = Inbound(
+        id=inbound_id,
+        received_at=ledger.now,
+        body=post.body,
+        outcome=worst(report.outcome for report in reports),
+        items=tuple(reports),
+        organization_id=organizations.pop() if len(organizations) == 1 else "",
+        speaks_for=post.speaks_for,
+    )
+    ledger.new_inbound.append(inbound)
+    return inbound
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """A POST's outcome: its worst item's (INTERFACES.md, `inbound`); of no items, `recorded`."""
+    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
+
+
+def _one(ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str]) -> ItemReport:
+    place = item.place
+    account = ledger.account(place.phone_number_id) if place.phone_number_id else None
+    unspoken = account is not None and not speaks(post.speaks_for, account)
+    if account is not None and not unspoken:
+        organizations.add(account.organization_id)
+    if isinstance(item, NotUnderstood):
+        return _report(item, Outcome.NOT_UNDERSTOOD, item.reason)
+    if not place.phone_number_id:
+        return _report(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
+    if account is None or unspoken:
+        if unspoken:
+            return _report(item, Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
+        if not (options.auto_accounts and _may_create(post.speaks_for, item)):
+            return _report(item, Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
+        account = _auto_account(ledger, item, options)
+        organizations.add(account.organization_id)
+    outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest)
+    report = _report(item, outcome, reason, message_id)
+    if message_id and isinstance(item, MessageItem):
+        _release(ledger, account, item.wamid, options)
+    return report
+
+
+def _may_create(speaks_for: Sequence[str], item: Item) -> bool:
+    return "*" in speaks_for or not {item.place.phone_number_id, item.place.waba_id}.isdisjoint(speaks_for)
+
+
+def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
+    account = Account(
+        id=ledger.new_id(),
+        organization_id=options.default_organization,
+        phone_number_id=item.place.phone_number_id,
+        display_phone_number=item.place.display_phone_number,
+        waba_id=item.place.waba_id,
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    ledger.put_account(account)
+    return account
+
+
+def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport) -> None:
+    """Keep what waits where it is found again; take out of the waiting what does so no more."""
+    if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
+        wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
+        ledger.new_held.append(
+            (inbound_id, item.place.pointer, item.place.phone_number_id, wamid, report.outcome),
+        )
+    else:
+        ledger.settled_held.append((inbound_id, item.place.pointer))
+
+
+def waits_for(item: Item) -> str:
+    """The wamid of the message that a held item needs."""
+    match item:
+        case MessageItem():
+            return item.revokes or item.edits
+        case StatusUpdate():
+            return item.wamid
+        case AddressChange() | AccountProblem() | NotUnderstood():
+            return ""
+        case _:
+            assert_never(item)
+
+
+def _release(ledger: Ledger, account: Account, wamid: str, options: Options) -> None:
+    """Apply what was held until this message came."""
+    for held in ledger.held.pop((account.phone_number_id, wamid), ()):
+        for item in meta.parse(held.body):
+            if item.place.pointer != held.pointer:
+                continue
+            outcome, reason, message_id = apply_item(ledger, item, account, options, "")
+            report = _report(item, outcome, reason, message_id)
+            ledger.new_reports.append((held.inbound_id, report))
+            _settle(ledger, held.inbound_id, item, report)
+
+
+def _report(item: Item, outcome: Outcome, reason: str = "", message_id: str = "") -> ItemReport:
+    match item:
+        case MessageItem():
+            kind, wamid = item.type, item.wamid
+        case StatusUpdate():
+            kind, wamid = f"status {item.name}", item.wamid
+        case AddressChange():
+            kind, wamid = "address change", ""
+        case AccountProblem():
+            kind, wamid = "account problem", ""
+        case NotUnderstood():
+            kind, wamid = item.kind, item.wamid
+        case _:
+            assert_never(item)
+    return ItemReport(
+        pointer=item.place.pointer,
+        field=item.place.field,
+        kind=kind,
+        wamid=wamid,
+        phone_number_id=item.place.phone_number_id,
+        outcome=outcome,
+        reason=reason,
+        message_id=message_id,
+    )
+
+
+def keys_of(items: Iterable[Item], digest: str) -> Keys:
+    """What has to be loaded before the items can be decided."""
+    keys = Keys()
+    for item in items:
+        number = item.place.phone_number_id
+        match item:
+            case MessageItem():
+                keys.messages.add((number, item.wamid))
+                if item.edits or item.revokes:
+                    keys.messages.add((number, item.edits or item.revokes))
+                    keys.statuses.add((number, item.edits or item.revokes))
+                keys.latest |= item.origin == "history"
+                _add_who(keys, number, item.who, item.group_id)
+            case StatusUpdate():
+                keys.messages.add((number, item.wamid))
+                keys.statuses.add((number, item.wamid))
+                keys.latest = True
+                _add_who(keys, number, item.who, item.group_id)
+            case AddressChange():
+                _add_who(keys, number, item.who, "")
+            case AccountProblem():
+                keys.statuses.add((number, problem_key(item, digest)))
+            case NotUnderstood():
+                pass
+            case _:
+                assert_never(item)
+    return keys
+
+
+def _add_who(keys: Keys, number: str, who: Who | None, group_id: str) -> None:
+    if who is not None:
+        keys.addresses.update((number, alias) for alias in (*who.aliases, *who.adds))
+    if group_id:
+        keys.parties.add((number, group_id))

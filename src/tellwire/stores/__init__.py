@@ -1,0 +1,1 @@
+"""Stores: one schema, portable cold queries, and per dialect the few hot statements."""

@@ -1,0 +1,43 @@
+"""Migrations (Alembic): explicit, safe to run twice and at once."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+HEAD = "0001"
+"""The newest revision; compared without importing Alembic, so that an up-to-date start stays quick."""
+
+
+def is_current(path: Path) -> bool:
+    """Whether an SQLite file has the newest schema."""
+    if not path.exists():
+        return False
+    db = sqlite3.connect(path, timeout=10)
+    try:
+        row = db.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        db.close()
+    return row is not None and row[0] == HEAD
+
+
+def migrate_sqlite(path: Path) -> None:
+    """Bring an SQLite file to the newest schema, making it when there is none."""
+    if is_current(path):
+        return
+    from alembic import command  # noqa: PLC0415 - only when there is something to do
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy import Engine, create_engine, event  # noqa: PLC0415
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None, "timeout": 30})
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    with engine.connect() as connection:
+        with connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    engine.dispose()

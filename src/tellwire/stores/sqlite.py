@@ -1,0 +1,406 @@
+"""The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from tellwire.errors import AlreadyRunning, Unavailable
+from tellwire.ids import IdMaker, micros_of
+from tellwire.ledger import Keys, Ledger
+from tellwire.model import Inbound, Micros, Registry, Work
+from tellwire.ports import Clock, Result
+from tellwire.routing import PARTITIONS, Names, Routes
+from tellwire.stores import records, sqlite_hot
+from tellwire.stores.writer import Committed, Writer
+from tellwire.vault import Vault
+
+T = TypeVar("T")
+
+_READERS = 4
+_LEASE_MICROS = 30 * 1_000_000
+
+
+class _Apply(Struct, frozen=True):
+    keys: Keys
+    decide: Callable[[Ledger], Any]
+
+
+class _Record(Struct, frozen=True):
+    epoch: int
+    results: list[Result]
+
+
+class _Cold(Struct, frozen=True):
+    work: Callable[[Connection], Any]
+
+
+class SqliteStore:
+    """`Book`, `Outbox` and the runner of cold queries over one file.
+
+    Args:
+        path: the database file, migrated already.
+        clock, vault: time, and the sealing of secrets.
+        window: micros after which an idle conversation closes.
+        names: per payload format, the names under which an event is subscribed to (see `Routes`).
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
+        self._path = path
+        self._clock = clock
+        self.vault = vault
+        self._window = window
+        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
+        self._changed: list[Callable[[Registry], None]] = []
+        self._names = names
+        self._registry = Registry(version=-1, accounts={}, endpoints={})
+        self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
+        self._routes = Routes(self._registry, names)
+        self._ids = IdMaker()
+        self._cold: Connection
+        self._lock: int | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self, *, serving: bool = True) -> None:
+        """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
+
+        Raises:
+            AlreadyRunning: another process serves this file.
+        """
+        self._lock = _lock(self._path) if serving else None
+        db = _connect(self._path)
+        try:
+            self._registry = self._written = sqlite_hot.load_registry(db, self.vault)
+            self._routes = Routes(self._registry, self._names)
+            self._ids = IdMaker(floor=_highest_id(db))
+        finally:
+            db.close()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="tellwire-reader")
+        self._engine = create_engine(
+            f"sqlite:///{self._path}",
+            poolclass=QueuePool,
+            pool_size=_READERS,
+            connect_args={"check_same_thread": False},
+        )
+        event.listen(self._engine, "connect", _reader_pragmas)
+        self._writer = Writer(self._connect_writer, self._run_batch, self._close_writer, asyncio.get_running_loop())
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Commit what waits and let go of the file."""
+        await asyncio.to_thread(self._writer.stop)
+        self._readers.shutdown()
+        self._engine.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def subscribe(
+        self,
+        *,
+        committed: Callable[[Sequence[Work]], None] | None = None,
+        changed: Callable[[Registry], None] | None = None,
+    ) -> None:
+        """See `ports.Outbox.subscribe`."""
+        if committed is not None:
+            self._committed = committed
+        if changed is not None:
+            self._changed.append(changed)
+
+    def registry(self) -> Registry:
+        """Accounts and endpoints as of the last commit that changed them."""
+        return self._registry
+
+    def new_id(self) -> str:
+        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        return self._ids.make(self._clock.now())
+
+    @property
+    def failing(self) -> str:
+        """Why the last commit failed; "" when it did not."""
+        return self._writer.failing
+
+    # --- Book ---------------------------------------------------------------------------------------------------------
+
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
+        """See `ports.Book.apply`."""
+        return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
+
+    # --- cold ---------------------------------------------------------------------------------------------------------
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a read-only query in a reader thread."""
+
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a cold write in the writer's next commit; return its result once durable."""
+        return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
+
+    async def refresh(self) -> None:
+        """Take in what other processes changed of accounts and endpoints."""
+        await self.write(lambda _: None)
+
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
+        now, window = self._clock.now(), self._window
+
+        query = (
+            f"SELECT c.organization_id, c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
+            " WHERE c.status = 'open' AND c.check_at <= ? ORDER BY c.check_at LIMIT ?"
+        )
+
+        def move(connection: Connection) -> list[tuple[str, str]]:
+            db = _raw(connection)
+            idle: list[tuple[str, str]] = []
+            more = True
+            while more and not idle:
+                rows = db.execute(query, (now, limit)).fetchall()
+                more = len(rows) == limit
+                for *key, opened_at, last_message in rows:
+                    check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
+                    if check_at <= now:
+                        idle.append((key[0], key[1]))
+                    else:
+                        db.execute(
+                            "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
+                            (check_at, *key),
+                        )
+            return idle
+
+        return await self.write(move)
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
+        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+        query = (
+            "SELECT h.inbound_id, json_group_array(h.pointer) FROM held_items h WHERE h.phone_number_id = ?"
+            " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > ? GROUP BY h.inbound_id ORDER BY 1 LIMIT ?"
+        )
+
+        def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+            db = _raw(connection)
+            found = db.execute(query, (phone_number_id, after, limit)).fetchall()
+            return [(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
+
+        return await self.read(fetch)
+
+    # --- Outbox -------------------------------------------------------------------------------------------------------
+
+    async def take(self, owner: str) -> int:
+        """See `ports.Outbox.take`."""
+
+        def work(connection: Connection) -> int:
+            db = _raw(connection)
+            epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
+            expires = self._clock.now() + _LEASE_MICROS
+            db.executemany(
+                "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
+                " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
+                [(p, owner, epoch, expires) for p in range(PARTITIONS)],
+            )
+            return epoch
+
+        return await self.write(work)
+
+    async def release(self, owner: str) -> None:
+        """See `ports.Outbox.release`."""
+        await self.write(
+            lambda c: _raw(c).execute("UPDATE leases SET owner='', expires_at=0 WHERE owner=?", (owner,)).rowcount
+        )
+
+    async def waiting(self) -> list[str]:
+        """See `ports.Outbox.waiting`."""
+        active = [e.id for e in self._registry.endpoints.values() if e.state == "active"]
+        query = (
+            "SELECT k.value FROM json_each(?) k WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.endpoint_id = k.value"
+            f" AND {sqlite_hot.LIVE})"
+        )
+        return await self.read(
+            lambda c: [row[0] for row in _raw(c).execute(query, (msgspec.json.encode(active).decode(),)).fetchall()]
+        )
+
+    async def backlog(self, endpoint_id: str, *, after: str, limit: int) -> list[Work]:
+        """See `ports.Outbox.backlog`."""
+        where = f"d.endpoint_id = ? AND d.id > ? AND {sqlite_hot.LIVE} ORDER BY d.id LIMIT ?"
+        return await self.read(lambda c: _works(_raw(c), where, (endpoint_id, after, limit)))
+
+    async def due(self, now: Micros, *, limit: int) -> list[Work]:
+        """See `ports.Outbox.due`."""
+        where = f"{sqlite_hot.DUE} AND d.due_at <= ? ORDER BY d.due_at LIMIT ?"
+        return await self.read(lambda c: _works(_raw(c), where, (now, limit)))
+
+    async def record(self, epoch: int, results: Iterable[Result]) -> int:
+        """See `ports.Outbox.record`."""
+        return await self._writer.do(_Record(epoch, list(results)))  # type: ignore[no-any-return]
+
+    async def disable(self, endpoint_id: str, reason: str) -> None:
+        """See `ports.Outbox.disable`."""
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            db = _raw(connection)
+            db.execute(
+                "UPDATE endpoints SET state='disabled', disabled_reason=?, updated_at=? WHERE id=?",
+                (reason, now, endpoint_id),
+            )
+            db.execute(
+                "UPDATE deliveries SET state='parked', updated_at=? WHERE endpoint_id=?"
+                " AND state IN ('pending','delivering','retrying')",
+                (now, endpoint_id),
+            )
+            db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+
+        await self.write(work)
+
+    # --- in the writer's thread ---------------------------------------------------------------------------------------
+
+    def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
+        """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
+        results: list[Any] = [None] * len(jobs)
+        applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
+        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
+        work: list[Work] = []
+        registry = self._written
+        for index, job in enumerate(jobs):
+            if isinstance(job, _Cold):
+                results[index] = job.work(self._cold)
+        if any(isinstance(job, _Cold) for job in jobs):
+            registry = self._fresh_registry(db, registry)
+        if applies:
+            ledger, registry = self._decide(db, applies, results, registry)
+            work = sqlite_hot.write(db, ledger, self.vault, self._window)
+            if ledger.new_accounts:
+                registry = sqlite_hot.load_registry(db, self.vault)
+        if records_:
+            epoch = db.execute("SELECT max(epoch) FROM leases").fetchone()[0]
+            written: list[Result] = []
+            for index, job in records_:
+                fresh = job.results if job.epoch == epoch else []
+                written += fresh
+                results[index] = len(fresh)
+            sqlite_hot.write_results(db, written)
+
+        def committed() -> Callable[[], None]:
+            if registry is not self._written:
+                self._written, self._routes = registry, Routes(registry, self._names)
+            return lambda: self._tell(registry, work)
+
+        return results, committed
+
+    def _tell(self, registry: Registry, work: list[Work]) -> None:
+        """On the event loop, after the commit."""
+        if registry is not self._registry:
+            self._registry = registry
+            for changed in self._changed:
+                changed(registry)
+        if work:
+            self._committed(work)
+
+    def _decide(
+        self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
+    ) -> tuple[Ledger, Registry]:
+        keys = Keys()
+        for _, job in applies:
+            keys.add(job.keys)
+        routes = self._routes if registry is self._written else Routes(registry, self._names)
+        now = self._clock.now()
+        ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
+        sqlite_hot.load(db, ledger, keys)
+        for index, job in applies:
+            results[index] = job.decide(ledger)
+        return ledger, registry
+
+    def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
+        version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
+        return known if version == known.version else sqlite_hot.load_registry(db, self.vault)
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        """The writer's connection, which SQLAlchemy shares for cold writes.
+
+        Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
+        """
+        db = _connect(self._path)
+        engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
+        self._cold = engine.connect()
+        return db
+
+    def _close_writer(self) -> None:
+        self._cold.close()
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise TypeError("not an SQLite connection")
+    return raw
+
+
+def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
+    columns = ",".join(f'd."{name}"' for name in records.DELIVERY)
+    snapshot = ",".join(f"e.{name}" for name in records.EVENT)
+    query = (
+        f"SELECT {snapshot},{columns} FROM deliveries d "
+        f"CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE {where}"
+    )
+    width = len(records.EVENT)
+    return [
+        Work(records.delivery(row[width:]), records.event(row[:width])) for row in db.execute(query, values).fetchall()
+    ]
+
+
+def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:
+    columns = "id,organization_id,received_at,outcome,items,speaks_for,body"
+    row = db.execute(f"SELECT {columns} FROM inbound WHERE id=?", (identifier,)).fetchone()
+    return records.inbound(dict(zip(columns.split(","), row, strict=True)))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "cache_size=-65536",
+    ):
+        db.execute(f"PRAGMA {pragma}").fetchall()
+    return db
+
+
+def _reader_pragmas(db: Any, _record: Any) -> None:
+    db.execute("PRAGMA query_only=ON")
+    db.execute("PRAGMA busy_timeout=10000")
+
+
+def _highest_id(db: sqlite3.Connection) -> str:
+    tables = ("inbound", "events", "deliveries", "messages", "conversations", "contacts")
+    return max(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0] for table in tables)
+
+
+def _lock(path: Path) -> int:
+    """Hold the lock file beside the database for as long as this process lives."""
+    handle = os.open(path.with_name(path.name + "-lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise AlreadyRunning(f"another process serves {path}; stop it, or give this one another DATABASE_URL") from None
+    return handle
+
+
+__all__ = ["SqliteStore", "Unavailable"]

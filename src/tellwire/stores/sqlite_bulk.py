@@ -1,0 +1,42 @@
+"""SQLite: many rows per statement, so that a batch costs a handful of calls into the library.
+
+Each call gives up Python's global lock and must win it back from a busy event loop; that, not SQLite, is the price
+of row-by-row work.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+
+_CHUNKS = (64, 8, 1)
+_encode = msgspec.json.Encoder().encode
+
+
+@cache
+def _statement(head: str, width: int, count: int, tail: str) -> str:
+    row = "(" + ",".join("?" * width) + ")"
+    return f"{head} VALUES {','.join([row] * count)} {tail}"
+
+
+def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = "") -> None:
+    """Run `<head> VALUES (…),(…) <tail>` over all rows, in chunks of cached statements."""
+    start, total = 0, len(rows)
+    if not total:
+        return
+    width = len(rows[0])
+    for size in _CHUNKS:
+        while total - start >= size:
+            chunk = rows[start : start + size]
+            db.execute(_statement(head, width, size, tail), [value for row in chunk for value in row])
+            start += size
+
+
+def read_json(db: sqlite3.Connection, query: str, keys: Any, *more: Any) -> Any:
+    """Run a query that makes one JSON text of all its rows; `keys` is its JSON parameter."""
+    (text,) = db.execute(query, (_encode(keys).decode(), *more)).fetchone()
+    return msgspec.json.decode(text)

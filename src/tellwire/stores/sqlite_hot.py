@@ -1,0 +1,330 @@
+"""SQLite: the few statements of the hot paths: load a ledger, write it, write results of attempts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tellwire.ledger import HeldItem, Keys, Ledger
+from tellwire.meta.numbers import variants
+from tellwire.model import DEFAULT_ORGANIZATION, ItemReport, Outcome, Registry, StatusFact, Work
+from tellwire.ports import Result
+from tellwire.stores import records
+from tellwire.stores.sqlite_bulk import read_json, write_rows
+from tellwire.vault import Vault
+
+_encode = msgspec.json.Encoder().encode
+_reports = msgspec.json.Decoder(list[ItemReport])
+
+_CONTACT = ",".join(f"c.{name}" for name in records.CONTACT)
+LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
+_CONVERSATION = ",".join((*(f"c.{name}" for name in records.CONVERSATION), LAST_ROW))
+LIVE = "d.lane = 'live' AND d.state IN ('pending', 'delivering', 'retrying')"
+DUE = "d.lane <> 'live' AND d.state IN ('pending', 'delivering', 'retrying')"
+_KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
+
+_MESSAGE = ",".join(f"m.{name}" for name in records.MESSAGE)
+_MESSAGES = f"SELECT {_MESSAGE} FROM {_KEYS} k CROSS JOIN messages m ON m.account_id = k.a AND m.wamid = k.b"
+_FACTS = (
+    "SELECT f.account_id, f.wamid, f.name, f.participant, f.at, f.pricing, f.errors "
+    f"FROM {_KEYS} k CROSS JOIN message_statuses f ON f.account_id = k.a AND f.wamid = k.b"
+)
+_ALIASES = (
+    f"SELECT json_group_array(json_array(a.organization_id, a.value, {_CONTACT})) "
+    f"FROM {_KEYS} k CROSS JOIN contact_aliases a ON a.organization_id = k.a AND a.value = k.b "
+    "CROSS JOIN contacts c ON c.organization_id = a.organization_id AND c.id = a.contact_id"
+)
+_CONTACTS = (
+    f"SELECT json_group_array(json_array({_CONTACT})) FROM {_KEYS} k "
+    "CROSS JOIN contacts c ON c.organization_id = k.a AND c.id = k.b"
+)
+_OPEN = (
+    f"SELECT json_group_array(json_array({_CONVERSATION})) FROM json_each(?) k "
+    "CROSS JOIN conversations c ON c.party = k.value AND c.status = 'open'"
+)
+_LATEST = (
+    f"SELECT json_group_array(json_array({_CONVERSATION})) FROM {_KEYS} k "
+    "CROSS JOIN conversations c ON c.party = k.b AND c.account_id = k.a AND c.id = "
+    "(SELECT max(l.id) FROM conversations l WHERE l.party = k.b AND l.account_id = k.a)"
+)
+_BY_ID = (
+    f"SELECT json_group_array(json_array({_CONVERSATION})) FROM {_KEYS} k "
+    "CROSS JOIN conversations c ON c.organization_id = k.a AND c.id = k.b"
+)
+_HELD = (
+    "SELECT h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome, i.body, i.speaks_for "
+    f"FROM {_KEYS} k CROSS JOIN held_items h ON h.phone_number_id = k.a AND h.wamid = k.b "
+    "JOIN inbound i ON i.id = h.inbound_id ORDER BY h.inbound_id, h.pointer"
+)
+_SEQUENCES = (
+    "SELECT json_group_array(json_array(s.endpoint_id, s.order_key, s.last)) "
+    f"FROM {_KEYS} k CROSS JOIN sequences s ON s.endpoint_id = k.a AND s.order_key = k.b"
+)
+
+
+def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Fill a ledger with what the keys name; an unknown account has nothing yet and would join the default organization."""
+    accounts = ledger.registry.accounts
+
+    def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(accounts[number].id, value) for number, value in pairs if number in accounts]
+
+    if wanted := known(keys.messages):
+        for row in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
+            message = records.message(row)
+            ledger.messages[message.account_id, message.wamid] = message
+    if keys.messages:
+        _load_held(db, ledger, keys)
+    if wanted := known(keys.statuses):
+        for account_id, wamid, name, participant, at, pricing, errors in db.execute(
+            _FACTS, (_encode(wanted).decode(),)
+        ).fetchall():
+            fact = StatusFact(name=name, at=at, participant=participant, pricing=pricing, errors=errors)
+            ledger.facts.setdefault((account_id, wamid), {})[name, participant] = fact
+    _load_people(db, ledger, keys)
+    _load_conversations(db, ledger, keys)
+
+
+def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    for number, wamid, inbound_id, pointer, outcome, body, speaks_for in db.execute(
+        _HELD, (_encode(list(keys.messages)).decode(),)
+    ).fetchall():
+        ledger.held.setdefault((number, wamid), []).append(
+            HeldItem(inbound_id, pointer, Outcome(outcome), body, tuple(msgspec.json.decode(speaks_for)))
+        )
+
+
+def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    accounts = ledger.registry.accounts
+    wanted = {
+        (accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION, value)
+        for number, address in keys.addresses
+        for value in (address, *variants(address))
+    }
+    if wanted:
+        for organization_id, value, *row in read_json(db, _ALIASES, list(wanted)):
+            contact = records.contact(row)
+            ledger.aliases[organization_id, value] = contact.id
+            ledger.contacts[contact.id] = contact
+    missing = {
+        (m.organization_id, m.contact_id)
+        for m in ledger.messages.values()
+        if m.contact_id and m.contact_id not in ledger.contacts
+    }
+    if missing:
+        for row in read_json(db, _CONTACTS, list(missing)):
+            contact = records.contact(row)
+            ledger.contacts[contact.id] = contact
+
+
+def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    accounts = ledger.registry.accounts
+    parties = {*ledger.contacts, *(group for _, group in keys.parties)}
+    if parties:
+        for row in read_json(db, _OPEN, list(parties)):
+            conversation = records.conversation(row)
+            ledger.conversations[conversation.id] = conversation
+            ledger.open[conversation.account_id, conversation.party] = conversation
+    if keys.latest and parties:
+        numbers = {n for n, _ in keys.addresses | keys.parties if n in accounts}
+        pairs = [(accounts[number].id, party) for number in numbers for party in parties]
+        for row in read_json(db, _LATEST, pairs):
+            conversation = records.conversation(row)
+            ledger.conversations[conversation.id] = conversation
+            ledger.latest[conversation.account_id, conversation.party] = conversation
+    wanted = {(m.organization_id, m.conversation_id) for m in ledger.messages.values()} | keys.conversations
+    wanted = {key for key in wanted if key[1] not in ledger.conversations}
+    if wanted:
+        for row in read_json(db, _BY_ID, list(wanted)):
+            conversation = records.conversation(row)
+            ledger.conversations[conversation.id] = conversation
+            if conversation.status == "open":
+                ledger.open[conversation.account_id, conversation.party] = conversation
+
+
+def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
+    """Write what a ledger changed; return its deliveries with their sequences."""
+    _write_accounts(db, ledger, vault)
+    _write_people(db, ledger)
+    write_rows(
+        db,
+        f"INSERT INTO conversations({','.join(records.CONVERSATION)},check_at)",
+        [(*_values(c, records.CONVERSATION), c.last_row_at + window) for c in ledger.changed_conversations.values()],
+        "ON CONFLICT(organization_id,id) DO UPDATE SET party=excluded.party, contact_address=excluded.contact_address,"
+        " status=excluded.status, updated_at=excluded.updated_at, last_row_at=excluded.last_row_at",
+    )
+    for survivor, younger in ledger.merged_contacts:
+        db.execute("UPDATE contact_aliases SET contact_id=? WHERE contact_id=?", (survivor, younger))
+        db.execute("UPDATE conversations SET party=? WHERE party=?", (survivor, younger))
+    write_rows(
+        db,
+        f"INSERT INTO messages({','.join(records.MESSAGE)})",
+        [records.message_row(m) for m in ledger.changed_messages.values()],
+        "ON CONFLICT(organization_id,id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind, updated_at=excluded.updated_at,"
+        " record=excluded.record, content=excluded.content",
+    )
+    write_rows(
+        db,
+        "INSERT INTO message_statuses(account_id,wamid,name,participant,at,pricing,errors)",
+        [(*key, f.at, f.pricing, f.errors) for key, f in ledger.new_facts.items()],
+        "ON CONFLICT DO NOTHING",
+    )
+    _write_inbound(db, ledger)
+    write_rows(
+        db,
+        f"INSERT INTO events({','.join(records.EVENT)})",
+        [records.event_row(e) for e in ledger.events],
+    )
+    return _write_deliveries(db, ledger)
+
+
+def _values(record: Any, names: Sequence[str]) -> list[Any]:
+    return [getattr(record, name) for name in names]
+
+
+def _write_accounts(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
+    for account in ledger.new_accounts.values():
+        columns = records.account_values(account, vault)
+        write_rows(db, f"INSERT INTO accounts({','.join(columns)})", [tuple(columns.values())])
+    if ledger.new_accounts:
+        db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+
+
+def _write_people(db: sqlite3.Connection, ledger: Ledger) -> None:
+    write_rows(
+        db,
+        f"INSERT INTO contacts({','.join(records.CONTACT)})",
+        [_values(c, records.CONTACT) for c in ledger.changed_contacts.values()],
+        "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username, phone=excluded.phone,"
+        " user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at",
+    )
+    write_rows(
+        db,
+        "INSERT INTO contact_aliases(organization_id,value,contact_id)",
+        [(*key, contact_id) for key, contact_id in ledger.changed_aliases.items()],
+        "ON CONFLICT(organization_id,value) DO UPDATE SET contact_id=excluded.contact_id",
+    )
+
+
+def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
+    write_rows(
+        db,
+        "INSERT INTO inbound(id,organization_id,received_at,outcome,items,speaks_for,body)",
+        [
+            (i.id, i.organization_id, i.received_at, i.outcome, _encode(i.items), _encode(i.speaks_for), i.body)
+            for i in ledger.new_inbound
+        ],
+    )
+    if ledger.settled_held:
+        settled = ledger.settled_held
+        db.execute(
+            f"DELETE FROM held_items WHERE (inbound_id, pointer) IN (SELECT a, b FROM {_KEYS})",
+            (_encode(settled).decode(),),
+        )
+    write_rows(
+        db,
+        "INSERT INTO held_items(inbound_id,pointer,phone_number_id,wamid,outcome)",
+        ledger.new_held,
+        "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
+    )
+    for inbound_id, report in ledger.new_reports:
+        row = db.execute("SELECT items FROM inbound WHERE id=?", (inbound_id,)).fetchone()
+        if row is None:
+            continue
+        reports = [report if known.pointer == report.pointer else known for known in _reports.decode(row[0])]
+        outcome = max((r.outcome for r in reports), key=list(Outcome).index)
+        db.execute("UPDATE inbound SET items=?, outcome=? WHERE id=?", (_encode(reports), outcome, inbound_id))
+
+
+def _write_deliveries(db: sqlite3.Connection, ledger: Ledger) -> list[Work]:
+    """Give each delivery the next number of its (endpoint, key) and insert it."""
+    if not ledger.work:
+        return []
+    places = {(w.delivery.endpoint_id, w.delivery.order_key) for w in ledger.work}
+    last = dict.fromkeys(places, 0)
+    for endpoint_id, order_key, value in read_json(db, _SEQUENCES, list(places)):
+        last[endpoint_id, order_key] = value
+    work = []
+    for item in ledger.work:
+        place = (item.delivery.endpoint_id, item.delivery.order_key)
+        last[place] += 1
+        work.append(Work(msgspec.structs.replace(item.delivery, sequence=last[place]), item.event))
+    write_rows(
+        db,
+        "INSERT INTO sequences(endpoint_id,order_key,last)",
+        [(*place, value) for place, value in last.items()],
+        "ON CONFLICT(endpoint_id,order_key) DO UPDATE SET last=excluded.last",
+    )
+    write_rows(
+        db,
+        f"INSERT INTO deliveries({','.join(_quoted(records.DELIVERY))},conversation_id)",
+        [(*_values(w.delivery, records.DELIVERY), w.event.conversation_id) for w in work],
+    )
+    return work
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f'"{name}"' for name in names]
+
+
+_RESULT = (
+    "organization_id",
+    "id",
+    "state",
+    "attempts",
+    "burned",
+    "out_of_order",
+    "lane",
+    "due_at",
+    "first_attempt_at",
+    "delivered_at",
+    "updated_at",
+)
+_RESULT_HEAD = f"WITH v({','.join(_RESULT)}) AS ("
+_RESULT_TAIL = (
+    f") UPDATE deliveries SET {', '.join(f'{name}=v.{name}' for name in _RESULT[2:])} "
+    "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id AND deliveries.state <> 'cancelled'"
+)
+
+
+def write_results(db: sqlite3.Connection, results: Sequence[Result]) -> None:
+    """Write how deliveries stand after attempts, and the attempts; a cancelled delivery stays so."""
+    write_rows(db, _RESULT_HEAD, [_values(r.delivery, _RESULT) for r in results], _RESULT_TAIL)
+    write_rows(
+        db,
+        "INSERT INTO attempts(delivery_id,number,organization_id,started_at,outcome,record,response_body)",
+        [
+            (
+                a.delivery_id,
+                a.number,
+                a.organization_id,
+                a.started_at,
+                a.outcome,
+                records.attempt_record(a),
+                a.response_body,
+            )
+            for a in (result.attempt for result in results)
+            if a is not None
+        ],
+        "ON CONFLICT(delivery_id,number) DO NOTHING",
+    )
+
+
+def load_registry(db: sqlite3.Connection, vault: Vault) -> Registry:
+    """Read accounts and endpoints whole."""
+    version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
+    accounts = _dicts(db.execute("SELECT * FROM accounts ORDER BY id"))
+    endpoints = _dicts(db.execute("SELECT * FROM endpoints ORDER BY id"))
+    return Registry(
+        version=version,
+        accounts={row["phone_number_id"]: records.account(row, vault) for row in accounts},
+        endpoints={row["id"]: records.endpoint(row, vault) for row in endpoints},
+    )
+
+
+def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

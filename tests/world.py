@@ -1,0 +1,196 @@
+"""A store on a real file, the ingest use case on it, a clock that tests set, and Meta payloads of invented people."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from tellwire.apply import Options
+from tellwire.formats import FORMATS
+from tellwire.ingest import Ingest
+from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
+from tellwire.stores import records
+from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.sqlite import SqliteStore
+from tellwire.vault import Vault
+
+NUMBER = "375446602312881"
+DISPLAY = "919123456789"
+WABA = "102290129340398"
+CUSTOMER = "5215588392274"
+USER_ID = "MX.13491208655302741918"
+START = 1_778_038_763_000_000
+"""2026-05-06T03:39:23Z, the instant of the first document's examples."""
+NAMES = {name: module.names for name, module in FORMATS.items()}
+EVENT = ", ".join(records.EVENT)
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+
+
+class SetClock:
+    """Time stands until a test moves it."""
+
+    def __init__(self, now: int = START) -> None:
+        self.at = now
+
+    def now(self) -> int:
+        return self.at
+
+    def move(self, micros: int) -> None:
+        self.at += micros
+
+
+class World:
+    """What the tests act on and look at."""
+
+    def __init__(self, path: Path, clock: SetClock, window: int, auto_accounts: bool) -> None:
+        self.clock = clock
+        self.window = window
+        migrate_sqlite(path)
+        self.store = SqliteStore(path, clock=clock, vault=Vault([bytes(32)]), window=window, names=NAMES)
+        self.ingest = Ingest(self.store, Options(auto_accounts=auto_accounts, window=window))
+
+    async def post(self, *values: Any, field: str = "messages", speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
+        """POST one change per value."""
+        return await self.post_body(envelope(*values, field=field), speaks_for=speaks_for)
+
+    async def post_body(self, body: Any, speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.ingest.receive(raw, speaks_for)
+
+    async def endpoint(self, format: str = "row", **options: Any) -> Endpoint:  # noqa: A002
+        """Add a subscriber, straight into the store."""
+
+        def work(connection: Connection) -> Endpoint:
+            endpoint = Endpoint(
+                id=self.store.new_id(),
+                organization_id=DEFAULT_ORGANIZATION,
+                url="http://127.0.0.1:9/hook",
+                format=format,
+                secrets=(Secret("an invented secret of 32 characters"),),
+                created_at=self.clock.now(),
+                updated_at=self.clock.now(),
+                **options,
+            )
+            columns = records.endpoint_values(endpoint, self.store.vault)
+            names = ", ".join(columns)
+            places = ", ".join(f":{name}" for name in columns)
+            connection.execute(text(f"INSERT INTO endpoints({names}) VALUES ({places})"), columns)
+            connection.execute(text("UPDATE facts SET value = value + 1 WHERE name = 'registry'"))
+            return endpoint
+
+        return await self.store.write(work)
+
+    async def set_account(self, **columns: Any) -> None:
+        """Change the account that the payloads speak of."""
+        names = ", ".join(f"{name} = :{name}" for name in columns)
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                text(f"UPDATE accounts SET {names} WHERE phone_number_id = :n"), {**columns, "n": NUMBER}
+            )
+            connection.execute(text("UPDATE facts SET value = value + 1 WHERE name = 'registry'"))
+
+        await self.store.write(work)
+
+    async def events(self) -> list[Event]:
+        """Every event so far, in commit order."""
+        return await self.store.read(
+            lambda c: [records.event(row) for row in c.execute(text(f"SELECT {EVENT} FROM events ORDER BY id"))]
+        )
+
+    async def names(self) -> list[str]:
+        return [event.name for event in await self.events()]
+
+    async def rows(self, name: str = "") -> list[dict[str, Any]]:
+        """The rows that the events show."""
+        return [json.loads(bytes(e.snapshot.row)) for e in await self.events() if name in ("", e.name)]
+
+    async def delivered(self, endpoint: Endpoint) -> list[dict[str, Any]]:
+        """The payloads that an endpoint would be sent, in order, as it would parse them."""
+        work = await self.store.backlog(endpoint.id, after="", limit=10_000)
+        bodies = [FORMATS[endpoint.format].encode(w.event, endpoint) for w in work]
+        assert all(body is not None for body in bodies)
+        return [json.loads(body) for body in bodies if body is not None]
+
+    async def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return await self.store.read(lambda c: [tuple(row) for row in c.execute(text(sql))])
+
+
+def play(
+    tmp_path: Path,
+    scenario: Callable[[World], Awaitable[None]],
+    *,
+    window: int = DAY,
+    auto_accounts: bool = True,
+    at: int = START,
+) -> None:
+    """Run a scenario in a fresh world."""
+
+    async def run() -> None:
+        world = World(tmp_path / "world.db", SetClock(at), window, auto_accounts)
+        await world.store.open()
+        try:
+            await scenario(world)
+        finally:
+            await world.store.close()
+
+    asyncio.run(run())
+
+
+def envelope(*values: Any, field: str = "messages", waba: str = WABA) -> dict[str, Any]:
+    """A webhook body with one change per value."""
+    changes = [{"value": value, "field": field} for value in values]
+    return {"object": "whatsapp_business_account", "entry": [{"id": waba, "changes": changes}]}
+
+
+def value(*, number: str = NUMBER, display: str = DISPLAY, **content: Any) -> dict[str, Any]:
+    return {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": display, "phone_number_id": number},
+        **content,
+    }
+
+
+def contact(wa_id: str | None = CUSTOMER, name: str | None = "Bharath", user_id: str | None = None) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    if name is not None:
+        entry["profile"] = {"name": name}
+    if wa_id is not None:
+        entry["wa_id"] = wa_id
+    if user_id is not None:
+        entry["user_id"] = user_id
+    return entry
+
+
+def text_message(
+    wamid: str, body: str = "Hello!", *, sender: str | None = CUSTOMER, at: int | str = 1_778_038_763, **more: Any
+) -> dict[str, Any]:
+    return ({"from": sender} if sender else {}) | {
+        "id": wamid,
+        "timestamp": str(at) if isinstance(at, int) else at,
+        "type": "text",
+        "text": {"body": body},
+        **more,
+    }
+
+
+def incoming(
+    wamid: str, body: str = "Hello!", *, name: str = "Bharath", sender: str = CUSTOMER, **more: Any
+) -> dict[str, Any]:
+    """A value with one text message of a customer."""
+    return value(contacts=[contact(sender, name)], messages=[text_message(wamid, body, sender=sender, **more)])
+
+
+def status(wamid: str, name: str, at: int = 1_778_038_766, *, to: str | None = CUSTOMER, **more: Any) -> dict[str, Any]:
+    recipient = {"recipient_id": to} if to else {}
+    return {"id": wamid, "status": name, "timestamp": str(at), **recipient, **more}
+
+
+def statuses(*items: dict[str, Any]) -> dict[str, Any]:
+    return value(statuses=list(items))
