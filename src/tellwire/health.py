@@ -39,6 +39,10 @@ class Health:
     )
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, healthy."""
         self.down = False
         self.probing = False
         self.next_probe: Micros = 0
