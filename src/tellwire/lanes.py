@@ -245,7 +245,10 @@ class Lanes:
 
     def _arm(self, queue: EndpointQueue, now: Micros) -> None:
         at = queue.next_time(now)
-        if at is not None and (not queue.alarm or at < queue.alarm):
+        if at is None:
+            return
+        at = max(at, now)
+        if not queue.alarm or at < queue.alarm:
             queue.alarm = at
             self._serial += 1
             heappush(self._alarms, (at, self._serial, queue))
@@ -257,5 +260,4 @@ class Lanes:
                 queue.alarm = 0
             queue.tick(now)
             self._touch(queue)
-            if at < now or not queue.alarm:
-                self._arm(queue, now)
+            self._arm(queue, now + 1)
