@@ -12,8 +12,9 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
+from tellwire.extras import Limits, Shares
 from tellwire.model import Delivery, DeliveryState, Endpoint, Micros, Work
-from tellwire.queues import Blame, EndpointQueue, Limits, Shares, Ticket
+from tellwire.queues import Blame, EndpointQueue, Ticket
 from tellwire.retry import Kind
 
 _PAGE = 256
@@ -228,7 +229,7 @@ class Lanes:
         if self._left_extras is not None:
             self._left_extras.add(delivery_id)
         for queue in self.queues.values():
-            if queue.has_extras:
+            if queue.extras.waiting:
                 self._touch(queue)
 
     # --- turn and time ------------------------------------------------------------------------------------------------
