@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from msgspec import Struct
@@ -17,22 +17,18 @@ from tellwire import deliver
 from tellwire.deliver import Format, Sign, Wire
 from tellwire.errors import TellwireError, Unavailable
 from tellwire.extras import Limits
-from tellwire.lanes import Lanes, Page
+from tellwire.lanes import Lanes
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
 from tellwire.ports import Answer, Clock, Outbox, Request, Sender
 from tellwire.queues import Blame, Ticket
+from tellwire.reader import Reader
 from tellwire.recorder import Entry, Recorder
 from tellwire.retry import MICROS, Decision, Delivered, Disable, decide, kind_of, pace, plan, retry_after
 
 log = structlog.get_logger("tellwire.dispatcher")
 
-_SWEEP_SECONDS = 5.0
-_READ_AGAIN_SECONDS = 0.5
+_PAUSE_SECONDS = 0.5
 _LONGEST_SLEEP = 60.0
-_READERS = 4
-_DUE_PAGE = 256
-_DUE_ROUNDS = 8
-_DUE_TICK = MICROS // 10
 _INNOCENT = Blame(burns=False)
 
 
@@ -80,18 +76,13 @@ class Dispatcher:
         self._random = random
         self._on_attempt = on_attempt
         self._lanes = Lanes(limits or Limits())
+        self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self._owner = ""
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
-        self._reading = 0
-        self._sweeper: asyncio.Task[None] | None = None
-        self._woken = asyncio.Event()
-        self._sweep_wanted = True
-        self._due_ticks: set[int] = set()
-        self._extras_left = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Micros | None = None
         self.attempts = 0
@@ -109,9 +100,7 @@ class Dispatcher:
         self._recorder.start(await self._outbox.take(owner))
         self._lanes.configure(self._outbox.registry().endpoints, self._clock.now())
         self._running, self.fenced = True, False
-        self.wake()
-        if self._sweeper is None:
-            self._sweeper = asyncio.create_task(self._sweep_forever())
+        self._reader.start()
 
     async def stop(self, timeout_seconds: float) -> None:
         """Take nothing more, finish and record what is in flight within the bound, give the leases back.
@@ -122,10 +111,7 @@ class Dispatcher:
         self._set_timer(None)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
-            self._sweeper = None
+        await self._reader.stop()
         if self._sending:
             await asyncio.wait(self._sending, timeout=timeout_seconds)
         await self._recorder.stop(max(deadline - loop.time(), 0.0))
@@ -138,8 +124,7 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Look at the rows now (a replay was asked for, the store is back)."""
-        self._sweep_wanted = True
-        self._woken.set()
+        self._reader.wake()
         self._recorder.nudge()
 
     def tick(self) -> None:
@@ -197,10 +182,7 @@ class Dispatcher:
         for ticket in lanes.overtaken():
             result = deliver.overtaken(ticket.work.delivery, now, followed=ticket.followed)
             self._recorder.put(Entry(ticket, result, self._recorder.epoch))
-        if self._reading < _READERS:
-            for page in lanes.pages(_READERS - self._reading):
-                self._reading += 1
-                self._run(self._read(page))
+        self._reader.read_pages()
         self._set_timer(lanes.wake_at())
 
     def _set_timer(self, at: Micros | None) -> None:
@@ -216,11 +198,6 @@ class Dispatcher:
     def _alarm(self) -> None:
         self._timer = self._timer_at = None
         self._pump()
-
-    def _run(self, errand: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
 
     # --- one attempt --------------------------------------------------------------------------------------------------
 
@@ -306,7 +283,9 @@ class Dispatcher:
         if attempt is not None and self._on_attempt is not None:
             self._tell(attempt, delivery)
         if entry.disables:
-            self._run(self._disable(ticket.queue.endpoint.id, entry.disables))
+            task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
+            self._errands.add(task)
+            task.add_done_callback(self._errands.discard)
         elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
             standing = self._standing(ticket)
             if standing is not delivery.state and not self.fenced:
@@ -315,10 +294,10 @@ class Dispatcher:
                 self._recorder.put(entry)
                 return
             if delivery.lane != "live":
-                self._due_at(delivery.due_at, now)
+                self._reader.due_at(delivery.due_at, now)
         self._lanes.settled(ticket, delivery, now)
-        if self._extras_left and ticket.key is None and not ticket.queue.extras.waiting:
-            self._woken.set()
+        if ticket.key is None and not ticket.queue.extras.waiting:
+            self._reader.extras_ran_out()
 
     def _tell(self, attempt: Attempt, delivery: Delivery) -> None:
         if self._on_attempt is not None:
@@ -347,73 +326,9 @@ class Dispatcher:
                 await self._outbox.disable(endpoint_id, reason)
             except TellwireError as error:
                 log.warning("disable_waits", endpoint_id=endpoint_id, reason=str(error))
-                await asyncio.sleep(_READ_AGAIN_SECONDS)
+                await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 return
-
-    # --- reading rows -------------------------------------------------------------------------------------------------
-
-    async def _read(self, page: Page) -> None:
-        try:
-            works = await self._outbox.backlog(page.endpoint_id, after=page.after, limit=page.limit)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the rows are still there
-            log.warning("backlog_unread", endpoint_id=page.endpoint_id, error=type(error).__name__)
-            await asyncio.sleep(_READ_AGAIN_SECONDS)
-            self._lanes.unread(page)
-        else:
-            self._lanes.page(page, works, self._clock.now())
-        finally:
-            self._reading -= 1
-        self._pump()
-
-    async def _sweep_forever(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                if self._sweep_wanted and self._running:
-                    self._sweep_wanted = False
-                    self._lanes.sweep(await self._outbox.waiting(), self._clock.now())
-                if self._running:
-                    await self._read_due()
-            except Exception as error:  # noqa: BLE001 - the next sweep tries again
-                self._sweep_wanted = True
-                log.warning("sweep_failed", error=type(error).__name__)
-            self._pump()
-            try:
-                async with asyncio.timeout(_SWEEP_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                self._sweep_wanted = True
-
-    async def _read_due(self) -> None:
-        """Fill up with the late retries and replays that are due, past those of endpoints that are full."""
-        without: set[str] = set()
-        self._extras_left = False
-        for _ in range(_DUE_ROUNDS):
-            now = self._clock.now()
-            self._lanes.begin_due()
-            works: Sequence[Work] = ()
-            try:
-                works = await self._outbox.due(now, limit=_DUE_PAGE, without=tuple(without))
-            finally:
-                full = self._lanes.due(works, self._clock.now())
-            without |= full
-            self._extras_left = bool(without) or len(works) == _DUE_PAGE
-            self._pump()
-            if not full or len(works) < _DUE_PAGE:
-                return
-
-    def _due_at(self, at: Micros, now: Micros) -> None:
-        """Look for late retries at this time; what is further away than a sweep is the sweep's."""
-        tick = at // _DUE_TICK + 1
-        if at - now < 2 * _SWEEP_SECONDS * MICROS and tick not in self._due_ticks:
-            self._due_ticks.add(tick)
-            seconds = max(0.0, (tick * _DUE_TICK - now) / MICROS)
-            asyncio.get_running_loop().call_later(seconds, self._look_for_due, tick)
-
-    def _look_for_due(self, tick: int) -> None:
-        self._due_ticks.discard(tick)
-        self._woken.set()
 
 
 def _unmade(error: Exception) -> Answer:
