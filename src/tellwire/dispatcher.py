@@ -97,8 +97,9 @@ class Dispatcher:
             self._subscribed = True
             self._outbox.subscribe(committed=self._committed, changed=self._changed)
         self._owner = owner
+        await self._reader.stop()
         self._recorder.start(await self._outbox.take(owner))
-        self._lanes.configure(self._outbox.registry().endpoints, self._clock.now())
+        self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running, self.fenced = True, False
         self._reader.start()
 

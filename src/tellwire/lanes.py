@@ -73,9 +73,14 @@ class Lanes:
         if (queue := self.queues.get(endpoint_id)) is not None:
             queue.stop()
 
-    def clear(self) -> None:
-        """Forget everything but what is in flight; `configure` and `sweep` begin anew."""
+    def begin(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
+        """Start, or start again: nothing is known of what waits on disk until the first `sweep`."""
         self._swept = False
+        self.configure(endpoints, now)
+
+    def clear(self) -> None:
+        """Forget everything but what is in flight, until `begin`."""
+        self._endpoints = {}
         for queue in self.queues.values():
             queue.close()
 
