@@ -11,8 +11,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
-import tellwire_sdk
 
+import tellwire_sdk
 from tellwire import addresses, handshake
 from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted

@@ -157,7 +157,7 @@ class SqliteStore:
         await self.write(lambda _: None)
 
     async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
+        """(organization id, id) of open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
         query = (
@@ -389,7 +389,7 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 def _highest_id(db: sqlite3.Connection) -> str:
     tables = ("inbound", "events", "deliveries", "messages", "conversations", "contacts")
-    return max(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0] for table in tables)
+    return max(str(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0]) for table in tables)
 
 
 def _lock(path: Path) -> int:
