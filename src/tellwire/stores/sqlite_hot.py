@@ -199,7 +199,8 @@ def _write_people(db: sqlite3.Connection, ledger: Ledger) -> None:
         f"INSERT INTO contacts({','.join(records.CONTACT)})",
         [_values(c, records.CONTACT) for c in ledger.changed_contacts.values()],
         "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username,"
-        " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at",
+        " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into,"
+        " updated_at=excluded.updated_at",
     )
     write_rows(
         db,
