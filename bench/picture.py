@@ -37,7 +37,7 @@ def panels(report: Report) -> list[Panel]:
     """The panels that a report has figures for."""
     rate = report.options.get("equal_rate")
     every = [
-        Panel("capacity_rate", "Messages per second, Meta's POST to the subscriber's 200", "longer is better"),
+        Panel("capacity_rate", "Messages per second, from Meta's POST to the subscriber", "longer is better"),
         Panel("equal_cpu_ms", f"CPU per message at {rate:g} messages/s, in ms" if rate else "", "shorter is better"),
         Panel("half_p99_ms", "End to end p99 at half of its own capacity, in ms", "shorter is better"),
     ]
@@ -96,7 +96,7 @@ def _claims(claims: list[Claim], top: int) -> Iterator[str]:
     if not claims:
         return
     yield f'<line x1="{_LEFT}" y1="{top + 6}" x2="{_WIDTH - _RIGHT}" y2="{top + 6}" stroke="{_TRACK}"/>'
-    yield _text(_LEFT, top + 34, "Ratios of the medians, from this run", size=16, weight=600)
+    yield _text(_LEFT, top + 34, "From the medians of this run", size=16, weight=600)
     for at, claim in enumerate(claims):
         y = top + 62 + at * 24
         yield _text(_LEFT, y, claim.title, size=14)

