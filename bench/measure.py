@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else needs
 
+from bench.errors import BenchError
 from bench.report import Usage
 
 _PERIOD_SECONDS = 0.5
@@ -16,11 +17,15 @@ _MIB = 1 << 20
 class Meter:
     """Measures the trees below `pids` from `start` to `stop`.
 
-    A process that ended in between is not lost: its time is in its parent's children's time.
+    A process that ended in between is not lost: its time is in its parent's children's time. Raises BenchError when
+    a root is gone already.
     """
 
     def __init__(self, pids: Sequence[int]) -> None:
-        self._roots = [psutil.Process(pid) for pid in pids]
+        try:
+            self._roots = [psutil.Process(pid) for pid in pids]
+        except psutil.Error as error:
+            raise BenchError(f"the system is gone: {error}") from error
         self._begin = 0.0
         self._peak = 0
         self._over = threading.Event()
