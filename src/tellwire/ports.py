@@ -20,9 +20,7 @@ class Clock(Protocol):
 
 # --- HTTP out ---------------------------------------------------------------------------------------------------------
 
-Failure = Literal[
-    "", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"
-]
+Failure = Literal["", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"]
 """Why no answer came: "" when one did. All but "" and "protocol" speak of the endpoint as a whole."""
 
 
