@@ -66,7 +66,9 @@ class Lanes:
             if endpoint.state == "active" and identifier not in self.queues:
                 known = before.get(identifier)
                 if known is not None and known.state != "active":
-                    self._touch(self._create(endpoint, now, read=True))
+                    queue = self._create(endpoint, now, read=True)
+                    queue.reopen()
+                    self._touch(queue)
 
     def stop(self, ticket: Ticket) -> None:
         """The receiver wants no more (410): close its queue, ahead of the registry."""
