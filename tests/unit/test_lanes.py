@@ -6,11 +6,13 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.simulated import Reply, Simulation, endpoint
 
 from tellwire.extras import Limits
-from tellwire.model import DeliveryState
+from tellwire.model import Delivery, DeliveryState
 
 OK = Reply()
 BAD = Reply(status=500)
@@ -170,7 +172,7 @@ def test_after_a_restart_rows_are_read_again_and_heads_keep_their_times() -> Non
     simulation = Simulation([endpoint()], lambda d, at: BAD if at < 5 else OK)
     first, *rest = simulation.commits(*_keys("a", "a", "a"))
     simulation.run(3)
-    simulation.start()
+    simulation.kill()
     simulation.run(30)
     assert simulation.tries(first) == pytest.approx([0, 2, 7], abs=0.1)
     assert simulation.accepted() == [first, *rest]
@@ -494,3 +496,99 @@ def test_what_was_cancelled_is_not_sent() -> None:
     simulation.lanes.forget([second], simulation.now)
     simulation.run(10)
     assert simulation.accepted() == [first, third]
+
+
+# --- whatever happens -------------------------------------------------------------------------------------------------
+
+OUTAGES = (REFUSED, BAD, Reply(status=503), Reply(status=429), Reply(failure="timeout", after=15_000_000))
+KEYS = ("a", "b", "c", "d")
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> tuple[Simulation, list[tuple[str, str]]]:
+    """Some endpoints that fail for a while, with keys that fail for longer, under load; and their poisoned keys."""
+    endpoints = [
+        endpoint(
+            f"ep{n}",
+            ordering=draw(st.sampled_from(("keyed", "keyed", "strict", "none"))),
+            max_in_flight=draw(st.sampled_from((None, 1, 3))),
+            rate_limit_per_second=draw(st.sampled_from((None, None, 5.0))),
+        )
+        for n in range(draw(st.integers(1, 3)))
+    ]
+    ids = [e.id for e in endpoints]
+    outages = draw(
+        st.lists(
+            st.tuples(st.sampled_from(ids), st.floats(0, 60), st.floats(0, 120), st.sampled_from(OUTAGES)), max_size=3
+        )
+    )
+    poisoned = draw(st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(KEYS)), max_size=2))
+    latency = draw(st.sampled_from((1_000, 50_000, 700_000)))
+
+    def script(delivery: Delivery, at: float) -> Reply:
+        for identifier, start, length, reply in outages:
+            if delivery.endpoint_id == identifier and start <= at < start + length:
+                return reply
+        if (delivery.endpoint_id, delivery.order_key) in poisoned and at < 400:
+            return BAD
+        return Reply(after=latency + (int(delivery.id) * 7919 + delivery.attempts * 31) % 1000 * latency // 1000)
+
+    limits = Limits(
+        in_flight=draw(st.sampled_from((4, 16, 256))),
+        window=draw(st.sampled_from((4, 16, 512))),
+        held=draw(st.sampled_from((16, 16_384))),
+        per_endpoint=draw(st.sampled_from((2, 64))),
+        head_of_line_seconds=draw(st.sampled_from((0.0, 5.0, 60.0))),
+    )
+    simulation = Simulation(endpoints, script, limits=limits, jitter=draw(st.floats(0, 1)))
+    places = st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(KEYS)), min_size=1, max_size=8)
+    for at, batch in draw(st.lists(st.tuples(st.floats(0, 90), places), max_size=30)):
+        simulation.at(at, partial(simulation.commits, *batch))
+    for at, identifier, length in draw(
+        st.lists(st.tuples(st.floats(0, 90), st.sampled_from(ids), st.floats(0, 20)), max_size=2)
+    ):
+        simulation.at(at, partial(simulation.change, identifier, state="paused"))
+        simulation.at(at + length, partial(simulation.change, identifier, state="active"))
+    return simulation, poisoned
+
+
+@given(_worlds())
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_nothing_is_forgotten_or_reordered_and_no_cap_is_exceeded(
+    world: tuple[Simulation, list[tuple[str, str]]],
+) -> None:
+    """The simulation itself asserts the caps, one in flight per key, and that no earlier one of a key waits."""
+    simulation, poisoned = world
+    simulation.run(200 * 3600)
+    assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
+    assert simulation.lanes.shares.held == simulation.lanes.shares.in_flight == simulation.lanes.shares.probes == 0
+    oks = [s.delivery.id for s in simulation.sent if s.ok]
+    assert len(oks) == len(set(oks))
+    for identifier, settings_ in simulation.endpoints.items():
+        if settings_.ordering == "none":
+            continue
+        for key in KEYS:
+            ids = [i for i in simulation.accepted(identifier, key) if not simulation.rows[i].out_of_order]
+            assert ids == sorted(ids)
+    overtaken = [row for row in simulation.rows.values() if row.out_of_order]
+    if simulation.limits.head_of_line_seconds:
+        assert all((row.endpoint_id, row.order_key) in poisoned for row in overtaken)
+    assert all(simulation.endpoints[row.endpoint_id].ordering == "keyed" for row in overtaken)
+
+
+@given(_worlds(), st.lists(st.floats(0, 150), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_a_kill_at_any_time_loses_nothing(world: tuple[Simulation, list[tuple[str, str]]], kills: list[float]) -> None:
+    simulation, _ = world
+    for at in sorted(kills):
+        simulation.run(at)
+        simulation.kill()
+    simulation.run(200 * 3600)
+    assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
+    for identifier, settings_ in simulation.endpoints.items():
+        if settings_.ordering == "none":
+            continue
+        for key in KEYS:
+            ids = [i for i in simulation.accepted(identifier, key) if not simulation.rows[i].out_of_order]
+            firsts = list(dict.fromkeys(ids))
+            assert firsts == sorted(firsts)
