@@ -74,6 +74,7 @@ class Simulation:
         schedule: tuple[float, ...] | None = None,
         jitter: float = 0.0,
         commit: Micros = 3_000,
+        read: Micros = 1_000,
     ) -> None:
         self.now: Micros = START
         self.script = script
@@ -81,6 +82,7 @@ class Simulation:
         self.schedule = schedule
         self.jitter = jitter
         self.commit = commit
+        self.read = read
         self.endpoints = {e.id: e for e in endpoints}
         self.rows: dict[str, Delivery] = {}
         self.sent: list[Sent] = []
@@ -241,7 +243,7 @@ class Simulation:
             self._later(self.now + self.commit, lambda t=ticket, d=moved: self._commit(t, d))  # type: ignore[misc]
         for page in lanes.pages(4):
             works = self._page(page.endpoint_id, page.after, page.limit)
-            self._later(self.now + 1_000, lambda p=page, w=works: self.lanes.page(p, w, self.now))  # type: ignore[misc]
+            self._later(self.now + self.read, lambda p=page, w=works: self.lanes.page(p, w, self.now))  # type: ignore[misc]
         self.most_held = max(self.most_held, lanes.shares.held)
 
     def _send(self, ticket: Ticket) -> None:

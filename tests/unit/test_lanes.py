@@ -125,6 +125,36 @@ def test_many_endpoints_share_what_memory_holds() -> None:
     assert all(_in_order(simulation, e.id) for e in endpoints)
 
 
+def test_a_page_that_took_long_is_not_taken_at_its_word() -> None:
+    """Rows are settled, and committed, between the reading of a page and its arrival."""
+    simulation = Simulation([endpoint()], lambda d, at: OK, limits=Limits(window=8, per_endpoint=3), read=200_000)
+    for n in range(100):
+        simulation.at(n / 20, partial(simulation.commits, *_keys("a", "b", "c", f"k{n}")))
+    simulation.run(60)
+    assert simulation.states() == {"delivered": 400}
+    assert len(simulation.sent) == 400
+    assert _in_order(simulation)
+
+
+def test_after_a_restart_too_what_waits_behind_a_blocked_head_takes_no_room() -> None:
+    simulation = Simulation([endpoint()], _poisoned("bad"), limits=Limits(window=16))
+    simulation.commits(*_keys(*["bad"] * 100))
+    simulation.run(21)
+    good = simulation.commits(*_keys(*(f"k{n}" for n in range(40))), hint=False)
+    simulation.kill()
+    simulation.run(23)
+    assert sorted(simulation.accepted()) == good
+
+
+def test_a_head_has_its_time_though_its_endpoint_is_never_idle() -> None:
+    simulation = Simulation([endpoint()], _poisoned("bad"), limits=Limits(in_flight=1))
+    (first,) = simulation.commits(*_keys("bad"))
+    for n in range(200):
+        simulation.at(0.01 + n / 20, partial(simulation.commits, *_keys(*(f"k{n}x{m}" for m in range(4)))))
+    simulation.run(4)
+    assert simulation.tries(first) == pytest.approx([0, 2], abs=0.2)
+
+
 @pytest.mark.parametrize("ordering", ["keyed", "strict"])
 def test_what_waits_behind_a_blocked_head_takes_no_room_from_other_keys(ordering) -> None:
     simulation = Simulation([endpoint(ordering=ordering)], _poisoned("bad"), limits=Limits(window=16))
@@ -323,6 +353,71 @@ def test_after_ten_minutes_of_outage_every_key_drains_in_order(reply: Reply, key
     assert simulation.most_held <= 64 + 8
 
 
+def test_after_an_outage_every_head_goes_at_once() -> None:
+    simulation = Simulation([endpoint()], _down_until(600))
+    simulation.commits(*_keys(*(f"k{n}" for n in range(30))))
+    simulation.run(700)
+    recovered = min(s.at for s in simulation.sent if s.ok)
+    assert max(s.at for s in simulation.sent) < recovered + 1
+
+
+def test_a_head_that_stumbles_once_more_after_an_outage_keeps_its_place() -> None:
+    """The minute for which it may hold up its key begins when the endpoint is back."""
+    simulation = Simulation(
+        [endpoint()], lambda d, at: REFUSED if at < 600 else BAD if d.id == "00000001" and at < 640 else OK
+    )
+    simulation.commits(*_keys("a", "a", "b", "b"))
+    _steady(simulation, "c", 700)
+    simulation.run(720)
+    assert simulation.states() == {"delivered": 704}
+    assert any(s.at > 600 and not s.ok for s in simulation.sent)
+    assert not any(row.out_of_order for row in simulation.rows.values())
+
+
+def test_after_an_outage_no_head_waits_for_a_long_gap() -> None:
+    simulation = Simulation([endpoint(retry_schedule=(3600.0,))], _down_until(100, BAD))
+    simulation.commits(*_keys(*(f"k{n}" for n in range(12))))
+    simulation.run(200)
+    recovered = min(s.at for s in simulation.sent if s.ok)
+    assert len(simulation.accepted()) == 12
+    assert max(s.at for s in simulation.sent) < recovered + 1
+
+
+def test_after_an_outage_a_head_still_waits_as_long_as_the_receiver_asked() -> None:
+    def script(delivery: Delivery, at: float) -> Reply:
+        if at < 0.01 and delivery.order_key == "held":
+            return Reply(status=500, after=1_000, headers=(("Retry-After", "500"),))
+        return BAD if at < 100 else OK
+
+    simulation = Simulation([endpoint(retry_schedule=(3600.0,))], script)
+    (held, *_) = simulation.commits(*_keys("held", *(f"k{n}" for n in range(12))))
+    simulation.run(400)
+    assert len(simulation.accepted()) == 12
+    assert simulation.tries(held) == [0]
+    simulation.run(600)
+    assert simulation.tries(held) == [0, 500]
+
+
+def test_an_outage_that_only_one_key_saw_does_not_cost_it_its_place() -> None:
+    simulation = Simulation([endpoint()], _down_until(600), jitter=1.0)
+    simulation.commits(*_keys("a", "a"))
+    simulation.at(601, partial(simulation.commits, *_keys("b")))
+    simulation.run(700)
+    assert simulation.states() == {"delivered": 3}
+    assert not any(row.out_of_order for row in simulation.rows.values())
+
+
+def test_a_bound_that_runs_out_during_an_outage_costs_nothing() -> None:
+    simulation = Simulation(
+        [endpoint()], lambda d, at: REFUSED if 40 < at < 100 else BAD if d.order_key == "a" and at < 100 else OK
+    )
+    simulation.commits(*_keys("a", "a"))
+    _steady(simulation, "b", 120)
+    simulation.run(200)
+    assert simulation.accepted(key="a") == ["00000001", "00000002"]
+    assert not any(row.out_of_order for row in simulation.rows.values())
+
+
 def test_an_outage_is_probed_one_at_a_time_with_growing_gaps_and_burns_nothing() -> None:
     simulation = Simulation([endpoint()], _down_until(600))
     simulation.commits(*_keys("a"))
@@ -452,7 +547,7 @@ def test_an_endpoint_that_is_gone_leaves_memory() -> None:
 
 
 def test_replays_go_in_order_among_themselves_and_leave_room_for_live_ones() -> None:
-    simulation = Simulation([endpoint()], lambda d, at: Reply(after=100_000))
+    simulation = Simulation([endpoint()], lambda d, at: Reply(after=100_000 + int(d.id) * 7919 % 90_000))
     old = simulation.commits(*_keys(*["a", "b"] * 100))
     simulation.run(60)
     simulation.sent.clear()
@@ -540,7 +635,14 @@ def _worlds(draw: st.DrawFn) -> tuple[Simulation, list[tuple[str, str]]]:
         per_endpoint=draw(st.sampled_from((2, 64))),
         head_of_line_seconds=draw(st.sampled_from((0.0, 5.0, 60.0))),
     )
-    simulation = Simulation(endpoints, script, limits=limits, jitter=draw(st.floats(0, 1)))
+    simulation = Simulation(
+        endpoints,
+        script,
+        limits=limits,
+        jitter=draw(st.floats(0, 1)),
+        commit=draw(st.sampled_from((1_000, 30_000))),
+        read=draw(st.sampled_from((1_000, 100_000))),
+    )
     places = st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(KEYS)), min_size=1, max_size=8)
     for at, batch in draw(st.lists(st.tuples(st.floats(0, 90), places), max_size=30)):
         simulation.at(at, partial(simulation.commits, *batch))
