@@ -102,7 +102,7 @@ def test_not_json(body: bytes) -> None:
         (b'{"object":"page","entry":[]}', "page", "its object is not whatsapp_business_account"),
         (b'{"object":"whatsapp_business_account"}', "post", "it has no list of entry"),
         (b'{"object":"whatsapp_business_account","entry":{}}', "post", "it has no list of entry"),
-        (b'{"object":"whatsapp_business_account","entry":[]}', "post", "its entry are empty"),
+        (b'{"object":"whatsapp_business_account","entry":[]}', "post", "its list of entry is empty"),
     ],
 )
 def test_json_that_is_no_post_of_ours(body: bytes, kind: str, reason: str) -> None:
@@ -287,6 +287,19 @@ def test_messages_come_first_then_statuses_then_the_rest() -> None:
         of_kind = [item.place.pointer for item in ITEMS if rank(item) == kind]
         document = ["/" + "/".join(map(str, path)) for path in places(BATCH)]
         assert of_kind == sorted(of_kind, key=document.index)
+
+
+def test_the_order_is_the_documents() -> None:
+    past = [{"threads": [{"messages": [message("wamid.1")], "id": "5"}], "message_echoes": [message("wamid.2")]}]
+    value = {"message_echoes": [message("wamid.0")], "history": past, "messages": [message("wamid.3")]}
+    for field in ("messages", "smb_message_echoes", "history"):
+        changes = [{"field": field, "value": value}]
+        items = parse(json.dumps({"object": "whatsapp_business_account", "entry": [{"changes": changes}]}).encode())
+        assert [item.wamid for item in items if isinstance(item, MessageItem)] == [f"wamid.{n}" for n in range(4)]
+
+
+def message(wamid: str) -> dict[str, Any]:
+    return {"from": "1", "to": "5", "id": wamid, "timestamp": "1790000000", "type": "text", "text": {"body": "Hola"}}
 
 
 def test_pointers_lead_to_the_items() -> None:
