@@ -34,8 +34,6 @@ async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
     closed = 0
     while identifiers := await store.idle_conversations(limit=_BATCH):
         closed += await store.apply(Keys(conversations=set(identifiers)), _closer(identifiers, window))
-        if len(identifiers) < _BATCH:
-            break
     return closed
 
 

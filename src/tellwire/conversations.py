@@ -31,9 +31,7 @@ def open_with(  # noqa: PLR0913
             return known
     elif known is not None:
         if not _run_out(known, ledger.now, window):
-            known = replace(known, last_row_at=ledger.now)
-            ledger.put_conversation(known)
-            return known
+            return ledger.touch(known)
         close(ledger, known)
     conversation = Conversation(
         id=ledger.new_id(),

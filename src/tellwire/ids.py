@@ -43,6 +43,6 @@ class IdMaker:
         self._prefix = f"{text[:8]}-{text[8:]}-7{self._random(12):03x}-"
 
 
-def seconds_of(identifier: str) -> int:
-    """The Unix seconds in which a UUIDv7 text was made."""
-    return int(identifier[:8] + identifier[9:13], 16) // 1000
+def micros_of(identifier: str) -> Micros:
+    """When a UUIDv7 text was made, to the millisecond, in micros."""
+    return int(identifier[:8] + identifier[9:13], 16) * 1000

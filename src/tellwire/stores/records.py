@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tellwire.ids import micros_of
 from tellwire.model import (
     Account,
     Attempt,
@@ -72,8 +73,15 @@ def contact(row: Any) -> Contact:
 
 
 def conversation(row: Any) -> Conversation:
-    """A record of the columns in `CONVERSATION`'s order."""
-    return Conversation(**dict(zip(CONVERSATION, row, strict=True)))
+    """A record of the columns in `CONVERSATION`'s order and the id of the conversation's last message (or None).
+
+    The column `last_row_at` holds when it was opened; each later row tells its own time.
+    """
+    *columns, last_message = row
+    record = dict(zip(CONVERSATION, columns, strict=True))
+    if last_message:
+        record["last_row_at"] = max(record["last_row_at"], micros_of(last_message))
+    return Conversation(**record)
 
 
 def delivery(row: Any) -> Delivery:

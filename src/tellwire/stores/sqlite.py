@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tellwire.errors import AlreadyRunning, Unavailable
-from tellwire.ids import IdMaker
+from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
@@ -155,18 +155,28 @@ class SqliteStore:
         await self.write(lambda _: None)
 
     async def idle_conversations(self, *, limit: int) -> list[str]:
-        """Ids of open conversations whose last row is at least the window ago, oldest look first."""
+        """Ids of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
         now, window = self._clock.now(), self._window
+
+        query = (
+            f"SELECT c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
+            " WHERE c.status = 'open' AND c.check_at <= ? ORDER BY c.check_at LIMIT ?"
+        )
 
         def move(connection: Connection) -> list[str]:
             db = _raw(connection)
-            db.execute(
-                "UPDATE conversations SET check_at = last_row_at + ? WHERE status = 'open' AND check_at <= ?"
-                " AND last_row_at + ? > ?",
-                (window, now, window, now),
-            )
-            query = "SELECT id FROM conversations WHERE status = 'open' AND check_at <= ? ORDER BY check_at LIMIT ?"
-            return [row[0] for row in db.execute(query, (now, limit)).fetchall()]
+            idle: list[str] = []
+            more = True
+            while more and not idle:
+                rows = db.execute(query, (now, limit)).fetchall()
+                more = len(rows) == limit
+                for identifier, opened_at, last_message in rows:
+                    check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
+                    if check_at <= now:
+                        idle.append(identifier)
+                    else:
+                        db.execute("UPDATE conversations SET check_at = ? WHERE id = ?", (check_at, identifier))
+            return idle
 
         return await self.write(move)
 

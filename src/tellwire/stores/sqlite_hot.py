@@ -20,7 +20,8 @@ _encode = msgspec.json.Encoder().encode
 _reports = msgspec.json.Decoder(list[ItemReport])
 
 _CONTACT = ",".join(f"c.{name}" for name in records.CONTACT)
-_CONVERSATION = ",".join(f"c.{name}" for name in records.CONVERSATION)
+LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
+_CONVERSATION = ",".join((*(f"c.{name}" for name in records.CONVERSATION), LAST_ROW))
 LIVE = "d.lane = 'live' AND d.state IN ('pending', 'delivering', 'retrying')"
 DUE = "d.lane <> 'live' AND d.state IN ('pending', 'delivering', 'retrying')"
 _KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"

@@ -121,7 +121,7 @@ conversations = Table(
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_row_at", BigInteger, nullable=False),
+    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; later rows tell by their ids
     Column("check_at", BigInteger, nullable=False),  # when the closer looks at it next; moved only then
     Index(
         "conversations_open",

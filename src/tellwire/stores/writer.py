@@ -14,7 +14,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+from sqlalchemy.exc import OperationalError
+
 from tellwire.errors import Unavailable
+
+log = structlog.get_logger("tellwire.store")
 
 _MOST_PER_COMMIT = 512
 
@@ -90,9 +95,12 @@ class Writer(threading.Thread):
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
         try:
             results, durable = self._transaction(db, [job for job, _ in batch])
-        except sqlite3.OperationalError as error:
-            self.failing = str(error)
-            self._answer([(f, Unavailable(f"the database cannot commit: {error}")) for _, f in batch], None)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            reason = str(error).splitlines()[0]
+            if not self.failing:
+                log.error("store_cannot_commit", reason=reason, remedy="free or unlock the disk; no restart is needed")
+            self.failing = reason
+            self._answer([(f, Unavailable(f"the database cannot commit: {reason}")) for _, f in batch], None)
         except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
             if len(batch) == 1:
                 self._answer([(batch[0][1], error)], None)
@@ -100,6 +108,8 @@ class Writer(threading.Thread):
                 for one in batch:
                     self._commit(db, [one])
         else:
+            if self.failing:
+                log.info("store_commits_again")
             self.failing = ""
             self.commits += 1
             self.jobs += len(batch)
