@@ -13,8 +13,9 @@ from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import httptools
-import tellwire_sdk
 from msgspec import Struct
+
+import tellwire_sdk
 from tellwire_sdk import Payload, WebhookError
 
 _LARGEST = 8 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import Any
 
 from tellwire.simulator.payloads import Business, Json, Person, Update, message, status, wamid
 
-_MEDIA = {
+_MEDIA: dict[str, Json] = {
     "image": {"mime_type": "image/jpeg"},
     "video": {"mime_type": "video/mp4"},
     "audio": {"mime_type": "audio/ogg; codecs=opus", "voice": True},
@@ -119,7 +119,9 @@ class Customer:
         if memorable:
             self.said.append(made)
         context = {"from": self._author(reply_to), "id": reply_to} if reply_to else None
-        return self._update("messages", message(self.person, wamid=made, at=at, type=kind, content=content, context=context))
+        return self._update(
+            "messages", message(self.person, wamid=made, at=at, type=kind, content=content, context=context)
+        )
 
     def _author(self, wamid: str) -> str:
         return self.person.address if wamid in self.said else self.business.display_phone_number

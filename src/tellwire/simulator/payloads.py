@@ -83,7 +83,7 @@ def escaped(value: object) -> bytes:
 
 
 def wamid(address: str, key: str, *, outgoing: bool = False) -> str:
-    """A message id that looks and decodes like Meta's: who it is with, and `key`, upper-case hex of at most 40 digits."""
+    """A message id that looks and decodes like Meta's: the other side's address, and `key` in upper-case hex."""
     who = address.encode()[:64]
     parts = (b"\x1c\x18", bytes([len(who)]), who, b"\x15\x02\x00", b"\x11" if outgoing else b"\x12", b"\x18")
     return "wamid." + base64.b64encode(b"".join((*parts, bytes([len(key)]), key.encode(), b"\x00"))).decode()
@@ -99,7 +99,7 @@ def message(person: Person, *, wamid: str, at: int, type: str, content: object, 
     return {**item, "id": wamid, "timestamp": str(at), "type": type, type: content}
 
 
-def status(  # noqa: PLR0913
+def status(
     person: Person,
     *,
     wamid: str,

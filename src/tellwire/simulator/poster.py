@@ -5,11 +5,14 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import tellwire_sdk
-
 from tellwire.ports import Answer, Request, Sender
 from tellwire.simulator.payloads import Update, body_of
 
-_HEADERS = (("Content-Type", "application/json"), ("User-Agent", "facebookexternalua"), ("Accept", "*/*"))
+_HEADERS: tuple[tuple[str, str], ...] = (
+    ("Content-Type", "application/json"),
+    ("User-Agent", "facebookexternalua"),
+    ("Accept", "*/*"),
+)
 
 
 class Poster:

@@ -8,9 +8,7 @@ from random import Random
 from tellwire.simulator.customer import Customer, Happening
 from tellwire.simulator.payloads import Business, Person, Update, body_of
 
-BUSINESS = Business(
-    waba_id="100200300400501", phone_number_id="100200300400500", display_phone_number="525500000000"
-)
+BUSINESS = Business(waba_id="100200300400501", phone_number_id="100200300400500", display_phone_number="525500000000")
 """The number that simulated customers write to unless told otherwise."""
 
 PEOPLE = (
@@ -51,7 +49,7 @@ def rounds(
     if shuffle:
         random.shuffle(told)
     bodies = [body_of(told[start : start + batch]) for start in range(0, len(told), batch)]
+    singles: list[Round] = [(body,) for body in bodies]
     if not duplicates:
-        return [(body,) for body in bodies]
-    once = [(body,) if number % 2 else (body, body) for number, body in enumerate(bodies)]
-    return once + [(body,) for body in bodies[1::2]]
+        return singles
+    return [one if number % 2 else one * 2 for number, one in enumerate(singles)] + singles[1::2]
