@@ -43,8 +43,8 @@ class Keys(Struct, kw_only=True):
     """(phone_number_id, group id)"""
     latest: bool = False
     """also the latest conversation of each party, open or not"""
-    conversations: set[str] = field(default_factory=set)
-    """conversation ids"""
+    conversations: set[tuple[str, str]] = field(default_factory=set)
+    """(organization id, conversation id)"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
-from tellwire.routing import PARTITIONS, Routes
+from tellwire.routing import PARTITIONS, Names, Routes
 from tellwire.stores import records, sqlite_hot
 from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
@@ -53,18 +53,20 @@ class SqliteStore:
         path: the database file, migrated already.
         clock, vault: time, and the sealing of secrets.
         window: micros after which an idle conversation closes.
+        names: per payload format, the names under which an event is subscribed to (see `Routes`).
     """
 
-    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros) -> None:
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
         self._path = path
         self._clock = clock
         self.vault = vault
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
+        self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
-        self._routes = Routes({}, {})
+        self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
         self._cold: Connection
         self._lock: int | None = None
@@ -81,7 +83,7 @@ class SqliteStore:
         db = _connect(self._path)
         try:
             self._registry = self._written = sqlite_hot.load_registry(db, self.vault)
-            self._routes = _routes(self._registry)
+            self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
             db.close()
@@ -154,28 +156,31 @@ class SqliteStore:
         """Take in what other processes changed of accounts and endpoints."""
         await self.write(lambda _: None)
 
-    async def idle_conversations(self, *, limit: int) -> list[str]:
-        """Ids of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
         now, window = self._clock.now(), self._window
 
         query = (
-            f"SELECT c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
+            f"SELECT c.organization_id, c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
             " WHERE c.status = 'open' AND c.check_at <= ? ORDER BY c.check_at LIMIT ?"
         )
 
-        def move(connection: Connection) -> list[str]:
+        def move(connection: Connection) -> list[tuple[str, str]]:
             db = _raw(connection)
-            idle: list[str] = []
+            idle: list[tuple[str, str]] = []
             more = True
             while more and not idle:
                 rows = db.execute(query, (now, limit)).fetchall()
                 more = len(rows) == limit
-                for identifier, opened_at, last_message in rows:
+                for *key, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append(identifier)
+                        idle.append((key[0], key[1]))
                     else:
-                        db.execute("UPDATE conversations SET check_at = ? WHERE id = ?", (check_at, identifier))
+                        db.execute(
+                            "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
+                            (check_at, *key),
+                        )
             return idle
 
         return await self.write(move)
@@ -292,7 +297,7 @@ class SqliteStore:
 
         def committed() -> Callable[[], None]:
             if registry is not self._written:
-                self._written, self._routes = registry, _routes(registry)
+                self._written, self._routes = registry, Routes(registry, self._names)
             return lambda: self._tell(registry, work)
 
         return results, committed
@@ -312,7 +317,7 @@ class SqliteStore:
         keys = Keys()
         for _, job in applies:
             keys.add(job.keys)
-        routes = self._routes if registry is self._written else _routes(registry)
+        routes = self._routes if registry is self._written else Routes(registry, self._names)
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
         sqlite_hot.load(db, ledger, keys)
@@ -338,10 +343,6 @@ class SqliteStore:
         self._cold.close()
 
 
-def _routes(registry: Registry) -> Routes:
-    return Routes(registry.endpoints, {a.id: a.phone_number_id for a in registry.accounts.values()})
-
-
 def _raw(connection: Connection) -> sqlite3.Connection:
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
@@ -351,8 +352,15 @@ def _raw(connection: Connection) -> sqlite3.Connection:
 
 def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
     columns = ",".join(f'd."{name}"' for name in records.DELIVERY)
-    query = f"SELECT e.body,{columns} FROM deliveries d JOIN events e ON e.id = d.event_id WHERE {where}"
-    return [Work(records.delivery(row[1:]), records.event(row[0])) for row in db.execute(query, values).fetchall()]
+    snapshot = ",".join(f"e.{name}" for name in records.EVENT)
+    query = (
+        f"SELECT {snapshot},{columns} FROM deliveries d "
+        f"CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE {where}"
+    )
+    width = len(records.EVENT)
+    return [
+        Work(records.delivery(row[width:]), records.event(row[:width])) for row in db.execute(query, values).fetchall()
+    ]
 
 
 def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:

@@ -95,18 +95,8 @@ class Writer(threading.Thread):
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
         try:
             results, durable = self._transaction(db, [job for job, _ in batch])
-        except (sqlite3.OperationalError, OperationalError) as error:
-            reason = str(error).splitlines()[0]
-            if not self.failing:
-                log.error("store_cannot_commit", reason=reason, remedy="free or unlock the disk; no restart is needed")
-            self.failing = reason
-            self._answer([(f, Unavailable(f"the database cannot commit: {reason}")) for _, f in batch], None)
         except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
-            if len(batch) == 1:
-                self._answer([(batch[0][1], error)], None)
-            else:
-                for one in batch:
-                    self._commit(db, [one])
+            self._failed(db, batch, error)
         else:
             if self.failing:
                 log.info("store_commits_again")
@@ -114,6 +104,19 @@ class Writer(threading.Thread):
             self.commits += 1
             self.jobs += len(batch)
             self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
+
+    def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:
+        if _is_the_databases(error):
+            reason = str(error).splitlines()[0]
+            if not self.failing:
+                log.error("store_cannot_commit", reason=reason, remedy="free or unlock the disk; no restart is needed")
+            self.failing = reason
+            self._answer([(f, Unavailable(f"the database cannot commit: {reason}")) for _, f in batch], None)
+        elif len(batch) == 1:
+            self._answer([(batch[0][1], error)], None)
+        else:
+            for one in batch:
+                self._commit(db, [one])
 
     def _transaction(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
         db.execute("BEGIN IMMEDIATE")
@@ -139,3 +142,12 @@ class Writer(threading.Thread):
                     future.set_result(answer)
 
         self._loop.call_soon_threadsafe(deliver)
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """Whether it is the database that cannot (disk full, read-only, I/O), not the job that asks for nonsense."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return (
+        isinstance(cause, sqlite3.OperationalError)
+        and getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
+    )
