@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -77,16 +78,15 @@ class Catcher:
         self.recent: deque[Catch] = deque(maxlen=keep)
         self._news = asyncio.Event()
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen, and return the port.
-
-        Raises:
-            OSError: the port is taken.
-        """
+    async def start(self, sock: socket.socket | None = None) -> int:
+        """Catch what comes to a listening socket, or to a free port on 127.0.0.1; returns the port."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self.answer, self._connections), host, port)
-        found: int = self._server.sockets[0].getsockname()[1]
-        return found
+        if sock is None:
+            self._server = await loop.create_server(self._connection, "127.0.0.1", 0)
+        else:
+            self._server = await loop.create_server(self._connection, sock=sock)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return once `condition` holds; it is asked now and after every catch."""
@@ -101,6 +101,9 @@ class Catcher:
             for connection in list(self._connections):
                 connection.hang_up()
             await self._server.wait_closed()
+
+    def _connection(self) -> _Connection:
+        return _Connection(self.answer, self._connections)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:
         """What a request is answered: the status and the JSON."""
