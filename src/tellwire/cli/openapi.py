@@ -1,0 +1,1 @@
+"""`tellwire openapi`: the document that the server shows at /openapi.json."""
