@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,7 +15,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any, TypeVar
+
+from tellwire.catcher import Catch, Catcher
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -23,7 +27,8 @@ T = TypeVar("T")
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a process: ours without any setting, and those that are named (without their prefix)."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TELLWIRE_")}
+    dropped = ("TELLWIRE_", "PYTHONDONTWRITEBYTECODE")  # the latter makes every start compile everything
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     ours = {f"TELLWIRE_{name}": value for name, value in settings.items()}
     path = os.pathsep.join(str(ROOT / folder) for folder in ("src", "sdk/src"))
     return kept | ours | {"PYTHONPATH": path}
@@ -128,7 +133,9 @@ def request(
     url: str, *, key: str = "", method: str = "GET", body: Any = None, headers: dict[str, str] | None = None
 ) -> tuple[int, Any]:
     """An HTTP request: the status and the answer, decoded where it is JSON."""
-    fields = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}) | (headers or {})
+    fields = (
+        {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}) | (headers or {})
+    )
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url, data=data, headers=fields, method=method)
     try:
@@ -150,6 +157,28 @@ def every(url: str, noun: str, *, key: str) -> list[dict[str, Any]]:
         if page["next_cursor"] is None:
             return rows
         cursor = f"&cursor={page['next_cursor']}"
+
+
+@contextmanager
+def catching(secrets: dict[str, str]) -> Iterator[tuple[str, list[Catch]]]:
+    """A receiver of deliveries in a thread of its own: its URL, and everything that it has caught so far."""
+    catches: list[Catch] = []
+    started: Queue[str] = Queue()
+    ended = threading.Event()
+
+    async def catch() -> None:
+        catcher = Catcher(secrets, on_catch=catches.append)
+        started.put(f"http://127.0.0.1:{await catcher.start()}")
+        await asyncio.to_thread(ended.wait)
+        await catcher.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(catch()))
+    thread.start()
+    try:
+        yield started.get(timeout=SECONDS), catches
+    finally:
+        ended.set()
+        thread.join(SECONDS)
 
 
 def until(ready: Callable[[], T | None], *, what: str) -> T:

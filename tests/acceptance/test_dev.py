@@ -19,8 +19,7 @@ LIVE = re.compile(
 
 def taken() -> socket.socket:
     """A port that somebody listens on."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    return sock
+    return socket.create_server(("127.0.0.1", 0))
 
 
 def fact(name: str) -> re.Pattern[str]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import structlog
 import uvicorn
 import uvloop
 
@@ -45,27 +42,6 @@ async def _with_signals(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped)
     return await main(stop)
-
-
-def log_to_stderr() -> None:
-    """Send logs to stderr: lines for people on a terminal, else JSON. Tracebacks without the values of variables."""
-    people = sys.stderr.isatty()
-    last: list[Any] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-        if people
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *last,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def bind(host: str, port: int, *, move: bool = False) -> socket.socket:
