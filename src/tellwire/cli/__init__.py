@@ -39,7 +39,7 @@ COMMANDS = {
         module="tellwire.cli.serve",
         function="serve",
         help="serve HTTP, take in what Meta sends and deliver it",
-        example="TELLWIRE_META_APP_SECRET_FILE=app-secret.txt tellwire serve",
+        example="tellwire serve --json",
     ),
     "migrate": Command(
         module="tellwire.cli.migrate",

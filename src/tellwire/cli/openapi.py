@@ -8,7 +8,7 @@ import msgspec
 
 from tellwire.cli.output import Json, print_json
 from tellwire.formats.openapi import webhooks
-from tellwire.web import openapi as document
+from tellwire.web.asgi import openapi as document
 
 
 def openapi(*, json: Json = False) -> None:
