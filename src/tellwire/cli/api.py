@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from tellwire import logs
 from tellwire import settings as settings_room
 from tellwire.app import App
+from tellwire.cli.serving import services_of
 from tellwire.errors import TellwireError
-from tellwire.web import create_app
+from tellwire.web import WebApp, create_app
 
 T = TypeVar("T")
 _HOST = "localhost"
@@ -28,7 +29,7 @@ _PAGE = 200
 class Api:
     """Calls of an ASGI application as its administrator, in the organization named (the default one for "")."""
 
-    def __init__(self, application: Any, key: str, organization: str) -> None:
+    def __init__(self, application: WebApp, key: str, organization: str) -> None:
         self._application = application
         self._headers = {"host": _HOST, "authorization": f"Bearer {key}", "content-type": "application/json"}
         if organization:
@@ -102,8 +103,11 @@ async def _ask(work: Callable[[Api], Coroutine[Any, Any, T]], organization: str)
     settings = replace(settings_room.load(), admin_key=key, allowed_hosts=(_HOST,))
     app = await App.open(settings, serving=False)
     try:
-        services = replace(app.services(), route_unrouted=_left_to_the_server)
-        return await work(Api(create_app(services), key, organization))
+        web = create_app(replace(services_of(app), route_unrouted=_left_to_the_server))
+        try:
+            return await work(Api(web, key, organization))
+        finally:
+            await web.office.close()
     finally:
         await app.stop()
 

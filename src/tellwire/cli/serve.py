@@ -17,7 +17,6 @@ from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import GRACE_SECONDS, Site, bind, run, url_of
 from tellwire.errors import BadSettings
 from tellwire.settings import Settings
-from tellwire.web import create_app
 
 log = structlog.get_logger("tellwire")
 
@@ -55,7 +54,7 @@ async def _serve(stop: asyncio.Event, settings: Settings, *, as_json: bool) -> i
         app = await App.open(settings)
         try:
             await app.start()
-            site = Site(create_app(app.services()), sock)
+            site = Site(app, sock)
             await site.start()
             url = url_of(sock)
             log.info("ready", url=url, database=str(settings.sqlite_path))

@@ -1,4 +1,4 @@
-"""What `serve` and `dev` share: a loop that signals end, a bound address, an ASGI application on it."""
+"""What `serve` and `dev` share: a loop that signals end, a listening socket, the HTTP side of an app on it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 import uvloop
 
+import tellwire_sdk
+from tellwire.app import App
 from tellwire.errors import TellwireError
+from tellwire.formats import FORMATS
+from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.openapi import webhooks
+from tellwire.formats.schemas import SCHEMAS
+from tellwire.web import Services, WebApp, create_app
+from tellwire.web.server import Server, listening
 
 GRACE_SECONDS = 10
 """How long requests and deliveries under way may take to end after a signal."""
-_BACKLOG = 2048
 _MOVES = 50
 
 
@@ -52,27 +58,12 @@ def bind(host: str, port: int, *, move: bool = False) -> socket.socket:
     """
     for candidate in [port, *range(port + 1, min(port + _MOVES, 65536)), 0] if move else [port]:
         try:
-            return _listen(host, candidate)
+            return listening(host, candidate)
         except OSError as error:
             if error.errno == errno.EADDRINUSE and move:
                 continue
             raise TellwireError(_why(host, candidate, error)) from None
     raise TellwireError(f"no port is free on {host}")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = min(found, key=lambda each: each[0])  # 127.0.0.1 before ::1 for localhost
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(_BACKLOG)  # at once: two sockets may be bound to a port, but only one listens
-        sock.settimeout(0)  # as the loop wants it
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def _why(host: str, port: int, error: OSError) -> str:
@@ -92,54 +83,63 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
+def services_of(app: App) -> Services:
+    """What the web needs of an app."""
+    return Services(
+        store=app.store,
+        ingest=app.ingest,
+        clock=app.clock,
+        settings=app.settings,
+        formats=FORMATS,
+        event_names=FORMATS["row"].EVENTS,
+        schemas=SCHEMAS,
+        webhooks=webhooks(),
+        check_url=app.check_url,
+        challenge=app.challenge,
+        whsec_form=tellwire_sdk.whsec_form,
+        chat_id=chat_id,
+        route_unrouted=app.route_unrouted,
+        wake=app.dispatcher.wake,
+    )
+
+
 class Site:
-    """An ASGI application on a listening socket, in the running loop.
+    """The HTTP side of an app on a listening socket, in the running loop."""
 
-    Answers without `Server` header and access log; a stop ends what is under way within `GRACE_SECONDS`.
-    """
-
-    def __init__(self, application: Any, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
-        config = uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=grace_seconds,
-        )
-        self._server = _Server(config)
+    def __init__(self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
+        self._server = _Part(create_app(services_of(app)), grace_seconds=grace_seconds)
         self._sock = sock
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Return once requests are answered."""
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._sock]))
+        self._serving = asyncio.create_task(self._server.serve([self._sock]))
         ready = asyncio.create_task(self._server.ready.wait())
         await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if self._serving.done():
+        if not ready.done():
             ready.cancel()
             await self._serving
 
     async def stop(self) -> None:
-        """Take nothing new and finish what is under way."""
+        """Take nothing new, and finish what is under way within the grace."""
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
 
 
-class _Server(uvicorn.Server):
-    """uvicorn as a part: signals are the process's, and its readiness can be waited for."""
+class _Part(Server):
+    """The server as a part of a process whose signals are not its own; that it is ready can be waited for."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, application: WebApp, *, grace_seconds: int) -> None:
+        super().__init__(application, grace_seconds=grace_seconds)
         self.ready = asyncio.Event()
 
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        """Start, and say so."""
+        await super().startup(sockets)
         self.ready.set()

@@ -22,7 +22,6 @@ from tellwire.errors import TellwireError
 from tellwire.sender import open_sender
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
 from tellwire.simulator import BUSINESS, Poster
-from tellwire.web import create_app
 
 FORMATS = ("row", "chat")
 _GRACE_SECONDS = 3
@@ -92,7 +91,7 @@ async def running(
         catcher = Catcher(home.secrets, on_catch=journeys.caught)
         await catcher.start(catching)
         stack.push_async_callback(catcher.stop)
-        site = Site(create_app(app.services()), sock, grace_seconds=_GRACE_SECONDS)
+        site = Site(app, sock, grace_seconds=_GRACE_SECONDS)
         await site.start()
         stack.push_async_callback(site.stop)
         url, catcher_url = url_of(sock), url_of(catching)
