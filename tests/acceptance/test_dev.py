@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.acceptance.processes import Running, environment, every, request, running, tellwire
 
 LIVE = re.compile(
-    r"text \".+\" +received → stored → delivered (row|chat) 200 \(verified\) → delivered (row|chat) 200 \(verified\)"
+    r"  text +received → stored → delivered row 200 \(verified\) → delivered chat 200 \(verified\)  message \S+  \".+\""
 )
 
 

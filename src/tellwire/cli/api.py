@@ -14,10 +14,9 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import replace
 
-from tellwire import logs
 from tellwire import settings as settings_room
 from tellwire.app import App
-from tellwire.cli.serving import services_of
+from tellwire.cli.serving import log_to_stderr, services_of
 from tellwire.errors import TellwireError
 from tellwire.web import WebApp, create_app
 
@@ -94,7 +93,7 @@ def ask(work: Callable[[Api], Coroutine[Any, Any, T]], *, organization: str = ""
     Raises:
         TellwireError: a call was refused, or the database cannot be opened.
     """
-    logs.set_up()
+    log_to_stderr()
     return asyncio.run(_ask(work, organization))
 
 

@@ -9,12 +9,11 @@ from typing import Annotated
 import structlog
 import typer
 
-from tellwire import logs
 from tellwire import settings as settings_room
 from tellwire.app import App
 from tellwire.cli import DONE
 from tellwire.cli.output import Json, print_json
-from tellwire.cli.serving import GRACE_SECONDS, Site, bind, run, url_of
+from tellwire.cli.serving import GRACE_SECONDS, Site, bind, log_to_stderr, run, url_of
 from tellwire.errors import BadSettings
 from tellwire.settings import Settings
 
@@ -44,7 +43,7 @@ def serve(
         raise BadSettings(
             f"--role {role.value} comes with PostgreSQL: on SQLite one process does everything (--role all)"
         )
-    logs.set_up()
+    log_to_stderr()
     return run(lambda stop: _serve(stop, settings, as_json=json))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import uvloop
 
 import tellwire_sdk
+from tellwire import logs
 from tellwire.app import App
 from tellwire.errors import TellwireError
 from tellwire.formats import FORMATS
@@ -48,6 +50,13 @@ async def _with_signals(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped)
     return await main(stop)
+
+
+def log_to_stderr() -> None:
+    """Set up the logs, of libraries only what is wrong."""
+    logs.set_up()
+    for library in ("alembic", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def bind(host: str, port: int, *, move: bool = False) -> socket.socket:

@@ -7,9 +7,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import ip_network
 from random import Random
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -60,6 +62,7 @@ def simulate(
     json: Json = False,
 ) -> int:
     """Post what simulated customers do to a webhook, signed as Meta signs. Exit 1 when not all was answered 200."""
+    _check(url)
     random = Random(seed)  # noqa: S311 - a game, not a secret
     business = Business(
         waba_id=BUSINESS.waba_id,
@@ -74,6 +77,14 @@ def simulate(
     answers = asyncio.run(_post(url, secret or _configured_secret(phone_number_id), plan, rate))
     _report(answers, len(updates), time.perf_counter() - started, as_json=json)
     return DONE if all(answer.status == 200 for answer in answers) else FAILED
+
+
+def _check(url: str) -> None:
+    with suppress(ValueError):  # of brackets, or a port that is no number
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1):
+            return
+    raise BadSettings(f"--url takes an http:// or https:// URL, not {url!r}")
 
 
 def _names(types: str) -> Sequence[str]:
@@ -128,9 +139,9 @@ def _report(answers: Sequence[Answer], updates: int, seconds: float, *, as_json:
                 "seconds": round(seconds, 3),
             }
         )
-        return
-    told = ", ".join(f"{count} × {what}" for what, count in counts.most_common())
-    sys.stdout.write(f"{updates} updates in {len(answers)} POSTs in {seconds:.2f} s: {told}\n")
+    else:
+        told = ", ".join(f"{count} × {what}" for what, count in counts.most_common())
+        sys.stdout.write(f"{updates} updates in {len(answers)} POSTs in {seconds:.2f} s: {told}\n")
     for what, answer in {answer.status or answer.failure: answer for answer in answers if answer.status != 200}.items():
         said = answer.body[:500].decode("utf-8", "replace").strip()
         sys.stderr.write(f"tellwire: {what}: {said or answer.cause}\n")

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire import logs
 from tellwire.catcher import Tally
 from tellwire.cli import DONE, FAILED
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
@@ -23,7 +22,7 @@ from tellwire.cli.dev.screen import Screen, Voice
 from tellwire.cli.dev.stack import CATCHER_PORT, FORMATS, Ports, Stack, dev_settings, running
 from tellwire.cli.dev.story import converse
 from tellwire.cli.output import Json
-from tellwire.cli.serving import run
+from tellwire.cli.serving import log_to_stderr, run
 from tellwire.errors import TellwireError
 
 
@@ -42,7 +41,7 @@ def dev(
     Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether both formats arrived.
     """
     started = time.perf_counter()
-    logs.set_up()
+    log_to_stderr()
     if end:
         return run(lambda stop: _once(stop, started=started, port=port or 0, as_json=json))
     return run(lambda stop: _live(stop, port=port, fresh=fresh, silent=silent, as_json=json))

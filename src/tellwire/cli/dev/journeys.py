@@ -25,12 +25,12 @@ class Stop(Struct, frozen=True, kw_only=True):
 
 
 class Journey(Struct, kw_only=True):
-    """What is known of one event. `title` is the type of the message, or what changed; `row_id` its row's id."""
+    """What is known of one event. `title` is the type of the message, or what changed; `row` names it with its id."""
 
     event: str = ""
     title: str = ""
     wamid: str = ""
-    row_id: str = ""
+    row: str = ""
     stops: dict[str, Stop] = field(default_factory=dict)
     awaits: frozenset[str] = frozenset()
     """the formats that have a place for it, once that is known"""
@@ -102,11 +102,12 @@ class Journeys:
 def _describe(journey: Journey, catch: Catch) -> None:
     """Fill in what a payload tells. An update of a row does not tell whether `chat` has a place for it too."""
     journey.event = catch.event
-    journey.row_id = catch.message_id
+    if catch.message_id:
+        journey.row = f"message {catch.message_id}"
     match catch.payload:
         case RowEvent(data=ConversationRow() as row, action=action):
             journey.title = "conversation opened" if action == "insert" else f"conversation {row.status or 'changed'}"
-            journey.row_id = row.id
+            journey.row = f"conversation {row.id}"
             journey.awaits = frozenset({"row"})
         case RowEvent(data=MessageRow() as row, action=action):
             journey.wamid = row.wa_id or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import OrderedDict
@@ -14,12 +15,13 @@ from tellwire import __version__
 from tellwire.catcher import Tally
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
-from tellwire.cli.dev.stack import Stack
+from tellwire.cli.dev.stack import FORMATS, Stack
 from tellwire.model import Attempt, Delivery
 from tellwire.ports import Answer
 from tellwire.settings import Settings
 from tellwire.simulator import Update
 
+_TITLE_WIDTH = 20
 _TEXT_WIDTH = 40
 _TEXTS = 1000
 
@@ -34,7 +36,7 @@ class Voice:
     def say(self, text: str, document: Mapping[str, object]) -> None:
         """Print the text, or the document that means the same."""
         try:
-            sys.stdout.write((msgspec.json.encode(document).decode() if self._as_json else text) + "\n")
+            sys.stdout.write((json.dumps(msgspec.to_builtins(document)) if self._as_json else text) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,7 +79,7 @@ class Screen:
         if answer.status != 200:
             said = answer.body.decode("utf-8", "replace").strip() or answer.cause
             document = {"event": "refused", "what": update.title, "status": answer.status, "cause": said}
-            self._voice.say(f"{_now()}  {update.title:<24}  refused: {answer.status} {said}", document)
+            self._voice.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
 
     def arrived(self, journey: Journey) -> None:
         """What became of an event."""
@@ -88,7 +90,7 @@ class Screen:
         document: dict[str, object] = {
             "event": journey.event,
             "what": journey.title,
-            "message_id": journey.row_id or None,
+            "row": journey.row,
             "deliveries": deliveries,
         }
         text = self._texts.get(journey.wamid, "") if journey.event == "messages.insert" else ""
@@ -144,12 +146,11 @@ def journey_line(journey: Journey, text: str) -> str:
     """What became of an event; `text` is what a simulated customer wrote, "" for anything else."""
     cut = text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
     steps = ["received", "stored"]
-    for name, stop in journey.stops.items():
+    for name, stop in sorted(journey.stops.items(), key=lambda each: FORMATS.index(each[0])):
         proof = "verified" if stop.verified else stop.error or "not verified"
         steps.append(f"{'delivered' if 200 <= stop.status < 300 else 'failed'} {name} {stop.status} ({proof})")
-    ids = f"  message {journey.row_id}" if journey.row_id else ""
-    said = f' "{cut}"' if cut else ""
-    return f"{journey.title + said:<24}  {' → '.join(steps)}{ids}"
+    said = f'"{cut}"' if cut else ""
+    return f"{journey.title:<{_TITLE_WIDTH}}  {' → '.join(steps)}  {journey.row}  {said}".rstrip()
 
 
 def _data(settings: Settings) -> str:
