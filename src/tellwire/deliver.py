@@ -122,7 +122,7 @@ def settle(
     blame: Blame,
     started_at: Micros,
     now: Micros,
-    parks: bool = False,
+    otherwise: DeliveryState = DeliveryState.RETRYING,
 ) -> Result:
     """What an attempt made of its delivery.
 
@@ -131,7 +131,7 @@ def settle(
         decision: what follows (`retry.decide`).
         blame: whether a failure costs the delivery its place in the order.
         started_at, now: when it was sent, and when the answer was there.
-        parks: the endpoint was paused or disabled meanwhile: a failure waits for it.
+        otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
     """
     before = work.delivery
     failed = not isinstance(decision, Delivered)
@@ -149,27 +149,33 @@ def settle(
         response_body=answer.body,
         durations=answer.durations,
     )
-    return Result(_after(before, decision, blame, started_at=started_at, now=now, parks=parks), attempt)
+    return Result(_after(before, decision, blame, started_at=started_at, now=now, otherwise=otherwise), attempt)
 
 
 def _after(
-    before: Delivery, decision: Decision, blame: Blame, *, started_at: Micros, now: Micros, parks: bool
+    before: Delivery,
+    decision: Decision,
+    blame: Blame,
+    *,
+    started_at: Micros,
+    now: Micros,
+    otherwise: DeliveryState,
 ) -> Delivery:
-    state, burned, due_at, lane = DeliveryState.RETRYING, before.burned, before.due_at, before.lane
+    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
         case Delivered(at):
             state, delivered_at = DeliveryState.DELIVERED, at
         case RetryAt(due_at, burns):
             burned += burns
-            state = DeliveryState.PARKED if parks else DeliveryState.RETRYING
             if blame.late:
                 lane, out_of_order = "late", out_of_order or blame.out_of_order
         case Exhausted(burns):
             burned += burns
             state = DeliveryState.FAILED
         case Disable():
-            state, due_at = DeliveryState.PARKED, now
+            # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
+            due_at = now
         case _:
             assert_never(decision)
     return replace(

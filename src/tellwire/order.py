@@ -162,6 +162,10 @@ class Order:
             heappush(self._waiting, entry)
         return found
 
+    def in_flight(self) -> set[str]:
+        """The order keys of the deliveries that are in flight."""
+        return {k.works[0].delivery.order_key for k in self.keys.values() if k.place == "flying"}
+
     # --- coming back --------------------------------------------------------------------------------------------------
 
     def failed(self, key: Key, *, first_at: Micros, now: Micros) -> bool:
