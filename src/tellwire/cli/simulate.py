@@ -82,7 +82,7 @@ def simulate(
 def _check(url: str) -> None:
     with suppress(ValueError):  # of brackets, or a port that is no number
         parts = urlsplit(url)
-        if parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1):
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
             return
     raise BadSettings(f"--url takes an http:// or https:// URL, not {url!r}")
 
