@@ -21,6 +21,7 @@ from tests.acceptance.processes import Running, catching, every, logged_url, req
 
 import tellwire_sdk
 from tellwire.catcher import Catch
+from tellwire.cli import main
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, body_of
 from tellwire_sdk import MessageRow, RowEvent
 
@@ -67,14 +68,27 @@ def listen_to(url: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["keys", "accounts", "endpoints"])
-def test_help_of_what_is_below_a_command_comes_with_an_example(name: str, tmp_path: Path) -> None:
-    overview = tellwire(name, "--help", cwd=tmp_path).stdout
-    below = re.findall(r"^  ([a-z-]+)  ", overview, re.MULTILINE)
+def test_help_below_a_command_comes_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*arguments: str) -> str:
+        assert main([*arguments, "--help"]) == 0
+        return capsys.readouterr().out
+
+    below = re.findall(r"^  ([a-z][a-z-]+)  ", told(name), re.MULTILINE)
     assert {"create", "list"} <= set(below)
     for command in below:
-        told = tellwire(name, command, "--help", cwd=tmp_path).stdout
-        assert f"Example: tellwire {name} {command}" in told
-        assert "--json" in told
+        shown = told(name, command)
+        assert f"Example: tellwire {name} {command}" in shown
+        assert "--json" in shown
+
+
+@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["keys", "list"], ["dev"]])
+def test_a_database_that_cannot_be_opened_is_said_in_a_line(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no database")
+    for path in ("file", "file/inside.db"):
+        done = tellwire(*command, cwd=tmp_path, DATABASE_URL=f"sqlite:///{path}", PORT="0")
+        assert done.returncode == 1
+        assert f"the database {path} cannot be opened" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

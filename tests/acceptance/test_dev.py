@@ -135,6 +135,18 @@ def test_an_own_endpoint_that_is_not_there_is_explained(tmp_path: Path) -> None:
         assert "refused" in line
 
 
+def test_simulate_beside_it_needs_no_secret_and_arrives_too(tmp_path: Path) -> None:
+    with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
+        url = shown(dev, "status page")
+        done = tellwire("simulate", "--url", f"{url}meta/webhook", "--types", "text,status", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        line = dev.wait_for(lambda lines: next((line for line in lines if "status read" in line), None))
+        assert "delivered row 200 (verified) → delivered chat 200 (verified)" in line
+        texts = [line for line in dev.out if "  text  " in line]
+        assert texts
+        assert not any('"' in line for line in texts), "what others write is not shown"
+
+
 def test_json_mode_prints_one_document_a_line(tmp_path: Path) -> None:
     with running("dev", "--json", "--port", "0", cwd=tmp_path) as dev:
         dev.wait_for(lambda lines: [line for line in lines if '"messages.insert"' in line])

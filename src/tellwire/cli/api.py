@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tellwire import settings as settings_room
 from tellwire.app import App
+from tellwire.cli.database import usable
 from tellwire.cli.serving import log_to_stderr, services_of
 from tellwire.errors import TellwireError
 from tellwire.web import WebApp, create_app
@@ -100,7 +101,8 @@ def ask(work: Callable[[Api], Coroutine[Any, Any, T]], *, organization: str = ""
 async def _ask(work: Callable[[Api], Coroutine[Any, Any, T]], organization: str) -> T:
     key = f"tw_{secrets.token_urlsafe(32)}"
     settings = replace(settings_room.load(), admin_key=key, allowed_hosts=(_HOST,))
-    app = await App.open(settings, serving=False)
+    with usable(settings):
+        app = await App.open(settings, serving=False)
     try:
         web = create_app(replace(services_of(app), route_unrouted=_left_to_the_server))
         try:

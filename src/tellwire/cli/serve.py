@@ -12,6 +12,7 @@ import typer
 from tellwire import settings as settings_room
 from tellwire.app import App
 from tellwire.cli import DONE
+from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import GRACE_SECONDS, Site, bind, log_to_stderr, run, url_of
 from tellwire.errors import BadSettings
@@ -50,7 +51,8 @@ def serve(
 async def _serve(stop: asyncio.Event, settings: Settings, *, as_json: bool) -> int:
     sock = bind(settings.host, settings.port)
     try:
-        app = await App.open(settings)
+        with usable(settings):
+            app = await App.open(settings)
         try:
             await app.start()
             site = Site(app, sock)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tellwire import settings as settings_room
 from tellwire.app import App
 from tellwire.catcher import Catcher
+from tellwire.cli.database import usable
 from tellwire.cli.dev.home import Home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.registration import create_account, register
@@ -86,7 +87,8 @@ async def running(
         stack.callback(sock.close)
         catching = bind("127.0.0.1", ports.catcher, move=True)
         stack.callback(catching.close)
-        app = await App.open(settings, on_attempt=journeys.attempted)
+        with usable(settings):
+            app = await App.open(settings, on_attempt=journeys.attempted)
         stack.push_async_callback(app.stop, grace_seconds=_GRACE_SECONDS)
         catcher = Catcher(home.secrets, on_catch=journeys.caught)
         await catcher.start(catching)
