@@ -143,7 +143,7 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
 def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     original = ledger.messages[account.id, item.edits]
     fact = StatusFact(name="edited", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
-    if _repeated(ledger, account, original, fact) or (account.id, item.wamid) in ledger.messages:
+    if (account.id, item.wamid) in ledger.messages or _repeated(ledger, account, original, fact):
         return Outcome.DUPLICATE, "", original.id
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)

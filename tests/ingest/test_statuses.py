@@ -217,6 +217,26 @@ def test_an_edit_of_an_unknown_message_becomes_the_row(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_an_edit_that_became_the_row_changes_nothing_when_it_is_repeated_after_its_original(tmp_path):
+    async def scenario(world):
+        edit = {
+            "from": CUSTOMER,
+            "id": "wamid.e",
+            "timestamp": "1778038770",
+            "type": "edit",
+            "edit": {"original_message_id": "wamid.1", "message": {"type": "text", "text": {"body": "x"}}},
+        }
+        await world.post(value(contacts=[contact()], messages=[edit]))
+        await world.post(incoming("wamid.1", "Helo"))
+        rows = await world.query("SELECT record FROM messages ORDER BY id")
+        for _ in range(3):
+            repeated = await world.post(value(contacts=[contact()], messages=[edit]))
+            assert repeated.outcome == Outcome.DUPLICATE
+        assert await world.query("SELECT record FROM messages ORDER BY id") == rows
+
+    play(tmp_path, scenario)
+
+
 def revoke(wamid: str, original: str) -> dict[str, object]:
     return {
         "from": CUSTOMER,
