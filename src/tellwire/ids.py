@@ -46,3 +46,9 @@ class IdMaker:
 def seconds_of(identifier: str) -> int:
     """The Unix seconds in which a UUIDv7 text was made."""
     return int(identifier[:8] + identifier[9:13], 16) // 1000
+
+
+def id_floor(at: Micros) -> str:
+    """The lowest text that an id made at `at` or later can have; times outside 48 bits of milliseconds are clamped."""
+    text = f"{min(max(at // 1000, 0), (1 << 48) - 1):012x}"
+    return f"{text[:8]}-{text[8:]}-"

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tellwire.errors import AlreadyRunning, Unavailable
@@ -62,6 +63,7 @@ class SqliteStore:
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
+        self._told: list[Callable[[], None]] = []
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes({}, {})
         self._ids = IdMaker()
@@ -113,6 +115,10 @@ class SqliteStore:
         if changed is not None:
             self._changed.append(changed)
 
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that recorded events."""
+        self._told.append(wake)
+
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
@@ -125,6 +131,11 @@ class SqliteStore:
     def failing(self) -> str:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
+
+    @property
+    def commits(self) -> int:
+        """Commits since the store was opened."""
+        return self._writer.commits
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
@@ -257,15 +268,17 @@ class SqliteStore:
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
         work: list[Work] = []
+        happened = False
         registry = self._registry
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
-                results[index] = job.work(self._cold(db))
+                results[index] = self._run_cold(db, job)
         if any(isinstance(job, _Cold) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
+            happened = bool(ledger.events)
             if ledger.new_accounts:
                 registry = sqlite_hot.load_registry(db, self.vault)
         if records_:
@@ -284,6 +297,9 @@ class SqliteStore:
                     changed(registry)
             if work:
                 self._committed(work)
+            if happened:
+                for wake in self._told:
+                    wake()
 
         return results, durable
 
@@ -304,6 +320,15 @@ class SqliteStore:
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
         version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
         return known if version == known.version else sqlite_hot.load_registry(db, self.vault)
+
+    def _run_cold(self, db: sqlite3.Connection, job: _Cold) -> Any:
+        """SQLAlchemy wraps what SQLite says; the writer wants to hear it as SQLite said it."""
+        try:
+            return job.work(self._cold(db))
+        except OperationalError as error:
+            if isinstance(error.orig, sqlite3.OperationalError):
+                raise error.orig from error
+            raise
 
     def _cold(self, db: sqlite3.Connection) -> Connection:
         """The writer's connection as SQLAlchemy sees it; the transaction is the writer's, never SQLAlchemy's."""
