@@ -26,6 +26,8 @@ CUSTOMER = "5215588392274"
 USER_ID = "MX.13491208655302741918"
 START = 1_778_038_763_000_000
 """2026-05-06T03:39:23Z, the instant of the first document's examples."""
+NAMES = {name: module.names for name, module in FORMATS.items()}
+EVENT = ", ".join(records.EVENT)
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 
@@ -50,7 +52,7 @@ class World:
         self.clock = clock
         self.window = window
         migrate_sqlite(path)
-        self.store = SqliteStore(path, clock=clock, vault=Vault([bytes(32)]), window=window)
+        self.store = SqliteStore(path, clock=clock, vault=Vault([bytes(32)]), window=window, names=NAMES)
         self.ingest = Ingest(self.store, Options(auto_accounts=auto_accounts, window=window))
 
     async def post(self, *values: Any, field: str = "messages", speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
@@ -99,7 +101,7 @@ class World:
     async def events(self) -> list[Event]:
         """Every event so far, in commit order."""
         return await self.store.read(
-            lambda c: [records.event(row[0]) for row in c.execute(text("SELECT body FROM events ORDER BY id"))]
+            lambda c: [records.event(row) for row in c.execute(text(f"SELECT {EVENT} FROM events ORDER BY id"))]
         )
 
     async def names(self) -> list[str]:

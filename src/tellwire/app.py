@@ -93,7 +93,8 @@ class App:
         await asyncio.to_thread(migrate_sqlite, path)
         keys = settings.master_key or (master_key_beside(path),)
         window = int(settings.conversation_window_hours * 3600 * _MICROS)
-        store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window)
+        names = {name: module.names for name, module in FORMATS.items()}
+        store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
         await store.open(serving=serving)
         sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
         return cls(settings, store, sender, clock=clock, on_attempt=on_attempt)

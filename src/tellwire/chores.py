@@ -17,7 +17,7 @@ _BATCH = 200
 class Waiting(Book, Protocol):
     """What the chores need of the store beside `Book`."""
 
-    async def idle_conversations(self, *, limit: int) -> list[str]: ...
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]: ...
 
     async def unrouted(
         self, phone_number_id: str, *, after: str, limit: int
@@ -32,16 +32,14 @@ async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
     if window <= 0:
         return 0
     closed = 0
-    while identifiers := await store.idle_conversations(limit=_BATCH):
-        closed += await store.apply(Keys(conversations=set(identifiers)), _closer(identifiers, window))
-        if len(identifiers) < _BATCH:
-            break
+    while keys := await store.idle_conversations(limit=_BATCH):
+        closed += await store.apply(Keys(conversations=set(keys)), _closer(keys, window))
     return closed
 
 
-def _closer(identifiers: Sequence[str], window: Micros) -> Callable[[Ledger], int]:
+def _closer(keys: Sequence[tuple[str, str]], window: Micros) -> Callable[[Ledger], int]:
     def decide(ledger: Ledger) -> int:
-        known = [ledger.conversations[i] for i in identifiers if i in ledger.conversations]
+        known = [ledger.conversations[i] for _, i in keys if i in ledger.conversations]
         return sum(close_if_idle(ledger, conversation, window=window) for conversation in known)
 
     return decide

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -11,8 +13,8 @@ from tellwire.rows import conversation_row
 
 
 def order_key(account_id: str, party: str) -> str:
-    """The key that events of one contact or group on one account are ordered by (DELIVERY.md, "Order")."""
-    return f"{account_id}:{party}"
+    """The key that events of one contact or group on one account are ordered by (DELIVERY.md, "Order"): 24 hex digits."""
+    return blake2b(f"{account_id}:{party}".encode(), digest_size=12).hexdigest()
 
 
 def open_with(  # noqa: PLR0913
@@ -31,9 +33,7 @@ def open_with(  # noqa: PLR0913
             return known
     elif known is not None:
         if not _run_out(known, ledger.now, window):
-            known = replace(known, last_row_at=ledger.now)
-            ledger.put_conversation(known)
-            return known
+            return ledger.touch(known)
         close(ledger, known)
     conversation = Conversation(
         id=ledger.new_id(),

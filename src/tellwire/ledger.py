@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tellwire.model import (
     Account,
@@ -42,8 +43,8 @@ class Keys(Struct, kw_only=True):
     """(phone_number_id, group id)"""
     latest: bool = False
     """also the latest conversation of each party, open or not"""
-    conversations: set[str] = field(default_factory=set)
-    """conversation ids"""
+    conversations: set[tuple[str, str]] = field(default_factory=set)
+    """(organization id, conversation id)"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""
@@ -127,6 +128,15 @@ class Ledger:
             del self.open[place]
         if (latest := self.latest.get(place)) is None or latest.id <= conversation.id:
             self.latest[place] = conversation
+
+    def touch(self, conversation: Conversation) -> Conversation:
+        """A row joins it now. Nothing is written: the store reads the time of the last row off that row's id."""
+        touched = replace(conversation, last_row_at=self.now)
+        self.conversations[touched.id] = touched
+        self.open[touched.account_id, touched.party] = touched
+        if touched.id in self.changed_conversations:
+            self.changed_conversations[touched.id] = touched
+        return touched
 
     def put_fact(self, account_id: str, wamid: str, fact: StatusFact) -> None:
         self.facts.setdefault((account_id, wamid), {})[fact.name, fact.participant] = fact

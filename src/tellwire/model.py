@@ -189,13 +189,12 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     """Everything a format may show of an event, fixed when it happened (FORMATS.md, head).
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
-    `content` the message's content (messages only); `sent_at` Meta's time of the message.
+    `sent_at` Meta's time of the message.
     """
 
     row: Raw
     changed: tuple[str, ...] = ()
     participants: Participants | None = None
-    content: Raw = Raw(b"")
     sent_at: Seconds = 0
     status: StatusItem | None = None
 

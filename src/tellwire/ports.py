@@ -43,6 +43,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """What came back. `cause` says in plain words what went wrong ("connection refused", "certificate expired on …",
     "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
+    `allow_listed`: an address of the allow list was connected to, so the body may be a private network's.
     """
 
     status: int = 0
@@ -52,6 +53,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     truncated: bool = False
     durations: dict[str, float] = {}
+    allow_listed: bool = False
 
     @property
     def ok(self) -> bool:

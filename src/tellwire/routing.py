@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 
-from tellwire.model import Endpoint, Event
+from tellwire.model import Endpoint, Event, Registry
+
+Names = Callable[[Event], tuple[str, ...]]
 
 PARTITIONS = 64
 _SHARDS = 4
-_CHAT = {"incoming_message": "messages.insert", "status_update": "messages.update"}
 
 
 def partition(endpoint_id: str, order_key: str) -> int:
@@ -22,56 +23,35 @@ def partition(endpoint_id: str, order_key: str) -> int:
 class Routes:
     """The endpoints by what they subscribe to; built once per change of the registry, looked up per event."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], phone_numbers: Mapping[str, str]) -> None:
-        """`phone_numbers`: account id -> phone_number_id (endpoints may name accounts by either)."""
-        self._by_organization: dict[str, list[Endpoint]] = {}
-        for endpoint in endpoints.values():
-            self._by_organization.setdefault(endpoint.organization_id, []).append(endpoint)
-        self._phone_numbers = phone_numbers
-        self._found: dict[tuple[str, str, str], tuple[Endpoint, ...]] = {}
+    def __init__(self, registry: Registry, names: Mapping[str, Names]) -> None:
+        """`names`: per payload format, under which names a customer may subscribe to an event; none: no place for it."""
+        self._names = names
+        self._phone_numbers = {a.id: a.phone_number_id for a in registry.accounts.values()}
+        self._formats: dict[str, dict[str, list[Endpoint]]] = {}
+        for endpoint in registry.endpoints.values():
+            formats = self._formats.setdefault(endpoint.organization_id, {})
+            formats.setdefault(endpoint.format, []).append(endpoint)
+        self._found: dict[tuple[str, str, str, tuple[str, ...]], tuple[Endpoint, ...]] = {}
 
-    def of(self, event: Event) -> Iterable[Endpoint]:
+    def of(self, event: Event) -> list[Endpoint]:
         """The endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
-        key = (event.organization_id, event.account_id, event.name)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = tuple(self._matching(event))
-        return [endpoint for endpoint in found if _wants(endpoint, event)]
+        wanted: list[Endpoint] = []
+        for format_name, endpoints in self._formats.get(event.organization_id, {}).items():
+            names = self._names[format_name](event)
+            if not names:
+                continue
+            key = (event.organization_id, event.account_id, format_name, names)
+            found = self._found.get(key)
+            if found is None:
+                found = self._found[key] = tuple(e for e in endpoints if self._subscribed(e, event, names))
+            wanted += [e for e in found if (e.history or not event.history) and (e.external or not event.external)]
+        return wanted
 
-    def _matching(self, event: Event) -> Iterable[Endpoint]:
-        names = {event.account_id, self._phone_numbers.get(event.account_id, "")}
-        for endpoint in self._by_organization.get(event.organization_id, ()):
-            if (not endpoint.accounts or names.intersection(endpoint.accounts)) and _subscribed(endpoint, event):
-                yield endpoint
-
-
-def _subscribed(endpoint: Endpoint, event: Event) -> bool:
-    if event.entity == "operational":
-        return event.name in endpoint.events
-    if not endpoint.events:
-        return True
-    if event.name in endpoint.events:
-        return True
-    return endpoint.format == "chat" and event.entity == "messages" and any(n in _CHAT for n in endpoint.events)
-
-
-def _wants(endpoint: Endpoint, event: Event) -> bool:
-    """What only the event itself can tell."""
-    if event.history and not endpoint.history:
-        return False
-    if event.external and not endpoint.external:
-        return False
-    return endpoint.format != "chat" or event.entity == "operational" or _in_chat(endpoint, event)
-
-
-def _in_chat(endpoint: Endpoint, event: Event) -> bool:
-    """Whether the `chat` format has a place for the event (FORMATS.md section 2) under the endpoint's subscription."""
-    if event.entity != "messages":
-        return False
-    if event.snapshot.status is not None:
-        name = "status_update"
-    elif event.action == "insert" and event.direction == "incoming":
-        name = "incoming_message"
-    else:
-        return False
-    return not endpoint.events or name in endpoint.events or event.name in endpoint.events
+    def _subscribed(self, endpoint: Endpoint, event: Event, names: tuple[str, ...]) -> bool:
+        if endpoint.accounts and event.account_id not in endpoint.accounts:
+            number = self._phone_numbers.get(event.account_id)
+            if number not in endpoint.accounts:
+                return False
+        if event.entity == "operational":
+            return event.name in endpoint.events
+        return not endpoint.events or not set(names).isdisjoint(endpoint.events)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from tellwire.ids import micros_of
 from tellwire.model import (
     Account,
     Attempt,
@@ -18,14 +19,15 @@ from tellwire.model import (
     Inbound,
     ItemReport,
     Message,
+    Micros,
     Outcome,
+    Seconds,
     Secret,
+    Snapshot,
 )
 from tellwire.vault import Vault
 
 encode = msgspec.json.Encoder().encode
-_message = msgspec.json.Decoder(Message)
-_event = msgspec.json.Decoder(Event)
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
 _attempt = msgspec.json.Decoder(Attempt)
 
@@ -42,6 +44,32 @@ CONVERSATION = (
     "created_at",
     "updated_at",
     "last_row_at",
+)
+EVENT = (
+    "id",
+    "organization_id",
+    "account_id",
+    "entity",
+    "action",
+    "conversation_id",
+    "message_id",
+    "created_at",
+    "name",
+    "body",
+)
+MESSAGE = (
+    "id",
+    "organization_id",
+    "account_id",
+    "conversation_id",
+    "wamid",
+    "direction",
+    "kind",
+    "created_at",
+    "updated_at",
+    "contact_id",
+    "record",
+    "content",
 )
 DELIVERY = (
     "id",
@@ -72,8 +100,15 @@ def contact(row: Any) -> Contact:
 
 
 def conversation(row: Any) -> Conversation:
-    """A record of the columns in `CONVERSATION`'s order."""
-    return Conversation(**dict(zip(CONVERSATION, row, strict=True)))
+    """A record of the columns in `CONVERSATION`'s order and the id of the conversation's last message (or None).
+
+    The column `last_row_at` holds when it was opened; each later row tells its own time.
+    """
+    *columns, last_message = row
+    record = dict(zip(CONVERSATION, columns, strict=True))
+    if last_message:
+        record["last_row_at"] = max(record["last_row_at"], micros_of(last_message))
+    return Conversation(**record)
 
 
 def delivery(row: Any) -> Delivery:
@@ -84,19 +119,113 @@ def delivery(row: Any) -> Delivery:
     return Delivery(**values)
 
 
-def event(body: bytes) -> Event:
-    """An event as stored in `events.body`."""
-    return _event.decode(body)
+class _EventBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of an event has no column of its own."""
+
+    order_key: str
+    snapshot: Snapshot
+    direction: Literal["incoming", "outgoing", ""] = ""
+    history: bool = False
+    external: bool = False
 
 
-def message(record: bytes, content: bytes) -> Message:
-    """A message of its two columns."""
-    return msgspec.structs.replace(_message.decode(record), content=content)
+_event_body = msgspec.json.Decoder(_EventBody)
 
 
-def message_record(value: Message) -> bytes:
-    """A message without its content, for `messages.record`."""
-    return encode(msgspec.structs.replace(value, content=b""))
+def event(row: Any) -> Event:
+    """An event of the columns in `EVENT`'s order."""
+    identifier, organization_id, account_id, entity, action, conversation_id, message_id, created_at, name, body = row
+    rest = _event_body.decode(body)
+    return Event(
+        id=identifier,
+        organization_id=organization_id,
+        account_id=account_id,
+        entity=entity,
+        action=action,
+        name=name,
+        conversation_id=conversation_id,
+        message_id=message_id,
+        created_at=created_at,
+        order_key=rest.order_key,
+        snapshot=rest.snapshot,
+        direction=rest.direction,
+        history=rest.history,
+        external=rest.external,
+    )
+
+
+def event_row(value: Event) -> tuple[Any, ...]:
+    """The columns of an event in `EVENT`'s order."""
+    return (
+        value.id,
+        value.organization_id,
+        value.account_id,
+        value.entity,
+        value.action,
+        value.conversation_id,
+        value.message_id,
+        value.created_at,
+        value.name,
+        encode(_EventBody(value.order_key, value.snapshot, value.direction, value.history, value.external)),
+    )
+
+
+class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of a message has no column of its own."""
+
+    agent_id: str = ""
+    status: dict[str, Micros] = {}
+    errors: bytes = b""
+    errors_rank: tuple[int, int] = (-1, 0)
+    pricing: bytes = b""
+    pricing_rank: tuple[int, int] = (-1, 0)
+    from_: str = ""
+    to: str = ""
+    timestamp: Seconds = 0
+    content_at: Seconds = 0
+    history: bool = False
+
+
+_message_record = msgspec.json.Decoder(_MessageRecord)
+
+
+def message(row: Any) -> Message:
+    """A message of the columns in `MESSAGE`'s order."""
+    *columns, record, content = row
+    known = dict(zip(MESSAGE, columns, strict=False))
+    known["wamid"] = known["wamid"] or ""
+    return Message(**known, **msgspec.structs.asdict(_message_record.decode(record)), content=content)
+
+
+def message_row(value: Message) -> tuple[Any, ...]:
+    """The columns of a message in `MESSAGE`'s order."""
+    record = _MessageRecord(
+        value.agent_id,
+        value.status,
+        value.errors,
+        value.errors_rank,
+        value.pricing,
+        value.pricing_rank,
+        value.from_,
+        value.to,
+        value.timestamp,
+        value.content_at,
+        value.history,
+    )
+    return (
+        value.id,
+        value.organization_id,
+        value.account_id,
+        value.conversation_id,
+        value.wamid or None,
+        value.direction,
+        value.kind,
+        value.created_at,
+        value.updated_at,
+        value.contact_id,
+        encode(record),
+        value.content,
+    )
 
 
 def attempt(record: bytes, response_body: bytes) -> Attempt:

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,17 +14,16 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tellwire.errors import AlreadyRunning, Unavailable
-from tellwire.ids import IdMaker
+from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
-from tellwire.routing import PARTITIONS, Routes
+from tellwire.routing import PARTITIONS, Names, Routes
 from tellwire.stores import records, sqlite_hot
-from tellwire.stores.writer import Writer
+from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -54,20 +53,23 @@ class SqliteStore:
         path: the database file, migrated already.
         clock, vault: time, and the sealing of secrets.
         window: micros after which an idle conversation closes.
+        names: per payload format, the names under which an event is subscribed to (see `Routes`).
     """
 
-    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros) -> None:
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
         self._path = path
         self._clock = clock
         self.vault = vault
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
-        self._told: list[Callable[[], None]] = []
+        self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
-        self._routes = Routes({}, {})
+        self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
+        self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
-        self._cold_connection: Connection | None = None
+        self._cold: Connection
+        self._lock: int | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -80,7 +82,8 @@ class SqliteStore:
         self._lock = _lock(self._path) if serving else None
         db = _connect(self._path)
         try:
-            self._take_registry(sqlite_hot.load_registry(db, self.vault))
+            self._registry = self._written = sqlite_hot.load_registry(db, self.vault)
+            self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
             db.close()
@@ -92,7 +95,7 @@ class SqliteStore:
             connect_args={"check_same_thread": False},
         )
         event.listen(self._engine, "connect", _reader_pragmas)
-        self._writer = Writer(lambda: _connect(self._path), self._run_batch, asyncio.get_running_loop())
+        self._writer = Writer(self._connect_writer, self._run_batch, self._close_writer, asyncio.get_running_loop())
         self._writer.start()
 
     async def close(self) -> None:
@@ -115,10 +118,6 @@ class SqliteStore:
         if changed is not None:
             self._changed.append(changed)
 
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that recorded events."""
-        self._told.append(wake)
-
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
@@ -131,11 +130,6 @@ class SqliteStore:
     def failing(self) -> str:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
-
-    @property
-    def commits(self) -> int:
-        """Commits since the store was opened."""
-        return self._writer.commits
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
@@ -162,19 +156,32 @@ class SqliteStore:
         """Take in what other processes changed of accounts and endpoints."""
         await self.write(lambda _: None)
 
-    async def idle_conversations(self, *, limit: int) -> list[str]:
-        """Ids of open conversations whose last row is at least the window ago, oldest look first."""
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
         now, window = self._clock.now(), self._window
 
-        def move(connection: Connection) -> list[str]:
+        query = (
+            f"SELECT c.organization_id, c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
+            " WHERE c.status = 'open' AND c.check_at <= ? ORDER BY c.check_at LIMIT ?"
+        )
+
+        def move(connection: Connection) -> list[tuple[str, str]]:
             db = _raw(connection)
-            db.execute(
-                "UPDATE conversations SET check_at = last_row_at + ? WHERE status = 'open' AND check_at <= ?"
-                " AND last_row_at + ? > ?",
-                (window, now, window, now),
-            )
-            query = "SELECT id FROM conversations WHERE status = 'open' AND check_at <= ? ORDER BY check_at LIMIT ?"
-            return [row[0] for row in db.execute(query, (now, limit)).fetchall()]
+            idle: list[tuple[str, str]] = []
+            more = True
+            while more and not idle:
+                rows = db.execute(query, (now, limit)).fetchall()
+                more = len(rows) == limit
+                for *key, opened_at, last_message in rows:
+                    check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
+                    if check_at <= now:
+                        idle.append((key[0], key[1]))
+                    else:
+                        db.execute(
+                            "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
+                            (check_at, *key),
+                        )
+            return idle
 
         return await self.write(move)
 
@@ -262,23 +269,21 @@ class SqliteStore:
 
     # --- in the writer's thread ---------------------------------------------------------------------------------------
 
-    def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
+    def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
         """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
         results: list[Any] = [None] * len(jobs)
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
         work: list[Work] = []
-        happened = False
-        registry = self._registry
+        registry = self._written
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
-                results[index] = self._run_cold(db, job)
+                results[index] = job.work(self._cold)
         if any(isinstance(job, _Cold) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
-            happened = bool(ledger.events)
             if ledger.new_accounts:
                 registry = sqlite_hot.load_registry(db, self.vault)
         if records_:
@@ -290,18 +295,21 @@ class SqliteStore:
                 results[index] = len(fresh)
             sqlite_hot.write_results(db, written)
 
-        def durable() -> None:
-            if registry is not self._registry:
-                self._take_registry(registry)
-                for changed in self._changed:
-                    changed(registry)
-            if work:
-                self._committed(work)
-            if happened:
-                for wake in self._told:
-                    wake()
+        def committed() -> Callable[[], None]:
+            if registry is not self._written:
+                self._written, self._routes = registry, Routes(registry, self._names)
+            return lambda: self._tell(registry, work)
 
-        return results, durable
+        return results, committed
+
+    def _tell(self, registry: Registry, work: list[Work]) -> None:
+        """On the event loop, after the commit."""
+        if registry is not self._registry:
+            self._registry = registry
+            for changed in self._changed:
+                changed(registry)
+        if work:
+            self._committed(work)
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
@@ -309,7 +317,7 @@ class SqliteStore:
         keys = Keys()
         for _, job in applies:
             keys.add(job.keys)
-        routes = self._routes if registry is self._registry else _routes(registry)
+        routes = self._routes if registry is self._written else Routes(registry, self._names)
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
         sqlite_hot.load(db, ledger, keys)
@@ -321,29 +329,18 @@ class SqliteStore:
         version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
         return known if version == known.version else sqlite_hot.load_registry(db, self.vault)
 
-    def _run_cold(self, db: sqlite3.Connection, job: _Cold) -> Any:
-        """SQLAlchemy wraps what SQLite says; the writer wants to hear it as SQLite said it."""
-        try:
-            return job.work(self._cold(db))
-        except OperationalError as error:
-            if isinstance(error.orig, sqlite3.OperationalError):
-                raise error.orig from error
-            raise
+    def _connect_writer(self) -> sqlite3.Connection:
+        """The writer's connection, which SQLAlchemy shares for cold writes.
 
-    def _cold(self, db: sqlite3.Connection) -> Connection:
-        """The writer's connection as SQLAlchemy sees it; the transaction is the writer's, never SQLAlchemy's."""
-        if self._cold_connection is None:
-            engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool)
-            self._cold_connection = engine.connect()
-        return self._cold_connection
+        Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
+        """
+        db = _connect(self._path)
+        engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
+        self._cold = engine.connect()
+        return db
 
-    def _take_registry(self, registry: Registry) -> None:
-        self._registry = registry
-        self._routes = _routes(registry)
-
-
-def _routes(registry: Registry) -> Routes:
-    return Routes(registry.endpoints, {a.id: a.phone_number_id for a in registry.accounts.values()})
+    def _close_writer(self) -> None:
+        self._cold.close()
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
@@ -355,8 +352,15 @@ def _raw(connection: Connection) -> sqlite3.Connection:
 
 def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
     columns = ",".join(f'd."{name}"' for name in records.DELIVERY)
-    query = f"SELECT e.body,{columns} FROM deliveries d JOIN events e ON e.id = d.event_id WHERE {where}"
-    return [Work(records.delivery(row[1:]), records.event(row[0])) for row in db.execute(query, values).fetchall()]
+    snapshot = ",".join(f"e.{name}" for name in records.EVENT)
+    query = (
+        f"SELECT {snapshot},{columns} FROM deliveries d "
+        f"CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE {where}"
+    )
+    width = len(records.EVENT)
+    return [
+        Work(records.delivery(row[width:]), records.event(row[:width])) for row in db.execute(query, values).fetchall()
+    ]
 
 
 def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:

@@ -10,7 +10,7 @@ import msgspec
 
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
-from tellwire.model import ItemReport, Outcome, Registry, StatusFact, Work
+from tellwire.model import DEFAULT_ORGANIZATION, ItemReport, Outcome, Registry, StatusFact, Work
 from tellwire.ports import Result
 from tellwire.stores import records
 from tellwire.stores.sqlite_bulk import read_json, write_rows
@@ -20,12 +20,14 @@ _encode = msgspec.json.Encoder().encode
 _reports = msgspec.json.Decoder(list[ItemReport])
 
 _CONTACT = ",".join(f"c.{name}" for name in records.CONTACT)
-_CONVERSATION = ",".join(f"c.{name}" for name in records.CONVERSATION)
+LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
+_CONVERSATION = ",".join((*(f"c.{name}" for name in records.CONVERSATION), LAST_ROW))
 LIVE = "d.lane = 'live' AND d.state IN ('pending', 'delivering', 'retrying')"
 DUE = "d.lane <> 'live' AND d.state IN ('pending', 'delivering', 'retrying')"
 _KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
 
-_MESSAGES = f"SELECT m.record, m.content FROM {_KEYS} k CROSS JOIN messages m ON m.account_id = k.a AND m.wamid = k.b"
+_MESSAGE = ",".join(f"m.{name}" for name in records.MESSAGE)
+_MESSAGES = f"SELECT {_MESSAGE} FROM {_KEYS} k CROSS JOIN messages m ON m.account_id = k.a AND m.wamid = k.b"
 _FACTS = (
     "SELECT f.account_id, f.wamid, f.name, f.participant, f.at, f.pricing, f.errors "
     f"FROM {_KEYS} k CROSS JOIN message_statuses f ON f.account_id = k.a AND f.wamid = k.b"
@@ -33,10 +35,11 @@ _FACTS = (
 _ALIASES = (
     f"SELECT json_group_array(json_array(a.organization_id, a.value, {_CONTACT})) "
     f"FROM {_KEYS} k CROSS JOIN contact_aliases a ON a.organization_id = k.a AND a.value = k.b "
-    "CROSS JOIN contacts c ON c.id = a.contact_id"
+    "CROSS JOIN contacts c ON c.organization_id = a.organization_id AND c.id = a.contact_id"
 )
 _CONTACTS = (
-    f"SELECT json_group_array(json_array({_CONTACT})) FROM json_each(?) k CROSS JOIN contacts c ON c.id = k.value"
+    f"SELECT json_group_array(json_array({_CONTACT})) FROM {_KEYS} k "
+    "CROSS JOIN contacts c ON c.organization_id = k.a AND c.id = k.b"
 )
 _OPEN = (
     f"SELECT json_group_array(json_array({_CONVERSATION})) FROM json_each(?) k "
@@ -44,12 +47,12 @@ _OPEN = (
 )
 _LATEST = (
     f"SELECT json_group_array(json_array({_CONVERSATION})) FROM {_KEYS} k "
-    "CROSS JOIN conversations c ON c.id = "
+    "CROSS JOIN conversations c ON c.party = k.b AND c.account_id = k.a AND c.id = "
     "(SELECT max(l.id) FROM conversations l WHERE l.party = k.b AND l.account_id = k.a)"
 )
 _BY_ID = (
-    f"SELECT json_group_array(json_array({_CONVERSATION})) FROM json_each(?) k "
-    "CROSS JOIN conversations c ON c.id = k.value"
+    f"SELECT json_group_array(json_array({_CONVERSATION})) FROM {_KEYS} k "
+    "CROSS JOIN conversations c ON c.organization_id = k.a AND c.id = k.b"
 )
 _HELD = (
     "SELECT h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome, i.body, i.speaks_for "
@@ -63,15 +66,15 @@ _SEQUENCES = (
 
 
 def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Fill a ledger with what the keys name; unknown accounts have nothing yet."""
+    """Fill a ledger with what the keys name; an unknown account has nothing yet and would join the default organization."""
     accounts = ledger.registry.accounts
 
     def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(accounts[number].id, value) for number, value in pairs if number in accounts]
 
     if wanted := known(keys.messages):
-        for record, content in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
-            message = records.message(record, content)
+        for row in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
+            message = records.message(row)
             ledger.messages[message.account_id, message.wamid] = message
     if keys.messages:
         _load_held(db, ledger, keys)
@@ -97,9 +100,8 @@ def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     accounts = ledger.registry.accounts
     wanted = {
-        (accounts[number].organization_id, value)
+        (accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION, value)
         for number, address in keys.addresses
-        if number in accounts
         for value in (address, *variants(address))
     }
     if wanted:
@@ -107,7 +109,11 @@ def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             contact = records.contact(row)
             ledger.aliases[organization_id, value] = contact.id
             ledger.contacts[contact.id] = contact
-    missing = {m.contact_id for m in ledger.messages.values() if m.contact_id} - ledger.contacts.keys()
+    missing = {
+        (m.organization_id, m.contact_id)
+        for m in ledger.messages.values()
+        if m.contact_id and m.contact_id not in ledger.contacts
+    }
     if missing:
         for row in read_json(db, _CONTACTS, list(missing)):
             contact = records.contact(row)
@@ -129,8 +135,8 @@ def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> N
             conversation = records.conversation(row)
             ledger.conversations[conversation.id] = conversation
             ledger.latest[conversation.account_id, conversation.party] = conversation
-    wanted = {m.conversation_id for m in ledger.messages.values()} | keys.conversations
-    wanted -= ledger.conversations.keys()
+    wanted = {(m.organization_id, m.conversation_id) for m in ledger.messages.values()} | keys.conversations
+    wanted = {key for key in wanted if key[1] not in ledger.conversations}
     if wanted:
         for row in read_json(db, _BY_ID, list(wanted)):
             conversation = records.conversation(row)
@@ -147,7 +153,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
         db,
         f"INSERT INTO conversations({','.join(records.CONVERSATION)},check_at)",
         [(*_values(c, records.CONVERSATION), c.last_row_at + window) for c in ledger.changed_conversations.values()],
-        "ON CONFLICT(id) DO UPDATE SET party=excluded.party, contact_address=excluded.contact_address,"
+        "ON CONFLICT(organization_id,id) DO UPDATE SET party=excluded.party, contact_address=excluded.contact_address,"
         " status=excluded.status, updated_at=excluded.updated_at, last_row_at=excluded.last_row_at",
     )
     for survivor, younger in ledger.merged_contacts:
@@ -155,26 +161,9 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
         db.execute("UPDATE conversations SET party=? WHERE party=?", (survivor, younger))
     write_rows(
         db,
-        "INSERT INTO messages(id,organization_id,account_id,conversation_id,wamid,direction,kind,created_at,updated_at,"
-        "contact_id,record,content)",
-        [
-            (
-                m.id,
-                m.organization_id,
-                m.account_id,
-                m.conversation_id,
-                m.wamid or None,
-                m.direction,
-                m.kind,
-                m.created_at,
-                m.updated_at,
-                m.contact_id,
-                records.message_record(m),
-                m.content,
-            )
-            for m in ledger.changed_messages.values()
-        ],
-        "ON CONFLICT(id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind, updated_at=excluded.updated_at,"
+        f"INSERT INTO messages({','.join(records.MESSAGE)})",
+        [records.message_row(m) for m in ledger.changed_messages.values()],
+        "ON CONFLICT(organization_id,id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind, updated_at=excluded.updated_at,"
         " record=excluded.record, content=excluded.content",
     )
     write_rows(
@@ -186,21 +175,8 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
     _write_inbound(db, ledger)
     write_rows(
         db,
-        "INSERT INTO events(id,organization_id,account_id,entity,action,conversation_id,message_id,created_at,body)",
-        [
-            (
-                e.id,
-                e.organization_id,
-                e.account_id,
-                e.entity,
-                e.action,
-                e.conversation_id,
-                e.message_id,
-                e.created_at,
-                _encode(e),
-            )
-            for e in ledger.events
-        ],
+        f"INSERT INTO events({','.join(records.EVENT)})",
+        [records.event_row(e) for e in ledger.events],
     )
     return _write_deliveries(db, ledger)
 
@@ -222,7 +198,7 @@ def _write_people(db: sqlite3.Connection, ledger: Ledger) -> None:
         db,
         f"INSERT INTO contacts({','.join(records.CONTACT)})",
         [_values(c, records.CONTACT) for c in ledger.changed_contacts.values()],
-        "ON CONFLICT(id) DO UPDATE SET name=excluded.name, username=excluded.username, phone=excluded.phone,"
+        "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username, phone=excluded.phone,"
         " user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at",
     )
     write_rows(
@@ -295,6 +271,7 @@ def _quoted(names: Iterable[str]) -> list[str]:
 
 
 _RESULT = (
+    "organization_id",
     "id",
     "state",
     "attempts",
@@ -308,8 +285,8 @@ _RESULT = (
 )
 _RESULT_HEAD = f"WITH v({','.join(_RESULT)}) AS ("
 _RESULT_TAIL = (
-    f") UPDATE deliveries SET {', '.join(f'{name}=v.{name}' for name in _RESULT[1:])} "
-    "FROM v WHERE deliveries.id = v.id AND deliveries.state <> 'cancelled'"
+    f") UPDATE deliveries SET {', '.join(f'{name}=v.{name}' for name in _RESULT[2:])} "
+    "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id AND deliveries.state <> 'cancelled'"
 )
 
 

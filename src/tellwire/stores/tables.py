@@ -84,7 +84,7 @@ endpoints = Table(
 contacts = Table(
     "contacts",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
     Column("username", Text, nullable=False, server_default=""),
@@ -93,7 +93,7 @@ contacts = Table(
     Column("merged_into", Text, nullable=False, server_default=""),  # the older contact that turned out to be the same
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Index("contacts_by_organization", "organization_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
     sqlite_with_rowid=False,
 )
 
@@ -111,7 +111,7 @@ contact_aliases = Table(
 conversations = Table(
     "conversations",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("account_id", Text, nullable=False),
     Column("party", Text, nullable=False),  # the contact's id, or Meta's group id
@@ -121,7 +121,7 @@ conversations = Table(
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_row_at", BigInteger, nullable=False),
+    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; later rows tell by their ids
     Column("check_at", BigInteger, nullable=False),  # when the closer looks at it next; moved only then
     Index(
         "conversations_open",
@@ -132,7 +132,7 @@ conversations = Table(
         postgresql_where=text("status = 'open'"),
     ),
     Index("conversations_by_party", "party", "account_id", "id"),
-    Index("conversations_by_organization", "organization_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
     Index(
         "conversations_to_check",
         "check_at",
@@ -145,7 +145,7 @@ conversations = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("account_id", Text, nullable=False),
     Column("conversation_id", Text, nullable=False),
@@ -155,11 +155,11 @@ messages = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("contact_id", Text, nullable=False),
-    Column("record", LargeBinary, nullable=False),  # model.Message as JSON: what only row formats and merges read
+    Column("record", LargeBinary, nullable=False),  # the rest of model.Message as JSON
     Column("content", LargeBinary, nullable=False),
     Index("messages_by_wamid", "account_id", "wamid", unique=True),
     Index("messages_by_conversation", "conversation_id", "id"),
-    Index("messages_by_organization", "organization_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
 )
 
 message_statuses = Table(
@@ -205,7 +205,7 @@ held_items = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("account_id", Text, nullable=False),
     Column("entity", Text, nullable=False),
@@ -213,8 +213,9 @@ events = Table(
     Column("conversation_id", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # model.Event as JSON
-    Index("events_by_organization", "organization_id", "id"),
+    Column("name", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the rest of model.Event as JSON
+    PrimaryKeyConstraint("organization_id", "id"),
     Index("events_by_conversation", "conversation_id", "id"),
 )
 
@@ -226,7 +227,7 @@ FAILED = "state = 'failed'"
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("endpoint_id", Text, nullable=False),
@@ -252,7 +253,7 @@ deliveries = Table(
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
-    Index("deliveries_by_organization", "organization_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
     sqlite_with_rowid=False,
 )
 

@@ -14,25 +14,38 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+from sqlalchemy.exc import OperationalError
+
 from tellwire.errors import Unavailable
 
+log = structlog.get_logger("tellwire.store")
+
 _MOST_PER_COMMIT = 512
+
+Committed = Callable[[], Callable[[], None]]
+"""Called in the writer's thread right after the commit; returns what to do on the event loop."""
 
 Job = tuple[Any, "asyncio.Future[Any]"]
 
 
 class Writer(threading.Thread):
-    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what to do once durable)."""
+    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what follows the commit).
+
+    `closing` is called in the thread before the connection closes.
+    """
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
-        run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Callable[[], None]]],
+        run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Committed]],
+        closing: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
         self._connect = connect
         self._run_batch = run_batch
+        self._closing = closing
         self._loop = loop
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = False
@@ -63,6 +76,7 @@ class Writer(threading.Thread):
                 if batch:
                     self._commit(db, batch)
         finally:
+            self._closing()
             db.close()
 
     def _gather(self) -> tuple[list[Job], bool]:
@@ -81,31 +95,39 @@ class Writer(threading.Thread):
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
         try:
             results, durable = self._transaction(db, [job for job, _ in batch])
-        except sqlite3.OperationalError as error:
-            self.failing = str(error)
-            self._answer([(f, Unavailable(f"the database cannot commit: {error}")) for _, f in batch], None)
         except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
-            if len(batch) == 1:
-                self._answer([(batch[0][1], error)], None)
-            else:
-                for one in batch:
-                    self._commit(db, [one])
+            self._failed(db, batch, error)
         else:
+            if self.failing:
+                log.info("store_commits_again")
             self.failing = ""
             self.commits += 1
             self.jobs += len(batch)
             self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
 
+    def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:
+        if _is_the_databases(error):
+            reason = str(error).splitlines()[0]
+            if not self.failing:
+                log.error("store_cannot_commit", reason=reason, remedy="free or unlock the disk; no restart is needed")
+            self.failing = reason
+            self._answer([(f, Unavailable(f"the database cannot commit: {reason}")) for _, f in batch], None)
+        elif len(batch) == 1:
+            self._answer([(batch[0][1], error)], None)
+        else:
+            for one in batch:
+                self._commit(db, [one])
+
     def _transaction(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
         db.execute("BEGIN IMMEDIATE")
         try:
-            answer = self._run_batch(db, jobs)
+            results, committed = self._run_batch(db, jobs)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-        return answer
+        return results, committed()
 
     def _answer(self, answers: list[tuple[asyncio.Future[Any], Any]], durable: Callable[[], None] | None) -> None:
         def deliver() -> None:
@@ -120,3 +142,12 @@ class Writer(threading.Thread):
                     future.set_result(answer)
 
         self._loop.call_soon_threadsafe(deliver)
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """Whether it is the database that cannot (disk full, read-only, I/O), not the job that asks for nonsense."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return (
+        isinstance(cause, sqlite3.OperationalError)
+        and getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
+    )

@@ -56,10 +56,9 @@ def upgrade() -> None:
         sa.Column("merged_into", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("contacts_by_organization", "contacts", ["organization_id", "id"], unique=False)
     op.create_table(
         "conversations",
         sa.Column("id", sa.Text(), nullable=False),
@@ -74,10 +73,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("last_row_at", sa.BigInteger(), nullable=False),
         sa.Column("check_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("conversations_by_organization", "conversations", ["organization_id", "id"], unique=False)
     op.create_index("conversations_by_party", "conversations", ["party", "account_id", "id"], unique=False)
     op.create_index(
         "conversations_open",
@@ -117,12 +115,11 @@ def upgrade() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
     op.create_index("deliveries_by_endpoint", "deliveries", ["endpoint_id", "id"], unique=False)
     op.create_index("deliveries_by_event", "deliveries", ["event_id"], unique=False)
-    op.create_index("deliveries_by_organization", "deliveries", ["organization_id", "id"], unique=False)
     op.create_index(
         "deliveries_due",
         "deliveries",
@@ -165,11 +162,11 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
     )
     op.create_index("events_by_conversation", "events", ["conversation_id", "id"], unique=False)
-    op.create_index("events_by_organization", "events", ["organization_id", "id"], unique=False)
     op.create_table(
         "facts",
         sa.Column("name", sa.Text(), nullable=False),
@@ -244,10 +241,9 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.Text(), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
     )
     op.create_index("messages_by_conversation", "messages", ["conversation_id", "id"], unique=False)
-    op.create_index("messages_by_organization", "messages", ["organization_id", "id"], unique=False)
     op.create_index("messages_by_wamid", "messages", ["account_id", "wamid"], unique=True)
     op.create_table(
         "organizations",

@@ -1,0 +1,291 @@
+"""Which addresses and URLs deliveries may reach: the rules of the SSRF guard, without any I/O.
+
+A URL is judged when an endpoint is created and again before every connection. Whatever spelling `inet_aton` and
+browsers take for an address (`127.1`, `0x7f000001`, `0177.0.0.1`, full-width digits, `%31`) is taken for one here too,
+so that no spelling slips past as a "name".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, Literal
+from urllib.parse import quote, unquote
+
+from msgspec import Struct
+
+from tellwire.errors import Forbidden
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# IANA special-purpose registries (RFC 6890 and its updates), multicast, and what has no business being reached.
+_REFUSED_V4: Final = tuple(
+    (IPv4Network(network), words)
+    for network, words in (
+        ("0.0.0.0/8", "this network"),
+        ("10.0.0.0/8", "private network"),
+        ("100.64.0.0/10", "carrier-grade NAT"),
+        ("127.0.0.0/8", "loopback"),
+        ("168.63.129.16/32", "a cloud's host agent"),  # global by number, yet answered by the machine's own host
+        ("169.254.0.0/16", "link-local, cloud metadata"),
+        ("172.16.0.0/12", "private network"),
+        ("192.0.0.0/24", "protocol assignments"),
+        ("192.0.2.0/24", "documentation"),
+        ("192.88.99.0/24", "6to4 relays"),
+        ("192.168.0.0/16", "private network"),
+        ("198.18.0.0/15", "benchmarking"),
+        ("198.51.100.0/24", "documentation"),
+        ("203.0.113.0/24", "documentation"),
+        ("224.0.0.0/4", "multicast"),
+        ("255.255.255.255/32", "broadcast"),
+        ("240.0.0.0/4", "reserved"),
+    )
+)
+_REFUSED_V6: Final = tuple(
+    (IPv6Network(network), words)
+    for network, words in (
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        ("::/96", "IPv4-compatible"),
+        ("64:ff9b:1::/48", "local NAT64"),
+        ("100::/64", "discard"),
+        ("2001::/32", "Teredo"),
+        ("2001:10::/28", "ORCHID"),
+        ("2001:20::/28", "ORCHIDv2"),
+        ("2001::/23", "protocol assignments"),
+        ("2001:db8::/32", "documentation"),
+        ("3fff::/20", "documentation"),
+        ("5f00::/16", "segment routing"),
+        ("fc00::/7", "unique local"),
+        ("fe80::/10", "link-local"),
+        ("fec0::/10", "site-local"),
+        ("ff00::/8", "multicast"),
+    )
+)
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_LAST_32_BITS: Final = (_MAPPED, _NAT64, IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
+_6TO4: Final = IPv6Network("2002::/16")
+_LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+_URL: Final = re.compile(r"(?i:(https?))://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_NUMBER: Final = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_AS_IS: Final = "/%:@!$&'()*+,;=~-._?"
+_LONGEST_URL: Final = 4096
+_HTTP_RULE: Final = "http is only for addresses on the allow list: use https"
+# Characters that the two versions of IDNA spell as different hosts.
+_DEVIATIONS: Final = frozenset("ßẞς\u200c\u200d")
+
+
+class ParsedTarget(Struct, frozen=True):
+    """Where a URL leads. `host` is an ASCII name without a trailing dot, or the canonical text of `address`.
+
+    `path` is the request target (path and query, ASCII), `authority` the value of the Host header.
+    """
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    address: Address | None
+    path: str
+    authority: str
+
+
+def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:
+    """Whether deliveries may reach an address: None when they may, else the rule that says no, in plain words.
+
+    Every range that is not globally reachable is refused unless a network of `allow` admits it. Addresses that carry
+    an IPv4 address (mapped, NAT64, 6to4) are judged by it.
+    """
+    ip = _parsed(address)
+    if ip is None:
+        return "not an IP address"
+    if isinstance(ip, IPv6Address) and ip.scope_id is not None:
+        return "an address with a scope"
+    return None if admitted(ip, allow) else _rule(ip)
+
+
+def admitted(address: str | Address, allow: Sequence[Network]) -> bool:
+    """Whether the allow list names an address, as it stands or by the IPv4 address in it."""
+    ip = _parsed(address)
+    return ip is not None and any(form in network for network in allow for form in _forms(ip))
+
+
+def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
+    """Where a delivery URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
+
+    Raises:
+        Forbidden: not an http or https URL with a plain host, or one that deliveries may not reach.
+    """
+    if len(url) > _LONGEST_URL:
+        raise Forbidden(f"the URL is longer than {_LONGEST_URL} characters")
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise Forbidden("the URL contains a space, a backslash or an invisible character")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise Forbidden("the URL must start with https:// (or http:// for allow-listed addresses)")
+    scheme: Literal["http", "https"] = "https" if match[1].lower() == "https" else "http"
+    if "@" in match[2]:
+        raise Forbidden("the URL must not contain a user name or password: set a token or a header instead")
+    host, port = _split(match[2], 443 if scheme == "https" else 80)
+    target = _target(scheme, host, port, match[3], match[4] or "")
+    _judge_text(target, allow)
+    return target
+
+
+def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequence[Network]) -> list[Address]:
+    """The addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
+
+    Raises:
+        Forbidden: one of them may not be reached, which spoils them all.
+    """
+    found: dict[Address, None] = {}
+    for address in addresses:
+        rule = allowed(address, allow)
+        if rule is not None:
+            raise Forbidden(f"{target.host} resolves to an address that deliveries may not reach: {rule}")
+        if target.scheme == "http" and not admitted(address, allow):
+            raise Forbidden(_HTTP_RULE)
+        ip = ip_address(address)
+        found[(ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip] = None
+    return list(found)
+
+
+def _judge_text(target: ParsedTarget, allow: Sequence[Network]) -> None:
+    if target.address is not None:
+        rule = allowed(target.address, allow)
+        if rule is not None:
+            raise Forbidden(f"deliveries may not reach {target.host}: {rule}; DELIVERY_ALLOW_CIDRS can admit it")
+        if target.scheme == "http" and not admitted(target.address, allow):
+            raise Forbidden(_HTTP_RULE)
+    elif target.host == "localhost" or target.host.endswith(".localhost"):  # RFC 6761, section 6.3
+        if not any(admitted(address, allow) for address in _LOOPBACK):
+            raise Forbidden(f"deliveries may not reach {target.host}: loopback; DELIVERY_ALLOW_CIDRS can admit it")
+    elif target.scheme == "http" and not allow:
+        raise Forbidden(_HTTP_RULE)
+
+
+def _parsed(address: str | Address) -> Address | None:
+    if not isinstance(address, str):
+        return address
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
+
+
+def _embedded(ip: IPv6Address) -> IPv4Address | None:
+    if any(ip in network for network in _LAST_32_BITS):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.sixtofour
+
+
+def _forms(ip: Address) -> tuple[Address, ...]:
+    inner = _embedded(ip) if isinstance(ip, IPv6Address) else None
+    return (ip,) if inner is None else (ip, inner)
+
+
+def _rule(ip: Address) -> str | None:
+    if isinstance(ip, IPv4Address):
+        return next((f"{words} ({network})" for network, words in _REFUSED_V4 if ip in network), None)
+    for network in (_MAPPED, _NAT64, _6TO4):
+        if ip in network:
+            inner = _embedded(ip)
+            rule = None if inner is None else _rule(inner)
+            return rule and f"{rule} inside {network}"
+    for network, words in _REFUSED_V6:
+        if ip in network:
+            return f"{words} ({network})"
+    return None if ip in _GLOBAL_UNICAST else f"not global unicast ({_GLOBAL_UNICAST})"
+
+
+# --- the text of a URL ------------------------------------------------------------------------------------------------
+
+
+def _split(authority: str, default: int) -> tuple[str, int]:
+    """Host (brackets kept) and port of an authority."""
+    if authority.startswith("["):
+        host, bracket, rest = authority.partition("]")
+        host += bracket
+    else:
+        host, colon, digits = authority.partition(":")
+        rest = colon + digits
+    if rest in ("", ":"):
+        return host, default
+    if not rest.startswith(":") or not _PORT.fullmatch(rest, 1) or not 1 <= int(rest[1:]) <= 65535:
+        raise Forbidden("the URL's port must be a number between 1 and 65535")
+    return host, int(rest[1:])
+
+
+def _target(scheme: Literal["http", "https"], host: str, port: int, path: str, query: str) -> ParsedTarget:
+    address: Address | None
+    if host.startswith("["):
+        address = _bracketed(host)
+        name = str(address)
+        shown = f"[{name}]"
+    else:
+        shown = name = _ascii(host)
+        address = _aton(name)
+        if address is not None:
+            shown = name = str(address)
+    authority = shown if port == (443 if scheme == "https" else 80) else f"{shown}:{port}"
+    return ParsedTarget(scheme, name, port, address, quote((path or "/") + query, safe=_AS_IS), authority)
+
+
+def _bracketed(host: str) -> IPv6Address:
+    if "%" in host:
+        raise Forbidden("deliveries may not reach an address with a scope")
+    try:
+        return IPv6Address(host[1:-1] if host.endswith("]") else host)
+    except ValueError:
+        raise Forbidden("the URL's host in brackets is not an IPv6 address") from None
+
+
+def _ascii(host: str) -> str:
+    """A host as resolvers and receivers see it: percent-decoded, IDNA-encoded, lower case, no trailing dot."""
+    try:
+        host = unicodedata.normalize("NFKC", unquote(host, errors="strict"))
+        if not host.isascii():
+            if not _DEVIATIONS.isdisjoint(host):
+                raise Forbidden("write this host name in its xn-- form: two spellings of it exist")
+            host = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise Forbidden("the URL's host is not a host name") from None
+    host = host.lower().removesuffix(".")
+    if len(host) > 253 or not _NAME.fullmatch(host):
+        raise Forbidden("the URL's host is not a host name")
+    return host
+
+
+def _aton(host: str) -> IPv4Address | None:
+    """The address that `inet_aton` and browsers read in a host, None for a name.
+
+    Raises:
+        Forbidden: it ends in a number, so that it is no name, and yet is no address (WHATWG URL, "ends in a number").
+    """
+    parts = host.split(".")
+    if not _NUMBER.fullmatch(parts[-1]):
+        return None
+    numbers = [_number(part) for part in parts]
+    *heads, last = numbers
+    if len(parts) > 4 or min(numbers) < 0 or max(heads, default=0) > 255 or last >= 256 ** (4 - len(heads)):
+        raise Forbidden("the URL's host is neither a host name nor an address")
+    return IPv4Address(last + sum(number << (24 - 8 * place) for place, number in enumerate(heads)))
+
+
+def _number(text: str) -> int:
+    """A part of an address: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
+    if not _NUMBER.fullmatch(text):
+        return -1
+    if text.startswith("0x"):
+        return int(text[2:] or "0", 16)
+    if text.startswith("0"):
+        return -1 if "8" in text or "9" in text else int(text, 8)
+    return int(text)

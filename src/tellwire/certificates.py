@@ -1,0 +1,60 @@
+"""TLS failures in plain words."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+
+# X509_V_ERR_*, see openssl-verification-options(1)
+NOT_YET_VALID: Final = 9
+EXPIRED: Final = 10
+_VERDICTS: Final = {
+    NOT_YET_VALID: "certificate is not valid yet",
+    EXPIRED: "certificate expired",
+    18: "self-signed certificate",
+    19: "self-signed certificate in the chain of certificates",
+    20: "certificate is not signed by an authority that is known here",
+    21: "certificate is not signed by an authority that is known here",
+    23: "certificate was revoked",
+    62: "certificate is not for this host",
+    64: "certificate is not for this host",
+}
+_REASONS: Final = {
+    "WRONG_VERSION_NUMBER": "this port does not speak TLS",
+    "HTTP_REQUEST": "this port does not speak TLS",
+    "UNSUPPORTED_PROTOCOL": "your server offers only TLS versions older than 1.2",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "your server offers only TLS versions older than 1.2",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "your server asks for a client certificate",
+    "TLSV1_UNRECOGNIZED_NAME": "your server does not know this host name",
+}
+
+
+def plain_words(error: ssl.SSLError) -> str:
+    """What went wrong with TLS, as the person who runs the server would say it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        verdict = _VERDICTS.get(error.verify_code)
+        return verdict or f"certificate is not trusted: {error.verify_message}"
+    reason = error.reason or "the connection ended"
+    return _REASONS.get(reason) or f"the TLS handshake failed: {reason.replace('_', ' ').lower()}"
+
+
+def dated_words(verdict: int, certificate: bytes, now: datetime) -> str | None:
+    """The words for an expired or not yet valid certificate with its date; None when its dates are not the reason.
+
+    Args:
+        verdict: `EXPIRED` or `NOT_YET_VALID`.
+        certificate: the server's own, DER.
+        now: with a time zone.
+    """
+    try:
+        own = x509.load_der_x509_certificate(certificate)
+    except ValueError:
+        return None
+    if verdict == EXPIRED and own.not_valid_after_utc < now:
+        return f"certificate expired on {own.not_valid_after_utc:%Y-%m-%d}"
+    if verdict == NOT_YET_VALID and own.not_valid_before_utc > now:
+        return f"certificate is not valid before {own.not_valid_before_utc:%Y-%m-%d}"
+    return None

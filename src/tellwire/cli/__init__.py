@@ -1,0 +1,117 @@
+"""The command line: a table of commands, each imported only when it runs, so that a start stays fast.
+
+A command is one module here with a typed function (or a `typer.Typer` of several) and one row in `COMMANDS`. It prints
+its result on stdout, as one JSON document with `--json`, and everything else on stderr.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from tellwire import __version__
+from tellwire.errors import BadSettings, TellwireError
+
+DONE, FAILED, MISUSED = 0, 1, 2
+"""Exit codes: as asked; tried and failed; wrong usage or settings."""
+
+
+class Command(NamedTuple):
+    """Where a command lives, and what the overview and its own `--help` say of it."""
+
+    module: str
+    function: str
+    help: str
+    example: str
+
+
+COMMANDS = {
+    "config": Command(
+        module="tellwire.cli.config",
+        function="config",
+        help="print the settings in force and where each comes from",
+        example="tellwire config --json",
+    ),
+}
+"""By name, in the order of the overview."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (those of the process unless given) name, and return its exit code."""
+    match list(sys.argv[1:] if arguments is None else arguments):
+        case []:
+            sys.stderr.write(overview())
+            return MISUSED
+        case ["--help" | "-h", *_]:
+            sys.stdout.write(overview())
+            return DONE
+        case ["--version", *_]:
+            sys.stdout.write(f"tellwire {__version__}\n")
+            return DONE
+        case [name, *rest] if name in COMMANDS:
+            return _run(name, rest)
+        case [name, *_]:
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`tellwire --help` lists them"
+            return _complain(f"there is no command {name}; {hint}", MISUSED)
+        case _:
+            raise AssertionError
+
+
+def overview() -> str:
+    """What `tellwire --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: tellwire COMMAND [OPTIONS]",
+            "",
+            "A self-hosted webhook platform for WhatsApp Business.",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "`tellwire COMMAND --help` says more, with an example. Also: --version.",
+            "",
+        ]
+    )
+
+
+def _run(name: str, rest: list[str]) -> int:
+    from typer.exceptions import Abort, TyperException  # noqa: PLC0415 - the overview does without
+
+    try:
+        code = _entry(name)(rest, prog_name=f"tellwire {name}", standalone_mode=False)
+    except TyperException as error:
+        return _complain(f"{error.format_message()} (`tellwire {name} --help` says more)", error.exit_code)
+    except BadSettings as error:
+        return _complain(str(error), MISUSED)
+    except TellwireError as error:
+        return _complain(str(error), FAILED)
+    except Abort:
+        return _complain("aborted", FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def _entry(name: str) -> Callable[..., object]:
+    from typer import Typer  # noqa: PLC0415
+    from typer.main import get_command  # noqa: PLC0415
+
+    command = COMMANDS[name]
+    target = getattr(import_module(command.module), command.function)
+    epilog = f"Example: {command.example}"
+    if isinstance(target, Typer):
+        app = target
+        app.info.epilog = epilog
+    else:
+        app = Typer(add_completion=False, rich_markup_mode=None)
+        app.command(name, epilog=epilog)(target)
+    return get_command(app).main
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"tellwire: {message}\n")
+    return code

@@ -1,0 +1,42 @@
+"""`tellwire config`: the settings in force."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tellwire import settings
+from tellwire.cli.output import Json, print_json, print_table
+
+
+def config(
+    *,
+    json: Json = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Print the reference page of all settings, in Markdown.")
+    ] = False,
+) -> None:
+    """Print the settings in force and where each comes from, secrets masked."""
+    if reference:
+        sys.stdout.write(settings.reference())
+        return
+    loaded = settings.read()
+    if json:
+        print_json(
+            {
+                name.upper(): {"value": settings.shown(loaded.settings, name) or None, "source": source}
+                for name, source in loaded.sources.items()
+            }
+        )
+        return
+    rows = [
+        (
+            settings.variable_of(name),
+            source,
+            settings.shown(loaded.settings, name) or f"({settings.SETTINGS[name].default or 'none'})",
+        )
+        for name, source in loaded.sources.items()
+    ]
+    print_table(rows, header=("SETTING", "SOURCE", "VALUE"))

@@ -1,0 +1,119 @@
+"""The `chat` format: `incoming_message` and `status_update`, as WappCloud sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from tellwire.formats import operational
+from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.schemas import INCOMING_MESSAGE, OPERATIONAL_EVENT, STATUS_UPDATE
+from tellwire.model import Endpoint, Event, Participants, Snapshot, StatusItem
+from tellwire_sdk.signing import wappcloud_signature
+
+NAME = "chat"
+EVENTS: tuple[str, ...] = (
+    "incoming_message",
+    "status_update",
+    "messages.insert",
+    "messages.update",
+    "conversations.insert",
+    "conversations.update",
+    *operational.EVENTS,
+)
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "chat-incoming-message": INCOMING_MESSAGE,
+    "chat-status-update": STATUS_UPDATE,
+    "operational": OPERATIONAL_EVENT,
+}
+
+Kind = Literal["incoming_message", "status_update"]
+
+_content = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_type = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def names(event: Event) -> tuple[str, ...]:
+    """The names under which a customer may have subscribed to this event: its kind here and `event.name`."""
+    if event.entity == "operational":
+        return (event.name,)
+    kind = _kind(event)
+    return () if kind is None else (kind, event.name)
+
+
+def encode(event: Event, endpoint: Endpoint) -> bytes | None:
+    """The body; None for what this format has no place for."""
+    if event.entity == "operational":
+        return operational.encode(event)
+    kind = _kind(event)
+    if kind is None:
+        return None
+    conversation_id = chat_id(event.message_id if endpoint.conversation_ids == "message" else event.conversation_id)
+    status = event.snapshot.status
+    if kind == "incoming_message" or status is None:
+        return _payload(kind, event.snapshot, "message", _message(event.snapshot, conversation_id))
+    return _payload(kind, event.snapshot, "statuses", [_status(status, conversation_id)])
+
+
+def headers(event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
+    """`X-Wappcloud-Event`, and `X-Wappcloud-Signature` made with the newest secret when the endpoint has one."""
+    named = ("X-Wappcloud-Event", _kind(event) or event.name)
+    # The newest one does not expire; of those rotated out the last to expire is the youngest.
+    secrets = sorted(endpoint.secrets, key=lambda secret: (secret.expires_at is not None, -(secret.expires_at or 0)))
+    if not secrets:
+        return (named,)
+    prefixed = endpoint.wappcloud_signature == "prefixed"
+    return (named, ("X-Wappcloud-Signature", wappcloud_signature(body, secrets[0].value, prefixed=prefixed)))
+
+
+def _kind(event: Event) -> Kind | None:
+    if event.entity != "messages":
+        return None
+    if event.direction == "incoming":
+        return "incoming_message" if event.action == "insert" else None
+    return "status_update" if event.snapshot.status is not None else None
+
+
+def _payload(kind: Kind, snapshot: Snapshot, key: str, value: object) -> bytes:
+    who = snapshot.participants or Participants("", "")
+    return _encode(
+        {
+            "messaging_product": "whatsapp",
+            "message_type": kind,
+            "participants": {
+                "sender": {"from": who.contact, "profile": {"name": who.name}},
+                "receiver": {"to": who.business},
+            },
+            key: value,
+        }
+    )
+
+
+def _message(snapshot: Snapshot, conversation_id: str) -> dict[str, Any]:
+    content = _content(_content(snapshot.row)["content"])
+    ours: dict[str, Any] = {"conversation_id": conversation_id, "timestamp": str(snapshot.sent_at)}
+    leading = {key: content[key] for key in ("type", _type(content["type"])) if key in content}
+    return ours | {key: value for key, value in (leading | content).items() if key not in ours}
+
+
+def _status(status: StatusItem, conversation_id: str) -> dict[str, Any]:
+    item: dict[str, Any] = {"conversation_id": conversation_id, "status": status.name, "timestamp": str(status.at)}
+    if status.name == "failed":
+        item["errors"] = [
+            {
+                "code": error.code,
+                "title": error.title,
+                "message": error.message,
+                "error_data": {"details": error.details},
+            }
+            for error in status.errors
+        ]
+    item["meta_pricing"] = {
+        "meta_billable": status.billable,
+        "meta_category": status.category,
+        "meta_type": status.type,
+    }
+    return item

@@ -1,0 +1,28 @@
+"""What subscribers are told of the platform itself, in every format: `{"type", "timestamp", "data"}`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from tellwire.model import Event, Micros
+
+EVENTS: tuple[str, ...] = (
+    "account.warning",
+    "contact.erased",
+    "delivery.exhausted",
+    "endpoint.disabled",
+    "endpoint.recovered",
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(event: Event) -> bytes:
+    """The body: `type` is the event's name, `timestamp` its time in RFC 3339, `data` the snapshot's row."""
+    return _encode({"type": event.name, "timestamp": _rfc3339(event.created_at), "data": event.snapshot.row})
+
+
+def _rfc3339(at: Micros) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat()

@@ -1,0 +1,254 @@
+"""Every setting: one annotated field each, with its parser, what it takes and what it means."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+from msgspec import Struct
+
+from tellwire.settings import values
+from tellwire.settings.values import LOOPBACK, MASK, AppSecret, Network
+
+PREFIX = "TELLWIRE_"
+OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
+"""Variables with our prefix that are no settings."""
+
+DEV_DEFAULTS: Mapping[str, object] = {"auto_accounts": True, "delivery_allow_cidrs": LOOPBACK}
+"""What `tellwire dev` takes for the settings that nobody gave."""
+
+
+class Setting(Struct, frozen=True):
+    """How a field is read and described: what it means, what it takes, and `parse`, ValueError for anything else."""
+
+    help: str
+    takes: str
+    parse: Callable[[str], object] = str
+    many: bool = False
+    default: str = ""
+    secret: bool = False
+
+    @property
+    def all_it_takes(self) -> str:
+        """What the whole value takes, a list or one thing."""
+        return f"{self.takes}; several are separated by commas" if self.many else self.takes
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Every setting with its value; secrets are plain in it and never in its repr."""
+
+    database_url: Annotated[
+        str,
+        Setting(
+            help="Where everything is kept. On SQLite `serve` migrates by itself; on PostgreSQL it exits with the "
+            "command to run, unless `--migrate` is given.",
+            takes="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`",
+            parse=values.database_url,
+        ),
+    ] = "sqlite:///tellwire.db"
+    database_pooler: Annotated[
+        bool,
+        Setting(
+            help="PostgreSQL stands behind a transaction-mode pooler: no prepared statements, no LISTEN.",
+            takes="`true` or `false`",
+            parse=values.flag,
+        ),
+    ] = False
+    host: Annotated[
+        str,
+        Setting(help="Address to listen on.", takes="an IP address or host name", parse=values.host),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Setting(
+            help="Port to listen on. A taken one is an error; only `dev` moves to another. 0: any free one.",
+            takes="a whole number from 0 to 65535",
+            parse=values.port,
+        ),
+    ] = 8700
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            help="Host headers that are answered, `dev` included.",
+            takes="host names without port, `*.example.org` for every name below one, `*` for any",
+            parse=values.allowed_host,
+            many=True,
+            default="what HOST implies: the loopback names, or HOST itself, or any when HOST is `0.0.0.0` or `::`",
+        ),
+    ] = ()
+    admin_key: Annotated[
+        str,
+        Setting(
+            help="An API key accepted with every scope, for a first start and for tests; otherwise "
+            "`tellwire keys create`.",
+            takes="printable ASCII without spaces",
+            parse=values.key,
+            secret=True,
+        ),
+    ] = ""
+    master_key: Annotated[
+        tuple[bytes, ...],
+        Setting(
+            help="Encrypts secrets at rest. Of several the first encrypts and all decrypt.",
+            takes="32 bytes in base64, standard or URL-safe (`openssl rand -base64 32` makes one)",
+            parse=values.master_key,
+            many=True,
+            secret=True,
+            default="made on the first start in a file beside an SQLite database; required with PostgreSQL",
+        ),
+    ] = ()
+    meta_app_secret: Annotated[
+        tuple[AppSecret, ...],
+        Setting(
+            help="Verifies Meta's POSTs; without any they are answered 503. A secret changes only accounts that it "
+            "speaks for: every one, or the one that it is bound to.",
+            takes="app secrets, each alone or bound as `SECRET@ID` to a WABA id or phone number id (digits)",
+            parse=values.app_secret,
+            many=True,
+            secret=True,
+        ),
+    ] = ()
+    meta_verify_token: Annotated[
+        str,
+        Setting(help="What Meta's GET handshake must bring.", takes="the token set in Meta's dashboard", secret=True),
+    ] = ""
+    meta_graph_url: Annotated[
+        str,
+        Setting(
+            help="Meta's Graph API with its version, or anything compatible, the simulator's too.",
+            takes="an `http://` or `https://` URL",
+            parse=values.http_url,
+        ),
+    ] = "https://graph.facebook.com/v24.0"
+    auto_accounts: Annotated[
+        bool,
+        Setting(
+            help="Create unknown phone number ids in the default organization. Otherwise their items are kept, shown "
+            "as unrouted, answered 200, and applied when the account is created.",
+            takes="`true` or `false`",
+            parse=values.flag,
+            default="`false`; `true` under `dev`",
+        ),
+    ] = False
+    delivery_allow_cidrs: Annotated[
+        tuple[Network, ...],
+        Setting(
+            help="Addresses that deliveries may reach though they are not global.",
+            takes="networks such as `10.0.0.0/8`",
+            parse=ipaddress.ip_network,
+            many=True,
+            default="none; `127.0.0.0/8,::1/128` under `dev`",
+        ),
+    ] = ()
+    delivery_timeout_seconds: Annotated[
+        float,
+        Setting(
+            help="Deadline of an attempt over everything, from DNS to the end of the answer.",
+            takes="seconds, more than 0",
+            parse=values.positive,
+        ),
+    ] = 15.0
+    retry_schedule: Annotated[
+        tuple[float, ...] | None,
+        Setting(
+            help="Gaps between the attempts of a delivery, jittered: one attempt more than there are gaps. A given "
+            "schedule replaces the quick tries too.",
+            takes="seconds, each 0 or more",
+            parse=values.not_negative,
+            many=True,
+            default="`5,300,1800,7200,18000,36000,50400,72000,86400`, and for the head of a conversation quick tries "
+            "at 0, 2, 7, 20 and 50 s",
+        ),
+    ] = None
+    conversation_window_hours: Annotated[
+        float,
+        Setting(
+            help="A conversation closes by itself this long after its last message was recorded; 0: never.",
+            takes="hours, 0 or more",
+            parse=values.not_negative,
+        ),
+    ] = 24.0
+    retention_days: Annotated[
+        float,
+        Setting(
+            help="How long raw payloads, events and attempts are kept.",
+            takes="days, more than 0",
+            parse=values.positive,
+        ),
+    ] = 90.0
+    retention_messages_days: Annotated[
+        float | None,
+        Setting(
+            help="How long messages, media and contacts are kept.",
+            takes="days, more than 0",
+            parse=values.positive,
+            default="until they are erased",
+        ),
+    ] = None
+
+    @property
+    def accepted_hosts(self) -> tuple[str, ...]:
+        """Host headers to answer, without port: ALLOWED_HOSTS or what HOST implies; `("*",)` means any."""
+        if self.allowed_hosts:
+            return self.allowed_hosts
+        if self.host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
+            return ("*",)
+        loopback = self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        return tuple(dict.fromkeys([self.host, "localhost", "127.0.0.1", "::1"])) if loopback else (self.host,)
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database's file, relative to the working directory unless absolute; None on PostgreSQL."""
+        path = self.database_url.removeprefix("sqlite:///")
+        return None if path == self.database_url else Path(path)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={shown(self, name)!r}' for name in SETTINGS)})"
+
+
+SETTINGS: dict[str, Setting] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
+"""Field name → how it is read, in the order of the fields."""
+
+
+def variable_of(name: str) -> str:
+    """A field's environment variable."""
+    return PREFIX + name.upper()
+
+
+def shown(settings: Settings, name: str) -> str:
+    """A field's value in force as text, as the environment would take it; secrets masked, "" for none."""
+    value = settings.accepted_hosts if name == "allowed_hosts" else getattr(settings, name)
+    return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.shown(value)
+
+
+_PREFACE = """<!-- Made from src/tellwire/settings/fields.py by `./run config --reference`; a test compares them. -->
+# Settings
+
+A setting is an environment variable `TELLWIRE_NAME`, or else a lower-case key `name` in `tellwire.toml`, or else its
+default. `TELLWIRE_NAME_FILE` names a file that holds the value, for secrets that arrive as files. An empty variable
+counts as not set. In `tellwire.toml` lists may be written as lists. A name that is not in this table is an error.
+
+`tellwire config` prints the values in force and where each comes from, secrets masked.
+
+| variable | default | meaning |
+|---|---|---|"""
+
+
+def reference() -> str:
+    """The reference page of the settings, in Markdown (docs/reference/settings.md)."""
+    rows = [
+        f"| `{variable_of(name)}` | {_default(name)} | {each.help} Takes {each.all_it_takes}. |"
+        for name, each in SETTINGS.items()
+    ]
+    others = [f"| `{name}` | none | {meaning} |" for name, meaning in OTHER_VARIABLES.items()]
+    return "\n".join([_PREFACE, *rows, *others, ""])
+
+
+def _default(name: str) -> str:
+    if SETTINGS[name].default:
+        return SETTINGS[name].default
+    return f"`{value}`" if (value := shown(Settings(), name)) else "none"

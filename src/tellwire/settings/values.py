@@ -1,0 +1,145 @@
+"""Values of settings, from text and back to text. A parser raises ValueError for what it does not take."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import math
+import re
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+MASK = "***"
+
+
+class AppSecret(Struct, frozen=True):
+    """A secret of Meta's app; `bound_to` is the one WABA or phone number id that it speaks for, "" for every one."""
+
+    value: str
+    bound_to: str = ""
+
+
+# --- from text --------------------------------------------------------------------------------------------------------
+
+
+def flag(text: str) -> bool:
+    match text.lower():
+        case "true" | "yes" | "on" | "1":
+            return True
+        case "false" | "no" | "off" | "0":
+            return False
+    raise ValueError(text)
+
+
+def port(text: str) -> int:
+    if 0 <= (number := int(text)) <= 65535:
+        return number
+    raise ValueError(text)
+
+
+def not_negative(text: str) -> float:
+    if math.isfinite(number := float(text)) and number >= 0:
+        return number
+    raise ValueError(text)
+
+
+def positive(text: str) -> float:
+    if (number := not_negative(text)) > 0:
+        return number
+    raise ValueError(text)
+
+
+def database_url(text: str) -> str:
+    """`sqlite:///FILE` as it is, `postgres://…` as `postgresql://…`."""
+    scheme, separator, rest = text.partition("://")
+    match scheme:
+        case "sqlite" if rest.startswith("/") and rest not in {"/", "//", "/:memory:"}:
+            return text
+        case "postgresql" | "postgres" if separator and rest:
+            _ = urlsplit(text).port  # raises when it is no number
+            return f"postgresql://{rest}"
+        case _:
+            raise ValueError(text)
+
+
+def host(text: str) -> str:
+    """An address or a name, IPv6 with or without its brackets."""
+    if re.fullmatch(r"[\w.:%-]+", name := text.removeprefix("[").removesuffix("]")):
+        return name
+    raise ValueError(text)
+
+
+def allowed_host(text: str) -> str:
+    if text == "*":
+        return text
+    return f"*.{host(text[2:])}".lower() if text.startswith("*.") else host(text).lower()
+
+
+def key(text: str) -> str:
+    """Something that fits into a header."""
+    if re.fullmatch(r"[!-~]+", text):
+        return text
+    raise ValueError(text)
+
+
+def master_key(text: str) -> bytes:
+    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+    decoded = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    if len(decoded) == 32:
+        return decoded
+    raise ValueError(text)
+
+
+def app_secret(text: str) -> AppSecret:
+    """`SECRET` or `SECRET@ID`."""
+    secret, separator, bound_to = text.rpartition("@")
+    if not separator:
+        return AppSecret(text)
+    if secret and re.fullmatch(r"[0-9]+", bound_to):
+        return AppSecret(secret, bound_to)
+    raise ValueError(text)
+
+
+def http_url(text: str) -> str:
+    """The URL without a slash at its end."""
+    url = urlsplit(text)
+    _ = url.port
+    if url.scheme in {"http", "https"} and url.hostname and not (url.query or url.fragment or url.username):
+        return text.rstrip("/")
+    raise ValueError(text)
+
+
+# --- to text ----------------------------------------------------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    """A value as the environment would take it, "" for none, with keys, bound secrets and passwords in URLs masked."""
+    match value:
+        case None:
+            return ""
+        case tuple():
+            return ",".join(map(shown, value))
+        case bool():
+            return str(value).lower()
+        case float() if value.is_integer():
+            return str(int(value))
+        case bytes():
+            return MASK
+        case AppSecret():
+            return f"{MASK}@{value.bound_to}" if value.bound_to else MASK
+        case str() if "://" in value:
+            return _without_password(value)
+        case _:
+            return str(value)
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    userinfo, at, place = authority.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    masked = f"{user}{colon}{MASK if colon else ''}"
+    return re.sub(r"(?<=password=)[^&]*", MASK, f"{scheme}://{masked}{at}{place}{slash}{path}")

@@ -1,0 +1,254 @@
+"""Every case of both formats: what happened, and the file that says which bytes go out for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from tests.golden.formats.contents import CONTENTS, META_ORDER, OWN_KEYS, VERBATIM
+from tests.golden.formats.events import (
+    AGENT,
+    BUSINESS,
+    CONTACT,
+    CONVERSATION,
+    LATER,
+    MESSAGE,
+    MICROS,
+    ORGANIZATION,
+    PHONE_NUMBER_ID,
+    SENT_AT,
+    TIME,
+    WAMID,
+    conversation_event,
+    endpoint,
+    incoming,
+    operational_event,
+    outgoing,
+    row_event,
+)
+
+from tellwire.formats import FORMATS
+from tellwire.model import Endpoint, Event, Participants, StatusError, StatusItem
+
+FOLDER = Path(__file__).parent
+
+
+class Case(Struct, frozen=True):
+    """An event for an endpoint; the body is the file `<format>/<name>.json`, exactly."""
+
+    name: str
+    event: Event
+    endpoint: Endpoint
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / self.endpoint.format / f"{self.name}.json"
+
+    def body(self) -> bytes | None:
+        return FORMATS[self.endpoint.format].encode(self.event, self.endpoint)
+
+
+ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")
+SEND_ERROR = StatusError("131030", "Recipient not allowed", "Recipient not allowed", "")
+SHOWN_ERROR = {
+    "code": ERROR.code,
+    "title": ERROR.title,
+    "message": ERROR.message,
+    "error_data": {"details": ERROR.details},
+}
+PRICING = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": "utility"}
+GROUP = "120363000000000001@g.us"
+
+
+def _status(name: str, **item: Any) -> Event:
+    """An outgoing message that was accepted before and now reached `name`."""
+    reached: dict[str, Any] = {"pending": TIME, "sent": "2026-05-06T03:39:26+00:00", name: LATER}
+    if name == "failed":
+        reached["errors"] = [SHOWN_ERROR]
+    return outgoing(reached, wa_id=WAMID, item=StatusItem(name, SENT_AT + 12, **item))
+
+
+STATUSES = {
+    "status_held_for_quality_assessment": _status("held_for_quality_assessment"),
+    "status_sent": outgoing(
+        {"pending": TIME, "sent": "2026-05-06T03:39:26+00:00"},
+        changed=("status", "pricing"),
+        item=StatusItem("sent", SENT_AT + 3, billable=True, category="utility", type="regular"),
+        wa_id=WAMID,
+        pricing=PRICING,
+    ),
+    "status_delivered": _status("delivered", category="utility", type="free_customer_service"),
+    "status_read": _status("read"),
+    "status_played": _status("played"),
+    "status_failed": _status("failed", errors=(ERROR,)),
+    "status_deleted": _status("deleted"),
+    "status_of_the_future": _status("warmed_up"),
+    "status_failed_at_send": outgoing(
+        {"pending": TIME, "failed": LATER, "errors": [{**SHOWN_ERROR, "code": SEND_ERROR.code}]},
+        item=StatusItem("failed", SENT_AT + 1, (SEND_ERROR,)),
+    ),
+    "external": outgoing(
+        {"delivered": TIME},
+        action="insert",
+        changed=(),
+        item=StatusItem("delivered", SENT_AT, category="marketing", type="regular", billable=True),
+        content={"type": "external"},
+        wa_id=WAMID,
+        updated_at=TIME,
+    ),
+}
+
+SILENT = {
+    "outgoing": outgoing({"pending": TIME}, action="insert", changed=(), agent_id=AGENT, updated_at=TIME),
+    "accepted": outgoing({"pending": TIME}, changed=("wa_id",), wa_id=WAMID),
+    "edited": outgoing(
+        {"pending": TIME, "edited": LATER},
+        changed=("content", "status"),
+        content={"type": "text", "text": {"body": "Hi! How may I help you?"}},
+        wa_id=WAMID,
+    ),
+    "echo": outgoing({"sent": TIME}, action="insert", changed=(), wa_id=WAMID, updated_at=TIME, timestamp=TIME),
+    "conversation_opened": conversation_event("insert"),
+    "conversation_closed": conversation_event("update", changed=("status",), status="closed"),
+    "conversation_reopened": conversation_event("update", changed=("status",)),
+    "conversation_address_changed": conversation_event(
+        "update", changed=("contact_address",), contact_address="5215550000002"
+    ),
+}
+"""What only the row format has a place for, beside changes of incoming rows."""
+
+
+UPDATES_OF_INCOMING = {
+    "marked_read": incoming(
+        CONTENTS["text"], changed=("status",), status={"pending": TIME, "read": LATER}, updated_at=LATER
+    ),
+    "edited_by_contact": incoming(
+        {"type": "text", "text": {"body": "Hello again"}},
+        changed=("content", "status"),
+        status={"pending": TIME, "edited": LATER},
+        updated_at=LATER,
+    ),
+    "revoked": incoming(
+        CONTENTS["text"], changed=("status",), status={"pending": TIME, "deleted": LATER}, updated_at=LATER
+    ),
+}
+
+OPERATIONAL = {
+    "endpoint.disabled": operational_event(
+        "endpoint.disabled", {"endpoint_id": MESSAGE, "reason": "nothing but failures for 5 days"}
+    ),
+    "endpoint.recovered": operational_event("endpoint.recovered", {"endpoint_id": MESSAGE}, at=MICROS + 417),
+    "delivery.exhausted": operational_event("delivery.exhausted", {"delivery_id": MESSAGE, "attempts": 10}),
+    "account.warning": operational_event(
+        "account.warning", {"phone_number_id": PHONE_NUMBER_ID, "errors": [{"code": 130429}]}
+    ),
+    "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
+}
+
+PEOPLE = {
+    "name_unknown": incoming(CONTENTS["text"], who=Participants(CONTACT, BUSINESS), contact={"phone": CONTACT}),
+    "user_id": incoming(
+        CONTENTS["text"],
+        who=Participants("MX.13491208655302741918", PHONE_NUMBER_ID, "Ana"),
+        from_="MX.13491208655302741918",
+        contact={"name": "Ana", "username": "ana", "user_id": "MX.13491208655302741918"},
+    ),
+    "group": incoming(CONTENTS["text"] | {"group_id": GROUP}, who=Participants(CONTACT, BUSINESS, "Ana")),
+}
+
+TEXTS = {"verbatim": incoming(VERBATIM), "meta_order": incoming(META_ORDER), "own_keys": incoming(OWN_KEYS)}
+
+MEDIA = {
+    "image_with_media": incoming(
+        CONTENTS["image"],
+        media=[
+            {
+                "id": "1479537139650973",
+                "url": "https://tellwire.example/v1/media/1479537139650973",
+                "mime_type": "image/jpeg",
+                "sha256": "b3JhbmdlcyBhcmUgbm90IHRoZSBvbmx5IGZydWl0cyE=",
+            }
+        ],
+    )
+}
+
+
+EXAMPLES_OF_ROWS = {
+    "example_new_incoming_message": row_event(
+        "messages",
+        "insert",
+        {
+            "id": MESSAGE,
+            "conversation_id": CONVERSATION,
+            "organization_id": ORGANIZATION,
+            "direction": "incoming",
+            "content": {"type": "text", "text": {"body": "Hello!"}},
+            "status": {"pending": TIME},
+            "wa_id": WAMID,
+            "from": CONTACT,
+            "created_at": TIME,
+            "updated_at": TIME,
+        },
+    ),
+    "example_sent_by_agent": row_event(
+        "messages",
+        "insert",
+        {
+            "id": MESSAGE,
+            "conversation_id": CONVERSATION,
+            "organization_id": ORGANIZATION,
+            "direction": "outgoing",
+            "agent_id": AGENT,
+            "content": {"type": "text", "text": {"body": "Hi! How can I help you today?"}},
+            "status": {"pending": TIME},
+            "created_at": TIME,
+        },
+    ),
+    "example_delivered_and_read": row_event(
+        "messages",
+        "update",
+        {
+            "id": MESSAGE,
+            "conversation_id": CONVERSATION,
+            "direction": "outgoing",
+            "content": {"type": "text", "text": {"body": "Hi! How can I help you today?"}},
+            "status": {"pending": TIME, "sent": TIME, "delivered": TIME, "read": TIME},
+            "updated_at": TIME,
+            "to": CONTACT,
+        },
+        changed=("status",),
+    ),
+    "example_new_conversation": conversation_event("insert"),
+    "example_conversation_closed": conversation_event("update", changed=("status",), status="closed"),
+}
+EXAMPLES_OF_CHATS = {
+    "example_chat_message": incoming({"type": "text", "text": {"body": "Welcome"}}),
+    "example_delivered": _status("delivered", category="utility", type="free_customer_service"),
+    "example_failed": _status("failed", errors=(ERROR,)),
+}
+"""The examples of the two source documents, key for key."""
+
+
+def _rows() -> Iterator[Case]:
+    full, changed = endpoint("row"), endpoint("row", updates="changed")
+    typed = {name: incoming(content) for name, content in CONTENTS.items()}
+    for name, event in (typed | TEXTS | MEDIA | PEOPLE | UPDATES_OF_INCOMING | STATUSES | SILENT | OPERATIONAL).items():
+        yield Case(name, event, full)
+        if event.action == "update":
+            yield Case(f"{name}_abridged", event, changed)
+    for name, event in EXAMPLES_OF_ROWS.items():
+        yield Case(name, event, changed)
+
+
+def _chats() -> Iterator[Case]:
+    by_conversation, by_message = endpoint("chat"), endpoint("chat", conversation_ids="message")
+    typed = {name: incoming(content) for name, content in CONTENTS.items()}
+    for name, event in (typed | TEXTS | PEOPLE | STATUSES | OPERATIONAL | EXAMPLES_OF_CHATS).items():
+        yield Case(name, event, by_conversation)
+    yield Case("text_by_message", typed["text"], by_message)
+    yield Case("status_sent_by_message", STATUSES["status_sent"], by_message)
+
+
+CASES = (*_rows(), *_chats())
