@@ -43,9 +43,27 @@ Accounts = Annotated[
         description="phone_number_ids (also ones not known yet) or account ids to send events of; none means all.",
     ),
 ]
-Updates = Literal["full", "changed"]
-ConversationIds = Literal["conversation", "message"]
-WappcloudSignature = Literal["prefixed", "bare"]
+Order = Annotated[
+    Ordering,
+    Meta(
+        description="`keyed`: in order per contact or group, a failing one lets later events pass after a while; "
+        "`strict`: in order, whatever it costs; `none`: any order."
+    ),
+]
+Updates = Annotated[
+    Literal["full", "changed"],
+    Meta(description="Format `row`: updates carry the full row, or its id, the changed columns and `updated_at`."),
+]
+ConversationIds = Annotated[
+    Literal["conversation", "message"],
+    Meta(description="Format `chat`: whether `conversation_id` is stable per conversation or per message."),
+]
+External = Annotated[bool, Meta(description="Also events of messages that were not sent through Tellwire.")]
+History = Annotated[bool, Meta(description="Also events of the past that Meta sends when a phone app is connected.")]
+HubSignature = Annotated[bool, Meta(description="Add `X-Hub-Signature-256`, as Meta signs.")]
+WappcloudSignature = Annotated[
+    Literal["prefixed", "bare"], Meta(description="Format `chat`: its signature with `sha256=` before it, or without.")
+]
 Token = Annotated[str, Meta(max_length=4096, description="Sent as `Authorization: Bearer <token>`; never shown again.")]
 Headers = Annotated[
     dict[str, str], Meta(max_length=50, description="Headers of your own; their values are never shown again.")
@@ -59,15 +77,18 @@ OwnSecret = Annotated[
         "bytes.",
     ),
 ]
-Timeout = Annotated[float, Meta(ge=0.1, le=60)]
-HeadOfLine = Annotated[float, Meta(ge=0, le=86_400)]
-InFlight = Annotated[int, Meta(ge=1, le=1000)]
-Rate = Annotated[float, Meta(gt=0, le=100_000)]
+Timeout = Annotated[float, Meta(ge=0.1, le=60, description="Deadline of an attempt, from DNS to the answer's end.")]
+HeadOfLine = Annotated[
+    float,
+    Meta(ge=0, le=86_400, description="`keyed`: how long a failing event holds up the later ones of its contact."),
+]
+InFlight = Annotated[int, Meta(ge=1, le=1000, description="Deliveries under way at once.")]
+Rate = Annotated[float, Meta(gt=0, le=100_000, description="Deliveries per second.")]
 Schedule = Annotated[
     tuple[Annotated[float, Meta(gt=0, le=2_592_000)], ...],
     Meta(max_length=50, description="Seconds between attempts; there is one attempt more than there are gaps."),
 ]
-Description = Annotated[str, Meta(max_length=1024)]
+Description = Annotated[str, Meta(max_length=1024, description="A note of your own.")]
 
 
 class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,15 +98,15 @@ class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Annotated[str, Meta(description="The payload format.", examples=["row", "chat"])]
     events: Events = ()
     accounts: Accounts = ()
-    ordering: Ordering = "keyed"
+    ordering: Order = "keyed"
     updates: Updates = "full"
     conversation_ids: ConversationIds = "conversation"
-    external: bool = True
-    history: bool = False
+    external: External = True
+    history: History = False
     secret: OwnSecret | None = None
     token: Token | None = None
     headers: Headers = {}
-    hub_signature: bool = False
+    hub_signature: HubSignature = False
     wappcloud_signature: WappcloudSignature = "prefixed"
     timeout_seconds: Timeout | None = None
     head_of_line_seconds: HeadOfLine | None = None
@@ -99,23 +120,23 @@ class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What to change of a webhook endpoint. What is left out stays; null takes the default again."""
 
     url: Url | UnsetType = UNSET
-    events: Events | None | UnsetType = UNSET
-    accounts: Accounts | None | UnsetType = UNSET
-    ordering: Ordering | None | UnsetType = UNSET
-    updates: Updates | None | UnsetType = UNSET
-    conversation_ids: ConversationIds | None | UnsetType = UNSET
-    external: bool | None | UnsetType = UNSET
-    history: bool | None | UnsetType = UNSET
-    token: Token | None | UnsetType = UNSET
-    headers: Headers | None | UnsetType = UNSET
-    hub_signature: bool | None | UnsetType = UNSET
-    wappcloud_signature: WappcloudSignature | None | UnsetType = UNSET
-    timeout_seconds: Timeout | None | UnsetType = UNSET
-    head_of_line_seconds: HeadOfLine | None | UnsetType = UNSET
-    max_in_flight: InFlight | None | UnsetType = UNSET
-    rate_limit_per_second: Rate | None | UnsetType = UNSET
-    retry_schedule: Schedule | None | UnsetType = UNSET
-    description: Description | None | UnsetType = UNSET
+    events: Events | UnsetType | None = UNSET
+    accounts: Accounts | UnsetType | None = UNSET
+    ordering: Ordering | UnsetType | None = UNSET
+    updates: Updates | UnsetType | None = UNSET
+    conversation_ids: ConversationIds | UnsetType | None = UNSET
+    external: External | UnsetType | None = UNSET
+    history: History | UnsetType | None = UNSET
+    token: Token | UnsetType | None = UNSET
+    headers: Headers | UnsetType | None = UNSET
+    hub_signature: HubSignature | UnsetType | None = UNSET
+    wappcloud_signature: WappcloudSignature | UnsetType | None = UNSET
+    timeout_seconds: Timeout | UnsetType | None = UNSET
+    head_of_line_seconds: HeadOfLine | UnsetType | None = UNSET
+    max_in_flight: InFlight | UnsetType | None = UNSET
+    rate_limit_per_second: Rate | UnsetType | None = UNSET
+    retry_schedule: Schedule | UnsetType | None = UNSET
+    description: Description | UnsetType | None = UNSET
 
 
 _DEFAULTS = msgspec.structs.asdict(Endpoint(id="", organization_id="", url="", format=""))

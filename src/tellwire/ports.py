@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -173,7 +173,7 @@ class Gate(Protocol):
         """Raise `Forbidden` when deliveries may not reach this URL."""
         ...
 
-    async def challenge(self, url: str) -> None:
+    def challenge(self, url: str) -> Awaitable[None]:
         """Have the receiver echo a challenge; raise `Invalid` with what came back when it does not."""
         ...
 

@@ -8,7 +8,7 @@ from tellwire.errors import Conflict
 from tellwire.model import Account
 from tellwire.stores import records
 from tellwire.stores.cold_audit import Deed, note_change
-from tellwire.stores.cold_pages import Page, Turn, newest
+from tellwire.stores.cold_pages import Page, Turn, columns, newest
 from tellwire.stores.tables import accounts
 from tellwire.vault import Vault
 
@@ -60,4 +60,4 @@ def remove(connection: Connection, deed: Deed, account_id: str) -> None:
 
 
 def _account(row: Row[tuple[object, ...]], vault: Vault) -> Account:
-    return records.account(row._mapping, vault)  # noqa: SLF001
+    return records.account(columns(row), vault)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
 from tellwire.model import Micros
-from tellwire.stores.cold_pages import Page, Turn, newest
+from tellwire.stores.cold_pages import Page, Turn, columns, newest
 from tellwire.stores.tables import audit, facts
 
 
@@ -60,4 +60,4 @@ def page(connection: Connection, organization_id: str, turn: Turn) -> Page[Audit
 
 
 def _entry(row: Any) -> AuditEntry:
-    return AuditEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return AuditEntry(**columns(row))

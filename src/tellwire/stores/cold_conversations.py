@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import Struct
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
 from tellwire.ids import id_floor
 from tellwire.model import Conversation
@@ -13,7 +13,8 @@ from tellwire.stores import records
 from tellwire.stores.cold_pages import Page, Turn, newest
 from tellwire.stores.tables import contact_aliases, contacts, conversations, messages
 
-_COLUMNS = tuple(conversations.c[name] for name in records.CONVERSATION)
+_LAST = select(func.max(messages.c.id)).where(messages.c.conversation_id == conversations.c.id).scalar_subquery()
+_COLUMNS = (*(conversations.c[name] for name in records.CONVERSATION), _LAST)
 _MICROS = 1_000_000
 
 
@@ -66,7 +67,9 @@ def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id
     if found:
         return found
     message_id = message_of_chat_id(connection, organization_id, given, chat_id)
-    query = select(messages.c.conversation_id).where(messages.c.id == message_id)
+    query = select(messages.c.conversation_id).where(
+        messages.c.organization_id == organization_id, messages.c.id == message_id
+    )
     return (connection.execute(query).scalar_one_or_none() or "") if message_id else ""
 
 

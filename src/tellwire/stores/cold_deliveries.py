@@ -57,7 +57,9 @@ def page(connection: Connection, organization_id: str, chosen: DeliveryFilter, t
     if chosen.state == DeliveryState.FAILED:
         query = query.where(text(f"deliveries.{FAILED}"))  # the partial index's own words
     if chosen.conversation_id:
-        theirs = select(events.c.id).where(events.c.conversation_id == chosen.conversation_id)
+        theirs = select(events.c.id).where(
+            events.c.conversation_id == chosen.conversation_id, events.c.organization_id == organization_id
+        )
         query = query.where(deliveries.c.event_id.in_(theirs))
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
@@ -98,11 +100,12 @@ def replay(connection: Connection, deed: Deed, delivery_id: str, *, webhook_id: 
     ).scalar_one_or_none()
     if state is None:
         raise Conflict("The endpoint of this delivery was deleted.")
-    if connection.execute(select(events.c.id).where(events.c.id == delivery.event_id)).first() is None:
+    event = (events.c.organization_id == deed.organization_id) & (events.c.id == delivery.event_id)
+    if connection.execute(select(events.c.id).where(event)).first() is None:
         raise Conflict("The event of this delivery is no longer kept.")
     connection.execute(
         update(deliveries)
-        .where(deliveries.c.id == delivery_id)
+        .where(deliveries.c.organization_id == deed.organization_id, deliveries.c.id == delivery_id)
         .values(
             state=DeliveryState.PENDING if state == "active" else DeliveryState.PARKED,
             lane="replay",

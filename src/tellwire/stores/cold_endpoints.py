@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, 
 from tellwire.model import Endpoint, Micros
 from tellwire.stores import records
 from tellwire.stores.cold_audit import Deed, note_change
-from tellwire.stores.cold_pages import Page, Turn, newest
+from tellwire.stores.cold_pages import Page, Turn, columns, newest
 from tellwire.stores.tables import DUE, LIVE, PARKED, deliveries, endpoints
 from tellwire.vault import Vault
 
@@ -75,7 +75,7 @@ class EndpointShelf:
             )
             moved = self._connection.execute(
                 update(deliveries)
-                .where(deliveries.c.id.in_(chosen))
+                .where(deliveries.c.organization_id == self.organization_id, deliveries.c.id.in_(chosen))
                 .values(state=state, updated_at=self.now, **more)
             ).rowcount
             limit -= moved
@@ -88,7 +88,7 @@ def get(connection: Connection, vault: Vault, organization_id: str, endpoint_id:
     """One endpoint of an organization."""
     mine: ColumnElement[bool] = endpoints.c.organization_id == organization_id
     row = connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id, mine)).one_or_none()
-    return None if row is None else records.endpoint(row._mapping, vault)  # noqa: SLF001
+    return None if row is None else records.endpoint(columns(row), vault)
 
 
 def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn) -> Page[Endpoint]:
@@ -99,5 +99,5 @@ def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn)
         query,
         endpoints.c.id,
         turn,
-        lambda row: records.endpoint(row._mapping, vault),  # noqa: SLF001
+        lambda row: records.endpoint(columns(row), vault),
     )

@@ -12,6 +12,8 @@ from tellwire.stores import records
 from tellwire.stores.cold_pages import Page, Turn, newest, since
 from tellwire.stores.tables import events
 
+_EVENT = tuple(events.c[name] for name in records.EVENT)
+
 
 class EventFilter(Struct, frozen=True, kw_only=True):
     """Which events; "" and None filter nothing."""
@@ -25,7 +27,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
 
 def page(connection: Connection, organization_id: str, chosen: EventFilter, turn: Turn) -> Page[Event]:
     """The events of an organization."""
-    query = select(events.c.id, events.c.body).where(events.c.organization_id == organization_id)
+    query = select(*_EVENT).where(events.c.organization_id == organization_id)
     for column, value in (
         (events.c.entity, chosen.entity),
         (events.c.action, chosen.action),
@@ -35,25 +37,25 @@ def page(connection: Connection, organization_id: str, chosen: EventFilter, turn
         if value:
             query = query.where(column == value)
     query = since(query, events.c.id, events.c.created_at, chosen.since)
-    return newest(connection, query, events.c.id, turn, lambda row: records.event(row.body))
+    return newest(connection, query, events.c.id, turn, records.event)
 
 
 def get(connection: Connection, organization_id: str, event_id: str) -> Event | None:
     """One event of an organization."""
-    query = select(events.c.body).where(events.c.id == event_id, events.c.organization_id == organization_id)
-    body = connection.execute(query).scalar_one_or_none()
-    return None if body is None else records.event(body)
+    query = select(*_EVENT).where(events.c.organization_id == organization_id, events.c.id == event_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else records.event(row)
 
 
 def after(connection: Connection, organization_id: str, event_id: str, limit: int) -> Sequence[Event]:
     """The events that came after one, oldest first."""
     query = (
-        select(events.c.body)
+        select(*_EVENT)
         .where(events.c.organization_id == organization_id, events.c.id > event_id)
         .order_by(events.c.id)
         .limit(limit)
     )
-    return [records.event(body) for body in connection.execute(query).scalars()]
+    return [records.event(row) for row in connection.execute(query)]
 
 
 def last_id(connection: Connection, organization_id: str) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from tellwire.ids import id_floor
 from tellwire.model import Micros
-from tellwire.stores.migrate import HEAD as HEAD
-from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, inbound
+from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, inbound, organizations
 
 MOST = 100_000
 """Counting stops here: a figure that reaches it means "at least"."""
@@ -30,12 +30,18 @@ class Day(Struct, frozen=True, kw_only=True):
 def day(connection: Connection, now: Micros) -> Day:
     """What the last 24 hours brought."""
     start = id_floor(now - 24 * 3600 * 1_000_000)
-    happened = select(events.c.id).where(events.c.id >= start)
+    happened = _recent(events, events.c.id, start)
     return Day(
         received=_counts(connection, select(inbound.c.outcome.label("word")).where(inbound.c.id >= start)),
         events=connection.execute(select(func.count()).select_from(happened.limit(MOST).subquery())).scalar_one(),
-        deliveries=_counts(connection, select(deliveries.c.state.label("word")).where(deliveries.c.id >= start)),
+        deliveries=_counts(connection, _recent(deliveries, deliveries.c.state.label("word"), start)),
     )
+
+
+def _recent(table: Table, column: ColumnElement[str], start: str) -> Select[Any]:
+    """Rows since an id, organization by organization: so are their keys ordered."""
+    theirs = (table.c.organization_id == organizations.c.id) & (table.c.id >= start)
+    return select(column).select_from(organizations).join(table, theirs)
 
 
 def undelivered(connection: Connection) -> Mapping[str, int]:
@@ -63,7 +69,7 @@ def oldest(connection: Connection, endpoint_ids: Iterable[str]) -> Mapping[str, 
     return found
 
 
-def _counts(connection: Connection, words: Select[tuple[str]]) -> Mapping[str, int]:
+def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:
     some = words.limit(MOST).subquery()
     rows = connection.execute(select(some.c.word, func.count()).group_by(some.c.word))
     return {str(word): number for word, number in rows}

@@ -21,7 +21,7 @@ class KeptAnswer(Struct, frozen=True):
     body: bytes
 
 
-def find(connection: Connection, vault: Vault, organization_id: str, key: str, now: Micros) -> KeptAnswer | None:
+def find(connection: Connection, vault: Vault, organization_id: str, key: str, *, now: Micros) -> KeptAnswer | None:
     """The answer kept under a key, unless it is too old."""
     query = select(table.c.request_hash, table.c.status, table.c.answer).where(
         table.c.organization_id == organization_id, table.c.key == key, table.c.created_at > now - DAY
@@ -34,7 +34,7 @@ def find(connection: Connection, vault: Vault, organization_id: str, key: str, n
 
 
 def keep(
-    connection: Connection, vault: Vault, organization_id: str, key: str, answer: KeptAnswer, now: Micros
+    connection: Connection, vault: Vault, organization_id: str, key: str, answer: KeptAnswer, *, now: Micros
 ) -> None:
     """Keep an answer, sealed because it may show a secret; answers that are too old go."""
     mine = (table.c.organization_id == organization_id) & (table.c.key == key)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, ColumnElement, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from tellwire.model import Inbound, Micros
 from tellwire.stores import records
-from tellwire.stores.cold_pages import Page, Turn, newest, since
+from tellwire.stores.cold_pages import Page, Turn, columns, newest, since
 from tellwire.stores.tables import inbound
 
 _LISTED = tuple(column for column in inbound.c if column.name != "body")
@@ -35,7 +35,7 @@ def get(connection: Connection, organization_id: str, inbound_id: str, *, nobody
     """One POST, with its body."""
     query = select(inbound).where(inbound.c.id == inbound_id, _seen(organization_id, nobodys=nobodys))
     row = connection.execute(query).one_or_none()
-    return None if row is None else records.inbound(row._mapping)  # noqa: SLF001
+    return None if row is None else records.inbound(columns(row))
 
 
 def _seen(organization_id: str, *, nobodys: bool) -> ColumnElement[bool]:
@@ -43,4 +43,4 @@ def _seen(organization_id: str, *, nobodys: bool) -> ColumnElement[bool]:
 
 
 def _without_body(row: Any) -> Inbound:
-    return records.inbound({**row._mapping, "body": b""})  # noqa: SLF001
+    return records.inbound({**columns(row), "body": b""})

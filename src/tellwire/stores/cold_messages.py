@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, select
@@ -14,7 +13,7 @@ from tellwire.stores.cold_pages import Page, Turn, newest, since
 from tellwire.stores.tables import contact_aliases, contacts, message_statuses, messages
 
 _CONTACT = tuple(contacts.c[name] for name in records.CONTACT)
-_MESSAGE = (messages.c.id, messages.c.record, messages.c.content)
+_MESSAGE = tuple(messages.c[name] for name in records.MESSAGE)
 
 
 class MessageFilter(Struct, frozen=True, kw_only=True):
@@ -44,8 +43,8 @@ def page(connection: Connection, organization_id: str, chosen: MessageFilter, tu
         if value:
             query = query.where(column == value)
     query = since(query, messages.c.id, messages.c.created_at, chosen.since)
-    found = newest(connection, query, messages.c.id, turn, _message)
-    people = _contacts(connection, {message.contact_id for message in found.items})
+    found = newest(connection, query, messages.c.id, turn, records.message)
+    people = _contacts(connection, organization_id, {message.contact_id for message in found.items})
     return Page([MessageEntry(m, people.get(m.contact_id)) for m in found.items], found.after)
 
 
@@ -55,8 +54,9 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    message = _message(row)
-    return MessageEntry(message, _contacts(connection, {message.contact_id}).get(message.contact_id))
+    message = records.message(row)
+    people = _contacts(connection, organization_id, {message.contact_id})
+    return MessageEntry(message, people.get(message.contact_id))
 
 
 def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
@@ -103,19 +103,16 @@ def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:
     return connection.execute(query).scalars().all()
 
 
-def _message(row: Any) -> Message:
-    return records.message(row.record, row.content)
-
-
-def _contacts(connection: Connection, wanted: Iterable[str]) -> Mapping[str, Contact]:
+def _contacts(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Mapping[str, Contact]:
     """Contacts by the id that was asked for, even where that one was merged into another."""
-    found = {c.id: c for c in _load(connection, wanted)}
-    survivors = {c.id: c for c in _load(connection, {c.merged_into for c in found.values()})}
+    found = {c.id: c for c in _load(connection, organization_id, wanted)}
+    survivors = {c.id: c for c in _load(connection, organization_id, {c.merged_into for c in found.values()})}
     return {key: survivors.get(c.merged_into, c) for key, c in found.items()}
 
 
-def _load(connection: Connection, wanted: Iterable[str]) -> Sequence[Contact]:
+def _load(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Sequence[Contact]:
     named = [each for each in wanted if each]
     if not named:
         return []
-    return [records.contact(row) for row in connection.execute(select(*_CONTACT).where(contacts.c.id.in_(named)))]
+    query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.id.in_(named))
+    return [records.contact(row) for row in connection.execute(query)]

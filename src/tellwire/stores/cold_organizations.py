@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from tellwire.model import ApiKey, Micros, Organization
 from tellwire.stores.cold_audit import Deed, note
-from tellwire.stores.cold_pages import Page, Turn, newest
+from tellwire.stores.cold_pages import Page, Turn, columns, newest
 from tellwire.stores.tables import api_keys, organizations
 
 
@@ -84,4 +84,4 @@ def _organization(row: Any) -> Organization:
 
 
 def _key(row: Any) -> ApiKey:
-    return ApiKey(**{**row._mapping, "scopes": tuple(msgspec.json.decode(row.scopes))})  # noqa: SLF001
+    return ApiKey(**{**columns(row), "scopes": tuple(msgspec.json.decode(row.scopes))})

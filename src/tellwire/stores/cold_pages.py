@@ -40,10 +40,15 @@ def newest(
     return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
 
 
-def since(query: Select[Any], key: ColumnElement[str], created_at: ColumnElement[int], at: Micros | None) -> Select[Any]:
+def since(
+    query: Select[Any], key: ColumnElement[str], created_at: ColumnElement[int], at: Micros | None
+) -> Select[Any]:
     """Only rows created at `at` or later. Ids never run behind the clock, so the key bounds the search as well."""
     if at is None:
         return query
     return query.where(key >= id_floor(at), created_at >= at)
 
 
+def columns(row: Any) -> dict[str, Any]:
+    """A row's columns by name, in plain strings: SQLAlchemy's own are a kind of their own."""
+    return {str.__str__(name): value for name, value in row._mapping.items()}  # noqa: SLF001 - its public name for it

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from litestar import Litestar, Request, Router
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 
 from tellwire.web import operations, status_page
 from tellwire.web.api import NOUNS
@@ -54,22 +56,31 @@ def create_app(services: Services) -> WebApp:
     return WebApp(services)
 
 
-def routes(office: Office | None = None) -> list[Any]:
-    """Everything that Litestar serves; without an office only good for being described."""
+async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard: who calls, and whether they may."""
+    office: Office = connection.app.state.office
+    await office.auth.guard(connection, handler)
 
-    def desk(request: Request[Any, Any, Any]) -> Desk:
-        return Desk(request.app.state.office, request.auth)
 
-    def shared(state: State) -> Office:
-        return cast("Office", state.office)
+def desk(request: Request[Any, Any, Any]) -> Desk:
+    """What a handler under `/v1` works with."""
+    return Desk(request.app.state.office, request.auth)
 
+
+def shared(state: State) -> Office:
+    """What all requests share."""
+    return cast("Office", state.office)
+
+
+def routes() -> list[Any]:
+    """Everything that Litestar serves."""
     return [
         Router(
             "/v1",
             route_handlers=[
                 Router("", route_handlers=noun.HANDLERS, opt={"noun": name}) for name, noun in NOUNS.items()
             ],
-            guards=[office.auth.guard, known_parameters, json_body] if office else [],
+            guards=[authenticate, known_parameters, json_body],
             dependencies={"desk": Provide(desk, sync_to_thread=False)},
             dto=Strict,
             return_dto=None,
@@ -88,12 +99,13 @@ def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _litestar(office: Office) -> Litestar:
-    return Litestar(
-        routes(office),
-        state=State({"office": office}),
+    app = Litestar(
+        routes(),
         exception_handlers={Exception: answer},
         request_max_body_size=_MOST_BODY,
         openapi_config=None,
         on_shutdown=[office.close],
         logging_config=None,
     )
+    app.state.office = office
+    return app

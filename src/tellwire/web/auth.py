@@ -7,11 +7,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
-from typing import Any
 
 from tellwire import keys
 from tellwire.errors import NotAllowed, NotFound, Unauthorized, Unavailable
@@ -108,7 +108,9 @@ class Auth:
     def __init__(self, services: Services) -> None:
         self.ring = KeyRing(services)
         self._store = services.store
-        self._admin = hashlib.sha256(services.settings.admin_key.encode()).digest() if services.settings.admin_key else b""
+        self._admin = (
+            hashlib.sha256(services.settings.admin_key.encode()).digest() if services.settings.admin_key else b""
+        )
 
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Litestar's guard: recognise the caller and check the scope that the handler wants (`opt["scopes"]`)."""

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 from litestar import Request, Response
@@ -101,9 +101,7 @@ class Desk:
 
     def deed(self) -> Deed:
         """A change by this caller, now."""
-        return Deed(
-            self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id
-        )
+        return Deed(self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id)
 
     def shelf(self, connection: Connection) -> EndpointShelf:
         """The organization's endpoints within a transaction."""
@@ -160,7 +158,7 @@ class Once:
         self._hash = ""
         self.kept: Response[Any] | None = None
 
-    async def __aenter__(self) -> Once:
+    async def __aenter__(self) -> Self:
         given = self._request.headers.getall("idempotency-key", [])
         if not given:
             return self
@@ -190,7 +188,7 @@ class Once:
         self._hash = hashlib.sha256(head + body).hexdigest()
         vault, now = self._desk.services.store.vault, self._desk.services.clock.now()
         kept = await self._desk.read(
-            lambda c: cold_idempotency.find(c, vault, self._desk.organization_id, self._key, now)
+            lambda c: cold_idempotency.find(c, vault, self._desk.organization_id, self._key, now=now)
         )
         if kept is None:
             return
@@ -208,7 +206,7 @@ class Once:
             made, body = work(connection)
             if self._key:
                 answer = KeptAnswer(self._hash, status, body)
-                cold_idempotency.keep(connection, store.vault, self._desk.organization_id, self._key, answer, now)
+                cold_idempotency.keep(connection, store.vault, self._desk.organization_id, self._key, answer, now=now)
             return made, body
 
         return await self._desk.write(job)

@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from tellwire.errors import Problem
@@ -68,7 +68,7 @@ class Edge:
     def admits(self, host: str) -> bool:
         """Whether ALLOWED_HOSTS has this host (without port)."""
         return any(
-            allowed == "*" or host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+            allowed in {"*", host} or (allowed.startswith("*.") and host.endswith(allowed[1:]))
             for allowed in self._hosts
         )
 
@@ -81,14 +81,14 @@ def request_id_of(scope: Scope) -> str:
     return f"req_{uuid.uuid4().hex}"
 
 
-def host_of(scope: Scope) -> str:
+def host_of(scope: Mapping[str, Any]) -> str:
     """The Host header's name in lower case, without port and brackets; "" when it is missing, malformed or doubled."""
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     found = _HOST.fullmatch(given[0].strip()) if len(given) == 1 else None
     return found[1].lower().strip("[]") if found else ""
 
 
-def is_local(scope: Scope) -> bool:
+def is_local(scope: Mapping[str, Any]) -> bool:
     """Whether a request comes from this machine and through no proxy that says so."""
     client, host = scope.get("client"), host_of(scope)
     if client is None or any(name in _FORWARDED for name, _ in scope["headers"]):

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Iterator
-
 from urllib.parse import parse_qsl
 
 from tellwire.errors import NotJson, Problem, Unavailable
@@ -41,7 +40,7 @@ Owner = tuple[str, ...]
 """What a secret may change: `("*",)`, or the ids that it is bound to."""
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     """The client went away before its body was there."""
 
 
@@ -104,7 +103,9 @@ class InboundRoute:
                 await send_problem(send, wrong, request_id_of(scope), (b"allow", b"GET, POST"))
 
     async def _handshake(self, scope: Scope, send: Send) -> None:
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
+        query = dict(
+            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
+        )
         echo = signature.challenge(query, self._services.settings.meta_verify_token)
         if echo is None:
             words = "The verify token does not match META_VERIFY_TOKEN."
@@ -227,5 +228,3 @@ def _unsigned(words: str) -> Problem:
 
 def _too_big() -> Problem:
     return TooBig("The body is larger than 4 MiB.")
-
-

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, get_args, get_origin
 
 import msgspec
-from litestar import Litestar, Response
+from litestar import HttpMethod, Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.response import Stream
+from litestar.routes import HTTPRoute
 
 from tellwire import __version__, keys
 from tellwire.web.parameters import body_type
@@ -31,7 +33,11 @@ header `Tellwire-Organization`.
 Lists take `limit` (1 to 200) and `cursor`, newest first. Errors are RFC 9457 problems: `errors` has a JSON pointer and
 a message for each wrong field (for a query parameter, `/` and its name). Every POST that creates takes an
 `Idempotency-Key`: within 24 hours the same request gets the same answer, another one 422, one in flight 409. Send an
-`X-Request-Id` to find a request again; it comes back in the answer."""
+`X-Request-Id` to find a request again; it comes back in the answer.
+
+`GET /` is a page for people: numbers for everyone; ids, hosts and states of endpoints with a key (the organization's) or
+from the machine itself (all). `/version` and `/metrics` take a key, or a request from the machine itself. From the
+machine itself means: from a loopback address, asking for a loopback name, and not forwarded by a proxy."""
 
 _PARAMETERS = {
     "Idempotency-Key": {
@@ -54,6 +60,45 @@ _PARAMETERS = {
     },
 }
 
+_REFUSED = {"4XX": {"$ref": "#/components/responses/Problem"}, "503": {"$ref": "#/components/responses/Problem"}}
+_META = {
+    "get": {
+        "operationId": "meta_handshake",
+        "summary": "Meta's handshake",
+        "description": "Answers the challenge as plain text when the token is META_VERIFY_TOKEN, else 403.",
+        "tags": ["meta"],
+        "parameters": [
+            {"name": f"hub.{name}", "in": "query", "required": True, "schema": schema}
+            for name, schema in (
+                ("mode", {"const": "subscribe"}),
+                ("verify_token", {"type": "string"}),
+                ("challenge", {"type": "string", "minLength": 1}),
+            )
+        ],
+        "responses": {
+            "200": {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_REFUSED,
+        },
+    },
+    "post": {
+        "operationId": "meta_webhook",
+        "summary": "Meta's webhook",
+        "description": "Verified by its signature over the raw bytes, at most 4 MiB, answered 200 once it is durable.",
+        "tags": ["meta"],
+        "parameters": [
+            {
+                "name": "X-Hub-Signature-256",
+                "in": "header",
+                "required": True,
+                "description": "`sha256=` and the hex HMAC-SHA256 of the body under an app secret.",
+                "schema": {"type": "string", "pattern": "^sha256=[0-9A-Fa-f]{64}$"},
+            }
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "responses": {"200": {"description": "OK"}, **_REFUSED},
+    },
+}
+
 
 def document(handlers: Sequence[Any], webhooks: Mapping[str, Any]) -> dict[str, Any]:
     """The document for these handlers, with the `webhooks` section of what Tellwire itself sends."""
@@ -71,7 +116,7 @@ def document(handlers: Sequence[Any], webhooks: Mapping[str, Any]) -> dict[str, 
         "openapi": "3.1.0",
         "info": {"title": "Tellwire", "version": __version__, "description": _DESCRIPTION, "license": {"name": "MIT"}},
         "servers": [{"url": "/"}],
-        "paths": {path: found["paths"][path] for path in sorted(found["paths"])},
+        "paths": {"/meta/webhook": _META, **{path: found["paths"][path] for path in sorted(found["paths"])}},
         "webhooks": dict(webhooks),
         "components": {
             "schemas": components,
@@ -91,10 +136,12 @@ def document(handlers: Sequence[Any], webhooks: Mapping[str, Any]) -> dict[str, 
 
 def _operations(app: Litestar, paths: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], HTTPRouteHandler]]:
     for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
         path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path_format)
         for method in _METHODS:
             if method in paths.get(path, {}):
-                handler = route.route_handler_map[method.upper()][0]
+                handler = route.route_handler_map[HttpMethod(method.upper())][0]
                 yield paths[path][method], handler
 
 
@@ -122,8 +169,7 @@ def _rewrite(operation: dict[str, Any], handler: HTTPRouteHandler, by_type: Mapp
     operation["responses"] = _responses(handler, by_type)
     scopes = handler.opt.get("scopes")
     if scopes:
-        noun = operation["x-noun"] = handler.opt["noun"]
-        operation["tags"] = [noun]
+        operation["tags"] = [handler.opt["noun"]]
         operation["security"] = [{_KEY: []}]
         operation["description"] += f"\n\nTakes the scope {' or '.join(f'`{scope}`' for scope in scopes)}."
         operation["parameters"] += [_shared("Tellwire-Organization")]
@@ -154,13 +200,12 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(handler: HTTPRouteHandler, by_type: Mapping[str, Any]) -> dict[str, Any]:
     held = _answer_type(handler)
-    answer: dict[str, Any] = {"description": _prose(handler)}
+    answer: dict[str, Any] = {"description": HTTPStatus(handler.status_code).phrase}
     if held is not None:
         answer["content"] = {"application/json": {"schema": by_type[repr(held)]}}
     elif media_type := handler.opt.get("media_type"):
         answer["content"] = {media_type: {"schema": {"type": "string"}}}
-    problem = {"$ref": "#/components/responses/Problem"}
-    return {str(handler.status_code): answer, "4XX": problem, "503": problem}
+    return {str(handler.status_code): answer, **_REFUSED}
 
 
 def _problem(by_type: Mapping[str, Any]) -> dict[str, Any]:

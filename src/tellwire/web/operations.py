@@ -12,13 +12,14 @@ from msgspec import Struct
 from tellwire import __version__
 from tellwire.errors import NotFound, Unauthorized
 from tellwire.stores import cold_figures
+from tellwire.stores.migrate import HEAD
 from tellwire.web.auth import Caller
 from tellwire.web.desk import Office, shown, told
 from tellwire.web.edge import is_local
 from tellwire.web.problems import Busy
 
 _GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+_EXPOSITION = "text/plain; version=0.0.4"
 
 
 class Alive(Struct, kw_only=True):
@@ -59,8 +60,8 @@ async def readyz(office: Office) -> Response[Alive]:
     if store.failing:
         raise Busy(f"The last commit failed: {store.failing}", kind="not-ready")
     revision = await store.read(cold_figures.revision)
-    if revision != cold_figures.HEAD:
-        raise Busy(f"The database is at revision {revision or 'none'}, not {cold_figures.HEAD}.", kind="not-ready")
+    if revision != HEAD:
+        raise Busy(f"The database is at revision {revision or 'none'}, not {HEAD}.", kind="not-ready")
     return told(Alive(status="ok"))
 
 

@@ -18,14 +18,21 @@ from litestar.params import Parameter
 from litestar.typing import FieldDefinition
 
 from tellwire.errors import BadRequest, Invalid, NotFound
-from tellwire.model import Micros
+from tellwire.model import DeliveryState, Micros, Outcome
 from tellwire.stores.cold_pages import Turn
 from tellwire.web.problems import WrongType, invalid_body
 
 T = TypeVar("T")
 
+ENTITIES = ("messages", "conversations", "operational")
+ACTIONS = ("insert", "update")
+DIRECTIONS = ("incoming", "outgoing")
+STATUSES = ("open", "closed")
+
 Limit = Annotated[int, Parameter(ge=1, le=200, description="Rows per page.")]
-Cursor = Annotated[str, Parameter(description="`next_cursor` of the page before; empty for the newest.", max_length=200)]
+Cursor = Annotated[
+    str, Parameter(description="`next_cursor` of the page before; empty for the newest.", max_length=200)
+]
 Since = Annotated[
     str,
     Parameter(
@@ -42,11 +49,19 @@ Until = Annotated[
 ]
 AccountName = Annotated[str, Parameter(description="A phone_number_id or our id of an account.", max_length=64)]
 Name = Annotated[str, Parameter(max_length=256)]
+EntityName = Annotated[str, Parameter(schema_extra={"enum": ENTITIES})]
+ActionName = Annotated[str, Parameter(schema_extra={"enum": ACTIONS})]
+DirectionName = Annotated[str, Parameter(schema_extra={"enum": DIRECTIONS})]
+StatusName = Annotated[str, Parameter(schema_extra={"enum": STATUSES})]
+OutcomeName = Annotated[str, Parameter(schema_extra={"enum": [*Outcome]})]
+StateName = Annotated[  # `state` itself is a word of Litestar's
+    str, Parameter(query="state", schema_extra={"enum": [*DeliveryState]})
+]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CHAT_ID = re.compile(r"[0-9a-f]{24}")
 _INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+ -])(\d\d):(\d\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,64}))?(?:[Zz]|([+ -])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INJECTED = frozenset(("data", "desk", "request"))
@@ -78,23 +93,14 @@ def instant_of(text: str, name: str) -> Micros | None:
         return None
     found = _INSTANT.fullmatch(text)
     try:
-        if found is None:
-            raise ValueError
-        date, time, fraction, zulu, sign, hours, minutes = found.groups()
-        at = datetime.fromisoformat(f"{date}T{time}+00:00")
-        offset = timedelta() if zulu else timedelta(hours=int(hours), minutes=_minutes(minutes, hours))
+        at = datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00") if found else None
     except ValueError:
-        raise Invalid(
-            "A time is not valid.", (f"/{name}", "must be RFC 3339, such as 2026-05-06T03:39:23+00:00")
-        ) from None
-    micros = (at - _EPOCH) // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0")[:6])
-    return micros + (1 if sign == "-" else -1) * (offset // timedelta(microseconds=1))
-
-
-def _minutes(minutes: str, hours: str) -> int:
-    if int(hours) > 23 or int(minutes) > 59:
-        raise ValueError
-    return int(minutes)
+        at = None
+    if found is None or at is None:
+        raise Invalid("A time is not valid.", (f"/{name}", "must be RFC 3339, such as 2026-05-06T03:39:23+00:00"))
+    _, _, fraction, sign, hours, minutes = found.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
+    return (at - _EPOCH - offset) // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0")[:6])
 
 
 def cursor_of(noun: str, identifier: str) -> str | None:
@@ -134,7 +140,7 @@ class Strict(AbstractDTO[T]):
     """Bodies as msgspec reads them: nothing unknown, nothing converted, the pointer to what is wrong."""
 
     @classmethod
-    def generate_field_definitions(cls, model_type: type[Any]) -> Any:
+    def generate_field_definitions(cls, model_type: type[Any]) -> Any:  # noqa: ARG003
         """Unused: bodies are decoded whole."""
         yield from ()
 
@@ -198,8 +204,12 @@ async def known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handl
 
 def query_names(handler: BaseRouteHandler, path: Mapping[str, Any]) -> list[str]:
     """The names of a handler's query parameters."""
-    names = handler.parsed_fn_signature.parameters if isinstance(handler, HTTPRouteHandler) else {}
-    return [name for name in names if name not in _INJECTED and name not in path]
+    fields = handler.parsed_fn_signature.parameters if isinstance(handler, HTTPRouteHandler) else {}
+    return [
+        getattr(field.kwarg_definition, "query", None) or name
+        for name, field in fields.items()
+        if name not in _INJECTED and name not in path
+    ]
 
 
 async def json_body(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

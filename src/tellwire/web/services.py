@@ -15,7 +15,6 @@ from tellwire.ports import Clock
 from tellwire.vault import Vault
 
 T = TypeVar("T")
-R = TypeVar("R", covariant=True)
 
 
 class Store(Protocol):

@@ -54,7 +54,7 @@ async def status_page(request: Request[Any, Any, Any], office: Office) -> Respon
     page = _page(figures, office.services.store.failing, endpoints, seen=allowed)
     return Response(
         page.encode(),
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"content-security-policy": _POLICY, "cache-control": "no-store"},
     )
 
@@ -89,9 +89,8 @@ def _verdict(failing: str, figures: Figures) -> str:
         return "✗ Not working: the database does not take commits."
     late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * _MICROS]
     if late:
-        return f"! Working, but {_plural(len(late), 'endpoint')} fell behind; the oldest delivery has waited " + (
-            f"{_age(figures.at - min(late))}."
-        )
+        longest = _age(figures.at - min(late))
+        return f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited {longest}."
     return "✓ Working."
 
 
@@ -144,10 +143,10 @@ def _number(count: int) -> str:
 
 def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = "".join(f'<th scope="col">{each}</th>' for each in heads)
-    lines = "\n".join(
-        "<tr>" + "".join(_cell(index, each) for index, each in enumerate(row)) + "</tr>" for row in rows
+    lines = "\n".join("<tr>" + "".join(_cell(index, each) for index, each in enumerate(row)) + "</tr>" for row in rows)
+    return (
+        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
     )
-    return f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
 
 
 def _cell(index: int, content: str) -> str:
@@ -169,7 +168,8 @@ def _plural(count: int, word: str) -> str:
 _NEXT = """<h2>How to go on</h2>
 <ul>
 <li>Make an API key: <code>tellwire keys create</code></li>
-<li>Have events delivered: <code>POST /v1/webhook-endpoints</code> with <code>{"url": "https://…", "format": "row"}</code></li>
+<li>Have events delivered: <code>POST /v1/webhook-endpoints</code>
+with <code>{"url": "https://…", "format": "row"}</code></li>
 <li>Let Meta send here: callback URL <code>/meta/webhook</code>, with META_VERIFY_TOKEN and META_APP_SECRET set</li>
 <li>Why did it not arrive? <code>GET /v1/inbound</code>, then <code>GET /v1/deliveries?state=failed</code></li>
 <li>Everything that can be called: <a href="/openapi.json">/openapi.json</a></li>

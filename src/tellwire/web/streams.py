@@ -1,4 +1,4 @@
-"""Server-Sent Events: each stream reads the store after what it sent last, so that it can be resumed and holds little."""
+"""Server-Sent Events: a stream reads the store behind what it sent last, so it can be resumed and holds little."""
 
 from __future__ import annotations
 

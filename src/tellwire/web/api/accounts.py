@@ -53,13 +53,13 @@ class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
 class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of an account. What is left out stays; null takes the default again."""
 
-    display_phone_number: Line | None | UnsetType = UNSET
-    name: Line | None | UnsetType = UNSET
-    waba_id: Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z_.-]*(?![\s\S])")] | None | UnsetType = UNSET
-    access_token: SecretText | None | UnsetType = UNSET
-    app_secret: SecretText | None | UnsetType = UNSET
-    unknown_statuses: UnknownStatuses | None | UnsetType = UNSET
-    on_revoke: OnRevoke | None | UnsetType = UNSET
+    display_phone_number: Line | UnsetType | None = UNSET
+    name: Line | UnsetType | None = UNSET
+    waba_id: Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z_.-]*(?![\s\S])")] | UnsetType | None = UNSET
+    access_token: SecretText | UnsetType | None = UNSET
+    app_secret: SecretText | UnsetType | None = UNSET
+    unknown_statuses: UnknownStatuses | UnsetType | None = UNSET
+    on_revoke: OnRevoke | UnsetType | None = UNSET
 
 
 class AccountRead(Struct, kw_only=True):
@@ -109,9 +109,7 @@ def _shown(account: Account) -> bytes:
 async def list_accounts(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
     """The accounts of the organization."""
     vault = desk.services.store.vault
-    page = await desk.read(
-        lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor))
-    )
+    page = await desk.read(lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
     return listed(_NOUN, page, _shown, AccountList)
 
 

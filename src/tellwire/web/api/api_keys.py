@@ -131,8 +131,10 @@ def _expiry(text: str | None, now: Micros) -> Micros | None:
 async def _owner(desk: Desk, organization_id: str | None) -> str:
     if organization_id is None or organization_id == desk.organization_id:
         return desk.organization_id
-    known = desk.caller.operator and await desk.read(lambda c: cold_organizations.get(c, organization_id))
-    if not known:
+    organization = None
+    if desk.caller.operator:
+        organization = await desk.read(lambda c: cold_organizations.get(c, organization_id))
+    if organization is None:
         raise Invalid("The organization is not known.", ("/organization_id", "there is no organization with this id"))
     return organization_id
 

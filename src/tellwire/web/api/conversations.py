@@ -18,7 +18,17 @@ from tellwire.stores.cold_messages import MessageFilter
 from tellwire.web.api import messages
 from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
 from tellwire.web.desk import Desk, joined, listed, shown
-from tellwire.web.parameters import AccountName, Cursor, Limit, Name, choice, looks_like_id, turn_of
+from tellwire.web.parameters import (
+    STATUSES,
+    AccountName,
+    Cursor,
+    Limit,
+    Name,
+    StatusName,
+    choice,
+    looks_like_id,
+    turn_of,
+)
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -62,9 +72,10 @@ def _shown(conversation: Conversation) -> bytes:
 @get("/conversations", summary="List conversations", opt=_READ)
 async def list_conversations(
     desk: Desk,
+    *,
     limit: Limit = 50,
     cursor: Cursor = "",
-    status: Name = "",
+    status: StatusName = "",
     account: AccountName = "",
     contact: Name = "",
 ) -> Response[ConversationList]:
@@ -73,7 +84,7 @@ async def list_conversations(
     turn = turn_of(_NOUN, limit, cursor)
     party = await desk.read(lambda c: cold_conversations.party_of(c, desk.organization_id, contact)) if contact else ""
     chosen = ConversationFilter(
-        status=choice(status, "status", "open", "closed"),
+        status=choice(status, "status", *STATUSES),
         account_id=desk.account_id(account) if account else "",
         party=party,
     )
@@ -136,7 +147,7 @@ async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[Conve
                 return None  # merged into another contact meanwhile: look again
             return decision(ledger, current)
 
-        keys = Keys(conversations={known.id}, parties={("", known.party)})
+        keys = Keys(conversations={(desk.organization_id, known.id)}, parties={("", known.party)})
         decided = await desk.services.store.apply(keys, decide)
         if isinstance(decided, Conflict):
             raise decided

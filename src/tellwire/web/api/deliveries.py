@@ -16,7 +16,7 @@ from tellwire.stores import cold_deliveries
 from tellwire.stores.cold_deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.desk import Desk, joined, listed, shown
-from tellwire.web.parameters import Cursor, Limit, Name, Since, Until, choice, instant_of, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, Name, Since, StateName, Until, choice, instant_of, our_id, turn_of
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REPLAY = {"scopes": ("deliveries:replay",)}
@@ -140,10 +140,11 @@ def _attempt(attempt: Attempt) -> AttemptRead:
 @get("/deliveries", summary="List deliveries", opt=_READ)
 async def list_deliveries(
     desk: Desk,
+    *,
     limit: Limit = 50,
     cursor: Cursor = "",
     endpoint_id: Name = "",
-    state: Name = "",
+    in_state: StateName = "",
     event_id: Name = "",
     conversation_id: Name = "",
     since: Since = "",
@@ -152,7 +153,7 @@ async def list_deliveries(
     """The deliveries of the organization, those of deleted endpoints too."""
     chosen = DeliveryFilter(
         endpoint_id=endpoint_id,
-        state=choice(state, "state", *DeliveryState),
+        state=choice(in_state, "state", *DeliveryState),
         event_id=event_id,
         conversation_id=await desk.wanted_conversation(conversation_id),
         since=instant_of(since, "since"),

@@ -17,8 +17,12 @@ from tellwire.stores.cold_events import EventFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
 from tellwire.web.desk import Desk, listed, shown
 from tellwire.web.parameters import (
+    ACTIONS,
+    ENTITIES,
     AccountName,
+    ActionName,
     Cursor,
+    EntityName,
     Limit,
     Name,
     Since,
@@ -86,18 +90,19 @@ def _shown(event: Event) -> bytes:
 @get("/events", summary="List events", opt=_READ)
 async def list_events(
     desk: Desk,
+    *,
     limit: Limit = 50,
     cursor: Cursor = "",
-    entity: Name = "",
-    action: Name = "",
+    entity: EntityName = "",
+    action: ActionName = "",
     conversation_id: Name = "",
     account: AccountName = "",
     since: Since = "",
 ) -> Response[EventList]:
     """What happened in the organization."""
     chosen = EventFilter(
-        entity=choice(entity, "entity", "messages", "conversations", "operational"),
-        action=choice(action, "action", "insert", "update"),
+        entity=choice(entity, "entity", *ENTITIES),
+        action=choice(action, "action", *ACTIONS),
         conversation_id=await desk.wanted_conversation(conversation_id),
         account_id=desk.account_id(account) if account else "",
         since=instant_of(since, "since"),

@@ -16,7 +16,7 @@ from tellwire.rows import instant
 from tellwire.stores import cold_inbound
 from tellwire.web.api.shapes import Id, NextCursor, When
 from tellwire.web.desk import Desk, joined, listed, shown
-from tellwire.web.parameters import Cursor, Limit, Name, Since, choice, instant_of, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, turn_of
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REAPPLY = {"scopes": ("deliveries:replay",)}
@@ -102,7 +102,7 @@ def _body(body: bytes) -> dict[str, Any]:
 
 @get("/inbound", summary="List received POSTs", opt=_READ)
 async def list_inbound(
-    desk: Desk, limit: Limit = 50, cursor: Cursor = "", outcome: Name = "", since: Since = ""
+    desk: Desk, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
 ) -> Response[InboundList]:
     """What Meta sent for the organization; who runs the installation also sees what is no single organization's."""
     turn, from_ = turn_of(_NOUN, limit, cursor), instant_of(since, "since")
@@ -146,9 +146,7 @@ async def reapply_inbound(inbound_id: str, desk: Desk, data: Reapply | None = No
 
 async def _known(desk: Desk, inbound_id: str) -> Inbound:
     name = our_id(inbound_id, "received POST")
-    inbound = await desk.read(
-        lambda c: cold_inbound.get(c, desk.organization_id, name, nobodys=desk.caller.operator)
-    )
+    inbound = await desk.read(lambda c: cold_inbound.get(c, desk.organization_id, name, nobodys=desk.caller.operator))
     if inbound is None:
         raise NotFound("There is no received POST with this id.")
     return inbound

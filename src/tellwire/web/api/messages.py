@@ -16,8 +16,10 @@ from tellwire.stores.cold_messages import MessageEntry, MessageFilter
 from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
 from tellwire.web.desk import Desk, joined, listed, shown
 from tellwire.web.parameters import (
+    DIRECTIONS,
     AccountName,
     Cursor,
+    DirectionName,
     Limit,
     Name,
     Since,
@@ -94,18 +96,19 @@ def _statuses(facts: Iterable[StatusFact]) -> list[StatusRead]:
 @get("/messages", summary="List messages", opt=_READ)
 async def list_messages(
     desk: Desk,
+    *,
     limit: Limit = 50,
     cursor: Cursor = "",
     conversation_id: Name = "",
     account: AccountName = "",
-    direction: Name = "",
+    direction: DirectionName = "",
     since: Since = "",
 ) -> Response[MessageList]:
     """The messages of the organization."""
     chosen = MessageFilter(
         conversation_id=await desk.wanted_conversation(conversation_id),
         account_id=desk.account_id(account) if account else "",
-        direction=choice(direction, "direction", "incoming", "outgoing"),
+        direction=choice(direction, "direction", *DIRECTIONS),
         since=instant_of(since, "since"),
     )
     turn = turn_of(NOUN, limit, cursor)
@@ -119,9 +122,7 @@ async def read_message(message_id: str, desk: Desk) -> Response[MessageWithStatu
     name = message_id
     if looks_like_chat_id(name):
         name = await desk.read(
-            lambda c: cold_conversations.message_of_chat_id(
-                c, desk.organization_id, message_id, desk.services.chat_id
-            )
+            lambda c: cold_conversations.message_of_chat_id(c, desk.organization_id, message_id, desk.services.chat_id)
         )
     identifier = our_id(name, "message")
     entry = await desk.read(lambda c: cold_messages.get(c, desk.organization_id, identifier))

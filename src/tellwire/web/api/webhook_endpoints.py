@@ -119,9 +119,7 @@ def _new_secret() -> str:
 async def list_endpoints(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
     """The webhook endpoints of the organization."""
     vault, now = desk.services.store.vault, desk.services.clock.now()
-    page = await desk.read(
-        lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor))
-    )
+    page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
     return listed(_NOUN, page, lambda endpoint: _shown(endpoint, now), EndpointList)
 
 
