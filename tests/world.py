@@ -17,6 +17,7 @@ from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secre
 from tellwire.stores import records
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
+from tellwire.stores.sqlite_outbox import SqliteOutbox
 from tellwire.vault import Vault
 
 NUMBER = "375446602312881"
@@ -113,7 +114,7 @@ class World:
 
     async def delivered(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """The payloads that an endpoint would be sent, in order, as it would parse them."""
-        work = await self.store.backlog(endpoint.id, after="", limit=10_000)
+        work = await SqliteOutbox(self.store, clock=self.clock).backlog(endpoint.id, after="", limit=10_000)
         bodies = [FORMATS[endpoint.format].encode(w.event, endpoint) for w in work]
         assert all(body is not None for body in bodies)
         return [json.loads(body) for body in bodies if body is not None]

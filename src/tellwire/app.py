@@ -11,8 +11,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
-import tellwire_sdk
 
+import tellwire_sdk
 from tellwire import addresses, handshake
 from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
@@ -27,6 +27,7 @@ from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
+from tellwire.stores.sqlite_outbox import SqliteOutbox
 from tellwire.vault import Vault, master_key_beside
 
 log = structlog.get_logger("tellwire")
@@ -55,7 +56,7 @@ class App:
         self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
         self.dispatcher = Dispatcher(
-            store,
+            SqliteOutbox(store, clock=clock),
             sender,
             clock,
             formats=FORMATS,

@@ -29,13 +29,14 @@ from tellwire.rows import errors_json
 
 _MICROS = 1_000_000
 _PLACEHOLDER = "media_placeholder"
+_ANOTHER = "another content under a wamid that is known; both raw texts are kept"
 
 Applied = tuple[Outcome, str, str]
 """outcome, why (when it is not plainly applied), id of the message row"""
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What the installation's settings decide. `window`: micros after which a conversation closes by itself, 0 never."""
+    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never."""
 
     auto_accounts: bool = False
     window: Micros = 24 * 3600 * _MICROS
@@ -144,7 +145,8 @@ def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     fact = StatusFact(name="edited", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
     if _repeated(ledger, account, original, fact) or (account.id, item.wamid) in ledger.messages:
         return Outcome.DUPLICATE, "", original.id
-    message, changed = merge(original, fact), ("status",)
+    message = merge(original, fact)
+    changed: tuple[str, ...] = ("status",)
     if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
         message = replace(message, content=item.edited_content, content_at=fact.at)
         changed = ("content", "status")
@@ -159,7 +161,8 @@ def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     fact = StatusFact(name="deleted", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
     if _repeated(ledger, account, original, fact):
         return Outcome.DUPLICATE, "", original.id
-    message, changed = merge(original, fact), ("status",)
+    message = merge(original, fact)
+    changed: tuple[str, ...] = ("status",)
     if account.on_revoke == "erase":
         message = replace(message, content=_type_only(original.content))
         changed = ("content", "status")
@@ -231,7 +234,7 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    _tell_status(ledger, message, account, conversation, contact, item, fact)
+    _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact)
     return Outcome.APPLIED, "", message.id
 
 
@@ -306,7 +309,7 @@ def _seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
     return now // _MICROS if meta_time is None else meta_time
 
 
-def _join(  # noqa: PLR0913
+def _join(
     ledger: Ledger, account: Account, who: Who, group_id: str, options: Options, *, history: bool
 ) -> tuple[Contact, Conversation]:
     """The contact of an item and the conversation that its row joins."""
@@ -318,7 +321,7 @@ def _join(  # noqa: PLR0913
     return contact, conversations.open_with(ledger, account, party, address, window=options.window, history=history)
 
 
-def _update(  # noqa: PLR0913
+def _update(
     ledger: Ledger,
     message: Message,
     account: Account,
@@ -333,7 +336,7 @@ def _update(  # noqa: PLR0913
     conversation = ledger.conversations[message.conversation_id]
     contact = ledger.contacts.get(message.contact_id)
     if item is not None and fact is not None:
-        _tell_status(ledger, message, account, conversation, contact, item, fact, changed)
+        _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, changed=changed)
         return
     snapshots.tell(
         ledger,
@@ -347,12 +350,13 @@ def _update(  # noqa: PLR0913
     )
 
 
-def _tell_status(  # noqa: PLR0913
+def _tell_status(
     ledger: Ledger,
     message: Message,
     account: Account,
     conversation: Conversation,
     contact: Contact | None,
+    *,
     item: StatusUpdate,
     fact: StatusFact,
     changed: tuple[str, ...] = (),

@@ -13,11 +13,11 @@ from tellwire.rows import conversation_row
 
 
 def order_key(account_id: str, party: str) -> str:
-    """The key that events of one contact or group on one account are ordered by (DELIVERY.md, "Order"): 24 hex digits."""
+    """The key that events of one contact or group on one account are ordered by (DELIVERY.md, "Order")."""
     return blake2b(f"{account_id}:{party}".encode(), digest_size=12).hexdigest()
 
 
-def open_with(  # noqa: PLR0913
+def open_with(
     ledger: Ledger, account: Account, party: str, address: str, *, window: Micros, history: bool = False
 ) -> Conversation:
     """Return the conversation that a new row joins, opening one when there is none.

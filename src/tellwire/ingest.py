@@ -1,4 +1,4 @@
-"""USE CASE. A POST from Meta becomes row changes and events, in one transaction (DELIVERY.md, "One transaction at ingest").
+"""USE CASE. A POST from Meta becomes row changes and events in one transaction (DELIVERY.md, "The engine").
 
 Each item is applied once and by itself: what one item cannot do never costs its neighbours.
 """
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tellwire import meta
 from tellwire.apply import Options, apply_item, problem_key

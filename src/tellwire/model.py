@@ -20,7 +20,7 @@ Entity = Literal["messages", "conversations", "operational"]
 Action = Literal["insert", "update"]
 Ordering = Literal["keyed", "none", "strict"]
 Lane = Literal["live", "late", "replay"]
-"""`live` deliveries go in order; `late` ones were overtaken and wait for their own time; `replay` ones were asked for."""
+"""`live` deliveries go in order, `late` ones were overtaken and wait their own time, `replay` ones were asked for."""
 
 DEFAULT_ORGANIZATION = "00000000-0000-7000-8000-000000000001"
 """The organization that exists from the first start."""

@@ -8,9 +8,7 @@ from typing import Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Attempt, Delivery, Endpoint, Micros
-from tellwire.model import Registry as Registry
-from tellwire.model import Work as Work
+from tellwire.model import Attempt, Delivery, Endpoint, Micros, Registry, Work
 
 T = TypeVar("T")
 

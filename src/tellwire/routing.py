@@ -24,7 +24,7 @@ class Routes:
     """The endpoints by what they subscribe to; built once per change of the registry, looked up per event."""
 
     def __init__(self, registry: Registry, names: Mapping[str, Names]) -> None:
-        """`names`: per payload format, under which names a customer may subscribe to an event; none: no place for it."""
+        """`names`: per payload format, the names under which an event is subscribed to; none: no place for it."""
         self._names = names
         self._phone_numbers = {a.id: a.phone_number_id for a in registry.accounts.values()}
         self._formats: dict[str, dict[str, list[Endpoint]]] = {}

@@ -1,4 +1,4 @@
-"""PURE. Rows as JSON, in the key order of the `row` format (FORMATS.md section 1): what events snapshot and reads return."""
+"""PURE. Rows as JSON in the key order of the `row` format (FORMATS.md section 1): what events and reads show."""
 
 from __future__ import annotations
 

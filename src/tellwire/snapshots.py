@@ -51,7 +51,7 @@ def status_item(fact: StatusFact, errors: tuple[StatusError, ...]) -> StatusItem
     )
 
 
-def tell(  # noqa: PLR0913
+def tell(
     ledger: Ledger,
     message: Message,
     *,

@@ -43,7 +43,7 @@ class Vault:
             return self._keys[name].decrypt(raw[:12], raw[12:], context.encode()).decode()
         except (KeyError, InvalidTag):
             raise BadSettings(
-                f"MASTER_KEY: a stored secret ({context}) was sealed with another key ({name}); add that key to the list"
+                f"MASTER_KEY: the stored secret {context} was sealed with another key ({name}); add that key"
             ) from None
 
 

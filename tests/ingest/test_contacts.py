@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from tests.world import CUSTOMER, DAY, HOUR, USER_ID, contact, incoming, play, text_message, value
 
 from tellwire.chores import close_idle_conversations
@@ -202,12 +207,6 @@ def test_a_window_of_zero_never_closes(tmp_path):
 
 
 def test_the_database_itself_refuses_a_second_open_conversation(tmp_path):
-    import sqlite3
-
-    import pytest
-    from sqlalchemy import text
-    from sqlalchemy.exc import IntegrityError
-
     async def scenario(world):
         await world.post(incoming("wamid.1"))
         copy = (

@@ -6,6 +6,7 @@ import asyncio
 
 from tests.world import CUSTOMER, DISPLAY, NUMBER, START, contact, envelope, incoming, play, text_message, value
 
+from tellwire.chores import route_unrouted
 from tellwire.model import Outcome
 
 
@@ -222,8 +223,6 @@ def test_unusable_times_become_the_time_of_receipt(tmp_path):
 
 
 def test_unrouted_items_wait_until_their_account_is_there(tmp_path):
-    from tellwire.chores import route_unrouted
-
     async def scenario(world):
         inbound = await world.post(incoming("wamid.1"))
         assert inbound.outcome == Outcome.UNROUTED

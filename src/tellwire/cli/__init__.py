@@ -86,7 +86,11 @@ def _run(name: str, rest: list[str]) -> int:
     try:
         code = _entry(name)(rest, prog_name=f"tellwire {name}", standalone_mode=False)
     except TyperException as error:
-        return _complain(f"{error.format_message()} (`tellwire {name} --help` says more)", error.exit_code)
+        message = error.format_message()
+        if message.startswith("Usage:"):  # several commands under one name, and none was given
+            sys.stderr.write(f"{message}\n")
+            return error.exit_code
+        return _complain(f"{message} (`tellwire {name} --help` says more)", error.exit_code)
     except BadSettings as error:
         return _complain(str(error), MISUSED)
     except TellwireError as error:

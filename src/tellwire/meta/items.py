@@ -9,7 +9,7 @@ from msgspec import Struct
 from tellwire.model import Direction, Seconds
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where an item stood: `pointer` is an RFC 6901 pointer into the body; ids are "" when Meta gave none."""
 
     pointer: str
@@ -19,7 +19,7 @@ class Place(Struct, frozen=True):
     display_phone_number: str = ""
 
 
-class Who(Struct, frozen=True, kw_only=True):
+class Who(Struct, frozen=True, kw_only=True, gc=False):
     """The contact of an item (FORMATS.md section 4, "Who").
 
     `address` is the first non-empty of the sources in their order, as Meta gave it. `aliases` are all phone numbers
@@ -34,11 +34,13 @@ class Who(Struct, frozen=True, kw_only=True):
     username: str | None = None
 
 
-class MessageItem(Struct, frozen=True, kw_only=True):
+class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
     """A message: from a customer, an echo of the phone app's, or one of `history`.
 
-    `content` is `{"type": T, T: {...}, ...}` as FORMATS section 1 wants it, values verbatim. `group_id` is "" outside groups;
-    `who` is the participant then. `edits`/`revokes` name the original's wamid; for an edit `edited_content` is
+    `content` is `{"type": T, T: {...}, ...}` as FORMATS section 1 wants it, values verbatim.
+    `group_id` is "" outside groups; `who` is the participant then, None when the business itself wrote; also None for
+    outgoing media of `history` that names no recipient, to be known by its wamid.
+    `edits`/`revokes` name the original's wamid; for an edit `edited_content` is
     `edit.message` in the same shape as `content`. `timestamp` is None when Meta's time is unusable.
     `status` is what history or an echo says the message had reached, "" when nothing.
     """
@@ -58,7 +60,7 @@ class MessageItem(Struct, frozen=True, kw_only=True):
     status: str = ""
 
 
-class StatusUpdate(Struct, frozen=True, kw_only=True):
+class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
     """A status of a message that went out. `participant` is "" outside groups; `errors` is Meta's array verbatim."""
 
     place: Place
@@ -73,7 +75,7 @@ class StatusUpdate(Struct, frozen=True, kw_only=True):
     callback_data: str = ""
 
 
-class AddressChange(Struct, frozen=True, kw_only=True):
+class AddressChange(Struct, frozen=True, kw_only=True, gc=False):
     """`user_id_update`: the person known by `who.aliases` has the new addresses `who.adds`."""
 
     place: Place
@@ -81,14 +83,14 @@ class AddressChange(Struct, frozen=True, kw_only=True):
     timestamp: Seconds | None = None
 
 
-class AccountProblem(Struct, frozen=True, kw_only=True):
+class AccountProblem(Struct, frozen=True, kw_only=True, gc=False):
     """`value.errors`: a warning about the account, not a message; `errors` is Meta's array verbatim."""
 
     place: Place
     errors: bytes
 
 
-class NotUnderstood(Struct, frozen=True, kw_only=True):
+class NotUnderstood(Struct, frozen=True, kw_only=True, gc=False):
     """Anything else: kept raw; `reason` says in plain words why nothing more was made of it."""
 
     place: Place

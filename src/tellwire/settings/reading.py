@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def _in_file(folder: Path, named: str | None) -> dict[str, _Found]:
         raise BadSettings(f"{path} is not TOML: {error}") from None
     for key in table:
         if key not in SETTINGS:
-            raise BadSettings(f"{key} in {path} is not a setting{_nearest(key.lower(), SETTINGS)}")
+            raise BadSettings(f"{key} in {path} is not a setting{_nearest(key.lower(), dict.fromkeys(SETTINGS))}")
     found = {}
     for key, value in table.items():
         label = f"{key} in {path}"
@@ -95,8 +95,7 @@ def _in_environment(folder: Path, ours: dict[str, str]) -> dict[str, _Found]:
         key = variable.removeprefix(PREFIX).lower()
         name = key if key in SETTINGS else key.removesuffix("_file")
         if name not in SETTINGS or variable != variable.upper():
-            names = [*map(variable_of, SETTINGS), *OTHER_VARIABLES]
-            raise BadSettings(f"{variable} is not a setting{_nearest(variable.upper(), names)}")
+            raise BadSettings(f"{variable} is not a setting{_nearest(key, _VARIABLES)}")
         if name in found:
             raise BadSettings(f"{variable_of(name)} and {variable_of(name)}_FILE are both set: keep one")
         value = text if name == key else _content(folder / text, variable)
@@ -140,6 +139,9 @@ def _parsed(name: str, found: _Found) -> object:
     raise BadSettings(f"{found.label} takes {setting.all_it_takes}{given}")
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else "; `tellwire config` lists them all"
+_VARIABLES = {name.removeprefix(PREFIX).lower(): name for name in [*map(variable_of, SETTINGS), *OTHER_VARIABLES]}
+
+
+def _nearest(word: str, known: Mapping[str, str | None]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {known[close[0]] or close[0]}?" if close else "; `tellwire config --reference` lists all"

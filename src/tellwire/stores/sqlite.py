@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
-from tellwire.routing import PARTITIONS, Names, Routes
+from tellwire.routing import Names, Routes
 from tellwire.stores import records, sqlite_hot
 from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
@@ -29,7 +29,6 @@ from tellwire.vault import Vault
 T = TypeVar("T")
 
 _READERS = 4
-_LEASE_MICROS = 30 * 1_000_000
 
 
 class _Apply(Struct, frozen=True):
@@ -37,7 +36,9 @@ class _Apply(Struct, frozen=True):
     decide: Callable[[Ledger], Any]
 
 
-class _Record(Struct, frozen=True):
+class Record(Struct, frozen=True):
+    """Results of attempts under one epoch."""
+
     epoch: int
     results: list[Result]
 
@@ -47,7 +48,7 @@ class _Cold(Struct, frozen=True):
 
 
 class SqliteStore:
-    """`Book`, `Outbox` and the runner of cold queries over one file.
+    """`Book` and the runner of cold queries over one file; `SqliteOutbox` stands on it.
 
     Args:
         path: the database file, migrated already.
@@ -158,6 +159,10 @@ class SqliteStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
+    async def record(self, record: Record) -> int:
+        """Write results in the next commit, unless their epoch is outdated; return how many were written."""
+        return await self._writer.do(record)  # type: ignore[no-any-return]
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a cold write in the writer's next commit; return its result once durable."""
         return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
@@ -167,7 +172,7 @@ class SqliteStore:
         await self.write(lambda _: None)
 
     async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago; those looked at and found busy wait on."""
+        """(organization id, id) of open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
         query = (
@@ -176,7 +181,7 @@ class SqliteStore:
         )
 
         def move(connection: Connection) -> list[tuple[str, str]]:
-            db = _raw(connection)
+            db = raw(connection)
             idle: list[tuple[str, str]] = []
             more = True
             while more and not idle:
@@ -203,79 +208,11 @@ class SqliteStore:
         )
 
         def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
-            db = _raw(connection)
+            db = raw(connection)
             found = db.execute(query, (phone_number_id, after, limit)).fetchall()
             return [(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
 
         return await self.read(fetch)
-
-    # --- Outbox -------------------------------------------------------------------------------------------------------
-
-    async def take(self, owner: str) -> int:
-        """See `ports.Outbox.take`."""
-
-        def work(connection: Connection) -> int:
-            db = _raw(connection)
-            epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
-            expires = self._clock.now() + _LEASE_MICROS
-            db.executemany(
-                "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
-                " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
-                [(p, owner, epoch, expires) for p in range(PARTITIONS)],
-            )
-            return epoch
-
-        return await self.write(work)
-
-    async def release(self, owner: str) -> None:
-        """See `ports.Outbox.release`."""
-        await self.write(
-            lambda c: _raw(c).execute("UPDATE leases SET owner='', expires_at=0 WHERE owner=?", (owner,)).rowcount
-        )
-
-    async def waiting(self) -> list[str]:
-        """See `ports.Outbox.waiting`."""
-        active = [e.id for e in self._registry.endpoints.values() if e.state == "active"]
-        query = (
-            "SELECT k.value FROM json_each(?) k WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.endpoint_id = k.value"
-            f" AND {sqlite_hot.LIVE})"
-        )
-        return await self.read(
-            lambda c: [row[0] for row in _raw(c).execute(query, (msgspec.json.encode(active).decode(),)).fetchall()]
-        )
-
-    async def backlog(self, endpoint_id: str, *, after: str, limit: int) -> list[Work]:
-        """See `ports.Outbox.backlog`."""
-        where = f"d.endpoint_id = ? AND d.id > ? AND {sqlite_hot.LIVE} ORDER BY d.id LIMIT ?"
-        return await self.read(lambda c: _works(_raw(c), where, (endpoint_id, after, limit)))
-
-    async def due(self, now: Micros, *, limit: int) -> list[Work]:
-        """See `ports.Outbox.due`."""
-        where = f"{sqlite_hot.DUE} AND d.due_at <= ? ORDER BY d.due_at LIMIT ?"
-        return await self.read(lambda c: _works(_raw(c), where, (now, limit)))
-
-    async def record(self, epoch: int, results: Iterable[Result]) -> int:
-        """See `ports.Outbox.record`."""
-        return await self._writer.do(_Record(epoch, list(results)))  # type: ignore[no-any-return]
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        now = self._clock.now()
-
-        def work(connection: Connection) -> None:
-            db = _raw(connection)
-            db.execute(
-                "UPDATE endpoints SET state='disabled', disabled_reason=?, updated_at=? WHERE id=?",
-                (reason, now, endpoint_id),
-            )
-            db.execute(
-                "UPDATE deliveries SET state='parked', updated_at=? WHERE endpoint_id=?"
-                " AND state IN ('pending','delivering','retrying')",
-                (now, endpoint_id),
-            )
-            db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
-
-        await self.write(work)
 
     # --- in the writer's thread ---------------------------------------------------------------------------------------
 
@@ -283,7 +220,7 @@ class SqliteStore:
         """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
         results: list[Any] = [None] * len(jobs)
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
-        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
+        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
         work: list[Work] = []
         happened = False
         registry = self._written
@@ -358,24 +295,12 @@ class SqliteStore:
         self._cold.close()
 
 
-def _raw(connection: Connection) -> sqlite3.Connection:
+def raw(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection beneath SQLAlchemy's."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError("not an SQLite connection")
     return raw
-
-
-def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
-    columns = ",".join(f'd."{name}"' for name in records.DELIVERY)
-    snapshot = ",".join(f"e.{name}" for name in records.EVENT)
-    query = (
-        f"SELECT {snapshot},{columns} FROM deliveries d "
-        f"CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE {where}"
-    )
-    width = len(records.EVENT)
-    return [
-        Work(records.delivery(row[width:]), records.event(row[:width])) for row in db.execute(query, values).fetchall()
-    ]
 
 
 def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:
@@ -404,7 +329,7 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 def _highest_id(db: sqlite3.Connection) -> str:
     tables = ("inbound", "events", "deliveries", "messages", "conversations", "contacts")
-    return max(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0] for table in tables)
+    return max(str(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0]) for table in tables)
 
 
 def _lock(path: Path) -> int:

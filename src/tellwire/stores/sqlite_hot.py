@@ -66,7 +66,7 @@ _SEQUENCES = (
 
 
 def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Fill a ledger with what the keys name; an unknown account has nothing yet and would join the default organization."""
+    """Fill a ledger with what the keys name; an unknown account would join the default organization."""
     accounts = ledger.registry.accounts
 
     def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -163,8 +163,8 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
         db,
         f"INSERT INTO messages({','.join(records.MESSAGE)})",
         [records.message_row(m) for m in ledger.changed_messages.values()],
-        "ON CONFLICT(organization_id,id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind, updated_at=excluded.updated_at,"
-        " record=excluded.record, content=excluded.content",
+        "ON CONFLICT(organization_id,id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind,"
+        " updated_at=excluded.updated_at, record=excluded.record, content=excluded.content",
     )
     write_rows(
         db,
@@ -198,8 +198,9 @@ def _write_people(db: sqlite3.Connection, ledger: Ledger) -> None:
         db,
         f"INSERT INTO contacts({','.join(records.CONTACT)})",
         [_values(c, records.CONTACT) for c in ledger.changed_contacts.values()],
-        "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username, phone=excluded.phone,"
-        " user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at",
+        "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username,"
+        " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into,"
+        " updated_at=excluded.updated_at",
     )
     write_rows(
         db,
@@ -286,7 +287,8 @@ _RESULT = (
 _RESULT_HEAD = f"WITH v({','.join(_RESULT)}) AS ("
 _RESULT_TAIL = (
     f") UPDATE deliveries SET {', '.join(f'{name}=v.{name}' for name in _RESULT[2:])} "
-    "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id AND deliveries.state <> 'cancelled'"
+    "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id"
+    " AND deliveries.state <> 'cancelled'"
 )
 
 

@@ -1,0 +1,219 @@
+"""One attempt as data: the request that carries a delivery, and what its answer makes of the delivery.
+
+FORMATS.md section 3 for the headers, DELIVERY.md for the states. No clock and no I/O: both come as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire import __version__
+from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Micros, Secret, Work
+from tellwire.ports import Answer, Request, Result
+from tellwire.queues import Blame
+from tellwire.retry import MICROS, Decision, Delivered, Disable, Exhausted, RetryAt
+
+USER_AGENT = f"Tellwire/{__version__}"
+MASK = "****"
+_MOST_HEADERS = 64
+_LONGEST_VALUE = 1024
+
+
+class Format(Protocol):
+    """A payload format, as far as sending needs it."""
+
+    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+        """The body; None for what the format has no place for."""
+        ...
+
+    def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
+        """The format's own headers."""
+        ...
+
+
+class Sign(Protocol):
+    """Makes the value of `webhook-signature` (Standard Webhooks 1.0); `timestamp` in Unix seconds."""
+
+    def __call__(self, body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str: ...
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """What every request is made with. `hub_signature(body, secret)` makes `X-Hub-Signature-256`."""
+
+    formats: Mapping[str, Format]
+    sign: Sign
+    hub_signature: Callable[[bytes, str], str]
+    timeout_seconds: float = 15.0
+
+
+def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire) -> Request | None:
+    """Build the request of a delivery's next attempt; None when its format has no place for the event.
+
+    Args:
+        work: the delivery and its event.
+        endpoint: where it goes, with plain secrets.
+        now: the attempt's time; expired secrets no longer sign.
+        wire: formats, signatures and the default deadline.
+
+    Raises:
+        Exception: whatever the format or the signature raises for what it can't take.
+    """
+    form = wire.formats[endpoint.format]
+    body = form.encode(work.event, endpoint)
+    if body is None:
+        return None
+    headers = _identity(work)
+    secrets = _live(endpoint.secrets, now)
+    timestamp = now // MICROS
+    headers.append(("webhook-timestamp", str(timestamp)))
+    if secrets:
+        signature = wire.sign(body, webhook_id=work.delivery.webhook_id, timestamp=timestamp, secrets=secrets)
+        headers.append(("webhook-signature", signature))
+        if endpoint.hub_signature:
+            headers.append(("X-Hub-Signature-256", wire.hub_signature(body, secrets[0])))
+    headers += form.headers(work.event, endpoint, body)
+    if endpoint.token:
+        headers.append(("Authorization", f"Bearer {endpoint.token}"))
+    headers += endpoint.headers.items()
+    timeout = endpoint.timeout_seconds or wire.timeout_seconds
+    return Request(url=endpoint.url, headers=tuple(headers), body=body, timeout=timeout)
+
+
+def _identity(work: Work) -> list[tuple[str, str]]:
+    delivery, event = work.delivery, work.event
+    headers = [
+        ("content-type", "application/json"),
+        ("user-agent", USER_AGENT),
+        ("webhook-id", delivery.webhook_id),
+        ("tellwire-event", event.name),
+        ("tellwire-attempt", str(delivery.attempts + 1)),
+    ]
+    if event.message_id:
+        headers.append(("tellwire-message-id", event.message_id))
+    if event.conversation_id:
+        headers.append(("tellwire-conversation-id", event.conversation_id))
+    if delivery.sequence:
+        headers.append(("tellwire-sequence", str(delivery.sequence)))
+    if delivery.replay:
+        headers.append(("tellwire-replay", str(delivery.replay)))
+    return headers
+
+
+def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
+    """The secrets that still sign: the current one first, then those rotated out, the last to expire first."""
+    if len(secrets) == 1 and secrets[0].expires_at is None:
+        return [secrets[0].value]
+    live = [s for s in secrets if s.expires_at is None or s.expires_at > now]
+    live.sort(key=lambda s: (s.expires_at is not None, -(s.expires_at or 0)))
+    return [s.value for s in live]
+
+
+def settle(
+    work: Work,
+    endpoint: Endpoint,
+    *,
+    request: Request,
+    answer: Answer,
+    decision: Decision,
+    blame: Blame,
+    started_at: Micros,
+    now: Micros,
+    parks: bool = False,
+) -> Result:
+    """What an attempt made of its delivery.
+
+    Args:
+        work, endpoint, request, answer: the attempt.
+        decision: what follows (`retry.decide`).
+        blame: whether a failure costs the delivery its place in the order.
+        started_at, now: when it was sent, and when the answer was there.
+        parks: the endpoint was paused or disabled meanwhile: a failure waits for it.
+    """
+    before = work.delivery
+    failed = not isinstance(decision, Delivered)
+    attempt = Attempt(
+        delivery_id=before.id,
+        organization_id=before.organization_id,
+        number=before.attempts + 1,
+        started_at=started_at,
+        outcome="failed" if failed else "delivered",
+        cause=answer.cause,
+        url=request.url,
+        request_headers=_masked(request.headers, endpoint),
+        response_status=answer.status,
+        response_headers=_bounded(answer.headers),
+        response_body=answer.body,
+        durations=answer.durations,
+    )
+    return Result(_after(before, decision, blame, started_at=started_at, now=now, parks=parks), attempt)
+
+
+def _after(
+    before: Delivery, decision: Decision, blame: Blame, *, started_at: Micros, now: Micros, parks: bool
+) -> Delivery:
+    state, burned, due_at, lane = DeliveryState.RETRYING, before.burned, before.due_at, before.lane
+    delivered_at, out_of_order = before.delivered_at, before.out_of_order
+    match decision:
+        case Delivered(at):
+            state, delivered_at = DeliveryState.DELIVERED, at
+        case RetryAt(due_at, burns):
+            burned += burns
+            state = DeliveryState.PARKED if parks else DeliveryState.RETRYING
+            if blame.late:
+                lane, out_of_order = "late", out_of_order or blame.out_of_order
+        case Exhausted(burns):
+            burned += burns
+            state = DeliveryState.FAILED
+        case Disable():
+            state, due_at = DeliveryState.PARKED, now
+        case _:
+            assert_never(decision)
+    return replace(
+        before,
+        state=state,
+        attempts=before.attempts + 1,
+        burned=burned,
+        due_at=due_at,
+        lane=lane,
+        out_of_order=out_of_order,
+        first_attempt_at=before.first_attempt_at or started_at,
+        delivered_at=delivered_at,
+        updated_at=now,
+    )
+
+
+def cancelled(delivery: Delivery, now: Micros) -> Result:
+    """The delivery has nothing to say in its endpoint's format: it ends without an attempt."""
+    return Result(replace(delivery, state=DeliveryState.CANCELLED, updated_at=now), None)
+
+
+def overtaken(delivery: Delivery, now: Micros, *, followed: bool) -> Result:
+    """A head lost its place; `followed`: later deliveries of its key go ahead."""
+    moved = replace(delivery, lane="late", out_of_order=delivery.out_of_order or followed, updated_at=now)
+    return Result(moved, None)
+
+
+def restated(delivery: Delivery, state: DeliveryState, now: Micros) -> Result:
+    """Only the state moves, because the endpoint's did."""
+    return Result(replace(delivery, state=state, updated_at=now), None)
+
+
+def _masked(headers: tuple[tuple[str, str], ...], endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    if not endpoint.token and not endpoint.headers:
+        return headers
+    secret = {name.lower() for name in endpoint.headers} | {"authorization"}
+    return tuple((name, _mask(name, value) if name.lower() in secret else value) for name, value in headers)
+
+
+def _mask(name: str, value: str) -> str:
+    return f"Bearer {MASK}" if name.lower() == "authorization" and value.startswith("Bearer ") else MASK
+
+
+def _bounded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    if len(headers) <= _MOST_HEADERS and all(len(value) <= _LONGEST_VALUE for _, value in headers):
+        return headers
+    return tuple((name[:_LONGEST_VALUE], value[:_LONGEST_VALUE]) for name, value in headers[:_MOST_HEADERS])

@@ -1,0 +1,134 @@
+"""What holds for every file: format, lint, types, import contracts, sizes, names, locks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "sdk/src").rglob("*.py")])
+FOLDERS = ("src", "sdk", "tests", "bench", "docs", ".ci")
+
+SOFT_CAP_BREACHES: dict[str, str] = {}
+"""Module over 400 lines → why it may be. Empty is how it should be."""
+
+OUTSIDE = {
+    *("__init__", "__main__", "cli", "catcher", "simulator", "web", "app", "dispatcher"),
+    *("stores", "sender", "connector", "http_client", "certificates", "handshake"),
+    *("clock", "ids", "logs", "settings", "vault"),
+}
+"""The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""
+
+
+def _named(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["-m", "ruff", "format", "--check", "."], id="format"),
+        pytest.param(["-m", "ruff", "check", "."], id="lint"),
+        pytest.param(["-m", "mypy"], id="types"),
+        pytest.param(["-c", "from importlinter.cli import lint_imports_command as f; f()", "--no-logo"], id="imports"),
+    ],
+)
+def test_tool_is_content(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_module_is_pure_or_named_as_outside() -> None:
+    [pure] = [each for each in PROJECT["tool"]["importlinter"]["contracts"] if each["name"] == "Pure rooms do no I/O"]
+    listed = {name.removeprefix("tellwire.") for name in pure["source_modules"]} - {"tellwire_sdk"}
+    server = ROOT / "src/tellwire"
+    there = {path.relative_to(server).parts[0].removesuffix(".py") for path in MODULES if server in path.parents}
+    missing = ", ".join(f'"tellwire.{name}"' for name in sorted(there - OUTSIDE - listed))
+    assert not missing, f"pure, or to be named in OUTSIDE: {missing}"
+    assert listed & OUTSIDE == set()
+
+
+def test_no_module_is_longer_than_600_lines() -> None:
+    assert _named([path for path in MODULES if _lines(path) > 600]) == []
+
+
+def test_modules_longer_than_400_lines_are_listed_with_their_reason() -> None:
+    assert _named([path for path in MODULES if _lines(path) > 400]) == sorted(SOFT_CAP_BREACHES)
+
+
+def test_half_of_the_modules_have_at_most_150_lines() -> None:
+    assert statistics.median(map(_lines, MODULES)) <= 150
+
+
+def test_no_module_is_called_after_nothing() -> None:
+    empty = {"util", "helper", "common", "core", "base", "manager", "handler", "misc"}
+    assert _named([path for path in MODULES if {part.removesuffix("s") for part in path.stem.split("_")} & empty]) == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert _named([path for path in MODULES if not ast.get_docstring(ast.parse(path.read_text()))]) == []
+
+
+def test_nothing_is_marked_as_unfinished() -> None:
+    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
+    assert _named([path for path in [*MODULES, ROOT / "run", ROOT / ".ci/run"] if marks.search(path.read_text())]) == []
+
+
+def test_no_code_of_others_and_no_large_file_is_kept_here() -> None:
+    foreign = re.compile(
+        r"(^|/)(node_modules|vendor|vendored|third_party|_vendor)/|\.min\.(js|css)$|\.(whl|so|dll|exe)$"
+    )
+    files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert [name for name in _named(files) if foreign.search(name)] == []
+    assert _named([path for path in files if path.stat().st_size > 512 * 1024]) == []
+    assert not (ROOT / "uv.lock").exists(), "uv.lock records download addresses; requirements.lock is ours"
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def _pins(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Package → its version with the platforms that need it, and its hashes."""
+    pins: dict[str, tuple[str, frozenset[str]]] = {}
+    for entry in re.split(r"(?m)^(?=[a-z0-9])", (ROOT / lock).read_text()):
+        if pin := re.match(r"([a-z0-9-]+)==(.+?) \\\n", entry):
+            pins[pin[1]] = (pin[2], frozenset(re.findall(r"--hash=(sha256:[0-9a-f]{64})", entry)))
+    return pins
+
+
+def _package(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9_.-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def test_the_locks_hold_every_dependency() -> None:
+    runtime = {_package(each) for each in PROJECT["project"]["dependencies"]} - {"tellwire-sdk"}
+    tools = {_package(each) for each in PROJECT["dependency-groups"]["dev"]}
+    assert runtime - _pins("requirements.lock").keys() == set()
+    assert tools - _pins("requirements-dev.lock").keys() == set()
+
+
+def test_the_lock_of_the_tests_contains_the_other_with_the_same_pins() -> None:
+    dev = _pins("requirements-dev.lock")
+    assert {name: dev.get(name) for name in _pins("requirements.lock")} == _pins("requirements.lock")
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_pins_by_hash_and_names_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert [name for name, (_, hashes) in _pins(lock).items() if not hashes] == []
+    assert len(_pins(lock)) == len(re.findall(r"(?m)^[a-z0-9]", text))
+    assert not re.search(r"://|--(extra-)?index-url|--find-links", text)

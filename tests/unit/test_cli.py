@@ -1,0 +1,102 @@
+"""The command line itself: its table, its errors, its exit codes, and that it starts fast."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import tellwire
+from tellwire.cli import COMMANDS, main
+
+
+def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, with nothing of ours in its environment but `variables`."""
+    return subprocess.run(
+        [sys.executable, "-m", "tellwire", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(Path(tellwire.__file__).parent.parent), "LC_ALL": "C.UTF-8", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f"  {name}" in printed
+        assert command.help in printed
+
+
+def test_without_a_command_the_overview_is_the_complaint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("Usage: tellwire COMMAND")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tellwire {tellwire.__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_row_leads_to_a_command_with_help_and_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = COMMANDS[name]
+    assert getattr(import_module(command.module), command.function)
+    assert command.example.startswith(f"tellwire {name}")
+    assert main([name, "--help"]) == 0
+    assert f"Example: {command.example}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["confg"], "tellwire: there is no command confg; did you mean config?\n"),
+        (["zzz"], "tellwire: there is no command zzz; `tellwire --help` lists them\n"),
+        (["config", "--nope"], "tellwire: No such option: --nope (`tellwire config --help` says more)\n"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr() == ("", said)
+
+
+def test_wrong_settings_are_one_line_and_2(tmp_path: Path) -> None:
+    done = run("config", cwd=tmp_path, TELLWIRE_PROT="1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "tellwire: TELLWIRE_PROT is not a setting; did you mean TELLWIRE_PORT?\n"
+
+
+def test_config_prints_values_with_their_source_and_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "tellwire.toml").write_text('meta_app_secret = "hidden@12"')
+    done = run("config", "--json", cwd=tmp_path, TELLWIRE_PORT="1234")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    told = json.loads(done.stdout)
+    assert told["PORT"] == {"value": "1234", "source": "TELLWIRE_PORT"}
+    assert told["META_APP_SECRET"] == {"value": "***@12", "source": "tellwire.toml"}
+    assert told["ADMIN_KEY"] == {"value": None, "source": "default"}
+    table = run("config", cwd=tmp_path, TELLWIRE_PORT="1234").stdout
+    assert "hidden" not in table
+    assert "TELLWIRE_PORT                       TELLWIRE_PORT  1234\n" in table
+
+
+def test_the_overview_imports_nothing_heavy() -> None:
+    program = "import sys; from tellwire.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(Path(tellwire.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = {"litestar", "sqlalchemy", "pydantic", "typer", "rich", "structlog", "uvicorn", "asyncio", "cryptography"}
+    assert set(done.stderr.split()) & heavy == set()

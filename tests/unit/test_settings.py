@@ -1,0 +1,266 @@
+"""Settings: where each value comes from, what each takes, and that mistakes are named."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tellwire.errors import BadSettings
+from tellwire.settings import (
+    DEV_DEFAULTS,
+    LOOPBACK,
+    SETTINGS,
+    AppSecret,
+    Settings,
+    load,
+    read,
+    reference,
+    shown,
+    variable_of,
+)
+
+KEY = bytes(range(32))
+SECRETS = {
+    "TELLWIRE_ADMIN_KEY": "tw_bootstrap",
+    "TELLWIRE_MASTER_KEY": base64.b64encode(KEY).decode(),
+    "TELLWIRE_META_APP_SECRET": "hidden-app-secret,bound-app-secret@106540352242922",
+    "TELLWIRE_META_VERIFY_TOKEN": "hidden-verify-token",
+    "TELLWIRE_DATABASE_URL": "postgresql://tellwire:hidden-password@db/tellwire?password=hidden-too",
+}
+
+
+def settings_of(folder: Path, **variables: str) -> Settings:
+    return load({f"TELLWIRE_{name}": value for name, value in variables.items()}, directory=folder)
+
+
+def problem_of(folder: Path, **variables: str) -> str:
+    with pytest.raises(BadSettings) as caught:
+        settings_of(folder, **variables)
+    return str(caught.value)
+
+
+# --- where values come from -------------------------------------------------------------------------------------------
+
+
+def test_defaults_are_those_of_the_reference(tmp_path: Path) -> None:
+    loaded = read({"HOME": "/root", "TELLWIRE": "no prefix"}, directory=tmp_path)
+    assert loaded.settings == Settings(
+        database_url="sqlite:///tellwire.db",
+        database_pooler=False,
+        host="127.0.0.1",
+        port=8700,
+        allowed_hosts=(),
+        admin_key="",
+        master_key=(),
+        meta_app_secret=(),
+        meta_verify_token="",
+        meta_graph_url="https://graph.facebook.com/v24.0",
+        auto_accounts=False,
+        delivery_allow_cidrs=(),
+        delivery_timeout_seconds=15,
+        retry_schedule=None,
+        conversation_window_hours=24,
+        retention_days=90,
+        retention_messages_days=None,
+    )
+    assert set(loaded.sources.values()) == {"default"}
+
+
+def test_environment_over_file_over_given_defaults(tmp_path: Path) -> None:
+    (tmp_path / "tellwire.toml").write_text(
+        'port = 1\nhost = "::1"\nretry_schedule = [5, 0.5]\nauto_accounts = false\n'
+    )
+    loaded = read({"TELLWIRE_PORT": "2"}, directory=tmp_path, defaults=DEV_DEFAULTS)
+    settings = loaded.settings
+    assert (settings.port, settings.host, settings.retry_schedule) == (2, "::1", (5, 0.5))
+    assert (settings.auto_accounts, settings.delivery_allow_cidrs) == (False, LOOPBACK)
+    assert loaded.sources["port"] == "TELLWIRE_PORT"
+    assert loaded.sources["host"] == str(tmp_path / "tellwire.toml")
+    assert loaded.sources["delivery_allow_cidrs"] == "default"
+
+
+def test_another_file_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "tellwire.toml").write_text("port = 1")
+    (tmp_path / "other.toml").write_text("port = 3")
+    assert settings_of(tmp_path, CONFIG="other.toml").port == 3
+    assert "missing.toml, which cannot be read" in problem_of(tmp_path, CONFIG="missing.toml")
+
+
+def test_a_value_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    loaded = read({"TELLWIRE_META_VERIFY_TOKEN_FILE": str(tmp_path / "secret")}, directory=tmp_path)
+    assert loaded.settings.meta_verify_token == "s3cret"
+    assert loaded.sources["meta_verify_token"] == "TELLWIRE_META_VERIFY_TOKEN_FILE"
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    for name, what in {
+        "empty": "is empty",
+        "bytes": "is not UTF-8",
+        "missing": "cannot be read",
+        ".": "cannot be",
+    }.items():
+        problem = problem_of(tmp_path, ADMIN_KEY_FILE=str(tmp_path / name))
+        assert problem.startswith("TELLWIRE_ADMIN_KEY_FILE names ")
+        assert what in problem
+    (tmp_path / "key").write_text("tw_x")
+    assert "both set" in problem_of(tmp_path, ADMIN_KEY_FILE=str(tmp_path / "key"), ADMIN_KEY="tw_y")
+
+
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    assert (
+        load({variable_of(name): " " for name in SETTINGS} | {"TELLWIRE_CONFIG": ""}, directory=tmp_path) == Settings()
+    )
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest_known(tmp_path: Path) -> None:
+    assert problem_of(tmp_path, PROT="1") == "TELLWIRE_PROT is not a setting; did you mean TELLWIRE_PORT?"
+    assert "did you mean TELLWIRE_PORT?" in problem_of(tmp_path, port="1")
+    assert "did you mean TELLWIRE_CONFIG?" in problem_of(tmp_path, CONFG="x")
+    assert "`tellwire config --reference` lists all" in problem_of(tmp_path, QQQQ="1")
+    assert "enableServiceLinks" in problem_of(tmp_path, SERVICE_HOST="10.0.0.1", PORT="tcp://10.0.0.1:80")
+    (tmp_path / "tellwire.toml").write_text("Prt = 1")
+    assert problem_of(tmp_path) == f"Prt in {tmp_path / 'tellwire.toml'} is not a setting; did you mean port?"
+
+
+@pytest.mark.parametrize("text", ["port = ", "port = 1\nport = 2", "[port]\nx = 1", "port = [1, 2]", "host = [[1]]"])
+def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tellwire.toml").write_text(text)
+    assert "tellwire.toml" in problem_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("PORT", text) for text in ("x", "-1", "65536", "80.5", "1" * 5000)),
+        *(("DATABASE_POOLER", text) for text in ("maybe", "2")),
+        *(("DATABASE_URL", text) for text in ("x", "sqlite://", "sqlite:///", "sqlite:///:memory:", "mysql://h/d")),
+        *(("DATABASE_URL", text) for text in ("postgresql://", "postgresql+asyncpg://h/d", "postgresql://h:port/d")),
+        *(("HOST", text) for text in ("a b", "http://x")),
+        *(("ALLOWED_HOSTS", text) for text in ("a/b", "*x y")),
+        *(("ADMIN_KEY", text) for text in ("two words", "ключ")),
+        *(("MASTER_KEY", text) for text in ("AAAA", "!" * 44, base64.b64encode(bytes(31)).decode())),
+        *(("META_APP_SECRET", text) for text in ("secret@", "@123", "secret@name")),
+        *(
+            ("META_GRAPH_URL", text)
+            for text in ("graph.facebook.com", "ftp://x", "https://", "https://u@x", "https://x?y=1")
+        ),
+        *(("DELIVERY_ALLOW_CIDRS", text) for text in ("10.0.0.1/8", "localhost", "10.0.0.0/33")),
+        *(("DELIVERY_TIMEOUT_SECONDS", text) for text in ("0", "-1", "nan", "inf", "15s")),
+        *(("RETRY_SCHEDULE", text) for text in ("5;6", "5,-1", "5,inf")),
+        *(("CONVERSATION_WINDOW_HOURS", text) for text in ("-0.1", "nan", "never")),
+        *((name, text) for name in ("RETENTION_DAYS", "RETENTION_MESSAGES_DAYS") for text in ("0", "-1", "x")),
+    ],
+)
+def test_a_malformed_value_is_named_with_what_it_takes(tmp_path: Path, name: str, text: str) -> None:
+    assert problem_of(tmp_path, **{name: text}).startswith(f"TELLWIRE_{name} takes {SETTINGS[name.lower()].takes}")
+
+
+def test_postgresql_needs_a_master_key(tmp_path: Path) -> None:
+    assert "TELLWIRE_MASTER_KEY is required with PostgreSQL" in problem_of(tmp_path, DATABASE_URL="postgresql://db/x")
+
+
+@given(name=st.sampled_from(sorted(SETTINGS)), text=st.text())
+def test_any_text_is_a_value_or_the_documented_error(name: str, text: str) -> None:
+    try:
+        settings = load({variable_of(name): text}, directory=Path("/nonexistent"))
+    except BadSettings:
+        return
+    again = shown(settings, name)
+    assert again == "" or "***" in again or shown(load({variable_of(name): again}), name) == again
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["true", "YES", "on", "1"])
+def test_flags(tmp_path: Path, text: str) -> None:
+    assert settings_of(tmp_path, AUTO_ACCOUNTS=text).auto_accounts is True
+
+
+def test_app_secrets_with_their_bindings(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, META_APP_SECRET="one, two@106540352242922 ,th@ree@12,").meta_app_secret == (
+        AppSecret("one"),
+        AppSecret("two", "106540352242922"),
+        AppSecret("th@ree", "12"),
+    )
+
+
+def test_master_keys_in_both_alphabets(tmp_path: Path) -> None:
+    other = bytes(range(224, 256))
+    urlsafe = base64.urlsafe_b64encode(other).decode().rstrip("=")
+    both = f"{base64.b64encode(KEY).decode()},{urlsafe},{base64.b64encode(other).decode()}"
+    assert settings_of(tmp_path, MASTER_KEY=both).master_key == (KEY, other, other)
+
+
+def test_lists_and_numbers(tmp_path: Path) -> None:
+    settings = settings_of(
+        tmp_path,
+        RETRY_SCHEDULE="1, 2.5,0",
+        DELIVERY_ALLOW_CIDRS="127.0.0.0/8,::1/128",
+        CONVERSATION_WINDOW_HOURS="0",
+        META_GRAPH_URL="http://127.0.0.1:9000/v24.0/",
+        RETENTION_MESSAGES_DAYS="365",
+    )
+    assert settings.retry_schedule == (1, 2.5, 0)
+    assert settings.delivery_allow_cidrs == LOOPBACK
+    assert settings.conversation_window_hours == 0
+    assert settings.meta_graph_url == "http://127.0.0.1:9000/v24.0"
+    assert settings.retention_messages_days == 365
+
+
+def test_database_urls(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, DATABASE_URL="sqlite:///data/x.db").sqlite_path == Path("data/x.db")
+    assert settings_of(tmp_path, DATABASE_URL="sqlite:////data/x.db").sqlite_path == Path("/data/x.db")
+    settings = settings_of(tmp_path, DATABASE_URL="postgres://u@h:5432/d", MASTER_KEY=SECRETS["TELLWIRE_MASTER_KEY"])
+    assert (settings.database_url, settings.sqlite_path) == ("postgresql://u@h:5432/d", None)
+
+
+@pytest.mark.parametrize(
+    ("host", "accepted"),
+    [
+        ("127.0.0.1", ("127.0.0.1", "localhost", "::1")),
+        ("[::1]", ("::1", "localhost", "127.0.0.1")),
+        ("0.0.0.0", ("*",)),
+        ("tellwire.example.org", ("tellwire.example.org",)),
+    ],
+)
+def test_host_implies_which_hosts_are_answered(tmp_path: Path, host: str, accepted: tuple[str, ...]) -> None:
+    assert settings_of(tmp_path, HOST=host).accepted_hosts == accepted
+    assert settings_of(tmp_path, HOST=host, ALLOWED_HOSTS="A.example,*.b.example").accepted_hosts == (
+        "a.example",
+        "*.b.example",
+    )
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_secret_is_shown(tmp_path: Path) -> None:
+    settings = load(SECRETS, directory=tmp_path)
+    for text in (repr(settings), f"{settings}", *(shown(settings, name) for name in SETTINGS)):
+        assert "hidden" not in text
+        assert "bound-app" not in text
+        assert "tw_bootstrap" not in text
+        assert SECRETS["TELLWIRE_MASTER_KEY"] not in text
+    assert shown(settings, "meta_app_secret") == "***,***@106540352242922"
+    assert shown(settings, "database_url") == "postgresql://tellwire:***@db/tellwire?password=***"
+
+
+@pytest.mark.parametrize("variable", [name for name in SECRETS if name != "TELLWIRE_META_VERIFY_TOKEN"])
+def test_a_malformed_secret_is_not_repeated(tmp_path: Path, variable: str) -> None:
+    assert "hidden" not in problem_of(tmp_path, **{variable.removeprefix("TELLWIRE_"): "hidden @ thing"})
+
+
+def test_reference_has_a_row_for_each() -> None:
+    for name in SETTINGS:
+        assert f"| `{variable_of(name)}` |" in reference()
