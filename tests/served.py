@@ -54,6 +54,12 @@ class Reply(Struct, frozen=True):
     def json(self) -> Any:
         return json.loads(self.body)
 
+    def problem_like(self, status: int) -> Any:
+        """The problem that this answer must be, of a path that sends no X-Request-Id."""
+        assert self.status == status, (self.status, self.body)
+        assert self.headers["content-type"] == "application/problem+json"
+        return self.json
+
     def problem(self, status: int, *pointers: str) -> Any:
         """The problem that this answer must be."""
         assert self.status == status, (self.status, self.body)

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, cast
 
 import msgspec
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from sqlalchemy import Connection
 
 from tellwire import keys
@@ -143,6 +144,10 @@ class Desk:
         if not found:
             raise NotFound("There is no conversation with this id.")
         return found
+
+
+AtDesk = NamedDependency[Desk]
+InOffice = NamedDependency[Office]
 
 
 class Once:

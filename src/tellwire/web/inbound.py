@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl
 
+from msgspec import Struct
+
 from tellwire.errors import NotJson, Problem, Unavailable
 from tellwire.meta import signature
 from tellwire.meta.signature import Signatures
@@ -22,14 +24,6 @@ from tellwire.web.services import Services
 
 log = logging.getLogger("tellwire.web")
 
-LARGEST = 4 * 1024 * 1024
-"""Bytes of a POST; Meta's own limit is 3 MB."""
-MOST_WAITING = 2_000
-"""POSTs at once."""
-MOST_BYTES = 256 * 1024 * 1024
-"""Bytes of bodies held at once."""
-READ_SECONDS = 30.0
-"""A body that is not there by then is given up."""
 _TOKENS = re.compile(rb"[0-9A-Za-z_.-]+")
 _FEW = 16
 _EVERYTHING = ("*",)
@@ -40,7 +34,20 @@ Owner = tuple[str, ...]
 """What a secret may change: `("*",)`, or the ids that it is bound to."""
 
 
-class Gone(Exception):
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much is taken at once.
+
+    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of bodies held at
+    once. `seconds`: a body that is not there by then is given up.
+    """
+
+    largest: int = 4 * 1024 * 1024
+    waiting: int = 2_000
+    held: int = 256 * 1024 * 1024
+    seconds: float = 30.0
+
+
+class ClientGoneError(Exception):
     """The client went away before its body was there."""
 
 
@@ -80,9 +87,10 @@ class AccountSecrets:
 class InboundRoute:
     """`/meta/webhook`."""
 
-    def __init__(self, services: Services, meters: Meters) -> None:
+    def __init__(self, services: Services, meters: Meters, limits: Limits | None = None) -> None:
         self._services = services
         self._meters = meters
+        self._limits = limits or Limits()
         self._accounts = AccountSecrets()
         self._secrets: list[tuple[str, Owner]] = [
             (secret.value, (secret.bound_to,) if secret.bound_to else _EVERYTHING)
@@ -120,7 +128,7 @@ class InboundRoute:
         self._waiting += 1
         try:
             refusal = await self._taken(scope, receive, held)
-        except Gone:
+        except ClientGoneError:
             return
         finally:
             self._waiting -= 1
@@ -138,19 +146,19 @@ class InboundRoute:
         self._accounts.update(self._services.store.registry())
         if not self._secrets and not self._accounts.any:
             return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
-        if self._waiting > MOST_WAITING:
+        if self._waiting > self._limits.waiting:
             return Busy("Too many POSTs are waiting.")
         given = [value for name, value in scope["headers"] if name == b"x-hub-signature-256"]
         if len(given) != 1:
             return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
-        if _announced(scope["headers"]) > LARGEST:
-            return _too_big()
+        if _announced(scope["headers"]) > self._limits.largest:
+            return self._too_big()
         signatures = Signatures(self._secrets)
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(self._limits.seconds):
                 refusal = await self._read(receive, held, signatures)
         except TimeoutError:
-            refusal = problem_of(408, "timeout", f"The body was not there within {READ_SECONDS:g} s.")
+            refusal = problem_of(408, "timeout", f"The body was not there within {self._limits.seconds:g} s.")
         if refusal is not None:
             return refusal
         body = b"".join(held.chunks)
@@ -167,13 +175,13 @@ class InboundRoute:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Gone
+                raise ClientGoneError
             chunk: bytes = message.get("body", b"")
             held.add(chunk)
             self._bytes += len(chunk)
-            if held.size > LARGEST:
-                return _too_big()
-            if self._bytes > MOST_BYTES:
+            if held.size > self._limits.largest:
+                return self._too_big()
+            if self._bytes > self._limits.held:
                 return Busy("Too many bytes are waiting.")
             signatures.update(chunk)
             more = message.get("more_body", False)
@@ -191,6 +199,9 @@ class InboundRoute:
             return Problem("Something went wrong on our side; nothing was applied.")
         self._meters.post_applied(inbound)
         return None
+
+    def _too_big(self) -> Problem:
+        return TooBig(f"The body is larger than {self._limits.largest / 1024 / 1024:g} MiB.")
 
 
 class _Held:
@@ -224,7 +235,3 @@ def _each(owners: Iterable[Owner]) -> Iterator[str]:
 
 def _unsigned(words: str) -> Problem:
     return problem_of(401, "bad-signature", words)
-
-
-def _too_big() -> Problem:
-    return TooBig("The body is larger than 4 MiB.")

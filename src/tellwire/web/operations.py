@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import HttpMethod, Request, Response, get, route
+from litestar.params import FromPath
 from msgspec import Struct
 
 from tellwire import __version__
@@ -14,7 +15,7 @@ from tellwire.errors import NotFound, Unauthorized
 from tellwire.stores import cold_figures
 from tellwire.stores.migrate import HEAD
 from tellwire.web.auth import Caller
-from tellwire.web.desk import Office, shown, told
+from tellwire.web.desk import InOffice, Office, shown, told
 from tellwire.web.edge import is_local
 from tellwire.web.problems import Busy
 
@@ -54,7 +55,7 @@ async def livez() -> Response[Alive]:
 
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
-async def readyz(office: Office) -> Response[Alive]:
+async def readyz(office: InOffice) -> Response[Alive]:
     """200 when the database has the newest schema, can be read, and took the last commit; else 503 with the reason."""
     store = office.services.store
     if store.failing:
@@ -66,27 +67,27 @@ async def readyz(office: Office) -> Response[Alive]:
 
 
 @get("/version", summary="Version", tags=["operations"])
-async def version(request: Request[Any, Any, Any], office: Office) -> Response[Version]:
+async def version(request: Request[Any, Any, Any], office: InOffice) -> Response[Version]:
     """What runs. With a key, or from the machine itself."""
     await _only_known(request, office)
     return told(Version(version=__version__, python=platform.python_version()))
 
 
 @get("/metrics", summary="Metrics", tags=["operations"], opt={"media_type": "text/plain"})
-async def metrics(request: Request[Any, Any, Any], office: Office) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any], office: InOffice) -> Response[bytes]:
     """Prometheus metrics. With a key, or from the machine itself."""
     await _only_known(request, office)
     return Response(await office.meters.exposition(), media_type=_EXPOSITION)
 
 
 @get("/openapi.json", include_in_schema=False)
-async def openapi_document(office: Office) -> Response[bytes]:
+async def openapi_document(office: InOffice) -> Response[bytes]:
     """This API, as OpenAPI 3.1."""
     return Response(office.openapi(), media_type="application/json")
 
 
 @get("/schemas/{name:str}", summary="A JSON Schema", tags=["operations"])
-async def schema(name: str, office: Office) -> Response[dict[str, Any]]:
+async def schema(name: FromPath[str], office: InOffice) -> Response[dict[str, Any]]:
     """`<name>.json`: the JSON Schema (2020-12) of a body that Tellwire sends."""
     found = office.services.schemas.get(name.removesuffix(".json")) if name.endswith(".json") else None
     if found is None:

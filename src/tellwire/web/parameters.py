@@ -14,7 +14,7 @@ from litestar.connection import ASGIConnection
 from litestar.dto import AbstractDTO
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.spec import Reference, Schema
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
 from tellwire.errors import BadRequest, Invalid, NotFound
@@ -29,13 +29,13 @@ ACTIONS = ("insert", "update")
 DIRECTIONS = ("incoming", "outgoing")
 STATUSES = ("open", "closed")
 
-Limit = Annotated[int, Parameter(ge=1, le=200, description="Rows per page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Rows per page.")]
 Cursor = Annotated[
-    str, Parameter(description="`next_cursor` of the page before; empty for the newest.", max_length=200)
+    str, QueryParameter(description="`next_cursor` of the page before; empty for the newest.", max_length=200)
 ]
 Since = Annotated[
     str,
-    Parameter(
+    QueryParameter(
         description="Only rows of this time or later (RFC 3339).",
         schema_extra={"format": "date-time"},
         max_length=64,
@@ -43,19 +43,19 @@ Since = Annotated[
 ]
 Until = Annotated[
     str,
-    Parameter(
+    QueryParameter(
         description="Only rows before this time (RFC 3339).", schema_extra={"format": "date-time"}, max_length=64
     ),
 ]
-AccountName = Annotated[str, Parameter(description="A phone_number_id or our id of an account.", max_length=64)]
-Name = Annotated[str, Parameter(max_length=256)]
-EntityName = Annotated[str, Parameter(schema_extra={"enum": ENTITIES})]
-ActionName = Annotated[str, Parameter(schema_extra={"enum": ACTIONS})]
-DirectionName = Annotated[str, Parameter(schema_extra={"enum": DIRECTIONS})]
-StatusName = Annotated[str, Parameter(schema_extra={"enum": STATUSES})]
-OutcomeName = Annotated[str, Parameter(schema_extra={"enum": [*Outcome]})]
+AccountName = Annotated[str, QueryParameter(description="A phone_number_id or our id of an account.", max_length=64)]
+Name = Annotated[str, QueryParameter(max_length=256)]
+EntityName = Annotated[str, QueryParameter(schema_extra={"enum": ENTITIES})]
+ActionName = Annotated[str, QueryParameter(schema_extra={"enum": ACTIONS})]
+DirectionName = Annotated[str, QueryParameter(schema_extra={"enum": DIRECTIONS})]
+StatusName = Annotated[str, QueryParameter(schema_extra={"enum": STATUSES})]
+OutcomeName = Annotated[str, QueryParameter(schema_extra={"enum": [*Outcome]})]
 StateName = Annotated[  # `state` itself is a word of Litestar's
-    str, Parameter(query="state", schema_extra={"enum": [*DeliveryState]})
+    str, QueryParameter(name="state", schema_extra={"enum": [*DeliveryState]})
 ]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -206,7 +206,7 @@ def query_names(handler: BaseRouteHandler, path: Mapping[str, Any]) -> list[str]
     """The names of a handler's query parameters."""
     fields = handler.parsed_fn_signature.parameters if isinstance(handler, HTTPRouteHandler) else {}
     return [
-        getattr(field.kwarg_definition, "query", None) or name
+        getattr(field.kwarg_definition, "name", None) or name
         for name, field in fields.items()
         if name not in _INJECTED and name not in path
     ]

@@ -15,7 +15,7 @@ from tellwire import __version__
 from tellwire.model import Endpoint, Micros
 from tellwire.rows import instant
 from tellwire.stores import cold_figures
-from tellwire.web.desk import Office
+from tellwire.web.desk import InOffice
 from tellwire.web.figures import Figures
 from tellwire.web.operations import visitor
 
@@ -41,7 +41,7 @@ _POLICY = (
 
 
 @get("/", include_in_schema=False)
-async def status_page(request: Request[Any, Any, Any], office: Office) -> Response[bytes]:
+async def status_page(request: Request[Any, Any, Any], office: InOffice) -> Response[bytes]:
     """Numbers for everyone; which endpoints there are only with a key (the organization's) or from the machine
     itself (all)."""
     allowed, caller = await visitor(request, office)

@@ -7,6 +7,7 @@ import logging
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 from msgspec.structs import asdict, replace
@@ -17,7 +18,7 @@ from tellwire.model import Account
 from tellwire.rows import instant
 from tellwire.stores import cold_accounts
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import Desk, listed, shown
+from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, turn_of
 
 log = logging.getLogger("tellwire.web")
@@ -106,7 +107,7 @@ def _shown(account: Account) -> bytes:
 
 
 @get("/accounts", summary="List accounts", opt=_READ)
-async def list_accounts(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
+async def list_accounts(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
     """The accounts of the organization."""
     vault = desk.services.store.vault
     page = await desk.read(lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
@@ -114,7 +115,9 @@ async def list_accounts(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> R
 
 
 @post("/accounts", summary="Create an account", opt=_MANAGE)
-async def create_account(request: Request[Any, Any, Any], desk: Desk, data: AccountDraft) -> Response[AccountRead]:
+async def create_account(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AccountDraft]
+) -> Response[AccountRead]:
     """What waited for the number is applied at once. Takes a key with the scope `admin`."""
     if not desk.caller.admin:
         raise NotAllowed(
@@ -151,13 +154,15 @@ async def _route(desk: Desk, phone_number_id: str) -> None:
 
 
 @get("/accounts/{account_id:str}", summary="Read an account", opt=_READ)
-async def read_account(account_id: str, desk: Desk) -> Response[AccountRead]:
+async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[AccountRead]:
     """One account, by our id or its phone_number_id."""
     return shown(_shown(await desk.read(lambda c: _known(c, desk, account_id))), AccountRead)
 
 
 @patch("/accounts/{account_id:str}", summary="Change an account", opt=_MANAGE)
-async def change_account(account_id: str, desk: Desk, data: AccountChange) -> Response[AccountRead]:
+async def change_account(
+    account_id: FromPath[str], desk: AtDesk, data: JSONBody[AccountChange]
+) -> Response[AccountRead]:
     """Change what is given, leave the rest."""
     deed = desk.deed()
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
@@ -172,7 +177,7 @@ async def change_account(account_id: str, desk: Desk, data: AccountChange) -> Re
 
 
 @delete("/accounts/{account_id:str}", summary="Delete an account", opt=_MANAGE, status_code=204)
-async def delete_account(account_id: str, desk: Desk) -> None:
+async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
     """Forget an account. Its conversations and messages stay; what comes for its number is unrouted from now on."""
     deed = desk.deed()
     await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))

@@ -6,6 +6,7 @@ import secrets
 from typing import Annotated, Any
 
 from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 from msgspec.json import encode
 
@@ -16,7 +17,7 @@ from tellwire.model import ApiKey, Micros
 from tellwire.rows import instant
 from tellwire.stores import cold_organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
 
 _ADMIN = {"scopes": ("admin",)}
@@ -89,7 +90,7 @@ def _shown(key: ApiKey) -> bytes:
 
 
 @get("/api-keys", summary="List API keys", opt=_ADMIN)
-async def list_api_keys(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
+async def list_api_keys(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
     """The keys of the organization, revoked ones too."""
     page = await desk.read(
         lambda c: cold_organizations.keys_page(c, desk.organization_id, turn_of(_NOUN, limit, cursor))
@@ -98,7 +99,9 @@ async def list_api_keys(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> R
 
 
 @post("/api-keys", summary="Create an API key", opt=_ADMIN)
-async def create_api_key(request: Request[Any, Any, Any], desk: Desk, data: ApiKeyDraft) -> Response[ApiKeyCreated]:
+async def create_api_key(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[ApiKeyDraft]
+) -> Response[ApiKeyCreated]:
     """The answer is the only one that shows the key: Tellwire keeps its SHA-256."""
     async with desk.once(request) as once:
         if once.kept:
@@ -140,7 +143,7 @@ async def _owner(desk: Desk, organization_id: str | None) -> str:
 
 
 @get("/api-keys/{key_id:str}", summary="Read an API key", opt=_ADMIN)
-async def read_api_key(key_id: str, desk: Desk) -> Response[ApiKeyRead]:
+async def read_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
     """One key, without the key itself."""
     name = our_id(key_id, "API key")
     key = await desk.read(lambda c: cold_organizations.get_key(c, desk.organization_id, name))
@@ -150,7 +153,7 @@ async def read_api_key(key_id: str, desk: Desk) -> Response[ApiKeyRead]:
 
 
 @delete("/api-keys/{key_id:str}", summary="Revoke an API key", opt=_ADMIN, status_code=200)
-async def revoke_api_key(key_id: str, desk: Desk) -> Response[ApiKeyRead]:
+async def revoke_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
     """Revoke a key for good; it is listed on. In this process it works no longer at once, in others within seconds."""
     name, deed = our_id(key_id, "API key"), desk.deed()
     key = await desk.write(lambda c: cold_organizations.revoke_key(c, deed, name))

@@ -10,7 +10,7 @@ from tellwire.rows import instant
 from tellwire.stores import cold_audit
 from tellwire.stores.cold_audit import AuditEntry
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import Desk, listed
+from tellwire.web.desk import AtDesk, listed
 from tellwire.web.parameters import Cursor, Limit, turn_of
 
 _NOUN = "audit"
@@ -48,7 +48,7 @@ def _shown(entry: AuditEntry) -> bytes:
 
 
 @get("/audit", summary="List the audit", opt={"scopes": ("admin",)})
-async def list_audit(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[AuditList]:
+async def list_audit(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AuditList]:
     """Who changed keys, endpoints and accounts of the organization."""
     page = await desk.read(lambda c: cold_audit.page(c, desk.organization_id, turn_of(_NOUN, limit, cursor)))
     return listed(_NOUN, page, _shown, AuditList)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Response, get
+from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import encode
 
@@ -11,7 +12,7 @@ from tellwire.model import Contact
 from tellwire.rows import instant
 from tellwire.stores import cold_messages
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of
 
 _READ = {"scopes": ("read",)}
@@ -62,7 +63,9 @@ def _shown(contact: Contact) -> bytes:
 
 
 @get("/contacts", summary="List contacts", opt=_READ)
-async def list_contacts(desk: Desk, limit: Limit = 50, cursor: Cursor = "", alias: Name = "") -> Response[ContactList]:
+async def list_contacts(
+    desk: AtDesk, limit: Limit = 50, cursor: Cursor = "", alias: Name = ""
+) -> Response[ContactList]:
     """The contacts of the organization; `alias` finds the one that a phone number or user id stands for."""
     turn = turn_of(_NOUN, limit, cursor)
     page = await desk.read(lambda c: cold_messages.contacts_page(c, desk.organization_id, alias, turn))
@@ -70,7 +73,7 @@ async def list_contacts(desk: Desk, limit: Limit = 50, cursor: Cursor = "", alia
 
 
 @get("/contacts/{contact_id:str}", summary="Read a contact", opt=_READ)
-async def read_contact(contact_id: str, desk: Desk) -> Response[ContactWithAliases]:
+async def read_contact(contact_id: FromPath[str], desk: AtDesk) -> Response[ContactWithAliases]:
     """One contact."""
     name = our_id(contact_id, "contact")
     contact = await desk.read(lambda c: cold_messages.get_contact(c, desk.organization_id, name))

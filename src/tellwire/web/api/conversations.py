@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from msgspec import Struct
 
 from tellwire import conversations
@@ -17,7 +18,7 @@ from tellwire.stores.cold_conversations import ConversationFilter
 from tellwire.stores.cold_messages import MessageFilter
 from tellwire.web.api import messages
 from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
     STATUSES,
     AccountName,
@@ -71,7 +72,7 @@ def _shown(conversation: Conversation) -> bytes:
 
 @get("/conversations", summary="List conversations", opt=_READ)
 async def list_conversations(
-    desk: Desk,
+    desk: AtDesk,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -93,14 +94,14 @@ async def list_conversations(
 
 
 @get("/conversations/{conversation_id:str}", summary="Read a conversation", opt=_READ)
-async def read_conversation(conversation_id: str, desk: Desk) -> Response[ConversationRead]:
+async def read_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
     """One conversation."""
     return shown(_shown(await _known(desk, conversation_id)), ConversationRead)
 
 
 @get("/conversations/{conversation_id:str}/messages", summary="List a conversation's messages", opt=_READ)
 async def list_messages_of(
-    conversation_id: str, desk: Desk, limit: Limit = 50, cursor: Cursor = ""
+    conversation_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
 ) -> Response[messages.MessageList]:
     """The messages of one conversation."""
     chosen = MessageFilter(conversation_id=(await _known(desk, conversation_id)).id)
@@ -110,13 +111,13 @@ async def list_messages_of(
 
 
 @post("/conversations/{conversation_id:str}/close", summary="Close a conversation", opt=_WRITE, status_code=200)
-async def close_conversation(conversation_id: str, desk: Desk) -> Response[ConversationRead]:
+async def close_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
     """Close it and tell subscribers; a closed one stays as it is."""
     return await _decided(desk, conversation_id, _close)
 
 
 @post("/conversations/{conversation_id:str}/reopen", summary="Reopen a conversation", opt=_WRITE, status_code=200)
-async def reopen_conversation(conversation_id: str, desk: Desk) -> Response[ConversationRead]:
+async def reopen_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
     """Open it again and tell subscribers; 409 while another one with the same contact or group is open."""
     return await _decided(desk, conversation_id, _reopen)
 

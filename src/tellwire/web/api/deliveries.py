@@ -6,6 +6,7 @@ import base64
 from typing import Literal
 
 from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from msgspec.json import encode
 
@@ -15,7 +16,7 @@ from tellwire.rows import instant
 from tellwire.stores import cold_deliveries
 from tellwire.stores.cold_deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, Name, Since, StateName, Until, choice, instant_of, our_id, turn_of
 
 _READ = {"scopes": ("read", "deliveries:replay")}
@@ -139,7 +140,7 @@ def _attempt(attempt: Attempt) -> AttemptRead:
 
 @get("/deliveries", summary="List deliveries", opt=_READ)
 async def list_deliveries(
-    desk: Desk,
+    desk: AtDesk,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -165,21 +166,23 @@ async def list_deliveries(
 
 
 @get("/deliveries/{delivery_id:str}", summary="Read a delivery", opt=_READ)
-async def read_delivery(delivery_id: str, desk: Desk) -> Response[DeliveryWithAttempts]:
+async def read_delivery(delivery_id: FromPath[str], desk: AtDesk) -> Response[DeliveryWithAttempts]:
     """One delivery with its attempts."""
     entry, attempts = await _known(desk, delivery_id)
     return shown(joined(_shown(entry), {"attempts": attempts}), DeliveryWithAttempts)
 
 
 @get("/deliveries/{delivery_id:str}/attempts", summary="List a delivery's attempts", opt=_READ)
-async def list_attempts(delivery_id: str, desk: Desk) -> Response[AttemptList]:
+async def list_attempts(delivery_id: FromPath[str], desk: AtDesk) -> Response[AttemptList]:
     """Every attempt that is still kept, in one page."""
     _, attempts = await _known(desk, delivery_id)
     return shown(encode(AttemptList(data=attempts, next_cursor=None)), AttemptList)
 
 
 @post("/deliveries/{delivery_id:str}/replay", summary="Replay a delivery", opt=_REPLAY, status_code=202)
-async def replay_delivery(delivery_id: str, desk: Desk, data: Replay | None = None) -> Response[DeliveryRead]:
+async def replay_delivery(
+    delivery_id: FromPath[str], desk: AtDesk, data: JSONBody[Replay | None] = None
+) -> Response[DeliveryRead]:
     """Send it once more, whatever its state. Waits parked while its endpoint is paused or disabled."""
     name, deed = our_id(delivery_id, "delivery"), desk.deed()
     fresh = data is not None and data.new_id

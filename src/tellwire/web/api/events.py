@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Raw, Struct
 from msgspec.json import encode
@@ -15,7 +16,7 @@ from tellwire.rows import instant
 from tellwire.stores import cold_events
 from tellwire.stores.cold_events import EventFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import Desk, listed, shown
+from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import (
     ACTIONS,
     ENTITIES,
@@ -89,7 +90,7 @@ def _shown(event: Event) -> bytes:
 
 @get("/events", summary="List events", opt=_READ)
 async def list_events(
-    desk: Desk,
+    desk: AtDesk,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -113,7 +114,7 @@ async def list_events(
 
 
 @get("/events/stream", summary="Stream events", opt={**_READ, "media_type": "text/event-stream"})
-async def stream_events(request: Request[Any, Any, Any], desk: Desk, last_event_id: Name = "") -> Stream:
+async def stream_events(request: Request[Any, Any, Any], desk: AtDesk, last_event_id: Name = "") -> Stream:
     """Server-Sent Events: `id` is the event's id, `event` its name, `data` its payload in the `row` format. Sent on
     from the header `Last-Event-ID` (or `last_event_id`), else from now."""
     given = request.headers.get("last-event-id", "") or last_event_id
@@ -124,13 +125,13 @@ async def stream_events(request: Request[Any, Any, Any], desk: Desk, last_event_
 
 
 @get("/events/{event_id:str}", summary="Read an event", opt=_READ)
-async def read_event(event_id: str, desk: Desk) -> Response[EventRead]:
+async def read_event(event_id: FromPath[str], desk: AtDesk) -> Response[EventRead]:
     """One event."""
     return shown(_shown(await _known(desk, event_id)), EventRead)
 
 
 @get("/events/{event_id:str}/payloads/{format_name:str}", summary="Render an event's payload", opt=_READ)
-async def read_payload(event_id: str, format_name: str, desk: Desk) -> Response[dict[str, Any]]:
+async def read_payload(event_id: FromPath[str], format_name: FromPath[str], desk: AtDesk) -> Response[dict[str, Any]]:
     """The exact bytes that an endpoint of this format with default options is sent; 404 when the format has no place
     for the event."""
     event, format_ = await _known(desk, event_id), desk.services.formats.get(format_name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Raw, Struct
 from msgspec.json import encode
 
@@ -15,7 +16,7 @@ from tellwire.model import Inbound, ItemReport, Outcome
 from tellwire.rows import instant
 from tellwire.stores import cold_inbound
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, turn_of
 
 _READ = {"scopes": ("read", "deliveries:replay")}
@@ -102,7 +103,7 @@ def _body(body: bytes) -> dict[str, Any]:
 
 @get("/inbound", summary="List received POSTs", opt=_READ)
 async def list_inbound(
-    desk: Desk, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
+    desk: AtDesk, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
 ) -> Response[InboundList]:
     """What Meta sent for the organization; who runs the installation also sees what is no single organization's."""
     turn, from_ = turn_of(_NOUN, limit, cursor), instant_of(since, "since")
@@ -116,14 +117,16 @@ async def list_inbound(
 
 
 @get("/inbound/{inbound_id:str}", summary="Read a received POST", opt=_READ)
-async def read_inbound(inbound_id: str, desk: Desk) -> Response[InboundWithBody]:
+async def read_inbound(inbound_id: FromPath[str], desk: AtDesk) -> Response[InboundWithBody]:
     """One POST with its items and its body."""
     inbound = await _known(desk, inbound_id)
     return shown(joined(_shown(inbound), _body(inbound.body)), InboundWithBody)
 
 
 @post("/inbound/{inbound_id:str}/reapply", summary="Apply items again", opt=_REAPPLY, status_code=202)
-async def reapply_inbound(inbound_id: str, desk: Desk, data: Reapply | None = None) -> Response[InboundRead]:
+async def reapply_inbound(
+    inbound_id: FromPath[str], desk: AtDesk, data: JSONBody[Reapply | None] = None
+) -> Response[InboundRead]:
     """Apply items once more: what they waited for is there now, or Tellwire understands more. What was applied
     already is a `duplicate` and changes nothing."""
     inbound = await _known(desk, inbound_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from litestar import Response, get
+from litestar.params import FromPath
 from msgspec import Raw, Struct
 
 from tellwire.errors import NotFound
@@ -14,7 +15,7 @@ from tellwire.rows import instant, message_row
 from tellwire.stores import cold_conversations, cold_messages
 from tellwire.stores.cold_messages import MessageEntry, MessageFilter
 from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, joined, listed, shown
 from tellwire.web.parameters import (
     DIRECTIONS,
     AccountName,
@@ -95,7 +96,7 @@ def _statuses(facts: Iterable[StatusFact]) -> list[StatusRead]:
 
 @get("/messages", summary="List messages", opt=_READ)
 async def list_messages(
-    desk: Desk,
+    desk: AtDesk,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -117,7 +118,7 @@ async def list_messages(
 
 
 @get("/messages/{message_id:str}", summary="Read a message", opt=_READ)
-async def read_message(message_id: str, desk: Desk) -> Response[MessageWithStatuses]:
+async def read_message(message_id: FromPath[str], desk: AtDesk) -> Response[MessageWithStatuses]:
     """One message with its statuses."""
     name = message_id
     if looks_like_chat_id(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 from msgspec.json import encode
 
@@ -13,7 +14,7 @@ from tellwire.model import Organization
 from tellwire.rows import instant
 from tellwire.stores import cold_organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import Desk, listed, shown
+from tellwire.web.desk import AtDesk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
 
 _ADMIN = {"scopes": ("admin",)}
@@ -48,7 +49,7 @@ def _shown(organization: Organization) -> bytes:
 
 
 @get("/organizations", summary="List organizations", opt=_ADMIN)
-async def list_organizations(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[OrganizationList]:
+async def list_organizations(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[OrganizationList]:
     """Every organization for who runs the installation, else the key's own."""
     only = "" if desk.caller.operator else desk.organization_id
     page = await desk.read(lambda c: cold_organizations.page(c, turn_of(_NOUN, limit, cursor), only=only))
@@ -57,7 +58,7 @@ async def list_organizations(desk: Desk, limit: Limit = 50, cursor: Cursor = "")
 
 @post("/organizations", summary="Create an organization", opt=_ADMIN)
 async def create_organization(
-    request: Request[Any, Any, Any], desk: Desk, data: OrganizationDraft
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[OrganizationDraft]
 ) -> Response[OrganizationRead]:
     """Only who runs the installation may: ADMIN_KEY, or an `admin` key of the default organization."""
     if not desk.caller.operator:
@@ -71,7 +72,7 @@ async def create_organization(
 
 
 @get("/organizations/{organization_id:str}", summary="Read an organization", opt=_ADMIN)
-async def read_organization(organization_id: str, desk: Desk) -> Response[OrganizationRead]:
+async def read_organization(organization_id: FromPath[str], desk: AtDesk) -> Response[OrganizationRead]:
     """One organization."""
     name = our_id(organization_id, "organization")
     seen = desk.caller.operator or name == desk.organization_id

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
@@ -20,7 +21,7 @@ from tellwire.rows import instant
 from tellwire.stores import cold_endpoints
 from tellwire.stores.cold_endpoints import EndpointShelf
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import Desk, joined, listed, shown
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
 
 _READ = {"scopes": ("read", "webhooks:manage")}
@@ -116,7 +117,7 @@ def _new_secret() -> str:
 
 
 @get("/webhook-endpoints", summary="List webhook endpoints", opt=_READ)
-async def list_endpoints(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
+async def list_endpoints(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
     """The webhook endpoints of the organization."""
     vault, now = desk.services.store.vault, desk.services.clock.now()
     page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
@@ -125,7 +126,7 @@ async def list_endpoints(desk: Desk, limit: Limit = 50, cursor: Cursor = "") -> 
 
 @post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)
 async def create_endpoint(
-    request: Request[Any, Any, Any], desk: Desk, data: EndpointDraft
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[EndpointDraft]
 ) -> Response[EndpointWithSecret]:
     """The answer is the only one that shows the secret. A `chat` endpoint must first echo a challenge: `GET
     <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`."""
@@ -141,13 +142,15 @@ async def create_endpoint(
 
 
 @get("/webhook-endpoints/{endpoint_id:str}", summary="Read a webhook endpoint", opt=_READ)
-async def read_endpoint(endpoint_id: str, desk: Desk) -> Response[EndpointRead]:
+async def read_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """One webhook endpoint, its secrets masked."""
     return _answer(desk, await _known(desk, endpoint_id))
 
 
 @patch("/webhook-endpoints/{endpoint_id:str}", summary="Change a webhook endpoint", opt=_MANAGE)
-async def change_endpoint(endpoint_id: str, desk: Desk, data: EndpointChange) -> Response[EndpointRead]:
+async def change_endpoint(
+    endpoint_id: FromPath[str], desk: AtDesk, data: JSONBody[EndpointChange]
+) -> Response[EndpointRead]:
     """Change what is given, leave the rest. The format stays: make another endpoint for another format."""
     before = await _known(desk, endpoint_id)
     await endpoints.admit(desk.services, endpoints.changed(before, data), before=before)
@@ -155,26 +158,26 @@ async def change_endpoint(endpoint_id: str, desk: Desk, data: EndpointChange) ->
 
 
 @delete("/webhook-endpoints/{endpoint_id:str}", summary="Delete a webhook endpoint", opt=_MANAGE, status_code=204)
-async def delete_endpoint(endpoint_id: str, desk: Desk) -> None:
+async def delete_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> None:
     """Forget an endpoint; what still waits for it becomes `cancelled`."""
     await _in_strides(desk, endpoint_id, endpoints.delete)
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
-async def pause_endpoint(endpoint_id: str, desk: Desk) -> Response[EndpointRead]:
+async def pause_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """Stop delivering; what waits and what comes is kept `parked`."""
     return _answer(desk, await _in_strides(desk, endpoint_id, endpoints.pause))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
-async def resume_endpoint(endpoint_id: str, desk: Desk) -> Response[EndpointRead]:
+async def resume_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """Deliver again, what is parked first. Also brings back a disabled endpoint."""
     return _answer(desk, await _in_strides(desk, endpoint_id, endpoints.resume))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/rotate-secret", summary="Rotate the secret", opt=_MANAGE, status_code=200)
 async def rotate_secret(
-    endpoint_id: str, request: Request[Any, Any, Any], desk: Desk, data: Rotation | None = None
+    endpoint_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Rotation | None] = None
 ) -> Response[EndpointWithSecret]:
     """Sign with a new secret, shown this once; the old ones go on signing as well until the overlap is over."""
     name, wanted = our_id(endpoint_id, "webhook endpoint"), data or Rotation()
