@@ -138,7 +138,7 @@ def test_since_begins_with_its_instant(app: Served, noun: str) -> None:
 
 
 @pytest.mark.parametrize("noun", [noun for noun in NOUNS if noun != "audit"])
-@pytest.mark.parametrize("identifier", [MISSING, "nonsense", "%00", "%FF%FE", "x" * 1000, MISSING.upper(), "a" * 24])
+@pytest.mark.parametrize("identifier", [MISSING, "nonsense", "%00", "%FF%FE", "x" * 1000, MISSING[:-1] + "A", "a" * 24])
 def test_unknown_ids_are_404(app: Served, noun: str, identifier: str) -> None:
     app.call("GET", f"/v1/{noun}/{identifier}").problem(404)
 
