@@ -15,10 +15,24 @@ from tellwire import __version__
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Micros, Secret, Work
 from tellwire.ports import Answer, Request, Result
 from tellwire.queues import Blame
-from tellwire.retry import MICROS, Decision, Delivered, Disable, Exhausted, RetryAt
+from tellwire.retry import (
+    MICROS,
+    Decision,
+    Delivered,
+    Disable,
+    Exhausted,
+    Kind,
+    RetryAt,
+    decide,
+    kind_of,
+    pace,
+    plan,
+    retry_after,
+)
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
+INNOCENT = Blame(burns=False)
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 
@@ -110,6 +124,46 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
     live = [s for s in secrets if s.expires_at is None or s.expires_at > now]
     live.sort(key=lambda s: (s.expires_at is not None, -(s.expires_at or 0)))
     return [s.value for s in live]
+
+
+class Blames(Protocol):
+    """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
+
+    def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Blame: ...
+
+
+def conclude(
+    delivery: Delivery,
+    answer: Answer,
+    *,
+    endpoint: Endpoint,
+    schedule: tuple[float, ...] | None,
+    started_at: Micros,
+    now: Micros,
+    jitter: float,
+    blames: Blames,
+) -> tuple[Decision, Blame]:
+    """Decide what follows from an answer, and what it costs the delivery.
+
+    Args:
+        delivery: as it stood before the attempt.
+        answer: what came back at `now` for what was sent at `started_at`.
+        endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
+        jitter: 0 to 1.
+        blames: asked about a failure of the delivery or its endpoint.
+    """
+    kind = kind_of(answer.status, answer.failure)
+    wait, blame = 0, INNOCENT
+    gaps = plan(
+        schedule if endpoint.retry_schedule is None else endpoint.retry_schedule, endpoint.ordering, delivery.lane
+    )
+    if kind not in ("ok", "gone"):
+        wait = retry_after(answer.headers, now)
+        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+    decision = decide(
+        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+    )
+    return decision, blame
 
 
 def settle(

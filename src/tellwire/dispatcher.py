@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 from msgspec import Struct
@@ -20,16 +21,15 @@ from tellwire.extras import Limits
 from tellwire.lanes import Lanes
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
 from tellwire.ports import Answer, Clock, Outbox, Request, Sender
-from tellwire.queues import Blame, Ticket
+from tellwire.queues import Ticket
 from tellwire.reader import Reader
 from tellwire.recorder import Entry, Recorder
-from tellwire.retry import MICROS, Decision, Delivered, Disable, decide, kind_of, pace, plan, retry_after
+from tellwire.retry import MICROS, Delivered, Disable
 
 log = structlog.get_logger("tellwire.dispatcher")
 
 _PAUSE_SECONDS = 0.5
 _LONGEST_SLEEP = 60.0
-_INNOCENT = Blame(burns=False)
 
 
 class Defaults(Struct, frozen=True, kw_only=True):
@@ -222,35 +222,24 @@ class Dispatcher:
 
     def _entry(self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, epoch: int) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
-        now, delivery = self._clock.now(), ticket.work.delivery
+        now, standing, disables = self._clock.now(), self._standing(ticket), ""
+        decision, blame = deliver.conclude(
+            ticket.work.delivery,
+            answer,
+            endpoint=endpoint,
+            schedule=self._defaults.retry_schedule,
+            started_at=ticket.started_at,
+            now=now,
+            jitter=self._random(),
+            blames=partial(self._lanes.failed, ticket),
+        )
         self.attempts += 1
-        kind, blame, disables = kind_of(answer.status, answer.failure), _INNOCENT, ""
-        if kind == "ok":
+        if isinstance(decision, Delivered):
             self.delivered += 1
             self._lanes.accepted(ticket, now)
-            decision: Decision = Delivered(now)
-        else:
-            schedule = endpoint.retry_schedule
-            gaps = plan(
-                self._defaults.retry_schedule if schedule is None else schedule, endpoint.ordering, delivery.lane
-            )
-            wait, jitter = retry_after(answer.headers, now), self._random()
-            rhythm = pace(gaps, delivery.attempts + 1, jitter)
-            blame = self._lanes.failed(ticket, kind, now=now, pace=rhythm, wait=wait)
-            decision = decide(
-                delivery,
-                kind,
-                plan=gaps,
-                started_at=ticket.started_at,
-                now=now,
-                jitter=jitter,
-                burns=blame.burns,
-                wait=wait,
-            )
-        standing = self._standing(ticket)
-        if isinstance(decision, Disable):
+        elif isinstance(decision, Disable):
             disables = decision.reason
-            self._lanes.stop(endpoint.id)
+            self._lanes.stop(ticket)
         result = deliver.settle(
             ticket.work,
             endpoint,

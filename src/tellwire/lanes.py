@@ -66,12 +66,14 @@ class Lanes:
             if endpoint.state == "active" and identifier not in self.queues:
                 known = before.get(identifier)
                 if known is not None and known.state != "active":
-                    self._touch(self._create(endpoint, now, read=True))
+                    queue = self._create(endpoint, now, read=True)
+                    queue.reopen()
+                    self._touch(queue)
 
-    def stop(self, endpoint_id: str) -> None:
-        """Send no more to an endpoint, ahead of the registry (410)."""
-        if (queue := self.queues.get(endpoint_id)) is not None:
-            queue.stop()
+    def stop(self, ticket: Ticket) -> None:
+        """The receiver wants no more (410): close its queue, ahead of the registry."""
+        ticket.queue.unsent(ticket)
+        ticket.queue.stop()
 
     def begin(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
         """Start, or start again: nothing is known of what waits on disk until the first `sweep`."""

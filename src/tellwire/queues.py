@@ -80,7 +80,7 @@ class EndpointQueue:
             return
         elif not self.open or endpoint.ordering != known.ordering:
             self.close()
-            self._reopen()
+            self.reopen()
         elif endpoint.url != known.url and self.health.down:
             self.health.next_probe = now
 
@@ -109,7 +109,8 @@ class EndpointQueue:
         self.close()
         self._told_to_stop = True
 
-    def _reopen(self) -> None:
+    def reopen(self) -> None:
+        """Read everything from disk, and begin gently: the endpoint is active again."""
         self.open = True
         self.health.reset()
         self.backlog.rewind("")

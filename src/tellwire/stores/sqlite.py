@@ -64,6 +64,7 @@ class SqliteStore:
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
+        self._told: list[Callable[[], None]] = []
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
@@ -119,6 +120,10 @@ class SqliteStore:
         if changed is not None:
             self._changed.append(changed)
 
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that recorded events."""
+        self._told.append(wake)
+
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
@@ -131,6 +136,11 @@ class SqliteStore:
     def failing(self) -> str:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
+
+    @property
+    def commits(self) -> int:
+        """Commits since the store was opened."""
+        return self._writer.commits
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
@@ -212,6 +222,7 @@ class SqliteStore:
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
         work: list[Work] = []
+        happened = False
         registry = self._written
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
@@ -221,6 +232,7 @@ class SqliteStore:
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
+            happened = bool(ledger.events)
             if ledger.new_accounts:
                 registry = sqlite_hot.load_registry(db, self.vault)
         if records_:
@@ -235,11 +247,11 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            return lambda: self._tell(registry, work)
+            return lambda: self._tell(registry, work, happened=happened)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work]) -> None:
+    def _tell(self, registry: Registry, work: list[Work], *, happened: bool) -> None:
         """On the event loop, after the commit."""
         if registry is not self._registry:
             self._registry = registry
@@ -247,6 +259,9 @@ class SqliteStore:
                 changed(registry)
         if work:
             self._committed(work)
+        if happened:
+            for wake in self._told:
+                wake()
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
