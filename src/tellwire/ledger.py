@@ -104,6 +104,7 @@ class Ledger:
 
     def put_account(self, account: Account) -> None:
         self.new_accounts[account.phone_number_id] = account
+        self.routes = self.routes.joined_by(account)
 
     def put_message(self, message: Message) -> None:
         if message.wamid:
