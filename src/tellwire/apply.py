@@ -71,23 +71,24 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     known = ledger.messages.get((account.id, item.wamid))
     if known is not None:
         return _known_message(ledger, item, account, known)
-    if item.who is None:
+    if item.who is None and not item.group_id:
         return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
     contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
     at = _seconds(item.timestamp, ledger.now)
     incoming = item.direction == "incoming"
+    address = item.who.address if item.who else item.group_id
     message = Message(
         id=ledger.new_id(),
         organization_id=account.organization_id,
         account_id=account.id,
         conversation_id=conversation.id,
-        contact_id=contact.id,
+        contact_id=contact.id if contact else "",
         direction=item.direction,
         content=item.content,
         status=_first_status(item, ledger.now, at),
         wamid=item.wamid,
-        from_=item.who.address if incoming else "",
-        to="" if incoming else (item.group_id or item.who.address),
+        from_=item.who.address if item.who and incoming else "",
+        to="" if incoming else (item.group_id or address),
         timestamp=at,
         content_at=at,
         kind="placeholder" if item.type == _PLACEHOLDER else "edit" if item.edits else "message",
@@ -103,7 +104,7 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         account=account,
         conversation=conversation,
         contact=contact,
-        participant=item.who.address,
+        participant=address,
         business=item.place.display_phone_number,
     )
     return Outcome.APPLIED, "", message.id
@@ -310,14 +311,15 @@ def _seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
 
 
 def _join(
-    ledger: Ledger, account: Account, who: Who, group_id: str, options: Options, *, history: bool
-) -> tuple[Contact, Conversation]:
-    """The contact of an item and the conversation that its row joins."""
-    contact = contacts.resolve(ledger, account.organization_id, who)
-    if who.adds:
+    ledger: Ledger, account: Account, who: Who | None, group_id: str, options: Options, *, history: bool
+) -> tuple[Contact | None, Conversation]:
+    """The contact of an item, if it has one, and the conversation that its row joins; a group needs no contact."""
+    contact = contacts.resolve(ledger, account.organization_id, who) if who else None
+    if contact and who and who.adds:
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
-    party = group_id or contact.id
-    address = group_id or contact.phone or contact.user_id or who.address
+    party, address = group_id, group_id
+    if contact and not group_id:
+        party, address = contact.id, contact.phone or contact.user_id
     return contact, conversations.open_with(ledger, account, party, address, window=options.window, history=history)
 
 
