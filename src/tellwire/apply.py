@@ -28,6 +28,7 @@ from tellwire.model import (
 from tellwire.rows import errors_json
 
 _MICROS = 1_000_000
+_NOBODY = Contact(id="", organization_id="")
 _PLACEHOLDER = "media_placeholder"
 _ANOTHER = "another content under a wamid that is known; both raw texts are kept"
 
@@ -130,13 +131,8 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
     if item.origin != "customer":
         at = _seconds(item.timestamp, ledger.now) * _MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
-    message = replace(
-        known,
-        content=item.content,
-        status=status,
-        kind="message",
-        timestamp=known.timestamp or _seconds(item.timestamp, ledger.now),
-    )
+    at = _seconds(item.timestamp, ledger.now)
+    message = replace(known, content=item.content, status=status, kind="message", timestamp=at, content_at=at)
     _update(ledger, message, account, ("content",) if status == known.status else ("content", "status"))
     return Outcome.APPLIED, "", message.id
 
@@ -196,11 +192,12 @@ def _status(ledger: Ledger, item: StatusUpdate, account: Account, options: Optio
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     if _repeated(ledger, account, known, fact):
         return Outcome.DUPLICATE, "", known.id
     message = merge(known, fact)
     changed = ("status", "pricing") if message.pricing != known.pricing else ("status",)
-    _update(ledger, message, account, changed, item=item, fact=fact)
+    _update(ledger, message, account, changed, item=item, fact=fact, person=person)
     return Outcome.APPLIED, "", known.id
 
 
@@ -208,7 +205,8 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
     if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
         return Outcome.HELD, "a status of a message that is not known", ""
-    contact = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
     place = (account.id, party)
     address = item.group_id or (item.who.address if item.who else "")
@@ -235,7 +233,7 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact)
+    _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
     return Outcome.APPLIED, "", message.id
 
 
@@ -331,14 +329,17 @@ def _update(
     *,
     item: StatusUpdate | None = None,
     fact: StatusFact | None = None,
+    person: Contact | None = None,
 ) -> None:
     """Store a changed row and tell of it; `updated_at` strictly rises."""
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)
     conversation = ledger.conversations[message.conversation_id]
-    contact = ledger.contacts.get(message.contact_id)
+    contact = contacts.survivor(ledger, message.contact_id)
     if item is not None and fact is not None:
-        _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, changed=changed)
+        _tell_status(
+            ledger, message, account, conversation, contact, item=item, fact=fact, person=person, changed=changed
+        )
         return
     snapshots.tell(
         ledger,
@@ -361,9 +362,10 @@ def _tell_status(
     *,
     item: StatusUpdate,
     fact: StatusFact,
+    person: Contact | None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    address = item.participant or conversation.contact_address
+    """Tell of one status. `contact` is the row's, `person` who the status is about: in a group one of many."""
     snapshots.tell(
         ledger,
         message,
@@ -371,7 +373,8 @@ def _tell_status(
         account=account,
         conversation=conversation,
         contact=contact,
-        participant=address,
+        participant=item.who.address if item.who else conversation.contact_address,
+        name=(person or contact or _NOBODY).name,
         changed=changed,
         status=snapshots.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
         business=item.place.display_phone_number,
