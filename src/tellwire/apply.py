@@ -131,9 +131,16 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
     if item.origin != "customer":
         at = _seconds(item.timestamp, ledger.now) * _MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
-    at = _seconds(item.timestamp, ledger.now)
-    message = replace(known, content=item.content, status=status, kind="message", timestamp=at, content_at=at)
-    _update(ledger, message, account, ("content",) if status == known.status else ("content", "status"))
+    at = item.timestamp or known.timestamp or ledger.now // _MICROS
+    message = replace(known, status=status, kind="message", timestamp=at)
+    if "deleted" in status and account.on_revoke == "erase":
+        message = replace(message, content=_type_only(item.content), content_at=at)
+    elif "edited" not in status:
+        message = replace(message, content=item.content, content_at=at)
+    changed = tuple(
+        name for name in ("content", "status", "timestamp") if getattr(message, name) != getattr(known, name)
+    )
+    _update(ledger, message, account, changed)
     return Outcome.APPLIED, "", message.id
 
 
