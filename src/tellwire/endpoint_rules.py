@@ -55,6 +55,8 @@ def secret_fault(secret: str) -> str:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
         return "must be base64 after whsec_"
+    if base64.b64encode(key).decode() != secret.removeprefix("whsec_"):
+        return "must be base64 after whsec_"
     return "" if 24 <= len(key) <= 64 else "must be base64 of 24 to 64 bytes after whsec_"
 
 

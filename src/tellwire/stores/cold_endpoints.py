@@ -13,9 +13,10 @@ from tellwire.stores.cold_pages import Page, Turn, columns, newest
 from tellwire.stores.tables import DUE, LIVE, PARKED, deliveries, endpoints
 from tellwire.vault import Vault
 
-# Each is the condition of a partial index, word by word, so that the index is found.
-_WAITING = (text(LIVE), text(DUE))
-_PARKED = (text(PARKED),)
+# Each condition is that of a partial index, word by word, so that the index is found. The index of late and replayed
+# ones does not begin with the endpoint: an expression keeps the one that does from being taken for all it ever had.
+_WAITING = ((deliveries.c.endpoint_id, text(LIVE)), (deliveries.c.endpoint_id.concat(""), text(DUE)))
+_PARKED = ((deliveries.c.endpoint_id, text(PARKED)),)
 
 
 class EndpointShelf:
@@ -65,14 +66,9 @@ class EndpointShelf:
         return self._move(endpoint_id, "cancelled", limit, *_WAITING, *_PARKED)
 
     def _move(self, endpoint_id: str, state: str, limit: int, *conditions: Any, **more: Any) -> bool:
-        """Move deliveries on, at most `limit`, oldest first; True once none is left."""
-        for condition in conditions:
-            chosen = (
-                select(deliveries.c.id)
-                .where(deliveries.c.endpoint_id == endpoint_id, condition)
-                .order_by(deliveries.c.id)
-                .limit(limit)
-            )
+        """Move deliveries on, at most `limit`; True once none is left."""
+        for of_endpoint, condition in conditions:
+            chosen = select(deliveries.c.id).where(of_endpoint == endpoint_id, condition).limit(limit)
             moved = self._connection.execute(
                 update(deliveries)
                 .where(deliveries.c.organization_id == self.organization_id, deliveries.c.id.in_(chosen))

@@ -72,35 +72,36 @@ def shared(state: State) -> Office:
     return cast("Office", state.office)
 
 
+DEPENDENCIES = {
+    "desk": Provide(desk, sync_to_thread=False),
+    "office": Provide(shared, sync_to_thread=False),
+}
+
+
 def routes() -> list[Any]:
     """Everything that Litestar serves."""
     return [
         Router(
             "/v1",
-            route_handlers=[
-                Router("", route_handlers=noun.HANDLERS, opt={"noun": name}) for name, noun in NOUNS.items()
-            ],
+            route_handlers=[handler for noun in NOUNS.values() for handler in noun.HANDLERS],
             guards=[authenticate, known_parameters, json_body],
-            dependencies={"desk": Provide(desk, sync_to_thread=False)},
             dto=Strict,
             return_dto=None,
         ),
-        Router(
-            "",
-            route_handlers=[*operations.HANDLERS, *status_page.HANDLERS],
-            dependencies={"office": Provide(shared, sync_to_thread=False)},
-        ),
+        *operations.HANDLERS,
+        *status_page.HANDLERS,
     ]
 
 
 def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
     """The OpenAPI document of this version; `webhooks` describes what Tellwire sends."""
-    return document(routes(), webhooks)
+    return document(routes(), DEPENDENCIES, webhooks)
 
 
 def _litestar(office: Office) -> Litestar:
     app = Litestar(
         routes(),
+        dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
         request_max_body_size=_MOST_BODY,
         openapi_config=None,

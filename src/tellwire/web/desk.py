@@ -47,9 +47,9 @@ class Office:
         self._openapi = b""
         self._running: set[asyncio.Future[Any]] = set()
 
-    def openapi(self) -> bytes:
-        """The OpenAPI document as JSON, made when it is first asked for."""
-        self._openapi = self._openapi or msgspec.json.encode(self.describe())
+    async def openapi(self) -> bytes:
+        """The OpenAPI document as JSON, made when it is first asked for, beside the event loop."""
+        self._openapi = self._openapi or msgspec.json.encode(await asyncio.to_thread(self.describe))
         return self._openapi
 
     def keep_running(self, task: asyncio.Future[Any]) -> None:

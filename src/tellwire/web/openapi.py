@@ -21,7 +21,7 @@ from tellwire.web.problems import MEDIA_TYPE, ProblemDetails
 _CONFIG = OpenAPIConfig(title="Tellwire", version=__version__)
 _REF = "#/components/schemas/{name}"
 _KEY = "ApiKey"
-_METHODS = ("get", "post", "patch", "delete", "head")
+_METHODS = ("get", "post", "patch", "delete")
 
 _DESCRIPTION = """\
 A self-hosted webhook platform for WhatsApp Business.
@@ -100,18 +100,20 @@ _META = {
 }
 
 
-def document(handlers: Sequence[Any], webhooks: Mapping[str, Any]) -> dict[str, Any]:
+def document(handlers: Sequence[Any], dependencies: Mapping[str, Any], webhooks: Mapping[str, Any]) -> dict[str, Any]:
     """The document for these handlers, with the `webhooks` section of what Tellwire itself sends."""
-    app = Litestar(list(handlers), openapi_config=_CONFIG, logging_config=None)
+    app = Litestar(list(handlers), dependencies=dependencies, openapi_config=_CONFIG, logging_config=None)
     found: dict[str, Any] = app.openapi_schema.to_schema()
+    for item in found["paths"].values():
+        item.pop("head", None)  # as GET, without the body
     operations = list(_operations(app, found["paths"]))
     types = [ProblemDetails]
-    for _, handler in operations:
+    for _, _, handler in operations:
         types += [each for each in (body_type(handler), _answer_type(handler)) if each is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = dict(zip(map(repr, types), schemas, strict=True))
-    for operation, handler in operations:
-        _rewrite(operation, handler, by_type)
+    for path, operation, handler in operations:
+        _rewrite(path, operation, handler, by_type)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tellwire", "version": __version__, "description": _DESCRIPTION, "license": {"name": "MIT"}},
@@ -134,7 +136,7 @@ def document(handlers: Sequence[Any], webhooks: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _operations(app: Litestar, paths: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], HTTPRouteHandler]]:
+def _operations(app: Litestar, paths: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], HTTPRouteHandler]]:
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
             continue
@@ -142,7 +144,7 @@ def _operations(app: Litestar, paths: Mapping[str, Any]) -> Iterator[tuple[dict[
         for method in _METHODS:
             if method in paths.get(path, {}):
                 handler = route.route_handler_map[HttpMethod(method.upper())][0]
-                yield paths[path][method], handler
+                yield path, paths[path][method], handler
 
 
 def _answer_type(handler: HTTPRouteHandler) -> Any:
@@ -154,7 +156,7 @@ def _answer_type(handler: HTTPRouteHandler) -> Any:
     return None
 
 
-def _rewrite(operation: dict[str, Any], handler: HTTPRouteHandler, by_type: Mapping[str, Any]) -> None:
+def _rewrite(path: str, operation: dict[str, Any], handler: HTTPRouteHandler, by_type: Mapping[str, Any]) -> None:
     operation["operationId"] = handler.handler_name
     operation["description"] = _prose(handler)
     operation.pop("deprecated", None)
@@ -169,7 +171,7 @@ def _rewrite(operation: dict[str, Any], handler: HTTPRouteHandler, by_type: Mapp
     operation["responses"] = _responses(handler, by_type)
     scopes = handler.opt.get("scopes")
     if scopes:
-        operation["tags"] = [handler.opt["noun"]]
+        operation["tags"] = [path.split("/")[2]]
         operation["security"] = [{_KEY: []}]
         operation["description"] += f"\n\nTakes the scope {' or '.join(f'`{scope}`' for scope in scopes)}."
         operation["parameters"] += [_shared("Tellwire-Organization")]

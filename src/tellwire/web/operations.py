@@ -83,7 +83,7 @@ async def metrics(request: Request[Any, Any, Any], office: InOffice) -> Response
 @get("/openapi.json", include_in_schema=False)
 async def openapi_document(office: InOffice) -> Response[bytes]:
     """This API, as OpenAPI 3.1."""
-    return Response(office.openapi(), media_type="application/json")
+    return Response(await office.openapi(), media_type="application/json")
 
 
 @get("/schemas/{name:str}", summary="A JSON Schema", tags=["operations"])
