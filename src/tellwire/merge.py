@@ -18,7 +18,8 @@ def merge(message: Message, fact: StatusFact) -> Message:
     """Return the row with one more status fact in it; `fact.errors` is in the formats' shape (JSON array or b"")."""
     at = fact.at * _MICROS
     status = message.status
-    if status.get(fact.name, at + 1) > at:
+    created = fact.name == "pending" and status.get("pending") == message.created_at
+    if status.get(fact.name, at + 1) > at and not created:
         status = {**status, fact.name: at}
     place = (RANK.get(fact.name, 0), -fact.at)
     pricing = _best((message.pricing_rank, message.pricing), (place, fact.pricing))
