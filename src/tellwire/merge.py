@@ -26,14 +26,19 @@ def merge(message: Message, fact: StatusFact) -> Message:
     errors = (message.errors_rank, message.errors)
     if fact.name == "failed":
         errors = _best(errors, (place, fact.errors))
-    if (status, pricing[1], errors[1]) == (message.status, message.pricing, message.errors) and (
-        pricing[0],
-        errors[0],
-    ) == (message.pricing_rank, message.errors_rank):
+    # Of a row that only statuses tell of, the earliest is the nearest to when it was sent.
+    timestamp = min(message.timestamp, fact.at) if message.kind == "external" else message.timestamp
+    if (status, timestamp, pricing[1], errors[1]) == (
+        message.status,
+        message.timestamp,
+        message.pricing,
+        message.errors,
+    ) and (pricing[0], errors[0]) == (message.pricing_rank, message.errors_rank):
         return message
     return replace(
         message,
         status=status,
+        timestamp=timestamp,
         pricing_rank=pricing[0],
         pricing=pricing[1],
         errors_rank=errors[0],
