@@ -330,7 +330,7 @@ def _join(
 
 
 def _address(contact: Contact, who: Who | None) -> str:
-    """A new conversation's address: the phone number that Meta just used, never another spelling; else what is known."""
+    """A new conversation's address: the phone number that Meta just used, else what is known."""
     if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
         return given
     return contact.phone or contact.user_id
