@@ -12,6 +12,7 @@ from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.meta.numbers import alias
 from tellwire.model import (
     DEFAULT_ORGANIZATION,
     Account,
@@ -203,7 +204,7 @@ def _status(ledger: Ledger, item: StatusUpdate, account: Account, options: Optio
     if _repeated(ledger, account, known, fact):
         return Outcome.DUPLICATE, "", known.id
     message = merge(known, fact)
-    changed = ("status", "pricing") if message.pricing != known.pricing else ("status",)
+    changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
     _update(ledger, message, account, changed, item=item, fact=fact, person=person)
     return Outcome.APPLIED, "", known.id
 
@@ -324,8 +325,15 @@ def _join(
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
     party, address = group_id, group_id
     if contact and not group_id:
-        party, address = contact.id, contact.phone or contact.user_id
+        party, address = contact.id, _address(contact, who)
     return contact, conversations.open_with(ledger, account, party, address, window=options.window, history=history)
+
+
+def _address(contact: Contact, who: Who | None) -> str:
+    """A new conversation's address: the phone number that Meta just used, else what is known."""
+    if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
+        return given
+    return contact.phone or contact.user_id
 
 
 def _update(

@@ -71,3 +71,13 @@ def test_an_edit_of_an_external_row_outlives_the_late_original(tmp_path):
         assert late == early
 
     play(tmp_path, scenario)
+
+
+def test_the_row_of_statuses_alone_is_the_same_in_any_order(tmp_path):
+    async def scenario(world):
+        await world.post(incoming("wamid.first"))
+        first, *others = await final_rows(world, (sent, read), (read, sent), (sent, read, sent), (read, sent, read))
+        assert first["timestamp"] == "2026-05-06T03:39:26+00:00"
+        assert all(other == first for other in others)
+
+    play(tmp_path, scenario)

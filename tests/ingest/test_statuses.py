@@ -105,6 +105,17 @@ def test_statuses_in_any_order_give_the_documents_map_and_its_update(tmp_path):
         play(path, scenario)
 
 
+def test_a_status_that_meta_names_pending_has_no_place_in_chat(tmp_path):
+    async def scenario(world):
+        chat, row = await world.endpoint("chat"), await world.endpoint("row", events=("messages.update",))
+        await world.post(value(message_echoes=[echo("wamid.1")]), field="smb_message_echoes")
+        await world.post(statuses(status("wamid.1", "pending"), status("wamid.1", "warmed_up")))
+        assert [body["statuses"][0]["status"] for body in await world.delivered(chat)] == ["warmed_up"]
+        assert list((await world.delivered(row))[-1]["data"]["status"]) == ["pending", "sent", "warmed_up"]
+
+    play(tmp_path, scenario)
+
+
 def test_updated_at_strictly_increases(tmp_path):
     async def scenario(world):
         await world.post(value(message_echoes=[echo("wamid.o")]), field="smb_message_echoes")

@@ -279,10 +279,21 @@ _RESULT = (
     "first_attempt_at",
     "delivered_at",
     "updated_at",
+    "replay",
 )
+_OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
+
+
+def _assignment(name: str) -> str:
+    """A column of a result. What was replayed while its attempt was in flight stays due, whatever that came to."""
+    if name in _OF_ANY_REPLAY:
+        return f"{name}=v.{name}"
+    return f"{name}=CASE WHEN deliveries.replay = v.replay THEN v.{name} ELSE deliveries.{name} END"
+
+
 _RESULT_HEAD = f"WITH v({','.join(_RESULT)}) AS ("
 _RESULT_TAIL = (
-    f") UPDATE deliveries SET {', '.join(f'{name}=v.{name}' for name in _RESULT[2:])} "
+    f") UPDATE deliveries SET {', '.join(map(_assignment, _RESULT[2:-1]))} "
     "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id"
     " AND deliveries.state <> 'cancelled'"
 )
