@@ -59,6 +59,7 @@ def test_row_leads_to_a_command_with_help_and_an_example(name: str, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["keys", "create", "--days", "99999999"], "--days"),
         (["confg"], "tellwire: there is no command confg; did you mean config?\n"),
         (["zzz"], "tellwire: there is no command zzz; `tellwire --help` lists them\n"),
         (["config", "--nope"], "tellwire: No such option: --nope (`tellwire config --help` says more)\n"),
