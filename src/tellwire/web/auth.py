@@ -121,7 +121,7 @@ class Auth:
         caller = await self.caller(headers)
         if caller is None:
             raise Unauthorized("Send an API key: `Authorization: Bearer tw_…`.")
-        if connection.scope["method"] != "OPTIONS":
+        if connection.scope.get("method") != "OPTIONS":
             wanted: tuple[str, ...] = handler.opt["scopes"]
             if not caller.may(wanted):
                 raise NotAllowed(f"This key lacks the scope {' or '.join(wanted)}.", kind="insufficient-scope")
