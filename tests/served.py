@@ -11,13 +11,15 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
-from tests.world import START, SetClock, World
+from tests.world import DAY, START, SetClock, World
 
 import tellwire_sdk
 from tellwire import chores
@@ -28,6 +30,8 @@ from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
 from tellwire.model import DEFAULT_ORGANIZATION
 from tellwire.settings import AppSecret, Settings
+from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.sqlite import SqliteStore
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -72,6 +76,23 @@ class Reply(Struct, frozen=True):
         assert problem["request_id"] == self.headers["x-request-id"]
         assert [error["pointer"] for error in problem["errors"]] == list(pointers)
         return problem
+
+
+class BrokenStore:
+    """A store that can neither read nor write."""
+
+    def __init__(self, store: SqliteStore, error: Exception) -> None:
+        self._store = store
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def read(self, work: object) -> None:
+        raise self._error
+
+    async def write(self, work: object) -> None:
+        raise self._error
 
 
 class Outside:
@@ -184,7 +205,8 @@ def sign(body: bytes, secret: str = APP_SECRET) -> str:
 def served(
     tmp_path: Path, *, settings: Settings = SETTINGS, clock: SetClock | None = None, **changes: Any
 ) -> Iterator[Served]:
-    """Serve an app over a fresh database; `changes` replace fields of its `Services`."""
+    """Serve an app over a fresh database; `changes` replace fields of its `Services`, and with
+    `store_error` its store does nothing but raise that."""
     ready: Future[Served] = Future()
     stop: Future[Callable[[], None]] = Future()
     thread = threading.Thread(
@@ -218,10 +240,14 @@ async def _serve(
     stop: Future[Callable[[], None]],
 ) -> None:
     try:
-        world = World(tmp_path / "served.db", clock, 24 * 3600 * 1_000_000, settings.auto_accounts)
+        (tmp_path / "served.db").write_bytes(_migrated())
+        world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts)
         await world.store.open()
         outside = Outside()
-        server = Server(create_app(replace(services_of(world, outside, settings), **changes)), grace_seconds=5)
+        services = services_of(world, outside, settings)
+        if error := changes.pop("store_error", None):
+            changes["store"] = BrokenStore(world.store, error)
+        server = Server(create_app(replace(services, **changes)), grace_seconds=5)
     except Exception as error:  # noqa: BLE001 - the test's thread is told of it
         stop.set_result(lambda: None)
         ready.set_exception(error)
@@ -239,6 +265,14 @@ async def _serve(
             await serving
         finally:
             await world.store.close()
+
+
+@cache
+def _migrated() -> bytes:
+    """An empty database of the newest schema."""
+    with TemporaryDirectory() as folder:
+        migrate_sqlite(Path(folder) / "empty.db")
+        return (Path(folder) / "empty.db").read_bytes()
 
 
 def services_of(world: World, outside: Outside, settings: Settings) -> Services:

@@ -260,11 +260,11 @@ def resume(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
 def delete(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
     """Cancel what waits and forget the endpoint. Returns it, and whether this was the last stride."""
     endpoint = known(shelf, endpoint_id)
-    if endpoint.state == "active":
-        endpoint = _put(shelf, replace(endpoint, state="paused"), "paused")
     done = shelf.cancel(endpoint_id, STRIDE)
     if done:
         shelf.remove(endpoint_id)
+    elif endpoint.state == "active":
+        endpoint = _put(shelf, replace(endpoint, state="paused"), "paused")
     return endpoint, done
 
 

@@ -260,7 +260,7 @@ def test_what_is_anothers_is_404(populated: tuple[Served, str, dict[str, str]], 
     app, key, ids = populated
     noun = path.split("/")[2]
     target = concrete(path, ids.get(noun, DEFAULT_ORGANIZATION))
-    body: dict[str, str] | None = {} if method == "PATCH" else None
+    body: dict[str, Any] | None = {} if method == "PATCH" else None
     app.call(method, target, body, key=key).problem(404)
     if method == "GET":
         assert app.call(method, target).status == 200

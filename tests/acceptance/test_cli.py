@@ -81,37 +81,59 @@ def test_help_below_a_command_comes_with_an_example(name: str, capsys: pytest.Ca
         assert "--json" in shown
 
 
-@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["keys", "list"], ["dev"]])
-def test_a_database_that_cannot_be_opened_is_said_in_a_line(command: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [(["serve"], "file"), (["migrate"], "file/inside.db"), (["keys", "list"], "file"), (["dev"], "file/inside.db")],
+)
+def test_a_database_that_cannot_be_opened_is_said_in_a_line(command: list[str], path: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database")
-    for path in ("file", "file/inside.db"):
-        done = tellwire(*command, cwd=tmp_path, DATABASE_URL=f"sqlite:///{path}", PORT="0")
-        assert done.returncode == 1
-        assert f"the database {path} cannot be opened" in done.stderr
-        assert "Traceback" not in done.stderr
+    done = tellwire(*command, cwd=tmp_path, DATABASE_URL=f"sqlite:///{path}", PORT="0")
+    assert done.returncode == 1
+    assert f"the database {path} cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "said"),
     [
-        (["serve", "--role", "ingest"], 2, "PostgreSQL"),
-        (["serve", "--role", "cook"], 2, "cook"),
-        (["simulate", "--secret", "x", "--types", "text,smoke"], 2, "smoke"),
-        (["simulate", "--url", "not a url", "--secret", "x"], 2, "not a url"),
-        (["simulate"], 2, "--secret"),
-        (["keys", "create", "--scope", "cook"], 1, "scopes"),
-        (["keys", "revoke", "nobody"], 1, "no API key"),
-        (["accounts", "show", "1"], 1, "no account"),
-        (["accounts", "create", "1", "--app-secret", "@nowhere.txt"], 2, "nowhere.txt"),
-        (["endpoints", "create", "ftp://x", "--format", "row"], 1, "url"),
-        (["endpoints", "create", "https://example.com/", "--format", "row", "--with", "{"], 2, "--with"),
-        (["endpoints", "pause", "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"], 1, "no webhook endpoint"),
-        (["dev", "--port", "many"], 2, "--port"),
+        (["serve", "--role", "ingest"], "PostgreSQL"),
+        (["serve", "--role", "cook"], "cook"),
+        (["simulate", "--secret", "x", "--types", "text,smoke"], "smoke"),
+        (["simulate", "--url", "not a url", "--secret", "x"], "not a url"),
+        (["simulate"], "--secret"),
+        (["accounts", "create", "1", "--app-secret", "@nowhere.txt"], "nowhere.txt"),
+        (["endpoints", "create", "https://example.com/", "--format", "row", "--with", "{"], "--with"),
+        (["dev", "--port", "many"], "--port"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
+def test_wrong_usage_is_said_in_a_line(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["keys", "create", "--scope", "cook"], "scopes"),
+        (["keys", "revoke", "nobody"], "no API key"),
+        (["accounts", "show", "1"], "no account"),
+        (["endpoints", "create", "ftp://x", "--format", "row"], "url"),
+        (["endpoints", "pause", "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"], "no webhook endpoint"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(arguments: list[str], said: str, tmp_path: Path) -> None:
     done = tellwire(*arguments, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 1, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

@@ -74,6 +74,16 @@ def test_once_whose_settings_are_wrong_says_so(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+def test_once_that_fails_says_so_in_its_line_too(tmp_path: Path) -> None:
+    done = tellwire("dev", "--once", "--json", cwd=tmp_path, HOST="203.0.113.7")  # no address of this machine
+    assert done.returncode == 1
+    nothing = {"received": 0, "verified": 0, "failed": 0}
+    document = json.loads(done.stdout)
+    assert (document["ok"], document["formats"]) == (False, {"row": nothing, "chat": nothing})
+    assert "203.0.113.7" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_messages_arrive_verified_though_ports_are_taken_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with taken() as sock, running("dev", cwd=tmp_path, PORT=str(sock.getsockname()[1])) as dev:
         port = sock.getsockname()[1]

@@ -6,11 +6,13 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.simulated import Reply, Simulation, endpoint
 
 from tellwire.extras import Limits
-from tellwire.model import DeliveryState
+from tellwire.model import Delivery, DeliveryState
 
 OK = Reply()
 BAD = Reply(status=500)
@@ -123,6 +125,36 @@ def test_many_endpoints_share_what_memory_holds() -> None:
     assert all(_in_order(simulation, e.id) for e in endpoints)
 
 
+def test_a_page_that_took_long_is_not_taken_at_its_word() -> None:
+    """Rows are settled, and committed, between the reading of a page and its arrival."""
+    simulation = Simulation([endpoint()], lambda d, at: OK, limits=Limits(window=8, per_endpoint=3), read=200_000)
+    for n in range(100):
+        simulation.at(n / 20, partial(simulation.commits, *_keys("a", "b", "c", f"k{n}")))
+    simulation.run(60)
+    assert simulation.states() == {"delivered": 400}
+    assert len(simulation.sent) == 400
+    assert _in_order(simulation)
+
+
+def test_after_a_restart_too_what_waits_behind_a_blocked_head_takes_no_room() -> None:
+    simulation = Simulation([endpoint()], _poisoned("bad"), limits=Limits(window=16))
+    simulation.commits(*_keys(*["bad"] * 100))
+    simulation.run(21)
+    good = simulation.commits(*_keys(*(f"k{n}" for n in range(40))), hint=False)
+    simulation.kill()
+    simulation.run(23)
+    assert sorted(simulation.accepted()) == good
+
+
+def test_a_head_has_its_time_though_its_endpoint_is_never_idle() -> None:
+    simulation = Simulation([endpoint()], _poisoned("bad"), limits=Limits(in_flight=1))
+    (first,) = simulation.commits(*_keys("bad"))
+    for n in range(200):
+        simulation.at(0.01 + n / 20, partial(simulation.commits, *_keys(*(f"k{n}x{m}" for m in range(4)))))
+    simulation.run(4)
+    assert simulation.tries(first) == pytest.approx([0, 2], abs=0.2)
+
+
 @pytest.mark.parametrize("ordering", ["keyed", "strict"])
 def test_what_waits_behind_a_blocked_head_takes_no_room_from_other_keys(ordering) -> None:
     simulation = Simulation([endpoint(ordering=ordering)], _poisoned("bad"), limits=Limits(window=16))
@@ -170,7 +202,7 @@ def test_after_a_restart_rows_are_read_again_and_heads_keep_their_times() -> Non
     simulation = Simulation([endpoint()], lambda d, at: BAD if at < 5 else OK)
     first, *rest = simulation.commits(*_keys("a", "a", "a"))
     simulation.run(3)
-    simulation.start()
+    simulation.kill()
     simulation.run(30)
     assert simulation.tries(first) == pytest.approx([0, 2, 7], abs=0.1)
     assert simulation.accepted() == [first, *rest]
@@ -321,6 +353,71 @@ def test_after_ten_minutes_of_outage_every_key_drains_in_order(reply: Reply, key
     assert simulation.most_held <= 64 + 8
 
 
+def test_after_an_outage_every_head_goes_at_once() -> None:
+    simulation = Simulation([endpoint()], _down_until(600))
+    simulation.commits(*_keys(*(f"k{n}" for n in range(30))))
+    simulation.run(700)
+    recovered = min(s.at for s in simulation.sent if s.ok)
+    assert max(s.at for s in simulation.sent) < recovered + 1
+
+
+def test_a_head_that_stumbles_once_more_after_an_outage_keeps_its_place() -> None:
+    """The minute for which it may hold up its key begins when the endpoint is back."""
+    simulation = Simulation(
+        [endpoint()], lambda d, at: REFUSED if at < 600 else BAD if d.id == "00000001" and at < 640 else OK
+    )
+    simulation.commits(*_keys("a", "a", "b", "b"))
+    _steady(simulation, "c", 700)
+    simulation.run(720)
+    assert simulation.states() == {"delivered": 704}
+    assert any(s.at > 600 and not s.ok for s in simulation.sent)
+    assert not any(row.out_of_order for row in simulation.rows.values())
+
+
+def test_after_an_outage_no_head_waits_for_a_long_gap() -> None:
+    simulation = Simulation([endpoint(retry_schedule=(3600.0,))], _down_until(100, BAD))
+    simulation.commits(*_keys(*(f"k{n}" for n in range(12))))
+    simulation.run(200)
+    recovered = min(s.at for s in simulation.sent if s.ok)
+    assert len(simulation.accepted()) == 12
+    assert max(s.at for s in simulation.sent) < recovered + 1
+
+
+def test_after_an_outage_a_head_still_waits_as_long_as_the_receiver_asked() -> None:
+    def script(delivery: Delivery, at: float) -> Reply:
+        if at < 0.01 and delivery.order_key == "held":
+            return Reply(status=500, after=1_000, headers=(("Retry-After", "500"),))
+        return BAD if at < 100 else OK
+
+    simulation = Simulation([endpoint(retry_schedule=(3600.0,))], script)
+    (held, *_) = simulation.commits(*_keys("held", *(f"k{n}" for n in range(12))))
+    simulation.run(400)
+    assert len(simulation.accepted()) == 12
+    assert simulation.tries(held) == [0]
+    simulation.run(600)
+    assert simulation.tries(held) == [0, 500]
+
+
+def test_an_outage_that_only_one_key_saw_does_not_cost_it_its_place() -> None:
+    simulation = Simulation([endpoint()], _down_until(600), jitter=1.0)
+    simulation.commits(*_keys("a", "a"))
+    simulation.at(601, partial(simulation.commits, *_keys("b")))
+    simulation.run(700)
+    assert simulation.states() == {"delivered": 3}
+    assert not any(row.out_of_order for row in simulation.rows.values())
+
+
+def test_a_bound_that_runs_out_during_an_outage_costs_nothing() -> None:
+    simulation = Simulation(
+        [endpoint()], lambda d, at: REFUSED if 40 < at < 100 else BAD if d.order_key == "a" and at < 100 else OK
+    )
+    simulation.commits(*_keys("a", "a"))
+    _steady(simulation, "b", 120)
+    simulation.run(200)
+    assert simulation.accepted(key="a") == ["00000001", "00000002"]
+    assert not any(row.out_of_order for row in simulation.rows.values())
+
+
 def test_an_outage_is_probed_one_at_a_time_with_growing_gaps_and_burns_nothing() -> None:
     simulation = Simulation([endpoint()], _down_until(600))
     simulation.commits(*_keys("a"))
@@ -450,7 +547,7 @@ def test_an_endpoint_that_is_gone_leaves_memory() -> None:
 
 
 def test_replays_go_in_order_among_themselves_and_leave_room_for_live_ones() -> None:
-    simulation = Simulation([endpoint()], lambda d, at: Reply(after=100_000))
+    simulation = Simulation([endpoint()], lambda d, at: Reply(after=100_000 + int(d.id) * 7919 % 90_000))
     old = simulation.commits(*_keys(*["a", "b"] * 100))
     simulation.run(60)
     simulation.sent.clear()
@@ -494,3 +591,106 @@ def test_what_was_cancelled_is_not_sent() -> None:
     simulation.lanes.forget([second], simulation.now)
     simulation.run(10)
     assert simulation.accepted() == [first, third]
+
+
+# --- whatever happens -------------------------------------------------------------------------------------------------
+
+OUTAGES = (REFUSED, BAD, Reply(status=503), Reply(status=429), Reply(failure="timeout", after=15_000_000))
+KEYS = ("a", "b", "c", "d")
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> tuple[Simulation, list[tuple[str, str]]]:
+    """Some endpoints that fail for a while, with keys that fail for longer, under load; and their poisoned keys."""
+    endpoints = [
+        endpoint(
+            f"ep{n}",
+            ordering=draw(st.sampled_from(("keyed", "keyed", "strict", "none"))),
+            max_in_flight=draw(st.sampled_from((None, 1, 3))),
+            rate_limit_per_second=draw(st.sampled_from((None, None, 5.0))),
+        )
+        for n in range(draw(st.integers(1, 3)))
+    ]
+    ids = [e.id for e in endpoints]
+    outages = draw(
+        st.lists(
+            st.tuples(st.sampled_from(ids), st.floats(0, 60), st.floats(0, 120), st.sampled_from(OUTAGES)), max_size=3
+        )
+    )
+    poisoned = draw(st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(KEYS)), max_size=2))
+    latency = draw(st.sampled_from((1_000, 50_000, 700_000)))
+
+    def script(delivery: Delivery, at: float) -> Reply:
+        for identifier, start, length, reply in outages:
+            if delivery.endpoint_id == identifier and start <= at < start + length:
+                return reply
+        if (delivery.endpoint_id, delivery.order_key) in poisoned and at < 400:
+            return BAD
+        return Reply(after=latency + (int(delivery.id) * 7919 + delivery.attempts * 31) % 1000 * latency // 1000)
+
+    limits = Limits(
+        in_flight=draw(st.sampled_from((4, 16, 256))),
+        window=draw(st.sampled_from((4, 16, 512))),
+        held=draw(st.sampled_from((16, 16_384))),
+        per_endpoint=draw(st.sampled_from((2, 64))),
+        head_of_line_seconds=draw(st.sampled_from((0.0, 5.0, 60.0))),
+    )
+    simulation = Simulation(
+        endpoints,
+        script,
+        limits=limits,
+        jitter=draw(st.floats(0, 1)),
+        commit=draw(st.sampled_from((1_000, 30_000))),
+        read=draw(st.sampled_from((1_000, 100_000))),
+    )
+    places = st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(KEYS)), min_size=1, max_size=8)
+    for at, batch in draw(st.lists(st.tuples(st.floats(0, 90), places), max_size=30)):
+        simulation.at(at, partial(simulation.commits, *batch))
+    for at, identifier, length in draw(
+        st.lists(st.tuples(st.floats(0, 90), st.sampled_from(ids), st.floats(0, 20)), max_size=2)
+    ):
+        simulation.at(at, partial(simulation.change, identifier, state="paused"))
+        simulation.at(at + length, partial(simulation.change, identifier, state="active"))
+    return simulation, poisoned
+
+
+@given(_worlds())
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_nothing_is_forgotten_or_reordered_and_no_cap_is_exceeded(
+    world: tuple[Simulation, list[tuple[str, str]]],
+) -> None:
+    """The simulation itself asserts the caps, one in flight per key, and that no earlier one of a key waits."""
+    simulation, poisoned = world
+    simulation.run(200 * 3600)
+    assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
+    assert simulation.lanes.shares.held == simulation.lanes.shares.in_flight == simulation.lanes.shares.probes == 0
+    oks = [s.delivery.id for s in simulation.sent if s.ok]
+    assert len(oks) == len(set(oks))
+    for identifier, settings_ in simulation.endpoints.items():
+        if settings_.ordering == "none":
+            continue
+        for key in KEYS:
+            ids = [i for i in simulation.accepted(identifier, key) if not simulation.rows[i].out_of_order]
+            assert ids == sorted(ids)
+    overtaken = [row for row in simulation.rows.values() if row.out_of_order]
+    if simulation.limits.head_of_line_seconds:
+        assert all((row.endpoint_id, row.order_key) in poisoned for row in overtaken)
+    assert all(simulation.endpoints[row.endpoint_id].ordering == "keyed" for row in overtaken)
+
+
+@given(_worlds(), st.lists(st.floats(0, 150), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_a_kill_at_any_time_loses_nothing(world: tuple[Simulation, list[tuple[str, str]]], kills: list[float]) -> None:
+    simulation, _ = world
+    for at in sorted(kills):
+        simulation.run(at)
+        simulation.kill()
+    simulation.run(200 * 3600)
+    assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
+    for identifier, settings_ in simulation.endpoints.items():
+        if settings_.ordering == "none":
+            continue
+        for key in KEYS:
+            ids = [i for i in simulation.accepted(identifier, key) if not simulation.rows[i].out_of_order]
+            firsts = list(dict.fromkeys(ids))
+            assert firsts == sorted(firsts)

@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
-
 from tellwire.errors import TellwireError
 from tellwire.settings import Settings
 
@@ -21,6 +19,8 @@ def usable(settings: Settings) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, sqlite3.Error, DBAPIError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
+    except Exception as error:
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps what SQLite says
+        if not isinstance(cause, OSError | sqlite3.Error):
+            raise
         raise TellwireError(f"the database {settings.sqlite_path} cannot be opened: {cause}") from None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 
 from tellwire import settings as settings_room
-from tellwire.app import sqlite_path
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
+from tellwire.errors import BadSettings
 from tellwire.stores.migrate import migrate_sqlite
 
 
 def migrate(*, json: Json = False) -> None:
     """Migrate the database, or make it. Safe to run twice, and by several processes at once."""
     settings = settings_room.load()
-    path = sqlite_path(settings.database_url)
+    path = settings.sqlite_path
+    if path is None:
+        raise BadSettings("TELLWIRE_DATABASE_URL: this version migrates sqlite:///FILE only; postgresql:// comes next")
     with usable(settings):
         migrate_sqlite(path)
     if json:

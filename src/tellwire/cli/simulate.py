@@ -19,6 +19,7 @@ from tellwire import settings
 from tellwire.cli import DONE, FAILED
 from tellwire.cli.dev.home import read_home
 from tellwire.cli.output import Json, print_json
+from tellwire.cli.records import secret_of
 from tellwire.errors import BadSettings
 from tellwire.ports import Answer
 from tellwire.sender import open_sender
@@ -42,7 +43,11 @@ def simulate(
     *,
     url: Annotated[str, typer.Option(help="The webhook to post to.")] = "http://127.0.0.1:8700/meta/webhook",
     secret: Annotated[
-        str, typer.Option(help="The Meta app secret to sign with; META_APP_SECRET of the settings unless given.")
+        str,
+        typer.Option(
+            help="The Meta app secret to sign with, @FILE reads it from a file; unless given, that of the settings or "
+            "of a `tellwire dev` in this folder."
+        ),
     ] = "",
     messages: Annotated[int, typer.Option(min=1, help="How many things customers do.")] = 10,
     batch: Annotated[int, typer.Option(min=1, max=1000, help="Updates in one POST.")] = 1,
@@ -74,7 +79,7 @@ def simulate(
     updates = happenings(customers, [HAPPENINGS[name] for name in _names(types)], messages, at=int(time.time()))
     plan = rounds(updates, random, batch=batch, duplicates=duplicates, shuffle=shuffle)
     started = time.perf_counter()
-    answers = asyncio.run(_post(url, secret or _configured_secret(phone_number_id), plan, rate))
+    answers = asyncio.run(_post(url, secret_of("--secret", secret) or _configured_secret(phone_number_id), plan, rate))
     _report(answers, len(updates), time.perf_counter() - started, as_json=json)
     return DONE if all(answer.status == 200 for answer in answers) else FAILED
 
@@ -122,6 +127,8 @@ async def _post(url: str, secret: str, plan: Sequence[Round], rate: float) -> li
             under_way += posts
             if not rate:
                 await asyncio.wait(posts)
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{number + 1} of {len(plan)}\r")
         return list(await asyncio.gather(*under_way))
     finally:
         await sender.close()

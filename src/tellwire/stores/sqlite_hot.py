@@ -109,15 +109,11 @@ def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             contact = records.contact(row)
             ledger.aliases[organization_id, value] = contact.id
             ledger.contacts[contact.id] = contact
-    missing = {
-        (m.organization_id, m.contact_id)
-        for m in ledger.messages.values()
-        if m.contact_id and m.contact_id not in ledger.contacts
-    }
-    if missing:
-        for row in read_json(db, _CONTACTS, list(missing)):
-            contact = records.contact(row)
-            ledger.contacts[contact.id] = contact
+    missing = {(m.organization_id, m.contact_id) for m in ledger.messages.values() if m.contact_id}
+    while missing := {key for key in missing if key[1] not in ledger.contacts}:
+        found = [records.contact(row) for row in read_json(db, _CONTACTS, list(missing))]
+        ledger.contacts |= {contact.id: contact for contact in found}
+        missing = {(contact.organization_id, contact.merged_into) for contact in found if contact.merged_into}
 
 
 def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:

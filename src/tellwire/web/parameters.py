@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -187,7 +188,12 @@ def body_type(handler: Any) -> Any:
 def decode_body(value: bytes, declared: Any) -> Any:
     """A body as its declared type."""
     try:
-        return msgspec.json.decode(value, type=declared)
+        try:
+            return msgspec.json.decode(value, type=declared)
+        except msgspec.ValidationError:
+            with suppress(msgspec.ValidationError):
+                msgspec.json.decode(value)  # raises when it is no JSON at all, which is then the news
+            raise
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid_body(error) from None
     except RecursionError:

@@ -87,12 +87,12 @@ async def running(
         stack.callback(sock.close)
         catching = bind("127.0.0.1", ports.catcher, move=True)
         stack.callback(catching.close)
+        catcher = Catcher(home.secrets, on_catch=journeys.caught)
+        await catcher.start(catching)
+        stack.push_async_callback(catcher.stop)  # after the app, whose deliveries may be under way
         with usable(settings):
             app = await App.open(settings, on_attempt=journeys.attempted)
         stack.push_async_callback(app.stop, grace_seconds=_GRACE_SECONDS)
-        catcher = Catcher(home.secrets, on_catch=journeys.caught)
-        await catcher.start(catching)
-        stack.push_async_callback(catcher.stop)
         site = Site(app, sock, grace_seconds=_GRACE_SECONDS)
         await site.start()
         stack.push_async_callback(site.stop)
