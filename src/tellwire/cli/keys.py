@@ -26,7 +26,9 @@ def create(
         list[str] | None,
         typer.Option(help=f"What it may do, repeatable: {', '.join(SCOPES)}; admin, that is everything, unless given."),
     ] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="It expires after so many days; never unless given.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="It expires after so many days; never unless given.")
+    ] = None,
     organization: Organization = "",
     json: Json = False,
 ) -> None:
