@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ def test_ids_rise_whatever_the_clock_does_and_after_a_restart(times, later):
     maker = IdMaker()
     made = [maker.make(now) for now in times]
     made.append(IdMaker(floor=made[-1]).make(later))
-    assert all(before < after for before, after in zip(made, made[1:], strict=False))
+    assert all(before < after for before, after in pairwise(made))
 
 
 @given(TIMES, st.integers(1, 5))
