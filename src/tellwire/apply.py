@@ -200,9 +200,9 @@ def _status(ledger: Ledger, item: StatusUpdate, account: Account, options: Optio
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
-    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     if _repeated(ledger, account, known, fact):
         return Outcome.DUPLICATE, "", known.id
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     message = merge(known, fact)
     changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
     _update(ledger, message, account, changed, item=item, fact=fact, person=person)

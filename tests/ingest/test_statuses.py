@@ -343,3 +343,14 @@ def test_group_statuses_are_unique_per_participant_and_the_row_keeps_the_earlies
         assert conversation["contact_address"] == group
 
     play(tmp_path, scenario)
+
+
+def test_a_repeated_status_gives_nobody_an_older_name_back(tmp_path):
+    async def scenario(world):
+        named = value(contacts=[contact(name="Before")], statuses=[status("wamid.x", "delivered")])
+        await world.post(named)
+        await world.post(incoming("wamid.1", name="After"))
+        assert (await world.post(named)).outcome == Outcome.DUPLICATE
+        assert await world.query("SELECT name FROM contacts") == [("After",)]
+
+    play(tmp_path, scenario)
