@@ -142,7 +142,9 @@ def _operations(app: Litestar, paths: Mapping[str, Any]) -> Iterator[tuple[dict[
         for method in _METHODS:
             if method in paths.get(path, {}):
                 handler = route.route_handler_map[HttpMethod(method.upper())][0]
-                yield paths[path][method], handler
+                operation = paths[path][method]
+                operation["operationId"] = handler.handler_name + ("_head" if method == "head" else "")
+                yield operation, handler
 
 
 def _answer_type(handler: HTTPRouteHandler) -> Any:
@@ -155,7 +157,6 @@ def _answer_type(handler: HTTPRouteHandler) -> Any:
 
 
 def _rewrite(operation: dict[str, Any], handler: HTTPRouteHandler, by_type: Mapping[str, Any]) -> None:
-    operation["operationId"] = handler.handler_name
     operation["description"] = _prose(handler)
     operation.pop("deprecated", None)
     operation["parameters"] = [_parameter(each) for each in operation.get("parameters", [])]
