@@ -24,8 +24,8 @@ from tellwire.formats.schemas import SCHEMAS
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.server import Server, listening
 
-GRACE_SECONDS = 10
-"""How long requests and deliveries under way may take to end after a signal."""
+GRACE_SECONDS = 4
+"""How long requests under way, and then deliveries, may take to end after a signal: supervisors kill after 10 s."""
 _MOVES = 50
 
 

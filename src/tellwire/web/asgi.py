@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,11 +15,11 @@ from litestar.handlers import BaseRouteHandler
 from tellwire.web import operations, status_page
 from tellwire.web.api import NOUNS
 from tellwire.web.desk import Desk, Office
-from tellwire.web.edge import Edge, Receive, Scope, Send
+from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.inbound import InboundRoute
 from tellwire.web.openapi import document
 from tellwire.web.parameters import Strict, json_body, known_parameters
-from tellwire.web.problems import answer
+from tellwire.web.problems import Busy, answer
 from tellwire.web.services import Services
 
 _MOST_BODY = 1024 * 1024
@@ -33,21 +34,35 @@ class WebApp:
         self.office.describe = lambda: openapi(services.webhooks)
         self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
         self._inbound = InboundRoute(services, self.office.meters)
+        self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or follow the server's life."""
         if scope["type"] == "http":
-            if scope["path"] == "/meta/webhook":
-                await self._inbound(scope, receive, send)
-            else:
-                await self._edge(scope, receive, send)
+            await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._litestar(scope, receive, send)  # type: ignore[arg-type]
         else:
             await send({"type": "websocket.close", "code": 1000})
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await (self._inbound if scope["path"] == "/meta/webhook" else self._edge)(scope, receive, noted)
+        except asyncio.CancelledError:
+            if started or not self._draining:
+                raise
+            await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
+
     def drain(self) -> None:
-        """End event streams and refuse new ones."""
+        """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""
+        self._draining = True
         self.office.streams.stop()
 
 
