@@ -39,17 +39,17 @@ class Health:
     )
 
     def __init__(self) -> None:
-        self.reset()
+        self.reset(0)
 
-    def reset(self) -> None:
-        """Begin anew, healthy."""
+    def reset(self, now: Micros) -> None:
+        """Begin anew, healthy, with nobody to blame for what was before."""
         self.down = False
         self.probing = False
         self.next_probe: Micros = 0
         self.tried = ""
         self.accepted_at: Micros = 0
-        self.recovered_at: Micros = 0
-        self.absolved_at: Micros = 0
+        self.recovered_at = now
+        self.absolved_at = now
         self._failures = 0
         self._first_key = ""
         self._several = False

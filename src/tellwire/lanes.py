@@ -67,7 +67,7 @@ class Lanes:
                 known = before.get(identifier)
                 if known is not None and known.state != "active":
                     queue = self._create(endpoint, now, read=True)
-                    queue.reopen()
+                    queue.reopen(now)
                     self._touch(queue)
 
     def stop(self, ticket: Ticket) -> None:

@@ -21,8 +21,8 @@ class Key(Struct, eq=False):
     """An order key with its deliveries, the head first.
 
     `due_at`: when a waiting head goes; `held_until`: when the receiver wants it at the earliest; `first_at`: the head's
-    first attempt; `failed_at`: its last failure that may be its own fault. `cut`: the deliveries behind it were left on
-    disk. `ripe`: it may be overtaken as soon as somebody is there to do so.
+    first attempt; `failed_at`: its last failure that may be its own fault, of the attempt sent at `sent_at`. `cut`: the
+    deliveries behind it were left on disk. `ripe`: it may be overtaken as soon as somebody is there to do so.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Key(Struct, eq=False):
     held_until: Micros = 0
     first_at: Micros = 0
     failed_at: Micros = 0
+    sent_at: Micros = 0
     cut: bool = False
     ripe: bool = False
 
@@ -87,7 +88,7 @@ class Order:
     def _enter(self, key: Key, now: Micros) -> None:
         head = key.works[0].delivery
         key.first_at = head.first_attempt_at
-        key.failed_at = key.held_until = 0
+        key.failed_at = key.sent_at = key.held_until = 0
         key.ripe = False
         if head.attempts and head.due_at > now:
             self._wait(key, head.due_at)
@@ -165,9 +166,10 @@ class Order:
 
     # --- coming back --------------------------------------------------------------------------------------------------
 
-    def failed(self, key: Key, *, first_at: Micros, now: Micros) -> bool:
+    def failed(self, key: Key, *, sent_at: Micros, now: Micros) -> bool:
         """A head failed by what may be its own fault; True when it is to be overtaken."""
-        key.first_at = first_at
+        key.first_at = key.first_at or sent_at
+        key.sent_at = sent_at
         key.failed_at = now
         return self._has_followers(key) and self._movable(key, now)
 
@@ -269,15 +271,15 @@ class Order:
         return max(key.first_at, self._health.absolved_at)
 
     def _movable(self, key: Key, now: Micros) -> bool:
-        """Whether a head may be overtaken: its bound has run out while the endpoint took others, and it failed again
-        after the last outage."""
+        """Whether a head may be overtaken: its bound has run out while the endpoint took others, and it was sent, and
+        failed, after the last outage."""
         health, since = self._health, self._since(key)
         return (
             self._ordering == "keyed"
             and not health.down
             and now >= since + self._bound
             and health.accepted_at > since
-            and key.failed_at >= max(1, health.recovered_at)
+            and key.sent_at >= max(1, health.recovered_at)
         )
 
     def _consider(self, key: Key, now: Micros) -> None:

@@ -80,7 +80,7 @@ class EndpointQueue:
             return
         elif not self.open or endpoint.ordering != known.ordering:
             self.close()
-            self.reopen()
+            self.reopen(now)
         elif endpoint.url != known.url and self.health.down:
             self.health.next_probe = now
 
@@ -109,10 +109,10 @@ class EndpointQueue:
         self.close()
         self._told_to_stop = True
 
-    def reopen(self) -> None:
+    def reopen(self, now: Micros) -> None:
         """Read everything from disk, and begin gently: the endpoint is active again."""
         self.open = True
-        self.health.reset()
+        self.health.reset(now)
         self.backlog.rewind("")
         self._ramp = _RAMP
 
@@ -299,7 +299,7 @@ class EndpointQueue:
             return Blame(burns, late=not self.health.down)
         if kind == "busy":
             return Blame(burns)
-        late = self.order.failed(key, first_at=delivery.first_attempt_at or ticket.started_at, now=now)
+        late = self.order.failed(key, sent_at=ticket.started_at, now=now)
         return Blame(burns, late=late, out_of_order=late)
 
     def unsent(self, ticket: Ticket) -> None:

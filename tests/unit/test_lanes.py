@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -599,9 +600,16 @@ OUTAGES = (REFUSED, BAD, Reply(status=503), Reply(status=429), Reply(failure="ti
 KEYS = ("a", "b", "c", "d")
 
 
+class World(NamedTuple):
+    simulation: Simulation
+    poisoned: list[tuple[str, str]]
+    sure: bool
+    """Whether only poisoned keys may be overtaken."""
+
+
 @st.composite
-def _worlds(draw: st.DrawFn) -> tuple[Simulation, list[tuple[str, str]]]:
-    """Some endpoints that fail for a while, with keys that fail for longer, under load; and their poisoned keys."""
+def _worlds(draw: st.DrawFn) -> World:
+    """Some endpoints that fail for a while and are paused, with keys that fail for longer, under load."""
     endpoints = [
         endpoint(
             f"ep{n}",
@@ -646,21 +654,20 @@ def _worlds(draw: st.DrawFn) -> tuple[Simulation, list[tuple[str, str]]]:
     places = st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(KEYS)), min_size=1, max_size=8)
     for at, batch in draw(st.lists(st.tuples(st.floats(0, 90), places), max_size=30)):
         simulation.at(at, partial(simulation.commits, *batch))
-    for at, identifier, length in draw(
-        st.lists(st.tuples(st.floats(0, 90), st.sampled_from(ids), st.floats(0, 20)), max_size=2)
-    ):
+    pauses = draw(st.lists(st.tuples(st.floats(0, 90), st.sampled_from(ids), st.floats(0, 20)), max_size=2))
+    for at, identifier, length in pauses:
         simulation.at(at, partial(simulation.change, identifier, state="paused"))
         simulation.at(at + length, partial(simulation.change, identifier, state="active"))
-    return simulation, poisoned
+    # A pause, or a short bound, may end before an outage is seen to be one.
+    sure = not pauses and limits.head_of_line_seconds == 60
+    return World(simulation, poisoned, sure)
 
 
 @given(_worlds())
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_nothing_is_forgotten_or_reordered_and_no_cap_is_exceeded(
-    world: tuple[Simulation, list[tuple[str, str]]],
-) -> None:
+def test_nothing_is_forgotten_or_reordered_and_no_cap_is_exceeded(world: World) -> None:
     """The simulation itself asserts the caps, one in flight per key, and that no earlier one of a key waits."""
-    simulation, poisoned = world
+    simulation, poisoned, sure = world
     simulation.run(200 * 3600)
     assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
     assert simulation.lanes.shares.held == simulation.lanes.shares.in_flight == simulation.lanes.shares.probes == 0
@@ -673,15 +680,15 @@ def test_nothing_is_forgotten_or_reordered_and_no_cap_is_exceeded(
             ids = [i for i in simulation.accepted(identifier, key) if not simulation.rows[i].out_of_order]
             assert ids == sorted(ids)
     overtaken = [row for row in simulation.rows.values() if row.out_of_order]
-    if simulation.limits.head_of_line_seconds:
+    if sure:
         assert all((row.endpoint_id, row.order_key) in poisoned for row in overtaken)
     assert all(simulation.endpoints[row.endpoint_id].ordering == "keyed" for row in overtaken)
 
 
 @given(_worlds(), st.lists(st.floats(0, 150), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_a_kill_at_any_time_loses_nothing(world: tuple[Simulation, list[tuple[str, str]]], kills: list[float]) -> None:
-    simulation, _ = world
+def test_a_kill_at_any_time_loses_nothing(world: World, kills: list[float]) -> None:
+    simulation = world.simulation
     for at in sorted(kills):
         simulation.run(at)
         simulation.kill()
