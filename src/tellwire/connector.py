@@ -31,6 +31,18 @@ _PLAIN: Final = {
     errno.EMFILE: "too many open files on our side",
     errno.ENFILE: "too many open files on our side",
 }
+_NO_LIMIT: Final = 86400.0  # the exchange's deadline bounds the handshake
+_SHUTDOWN_SECONDS: Final = 1.0
+
+
+def look_up(host: str) -> list[str] | OSError:
+    """Ask the system for a host's addresses, blocking for as long as it takes."""
+    try:
+        return [str(row[4][0]) for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        return error
+    except UnicodeError:
+        return OSError("not a host name")
 
 
 class SystemResolver:
@@ -40,21 +52,22 @@ class SystemResolver:
     the threads are daemons, so that it does not delay the end of the process either.
     """
 
-    def __init__(self, threads: int = 64) -> None:
+    def __init__(self, ask: Callable[[str], list[str] | OSError] = look_up, *, threads: int = 64) -> None:
+        self._ask = ask
         self._slots = asyncio.Semaphore(threads)
         self._running: dict[str, asyncio.Task[list[str] | OSError]] = {}
 
     async def __call__(self, host: str) -> Sequence[str]:
         task = self._running.get(host)
         if task is None:
-            task = self._running[host] = asyncio.create_task(self._look_up(host))
+            task = self._running[host] = asyncio.create_task(self._in_thread(host))
             task.add_done_callback(lambda _: self._running.pop(host, None))
         found = await asyncio.shield(task)
         if isinstance(found, OSError):
             raise found
         return found
 
-    async def _look_up(self, host: str) -> list[str] | OSError:
+    async def _in_thread(self, host: str) -> list[str] | OSError:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str] | OSError] = loop.create_future()
 
@@ -62,23 +75,14 @@ class SystemResolver:
             if not future.done():
                 future.set_result(found)
 
-        def look_up() -> None:
-            found = _getaddrinfo(host)
+        def ask() -> None:
+            found = self._ask(host)
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(settle, found)
 
         async with self._slots:
-            Thread(target=look_up, name="resolver", daemon=True).start()
+            Thread(target=ask, name="resolver", daemon=True).start()
             return await future
-
-
-def _getaddrinfo(host: str) -> list[str] | OSError:
-    try:
-        return [str(row[4][0]) for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-    except OSError as error:
-        return error
-    except UnicodeError:
-        return OSError("not a host name")
 
 
 class Connector:
@@ -101,8 +105,8 @@ class Connector:
 
     async def connect(self, target: ParsedTarget, exchange: Exchange) -> Connection | None:
         """A connection to one of the target's addresses; None when the exchange has failed."""
-        for_target = await self._addresses(target, exchange)
-        dialled = await self._dial(for_target, target.port, exchange) if for_target else None
+        addresses = await self._addresses(target, exchange)
+        dialled = await self._dial(addresses, target.port, exchange) if addresses else None
         if dialled is None:
             return None
         sock, address = dialled
@@ -194,10 +198,6 @@ async def _start_tls(
         ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
     )
     return transport
-
-
-_NO_LIMIT: Final = 86400.0  # the exchange's deadline bounds the handshake
-_SHUTDOWN_SECONDS: Final = 1.0
 
 
 async def _dated(error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:

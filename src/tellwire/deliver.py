@@ -15,10 +15,24 @@ from tellwire import __version__
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Micros, Secret, Work
 from tellwire.ports import Answer, Request, Result
 from tellwire.queues import Blame
-from tellwire.retry import MICROS, Decision, Delivered, Disable, Exhausted, RetryAt
+from tellwire.retry import (
+    MICROS,
+    Decision,
+    Delivered,
+    Disable,
+    Exhausted,
+    Kind,
+    RetryAt,
+    decide,
+    kind_of,
+    pace,
+    plan,
+    retry_after,
+)
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
+INNOCENT = Blame(burns=False)
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 
@@ -112,6 +126,46 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
     return [s.value for s in live]
 
 
+class Blames(Protocol):
+    """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
+
+    def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Blame: ...
+
+
+def conclude(
+    delivery: Delivery,
+    answer: Answer,
+    *,
+    endpoint: Endpoint,
+    schedule: tuple[float, ...] | None,
+    started_at: Micros,
+    now: Micros,
+    jitter: float,
+    blames: Blames,
+) -> tuple[Decision, Blame]:
+    """Decide what follows from an answer, and what it costs the delivery.
+
+    Args:
+        delivery: as it stood before the attempt.
+        answer: what came back at `now` for what was sent at `started_at`.
+        endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
+        jitter: 0 to 1.
+        blames: asked about a failure of the delivery or its endpoint.
+    """
+    kind = kind_of(answer.status, answer.failure)
+    wait, blame = 0, INNOCENT
+    gaps = plan(
+        schedule if endpoint.retry_schedule is None else endpoint.retry_schedule, endpoint.ordering, delivery.lane
+    )
+    if kind not in ("ok", "gone"):
+        wait = retry_after(answer.headers, now)
+        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+    decision = decide(
+        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+    )
+    return decision, blame
+
+
 def settle(
     work: Work,
     endpoint: Endpoint,
@@ -122,7 +176,7 @@ def settle(
     blame: Blame,
     started_at: Micros,
     now: Micros,
-    parks: bool = False,
+    otherwise: DeliveryState = DeliveryState.RETRYING,
 ) -> Result:
     """What an attempt made of its delivery.
 
@@ -131,7 +185,7 @@ def settle(
         decision: what follows (`retry.decide`).
         blame: whether a failure costs the delivery its place in the order.
         started_at, now: when it was sent, and when the answer was there.
-        parks: the endpoint was paused or disabled meanwhile: a failure waits for it.
+        otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
     """
     before = work.delivery
     failed = not isinstance(decision, Delivered)
@@ -149,27 +203,33 @@ def settle(
         response_body=answer.body,
         durations=answer.durations,
     )
-    return Result(_after(before, decision, blame, started_at=started_at, now=now, parks=parks), attempt)
+    return Result(_after(before, decision, blame, started_at=started_at, now=now, otherwise=otherwise), attempt)
 
 
 def _after(
-    before: Delivery, decision: Decision, blame: Blame, *, started_at: Micros, now: Micros, parks: bool
+    before: Delivery,
+    decision: Decision,
+    blame: Blame,
+    *,
+    started_at: Micros,
+    now: Micros,
+    otherwise: DeliveryState,
 ) -> Delivery:
-    state, burned, due_at, lane = DeliveryState.RETRYING, before.burned, before.due_at, before.lane
+    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
         case Delivered(at):
             state, delivered_at = DeliveryState.DELIVERED, at
         case RetryAt(due_at, burns):
             burned += burns
-            state = DeliveryState.PARKED if parks else DeliveryState.RETRYING
             if blame.late:
                 lane, out_of_order = "late", out_of_order or blame.out_of_order
         case Exhausted(burns):
             burned += burns
             state = DeliveryState.FAILED
         case Disable():
-            state, due_at = DeliveryState.PARKED, now
+            # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
+            due_at = now
         case _:
             assert_never(decision)
     return replace(

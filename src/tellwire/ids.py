@@ -20,7 +20,7 @@ class IdMaker:
     def __init__(self, *, floor: str = "", random: Callable[[int], int] | None = None) -> None:
         self._random = random or SystemRandom().getrandbits
         number = int(floor.replace("-", ""), 16) if floor else 0
-        self._millis = number >> 80
+        self._millis = number >> 80 if floor else -1
         self._low = number & _LOW
         self._prefix = floor[:19]
 

@@ -12,8 +12,9 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
+from tellwire.extras import Limits, Shares
 from tellwire.model import Delivery, DeliveryState, Endpoint, Micros, Work
-from tellwire.queues import Blame, EndpointQueue, Limits, Shares, Ticket
+from tellwire.queues import Blame, EndpointQueue, Ticket
 from tellwire.retry import Kind
 
 _PAGE = 256
@@ -65,16 +66,23 @@ class Lanes:
             if endpoint.state == "active" and identifier not in self.queues:
                 known = before.get(identifier)
                 if known is not None and known.state != "active":
-                    self._touch(self._create(endpoint, now, read=True))
+                    queue = self._create(endpoint, now, read=True)
+                    queue.reopen()
+                    self._touch(queue)
 
-    def stop(self, endpoint_id: str) -> None:
-        """Send no more to an endpoint, ahead of the registry (410)."""
-        if (queue := self.queues.get(endpoint_id)) is not None:
-            queue.stop()
+    def stop(self, ticket: Ticket) -> None:
+        """The receiver wants no more (410): close its queue, ahead of the registry."""
+        ticket.queue.unsent(ticket)
+        ticket.queue.stop()
+
+    def begin(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
+        """Start, or start again: nothing is known of what waits on disk until the first `sweep`."""
+        self._swept = False
+        self.configure(endpoints, now)
 
     def clear(self) -> None:
-        """Forget everything but what is in flight; `configure` and `sweep` begin anew."""
-        self._swept = False
+        """Forget everything but what is in flight, until `begin`."""
+        self._endpoints = {}
         for queue in self.queues.values():
             queue.close()
 
@@ -228,7 +236,7 @@ class Lanes:
         if self._left_extras is not None:
             self._left_extras.add(delivery_id)
         for queue in self.queues.values():
-            if queue.has_extras:
+            if queue.extras.waiting:
                 self._touch(queue)
 
     # --- turn and time ------------------------------------------------------------------------------------------------

@@ -92,11 +92,8 @@ class Order:
         if head.attempts and head.due_at > now:
             self._wait(key, head.due_at)
         else:
-            self._place_ready(key)
-
-    def _place_ready(self, key: Key) -> None:
-        key.place = "ready"
-        self._ready.append(key)
+            key.place = "ready"
+            self._ready.append(key)
 
     def _wait(self, key: Key, due_at: Micros) -> None:
         key.place = "waiting"
@@ -161,6 +158,10 @@ class Order:
         for entry in aside:
             heappush(self._waiting, entry)
         return found
+
+    def in_flight(self) -> set[str]:
+        """The order keys of the deliveries that are in flight."""
+        return {k.works[0].delivery.order_key for k in self.keys.values() if k.place == "flying"}
 
     # --- coming back --------------------------------------------------------------------------------------------------
 
@@ -239,7 +240,8 @@ class Order:
             due_at, _, key = heappop(self._waiting)
             if key.place == "waiting" and key.due_at == due_at:
                 self.blocked -= 1
-                self._place_ready(key)
+                key.place = "ready"
+                self._ready.appendleft(key)  # the oldest of all that are ready
 
     def next_time(self) -> Micros | None:
         """When `tick` has something to do; a head's own time does not count while the endpoint is down."""

@@ -126,8 +126,8 @@ class Outbox(Protocol):
         """Live deliveries (pending, delivering or retrying) of one endpoint with id > `after`, in id order."""
         ...
 
-    async def due(self, now: Micros, *, limit: int) -> list[Work]:
-        """Late and replay deliveries whose time has come, oldest due first."""
+    async def due(self, now: Micros, *, limit: int, without: Sequence[str] = ()) -> list[Work]:
+        """Late and replay deliveries whose time has come, oldest due first; `without` names endpoints to leave out."""
         ...
 
     async def record(self, epoch: int, results: Iterable[Result]) -> int:

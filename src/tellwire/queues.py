@@ -6,57 +6,22 @@ window of what is on disk (`Backlog`).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from tellwire.backlog import Backlog
+from tellwire.extras import Extras, Limits, Shares
 from tellwire.health import Bucket, Health
 from tellwire.model import Delivery, DeliveryState, Endpoint, Micros, Work
 from tellwire.order import Key, Order
 from tellwire.retry import MICROS, Kind
 
-_EXTRA_SHARE = 8
 _EXTRA_TURN = 8
 _RAMP = 2
 _UNLIMITED = 1 << 30
 _BLOCKED_WINDOWS = 8
 _LEAST_WINDOW = 8
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds; an endpoint's own settings win over `per_endpoint` and `head_of_line_seconds`."""
-
-    in_flight: int = 256
-    """attempts of the process"""
-    per_endpoint: int = 64
-    """attempts of an endpoint that sets none"""
-    window: int = 512
-    """deliveries of an endpoint in memory, heads that wait for their next attempt aside"""
-    held: int = 16_384
-    """deliveries of the process in memory; near it windows shrink"""
-    late: int = 32
-    """late retries of the process in flight"""
-    replays: int = 32
-    """replays of the process in flight"""
-    probes: int = 64
-    """probes in flight, of endpoints that are down"""
-    extras: int = 32
-    """late retries in memory of an endpoint, and as many replays"""
-    head_of_line_seconds: float = 60.0
-
-
-class Shares:
-    """What all endpoints use together."""
-
-    __slots__ = ("flying", "held", "in_flight", "probes")
-
-    def __init__(self) -> None:
-        self.in_flight = 0
-        self.held = 0
-        self.probes = 0
-        self.flying = {"late": 0, "replay": 0}
 
 
 class Ticket(Struct, eq=False):
@@ -95,10 +60,7 @@ class EndpointQueue:
         self.alarm: Micros = 0
         self.in_flight = 0
         self._known: set[str] = set()
-        self._extras: dict[str, deque[Work]] = {"late": deque(), "replay": deque()}
-        self._extra_keys: dict[str, str] = {}
-        self._flying = {"late": 0, "replay": 0}
-        self._budget = {"late": limits.late, "replay": limits.replays}
+        self.extras = Extras(limits, shares)
         self._turn = 0
         self._ramp = _UNLIMITED
         self._bucket: Bucket | None = None
@@ -118,7 +80,7 @@ class EndpointQueue:
             return
         elif not self.open or endpoint.ordering != known.ordering:
             self.close()
-            self._reopen()
+            self.reopen()
         elif endpoint.url != known.url and self.health.down:
             self.health.next_probe = now
 
@@ -128,7 +90,7 @@ class EndpointQueue:
         bound = self.limits.head_of_line_seconds if seconds is None else seconds
         self.order.configure(endpoint.ordering, int(bound * MICROS))
         self._most = max(1, endpoint.max_in_flight or self.limits.per_endpoint)
-        self._most_extras = max(1, self._most // _EXTRA_SHARE)
+        self.extras.configure(self._most)
         if endpoint.rate_limit_per_second != self._rate:
             self._rate = endpoint.rate_limit_per_second
             self._bucket = Bucket(self._rate, now) if self._rate else None
@@ -137,10 +99,9 @@ class EndpointQueue:
         """The endpoint is paused, disabled or deleted: forget everything but what is in flight."""
         self.open = False
         self.order.drop()
-        for waiting in self._extras.values():
-            waiting.clear()
+        self.extras.clear()
         held = len(self._known)
-        self._known = {key.works[0].delivery.id for key in self.order.keys.values()} | self._extra_keys.keys()
+        self._known = {key.works[0].delivery.id for key in self.order.keys.values()} | self.extras.in_flight
         self.shares.held += len(self._known) - held
 
     def stop(self) -> None:
@@ -148,7 +109,8 @@ class EndpointQueue:
         self.close()
         self._told_to_stop = True
 
-    def _reopen(self) -> None:
+    def reopen(self) -> None:
+        """Read everything from disk, and begin gently: the endpoint is active again."""
         self.open = True
         self.health.reset()
         self.backlog.rewind("")
@@ -160,11 +122,6 @@ class EndpointQueue:
     def idle(self) -> bool:
         """Whether memory knows of nothing to do here and no reading is asked for."""
         return not self.order.keys and not self.backlog.more
-
-    @property
-    def has_extras(self) -> bool:
-        """Whether late retries or replays wait for their turn."""
-        return bool(self._extras["late"] or self._extras["replay"])
 
     @property
     def hungry(self) -> bool:
@@ -230,17 +187,15 @@ class EndpointQueue:
 
     def offer_extra(self, work: Work, now: Micros) -> bool:
         """Take in a late retry or a replay that is due; False when there is no room for it just now."""
-        identifier, lane = work.delivery.id, work.delivery.lane
+        identifier = work.delivery.id
         if not self.open:
             return False
         if identifier in self._known and not self._becomes_replay(work, now):
             return True
-        waiting = self._extras[lane]
-        if len(waiting) >= self.limits.extras:
+        if not self.extras.offer(work):
             return False
         self._known.add(identifier)
         self.shares.held += 1
-        waiting.append(work)
         return True
 
     def _becomes_replay(self, work: Work, now: Micros) -> bool:
@@ -256,12 +211,7 @@ class EndpointQueue:
             self.backlog.left(delivery_id)
             self.backlog.rewind(delivery_id)
         elif not only_live:
-            for waiting in self._extras.values():
-                for work in waiting:
-                    if work.delivery.id == delivery_id:
-                        waiting.remove(work)
-                        found = True
-                        break
+            found = self.extras.remove(delivery_id)
         if found:
             self._known.discard(delivery_id)
             self.shares.held -= 1
@@ -306,29 +256,10 @@ class EndpointQueue:
         return ticket
 
     def _extra(self) -> Ticket | None:
-        for lane, waiting in self._extras.items():
-            if not waiting or self._flying[lane] >= self._most_extras:
-                continue
-            if self.shares.flying[lane] >= self._budget[lane]:
-                continue
-            work = self._free_extra(waiting)
-            if work is not None:
-                self._flying[lane] += 1
-                self.shares.flying[lane] += 1
-                self._extra_keys[work.delivery.id] = work.delivery.order_key
-                return Ticket(work, self)
-        return None
-
-    def _free_extra(self, waiting: deque[Work]) -> Work | None:
-        """The first whose order key has nothing in flight."""
-        busy = set(self._extra_keys.values())
-        for work in waiting:
-            name = work.delivery.order_key
-            key = self.order.keys.get(name)
-            if name not in busy and (key is None or key.place != "flying"):
-                waiting.remove(work)
-                return work
-        return None
+        if not self.extras.waiting:
+            return None
+        work = self.extras.take(self.order.in_flight())
+        return None if work is None else Ticket(work, self)
 
     # --- coming back --------------------------------------------------------------------------------------------------
 
@@ -384,26 +315,18 @@ class EndpointQueue:
             self.shares.in_flight -= 1
         key = ticket.key
         if key is None:
-            self._extra_settled(ticket.work)
+            self.extras.settled(ticket.work)
+            self._forget((ticket.work,))
         elif self.open and delivery.lane == "live" and delivery.state is DeliveryState.RETRYING:
             head = Work(delivery, ticket.work.event)
             self.order.retry_later(key, head, held_until=ticket.held_until, now=now)
             if self.backlog.more:
                 self._forget(self.order.cut(key))
         else:
-            self._known.discard(delivery.id)
-            self.shares.held -= 1
+            self._forget((ticket.work,))
             self.backlog.left(delivery.id)
             if self.order.release(key, now):
                 self.backlog.rewind(delivery.id)
-
-    def _extra_settled(self, work: Work) -> None:
-        lane = work.delivery.lane
-        self._flying[lane] -= 1
-        self.shares.flying[lane] -= 1
-        del self._extra_keys[work.delivery.id]
-        self._known.discard(work.delivery.id)
-        self.shares.held -= 1
 
     def _forget(self, works: Sequence[Work]) -> None:
         for work in works:
@@ -428,11 +351,11 @@ class EndpointQueue:
         at = self.order.next_time()
         extra: Micros | None = None
         if self.health.down:
-            if not self.health.probing and (self.order.keys or self.has_extras):
+            if not self.health.probing and (self.order.keys or self.extras.waiting):
                 extra = self.health.next_probe
                 if self.shares.probes >= self.limits.probes:
                     extra = max(extra, now + MICROS)
-        elif self._bucket is not None and (self.order.has_ready or self.has_extras):
+        elif self._bucket is not None and (self.order.has_ready or self.extras.waiting):
             extra = self._bucket.ready_at(now)
         if extra is not None and extra > now:
             at = extra if at is None else min(at, extra)

@@ -152,7 +152,8 @@ def decide(
     if kind == "gone":
         return Disable("it answered 410 Gone")
     attempts, burned = delivery.attempts + 1, delivery.burned + burns
-    if burned > len(plan.gaps) or _too_old(plan, attempts, now - (delivery.first_attempt_at or started_at)):
+    age = now - (delivery.first_attempt_at or started_at)
+    if burned > len(plan.gaps) or _too_old(plan, age, attempts=attempts, burned=burned):
         return Exhausted(burns)
     if burns:
         gap = plan.gaps[burned - 1]
@@ -163,7 +164,9 @@ def decide(
     return RetryAt(now + max(_stretched(gap, jitter), wait), burns)
 
 
-def _too_old(plan: Plan, attempts: int, age: Micros) -> bool:
-    """Attempts that burn nothing end with the schedule's age: slow answers alone don't cost a try, a long Retry-After
-    does."""
-    return age >= plan.age and (attempts > len(plan.gaps) or age >= plan.age + LONGEST_WAIT)
+def _too_old(plan: Plan, age: Micros, *, attempts: int, burned: int) -> bool:
+    """What burns nothing ends with the schedule's age: with as many attempts as it gives, so that slow answers alone
+    don't cost a try, or at the latest a longest Retry-After later."""
+    if age < plan.age or attempts == burned:
+        return False
+    return attempts > len(plan.gaps) or age >= plan.age + LONGEST_WAIT

@@ -113,6 +113,11 @@ def test_bad_key_drafts(app: Served, draft: dict[str, Any], pointer: str) -> Non
     app.call("POST", "/v1/api-keys", draft).problem(422, pointer)
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_times_that_leave_the_calendar_are_no_expiry(app: Served, at: str) -> None:
+    app.call("POST", "/v1/api-keys", {"expires_at": at}).problem(422, "/expires_at")
+
+
 def test_revoked_key_works_no_longer_at_once(app: Served) -> None:
     made = app.post("/v1/api-keys", {})
     assert app.call("GET", "/v1/accounts", key=made["key"]).status == 200
@@ -179,6 +184,15 @@ def test_every_route_wants_its_scope(app: Served, method: str, path: str, scopes
             "accounts:manage",
             "/v1/accounts",
         )
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path, _ in ROUTES}))
+def test_options_tells_any_key_what_a_path_takes(app: Served, path: str) -> None:
+    app.call("OPTIONS", concrete(path), key=None).problem(401)
+    for key in (ADMIN, app.key("messages:write")):
+        reply = app.call("OPTIONS", concrete(path), key=key)
+        assert reply.status == 204
+        assert "OPTIONS" in reply.headers["allow"]
 
 
 def test_admin_keys_alone_create_accounts(app: Served) -> None:

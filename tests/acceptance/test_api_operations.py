@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, text
 from tests.served import ADMIN, HOOK, Reply, Served, served

@@ -23,6 +23,7 @@ from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
 from tellwire.stores import records, sqlite_hot
+from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
 
@@ -97,12 +98,21 @@ class SqliteStore:
             connect_args={"check_same_thread": False},
         )
         event.listen(self._engine, "connect", _reader_pragmas)
-        self._writer = Writer(self._connect_writer, self._run_batch, self._close_writer, asyncio.get_running_loop())
+        self._checkpointer = Checkpointer(lambda: _connect(self._path))
+        self._checkpointer.start()
+        self._writer = Writer(
+            self._connect_writer,
+            self._run_batch,
+            self._between_commits,
+            self._close_writer,
+            asyncio.get_running_loop(),
+        )
         self._writer.start()
 
     async def close(self) -> None:
         """Commit what waits and let go of the file."""
         await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._checkpointer.stop)
         self._readers.shutdown()
         self._engine.dispose()
         if self._lock is not None:
@@ -291,6 +301,10 @@ class SqliteStore:
         self._cold = engine.connect()
         return db
 
+    def _between_commits(self, db: sqlite3.Connection) -> None:
+        if self._checkpointer.overdue:
+            self._checkpointer.finish(db)
+
     def _close_writer(self) -> None:
         self._cold.close()
 
@@ -317,6 +331,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "busy_timeout=10000",
         "foreign_keys=ON",
         "cache_size=-65536",
+        "wal_autocheckpoint=0",
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db

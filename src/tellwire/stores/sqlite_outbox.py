@@ -71,10 +71,14 @@ class SqliteOutbox:
         where = f"d.endpoint_id = ? AND d.id > ? AND {sqlite_hot.LIVE} ORDER BY d.id LIMIT ?"
         return await self._store.read(lambda c: _works(raw(c), where, (endpoint_id, after, limit)))
 
-    async def due(self, now: Micros, *, limit: int) -> list[Work]:
+    async def due(self, now: Micros, *, limit: int, without: Sequence[str] = ()) -> list[Work]:
         """See `ports.Outbox.due`."""
-        where = f"{sqlite_hot.DUE} AND d.due_at <= ? ORDER BY d.due_at LIMIT ?"
-        return await self._store.read(lambda c: _works(raw(c), where, (now, limit)))
+        where = (
+            f"{sqlite_hot.DUE} AND d.due_at <= ? AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
+            " ORDER BY d.due_at LIMIT ?"
+        )
+        left_out = msgspec.json.encode(list(without)).decode()
+        return await self._store.read(lambda c: _works(raw(c), where, (now, left_out, limit)))
 
     async def record(self, epoch: int, results: Iterable[Result]) -> int:
         """See `ports.Outbox.record`."""

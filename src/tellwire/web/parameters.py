@@ -94,14 +94,18 @@ def instant_of(text: str, name: str) -> Micros | None:
         return None
     found = _INSTANT.fullmatch(text)
     try:
-        at = datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00") if found else None
-    except ValueError:
+        at = _in_utc(found) if found else None
+    except (ValueError, OverflowError):  # no such day; a day beyond the calendar
         at = None
     if found is None or at is None:
         raise Invalid("A time is not valid.", (f"/{name}", "must be RFC 3339, such as 2026-05-06T03:39:23+00:00"))
-    _, _, fraction, sign, hours, minutes = found.groups()
+    return (at - _EPOCH) // timedelta(microseconds=1) + int((found[3] or "0").ljust(6, "0")[:6])
+
+
+def _in_utc(found: re.Match[str]) -> datetime:
+    day, time, _, sign, hours, minutes = found.groups()
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
-    return (at - _EPOCH - offset) // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0")[:6])
+    return datetime.fromisoformat(f"{day}T{time}+00:00") - offset
 
 
 def cursor_of(noun: str, identifier: str) -> str | None:

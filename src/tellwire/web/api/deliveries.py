@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from typing import Literal
+from typing import Any, Literal
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 from msgspec.json import encode
+from sqlalchemy import Connection
 
 from tellwire.errors import NotFound
 from tellwire.model import Attempt, DeliveryState, Lane
@@ -181,20 +182,24 @@ async def list_attempts(delivery_id: FromPath[str], desk: AtDesk) -> Response[At
 
 @post("/deliveries/{delivery_id:str}/replay", summary="Replay a delivery", opt=_REPLAY, status_code=202)
 async def replay_delivery(
-    delivery_id: FromPath[str], desk: AtDesk, data: JSONBody[Replay | None] = None
+    delivery_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Replay | None] = None
 ) -> Response[DeliveryRead]:
     """Send it once more, whatever its state. Waits parked while its endpoint is paused or disabled."""
     name, deed = our_id(delivery_id, "delivery"), desk.deed()
-    fresh = data is not None and data.new_id
-    entry = await desk.write(
-        lambda c: cold_deliveries.replay(
-            c, deed, name, webhook_id=f"msg_{deed.new_id().replace('-', '')}" if fresh else ""
-        )
-    )
-    if entry is None:
-        raise NotFound("There is no delivery with this id.")
+    webhook_id = f"msg_{deed.new_id().replace('-', '')}" if data is not None and data.new_id else ""
+
+    def work(connection: Connection) -> tuple[DeliveryEntry, bytes]:
+        entry = cold_deliveries.replay(connection, deed, name, webhook_id=webhook_id)
+        if entry is None:
+            raise NotFound("There is no delivery with this id.")
+        return entry, _shown(entry)
+
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        _, body = await once.write(work, status=202)
     desk.services.wake()
-    return shown(_shown(entry), DeliveryRead, status=202)
+    return shown(body, DeliveryRead, status=202)
 
 
 async def _known(desk: Desk, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:

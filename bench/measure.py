@@ -1,0 +1,82 @@
+"""What a system costs: CPU time and memory of its process trees."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else needs
+
+from bench.errors import BenchError
+from bench.report import Usage
+
+_PERIOD_SECONDS = 0.5
+_MIB = 1 << 20
+
+
+class Meter:
+    """Measures the trees below `pids` from `start` to `stop`.
+
+    A process that ended in between is not lost: its time is in its parent's children's time. Raises BenchError when
+    a root is gone already.
+    """
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        try:
+            self._roots = [psutil.Process(pid) for pid in pids]
+        except psutil.Error as error:
+            raise BenchError(f"the system is gone: {error}") from error
+        self._begin = 0.0
+        self._peak = 0
+        self._over = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, name="memory", daemon=True)
+
+    def start(self) -> None:
+        self._begin = self._cpu()
+        self._sampler.start()
+
+    def stop(self) -> Usage:
+        used = self._cpu() - self._begin
+        self._over.set()
+        self._sampler.join()
+        pss = sum(_pss(process) for process in self._tree())
+        return Usage(cpu_seconds=round(used, 3), peak_rss_mib=round(self._peak / _MIB, 1), pss_mib=round(pss / _MIB, 1))
+
+    def _sample(self) -> None:
+        while True:
+            self._peak = max(self._peak, sum(_rss(process) for process in self._tree()))
+            if self._over.wait(_PERIOD_SECONDS):
+                return
+
+    def _cpu(self) -> float:
+        return sum(_cpu(process) for process in self._tree())
+
+    def _tree(self) -> Iterator[psutil.Process]:
+        for root in self._roots:
+            try:
+                yield root
+                yield from root.children(recursive=True)
+            except psutil.Error:
+                continue
+
+
+def _cpu(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(getattr(process.memory_full_info(), "pss", 0))
+    except psutil.Error:
+        return 0

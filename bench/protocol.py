@@ -1,0 +1,92 @@
+"""What the runner and the driver process say to each other: one JSON object a line over the driver's pipes."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Aim(Struct, frozen=True, tag="aim", kw_only=True):
+    """The system to load: a port of 127.0.0.1, the path of its webhook, both secrets."""
+
+    port: int
+    path: str
+    app_secret: str
+    signing_secret: str
+
+
+class Prepare(Struct, frozen=True, tag="prepare", kw_only=True):
+    """Make the messages of a phase and open its connections; `rate` in messages/s, None for the closed loop."""
+
+    messages: int
+    contacts: int
+    connections: int
+    pad: int
+    limit_seconds: float
+    rate: float | None = None
+
+
+class Go(Struct, frozen=True, tag="go"):
+    """Send what was prepared and answer with the PhaseResult once everything has arrived."""
+
+
+Command = Aim | Prepare | Go
+
+
+class Hello(Struct, frozen=True, tag="hello"):
+    """The driver's first line: where its sink listens."""
+
+    sink_port: int
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """The answer to Aim and Prepare."""
+
+
+class Quantiles(Struct, frozen=True):
+    """Of a list of spans, in milliseconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class PhaseResult(Struct, frozen=True, tag="result", kw_only=True):
+    """One phase as the driver saw it.
+
+    `seconds` runs from the first send to the last delivery; `ack` from send to the 200, `end_to_end` from send to
+    the last byte of the delivery at the sink. At a fixed rate "send" is the intended time, so a system (or a
+    driver) that falls behind is charged for it; `late` is how far the driver itself was behind.
+    `lost` were answered 200 and not delivered within the limit; `reordered` counts, among `ordered_pairs`
+    consecutive messages of a contact of which the second was sent after the 200 of the first, those that
+    arrived the wrong way round.
+    """
+
+    messages: int
+    accepted: int
+    refused: int
+    delivered: int
+    lost: int
+    duplicates: int
+    foreign: int
+    signatures_checked: int
+    signatures_bad: int
+    ordered_pairs: int
+    reordered: int
+    seconds: float
+    messages_per_second: float
+    ack: Quantiles
+    end_to_end: Quantiles
+    late: Quantiles
+    driver_cpu_ms_per_message: float
+    trouble: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every message was accepted and delivered, once, with a good signature, in order."""
+        return not (self.refused or self.lost or self.signatures_bad or self.reordered)
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The driver could not do what it was told."""
+
+    error: str

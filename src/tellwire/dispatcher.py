@@ -1,0 +1,325 @@
+"""The loop: takes what `lanes` hands out, sends it, decides with `retry`, and records it before the next of its key.
+
+DELIVERY.md, "The engine". Rows are the truth: hints only save the reading of them, and a sweep finds what they missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire import deliver
+from tellwire.deliver import Format, Sign, Wire
+from tellwire.errors import TellwireError, Unavailable
+from tellwire.extras import Limits
+from tellwire.lanes import Lanes
+from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
+from tellwire.ports import Answer, Clock, Outbox, Request, Sender
+from tellwire.queues import Ticket
+from tellwire.reader import Reader
+from tellwire.recorder import Entry, Recorder
+from tellwire.retry import MICROS, Delivered, Disable
+
+log = structlog.get_logger("tellwire.dispatcher")
+
+_PAUSE_SECONDS = 0.5
+_LONGEST_SLEEP = 60.0
+
+
+class Defaults(Struct, frozen=True, kw_only=True):
+    """What an endpoint that says nothing gets; a retry schedule is gaps in seconds."""
+
+    timeout_seconds: float = 15.0
+    retry_schedule: tuple[float, ...] | None = None
+
+
+class Dispatcher:
+    """Delivers what the outbox holds.
+
+    Args:
+        outbox, sender, clock: rows, HTTP out, and the time of every decision.
+        formats: the payload formats by name.
+        sign, hub_signature: the signatures.
+        defaults: for endpoints that set nothing.
+        limits: caps.
+        random: a number from 0 to 1, for jitter.
+        on_attempt: told of each attempt once it is recorded.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sender: Sender,
+        clock: Clock,
+        *,
+        formats: Mapping[str, Format],
+        sign: Sign,
+        hub_signature: Callable[[bytes, str], str],
+        defaults: Defaults | None = None,
+        limits: Limits | None = None,
+        random: Callable[[], float],
+        on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._clock = clock
+        self._defaults = defaults or Defaults()
+        self._wire = Wire(
+            formats=formats, sign=sign, hub_signature=hub_signature, timeout_seconds=self._defaults.timeout_seconds
+        )
+        self._random = random
+        self._on_attempt = on_attempt
+        self._lanes = Lanes(limits or Limits())
+        self._reader = Reader(outbox, clock, self._lanes, self._pump)
+        self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
+        self._owner = ""
+        self._subscribed = False
+        self._running = False
+        self._sending: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: Micros | None = None
+        self.attempts = 0
+        self.delivered = 0
+        self.fenced = False
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self, owner: str) -> None:
+        """Take the leases and begin; after being fenced, begin again."""
+        if not self._subscribed:
+            self._subscribed = True
+            self._outbox.subscribe(committed=self._committed, changed=self._changed)
+        self._owner = owner
+        await self._reader.stop()
+        self._recorder.start(await self._outbox.take(owner))
+        self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
+        self._running, self.fenced = True, False
+        self._reader.start()
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Take nothing more, finish and record what is in flight within the bound, give the leases back.
+
+        What could not be finished stays as it was in its row, to be sent again by the next owner.
+        """
+        self._running = False
+        self._set_timer(None)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        await self._reader.stop()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=timeout_seconds)
+        await self._recorder.stop(max(deadline - loop.time(), 0.0))
+        left = self._sending | self._errands
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._outbox.release(self._owner)
+
+    def wake(self) -> None:
+        """Look at the rows now (a replay was asked for, the store is back)."""
+        self._reader.wake()
+        self._recorder.nudge()
+
+    def tick(self) -> None:
+        """Look at the clock now."""
+        self._pump()
+
+    def forget(self, delivery_ids: Iterable[str]) -> None:
+        """These were cancelled: don't send those that are not in flight already."""
+        self._lanes.forget(delivery_ids, self._clock.now())
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that were sent and whose result is not committed."""
+        return self._lanes.shares.in_flight
+
+    @property
+    def held(self) -> int:
+        """Deliveries in memory."""
+        return self._lanes.shares.held
+
+    @property
+    def unrecorded(self) -> int:
+        """Results that wait for the store; above zero for long when it can't commit (`failing` says why)."""
+        return self._recorder.unrecorded
+
+    @property
+    def failing(self) -> str:
+        """Why results can't be written just now; "" when they can."""
+        return self._recorder.failing
+
+    # --- what the outbox tells ----------------------------------------------------------------------------------------
+
+    def _committed(self, works: Sequence[Work]) -> None:
+        if self._running:
+            self._lanes.offer(works, self._clock.now())
+            self._pump()
+
+    def _changed(self, registry: Registry) -> None:
+        if self._running:
+            self._lanes.configure(registry.endpoints, self._clock.now())
+            self._pump()
+
+    # --- handing out --------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Start every attempt and every read that may be started now."""
+        if not self._running:
+            return
+        lanes, now = self._lanes, self._clock.now()
+        while (ticket := lanes.next(now)) is not None:
+            ticket.started_at = now
+            task = asyncio.create_task(self._attempt(ticket, self._recorder.epoch))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        for ticket in lanes.overtaken():
+            result = deliver.overtaken(ticket.work.delivery, now, followed=ticket.followed)
+            self._recorder.put(Entry(ticket, result, self._recorder.epoch))
+        self._reader.read_pages()
+        self._set_timer(lanes.wake_at())
+
+    def _set_timer(self, at: Micros | None) -> None:
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, at
+        if at is not None:
+            seconds = min(max((at - self._clock.now()) / MICROS, 0.0), _LONGEST_SLEEP)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._alarm)
+
+    def _alarm(self) -> None:
+        self._timer = self._timer_at = None
+        self._pump()
+
+    # --- one attempt --------------------------------------------------------------------------------------------------
+
+    async def _attempt(self, ticket: Ticket, epoch: int) -> None:
+        endpoint = ticket.queue.endpoint
+        try:
+            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire)
+        except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
+            request = Request(url=endpoint.url)
+            answer = _unmade(error)
+        else:
+            if request is None:
+                self._lanes.unsent(ticket)
+                self._recorder.put(Entry(ticket, deliver.cancelled(ticket.work.delivery, self._clock.now()), epoch))
+                return
+            try:
+                answer = await self._sender.send(request)
+            except Exception as error:  # noqa: BLE001 - the port promises that there is none
+                answer = _unmade(error)
+        self._recorder.put(self._entry(ticket, endpoint, request, answer, epoch))
+
+    def _entry(self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, epoch: int) -> Entry:
+        """Decide what the answer means for the delivery and for its endpoint."""
+        now, standing, disables = self._clock.now(), self._standing(ticket), ""
+        decision, blame = deliver.conclude(
+            ticket.work.delivery,
+            answer,
+            endpoint=endpoint,
+            schedule=self._defaults.retry_schedule,
+            started_at=ticket.started_at,
+            now=now,
+            jitter=self._random(),
+            blames=partial(self._lanes.failed, ticket),
+        )
+        self.attempts += 1
+        if isinstance(decision, Delivered):
+            self.delivered += 1
+            self._lanes.accepted(ticket, now)
+        elif isinstance(decision, Disable):
+            disables = decision.reason
+            self._lanes.stop(ticket)
+        result = deliver.settle(
+            ticket.work,
+            endpoint,
+            request=request,
+            answer=answer,
+            decision=decision,
+            blame=blame,
+            started_at=ticket.started_at,
+            now=now,
+            otherwise=standing,
+        )
+        return Entry(ticket, result, epoch, disables)
+
+    def _standing(self, ticket: Ticket) -> DeliveryState:
+        """Where a delivery stands that is to be tried again."""
+        if ticket.queue.open:
+            return DeliveryState.RETRYING
+        known = ticket.queue.endpoint.id in self._outbox.registry().endpoints
+        return DeliveryState.PARKED if known else DeliveryState.CANCELLED
+
+    # --- recorded -----------------------------------------------------------------------------------------------------
+
+    def _recorded(self, entries: Sequence[Entry]) -> None:
+        now = self._clock.now()
+        for entry in entries:
+            self._settle(entry, now)
+        self._pump()
+
+    def _settle(self, entry: Entry, now: Micros) -> None:
+        ticket, delivery, attempt = entry.ticket, entry.result.delivery, entry.result.attempt
+        if attempt is not None and self._on_attempt is not None:
+            self._tell(attempt, delivery)
+        if entry.disables:
+            task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
+            self._errands.add(task)
+            task.add_done_callback(self._errands.discard)
+        elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
+            standing = self._standing(ticket)
+            if standing is not delivery.state and not self.fenced:
+                # The endpoint was paused or resumed while the result was being written: the row must not disagree.
+                entry = Entry(ticket, deliver.restated(delivery, standing, now), entry.epoch)
+                self._recorder.put(entry)
+                return
+            if delivery.lane != "live":
+                self._reader.due_at(delivery.due_at, now)
+        self._lanes.settled(ticket, delivery, now)
+        if ticket.key is None and not ticket.queue.extras.waiting:
+            self._reader.extras_ran_out()
+
+    def _tell(self, attempt: Attempt, delivery: Delivery) -> None:
+        if self._on_attempt is not None:
+            try:
+                self._on_attempt(attempt, delivery)
+            except Exception:
+                log.exception("on_attempt_failed")
+
+    def _refused(self, entries: Sequence[Entry]) -> None:
+        """Another owner has the leases: stop sending, and forget what was in memory."""
+        now = self._clock.now()
+        if any(entry.epoch == self._recorder.epoch for entry in entries) and not self.fenced:
+            log.warning("fenced", owner=self._owner)
+            self.fenced, self._running = True, False
+            self._set_timer(None)
+            self._lanes.clear()
+        for entry in entries:
+            # Its row says what became of it; if this process owns it again, it waits its turn there.
+            delivery = replace(entry.ticket.work.delivery, state=DeliveryState.RETRYING)
+            self._lanes.settled(entry.ticket, delivery, now)
+        self._pump()
+
+    async def _disable(self, endpoint_id: str, reason: str) -> None:
+        while True:
+            try:
+                await self._outbox.disable(endpoint_id, reason)
+            except TellwireError as error:
+                log.warning("disable_waits", endpoint_id=endpoint_id, reason=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+
+def _unmade(error: Exception) -> Answer:
+    return Answer(failure="protocol", cause=f"the request could not be made ({type(error).__name__})")

@@ -1,0 +1,147 @@
+"""Writes what attempts came to: many results in one commit, none lost, none given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from msgspec import Struct
+
+from tellwire.errors import Unavailable
+from tellwire.ports import Outbox, Result
+from tellwire.queues import Ticket
+
+log = structlog.get_logger("tellwire.dispatcher")
+
+_WRITERS = 2
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+
+
+class Entry(Struct, eq=False):
+    """A result on its way to the store, with the leave that it answers and the epoch in which that was given.
+
+    `disables`: why its endpoint is to be disabled once this is written.
+    """
+
+    ticket: Ticket
+    result: Result
+    epoch: int
+    disables: str = ""
+
+
+class Recorder:
+    """Takes results one by one and records all that have come together.
+
+    While one commit is under way the next batch is handed over already, so that a result waits for two commits at
+    the most. While the store cannot commit, results are kept and tried again; their keys stay blocked meanwhile.
+
+    Args:
+        outbox: where they go.
+        recorded: called on the event loop with what is durable, in order.
+        refused: called with what was dropped because another owner has the leases.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        recorded: Callable[[Sequence[Entry]], None],
+        refused: Callable[[Sequence[Entry]], None],
+    ) -> None:
+        self.epoch = 0
+        self.unrecorded = 0
+        self.failing = ""
+        self._outbox = outbox
+        self._recorded = recorded
+        self._refused = refused
+        self._entries: list[Entry] = []
+        self._some = asyncio.Event()
+        self._again = asyncio.Event()
+        self._none = asyncio.Event()
+        self._none.set()
+        self._writers: list[asyncio.Task[None]] = []
+
+    def start(self, epoch: int) -> None:
+        """Write under this epoch from now on."""
+        self.epoch = epoch
+        if not self._writers:
+            self._writers = [asyncio.create_task(self._write_forever()) for _ in range(_WRITERS)]
+
+    def put(self, entry: Entry) -> None:
+        """Take a result; it is written in the next commit."""
+        self._entries.append(entry)
+        self.unrecorded += 1
+        self._some.set()
+        self._none.clear()
+
+    def nudge(self) -> None:
+        """Try again now what could not be written."""
+        self._again.set()
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Write what there is within the bound, then stop."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._none.wait()
+        except TimeoutError:
+            log.warning("results_unrecorded", count=self.unrecorded, reason=self.failing)
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
+        self._writers = []
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._some.wait()
+            entries, self._entries = self._entries, []
+            self._some.clear()
+            if entries:
+                await self._write(entries)
+
+    async def _write(self, entries: list[Entry], *, alone: bool = False) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            old = [entry for entry in entries if entry.epoch != self.epoch]
+            if old:
+                entries = [entry for entry in entries if entry.epoch == self.epoch]
+                self._settle(old, self._refused)
+            if not entries:
+                return
+            try:
+                written = await self._outbox.record(self.epoch, [entry.result for entry in entries])
+            except Unavailable as error:
+                self._fails(str(error), len(entries))
+            except Exception as error:
+                log.exception("record_failed", count=len(entries))
+                self._fails(type(error).__name__, len(entries))
+                if not alone:
+                    # One of them may be to blame: the others must not wait for it.
+                    self._writers += [asyncio.create_task(self._write([entry], alone=True)) for entry in entries]
+                    return
+            else:
+                self.failing = ""
+                self._settle(entries, self._recorded if written == len(entries) else self._refused)
+                return
+            await self._pause(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _fails(self, reason: str, count: int) -> None:
+        if not self.failing:
+            log.warning("results_wait", count=count, reason=reason)
+        self.failing = reason
+
+    def _settle(self, entries: list[Entry], tell: Callable[[Sequence[Entry]], None]) -> None:
+        self.unrecorded -= len(entries)
+        if not self.unrecorded:
+            self._none.set()
+        tell(entries)
+
+    async def _pause(self, seconds: float) -> None:
+        self._again.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._again.wait()
+        except TimeoutError:
+            pass
