@@ -125,7 +125,7 @@ def test_metrics_count(app: Served) -> None:
     assert found["tellwire_endpoints", "active"] == 1
     assert found["tellwire_endpoints", "paused"] == 1
     assert found["tellwire_oldest_delivery_seconds", ""] == 90
-    assert found["tellwire_commits", ""] > 4
+    assert found["tellwire_commits_total", ""] > 4
     assert found["tellwire_info", __version__] == 1
     assert NUMBER not in app.call("GET", "/metrics").body.decode()
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, func, select
 from tellwire.ids import id_floor
 from tellwire.model import Conversation
 from tellwire.stores import records
-from tellwire.stores.cold_pages import Page, Turn, newest
+from tellwire.stores.cold_pages import Page, Turn, newest, unindexed
 from tellwire.stores.tables import contact_aliases, contacts, conversations, messages
 
 _LAST = select(func.max(messages.c.id)).where(messages.c.conversation_id == conversations.c.id).scalar_subquery()
@@ -28,7 +28,8 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 
 def page(connection: Connection, organization_id: str, chosen: ConversationFilter, turn: Turn) -> Page[Conversation]:
     """The conversations of an organization."""
-    query = select(*_COLUMNS).where(conversations.c.organization_id == organization_id)
+    owner = conversations.c.organization_id
+    query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
     for column, value in (
         (conversations.c.status, chosen.status),
         (conversations.c.account_id, chosen.account_id),

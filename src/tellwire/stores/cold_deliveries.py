@@ -13,8 +13,8 @@ from tellwire.errors import Conflict
 from tellwire.model import Attempt, Delivery, DeliveryState, Micros
 from tellwire.stores import records
 from tellwire.stores.cold_audit import Deed
-from tellwire.stores.cold_pages import Page, Turn, newest, since
-from tellwire.stores.tables import FAILED, attempts, deliveries, endpoints, events
+from tellwire.stores.cold_pages import Page, Turn, newest, since, unindexed
+from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, endpoints, events
 
 
 class DeliveryFilter(Struct, frozen=True, kw_only=True):
@@ -41,12 +41,23 @@ class _Cause(Struct):
 
 
 _cause = msgspec.json.Decoder(_Cause)
+_MANY = 1000
+_LIVE_OR_DUE = (LIVE, DUE)
+_INDEXED = {
+    "pending": _LIVE_OR_DUE,
+    "delivering": _LIVE_OR_DUE,
+    "retrying": _LIVE_OR_DUE,
+    "parked": (PARKED,),
+    "failed": (FAILED,),
+}
+"""State → the conditions of the partial indexes that hold it."""
 _COLUMNS = tuple(deliveries.c[name] for name in records.DELIVERY)
 
 
 def page(connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: Turn) -> Page[DeliveryEntry]:
     """The deliveries of an organization."""
-    query = _query(organization_id)
+    narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
+    query = _query(organization_id, narrow=bool(narrow))
     for column, value in (
         (deliveries.c.endpoint_id, chosen.endpoint_id),
         (deliveries.c.state, chosen.state),
@@ -54,11 +65,12 @@ def page(connection: Connection, organization_id: str, chosen: DeliveryFilter, t
     ):
         if value:
             query = query.where(column == value)
-    if chosen.state == DeliveryState.FAILED:
-        query = query.where(text(f"deliveries.{FAILED}"))  # the partial index's own words
+    few = _few(connection, organization_id, chosen.state)
+    if few is not None:
+        query = query.where(deliveries.c.id.in_(few))
     if chosen.conversation_id:
         theirs = select(events.c.id).where(
-            events.c.conversation_id == chosen.conversation_id, events.c.organization_id == organization_id
+            events.c.conversation_id == chosen.conversation_id, unindexed(events.c.organization_id) == organization_id
         )
         query = query.where(deliveries.c.event_id.in_(theirs))
     if chosen.until is not None:
@@ -120,12 +132,23 @@ def replay(connection: Connection, deed: Deed, delivery_id: str, *, webhook_id: 
     return get(connection, deed.organization_id, delivery_id)
 
 
-def _query(organization_id: str) -> Select[Any]:
+def _few(connection: Connection, organization_id: str, state: str) -> list[str] | None:
+    """The ids in a state that is rare, off the state's partial index; None where there are many or there is none."""
+    found: list[str] = []
+    for condition in _INDEXED.get(state, ()):
+        mine = unindexed(deliveries.c.organization_id) == organization_id
+        ids = select(deliveries.c.id).where(text(condition), mine).limit(_MANY - len(found))
+        found += connection.execute(ids).scalars()
+    return found if state in _INDEXED and len(found) < _MANY else None
+
+
+def _query(organization_id: str, *, narrow: bool = False) -> Select[Any]:
     last = and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.number == deliveries.c.attempts)
+    owner = unindexed(deliveries.c.organization_id) if narrow else deliveries.c.organization_id
     return (
         select(*_COLUMNS, deliveries.c.conversation_id, attempts.c.record)
         .outerjoin(attempts, last)
-        .where(deliveries.c.organization_id == organization_id)
+        .where(owner == organization_id)
     )
 
 

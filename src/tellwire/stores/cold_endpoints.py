@@ -9,13 +9,13 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, 
 from tellwire.model import Endpoint, Micros
 from tellwire.stores import records
 from tellwire.stores.cold_audit import Deed, note_change
-from tellwire.stores.cold_pages import Page, Turn, columns, newest
+from tellwire.stores.cold_pages import Page, Turn, columns, newest, unindexed
 from tellwire.stores.tables import DUE, LIVE, PARKED, deliveries, endpoints
 from tellwire.vault import Vault
 
 # Each condition is that of a partial index, word by word, so that the index is found. The index of late and replayed
 # ones does not begin with the endpoint: an expression keeps the one that does from being taken for all it ever had.
-_WAITING = ((deliveries.c.endpoint_id, text(LIVE)), (deliveries.c.endpoint_id.concat(""), text(DUE)))
+_WAITING = ((deliveries.c.endpoint_id, text(LIVE)), (unindexed(deliveries.c.endpoint_id), text(DUE)))
 _PARKED = ((deliveries.c.endpoint_id, text(PARKED)),)
 
 

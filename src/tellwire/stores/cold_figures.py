@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, text
+from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from tellwire.ids import id_floor
@@ -30,18 +31,17 @@ class Day(Struct, frozen=True, kw_only=True):
 def day(connection: Connection, now: Micros) -> Day:
     """What the last 24 hours brought."""
     start = id_floor(now - 24 * 3600 * 1_000_000)
-    happened = _recent(events, events.c.id, start)
+    everyone = connection.execute(select(organizations.c.id)).scalars().all()
+    happened, made = Counter[str](), Counter[str]()
+    for organization_id in everyone:  # one by one, because so are the keys of these tables ordered
+        for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
+            recent = select(column.label("word")).where(table.c.organization_id == organization_id, table.c.id >= start)
+            counts.update(_counts(connection, recent))
     return Day(
         received=_counts(connection, select(inbound.c.outcome.label("word")).where(inbound.c.id >= start)),
-        events=connection.execute(select(func.count()).select_from(happened.limit(MOST).subquery())).scalar_one(),
-        deliveries=_counts(connection, _recent(deliveries, deliveries.c.state.label("word"), start)),
+        events=happened.total(),
+        deliveries=made,
     )
-
-
-def _recent(table: Table, column: ColumnElement[str], start: str) -> Select[Any]:
-    """Rows since an id, organization by organization: so are their keys ordered."""
-    theirs = (table.c.organization_id == organizations.c.id) & (table.c.id >= start)
-    return select(column).select_from(organizations).join(table, theirs)
 
 
 def undelivered(connection: Connection) -> Mapping[str, int]:

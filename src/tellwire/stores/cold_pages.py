@@ -40,6 +40,11 @@ def newest(
     return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
 
 
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column as an expression, which no index is found by: for where a planner would take the wrong one."""
+    return column.concat("")
+
+
 def since(
     query: Select[Any], key: ColumnElement[str], created_at: ColumnElement[int], at: Micros | None
 ) -> Select[Any]:

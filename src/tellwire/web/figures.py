@@ -49,7 +49,8 @@ class Meters:
         items = Counter("tellwire_inbound_items", "Items of POSTs from Meta", ("outcome",), registry=self.registry)
         self._posts = {status: posts.labels(str(status)) for status in _STATUSES}
         self._items = {outcome: items.labels(outcome.value) for outcome in Outcome}
-        self._commits = Gauge("tellwire_commits", "Commits since the start", registry=self.registry)
+        self._commits = Counter("tellwire_commits", "Commits", registry=self.registry)
+        self._commits_counted = 0
         self._deliveries = Gauge(
             "tellwire_deliveries",
             f"Deliveries by state; counting stops at {cold_figures.MOST}",
@@ -99,5 +100,7 @@ class Meters:
             self._endpoints.labels(word).set(endpoints.count(word))
         oldest = min(figures.oldest.values(), default=figures.at)
         self._oldest.set(max(0, figures.at - oldest) / 1_000_000)
-        self._commits.set(self._services.store.commits)
+        commits = self._services.store.commits
+        self._commits.inc(commits - self._commits_counted)
+        self._commits_counted = commits
         return generate_latest(self.registry)

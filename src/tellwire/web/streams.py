@@ -15,6 +15,8 @@ MOST = 200
 _PAGE = 20
 _POLL_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 15.0
+_GATHER_SECONDS = 0.02
+"""What happens within it after a wake-up is read at once: a flood of commits is no flood of queries."""
 
 StillAllowed = Callable[[], Awaitable[bool]]
 
@@ -94,4 +96,5 @@ async def _wait(wake: asyncio.Event) -> None:
         async with asyncio.timeout(_POLL_SECONDS):
             await wake.wait()
     except TimeoutError:
-        pass
+        return
+    await asyncio.sleep(_GATHER_SECONDS)

@@ -186,9 +186,10 @@ async def replay_delivery(
 ) -> Response[DeliveryRead]:
     """Send it once more, whatever its state. Waits parked while its endpoint is paused or disabled."""
     name, deed = our_id(delivery_id, "delivery"), desk.deed()
-    webhook_id = f"msg_{deed.new_id().replace('-', '')}" if data is not None and data.new_id else ""
+    fresh = data is not None and data.new_id
 
     def work(connection: Connection) -> tuple[DeliveryEntry, bytes]:
+        webhook_id = f"msg_{deed.new_id().replace('-', '')}" if fresh else ""  # ids are the writer's to make
         entry = cold_deliveries.replay(connection, deed, name, webhook_id=webhook_id)
         if entry is None:
             raise NotFound("There is no delivery with this id.")
