@@ -104,7 +104,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
 
-    def check_url(self, url: str) -> None:
+    async def check_url(self, url: str) -> None:
         if not url.startswith("https://"):
             raise Forbidden("only https reaches the outside")
 

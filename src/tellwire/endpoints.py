@@ -179,7 +179,7 @@ async def admit(gate: Gate, endpoint: Endpoint, *, before: Endpoint | None = Non
     if before is not None and before.url == endpoint.url:
         return
     try:
-        gate.check_url(endpoint.url)
+        await gate.check_url(endpoint.url)
     except Forbidden as error:
         raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
     if endpoint.format == "chat":

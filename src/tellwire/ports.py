@@ -167,7 +167,7 @@ class Gate(Protocol):
         """The names that every endpoint may subscribe to: those of the `tellwire-event` header."""
         ...
 
-    def check_url(self, url: str) -> None:
+    def check_url(self, url: str) -> Awaitable[None]:
         """Raise `Forbidden` when deliveries may not reach this URL."""
         ...
 

@@ -395,3 +395,10 @@ def test_the_openapi_document_needs_no_database(tmp_path: Path) -> None:
     assert document["webhooks"]
     assert list(tmp_path.iterdir()) == []
     assert json.loads(tellwire("openapi", cwd=tmp_path).stdout) == document
+
+
+@pytest.mark.parametrize(("url", "code"), [("http://nowhere.invalid/", 1), ("http://localhost/", 0)])
+def test_http_is_only_for_names_that_lead_to_the_allow_list(tmp_path: Path, url: str, code: int) -> None:
+    allowed = {"DELIVERY_ALLOW_CIDRS": "127.0.0.0/8,::1/128"}
+    made = tellwire("endpoints", "create", url, "--format", "row", cwd=tmp_path, **allowed)
+    assert (made.returncode, "http is only for addresses on the allow list" in made.stderr) == (code, bool(code))

@@ -103,7 +103,7 @@ class Services(Struct, frozen=True, kw_only=True):
     event_names: Sequence[str]
     schemas: Mapping[str, Mapping[str, Any]]
     webhooks: Mapping[str, Any]
-    check_url: Callable[[str], None]
+    check_url: Callable[[str], Awaitable[None]]
     challenge: Callable[[str], Awaitable[None]]
     whsec_form: Callable[[str], str]
     chat_id: Callable[[str], str]
