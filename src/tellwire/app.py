@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from tellwire import addresses, handshake
 from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
+from tellwire.connector import SystemResolver
 from tellwire.dispatcher import Defaults, Dispatcher
-from tellwire.errors import BadSettings, Unavailable
+from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
 from tellwire.model import Attempt, Delivery, Registry
@@ -34,6 +35,7 @@ log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
 _MICROS = 1_000_000
+_LOOK_UP_SECONDS = 5.0
 
 
 class App:
@@ -68,6 +70,7 @@ class App:
             random=random.random,
             on_attempt=on_attempt,
         )
+        self._resolve = SystemResolver()
         self._chores: asyncio.Task[None] | None = None
         self._routed: set[str] = set()
         self._owner = f"process-{uuid.uuid4()}"
@@ -116,9 +119,23 @@ class App:
         await self.sender.close()
         await self.store.close()
 
-    def check_url(self, url: str) -> None:
-        """Raise `Forbidden` when deliveries may not reach this URL."""
-        addresses.check_url(url, self.allow)
+    async def check_url(self, url: str) -> None:
+        """Raise `Forbidden` when deliveries may not reach this URL.
+
+        A name behind http is looked up: it must lead to the allow list. One behind https is judged when connecting.
+        """
+        target = addresses.check_url(url, self.allow)
+        if target.scheme == "https" or target.address is not None:
+            return
+        found: Sequence[str] = ()
+        try:
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                found = await self._resolve(target.host)
+        except OSError:  # TimeoutError is one
+            pass
+        if not found:
+            raise Forbidden("http is only for addresses on the allow list, and this name leads to none just now")
+        addresses.check_resolved(target, found, self.allow)
 
     async def challenge(self, url: str) -> None:
         """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""

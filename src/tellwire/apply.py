@@ -12,6 +12,7 @@ from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.meta.numbers import alias
 from tellwire.model import (
     DEFAULT_ORGANIZATION,
     Account,
@@ -28,6 +29,7 @@ from tellwire.model import (
 from tellwire.rows import errors_json
 
 _MICROS = 1_000_000
+_NOBODY = Contact(id="", organization_id="")
 _PLACEHOLDER = "media_placeholder"
 _ANOTHER = "another content under a wamid that is known; both raw texts are kept"
 
@@ -71,23 +73,24 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     known = ledger.messages.get((account.id, item.wamid))
     if known is not None:
         return _known_message(ledger, item, account, known)
-    if item.who is None:
+    if item.who is None and not item.group_id:
         return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
     contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
     at = _seconds(item.timestamp, ledger.now)
     incoming = item.direction == "incoming"
+    address = item.who.address if item.who else item.group_id
     message = Message(
         id=ledger.new_id(),
         organization_id=account.organization_id,
         account_id=account.id,
         conversation_id=conversation.id,
-        contact_id=contact.id,
+        contact_id=contact.id if contact else "",
         direction=item.direction,
         content=item.content,
         status=_first_status(item, ledger.now, at),
         wamid=item.wamid,
-        from_=item.who.address if incoming else "",
-        to="" if incoming else (item.group_id or item.who.address),
+        from_=item.who.address if item.who and incoming else "",
+        to="" if incoming else (item.group_id or address),
         timestamp=at,
         content_at=at,
         kind="placeholder" if item.type == _PLACEHOLDER else "edit" if item.edits else "message",
@@ -103,7 +106,7 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         account=account,
         conversation=conversation,
         contact=contact,
-        participant=item.who.address,
+        participant=address,
         business=item.place.display_phone_number,
     )
     return Outcome.APPLIED, "", message.id
@@ -129,21 +132,23 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
     if item.origin != "customer":
         at = _seconds(item.timestamp, ledger.now) * _MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
-    message = replace(
-        known,
-        content=item.content,
-        status=status,
-        kind="message",
-        timestamp=known.timestamp or _seconds(item.timestamp, ledger.now),
+    at = item.timestamp or known.timestamp or ledger.now // _MICROS
+    message = replace(known, status=status, kind="message", timestamp=at)
+    if "deleted" in status and account.on_revoke == "erase":
+        message = replace(message, content=_type_only(item.content), content_at=at)
+    elif "edited" not in status:
+        message = replace(message, content=item.content, content_at=at)
+    changed = tuple(
+        name for name in ("content", "status", "timestamp") if getattr(message, name) != getattr(known, name)
     )
-    _update(ledger, message, account, ("content",) if status == known.status else ("content", "status"))
+    _update(ledger, message, account, changed)
     return Outcome.APPLIED, "", message.id
 
 
 def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     original = ledger.messages[account.id, item.edits]
     fact = StatusFact(name="edited", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
-    if _repeated(ledger, account, original, fact) or (account.id, item.wamid) in ledger.messages:
+    if (account.id, item.wamid) in ledger.messages or _repeated(ledger, account, original, fact):
         return Outcome.DUPLICATE, "", original.id
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
@@ -197,9 +202,10 @@ def _status(ledger: Ledger, item: StatusUpdate, account: Account, options: Optio
         return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
     if _repeated(ledger, account, known, fact):
         return Outcome.DUPLICATE, "", known.id
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     message = merge(known, fact)
-    changed = ("status", "pricing") if message.pricing != known.pricing else ("status",)
-    _update(ledger, message, account, changed, item=item, fact=fact)
+    changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
+    _update(ledger, message, account, changed, item=item, fact=fact, person=person)
     return Outcome.APPLIED, "", known.id
 
 
@@ -207,7 +213,8 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
     if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
         return Outcome.HELD, "a status of a message that is not known", ""
-    contact = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
     place = (account.id, party)
     address = item.group_id or (item.who.address if item.who else "")
@@ -234,7 +241,7 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact)
+    _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
     return Outcome.APPLIED, "", message.id
 
 
@@ -310,15 +317,23 @@ def _seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
 
 
 def _join(
-    ledger: Ledger, account: Account, who: Who, group_id: str, options: Options, *, history: bool
-) -> tuple[Contact, Conversation]:
-    """The contact of an item and the conversation that its row joins."""
-    contact = contacts.resolve(ledger, account.organization_id, who)
-    if who.adds:
+    ledger: Ledger, account: Account, who: Who | None, group_id: str, options: Options, *, history: bool
+) -> tuple[Contact | None, Conversation]:
+    """The contact of an item, if it has one, and the conversation that its row joins; a group needs no contact."""
+    contact = contacts.resolve(ledger, account.organization_id, who) if who else None
+    if contact and who and who.adds:
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
-    party = group_id or contact.id
-    address = group_id or contact.phone or contact.user_id or who.address
+    party, address = group_id, group_id
+    if contact and not group_id:
+        party, address = contact.id, _address(contact, who)
     return contact, conversations.open_with(ledger, account, party, address, window=options.window, history=history)
+
+
+def _address(contact: Contact, who: Who | None) -> str:
+    """A new conversation's address: the phone number that Meta just used, else what is known."""
+    if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
+        return given
+    return contact.phone or contact.user_id
 
 
 def _update(
@@ -329,14 +344,17 @@ def _update(
     *,
     item: StatusUpdate | None = None,
     fact: StatusFact | None = None,
+    person: Contact | None = None,
 ) -> None:
     """Store a changed row and tell of it; `updated_at` strictly rises."""
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)
     conversation = ledger.conversations[message.conversation_id]
-    contact = ledger.contacts.get(message.contact_id)
+    contact = contacts.survivor(ledger, message.contact_id)
     if item is not None and fact is not None:
-        _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, changed=changed)
+        _tell_status(
+            ledger, message, account, conversation, contact, item=item, fact=fact, person=person, changed=changed
+        )
         return
     snapshots.tell(
         ledger,
@@ -359,9 +377,10 @@ def _tell_status(
     *,
     item: StatusUpdate,
     fact: StatusFact,
+    person: Contact | None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    address = item.participant or conversation.contact_address
+    """Tell of one status. `contact` is the row's, `person` who the status is about: in a group one of many."""
     snapshots.tell(
         ledger,
         message,
@@ -369,7 +388,8 @@ def _tell_status(
         account=account,
         conversation=conversation,
         contact=contact,
-        participant=address,
+        participant=item.who.address if item.who else conversation.contact_address,
+        name=(person or contact or _NOBODY).name,
         changed=changed,
         status=snapshots.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
         business=item.place.display_phone_number,

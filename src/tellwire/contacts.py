@@ -101,6 +101,14 @@ def merge(ledger: Ledger, contacts: list[Contact]) -> Contact:
     return survivor
 
 
+def survivor(ledger: Ledger, contact_id: str) -> Contact | None:
+    """The contact that a row's contact has become, itself unless it was merged into another."""
+    contact = ledger.contacts.get(contact_id)
+    while contact is not None and contact.merged_into:
+        contact = ledger.contacts.get(contact.merged_into)
+    return contact
+
+
 def is_user_id(address: str) -> bool:
     """Whether an address is a business-scoped user id (`CC.…`), not a phone number."""
     return not address.lstrip("+").isdigit()

@@ -35,6 +35,8 @@ MASK = "****"
 INNOCENT = Blame(burns=False)
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
+_SHORTEST_SECRET = 8
+"""Anything shorter stands in too many answers by chance."""
 
 
 class Format(Protocol):
@@ -189,6 +191,7 @@ def settle(
     """
     before = work.delivery
     failed = not isinstance(decision, Delivered)
+    echoed = _secrets_of(endpoint)
     attempt = Attempt(
         delivery_id=before.id,
         organization_id=before.organization_id,
@@ -199,8 +202,8 @@ def settle(
         url=request.url,
         request_headers=_masked(request.headers, endpoint),
         response_status=answer.status,
-        response_headers=_bounded(answer.headers),
-        response_body=answer.body,
+        response_headers=_bounded(_without_secrets(answer.headers, echoed)),
+        response_body=_body_without(answer.body, echoed),
         durations=answer.durations,
     )
     return Result(_after(before, decision, blame, started_at=started_at, now=now, otherwise=otherwise), attempt)
@@ -271,6 +274,28 @@ def _masked(headers: tuple[tuple[str, str], ...], endpoint: Endpoint) -> tuple[t
 
 def _mask(name: str, value: str) -> str:
     return f"Bearer {MASK}" if name.lower() == "authorization" and value.startswith("Bearer ") else MASK
+
+
+def _secrets_of(endpoint: Endpoint) -> list[str]:
+    """What a receiver that echoes requests would give away, the longest first."""
+    every = {endpoint.token, *endpoint.headers.values(), *(secret.value for secret in endpoint.secrets)}
+    return sorted((each for each in every if len(each) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _without_secrets(headers: tuple[tuple[str, str], ...], echoed: list[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, MASK if name == "set-cookie" else _text_without(value, echoed)) for name, value in headers)
+
+
+def _text_without(text: str, echoed: list[str]) -> str:
+    for each in echoed:
+        text = text.replace(each, MASK)
+    return text
+
+
+def _body_without(body: bytes, echoed: list[str]) -> bytes:
+    for each in echoed:
+        body = body.replace(each.encode(), MASK.encode())
+    return body
 
 
 def _bounded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -115,12 +115,13 @@ def encode_request(request: Request, target: ParsedTarget) -> bytes:
     """
     lines = [f"{request.method} {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n"]
     agent = _USER_AGENT
-    for name, value in request.headers:
+    for given, value in request.headers:
+        name = _checked(given)
         if _CONTROL.search(value):
             raise Forbidden(f"the header {name} cannot be sent: its value contains a line break or a control character")
         if len(name) == len("user-agent") and name.lower() == "user-agent":
             agent = ""
-        lines.append(f"{_checked(name)}: {value}\r\n")
+        lines.append(f"{name}: {value}\r\n")
     length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method != "GET" else ""
     lines.append(f"{agent}{length}\r\n")
     try:
@@ -174,7 +175,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         self._wire = self._head = 0
         exchange.allow_listed = self._allow_listed
-        if self._transport is None:  # lost between its opening and now
+        if self._transport is None or self._transport.is_closing():  # lost while nobody used it
             self._end_of_stream(None)
             return waiter
         self._timer = loop.call_at(deadline, self._expire)

@@ -20,7 +20,7 @@ class IdMaker:
     def __init__(self, *, floor: str = "", random: Callable[[int], int] | None = None) -> None:
         self._random = random or SystemRandom().getrandbits
         number = int(floor.replace("-", ""), 16) if floor else 0
-        self._millis = number >> 80
+        self._millis = number >> 80 if floor else -1
         self._low = number & _LOW
         self._prefix = floor[:19]
 
@@ -46,3 +46,9 @@ class IdMaker:
 def micros_of(identifier: str) -> Micros:
     """When a UUIDv7 text was made, to the millisecond, in micros."""
     return int(identifier[:8] + identifier[9:13], 16) * 1000
+
+
+def id_floor(at: Micros) -> str:
+    """The lowest text that an id made at `at` or later can have; times outside 48 bits of milliseconds are clamped."""
+    text = f"{min(max(at // 1000, 0), (1 << 48) - 1):012x}"
+    return f"{text[:8]}-{text[8:]}-"

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tellwire import meta
 from tellwire.apply import Options, apply_item, problem_key
-from tellwire.ledger import Keys, Ledger
+from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
 from tellwire.model import Account, Inbound, ItemReport, Outcome
 from tellwire.ports import Book
@@ -107,11 +108,12 @@ def decide_post(
             except Exception as error:
                 raise ItemFailed(index, error) from error
         reports.append(report)
-        _settle(ledger, inbound_id, item, report)
+        _settle(ledger, inbound_id, item, report, post)
         if kept:
             ledger.new_reports.append((inbound_id, report))
     if kept:
         return kept
+    reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
         received_at=ledger.now,
@@ -123,6 +125,12 @@ def decide_post(
     )
     ledger.new_inbound.append(inbound)
     return inbound
+
+
+def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
+    """The reports with what became since of items that a later one of the same POST released."""
+    released = {report.pointer: report for name, report in ledger.new_reports if name == inbound_id}
+    return [released.get(report.pointer, report) for report in reports]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
@@ -149,7 +157,7 @@ def _one(ledger: Ledger, item: Item, post: Post, options: Options, organizations
         organizations.add(account.organization_id)
     outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest)
     report = _report(item, outcome, reason, message_id)
-    if message_id and isinstance(item, MessageItem):
+    if message_id and outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         _release(ledger, account, item.wamid, options)
     return report
 
@@ -172,15 +180,18 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
     return account
 
 
-def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport) -> None:
+def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post) -> None:
     """Keep what waits where it is found again; take out of the waiting what does so no more."""
+    place = item.place
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
         wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
-        ledger.new_held.append(
-            (inbound_id, item.place.pointer, item.place.phone_number_id, wamid, report.outcome),
+        ledger.put_held(
+            place.phone_number_id,
+            wamid,
+            HeldItem(inbound_id, place.pointer, report.outcome, post.body, post.speaks_for),
         )
     else:
-        ledger.settled_held.append((inbound_id, item.place.pointer))
+        ledger.settle_held(inbound_id, place.pointer)
 
 
 def waits_for(item: Item) -> str:
@@ -202,10 +213,13 @@ def _release(ledger: Ledger, account: Account, wamid: str, options: Options) -> 
         for item in meta.parse(held.body):
             if item.place.pointer != held.pointer:
                 continue
+            if isinstance(item, StatusUpdate):
+                item = replace(item, who=None)  # noqa: PLW2901 - nobody has looked up its addresses; the row has them
             outcome, reason, message_id = apply_item(ledger, item, account, options, "")
             report = _report(item, outcome, reason, message_id)
             ledger.new_reports.append((held.inbound_id, report))
-            _settle(ledger, held.inbound_id, item, report)
+            if outcome != Outcome.HELD:
+                ledger.settle_held(held.inbound_id, held.pointer)
 
 
 def _report(item: Item, outcome: Outcome, reason: str = "", message_id: str = "") -> ItemReport:

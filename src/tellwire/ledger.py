@@ -104,6 +104,7 @@ class Ledger:
 
     def put_account(self, account: Account) -> None:
         self.new_accounts[account.phone_number_id] = account
+        self.routes = self.routes.joined_by(account)
 
     def put_message(self, message: Message) -> None:
         if message.wamid:
@@ -141,6 +142,18 @@ class Ledger:
     def put_fact(self, account_id: str, wamid: str, fact: StatusFact) -> None:
         self.facts.setdefault((account_id, wamid), {})[fact.name, fact.participant] = fact
         self.new_facts[account_id, wamid, fact.name, fact.participant] = fact
+
+    def put_held(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
+        """Keep an item that waits; with a wamid a message of this very transaction may be what it waits for."""
+        self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome))
+        if wamid:
+            self.held.setdefault((phone_number_id, wamid), []).append(held)
+
+    def settle_held(self, inbound_id: str, pointer: str) -> None:
+        """An item waits no more, if it did."""
+        self.settled_held.append((inbound_id, pointer))
+        if self.new_held:
+            self.new_held = [held for held in self.new_held if held[:2] != (inbound_id, pointer)]
 
     def emit(self, event: Event) -> None:
         """Record an event and one delivery for every endpoint that it goes to."""

@@ -18,21 +18,27 @@ def merge(message: Message, fact: StatusFact) -> Message:
     """Return the row with one more status fact in it; `fact.errors` is in the formats' shape (JSON array or b"")."""
     at = fact.at * _MICROS
     status = message.status
-    if status.get(fact.name, at + 1) > at:
+    created = fact.name == "pending" and status.get("pending") == message.created_at
+    if status.get(fact.name, at + 1) > at and not created:
         status = {**status, fact.name: at}
     place = (RANK.get(fact.name, 0), -fact.at)
     pricing = _best((message.pricing_rank, message.pricing), (place, fact.pricing))
     errors = (message.errors_rank, message.errors)
     if fact.name == "failed":
         errors = _best(errors, (place, fact.errors))
-    if (status, pricing[1], errors[1]) == (message.status, message.pricing, message.errors) and (
-        pricing[0],
-        errors[0],
-    ) == (message.pricing_rank, message.errors_rank):
+    # Of a row that only statuses tell of, the earliest is the nearest to when it was sent.
+    timestamp = min(message.timestamp, fact.at) if message.kind == "external" else message.timestamp
+    if (status, timestamp, pricing[1], errors[1]) == (
+        message.status,
+        message.timestamp,
+        message.pricing,
+        message.errors,
+    ) and (pricing[0], errors[0]) == (message.pricing_rank, message.errors_rank):
         return message
     return replace(
         message,
         status=status,
+        timestamp=timestamp,
         pricing_rank=pricing[0],
         pricing=pricing[1],
         errors_rank=errors[0],

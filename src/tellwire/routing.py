@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 
-from tellwire.model import Endpoint, Event, Registry
+from msgspec.structs import replace
+
+from tellwire.model import Account, Endpoint, Event, Registry
 
 Names = Callable[[Event], tuple[str, ...]]
 
@@ -25,6 +27,7 @@ class Routes:
 
     def __init__(self, registry: Registry, names: Mapping[str, Names]) -> None:
         """`names`: per payload format, the names under which an event is subscribed to; none: no place for it."""
+        self._registry = registry
         self._names = names
         self._phone_numbers = {a.id: a.phone_number_id for a in registry.accounts.values()}
         self._formats: dict[str, dict[str, list[Endpoint]]] = {}
@@ -32,6 +35,11 @@ class Routes:
             formats = self._formats.setdefault(endpoint.organization_id, {})
             formats.setdefault(endpoint.format, []).append(endpoint)
         self._found: dict[tuple[str, str, str, tuple[str, ...]], tuple[Endpoint, ...]] = {}
+
+    def joined_by(self, account: Account) -> Routes:
+        """The routes with one more account, of which the registry will know after the commit."""
+        accounts = {**self._registry.accounts, account.phone_number_id: account}
+        return Routes(replace(self._registry, accounts=accounts), self._names)
 
     def of(self, event: Event) -> list[Endpoint]:
         """The endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""

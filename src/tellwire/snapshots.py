@@ -60,14 +60,15 @@ def tell(
     conversation: Conversation,
     contact: Contact | None,
     participant: str,
+    name: str | None = None,
     changed: tuple[str, ...] = (),
     status: StatusItem | None = None,
     business: str = "",
 ) -> None:
     """Emit `messages/<action>` for a row as it now stands.
 
-    `participant` is the contact's address as the `chat` format shows it, `business` the display number if Meta
-    just gave one.
+    `participant` is the contact's address as the `chat` format shows it, `name` that person's when it is not the
+    contact, `business` the display number if Meta just gave one.
     """
     ledger.emit(
         Event(
@@ -84,7 +85,7 @@ def tell(
                 participants=Participants(
                     contact=digits(participant),
                     business=_digits_only(business or account.display_phone_number) or account.phone_number_id,
-                    name=contact.name if contact else "",
+                    name=name if name is not None else contact.name if contact else "",
                 ),
                 sent_at=message.timestamp,
                 status=status,

@@ -115,6 +115,52 @@ async def test_a_kept_connection_that_hangs_is_not_tried_twice():
 
 
 @on_both_loops
+async def test_a_server_that_takes_all_of_a_large_request_and_never_answers():
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.gone()
+
+    async with listening(script) as server, sending() as sender:
+        came = await sender.send(Request(url=server.url, body=bytes(9_000_000), timeout=2 * DEADLINE))
+        assert (came.failure, came.cause) == ("timeout", "no answer within 0.4 s (while waiting for the headers)")
+        assert len(server.requests) == 1
+
+
+@on_both_loops
+async def test_a_deadline_ends_with_its_own_request():
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(OK)
+        await peer.request()
+        await peer.drip(OK, DEADLINE / 20)  # for longer than the first request had
+
+    async with listening(script) as server, sending() as sender:
+        assert (await sender.send(Request(url=server.url, timeout=DEADLINE))).ok
+        came = await sender.send(Request(url=server.url, timeout=PATIENCE))
+        assert (came.ok, came.cause) == (True, "")
+        assert came.durations["total"] > DEADLINE * 1000
+        assert server.connections == 1
+
+
+@on_both_loops
+async def test_a_kept_connection_that_ends_within_an_answer_is_not_tried_twice():
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(OK)
+        await peer.request()
+        await peer.say(OK[:-1])
+
+    async with listening(script) as server, sending() as sender:
+        assert (await sender.send(Request(url=server.url))).ok
+        came = await sender.send(Request(url=server.url))
+        assert (came.failure, came.cause) == (
+            "broken",
+            "your server closed the connection in the middle of its answer",
+        )
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@on_both_loops
 async def test_a_host_that_lets_nobody_in():
     full = socket.socket()
     full.bind(("127.0.0.1", 0))

@@ -110,6 +110,18 @@ def test_number_variants_are_matched_but_never_rewritten(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_a_new_conversation_has_the_number_as_meta_gave_it_this_time(tmp_path):
+    async def scenario(world):
+        await world.post(incoming("wamid.1", sender="5511987654321"))
+        world.clock.move(2 * DAY)
+        await world.post(incoming("wamid.2", sender="551187654321"))
+        addresses = [row["contact_address"] for row in await world.rows("conversations.insert")]
+        assert addresses == ["5511987654321", "551187654321"]
+        assert await world.query("SELECT count(*) FROM contacts") == [(1,)]
+
+    play(tmp_path, scenario)
+
+
 def test_names_are_never_guessed_among_several(tmp_path):
     async def scenario(world):
         await world.post(

@@ -105,6 +105,17 @@ def test_statuses_in_any_order_give_the_documents_map_and_its_update(tmp_path):
         play(path, scenario)
 
 
+def test_a_status_that_meta_names_pending_has_no_place_in_chat(tmp_path):
+    async def scenario(world):
+        chat, row = await world.endpoint("chat"), await world.endpoint("row", events=("messages.update",))
+        await world.post(value(message_echoes=[echo("wamid.1")]), field="smb_message_echoes")
+        await world.post(statuses(status("wamid.1", "pending"), status("wamid.1", "warmed_up")))
+        assert [body["statuses"][0]["status"] for body in await world.delivered(chat)] == ["warmed_up"]
+        assert list((await world.delivered(row))[-1]["data"]["status"]) == ["pending", "sent", "warmed_up"]
+
+    play(tmp_path, scenario)
+
+
 def test_updated_at_strictly_increases(tmp_path):
     async def scenario(world):
         await world.post(value(message_echoes=[echo("wamid.o")]), field="smb_message_echoes")
@@ -217,6 +228,26 @@ def test_an_edit_of_an_unknown_message_becomes_the_row(tmp_path):
     play(tmp_path, scenario)
 
 
+def test_an_edit_that_became_the_row_changes_nothing_when_it_is_repeated_after_its_original(tmp_path):
+    async def scenario(world):
+        edit = {
+            "from": CUSTOMER,
+            "id": "wamid.e",
+            "timestamp": "1778038770",
+            "type": "edit",
+            "edit": {"original_message_id": "wamid.1", "message": {"type": "text", "text": {"body": "x"}}},
+        }
+        await world.post(value(contacts=[contact()], messages=[edit]))
+        await world.post(incoming("wamid.1", "Helo"))
+        rows = await world.query("SELECT record FROM messages ORDER BY id")
+        for _ in range(3):
+            repeated = await world.post(value(contacts=[contact()], messages=[edit]))
+            assert repeated.outcome == Outcome.DUPLICATE
+        assert await world.query("SELECT record FROM messages ORDER BY id") == rows
+
+    play(tmp_path, scenario)
+
+
 def revoke(wamid: str, original: str) -> dict[str, object]:
     return {
         "from": CUSTOMER,
@@ -310,5 +341,16 @@ def test_group_statuses_are_unique_per_participant_and_the_row_keeps_the_earlies
         assert messages[-1]["status"] == {"read": "2026-05-06T03:39:30+00:00"}
         (conversation,) = await world.rows("conversations.insert")
         assert conversation["contact_address"] == group
+
+    play(tmp_path, scenario)
+
+
+def test_a_repeated_status_gives_nobody_an_older_name_back(tmp_path):
+    async def scenario(world):
+        named = value(contacts=[contact(name="Before")], statuses=[status("wamid.x", "delivered")])
+        await world.post(named)
+        await world.post(incoming("wamid.1", name="After"))
+        assert (await world.post(named)).outcome == Outcome.DUPLICATE
+        assert await world.query("SELECT name FROM contacts") == [("After",)]
 
     play(tmp_path, scenario)

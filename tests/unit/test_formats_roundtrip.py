@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from jsonschema import Draft202012Validator
 from msgspec import Raw
 from msgspec.structs import replace
 from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint, incoming, operational_event, outgoing

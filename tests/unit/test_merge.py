@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tellwire.merge import merge
 from tellwire.model import Message, StatusFact
@@ -56,3 +57,16 @@ def test_a_late_sent_does_not_remove_failed_and_pricing_is_of_the_highest_rank()
     assert row.pricing == b'{"category":"service"}'
     early = StatusFact(name="read", at=2, participant="p", pricing=b'{"category":"early"}')
     assert fold([read, early]).pricing == b'{"category":"early"}'
+
+
+def test_pending_is_the_rows_creation_whatever_meta_says():
+    row = Message(
+        id="1",
+        organization_id="o",
+        account_id="a",
+        conversation_id="c",
+        status={"pending": 9_000_000},
+        created_at=9_000_000,
+    )
+    assert merge(row, StatusFact(name="pending", at=5)).status == {"pending": 9_000_000}
+    assert merge(replace(row, status={}), StatusFact(name="pending", at=5)).status == {"pending": 5_000_000}

@@ -29,6 +29,54 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "dev": Command(
+        module="tellwire.cli.dev.command",
+        function="dev",
+        help="run everything here, with a simulated customer and a catcher: nothing to prepare",
+        example="tellwire dev --once --json",
+    ),
+    "serve": Command(
+        module="tellwire.cli.serve",
+        function="serve",
+        help="serve HTTP, take in what Meta sends and deliver it",
+        example="tellwire serve --json",
+    ),
+    "migrate": Command(
+        module="tellwire.cli.migrate",
+        function="migrate",
+        help="bring the database to this version's schema",
+        example="tellwire migrate",
+    ),
+    "keys": Command(
+        module="tellwire.cli.keys",
+        function="keys",
+        help="create, list and revoke API keys",
+        example="tellwire keys create --name crm --scope read",
+    ),
+    "accounts": Command(
+        module="tellwire.cli.accounts",
+        function="accounts",
+        help="create, list, show and delete accounts",
+        example="tellwire accounts create 100200300400500 --name Shop",
+    ),
+    "endpoints": Command(
+        module="tellwire.cli.endpoints",
+        function="endpoints",
+        help="create, list, show, pause, resume and delete webhook endpoints, rotate their secrets",
+        example="tellwire endpoints create https://example.com/webhook --format row",
+    ),
+    "simulate": Command(
+        module="tellwire.cli.simulate",
+        function="simulate",
+        help="post to a webhook what Meta would",
+        example="tellwire simulate --messages 20 --types text,image,status --duplicates",
+    ),
+    "openapi": Command(
+        module="tellwire.cli.openapi",
+        function="openapi",
+        help="print the OpenAPI document",
+        example="tellwire openapi > openapi.json",
+    ),
     "config": Command(
         module="tellwire.cli.config",
         function="config",

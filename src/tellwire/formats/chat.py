@@ -74,7 +74,8 @@ def _kind(event: Event) -> Kind | None:
         return None
     if event.direction == "incoming":
         return "incoming_message" if event.action == "insert" else None
-    return "status_update" if event.snapshot.status is not None else None
+    status = event.snapshot.status
+    return None if status is None or status.name == "pending" else "status_update"
 
 
 def _payload(kind: Kind, snapshot: Snapshot, key: str, value: object) -> bytes:

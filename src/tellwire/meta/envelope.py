@@ -8,7 +8,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
@@ -130,7 +130,8 @@ def _listed(
 ) -> Iterator[tuple[str, bytes | NotUnderstood]]:
     pieces = slices.elements(holder[key]) if key in holder else None
     if not pieces:
-        yield pointer, _lost(pointer, kind, f"it has no list of {key}" if pieces is None else f"its {key} are empty")
+        reason = f"it has no list of {key}" if pieces is None else f"its list of {key} is empty"
+        yield pointer, _lost(pointer, kind, reason)
         return
     for i, piece in enumerate(pieces):
         yield f"{pointer}/{key}/{i}", piece
@@ -153,27 +154,39 @@ def _conversation(change: Change) -> list[Item]:
     scene = scene_of(change, value or {})
     if value is None:
         return [scene.lost(change.pointer, change.field, "its value is not an object")]
-    pointer = f"{change.pointer}/value"
-    items = _holder(scene, value, pointer, origin="history" if change.field == "history" else "customer")
-    if "history" in value:
-        items += _history(scene, value, pointer)
+    origin: messages.Origin = "history" if change.field == "history" else "customer"
+    items = _holder(scene, value, f"{change.pointer}/value", origin=origin, more="history")
     return items or [scene.lost(change.pointer, change.field, "it holds no messages, statuses or errors")]
 
 
 def _holder(
-    scene: Scene, holder: Mapping[str, bytes], pointer: str, *, origin: messages.Origin, thread: str = ""
+    scene: Scene,
+    holder: Mapping[str, bytes],
+    pointer: str,
+    *,
+    origin: messages.Origin,
+    more: Literal["history", "threads", ""],
+    thread: str = "",
 ) -> list[Item]:
-    """What stands in one object: the value, a chunk of `history` or one of its threads."""
+    """What stands in one object, in its order: the value, a chunk of its `history` or one of the chunk's `threads`."""
     items: list[Item] = []
-    if "messages" in holder:
-        items += _each(scene, holder, "messages", pointer, partial(messages.parse, origin=origin, thread=thread))
-    if "message_echoes" in holder:
-        echo: messages.Origin = "history" if origin == "history" else "echo"
-        items += _each(scene, holder, "message_echoes", pointer, partial(messages.parse, origin=echo, thread=thread))
-    if "statuses" in holder:
-        items += _each(scene, holder, "statuses", pointer, statuses.parse)
-    if "errors" in holder:
-        items += _problem(scene, bytes(holder["errors"]), f"{pointer}/errors")
+    for key in holder:
+        match key:
+            case "messages":
+                items += _each(scene, holder, key, pointer, partial(messages.parse, origin=origin, thread=thread))
+            case "message_echoes":
+                echo: messages.Origin = "history" if origin == "history" else "echo"
+                items += _each(scene, holder, key, pointer, partial(messages.parse, origin=echo, thread=thread))
+            case "statuses":
+                items += _each(scene, holder, key, pointer, statuses.parse)
+            case "errors":
+                items += _problem(scene, bytes(holder[key]), f"{pointer}/{key}")
+            case "history" if more == key:
+                items += _nested(scene, holder, key, pointer, _chunk)
+            case "threads" if more == key:
+                items += _nested(scene, holder, key, pointer, _thread)
+            case _:
+                pass
     return items
 
 
@@ -206,38 +219,37 @@ def _problem(scene: Scene, text: bytes, pointer: str) -> list[Item]:
     return [AccountProblem(place=scene.at(pointer), errors=text)]
 
 
-def _history(scene: Scene, value: Mapping[str, bytes], pointer: str) -> list[Item]:
-    """Chunks of the past; or, in their `errors`, why there are none."""
-    pieces = slices.elements(value["history"])
+def _nested(
+    scene: Scene,
+    holder: Mapping[str, bytes],
+    key: str,
+    pointer: str,
+    understand: Callable[[Scene, Mapping[str, bytes], str], list[Item]],
+) -> list[Item]:
+    pieces = slices.elements(holder[key])
     if pieces is None:
-        return _no_list(scene, value, "history", pointer, "history")
+        return _no_list(scene, holder, key, pointer, "history")
     items: list[Item] = []
     for i, piece in enumerate(pieces):
-        place, chunk = f"{pointer}/history/{i}", slices.members(piece)
-        if chunk is None:
+        place, inner = f"{pointer}/{key}/{i}", slices.members(piece)
+        if inner is None:
             items.append(scene.lost(place, "history", "it is not an object"))
-            continue
-        items += _holder(scene, chunk, place, origin="history")
-        if "threads" in chunk:
-            items += _threads(scene, chunk, place)
+        else:
+            items += understand(scene, inner, place)
     return items
 
 
-def _threads(scene: Scene, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
-    """The threads of a chunk, each with one contact."""
-    pieces = slices.elements(chunk["threads"])
-    if pieces is None:
-        return _no_list(scene, chunk, "threads", pointer, "history")
-    items: list[Item] = []
-    for i, piece in enumerate(pieces):
-        place, thread = f"{pointer}/threads/{i}", slices.members(piece)
-        if thread is None:
-            items.append(scene.lost(place, "history", "it is not an object"))
-            continue
-        contact = scalars.ident(_read(thread, "id"))
-        known = scene if contact is not None else replace(scene, fault="its thread's id cannot serve as an address")
-        items += _holder(known, thread, place, origin="history", thread=contact or "")
-    return items
+def _chunk(scene: Scene, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
+    """A chunk of the past; or, in its `errors`, why there is none."""
+    return _holder(scene, chunk, pointer, origin="history", more="threads")
+
+
+def _thread(scene: Scene, thread: Mapping[str, bytes], pointer: str) -> list[Item]:
+    """The messages with one contact, whose address is the thread's id."""
+    contact = scalars.ident(_read(thread, "id"))
+    if contact is None:
+        scene = replace(scene, fault="its thread's id cannot serve as an address")
+    return _holder(scene, thread, pointer, origin="history", more="", thread=contact or "")
 
 
 def _user_id_update(change: Change) -> list[Item]:

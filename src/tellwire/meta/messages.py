@@ -138,7 +138,7 @@ def _system(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> Twist:
     if not isinstance(system, dict):
         return _NO_TWIST
     addresses = tuple(a for key in ("wa_id", "new_wa_id", "user_id") if (a := scalars.ident(system.get(key))))
-    return Twist(addresses=addresses, adds=addresses if system.get("type") in _NUMBER_CHANGES else ())
+    return Twist(addresses=addresses, adds=addresses if scalars.word(system.get("type")) in _NUMBER_CHANGES else ())
 
 
 def _original(change: object) -> str:

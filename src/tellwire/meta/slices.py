@@ -44,8 +44,7 @@ _AFTER = {
 }
 _END = re.compile(_WS)
 _FIRST = re.compile(_WS + rb"([\[{])")
-_MARK = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}:,]', re.DOTALL)
-_OPENING, _CLOSING, _BETWEEN = (b"[", b"{"), (b"]", b"}"), (b",", b":")
+_MARK = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(?P<open>[\[{]++)|(?P<close>[\]}]++)|(?P<between>[:,])', re.DOTALL)
 
 
 def check(text: bytes) -> None:
@@ -62,7 +61,7 @@ def check(text: bytes) -> None:
 
 def read(text: bytes) -> tuple[Any, str]:
     """Read a JSON text in full: (the value, ""), or (None, why no value can hold it)."""
-    if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
+    if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and deeper(text, MAX_DEPTH):
         return None, f"it is nested deeper than {MAX_DEPTH} levels"
     try:
         return _ANY.decode(text), ""
@@ -111,16 +110,17 @@ def lenient(text: bytes) -> dict[str, Any]:
     return {key: value for key, (value, refused) in each.items() if not refused}
 
 
-def depth(text: bytes) -> int:
-    """Return how many brackets deep a JSON text is nested; 0 for a scalar."""
-    deepest = level = 0
+def deeper(text: bytes, limit: int) -> bool:
+    """Whether a JSON text is nested more than `limit` brackets deep; a scalar is 0 deep."""
+    level = 0
     for mark in _MARK.finditer(text):
-        if mark[0] in _OPENING:
-            level += 1
-            deepest = max(deepest, level)
-        elif mark[0] in _CLOSING:
-            level -= 1
-    return deepest
+        if mark.lastgroup == "open":
+            level += mark.end() - mark.start()
+            if level > limit:
+                return True
+        elif mark.lastgroup == "close":
+            level -= mark.end() - mark.start()
+    return False
 
 
 def _check(text: bytes) -> None:
@@ -160,13 +160,16 @@ def _pieces(text: bytes, opening: bytes) -> list[bytes] | None:
 def _spans(text: bytes, start: int) -> Iterator[tuple[int, int]]:
     level = 1
     for mark in _MARK.finditer(text, start):
-        if mark[0] in _OPENING:
-            level += 1
-        elif mark[0] in _CLOSING:
-            level -= 1
-            if not level:
+        match mark.lastgroup:
+            case "open":
+                level += mark.end() - mark.start()
+            case "close":
+                level -= mark.end() - mark.start()
+                if level <= 0:
+                    yield start, mark.end() + level - 1
+                    return
+            case "between" if level == 1:
                 yield start, mark.start()
-                return
-        elif level == 1 and mark[0] in _BETWEEN:
-            yield start, mark.start()
-            start = mark.end()
+                start = mark.end()
+            case _:
+                pass

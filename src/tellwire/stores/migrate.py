@@ -32,6 +32,7 @@ def migrate_sqlite(path: Path) -> None:
     from sqlalchemy import Engine, create_engine, event  # noqa: PLC0415
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # people's messages: nobody else's to read; SQLite's other files take after it
     engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None, "timeout": 30})
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     config = Config()

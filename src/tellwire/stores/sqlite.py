@@ -23,6 +23,7 @@ from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
 from tellwire.stores import records, sqlite_hot
+from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
 
@@ -64,6 +65,7 @@ class SqliteStore:
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
+        self._told: list[Callable[[], None]] = []
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
@@ -96,12 +98,21 @@ class SqliteStore:
             connect_args={"check_same_thread": False},
         )
         event.listen(self._engine, "connect", _reader_pragmas)
-        self._writer = Writer(self._connect_writer, self._run_batch, self._close_writer, asyncio.get_running_loop())
+        self._checkpointer = Checkpointer(lambda: _connect(self._path))
+        self._checkpointer.start()
+        self._writer = Writer(
+            self._connect_writer,
+            self._run_batch,
+            self._between_commits,
+            self._close_writer,
+            asyncio.get_running_loop(),
+        )
         self._writer.start()
 
     async def close(self) -> None:
         """Commit what waits and let go of the file."""
         await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._checkpointer.stop)
         self._readers.shutdown()
         self._engine.dispose()
         if self._lock is not None:
@@ -119,6 +130,10 @@ class SqliteStore:
         if changed is not None:
             self._changed.append(changed)
 
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that recorded events."""
+        self._told.append(wake)
+
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
@@ -131,6 +146,11 @@ class SqliteStore:
     def failing(self) -> str:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
+
+    @property
+    def commits(self) -> int:
+        """Commits since the store was opened."""
+        return self._writer.commits
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
@@ -212,6 +232,7 @@ class SqliteStore:
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
         work: list[Work] = []
+        happened = False
         registry = self._written
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
@@ -221,6 +242,7 @@ class SqliteStore:
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
+            happened = bool(ledger.events)
             if ledger.new_accounts:
                 registry = sqlite_hot.load_registry(db, self.vault)
         if records_:
@@ -235,11 +257,11 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            return lambda: self._tell(registry, work)
+            return lambda: self._tell(registry, work, happened=happened)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work]) -> None:
+    def _tell(self, registry: Registry, work: list[Work], *, happened: bool) -> None:
         """On the event loop, after the commit."""
         if registry is not self._registry:
             self._registry = registry
@@ -247,6 +269,9 @@ class SqliteStore:
                 changed(registry)
         if work:
             self._committed(work)
+        if happened:
+            for wake in self._told:
+                wake()
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
@@ -276,6 +301,10 @@ class SqliteStore:
         self._cold = engine.connect()
         return db
 
+    def _between_commits(self, db: sqlite3.Connection) -> None:
+        if self._checkpointer.overdue:
+            self._checkpointer.finish(db)
+
     def _close_writer(self) -> None:
         self._cold.close()
 
@@ -302,6 +331,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "busy_timeout=10000",
         "foreign_keys=ON",
         "cache_size=-65536",
+        "wal_autocheckpoint=0",
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db

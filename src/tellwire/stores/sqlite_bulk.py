@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-_CHUNKS = (64, 8, 1)
+_CHUNKS = (64, 32, 16, 8, 4, 2, 1)
 _encode = msgspec.json.Encoder().encode
 
 

@@ -109,15 +109,11 @@ def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             contact = records.contact(row)
             ledger.aliases[organization_id, value] = contact.id
             ledger.contacts[contact.id] = contact
-    missing = {
-        (m.organization_id, m.contact_id)
-        for m in ledger.messages.values()
-        if m.contact_id and m.contact_id not in ledger.contacts
-    }
-    if missing:
-        for row in read_json(db, _CONTACTS, list(missing)):
-            contact = records.contact(row)
-            ledger.contacts[contact.id] = contact
+    missing = {(m.organization_id, m.contact_id) for m in ledger.messages.values() if m.contact_id}
+    while missing := {key for key in missing if key[1] not in ledger.contacts}:
+        found = [records.contact(row) for row in read_json(db, _CONTACTS, list(missing))]
+        ledger.contacts |= {contact.id: contact for contact in found}
+        missing = {(contact.organization_id, contact.merged_into) for contact in found if contact.merged_into}
 
 
 def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
@@ -283,10 +279,21 @@ _RESULT = (
     "first_attempt_at",
     "delivered_at",
     "updated_at",
+    "replay",
 )
+_OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
+
+
+def _assignment(name: str) -> str:
+    """A column of a result. What was replayed while its attempt was in flight stays due, whatever that came to."""
+    if name in _OF_ANY_REPLAY:
+        return f"{name}=v.{name}"
+    return f"{name}=CASE WHEN deliveries.replay = v.replay THEN v.{name} ELSE deliveries.{name} END"
+
+
 _RESULT_HEAD = f"WITH v({','.join(_RESULT)}) AS ("
 _RESULT_TAIL = (
-    f") UPDATE deliveries SET {', '.join(f'{name}=v.{name}' for name in _RESULT[2:])} "
+    f") UPDATE deliveries SET {', '.join(map(_assignment, _RESULT[2:-1]))} "
     "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id"
     " AND deliveries.state <> 'cancelled'"
 )

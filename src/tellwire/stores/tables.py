@@ -221,6 +221,8 @@ events = Table(
 
 LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
 DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
+PARKED = "state = 'parked'"
+FAILED = "state = 'failed'"
 
 deliveries = Table(
     "deliveries",
@@ -247,6 +249,8 @@ deliveries = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
+    Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
+    Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),

@@ -32,19 +32,21 @@ Job = tuple[Any, "asyncio.Future[Any]"]
 class Writer(threading.Thread):
     """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what follows the commit).
 
-    `closing` is called in the thread before the connection closes.
+    `between` is called in the thread after each commit, `closing` in the thread before the connection closes.
     """
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
         run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Committed]],
+        between: Callable[[sqlite3.Connection], None],
         closing: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
         self._connect = connect
         self._run_batch = run_batch
+        self._between = between
         self._closing = closing
         self._loop = loop
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -75,6 +77,7 @@ class Writer(threading.Thread):
                 batch, running = self._gather()
                 if batch:
                     self._commit(db, batch)
+                    self._between(db)
         finally:
             self._closing()
             db.close()

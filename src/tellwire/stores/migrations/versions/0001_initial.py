@@ -136,6 +136,22 @@ def upgrade() -> None:
         sqlite_where=sa.text("lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"),
         postgresql_where=sa.text("lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"),
     )
+    op.create_index(
+        "deliveries_parked",
+        "deliveries",
+        ["endpoint_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'parked'"),
+        postgresql_where=sa.text("state = 'parked'"),
+    )
+    op.create_index(
+        "deliveries_failed",
+        "deliveries",
+        ["organization_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'failed'"),
+        postgresql_where=sa.text("state = 'failed'"),
+    )
     op.create_table(
         "events",
         sa.Column("id", sa.Text(), nullable=False),

@@ -1,0 +1,126 @@
+"""The live lines: what became of each event, out of the attempts that were made and what the catcher caught."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, field
+
+from tellwire.catcher import Catch
+from tellwire.model import Attempt, Delivery
+from tellwire_sdk import ChatMessage, ChatStatus, ConversationRow, MessageRow, RowEvent
+
+_WAIT_SECONDS = 1.0
+_MOST = 1000
+
+
+class Stop(Struct, frozen=True, kw_only=True):
+    """An attempt at the catcher; `error` says why what came did not verify."""
+
+    status: int
+    verified: bool
+    error: str = ""
+
+
+class Journey(Struct, kw_only=True):
+    """What is known of one event. `title` is the type of the message, or what changed; `row` names it with its id."""
+
+    event: str = ""
+    title: str = ""
+    wamid: str = ""
+    row: str = ""
+    stops: dict[str, Stop] = field(default_factory=dict)
+    awaits: frozenset[str] = frozenset()
+    """the formats that have a place for it, once that is known"""
+
+
+class Journeys:
+    """Joins attempts and catches by event.
+
+    Args:
+        formats: endpoint id → format, of the catcher's endpoints.
+        arrived: called with a journey that is complete, or has waited long enough.
+        elsewhere: called with each attempt at any other endpoint.
+    """
+
+    def __init__(
+        self,
+        formats: Mapping[str, str],
+        *,
+        arrived: Callable[[Journey], None],
+        elsewhere: Callable[[Attempt, Delivery], None],
+    ) -> None:
+        self._formats = formats
+        self._arrived = arrived
+        self._elsewhere = elsewhere
+        self._catches: OrderedDict[tuple[str, str], Catch] = OrderedDict()
+        self._under_way: dict[str, tuple[Journey, asyncio.TimerHandle]] = {}
+
+    def caught(self, catch: Catch) -> None:
+        """Take note of a catch; the attempt that brought it is reported soon."""
+        self._catches[catch.format, catch.webhook_id] = catch
+        if len(self._catches) > _MOST:
+            self._catches.popitem(last=False)
+
+    def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
+        """Take note of an attempt whose result is recorded."""
+        name = self._formats.get(delivery.endpoint_id)
+        if name is None:
+            self._elsewhere(attempt, delivery)
+            return
+        catch = self._catches.pop((name, delivery.webhook_id), None)
+        journey = self._journey(delivery.event_id)
+        journey.stops[name] = Stop(
+            status=attempt.response_status,
+            verified=catch is not None and catch.verified,
+            error=catch.error if catch is not None else attempt.cause,
+        )
+        if catch is not None:
+            _describe(journey, catch)
+        if journey.awaits and journey.stops.keys() >= journey.awaits:
+            self._finish(delivery.event_id)
+
+    def close(self) -> None:
+        """Tell what has not arrived everywhere yet, and forget it."""
+        for event_id in list(self._under_way):
+            self._finish(event_id)
+
+    def _journey(self, event_id: str) -> Journey:
+        if event_id not in self._under_way:
+            timer = asyncio.get_running_loop().call_later(_WAIT_SECONDS, self._finish, event_id)
+            self._under_way[event_id] = Journey(), timer
+        return self._under_way[event_id][0]
+
+    def _finish(self, event_id: str) -> None:
+        journey, timer = self._under_way.pop(event_id)
+        timer.cancel()
+        self._arrived(journey)
+
+
+def _describe(journey: Journey, catch: Catch) -> None:
+    """Fill in what a payload tells. An update of a row does not tell whether `chat` has a place for it too."""
+    journey.event = catch.event
+    if catch.message_id:
+        journey.row = f"message {catch.message_id}"
+    match catch.payload:
+        case RowEvent(data=ConversationRow() as row, action=action):
+            journey.title = "conversation opened" if action == "insert" else f"conversation {row.status or 'changed'}"
+            journey.row = f"conversation {row.id}"
+            journey.awaits = frozenset({"row"})
+        case RowEvent(data=MessageRow() as row, action=action):
+            journey.wamid = row.wa_id or ""
+            reached = [name for name in row.status or {} if name != "errors"]
+            told = action == "insert" and row.type != "external"
+            journey.title = journey.title or (row.type or "" if told else f"status {(reached or ['?'])[-1]}")
+            if action == "insert":
+                journey.awaits = frozenset({"row", "chat"})
+        case ChatMessage(message=message):
+            journey.title = message.type
+            journey.awaits = frozenset({"row", "chat"})
+        case ChatStatus(statuses=statuses):
+            journey.title = f"status {statuses[0].status}" if statuses else "status"
+            journey.awaits = frozenset({"row", "chat"})
+        case _:
+            journey.title = journey.title or journey.event

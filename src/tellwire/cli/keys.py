@@ -1,0 +1,63 @@
+"""`tellwire keys`: API keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from tellwire.cli.api import ask
+from tellwire.cli.output import Json, print_json
+from tellwire.cli.records import Organization, print_once, print_record, print_records
+from tellwire.keys import SCOPES
+
+keys = typer.Typer(
+    help="Create, list and revoke API keys.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+_NOUN = "api-keys"
+
+
+@keys.command(epilog="Example: tellwire keys create --name crm --scope read --scope webhooks:manage")
+def create(
+    *,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help=f"What it may do, repeatable: {', '.join(SCOPES)}; admin, that is everything, unless given."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="It expires after so many days; never unless given.")
+    ] = None,
+    organization: Organization = "",
+    json: Json = False,
+) -> None:
+    """Make an API key and print it. It is shown this once: Tellwire keeps only its SHA-256."""
+    draft: dict[str, Any] = {"name": name, "scopes": scope or ["admin"]}
+    if days is not None:
+        draft["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+    made = ask(lambda api: api.call("POST", _NOUN, body=draft), organization=organization)
+    if json:
+        print_json(made)
+    else:
+        print_once(made["key"], f"Key {made['id']} may do: {', '.join(made['scopes'])}. It is not shown again.")
+
+
+@keys.command("list", epilog="Example: tellwire keys list")
+def list_(*, organization: Organization = "", json: Json = False) -> None:
+    """List the keys, revoked ones too; never the keys themselves."""
+    rows = ask(lambda api: api.every(_NOUN), organization=organization)
+    columns = ("id", "prefix", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    print_records(rows, columns, as_json=json)
+
+
+@keys.command(epilog="Example: tellwire keys revoke 0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f")
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    *,
+    organization: Organization = "",
+    json: Json = False,
+) -> None:
+    """Revoke a key for good; a running server refuses it within seconds."""
+    row = ask(lambda api: api.call("DELETE", _NOUN, key_id), organization=organization)
+    print_record(row, as_json=json)

@@ -1,0 +1,35 @@
+"""`tellwire openapi`: the document that a server shows at /openapi.json."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tellwire.cli.output import Json, print_json
+from tellwire.formats.openapi import webhooks
+from tellwire.web import reference as page
+from tellwire.web.asgi import openapi as document
+
+
+def openapi(
+    *,
+    json: Json = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Print the reference page of it, in Markdown.")
+    ] = False,
+) -> None:
+    """Print the OpenAPI 3.1 document of the REST API, with the webhooks that Tellwire sends. Needs no database.
+
+    Always JSON, with --json on one line, unless the reference page is asked for.
+    """
+    encoded = msgspec.json.encode(document(webhooks()))
+    found = msgspec.json.decode(encoded)
+    if reference:
+        sys.stdout.write(page.reference(found))
+    elif json:
+        print_json(found)
+    else:
+        sys.stdout.write(msgspec.json.format(encoded).decode() + "\n")

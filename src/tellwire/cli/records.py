@@ -1,0 +1,74 @@
+"""How commands print records of the API: whole as JSON, else the columns that a person looks for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tellwire.cli.output import print_json, print_table
+from tellwire.errors import BadSettings
+
+Organization = Annotated[
+    str, typer.Option("--organization", metavar="ID", help="Act in this organization, not in the default one.")
+]
+
+
+def print_records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """A list of records."""
+    if as_json:
+        print_json({"data": rows})
+    elif rows:
+        print_table([[text(row[name]) for name in columns] for row in rows], header=[name.upper() for name in columns])
+    else:
+        sys.stderr.write("none yet\n")
+
+
+def print_record(row: Mapping[str, Any], *, as_json: bool) -> None:
+    """One record, a line for each of its fields that says something."""
+    if as_json:
+        print_json(row)
+        return
+    told = [(name, text(value)) for name, value in row.items() if value not in (None, "", [], {})]
+    width = max(len(name) for name, _ in told)
+    for name, value in told:
+        sys.stdout.write(f"{name:<{width}}  {value}\n")
+
+
+def print_once(secret: str, said: str) -> None:
+    """A secret on stdout, to be caught by a script, and what to know about it on stderr."""
+    sys.stdout.write(f"{secret}\n")
+    sys.stdout.flush()
+    sys.stderr.write(f"{said}\n")
+
+
+def text(value: Any) -> str:
+    """A field's value for people."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(text, value)) or "-"
+        case dict():
+            return ", ".join(f"{name}={text(each)}" for name, each in value.items()) or "-"
+        case _:
+            return str(value)
+
+
+def secret_of(option: str, given: str) -> str:
+    """A secret given on the command line, or with `@FILE` in a file, where no process list shows it.
+
+    Raises:
+        BadSettings: the file cannot be read.
+    """
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{option} names {given[1:]}, which cannot be read: {error}") from None

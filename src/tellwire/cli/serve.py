@@ -1,0 +1,72 @@
+"""`tellwire serve`: HTTP, ingest and delivery in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
+
+import structlog
+import typer
+
+from tellwire import settings as settings_room
+from tellwire.app import App
+from tellwire.cli import DONE
+from tellwire.cli.database import usable
+from tellwire.cli.output import Json, print_json
+from tellwire.cli.serving import GRACE_SECONDS, Site, bind, log_to_stderr, run, url_of
+from tellwire.errors import BadSettings
+from tellwire.settings import Settings
+
+log = structlog.get_logger("tellwire")
+
+
+class Role(StrEnum):
+    ALL = "all"
+    INGEST = "ingest"
+    DELIVER = "deliver"
+
+
+def serve(
+    *,
+    role: Annotated[Role, typer.Option(help="What this process does; anything but all needs PostgreSQL.")] = Role.ALL,
+    migrate: Annotated[  # noqa: ARG001 - SQLite is migrated with or without
+        bool, typer.Option("--migrate", help="Migrate the database first; SQLite is always migrated.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Serve until SIGTERM or Ctrl-C, then finish what is under way.
+
+    Settings come from TELLWIRE_* variables and tellwire.toml; `tellwire config` shows them.
+    """
+    settings = settings_room.load()
+    if role is not Role.ALL:
+        raise BadSettings(
+            f"--role {role.value} comes with PostgreSQL: on SQLite one process does everything (--role all)"
+        )
+    log_to_stderr()
+    return run(lambda stop: _serve(stop, settings, as_json=json))
+
+
+async def _serve(stop: asyncio.Event, settings: Settings, *, as_json: bool) -> int:
+    sock = bind(settings.host, settings.port)
+    try:
+        with usable(settings):
+            app = await App.open(settings)
+        try:
+            await app.start()
+            site = Site(app, sock)
+            await site.start()
+            url = url_of(sock)
+            log.info("ready", url=url, database=str(settings.sqlite_path))
+            if as_json:
+                print_json({"event": "ready", "url": url})
+            await stop.wait()
+            log.info("stopping", grace_seconds=GRACE_SECONDS)
+            await site.stop()
+        finally:
+            await app.stop(grace_seconds=GRACE_SECONDS)
+    finally:
+        sock.close()
+    log.info("stopped")
+    return DONE

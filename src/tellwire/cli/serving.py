@@ -1,0 +1,154 @@
+"""What `serve` and `dev` share: a loop that signals end, a listening socket, the HTTP side of an app on it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvloop
+
+import tellwire_sdk
+from tellwire import logs
+from tellwire.app import App
+from tellwire.errors import TellwireError
+from tellwire.formats import FORMATS
+from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.openapi import webhooks
+from tellwire.formats.schemas import SCHEMAS
+from tellwire.web import Services, WebApp, create_app
+from tellwire.web.server import Server, listening
+
+GRACE_SECONDS = 4
+"""How long requests under way, and then deliveries, may take to end after a signal: supervisors kill after 10 s."""
+_MOVES = 50
+
+
+def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
+    """Run `main` on uvloop and return what it returns. It is given an event that SIGINT and SIGTERM set.
+
+    A second signal ends the process at once.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_with_signals(main))
+
+
+async def _with_signals(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def stopped() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped)
+    return await main(stop)
+
+
+def log_to_stderr() -> None:
+    """Set up the logs, of libraries only what is wrong."""
+    logs.set_up()
+    for library in ("alembic", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def bind(host: str, port: int, *, move: bool = False) -> socket.socket:
+    """Listen on an address; with `move` on the next free port if this one is taken.
+
+    Raises:
+        TellwireError: the port is taken, or the host is no address of this machine.
+    """
+    for candidate in [port, *range(port + 1, min(port + _MOVES, 65536)), 0] if move else [port]:
+        try:
+            return listening(host, candidate)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and move:
+                continue
+            raise TellwireError(_why(host, candidate, error)) from None
+    raise TellwireError(f"no port is free on {host}")
+
+
+def _why(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} on {host} is taken: stop what listens there, or choose another with TELLWIRE_PORT"
+        case errno.EACCES:
+            return f"this user may not listen on port {port}: choose one above 1023 with TELLWIRE_PORT"
+        case _:
+            return f"cannot listen on {host} port {port}: {error.strerror}; see TELLWIRE_HOST and TELLWIRE_PORT"
+
+
+def url_of(sock: socket.socket) -> str:
+    """The URL that reaches a listening socket from this machine."""
+    host, port = sock.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def services_of(app: App) -> Services:
+    """What the web needs of an app."""
+    return Services(
+        store=app.store,
+        ingest=app.ingest,
+        clock=app.clock,
+        settings=app.settings,
+        formats=FORMATS,
+        event_names=FORMATS["row"].EVENTS,
+        schemas=SCHEMAS,
+        webhooks=webhooks(),
+        check_url=app.check_url,
+        challenge=app.challenge,
+        whsec_form=tellwire_sdk.whsec_form,
+        chat_id=chat_id,
+        route_unrouted=app.route_unrouted,
+        wake=app.dispatcher.wake,
+    )
+
+
+class Site:
+    """The HTTP side of an app on a listening socket, in the running loop."""
+
+    def __init__(self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
+        self._server = _Part(create_app(services_of(app)), grace_seconds=grace_seconds)
+        self._sock = sock
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return once requests are answered."""
+        self._serving = asyncio.create_task(self._server.serve([self._sock]))
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._serving
+
+    async def stop(self) -> None:
+        """Take nothing new, and finish what is under way within the grace."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+
+class _Part(Server):
+    """The server as a part of a process whose signals are not its own; that it is ready can be waited for."""
+
+    def __init__(self, application: WebApp, *, grace_seconds: int) -> None:
+        super().__init__(application, grace_seconds=grace_seconds)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()

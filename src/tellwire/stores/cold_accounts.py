@@ -1,0 +1,63 @@
+"""Accounts: the WhatsApp business numbers of an organization."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from tellwire.errors import Conflict
+from tellwire.model import Account
+from tellwire.stores import records
+from tellwire.stores.cold_audit import Deed, note_change
+from tellwire.stores.cold_pages import Page, Turn, columns, newest
+from tellwire.stores.tables import accounts
+from tellwire.vault import Vault
+
+
+def add(connection: Connection, deed: Deed, vault: Vault, account: Account) -> Account:
+    """Keep a new account.
+
+    Raises:
+        Conflict: another account of the installation has its phone_number_id.
+    """
+    number = accounts.c.phone_number_id == account.phone_number_id
+    if connection.execute(select(accounts.c.id).where(number)).first() is not None:
+        raise Conflict(
+            "An account with this phone_number_id exists in this installation.",
+            ("/phone_number_id", "is taken"),
+        )
+    connection.execute(insert(accounts).values(records.account_values(account, vault)))
+    note_change(connection, deed, "account.created", account.id)
+    return account
+
+
+def find(connection: Connection, vault: Vault, organization_id: str, name: str) -> Account | None:
+    """One account of an organization, by our id or its phone_number_id."""
+    query = select(accounts).where(
+        accounts.c.organization_id == organization_id, (accounts.c.id == name) | (accounts.c.phone_number_id == name)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _account(row, vault)
+
+
+def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn) -> Page[Account]:
+    """The accounts of an organization."""
+    query = select(accounts).where(accounts.c.organization_id == organization_id)
+    return newest(connection, query, accounts.c.id, turn, lambda row: _account(row, vault))
+
+
+def change(connection: Connection, deed: Deed, vault: Vault, account: Account) -> Account:
+    """Write an account as it now is."""
+    columns = records.account_values(account, vault)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns))
+    note_change(connection, deed, "account.changed", account.id)
+    return account
+
+
+def remove(connection: Connection, deed: Deed, account_id: str) -> None:
+    """Forget an account; its conversations and messages stay."""
+    connection.execute(delete(accounts).where(accounts.c.id == account_id))
+    note_change(connection, deed, "account.deleted", account_id)
+
+
+def _account(row: Row[tuple[object, ...]], vault: Vault) -> Account:
+    return records.account(columns(row), vault)

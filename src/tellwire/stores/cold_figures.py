@@ -1,0 +1,83 @@
+"""How it goes: counts for the status page and for metrics, each bounded so that a full table costs no more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy.exc import DatabaseError
+
+from tellwire.ids import id_floor
+from tellwire.model import Micros
+from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, inbound, organizations
+
+MOST = 100_000
+"""Counting stops here: a figure that reaches it means "at least"."""
+
+
+class Day(Struct, frozen=True, kw_only=True):
+    """The last 24 hours."""
+
+    received: Mapping[str, int]
+    """POSTs from Meta by outcome."""
+    events: int
+    deliveries: Mapping[str, int]
+    """Deliveries that were created, by state."""
+
+
+def day(connection: Connection, now: Micros) -> Day:
+    """What the last 24 hours brought."""
+    start = id_floor(now - 24 * 3600 * 1_000_000)
+    everyone = connection.execute(select(organizations.c.id)).scalars().all()
+    happened, made = Counter[str](), Counter[str]()
+    for organization_id in everyone:  # one by one, because so are the keys of these tables ordered
+        for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
+            recent = select(column.label("word")).where(table.c.organization_id == organization_id, table.c.id >= start)
+            counts.update(_counts(connection, recent))
+    return Day(
+        received=_counts(connection, select(inbound.c.outcome.label("word")).where(inbound.c.id >= start)),
+        events=happened.total(),
+        deliveries=made,
+    )
+
+
+def undelivered(connection: Connection) -> Mapping[str, int]:
+    """Deliveries by state, of the states that are not over or went wrong; whatever their age."""
+    counts: dict[str, int] = {}
+    for condition in (LIVE, DUE, PARKED, FAILED):
+        found = _counts(connection, select(deliveries.c.state.label("word")).where(text(condition)))
+        for state, number in found.items():
+            counts[state] = counts.get(state, 0) + number
+    return counts
+
+
+def oldest(connection: Connection, endpoint_ids: Iterable[str]) -> Mapping[str, Micros]:
+    """By endpoint, when the oldest delivery was created that it still waits for."""
+    found = {}
+    for endpoint_id in endpoint_ids:
+        query = (
+            select(deliveries.c.created_at)
+            .where(deliveries.c.endpoint_id == endpoint_id, text(LIVE))
+            .order_by(deliveries.c.id)
+            .limit(1)
+        )
+        if (created_at := connection.execute(query).scalar_one_or_none()) is not None:
+            found[endpoint_id] = created_at
+    return found
+
+
+def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:
+    some = words.limit(MOST).subquery()
+    rows = connection.execute(select(some.c.word, func.count()).group_by(some.c.word))
+    return {str(word): number for word, number in rows}
+
+
+def revision(connection: Connection) -> str:
+    """The revision of the schema that the database has, "" when it has none."""
+    try:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or ""
+    except DatabaseError:
+        return ""

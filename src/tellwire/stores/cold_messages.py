@@ -1,0 +1,118 @@
+"""Messages with the contacts that their rows show, and contacts themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from tellwire.model import Contact, Message, Micros, StatusFact
+from tellwire.stores import records
+from tellwire.stores.cold_pages import Page, Turn, newest, since
+from tellwire.stores.tables import contact_aliases, contacts, message_statuses, messages
+
+_CONTACT = tuple(contacts.c[name] for name in records.CONTACT)
+_MESSAGE = tuple(messages.c[name] for name in records.MESSAGE)
+
+
+class MessageFilter(Struct, frozen=True, kw_only=True):
+    """Which messages; "" and None filter nothing."""
+
+    conversation_id: str = ""
+    account_id: str = ""
+    direction: str = ""
+    since: Micros | None = None
+
+
+class MessageEntry(Struct, frozen=True):
+    """A message and the person it is with, as known now."""
+
+    message: Message
+    contact: Contact | None
+
+
+def page(connection: Connection, organization_id: str, chosen: MessageFilter, turn: Turn) -> Page[MessageEntry]:
+    """The messages of an organization."""
+    query = select(*_MESSAGE).where(messages.c.organization_id == organization_id)
+    for column, value in (
+        (messages.c.conversation_id, chosen.conversation_id),
+        (messages.c.account_id, chosen.account_id),
+        (messages.c.direction, chosen.direction),
+    ):
+        if value:
+            query = query.where(column == value)
+    query = since(query, messages.c.id, messages.c.created_at, chosen.since)
+    found = newest(connection, query, messages.c.id, turn, records.message)
+    people = _contacts(connection, organization_id, {message.contact_id for message in found.items})
+    return Page([MessageEntry(m, people.get(m.contact_id)) for m in found.items], found.after)
+
+
+def get(connection: Connection, organization_id: str, message_id: str) -> MessageEntry | None:
+    """One message of an organization, by our id."""
+    query = select(*_MESSAGE).where(messages.c.id == message_id, messages.c.organization_id == organization_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    message = records.message(row)
+    people = _contacts(connection, organization_id, {message.contact_id})
+    return MessageEntry(message, people.get(message.contact_id))
+
+
+def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
+    """Every status that Meta named for a message, in the order of Meta's times."""
+    if not message.wamid:
+        return []
+    query = (
+        select(message_statuses)
+        .where(message_statuses.c.account_id == message.account_id, message_statuses.c.wamid == message.wamid)
+        .order_by(message_statuses.c.at, message_statuses.c.name, message_statuses.c.participant)
+    )
+    return [
+        StatusFact(name=row.name, at=row.at, participant=row.participant, pricing=row.pricing, errors=row.errors)
+        for row in connection.execute(query)
+    ]
+
+
+def contacts_page(connection: Connection, organization_id: str, alias: str, turn: Turn) -> Page[Contact]:
+    """The contacts of an organization, or the one known by a phone number or user id."""
+    query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.merged_into == "")
+    if alias:
+        spellings = (alias, alias.removeprefix("+"))
+        known = select(contact_aliases.c.contact_id).where(
+            contact_aliases.c.organization_id == organization_id, contact_aliases.c.value.in_(spellings)
+        )
+        query = query.where(contacts.c.id.in_(known))
+    return newest(connection, query, contacts.c.id, turn, records.contact)
+
+
+def get_contact(connection: Connection, organization_id: str, contact_id: str) -> Contact | None:
+    """One contact of an organization, also one that turned out to be another (`merged_into`)."""
+    query = select(*_CONTACT).where(contacts.c.id == contact_id, contacts.c.organization_id == organization_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else records.contact(row)
+
+
+def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:
+    """Every phone number and user id that a contact is known by."""
+    query = (
+        select(contact_aliases.c.value)
+        .where(contact_aliases.c.contact_id == contact_id)
+        .order_by(contact_aliases.c.value)
+    )
+    return connection.execute(query).scalars().all()
+
+
+def _contacts(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Mapping[str, Contact]:
+    """Contacts by the id that was asked for, even where that one was merged into another."""
+    found = {c.id: c for c in _load(connection, organization_id, wanted)}
+    survivors = {c.id: c for c in _load(connection, organization_id, {c.merged_into for c in found.values()})}
+    return {key: survivors.get(c.merged_into, c) for key, c in found.items()}
+
+
+def _load(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Sequence[Contact]:
+    named = [each for each in wanted if each]
+    if not named:
+        return []
+    query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.id.in_(named))
+    return [records.contact(row) for row in connection.execute(query)]

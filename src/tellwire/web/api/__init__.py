@@ -1,0 +1,34 @@
+"""REST `/v1`: one module a noun, and the table of them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from tellwire.web.api import (
+    accounts,
+    api_keys,
+    audit,
+    contacts,
+    conversations,
+    deliveries,
+    events,
+    inbound_posts,
+    messages,
+    organizations,
+    webhook_endpoints,
+)
+
+NOUNS: dict[str, ModuleType] = {
+    "organizations": organizations,
+    "api-keys": api_keys,
+    "accounts": accounts,
+    "webhook-endpoints": webhook_endpoints,
+    "events": events,
+    "deliveries": deliveries,
+    "conversations": conversations,
+    "messages": messages,
+    "contacts": contacts,
+    "inbound": inbound_posts,
+    "audit": audit,
+}
+"""By the first part of their paths under `/v1`; each module has `HANDLERS`."""

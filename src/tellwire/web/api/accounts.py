@@ -1,0 +1,193 @@
+"""`/v1/accounts`: WhatsApp business numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.json import encode
+from msgspec.structs import asdict, replace
+from sqlalchemy import Connection
+
+from tellwire.errors import NotAllowed, NotFound
+from tellwire.model import Account
+from tellwire.rows import instant
+from tellwire.stores import cold_accounts
+from tellwire.web.api.shapes import LINE, Id, NextCursor, When
+from tellwire.web.desk import AtDesk, Desk, listed, shown
+from tellwire.web.parameters import Cursor, Limit, turn_of
+
+log = logging.getLogger("tellwire.web")
+
+_READ = {"scopes": ("read", "accounts:manage")}
+_MANAGE = {"scopes": ("accounts:manage",)}
+_NOUN = "accounts"
+_ROUTING_SECONDS = 5.0
+_DEFAULTS = Account(id="", organization_id="", phone_number_id="")
+
+MetaId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_.-]+(?![\s\S])")]
+Line = Annotated[str, Meta(max_length=256, pattern=LINE)]
+SecretText = Annotated[str, Meta(max_length=4096, pattern=LINE, description="Kept encrypted, never shown again.")]
+UnknownStatuses = Annotated[
+    Literal["create", "hold"], Meta(description="What a status of a message that nobody knows does.")
+]
+OnRevoke = Annotated[Literal["keep", "erase"], Meta(description="What becomes of the content of a revoked message.")]
+
+
+class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An account to create."""
+
+    phone_number_id: Annotated[MetaId, Meta(description="Meta's id of the number; unique in the installation.")]
+    display_phone_number: Line = ""
+    name: Line = ""
+    waba_id: Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z_.-]*(?![\s\S])")] = ""
+    access_token: SecretText = ""
+    app_secret: SecretText = ""
+    unknown_statuses: UnknownStatuses = "create"
+    on_revoke: OnRevoke = "keep"
+
+
+class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change of an account. What is left out stays; null takes the default again."""
+
+    display_phone_number: Line | UnsetType | None = UNSET
+    name: Line | UnsetType | None = UNSET
+    waba_id: Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z_.-]*(?![\s\S])")] | UnsetType | None = UNSET
+    access_token: SecretText | UnsetType | None = UNSET
+    app_secret: SecretText | UnsetType | None = UNSET
+    unknown_statuses: UnknownStatuses | UnsetType | None = UNSET
+    on_revoke: OnRevoke | UnsetType | None = UNSET
+
+
+class AccountRead(Struct, kw_only=True):
+    """An account, without its secrets."""
+
+    id: Id
+    organization_id: Id
+    phone_number_id: str
+    display_phone_number: str
+    name: str
+    waba_id: str
+    has_access_token: bool
+    has_app_secret: bool
+    unknown_statuses: Literal["create", "hold"]
+    on_revoke: Literal["keep", "erase"]
+    created_at: When
+    updated_at: When
+
+
+class AccountList(Struct, kw_only=True):
+    """A page of accounts, newest first."""
+
+    data: list[AccountRead]
+    next_cursor: NextCursor
+
+
+def _shown(account: Account) -> bytes:
+    return encode(
+        AccountRead(
+            id=account.id,
+            organization_id=account.organization_id,
+            phone_number_id=account.phone_number_id,
+            display_phone_number=account.display_phone_number,
+            name=account.name,
+            waba_id=account.waba_id,
+            has_access_token=bool(account.access_token),
+            has_app_secret=bool(account.app_secret),
+            unknown_statuses=account.unknown_statuses,
+            on_revoke=account.on_revoke,
+            created_at=instant(account.created_at),
+            updated_at=instant(account.updated_at),
+        )
+    )
+
+
+@get("/accounts", summary="List accounts", opt=_READ)
+async def list_accounts(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
+    """The accounts of the organization."""
+    vault = desk.services.store.vault
+    page = await desk.read(lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
+    return listed(_NOUN, page, _shown, AccountList)
+
+
+@post("/accounts", summary="Create an account", opt=_MANAGE)
+async def create_account(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AccountDraft]
+) -> Response[AccountRead]:
+    """What waited for the number is applied at once. Takes a key with the scope `admin`."""
+    if not desk.caller.admin:
+        raise NotAllowed(
+            "Only an admin key creates accounts: Tellwire does not yet ask Meta whether a number is the caller's."
+        )
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        deed, vault = desk.deed(), desk.services.store.vault
+
+        def work(connection: Connection) -> tuple[Account, bytes]:
+            account = Account(
+                id=deed.new_id(),
+                organization_id=desk.organization_id,
+                created_at=deed.at,
+                updated_at=deed.at,
+                **asdict(data),
+            )
+            return cold_accounts.add(connection, deed, vault, account), _shown(account)
+
+        _, body = await once.write(work)
+        await _route(desk, data.phone_number_id)
+    return shown(body, AccountRead, status=201)
+
+
+async def _route(desk: Desk, phone_number_id: str) -> None:
+    """Apply what waited for the number: at once when it is little, else on in the background."""
+    task = asyncio.ensure_future(desk.services.route_unrouted(phone_number_id))
+    desk.office.keep_running(task)
+    done, _ = await asyncio.wait((task,), timeout=_ROUTING_SECONDS)
+    for each in done:
+        if not each.cancelled() and (error := each.exception()) is not None:
+            log.warning("what waited for a new account is applied later", exc_info=error)
+
+
+@get("/accounts/{account_id:str}", summary="Read an account", opt=_READ)
+async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[AccountRead]:
+    """One account, by our id or its phone_number_id."""
+    return shown(_shown(await desk.read(lambda c: _known(c, desk, account_id))), AccountRead)
+
+
+@patch("/accounts/{account_id:str}", summary="Change an account", opt=_MANAGE)
+async def change_account(
+    account_id: FromPath[str], desk: AtDesk, data: JSONBody[AccountChange]
+) -> Response[AccountRead]:
+    """Change what is given, leave the rest."""
+    deed = desk.deed()
+    given = {name: value for name, value in asdict(data).items() if value is not UNSET}
+    fields = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
+
+    def work(connection: Connection) -> Account:
+        account = _known(connection, desk, account_id)
+        account = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
+        return cold_accounts.change(connection, deed, desk.services.store.vault, account)
+
+    return shown(_shown(await desk.write(work)), AccountRead)
+
+
+@delete("/accounts/{account_id:str}", summary="Delete an account", opt=_MANAGE, status_code=204)
+async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
+    """Forget an account. Its conversations and messages stay; what comes for its number is unrouted from now on."""
+    deed = desk.deed()
+    await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
+
+
+def _known(connection: Connection, desk: Desk, name: str) -> Account:
+    account = cold_accounts.find(connection, desk.services.store.vault, desk.organization_id, name)
+    if account is None:
+        raise NotFound("There is no account with this id.")
+    return account
+
+
+HANDLERS = (list_accounts, create_account, read_account, change_account, delete_account)

@@ -1,0 +1,166 @@
+"""`/v1/api-keys`: who may call. A key is shown once, when it is made."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+from msgspec.json import encode
+
+from tellwire import keys
+from tellwire.errors import Invalid, NotFound
+from tellwire.keys import Scope
+from tellwire.model import ApiKey, Micros
+from tellwire.rows import instant
+from tellwire.stores import cold_organizations
+from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
+from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+
+_ADMIN = {"scopes": ("admin",)}
+_NOUN = "api-keys"
+
+_SCOPES = Annotated[
+    tuple[Scope, ...],
+    Meta(
+        min_length=1,
+        max_length=len(keys.SCOPES),
+        description="What the key may do; every scope but `admin` unless given. "
+        + " ".join(f"`{name}`: {words}." for name, words in keys.SCOPES.items()),
+    ),
+]
+
+
+class ApiKeyDraft(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An API key to create."""
+
+    name: Annotated[str, Meta(max_length=256, pattern=LINE)] = ""
+    scopes: _SCOPES = keys.USUAL
+    expires_at: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None = None
+    organization_id: (
+        Annotated[str, Meta(max_length=64, description="Whose key it is; the caller's organization unless given.")]
+        | None
+    ) = None
+
+
+class ApiKeyRead(Struct, kw_only=True):
+    """An API key, without the key itself: `prefix` is how it begins."""
+
+    id: Id
+    organization_id: Id
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_at: When
+    expires_at: When | None
+    last_used_at: When | None
+    revoked_at: When | None
+
+
+class ApiKeyCreated(ApiKeyRead, kw_only=True):
+    """A new API key: `key` is shown this once."""
+
+    key: str
+
+
+class ApiKeyList(Struct, kw_only=True):
+    """A page of API keys, newest first."""
+
+    data: list[ApiKeyRead]
+    next_cursor: NextCursor
+
+
+def _shown(key: ApiKey) -> bytes:
+    return encode(
+        ApiKeyRead(
+            id=key.id,
+            organization_id=key.organization_id,
+            name=key.name,
+            prefix=key.prefix,
+            scopes=key.scopes,
+            created_at=instant(key.created_at),
+            expires_at=when(key.expires_at),
+            last_used_at=when(key.last_used_at),
+            revoked_at=when(key.revoked_at),
+        )
+    )
+
+
+@get("/api-keys", summary="List API keys", opt=_ADMIN)
+async def list_api_keys(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
+    """The keys of the organization, revoked ones too."""
+    page = await desk.read(
+        lambda c: cold_organizations.keys_page(c, desk.organization_id, turn_of(_NOUN, limit, cursor))
+    )
+    return listed(_NOUN, page, _shown, ApiKeyList)
+
+
+@post("/api-keys", summary="Create an API key", opt=_ADMIN)
+async def create_api_key(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[ApiKeyDraft]
+) -> Response[ApiKeyCreated]:
+    """The answer is the only one that shows the key: Tellwire keeps its SHA-256."""
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        deed = desk.deed()
+        key = keys.make(secrets.token_bytes(32))
+        record = keys.record(
+            key,
+            organization_id=await _owner(desk, data.organization_id),
+            name=data.name,
+            scopes=tuple(dict.fromkeys(data.scopes)),
+            expires_at=_expiry(data.expires_at, deed.at),
+        )
+
+        def work(connection: Any) -> tuple[ApiKey, bytes]:
+            made = cold_organizations.add_key(connection, deed, record)
+            return made, joined(_shown(made), {"key": key})
+
+        _, body = await once.write(work)
+    return shown(body, ApiKeyCreated, status=201)
+
+
+def _expiry(text: str | None, now: Micros) -> Micros | None:
+    at = instant_of(text or "", "expires_at")
+    if at is not None and at <= now:
+        raise Invalid("The key would never work.", ("/expires_at", "must lie ahead"))
+    return at
+
+
+async def _owner(desk: Desk, organization_id: str | None) -> str:
+    if organization_id is None or organization_id == desk.organization_id:
+        return desk.organization_id
+    organization = None
+    if desk.caller.operator:
+        organization = await desk.read(lambda c: cold_organizations.get(c, organization_id))
+    if organization is None:
+        raise Invalid("The organization is not known.", ("/organization_id", "there is no organization with this id"))
+    return organization_id
+
+
+@get("/api-keys/{key_id:str}", summary="Read an API key", opt=_ADMIN)
+async def read_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
+    """One key, without the key itself."""
+    name = our_id(key_id, "API key")
+    key = await desk.read(lambda c: cold_organizations.get_key(c, desk.organization_id, name))
+    if key is None:
+        raise NotFound("There is no API key with this id.")
+    return shown(_shown(key), ApiKeyRead)
+
+
+@delete("/api-keys/{key_id:str}", summary="Revoke an API key", opt=_ADMIN, status_code=200)
+async def revoke_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
+    """Revoke a key for good; it is listed on. In this process it works no longer at once, in others within seconds."""
+    name, deed = our_id(key_id, "API key"), desk.deed()
+    key = await desk.write(lambda c: cold_organizations.revoke_key(c, deed, name))
+    if key is None:
+        raise NotFound("There is no API key with this id.")
+    desk.office.auth.ring.forget()
+    return shown(_shown(key), ApiKeyRead)
+
+
+HANDLERS = (list_api_keys, create_api_key, read_api_key, revoke_api_key)

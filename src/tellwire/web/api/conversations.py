@@ -1,0 +1,167 @@
+"""`/v1/conversations`. An id is ours, or the 24 digits that the `chat` format shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from msgspec import Struct
+
+from tellwire import conversations
+from tellwire.errors import Conflict, NotFound
+from tellwire.ledger import Keys, Ledger
+from tellwire.model import Conversation
+from tellwire.rows import conversation_row, instant
+from tellwire.stores import cold_conversations, cold_messages
+from tellwire.stores.cold_conversations import ConversationFilter
+from tellwire.stores.cold_messages import MessageFilter
+from tellwire.web.api import messages
+from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
+from tellwire.web.parameters import (
+    STATUSES,
+    AccountName,
+    Cursor,
+    Limit,
+    Name,
+    StatusName,
+    choice,
+    looks_like_id,
+    turn_of,
+)
+
+_READ = {"scopes": ("read",)}
+_WRITE = {"scopes": ("messages:write",)}
+_NOUN = "conversations"
+
+
+class _More(Struct, kw_only=True):
+    account_id: Id
+    contact_id: str | None
+    group_id: str | None
+    last_row_at: When
+
+
+class ConversationRead(ConversationRow, kw_only=True):
+    """A conversation: with a contact, or in one of Meta's groups; `last_row_at` is when its last row was recorded."""
+
+    account_id: Id
+    contact_id: str | None
+    group_id: str | None
+    last_row_at: When
+
+
+class ConversationList(Struct, kw_only=True):
+    """A page of conversations, newest first."""
+
+    data: list[ConversationRead]
+    next_cursor: NextCursor
+
+
+def _shown(conversation: Conversation) -> bytes:
+    ours = looks_like_id(conversation.party)
+    more = _More(
+        account_id=conversation.account_id,
+        contact_id=conversation.party if ours else None,
+        group_id=None if ours else conversation.party,
+        last_row_at=instant(conversation.last_row_at),
+    )
+    return joined(conversation_row(conversation), more)
+
+
+@get("/conversations", summary="List conversations", opt=_READ)
+async def list_conversations(
+    desk: AtDesk,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    status: StatusName = "",
+    account: AccountName = "",
+    contact: Name = "",
+) -> Response[ConversationList]:
+    """The conversations of the organization; `contact` takes a contact's id, phone number or user id, or a group's
+    id."""
+    turn = turn_of(_NOUN, limit, cursor)
+    party = await desk.read(lambda c: cold_conversations.party_of(c, desk.organization_id, contact)) if contact else ""
+    chosen = ConversationFilter(
+        status=choice(status, "status", *STATUSES),
+        account_id=desk.account_id(account) if account else "",
+        party=party,
+    )
+    page = await desk.read(lambda c: cold_conversations.page(c, desk.organization_id, chosen, turn))
+    return listed(_NOUN, page, _shown, ConversationList)
+
+
+@get("/conversations/{conversation_id:str}", summary="Read a conversation", opt=_READ)
+async def read_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
+    """One conversation."""
+    return shown(_shown(await _known(desk, conversation_id)), ConversationRead)
+
+
+@get("/conversations/{conversation_id:str}/messages", summary="List a conversation's messages", opt=_READ)
+async def list_messages_of(
+    conversation_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
+) -> Response[messages.MessageList]:
+    """The messages of one conversation."""
+    chosen = MessageFilter(conversation_id=(await _known(desk, conversation_id)).id)
+    turn = turn_of(messages.NOUN, limit, cursor)
+    page = await desk.read(lambda c: cold_messages.page(c, desk.organization_id, chosen, turn))
+    return listed(messages.NOUN, page, messages.message_shown, messages.MessageList)
+
+
+@post("/conversations/{conversation_id:str}/close", summary="Close a conversation", opt=_WRITE, status_code=200)
+async def close_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
+    """Close it and tell subscribers; a closed one stays as it is."""
+    return await _decided(desk, conversation_id, _close)
+
+
+@post("/conversations/{conversation_id:str}/reopen", summary="Reopen a conversation", opt=_WRITE, status_code=200)
+async def reopen_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
+    """Open it again and tell subscribers; 409 while another one with the same contact or group is open."""
+    return await _decided(desk, conversation_id, _reopen)
+
+
+_Decision = Callable[[Ledger, Conversation], Conversation | Conflict]
+
+
+def _close(ledger: Ledger, conversation: Conversation) -> Conversation:
+    return conversation if conversation.status == "closed" else conversations.close(ledger, conversation)
+
+
+def _reopen(ledger: Ledger, conversation: Conversation) -> Conversation | Conflict:
+    if conversation.status == "open":
+        return conversation
+    if (conversation.account_id, conversation.party) in ledger.open:
+        return Conflict("Another conversation with this contact or group is open.", kind="another-open")
+    return conversations.reopen(ledger, conversation)
+
+
+async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[ConversationRead]:
+    """Decide over the conversation and the open one of its party, loaded in one transaction."""
+    while True:
+        known = await _known(desk, name)
+
+        def decide(ledger: Ledger, known: Conversation = known) -> Conversation | Conflict | None:
+            current = ledger.conversations.get(known.id)
+            if current is None or current.party != known.party:
+                return None  # merged into another contact meanwhile: look again
+            return decision(ledger, current)
+
+        keys = Keys(conversations={(desk.organization_id, known.id)}, parties={("", known.party)})
+        decided = await desk.services.store.apply(keys, decide)
+        if isinstance(decided, Conflict):
+            raise decided
+        if decided is not None:
+            return shown(_shown(decided), ConversationRead)
+
+
+async def _known(desk: Desk, name: str) -> Conversation:
+    identifier = await desk.conversation_id(name)
+    conversation = await desk.read(lambda c: cold_conversations.get(c, desk.organization_id, identifier))
+    if conversation is None:
+        raise NotFound("There is no conversation with this id.")
+    return conversation
+
+
+HANDLERS = (list_conversations, read_conversation, list_messages_of, close_conversation, reopen_conversation)

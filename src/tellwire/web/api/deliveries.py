@@ -1,0 +1,215 @@
+"""`/v1/deliveries`: one event on its way to one endpoint, and every attempt at it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Struct
+from msgspec.json import encode
+from sqlalchemy import Connection
+
+from tellwire.errors import NotFound
+from tellwire.model import Attempt, DeliveryState, Lane
+from tellwire.rows import instant
+from tellwire.stores import cold_deliveries
+from tellwire.stores.cold_deliveries import DeliveryEntry, DeliveryFilter
+from tellwire.web.api.shapes import Id, NextCursor, When, when
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
+from tellwire.web.parameters import Cursor, Limit, Name, Since, StateName, Until, choice, instant_of, our_id, turn_of
+
+_READ = {"scopes": ("read", "deliveries:replay")}
+_REPLAY = {"scopes": ("deliveries:replay",)}
+_NOUN = "deliveries"
+_WAITING = (DeliveryState.PENDING, DeliveryState.RETRYING)
+
+
+class DeliveryRead(Struct, kw_only=True):
+    """A delivery. `cause` says in plain words why its last attempt failed; `sequence` is null where none was given."""
+
+    id: Id
+    organization_id: Id
+    event_id: Id
+    endpoint_id: Id
+    conversation_id: str | None
+    state: DeliveryState
+    cause: str
+    attempt_count: int
+    out_of_order: bool
+    lane: Lane
+    replay: int
+    webhook_id: str
+    sequence: int | None
+    next_attempt_at: When | None
+    first_attempt_at: When | None
+    delivered_at: When | None
+    created_at: When
+    updated_at: When
+
+
+class AttemptRead(Struct, kw_only=True):
+    """One try. Durations in milliseconds; secrets in headers are masked. A body that is no UTF-8 is in
+    `response_body_base64`."""
+
+    number: int
+    started_at: When
+    outcome: Literal["delivered", "failed"]
+    cause: str
+    url: str
+    request_headers: list[tuple[str, str]]
+    response_status: int | None
+    response_headers: list[tuple[str, str]]
+    response_body: str | None
+    response_body_base64: str | None
+    durations: dict[str, float]
+
+
+class DeliveryWithAttempts(DeliveryRead, kw_only=True):
+    """A delivery with its attempts, oldest first."""
+
+    attempts: list[AttemptRead]
+
+
+class DeliveryList(Struct, kw_only=True):
+    """A page of deliveries, newest first."""
+
+    data: list[DeliveryRead]
+    next_cursor: NextCursor
+
+
+class AttemptList(Struct, kw_only=True):
+    """Every attempt of a delivery, oldest first."""
+
+    data: list[AttemptRead]
+    next_cursor: NextCursor
+
+
+class Replay(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to replay: with `new_id` under a fresh `webhook-id`, so that consumers that deduplicate take it anew."""
+
+    new_id: bool = False
+
+
+def _shown(entry: DeliveryEntry) -> bytes:
+    delivery = entry.delivery
+    return encode(
+        DeliveryRead(
+            id=delivery.id,
+            organization_id=delivery.organization_id,
+            event_id=delivery.event_id,
+            endpoint_id=delivery.endpoint_id,
+            conversation_id=entry.conversation_id or None,
+            state=delivery.state,
+            cause=entry.cause,
+            attempt_count=delivery.attempts,
+            out_of_order=delivery.out_of_order,
+            lane=delivery.lane,
+            replay=delivery.replay,
+            webhook_id=delivery.webhook_id,
+            sequence=delivery.sequence or None,
+            next_attempt_at=when(delivery.due_at) if delivery.state in _WAITING else None,
+            first_attempt_at=when(delivery.first_attempt_at),
+            delivered_at=when(delivery.delivered_at),
+            created_at=instant(delivery.created_at),
+            updated_at=instant(delivery.updated_at),
+        )
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptRead:
+    text: str | None
+    try:
+        text, raw = attempt.response_body.decode(), None
+    except UnicodeDecodeError:
+        text, raw = None, base64.b64encode(attempt.response_body).decode()
+    return AttemptRead(
+        number=attempt.number,
+        started_at=instant(attempt.started_at),
+        outcome=attempt.outcome,
+        cause=attempt.cause,
+        url=attempt.url,
+        request_headers=list(attempt.request_headers),
+        response_status=attempt.response_status or None,
+        response_headers=list(attempt.response_headers),
+        response_body=text,
+        response_body_base64=raw,
+        durations=attempt.durations,
+    )
+
+
+@get("/deliveries", summary="List deliveries", opt=_READ)
+async def list_deliveries(
+    desk: AtDesk,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    endpoint_id: Name = "",
+    in_state: StateName = "",
+    event_id: Name = "",
+    conversation_id: Name = "",
+    since: Since = "",
+    until: Until = "",
+) -> Response[DeliveryList]:
+    """The deliveries of the organization, those of deleted endpoints too."""
+    chosen = DeliveryFilter(
+        endpoint_id=endpoint_id,
+        state=choice(in_state, "state", *DeliveryState),
+        event_id=event_id,
+        conversation_id=await desk.wanted_conversation(conversation_id),
+        since=instant_of(since, "since"),
+        until=instant_of(until, "until"),
+    )
+    turn = turn_of(_NOUN, limit, cursor)
+    page = await desk.read(lambda c: cold_deliveries.page(c, desk.organization_id, chosen, turn))
+    return listed(_NOUN, page, _shown, DeliveryList)
+
+
+@get("/deliveries/{delivery_id:str}", summary="Read a delivery", opt=_READ)
+async def read_delivery(delivery_id: FromPath[str], desk: AtDesk) -> Response[DeliveryWithAttempts]:
+    """One delivery with its attempts."""
+    entry, attempts = await _known(desk, delivery_id)
+    return shown(joined(_shown(entry), {"attempts": attempts}), DeliveryWithAttempts)
+
+
+@get("/deliveries/{delivery_id:str}/attempts", summary="List a delivery's attempts", opt=_READ)
+async def list_attempts(delivery_id: FromPath[str], desk: AtDesk) -> Response[AttemptList]:
+    """Every attempt that is still kept, in one page."""
+    _, attempts = await _known(desk, delivery_id)
+    return shown(encode(AttemptList(data=attempts, next_cursor=None)), AttemptList)
+
+
+@post("/deliveries/{delivery_id:str}/replay", summary="Replay a delivery", opt=_REPLAY, status_code=202)
+async def replay_delivery(
+    delivery_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Replay | None] = None
+) -> Response[DeliveryRead]:
+    """Send it once more, whatever its state. Waits parked while its endpoint is paused or disabled."""
+    name, deed = our_id(delivery_id, "delivery"), desk.deed()
+    fresh = data is not None and data.new_id
+
+    def work(connection: Connection) -> tuple[DeliveryEntry, bytes]:
+        webhook_id = f"msg_{deed.new_id().replace('-', '')}" if fresh else ""  # ids are the writer's to make
+        entry = cold_deliveries.replay(connection, deed, name, webhook_id=webhook_id)
+        if entry is None:
+            raise NotFound("There is no delivery with this id.")
+        return entry, _shown(entry)
+
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        _, body = await once.write(work, status=202)
+    desk.services.wake()
+    return shown(body, DeliveryRead, status=202)
+
+
+async def _known(desk: Desk, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:
+    name = our_id(delivery_id, "delivery")
+    entry = await desk.read(lambda c: cold_deliveries.get(c, desk.organization_id, name))
+    if entry is None:
+        raise NotFound("There is no delivery with this id.")
+    attempts = await desk.read(lambda c: cold_deliveries.attempts_of(c, name))
+    return entry, [_attempt(each) for each in attempts]
+
+
+HANDLERS = (list_deliveries, read_delivery, list_attempts, replay_delivery)

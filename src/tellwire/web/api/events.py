@@ -1,0 +1,159 @@
+"""`/v1/events`: what happened, as subscribers are told of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from litestar import Request, Response, get
+from litestar.params import FromPath
+from litestar.response import Stream
+from msgspec import Raw, Struct
+from msgspec.json import encode
+
+from tellwire.errors import NotFound
+from tellwire.model import Endpoint, Event
+from tellwire.rows import instant
+from tellwire.stores import cold_events
+from tellwire.stores.cold_events import EventFilter
+from tellwire.web.api.shapes import Id, NextCursor, When
+from tellwire.web.desk import AtDesk, Desk, listed, shown
+from tellwire.web.parameters import (
+    ACTIONS,
+    ENTITIES,
+    AccountName,
+    ActionName,
+    Cursor,
+    EntityName,
+    Limit,
+    Name,
+    Since,
+    choice,
+    instant_of,
+    our_id,
+    turn_of,
+)
+
+_READ = {"scopes": ("read",)}
+_NOUN = "events"
+
+
+class EventRead(Struct, kw_only=True):
+    """An event: `data` is the row as it then was, `changed` the columns that an update changed."""
+
+    id: Id
+    organization_id: Id
+    account_id: Id
+    name: str
+    entity: Literal["messages", "conversations", "operational"]
+    action: Literal["insert", "update"]
+    conversation_id: str | None
+    message_id: str | None
+    direction: Literal["incoming", "outgoing"] | None
+    history: bool
+    external: bool
+    changed: tuple[str, ...]
+    created_at: When
+    data: dict[str, Any]
+
+
+class EventList(Struct, kw_only=True):
+    """A page of events, newest first."""
+
+    data: list[EventRead]
+    next_cursor: NextCursor
+
+
+class _Shown(EventRead, kw_only=True):
+    data: Raw  # type: ignore[assignment]
+
+
+def _shown(event: Event) -> bytes:
+    return encode(
+        _Shown(
+            id=event.id,
+            organization_id=event.organization_id,
+            account_id=event.account_id,
+            name=event.name,
+            entity=event.entity,
+            action=event.action,
+            conversation_id=event.conversation_id or None,
+            message_id=event.message_id or None,
+            direction=event.direction or None,
+            history=event.history,
+            external=event.external,
+            changed=event.snapshot.changed,
+            created_at=instant(event.created_at),
+            data=event.snapshot.row,
+        )
+    )
+
+
+@get("/events", summary="List events", opt=_READ)
+async def list_events(
+    desk: AtDesk,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    entity: EntityName = "",
+    action: ActionName = "",
+    conversation_id: Name = "",
+    account: AccountName = "",
+    since: Since = "",
+) -> Response[EventList]:
+    """What happened in the organization."""
+    chosen = EventFilter(
+        entity=choice(entity, "entity", *ENTITIES),
+        action=choice(action, "action", *ACTIONS),
+        conversation_id=await desk.wanted_conversation(conversation_id),
+        account_id=desk.account_id(account) if account else "",
+        since=instant_of(since, "since"),
+    )
+    turn = turn_of(_NOUN, limit, cursor)
+    page = await desk.read(lambda c: cold_events.page(c, desk.organization_id, chosen, turn))
+    return listed(_NOUN, page, _shown, EventList)
+
+
+@get("/events/stream", summary="Stream events", opt={**_READ, "media_type": "text/event-stream"})
+async def stream_events(request: Request[Any, Any, Any], desk: AtDesk, last_event_id: Name = "") -> Stream:
+    """Server-Sent Events: `id` is the event's id, `event` its name, `data` its payload in the `row` format. Sent on
+    from the header `Last-Event-ID` (or `last_event_id`), else from now."""
+    given = request.headers.get("last-event-id", "") or last_event_id
+    after = our_id(given, "event") if given else ""
+    frames = await desk.office.streams.open(desk.organization_id, after, desk.still_allowed)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return Stream(frames, media_type="text/event-stream", headers=headers)
+
+
+@get("/events/{event_id:str}", summary="Read an event", opt=_READ)
+async def read_event(event_id: FromPath[str], desk: AtDesk) -> Response[EventRead]:
+    """One event."""
+    return shown(_shown(await _known(desk, event_id)), EventRead)
+
+
+@get("/events/{event_id:str}/payloads/{format_name:str}", summary="Render an event's payload", opt=_READ)
+async def read_payload(event_id: FromPath[str], format_name: FromPath[str], desk: AtDesk) -> Response[dict[str, Any]]:
+    """The exact bytes that an endpoint of this format with default options is sent; 404 when the format has no place
+    for the event."""
+    event, format_ = await _known(desk, event_id), desk.services.formats.get(format_name)
+    if format_ is None:
+        raise NotFound(f"There is no such format; there are {', '.join(desk.services.formats)}.")
+    body = format_.encode(event, plain_endpoint(event, format_name))
+    if body is None:
+        raise NotFound("This format has no place for this event.", kind="no-payload")
+    return shown(body, dict[str, Any])
+
+
+async def _known(desk: Desk, event_id: str) -> Event:
+    name = our_id(event_id, "event")
+    event = await desk.read(lambda c: cold_events.get(c, desk.organization_id, name))
+    if event is None:
+        raise NotFound("There is no event with this id.")
+    return event
+
+
+def plain_endpoint(event: Event, format_name: str) -> Endpoint:
+    """An endpoint with default options, for rendering."""
+    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name)
+
+
+HANDLERS = (list_events, stream_events, read_event, read_payload)

@@ -1,0 +1,158 @@
+"""`/v1/inbound`: what Meta sent, as it was received, and what became of each item."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Raw, Struct
+from msgspec.json import encode
+
+from tellwire.errors import Invalid, NotFound
+from tellwire.model import Inbound, ItemReport, Outcome
+from tellwire.rows import instant
+from tellwire.stores import cold_inbound
+from tellwire.web.api.shapes import Id, NextCursor, When
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
+from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, turn_of
+
+_READ = {"scopes": ("read", "deliveries:replay")}
+_REAPPLY = {"scopes": ("deliveries:replay",)}
+_NOUN = "inbound"
+_WAITING = (Outcome.HELD, Outcome.UNROUTED, Outcome.NOT_UNDERSTOOD)
+
+
+class ItemRead(Struct, kw_only=True):
+    """What became of one item of a POST; `pointer` leads to it in the body, `reason` says why in plain words."""
+
+    pointer: str
+    field: str
+    kind: str
+    wamid: str | None
+    phone_number_id: str | None
+    outcome: Outcome
+    reason: str
+    message_id: str | None
+
+
+class InboundRead(Struct, kw_only=True):
+    """A POST from Meta; its outcome is its worst item's. No organization: it is nobody's, or several's."""
+
+    id: Id
+    organization_id: str | None
+    received_at: When
+    outcome: Outcome
+    items: list[ItemRead]
+
+
+class InboundWithBody(InboundRead, kw_only=True):
+    """A POST from Meta with its body: as JSON, or in `body_base64` what only our parser understood."""
+
+    body: Any
+    body_base64: str | None
+
+
+class InboundList(Struct, kw_only=True):
+    """A page of POSTs, newest first."""
+
+    data: list[InboundRead]
+    next_cursor: NextCursor
+
+
+class Reapply(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which items to apply again, by their pointers; those that wait or were not understood unless given."""
+
+    pointers: list[str] | None = None
+
+
+def _item(item: ItemReport) -> ItemRead:
+    return ItemRead(
+        pointer=item.pointer,
+        field=item.field,
+        kind=item.kind,
+        wamid=item.wamid or None,
+        phone_number_id=item.phone_number_id or None,
+        outcome=item.outcome,
+        reason=item.reason,
+        message_id=item.message_id or None,
+    )
+
+
+def _shown(inbound: Inbound) -> bytes:
+    return encode(
+        InboundRead(
+            id=inbound.id,
+            organization_id=inbound.organization_id or None,
+            received_at=instant(inbound.received_at),
+            outcome=inbound.outcome,
+            items=[_item(item) for item in inbound.items],
+        )
+    )
+
+
+def _body(body: bytes) -> dict[str, Any]:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {"body": None, "body_base64": base64.b64encode(body).decode()}
+    return {"body": Raw(body), "body_base64": None}
+
+
+@get("/inbound", summary="List received POSTs", opt=_READ)
+async def list_inbound(
+    desk: AtDesk, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
+) -> Response[InboundList]:
+    """What Meta sent for the organization; who runs the installation also sees what is no single organization's."""
+    turn, from_ = turn_of(_NOUN, limit, cursor), instant_of(since, "since")
+    wanted = choice(outcome, "outcome", *Outcome)
+    page = await desk.read(
+        lambda c: cold_inbound.page(
+            c, desk.organization_id, turn, nobodys=desk.caller.operator, outcome=wanted, from_=from_
+        )
+    )
+    return listed(_NOUN, page, _shown, InboundList)
+
+
+@get("/inbound/{inbound_id:str}", summary="Read a received POST", opt=_READ)
+async def read_inbound(inbound_id: FromPath[str], desk: AtDesk) -> Response[InboundWithBody]:
+    """One POST with its items and its body."""
+    inbound = await _known(desk, inbound_id)
+    return shown(joined(_shown(inbound), _body(inbound.body)), InboundWithBody)
+
+
+@post("/inbound/{inbound_id:str}/reapply", summary="Apply items again", opt=_REAPPLY, status_code=202)
+async def reapply_inbound(
+    inbound_id: FromPath[str], desk: AtDesk, data: JSONBody[Reapply | None] = None
+) -> Response[InboundRead]:
+    """Apply items once more: what they waited for is there now, or Tellwire understands more. What was applied
+    already is a `duplicate` and changes nothing."""
+    inbound = await _known(desk, inbound_id)
+    known = {item.pointer: item for item in inbound.items}
+    if data is not None and data.pointers is not None:
+        wanted = frozenset(data.pointers)
+        faults = [
+            (f"/pointers/{index}", "is no item of this POST")
+            for index, pointer in enumerate(data.pointers)
+            if pointer not in known
+        ]
+        if faults:
+            raise Invalid("There are no such items.", *faults)
+    else:
+        wanted = frozenset(pointer for pointer, item in known.items() if item.outcome in _WAITING)
+    if wanted:
+        await desk.services.ingest.reapply(inbound, wanted)
+    return shown(_shown(await _known(desk, inbound_id)), InboundRead, status=202)
+
+
+async def _known(desk: Desk, inbound_id: str) -> Inbound:
+    name = our_id(inbound_id, "received POST")
+    inbound = await desk.read(lambda c: cold_inbound.get(c, desk.organization_id, name, nobodys=desk.caller.operator))
+    if inbound is None:
+        raise NotFound("There is no received POST with this id.")
+    return inbound
+
+
+HANDLERS = (list_inbound, read_inbound, reapply_inbound)

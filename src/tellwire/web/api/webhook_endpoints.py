@@ -1,0 +1,230 @@
+"""`/v1/webhook-endpoints`: where events are delivered."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+from msgspec.json import encode
+from sqlalchemy import Connection
+
+from tellwire import endpoints
+from tellwire.endpoints import EndpointChange, EndpointDraft, OwnSecret
+from tellwire.errors import NotFound
+from tellwire.model import Endpoint, Micros
+from tellwire.rows import instant
+from tellwire.stores import cold_endpoints
+from tellwire.stores.cold_endpoints import EndpointShelf
+from tellwire.web.api.shapes import Id, NextCursor, When, when
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
+from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+
+_READ = {"scopes": ("read", "webhooks:manage")}
+_MANAGE = {"scopes": ("webhooks:manage",)}
+_NOUN = "webhook-endpoints"
+_MICROS = 1_000_000
+MASK = "********"
+
+
+class SecretRead(Struct, kw_only=True):
+    """A signing secret, unseen: `expires_at` is set on one that was rotated out."""
+
+    expires_at: When | None
+
+
+class EndpointRead(Struct, kw_only=True):
+    """A webhook endpoint. Secrets, token and header values are masked; null means the installation's default."""
+
+    id: Id
+    organization_id: Id
+    url: str
+    format: str
+    events: tuple[str, ...]
+    accounts: tuple[str, ...]
+    ordering: Literal["keyed", "none", "strict"]
+    updates: Literal["full", "changed"]
+    conversation_ids: Literal["conversation", "message"]
+    external: bool
+    history: bool
+    secrets: Annotated[list[SecretRead], Meta(description="The secrets that sign now, newest first.")]
+    has_token: bool
+    headers: dict[str, str]
+    hub_signature: bool
+    wappcloud_signature: Literal["prefixed", "bare"]
+    timeout_seconds: float | None
+    head_of_line_seconds: float | None
+    max_in_flight: int | None
+    rate_limit_per_second: float | None
+    retry_schedule: tuple[float, ...] | None
+    description: str
+    state: Literal["active", "paused", "disabled"]
+    disabled_reason: str
+    created_at: When
+    updated_at: When
+
+
+class EndpointWithSecret(EndpointRead, kw_only=True):
+    """A webhook endpoint with its new secret, which is shown this once."""
+
+    secret: Annotated[str, Meta(description="What deliveries are signed with.")]
+    whsec_secret: Annotated[str, Meta(description="The same as stock Standard Webhooks libraries take it.")]
+
+
+class EndpointList(Struct, kw_only=True):
+    """A page of webhook endpoints, newest first."""
+
+    data: list[EndpointRead]
+    next_cursor: NextCursor
+
+
+class Rotation(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to rotate: a secret of your own or else one of ours, and how long the old ones go on signing as well."""
+
+    secret: OwnSecret | None = None
+    overlap_seconds: Annotated[float, Meta(ge=0, le=2_592_000)] = 86_400
+
+
+_KEPT = ("has_token", "headers", "secrets", "created_at", "updated_at")
+_SAME = tuple(name for name in EndpointRead.__struct_fields__ if name not in _KEPT)
+
+
+def _shown(endpoint: Endpoint, now: Micros) -> bytes:
+    return encode(
+        EndpointRead(
+            **{name: getattr(endpoint, name) for name in _SAME},
+            secrets=[SecretRead(expires_at=when(s.expires_at)) for s in endpoints.live_secrets(endpoint, now)],
+            has_token=bool(endpoint.token),
+            headers=dict.fromkeys(endpoint.headers, MASK),
+            created_at=instant(endpoint.created_at),
+            updated_at=instant(endpoint.updated_at),
+        )
+    )
+
+
+def _with_secret(desk: Desk, endpoint: Endpoint) -> tuple[Endpoint, bytes]:
+    secret = endpoint.secrets[0].value
+    more = {"secret": secret, "whsec_secret": desk.services.whsec_form(secret)}
+    return endpoint, joined(_shown(endpoint, desk.services.clock.now()), more)
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@get("/webhook-endpoints", summary="List webhook endpoints", opt=_READ)
+async def list_endpoints(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
+    """The webhook endpoints of the organization."""
+    vault, now = desk.services.store.vault, desk.services.clock.now()
+    page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
+    return listed(_NOUN, page, lambda endpoint: _shown(endpoint, now), EndpointList)
+
+
+@post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)
+async def create_endpoint(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[EndpointDraft]
+) -> Response[EndpointWithSecret]:
+    """The answer is the only one that shows the secret. A `chat` endpoint must first echo a challenge: `GET
+    <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`."""
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        endpoint, secret = endpoints.drafted(data), _new_secret()
+        await endpoints.admit(desk.services, endpoint)
+        _, body = await once.write(
+            lambda c: _with_secret(desk, endpoints.create(desk.shelf(c), endpoint, secret=secret))
+        )
+    return shown(body, EndpointWithSecret, status=201)
+
+
+@get("/webhook-endpoints/{endpoint_id:str}", summary="Read a webhook endpoint", opt=_READ)
+async def read_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
+    """One webhook endpoint, its secrets masked."""
+    return _answer(desk, await _known(desk, endpoint_id))
+
+
+@patch("/webhook-endpoints/{endpoint_id:str}", summary="Change a webhook endpoint", opt=_MANAGE)
+async def change_endpoint(
+    endpoint_id: FromPath[str], desk: AtDesk, data: JSONBody[EndpointChange]
+) -> Response[EndpointRead]:
+    """Change what is given, leave the rest. The format stays: make another endpoint for another format."""
+    before = await _known(desk, endpoint_id)
+    await endpoints.admit(desk.services, endpoints.changed(before, data), before=before)
+    return _answer(desk, await desk.write(lambda c: endpoints.change(desk.shelf(c), endpoint_id, data)))
+
+
+@delete("/webhook-endpoints/{endpoint_id:str}", summary="Delete a webhook endpoint", opt=_MANAGE, status_code=204)
+async def delete_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> None:
+    """Forget an endpoint; what still waits for it becomes `cancelled`."""
+    await _in_strides(desk, endpoint_id, endpoints.delete)
+
+
+@post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
+async def pause_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
+    """Stop delivering; what waits and what comes is kept `parked`."""
+    return _answer(desk, await _in_strides(desk, endpoint_id, endpoints.pause))
+
+
+@post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
+async def resume_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
+    """Deliver again, what is parked first. Also brings back a disabled endpoint."""
+    return _answer(desk, await _in_strides(desk, endpoint_id, endpoints.resume))
+
+
+@post("/webhook-endpoints/{endpoint_id:str}/rotate-secret", summary="Rotate the secret", opt=_MANAGE, status_code=200)
+async def rotate_secret(
+    endpoint_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Rotation | None] = None
+) -> Response[EndpointWithSecret]:
+    """Sign with a new secret, shown this once; the old ones go on signing as well until the overlap is over."""
+    name, wanted = our_id(endpoint_id, "webhook endpoint"), data or Rotation()
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        secret, overlap = wanted.secret or _new_secret(), int(wanted.overlap_seconds * _MICROS)
+        _, body = await once.write(
+            lambda c: _with_secret(desk, endpoints.rotate(desk.shelf(c), name, secret, overlap=overlap)), status=200
+        )
+    return shown(body, EndpointWithSecret)
+
+
+async def _known(desk: Desk, endpoint_id: str) -> Endpoint:
+    name, vault = our_id(endpoint_id, "webhook endpoint"), desk.services.store.vault
+    endpoint = await desk.read(lambda c: cold_endpoints.get(c, vault, desk.organization_id, name))
+    if endpoint is None:
+        raise NotFound("There is no webhook endpoint with this id.")
+    return endpoint
+
+
+async def _in_strides(
+    desk: Desk, endpoint_id: str, stride: Callable[[EndpointShelf, str], tuple[Endpoint, bool]]
+) -> Endpoint:
+    """Run a stride until it says that it is done, each in a commit of its own."""
+    name = our_id(endpoint_id, "webhook endpoint")
+
+    def work(connection: Connection) -> tuple[Endpoint, bool]:
+        return stride(desk.shelf(connection), name)
+
+    endpoint, done = await desk.write(work)
+    while not done:
+        endpoint, done = await desk.write(work)
+    return endpoint
+
+
+def _answer(desk: Desk, endpoint: Endpoint) -> Response[EndpointRead]:
+    return shown(_shown(endpoint, desk.services.clock.now()), EndpointRead)
+
+
+HANDLERS = (
+    list_endpoints,
+    create_endpoint,
+    read_endpoint,
+    change_endpoint,
+    delete_endpoint,
+    pause_endpoint,
+    resume_endpoint,
+    rotate_secret,
+)

@@ -1,0 +1,127 @@
+"""The app: Meta's webhook as bare ASGI, everything else through Litestar."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from litestar import Litestar, Request, Router
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+
+from tellwire.web import operations, status_page
+from tellwire.web.api import NOUNS
+from tellwire.web.desk import Desk, Office
+from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
+from tellwire.web.inbound import InboundRoute
+from tellwire.web.openapi import document
+from tellwire.web.parameters import Strict, json_body, known_parameters
+from tellwire.web.problems import Busy, answer
+from tellwire.web.services import Services
+
+_MOST_BODY = 1024 * 1024
+
+
+class WebApp:
+    """An ASGI app. `drain` ends what would go on for ever; call it before the server stops."""
+
+    def __init__(self, services: Services) -> None:
+        self.office = Office(services)
+        self._litestar = _litestar(self.office)
+        self.office.describe = lambda: openapi(services.webhooks)
+        self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
+        self._inbound = InboundRoute(services, self.office.meters)
+        self._draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or follow the server's life."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._litestar(scope, receive, send)  # type: ignore[arg-type]
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await (self._inbound if scope["path"] == "/meta/webhook" else self._edge)(scope, receive, noted)
+        except asyncio.CancelledError:
+            if started or not self._draining:
+                raise
+            await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
+
+    def drain(self) -> None:
+        """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""
+        self._draining = True
+        self.office.streams.stop()
+
+
+def create_app(services: Services) -> WebApp:
+    """The whole HTTP side over these services."""
+    return WebApp(services)
+
+
+async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard: who calls, and whether they may."""
+    office: Office = connection.app.state.office
+    await office.auth.guard(connection, handler)
+
+
+def desk(request: Request[Any, Any, Any]) -> Desk:
+    """What a handler under `/v1` works with."""
+    return Desk(request.app.state.office, request.auth)
+
+
+def shared(state: State) -> Office:
+    """What all requests share."""
+    return cast("Office", state.office)
+
+
+DEPENDENCIES = {
+    "desk": Provide(desk, sync_to_thread=False),
+    "office": Provide(shared, sync_to_thread=False),
+}
+
+
+def routes() -> list[Any]:
+    """Everything that Litestar serves."""
+    return [
+        Router(
+            "/v1",
+            route_handlers=[handler for noun in NOUNS.values() for handler in noun.HANDLERS],
+            guards=[authenticate, known_parameters, json_body],
+            dto=Strict,
+            return_dto=None,
+        ),
+        *operations.HANDLERS,
+        *status_page.HANDLERS,
+    ]
+
+
+def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document of this version; `webhooks` describes what Tellwire sends."""
+    return document(routes(), DEPENDENCIES, webhooks)
+
+
+def _litestar(office: Office) -> Litestar:
+    app = Litestar(
+        routes(),
+        dependencies=DEPENDENCIES,
+        exception_handlers={Exception: answer},
+        request_max_body_size=_MOST_BODY,
+        openapi_config=None,
+        on_shutdown=[office.close],
+        logging_config=None,
+    )
+    app.state.office = office
+    return app

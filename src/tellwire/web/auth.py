@@ -1,0 +1,165 @@
+"""Who calls: API keys, their scopes, and the organization that a call acts in."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from msgspec import Struct
+
+from tellwire import keys
+from tellwire.errors import NotAllowed, NotFound, Unauthorized, Unavailable
+from tellwire.model import DEFAULT_ORGANIZATION, ApiKey
+from tellwire.stores import cold_organizations
+from tellwire.web.services import Services
+
+_FRESH = 5 * 1_000_000
+_USED_EVERY = 60 * 1_000_000
+_MOST_CACHED = 10_000
+_BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,512})")
+_HEADER = b"tellwire-organization"
+
+
+class Caller(Struct, frozen=True):
+    """Who calls, and the organization that the call acts in.
+
+    `operator` runs the installation: ADMIN_KEY, or an `admin` key of the default organization. Only operators name
+    another organization to act in, make organizations and see what is nobody's.
+    """
+
+    organization_id: str
+    scopes: frozenset[str]
+    actor: str
+    key: ApiKey | None = None
+    operator: bool = False
+
+    @property
+    def admin(self) -> bool:
+        """Whether everything is allowed."""
+        return "admin" in self.scopes
+
+    def may(self, scopes: Iterable[str]) -> bool:
+        """Whether the caller has one of these scopes."""
+        return self.admin or not self.scopes.isdisjoint(scopes)
+
+
+class KeyRing:
+    """Keys by hash, remembered for some seconds; a key revoked in this process works no longer at once."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._clock = services.clock
+        self._known: dict[str, tuple[ApiKey, int]] = {}
+        self._used: dict[str, int] = {}
+        self._revocations = 0
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def find(self, key: str) -> ApiKey | None:
+        """The record of a key that works now."""
+        digest, now = keys.digest(key), self._clock.now()
+        record, read_at = self._known.get(digest, (None, 0))
+        if record is None or not 0 <= now - read_at < _FRESH:
+            revocations = self._revocations
+            record = await self._store.read(lambda c: cold_organizations.key_of_hash(c, digest))
+            if record is not None and revocations == self._revocations:
+                if len(self._known) >= _MOST_CACHED:
+                    self._known.clear()
+                self._known[digest] = (record, now)
+        return record if record is not None and keys.works(record, now) else None
+
+    def forget(self) -> None:
+        """Read every key anew: one was revoked."""
+        self._revocations += 1
+        self._known.clear()
+
+    def used(self, record: ApiKey) -> None:
+        """Note that a key was used, in the store at most once a minute."""
+        now = self._clock.now()
+        last = self._used.get(record.id, record.last_used_at or 0)
+        if 0 <= now - last < _USED_EVERY:
+            return
+        if len(self._used) >= _MOST_CACHED:
+            self._used.clear()
+        self._used[record.id] = now
+        task = asyncio.get_running_loop().create_task(self._write_use(record.id, now))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write_use(self, key_id: str, now: int) -> None:
+        try:
+            await self._store.write(lambda c: cold_organizations.key_used(c, key_id, now))
+        except Unavailable:
+            self._used.pop(key_id, None)
+
+    async def settle(self) -> None:
+        """Wait for what is still being written."""
+        await asyncio.gather(*self._writing)
+
+
+class Auth:
+    """Recognises callers by the `Authorization` header."""
+
+    def __init__(self, services: Services) -> None:
+        self.ring = KeyRing(services)
+        self._store = services.store
+        self._admin = (
+            hashlib.sha256(services.settings.admin_key.encode()).digest() if services.settings.admin_key else b""
+        )
+
+    async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Litestar's guard: recognise the caller and check the scope that the handler wants (`opt["scopes"]`).
+
+        OPTIONS, which Litestar answers by itself, takes any key.
+        """
+        headers = connection.scope["headers"]
+        caller = await self.caller(headers)
+        if caller is None:
+            raise Unauthorized("Send an API key: `Authorization: Bearer tw_…`.")
+        if connection.scope.get("method") != "OPTIONS":
+            wanted: tuple[str, ...] = handler.opt["scopes"]
+            if not caller.may(wanted):
+                raise NotAllowed(f"This key lacks the scope {' or '.join(wanted)}.", kind="insufficient-scope")
+        connection.scope["auth"] = caller
+
+    async def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
+        """Who sent these headers; None when they bring no key.
+
+        Raises:
+            Unauthorized: the key is malformed, unknown, expired or revoked.
+            NotAllowed, NotFound: an organization is named that the caller may not act in, or that is none.
+        """
+        given = [value for name, value in headers if name == b"authorization"]
+        if not given:
+            return None
+        found = _BEARER.fullmatch(given[0])
+        if len(given) > 1 or found is None:
+            raise Unauthorized("The Authorization header is not `Bearer tw_…`.", kind="invalid-key")
+        caller = await self._of_key(found[1].decode("ascii"))
+        named = [value for name, value in headers if name == _HEADER]
+        return await self._acting_in(caller, named) if named else caller
+
+    async def _of_key(self, key: str) -> Caller:
+        if self._admin and hmac.compare_digest(hashlib.sha256(key.encode()).digest(), self._admin):
+            return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), "ADMIN_KEY", operator=True)
+        record = await self.ring.find(key) if keys.looks_like_one(key) else None
+        if record is None:
+            raise Unauthorized("This API key is unknown, expired or revoked.", kind="invalid-key")
+        self.ring.used(record)
+        operator = record.organization_id == DEFAULT_ORGANIZATION and "admin" in record.scopes
+        return Caller(record.organization_id, frozenset(record.scopes), f"api-key {record.id}", record, operator)
+
+    async def _acting_in(self, caller: Caller, named: list[bytes]) -> Caller:
+        name = named[0].decode("latin-1")
+        if len(named) == 1 and name == caller.organization_id:
+            return caller
+        if not caller.operator:
+            raise NotAllowed("This key acts only in its own organization.")
+        if len(named) > 1 or await self._store.read(lambda c: cold_organizations.get(c, name)) is None:
+            raise NotFound("There is no organization with this id.")
+        return Caller(name, caller.scopes, caller.actor, caller.key, caller.operator)

@@ -1,0 +1,123 @@
+"""What stands before every handler, as bare ASGI: request ids, the Host check, headers, and the last resort."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from tellwire.errors import Problem
+from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
+
+log = logging.getLogger("tellwire.web")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
+_FORWARDED = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"))
+_UNCHECKED = frozenset(("/livez", "/readyz"))
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+class Edge:
+    """Wraps an app. Its requests find their id in `scope["state"]["request_id"]`."""
+
+    def __init__(self, app: Asgi, hosts: Sequence[str]) -> None:
+        self._app = app
+        self._hosts = [host.lower().strip("[]") for host in hosts]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id = request_id_of(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def stamped(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                kept = [pair for pair in message["headers"] if pair[0].lower() != b"x-request-id"]
+                message["headers"] = [*kept, (b"x-request-id", request_id.encode()), *_HEADERS]
+                if scope["path"].startswith("/v1/"):
+                    message["headers"].append((b"cache-control", b"no-store"))
+            await send(message)
+
+        if scope["path"] not in _UNCHECKED and not self.admits(host_of(scope)):
+            words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
+            await send_problem(stamped, problem_of(400, "host-not-allowed", words), request_id)
+            return
+        try:
+            await self._app(scope, receive, stamped)
+        except Exception:
+            log.exception("request failed: %s %s", scope["method"], scope["path"])
+            if not started:
+                words = "Something went wrong on our side; the server's log has it under this request_id."
+                await send_problem(stamped, Problem(words), request_id)
+
+    def admits(self, host: str) -> bool:
+        """Whether ALLOWED_HOSTS has this host (without port)."""
+        return any(
+            allowed in {"*", host} or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+            for allowed in self._hosts
+        )
+
+
+def request_id_of(scope: Scope) -> str:
+    """The request's own id when it brings a sane one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return f"req_{uuid.uuid4().hex}"
+
+
+def host_of(scope: Mapping[str, Any]) -> str:
+    """The Host header's name in lower case, without port and brackets; "" when it is missing, malformed or doubled."""
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    found = _HOST.fullmatch(given[0].strip()) if len(given) == 1 else None
+    return found[1].lower().strip("[]") if found else ""
+
+
+def is_local(scope: Mapping[str, Any]) -> bool:
+    """Whether a request comes from this machine and through no proxy that says so."""
+    client, host = scope.get("client"), host_of(scope)
+    if client is None or any(name in _FORWARDED for name, _ in scope["headers"]):
+        return False
+    return _is_loopback(client[0]) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+async def send_problem(send: Send, problem: Problem, request_id: str, *more: tuple[bytes, bytes]) -> None:
+    """Answer with a problem."""
+    body = problem_body(problem, request_id)
+    headers = [(name.encode(), value.encode()) for name, value in problem_headers(problem).items()]
+    if problem.status == 408:
+        headers.append((b"connection", b"close"))
+    await _send(send, problem.status, MEDIA_TYPE.encode(), body, [*headers, *more])
+
+
+async def send_text(send: Send, status: int, body: bytes) -> None:
+    """Answer with plain text."""
+    await _send(send, status, b"text/plain; charset=utf-8", body, [(b"x-content-type-options", b"nosniff")])
+
+
+async def _send(send: Send, status: int, media_type: bytes, body: bytes, more: list[tuple[bytes, bytes]]) -> None:
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode()), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,237 @@
+"""Meta's webhook, as bare ASGI: the hot path (INTERFACES.md, "HTTP").
+
+GET is the handshake. POST is verified over its raw bytes, hashed while they stream in, and answered 200 once durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from tellwire.errors import NotJson, Problem, Unavailable
+from tellwire.meta import signature
+from tellwire.meta.signature import Signatures
+from tellwire.model import Account, Registry
+from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
+from tellwire.web.figures import Meters
+from tellwire.web.problems import Busy, TooBig, problem_of
+from tellwire.web.services import Services
+
+log = logging.getLogger("tellwire.web")
+
+_TOKENS = re.compile(rb"[0-9A-Za-z_.-]+")
+_FEW = 16
+_EVERYTHING = ("*",)
+_OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+_EMPTY = {"type": "http.response.body", "body": b""}
+
+Owner = tuple[str, ...]
+"""What a secret may change: `("*",)`, or the ids that it is bound to."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much is taken at once.
+
+    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of bodies held at
+    once. `seconds`: a body that is not there by then is given up.
+    """
+
+    largest: int = 4 * 1024 * 1024
+    waiting: int = 2_000
+    held: int = 256 * 1024 * 1024
+    seconds: float = 30.0
+
+
+class ClientGoneError(Exception):
+    """The client went away before its body was there."""
+
+
+class AccountSecrets:
+    """The app secrets that accounts hold themselves, by the ids that a body may name them by."""
+
+    def __init__(self) -> None:
+        self._of: Registry | None = None
+        self._by_id: dict[bytes, list[Account]] = {}
+        self.any = False
+
+    def update(self, registry: Registry) -> None:
+        """Take in the accounts as they are now."""
+        if registry is self._of:
+            return
+        self._of = registry
+        self._by_id = {}
+        for account in registry.accounts.values():
+            if account.app_secret:
+                for name in {account.phone_number_id, account.waba_id} - {""}:
+                    self._by_id.setdefault(name.encode(), []).append(account)
+        self.any = bool(self._by_id)
+
+    def named_in(self, body: bytes) -> list[tuple[str, Owner]]:
+        """The secrets of accounts whose phone_number_id or WABA occurs in a body, each with those accounts' ids."""
+        if len(self._by_id) <= _FEW:
+            found: Iterable[bytes] = (name for name in self._by_id if name in body)
+        else:
+            found = self._by_id.keys() & set(_TOKENS.findall(body))
+        owners: dict[str, dict[str, None]] = {}
+        for name in found:
+            for account in self._by_id[name]:
+                owners.setdefault(account.app_secret, {})[account.id] = None
+        return [(secret, tuple(ids)) for secret, ids in owners.items()]
+
+
+class InboundRoute:
+    """`/meta/webhook`."""
+
+    def __init__(self, services: Services, meters: Meters, limits: Limits | None = None) -> None:
+        self._services = services
+        self._meters = meters
+        self._limits = limits or Limits()
+        self._accounts = AccountSecrets()
+        self._secrets: list[tuple[str, Owner]] = [
+            (secret.value, (secret.bound_to,) if secret.bound_to else _EVERYTHING)
+            for secret in services.settings.meta_app_secret
+        ]
+        self._waiting = 0
+        self._bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        match scope["method"]:
+            case "POST":
+                await self._post(scope, receive, send)
+            case "GET":
+                await self._handshake(scope, send)
+            case _:
+                wrong = problem_of(405, "method-not-allowed", "This path takes GET and POST.")
+                await send_problem(send, wrong, request_id_of(scope), (b"allow", b"GET, POST"))
+
+    async def _handshake(self, scope: Scope, send: Send) -> None:
+        query = dict(
+            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
+        )
+        echo = signature.challenge(query, self._services.settings.meta_verify_token)
+        if echo is None:
+            words = "The verify token does not match META_VERIFY_TOKEN."
+            if not self._services.settings.meta_verify_token:
+                words = "No META_VERIFY_TOKEN is set."
+            await send_problem(send, problem_of(403, "forbidden", words), request_id_of(scope))
+            return
+        await send_text(send, 200, echo.encode("utf-8", "surrogateescape"))
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        held = _Held()
+        self._waiting += 1
+        try:
+            refusal = await self._taken(scope, receive, held)
+        except ClientGoneError:
+            return
+        finally:
+            self._waiting -= 1
+            self._bytes -= held.size
+        if refusal is None:
+            self._meters.post_answered(200)
+            await send(_OK)
+            await send(_EMPTY)
+        else:
+            self._meters.post_answered(refusal.status)
+            await send_problem(send, refusal, request_id_of(scope))
+
+    async def _taken(self, scope: Scope, receive: Receive, held: _Held) -> Problem | None:
+        """Read, verify and apply a POST; None once it is durable, else why not."""
+        self._accounts.update(self._services.store.registry())
+        if not self._secrets and not self._accounts.any:
+            return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
+        if self._waiting > self._limits.waiting:
+            return Busy("Too many POSTs are waiting.")
+        given = [value for name, value in scope["headers"] if name == b"x-hub-signature-256"]
+        if len(given) != 1:
+            return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
+        if _announced(scope["headers"]) > self._limits.largest:
+            return self._too_big()
+        signatures = Signatures(self._secrets)
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                refusal = await self._read(receive, held, signatures)
+        except TimeoutError:
+            refusal = problem_of(408, "timeout", f"The body was not there within {self._limits.seconds:g} s.")
+        if refusal is not None:
+            return refusal
+        body = b"".join(held.chunks)
+        held.chunks.clear()
+        owners = signatures.matches(given[0])
+        if self._accounts.any:
+            owners += signature.matching(self._accounts.named_in(body), body, given[0])
+        if not owners:
+            return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
+        return await self._apply(body, _union(owners))
+
+    async def _read(self, receive: Receive, held: _Held, signatures: Signatures[Owner]) -> Problem | None:
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            chunk: bytes = message.get("body", b"")
+            held.add(chunk)
+            self._bytes += len(chunk)
+            if held.size > self._limits.largest:
+                return self._too_big()
+            if self._bytes > self._limits.held:
+                return Busy("Too many bytes are waiting.")
+            signatures.update(chunk)
+            more = message.get("more_body", False)
+        return None
+
+    async def _apply(self, body: bytes, speaks_for: Owner) -> Problem | None:
+        try:
+            inbound = await self._services.ingest.receive(body, speaks_for)
+        except NotJson as error:
+            return problem_of(400, "not-json", f"The body is not JSON: {error}")
+        except Unavailable:
+            return Busy("This cannot be made durable just now; nothing was applied.")
+        except Exception:
+            log.exception("a POST from Meta could not be applied")
+            return Problem("Something went wrong on our side; nothing was applied.")
+        self._meters.post_applied(inbound)
+        return None
+
+    def _too_big(self) -> Problem:
+        return TooBig(f"The body is larger than {self._limits.largest / 1024 / 1024:g} MiB.")
+
+
+class _Held:
+    """What a request holds of its body."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+
+
+def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0
+
+
+def _union(owners: Iterable[Owner]) -> Owner:
+    names = dict.fromkeys(_each(owners))
+    return _EVERYTHING if "*" in names else tuple(names)
+
+
+def _each(owners: Iterable[Owner]) -> Iterator[str]:
+    for owner in owners:
+        yield from owner
+
+
+def _unsigned(words: str) -> Problem:
+    return problem_of(401, "bad-signature", words)

@@ -1,0 +1,237 @@
+"""Query parameters and bodies: what they are called, what they take, and the strict reading of both."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.dto import AbstractDTO
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.openapi.spec import Reference, Schema
+from litestar.params import QueryParameter
+from litestar.typing import FieldDefinition
+
+from tellwire.errors import BadRequest, Invalid, NotFound
+from tellwire.model import DeliveryState, Micros, Outcome
+from tellwire.stores.cold_pages import Turn
+from tellwire.web.problems import WrongType, invalid_body
+
+T = TypeVar("T")
+
+ENTITIES = ("messages", "conversations", "operational")
+ACTIONS = ("insert", "update")
+DIRECTIONS = ("incoming", "outgoing")
+STATUSES = ("open", "closed")
+
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Rows per page.")]
+Cursor = Annotated[
+    str, QueryParameter(description="`next_cursor` of the page before; empty for the newest.", max_length=200)
+]
+Since = Annotated[
+    str,
+    QueryParameter(
+        description="Only rows of this time or later (RFC 3339).",
+        schema_extra={"format": "date-time"},
+        max_length=64,
+    ),
+]
+Until = Annotated[
+    str,
+    QueryParameter(
+        description="Only rows before this time (RFC 3339).", schema_extra={"format": "date-time"}, max_length=64
+    ),
+]
+AccountName = Annotated[str, QueryParameter(description="A phone_number_id or our id of an account.", max_length=64)]
+Name = Annotated[str, QueryParameter(max_length=256)]
+EntityName = Annotated[str, QueryParameter(schema_extra={"enum": ENTITIES})]
+ActionName = Annotated[str, QueryParameter(schema_extra={"enum": ACTIONS})]
+DirectionName = Annotated[str, QueryParameter(schema_extra={"enum": DIRECTIONS})]
+StatusName = Annotated[str, QueryParameter(schema_extra={"enum": STATUSES})]
+OutcomeName = Annotated[str, QueryParameter(schema_extra={"enum": [*Outcome]})]
+StateName = Annotated[  # `state` itself is a word of Litestar's
+    str, QueryParameter(name="state", schema_extra={"enum": [*DeliveryState]})
+]
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CHAT_ID = re.compile(r"[0-9a-f]{24}")
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,64}))?(?:[Zz]|([+ -])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INJECTED = frozenset(("data", "desk", "request"))
+
+
+def looks_like_id(text: str) -> bool:
+    """Whether a text could be one of our ids."""
+    return _UUID.fullmatch(text) is not None
+
+
+def looks_like_chat_id(text: str) -> bool:
+    """Whether a text could be an id as the `chat` format shows them."""
+    return _CHAT_ID.fullmatch(text) is not None
+
+
+def our_id(text: str, noun: str) -> str:
+    """An id out of a path; what cannot be one is not found."""
+    if not looks_like_id(text):
+        raise NotFound(f"There is no {noun} with this id.")
+    return text
+
+
+def instant_of(text: str, name: str) -> Micros | None:
+    """A time out of the query, None when it is not given.
+
+    A space counts as the `+` that it was before the query was decoded.
+    """
+    if not text:
+        return None
+    found = _INSTANT.fullmatch(text)
+    try:
+        at = _in_utc(found) if found else None
+    except (ValueError, OverflowError):  # no such day; a day beyond the calendar
+        at = None
+    if found is None or at is None:
+        raise Invalid("A time is not valid.", (f"/{name}", "must be RFC 3339, such as 2026-05-06T03:39:23+00:00"))
+    return (at - _EPOCH) // timedelta(microseconds=1) + int((found[3] or "0").ljust(6, "0")[:6])
+
+
+def _in_utc(found: re.Match[str]) -> datetime:
+    day, time, _, sign, hours, minutes = found.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
+    return datetime.fromisoformat(f"{day}T{time}+00:00") - offset
+
+
+def cursor_of(noun: str, identifier: str) -> str | None:
+    """An opaque cursor; None when there is no next page."""
+    if not identifier:
+        return None
+    return base64.urlsafe_b64encode(f"{noun}:{identifier}".encode()).rstrip(b"=").decode()
+
+
+def turn_of(noun: str, limit: int, cursor: str) -> Turn:
+    """The page that a list is asked for.
+
+    Raises:
+        Invalid: the cursor is not one that this list gave.
+    """
+    if not cursor:
+        return Turn(limit)
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        text = ""
+    of, _, identifier = text.partition(":")
+    if of != noun or not looks_like_id(identifier):
+        raise Invalid("The cursor is not valid.", ("/cursor", "must be the next_cursor of a page of this list"))
+    return Turn(limit, identifier)
+
+
+def choice(value: str, name: str, *allowed: str) -> str:
+    """A filter that takes some words only; "" when it is not given."""
+    if value and value not in allowed:
+        raise Invalid("A filter is not valid.", (f"/{name}", f"must be one of {', '.join(allowed)}"))
+    return value
+
+
+class Strict(AbstractDTO[T]):
+    """Bodies as msgspec reads them: nothing unknown, nothing converted, the pointer to what is wrong."""
+
+    @classmethod
+    def generate_field_definitions(cls, model_type: type[Any]) -> Any:  # noqa: ARG003
+        """Unused: bodies are decoded whole."""
+        yield from ()
+
+    @classmethod
+    def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:  # noqa: ARG003
+        """Unused: bodies are decoded whole."""
+        return False
+
+    @classmethod
+    def create_for_field_definition(
+        cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
+    ) -> None:
+        """Nothing to prepare."""
+
+    @classmethod
+    def create_openapi_schema(
+        cls,
+        field_definition: FieldDefinition,  # noqa: ARG003
+        handler_id: str,  # noqa: ARG003
+        schema_creator: Any,  # noqa: ARG003
+    ) -> Reference | Schema:
+        """A place to be filled: `web.openapi` writes msgspec's own schema there."""
+        return Schema()
+
+    def decode_bytes(self, value: bytes) -> Any:
+        """The body as the handler declares it.
+
+        Raises:
+            BadRequest, Invalid: it is not JSON; it is not what is declared.
+        """
+        return decode_body(value, body_type(self.asgi_connection.route_handler))
+
+
+def body_type(handler: Any) -> Any:
+    """The declared type of a handler's body, None when it takes none."""
+    field = handler.parsed_data_field if isinstance(handler, HTTPRouteHandler) else None
+    return None if field is None else field.annotation
+
+
+def decode_body(value: bytes, declared: Any) -> Any:
+    """A body as its declared type."""
+    try:
+        try:
+            return msgspec.json.decode(value, type=declared)
+        except msgspec.ValidationError:
+            with suppress(msgspec.ValidationError):
+                msgspec.json.decode(value)  # raises when it is no JSON at all, which is then the news
+            raise
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise invalid_body(error) from None
+    except RecursionError:
+        raise BadRequest("The body is nested too deeply.", kind="not-json") from None
+
+
+async def known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard: no query parameter that the handler does not know, and none twice."""
+    given = [name for name, _ in connection.query_params.multi_items()]
+    if not given:
+        return
+    known = query_names(handler, connection.path_params)
+    faults = [(f"/{name}", "is not a query parameter here") for name in dict.fromkeys(given) if name not in known]
+    faults += [(f"/{name}", "is given more than once") for name in known if given.count(name) > 1]
+    if faults:
+        raise Invalid("The query is not valid.", *faults)
+
+
+def query_names(handler: BaseRouteHandler, path: Mapping[str, Any]) -> list[str]:
+    """The names of a handler's query parameters."""
+    fields = handler.parsed_fn_signature.parameters if isinstance(handler, HTTPRouteHandler) else {}
+    return [
+        getattr(field.kwarg_definition, "name", None) or name
+        for name, field in fields.items()
+        if name not in _INJECTED and name not in path
+    ]
+
+
+async def json_body(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard: a body where one is needed, and JSON where one is given."""
+    field = handler.parsed_data_field if isinstance(handler, HTTPRouteHandler) else None
+    if field is None:
+        return
+    headers = connection.headers
+    if headers.get("content-length", "0").strip("0") == "" and "transfer-encoding" not in headers:
+        if not field.is_optional:
+            raise BadRequest("This call needs a JSON body.", kind="no-body")
+        return
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise WrongType("Send the body as Content-Type: application/json.")

@@ -1,0 +1,54 @@
+"""The HTTP server around the app."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from tellwire.web.asgi import WebApp
+
+_KEEP_ALIVE_SECONDS = 75
+
+
+class Server(uvicorn.Server):
+    """Serves a `WebApp`; ends its streams before it waits for its connections.
+
+    Args:
+        app: what to serve.
+        grace_seconds: how long requests in flight may take once it stops.
+    """
+
+    def __init__(self, app: WebApp, *, grace_seconds: int = 10) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=grace_seconds,
+                backlog=2048,
+            )
+        )
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: streams first, then what is in flight."""
+        self._app.drain()
+        await super().shutdown(sockets)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one.
+
+    Raises:
+        OSError: the address cannot be had, for one because the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)

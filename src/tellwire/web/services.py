@@ -1,0 +1,111 @@
+"""What the web needs of the rest of the process; the composition root hands it in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from tellwire.ingest import Ingest
+from tellwire.ledger import Keys, Ledger
+from tellwire.model import Endpoint, Event, Registry
+from tellwire.ports import Clock
+from tellwire.vault import Vault
+
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """What of a store the web uses (`stores.sqlite.SqliteStore`)."""
+
+    @property
+    def vault(self) -> Vault: ...
+
+    @property
+    def failing(self) -> str:
+        """Why the last commit failed; "" when it did not."""
+        ...
+
+    @property
+    def commits(self) -> int:
+        """Commits so far."""
+        ...
+
+    def registry(self) -> Registry: ...
+
+    def new_id(self) -> str: ...
+
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that recorded events."""
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T: ...
+
+
+class AppSecret(Protocol):
+    """A secret of Meta's app; `bound_to` is the one id that it speaks for, "" for every one."""
+
+    @property
+    def value(self) -> str: ...
+
+    @property
+    def bound_to(self) -> str: ...
+
+
+class WebSettings(Protocol):
+    """The settings that the web reads, named as in INTERFACES.md."""
+
+    @property
+    def admin_key(self) -> str: ...
+
+    @property
+    def meta_verify_token(self) -> str: ...
+
+    @property
+    def meta_app_secret(self) -> Sequence[AppSecret]: ...
+
+    @property
+    def accepted_hosts(self) -> Sequence[str]:
+        """Host headers to answer, without port: names, `*.example.org`, or `*` for any."""
+        ...
+
+
+class Format(Protocol):
+    """A payload format, as far as the API shows it."""
+
+    @property
+    def EVENTS(self) -> Sequence[str]: ...  # noqa: N802
+
+    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None: ...
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """Everything that `create_app` is given.
+
+    `formats` by name; `event_names` are those of the `tellwire-event` header; `schemas` are the JSON Schemas of the
+    bodies that we send, by name; `webhooks` the section of that name for the OpenAPI document.
+    `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
+    libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
+    `route_unrouted` applies what waited for an account; `wake` tells the dispatcher of replays.
+    """
+
+    store: Store
+    ingest: Ingest
+    clock: Clock
+    settings: WebSettings
+    formats: Mapping[str, Format]
+    event_names: Sequence[str]
+    schemas: Mapping[str, Mapping[str, Any]]
+    webhooks: Mapping[str, Any]
+    check_url: Callable[[str], Awaitable[None]]
+    challenge: Callable[[str], Awaitable[None]]
+    whsec_form: Callable[[str], str]
+    chat_id: Callable[[str], str]
+    route_unrouted: Callable[[str], Awaitable[object]]
+    wake: Callable[[], None]

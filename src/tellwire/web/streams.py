@@ -1,0 +1,100 @@
+"""Server-Sent Events: a stream reads the store behind what it sent last, so it can be resumed and holds little."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from tellwire.model import Endpoint, Event
+from tellwire.stores import cold_events
+from tellwire.web.problems import Busy
+from tellwire.web.services import Services
+
+MOST = 200
+"""Streams at once."""
+_PAGE = 20
+_POLL_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 15.0
+_GATHER_SECONDS = 0.02
+"""What happens within it after a wake-up is read at once: a flood of commits is no flood of queries."""
+
+StillAllowed = Callable[[], Awaitable[bool]]
+
+
+class Streams:
+    """Every open stream of one app."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._wakes: set[asyncio.Event] = set()
+        self._stopping = False
+        self._listening = False
+
+    def stop(self) -> None:
+        """End every stream; new ones are refused."""
+        self._stopping = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for wake in self._wakes:
+            wake.set()
+
+    async def open(self, organization_id: str, after: str, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
+        """Begin a stream behind an event's id, "" for from now on; `still_allowed` is asked with every heartbeat.
+
+        Raises:
+            Busy: there are too many, or the server is stopping.
+        """
+        if self._stopping or len(self._wakes) >= MOST:
+            raise Busy("No more streams just now.")
+        if not self._listening:
+            self._services.store.on_events(self._wake)
+            self._listening = True
+        store = self._services.store
+        after = after or await store.read(lambda c: cold_events.last_id(c, organization_id))
+        return self._frames(organization_id, after, still_allowed)
+
+    async def _frames(self, organization_id: str, after: str, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
+        wake = asyncio.Event()
+        self._wakes.add(wake)
+        loop = asyncio.get_running_loop()
+        try:
+            yield b": tellwire\nretry: 2000\n\n"
+            beat = loop.time() + _HEARTBEAT_SECONDS
+            while not self._stopping:
+                wake.clear()
+                found = await self._after(organization_id, after)
+                for event in found:
+                    after = event.id
+                    if frame := self._frame(event):
+                        yield frame
+                if loop.time() >= beat:
+                    if not await still_allowed():
+                        return
+                    yield b": still here\n\n"
+                    beat = loop.time() + _HEARTBEAT_SECONDS
+                if len(found) < _PAGE:
+                    await _wait(wake)
+        finally:
+            self._wakes.discard(wake)
+
+    async def _after(self, organization_id: str, after: str) -> Sequence[Event]:
+        return await self._services.store.read(lambda c: cold_events.after(c, organization_id, after, _PAGE))
+
+    def _frame(self, event: Event) -> bytes:
+        endpoint = Endpoint(id="", organization_id=event.organization_id, url="", format="row")
+        body = self._services.formats["row"].encode(event, endpoint)
+        if body is None:
+            return b""
+        data = b"\ndata: ".join(body.splitlines())
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (event.id.encode(), event.name.encode(), data)
+
+
+async def _wait(wake: asyncio.Event) -> None:
+    """Until a commit, at most a poll's length: other processes' commits wake nobody here."""
+    try:
+        async with asyncio.timeout(_POLL_SECONDS):
+            await wake.wait()
+    except TimeoutError:
+        return
+    await asyncio.sleep(_GATHER_SECONDS)

@@ -1,0 +1,157 @@
+"""`/v1/accounts` over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from tests.served import MISSING, SETTINGS, Served, served
+from tests.world import NUMBER, envelope, incoming
+
+PATH = "/v1/accounts"
+FULL = {
+    "display_phone_number": "+52 1 55 0000 0001",
+    "name": "Support",
+    "waba_id": "102290129340398",
+    "unknown_statuses": "hold",
+    "on_revoke": "erase",
+}
+DEFAULTS = {"display_phone_number": "", "name": "", "waba_id": "", "unknown_statuses": "create", "on_revoke": "keep"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("accounts"), settings=replace(SETTINGS, auto_accounts=False)) as running:
+        yield running
+
+
+def test_create_and_read(app: Served) -> None:
+    secrets = {"access_token": "EAA-an-invented-token", "app_secret": "an-invented-secret"}
+    made = app.post(PATH, {"phone_number_id": "1001"} | FULL | secrets)
+    assert {name: made[name] for name in FULL} == FULL
+    assert (made["has_access_token"], made["has_app_secret"]) == (True, True)
+    assert app.get(f"{PATH}/{made['id']}") == app.get(f"{PATH}/1001") == made
+    assert made in app.get(f"{PATH}?limit=200")["data"]
+    shown = json.dumps([made, app.get(PATH), app.get("/v1/audit")]) + str(app.query("SELECT * FROM accounts"))
+    assert all(secret not in shown for secret in secrets.values())
+    account = app.world.store.registry().accounts["1001"]
+    assert (account.access_token, account.app_secret) == tuple(secrets.values())
+
+
+def test_defaults(app: Served) -> None:
+    made = app.post(PATH, {"phone_number_id": "1002"})
+    assert {name: made[name] for name in DEFAULTS} == DEFAULTS
+    assert (made["has_access_token"], made["has_app_secret"]) == (False, False)
+
+
+def test_phone_number_id_is_unique_in_the_installation(app: Served) -> None:
+    app.post(PATH, {"phone_number_id": "1003"})
+    app.call("POST", PATH, {"phone_number_id": "1003"}).problem(409, "/phone_number_id")
+    there = {"tellwire-organization": app.organization()}
+    app.call("POST", PATH, {"phone_number_id": "1003"}, headers=there).problem(409, "/phone_number_id")
+
+
+def test_conflict_undoes_nothing_of_others(app: Served) -> None:
+    app.post(PATH, {"phone_number_id": "1004"})
+    before = app.query("SELECT count(*) FROM audit")
+    app.call("POST", PATH, {"phone_number_id": "1004"}, headers={"idempotency-key": "conflict"}).problem(
+        409, "/phone_number_id"
+    )
+    assert app.query("SELECT count(*) FROM audit") == before
+    assert app.call("POST", PATH, {"phone_number_id": "1005"}, headers={"idempotency-key": "conflict"}).status == 201
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"display_phone_number": 5}, "/display_phone_number"),
+    ({"display_phone_number": "x" * 257}, "/display_phone_number"),
+    ({"name": "a\nb"}, "/name"),
+    ({"name": "a\x00"}, "/name"),
+    ({"waba_id": "a b"}, "/waba_id"),
+    ({"waba_id": "123\n"}, "/waba_id"),
+    ({"access_token": "a\r\nb"}, "/access_token"),
+    ({"access_token": "x" * 4097}, "/access_token"),
+    ({"app_secret": ["x"]}, "/app_secret"),
+    ({"unknown_statuses": "drop"}, "/unknown_statuses"),
+    ({"on_revoke": "delete"}, "/on_revoke"),
+    ({"has_app_secret": True}, "/has_app_secret"),
+    ({"id": MISSING}, "/id"),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        *BAD,
+        ({"phone_number_id": ""}, "/phone_number_id"),
+        ({"phone_number_id": None}, "/phone_number_id"),
+        ({"phone_number_id": 375446602312881}, "/phone_number_id"),
+        ({"phone_number_id": "1 2"}, "/phone_number_id"),
+        ({"phone_number_id": "12\n"}, "/phone_number_id"),
+        ({"phone_number_id": "x" * 65}, "/phone_number_id"),
+    ],
+    ids=str,
+)
+def test_bad_accounts(app: Served, more: dict[str, Any], pointer: str) -> None:
+    app.call("POST", PATH, {"phone_number_id": "1999"} | more).problem(422, pointer)
+    assert "1999" not in app.world.store.registry().accounts
+
+
+def test_change(app: Served) -> None:
+    made = app.post(PATH, {"phone_number_id": "1006", "access_token": "EAA-x"})
+    changed = app.call("PATCH", f"{PATH}/1006", FULL).json
+    assert {name: changed[name] for name in FULL} == FULL
+    assert changed["has_access_token"] is True
+    assert changed["updated_at"] > made["updated_at"]
+    again = app.call("PATCH", f"{PATH}/{made['id']}", {"access_token": None, "name": None}).json
+    assert (again["has_access_token"], again["name"], again["waba_id"]) == (False, "", FULL["waba_id"])
+    assert app.world.store.registry().accounts["1006"].access_token == ""
+
+
+@pytest.mark.parametrize(("more", "pointer"), [*BAD, ({"phone_number_id": "1"}, "/phone_number_id")], ids=str)
+def test_bad_changes(app: Served, more: dict[str, Any], pointer: str) -> None:
+    app.call("POST", PATH, {"phone_number_id": "1007"})
+    before = app.get(f"{PATH}/1007")
+    app.call("PATCH", f"{PATH}/1007", more).problem(422, pointer)
+    assert app.get(f"{PATH}/1007") == before
+
+
+def test_delete(app: Served) -> None:
+    made = app.post(PATH, {"phone_number_id": "1008"})
+    assert app.call("DELETE", f"{PATH}/1008").status == 204
+    app.call("GET", f"{PATH}/{made['id']}").problem(404)
+    app.call("DELETE", f"{PATH}/{made['id']}").problem(404)
+    assert "1008" not in app.world.store.registry().accounts
+    assert app.call("POST", PATH, {"phone_number_id": "1008"}).status == 201
+
+
+def test_what_waited_is_applied_when_the_account_comes(tmp_path: Path) -> None:
+    with served(tmp_path, settings=replace(SETTINGS, auto_accounts=False)) as app:
+        assert app.meta(envelope(incoming("wamid.early"))).status == 200
+        (waiting,) = app.get("/v1/inbound?outcome=unrouted")["data"]
+        assert waiting["organization_id"] is None
+        assert app.get("/v1/inbound", key=app.key("read"))["data"] == []
+        app.call("GET", f"/v1/inbound/{waiting['id']}", key=app.key("read")).problem(404)
+        app.post(PATH, {"phone_number_id": NUMBER})
+        (message,) = app.get("/v1/messages")["data"]
+        assert message["wa_id"] == "wamid.early"
+        assert app.get(f"/v1/inbound/{waiting['id']}")["outcome"] == "applied"
+
+
+def test_an_account_is_there_even_if_what_waited_cannot_be_applied(tmp_path: Path) -> None:
+    async def stumble(phone_number_id: str) -> None:
+        raise RuntimeError(phone_number_id)
+
+    with served(tmp_path, route_unrouted=stumble) as app:
+        assert app.call("POST", PATH, {"phone_number_id": NUMBER}).status == 201
+
+
+def test_changes_are_audited(app: Served) -> None:
+    made = app.post(PATH, {"phone_number_id": "1009"})
+    app.call("PATCH", f"{PATH}/1009", {"name": "x"})
+    app.call("DELETE", f"{PATH}/1009")
+    entries = [each["action"] for each in app.get("/v1/audit")["data"] if each["subject"] == made["id"]]
+    assert entries == ["account.deleted", "account.changed", "account.created"]

@@ -1,0 +1,234 @@
+"""Probes, version, metrics, schemas and the status page over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Connection, text
+from tests.served import ADMIN, HOOK, Reply, Served, served
+from tests.world import NUMBER, envelope, incoming
+
+from tellwire import __version__
+from tellwire.formats.schemas import SCHEMAS
+from tellwire.stores.sqlite_outbox import SqliteOutbox
+
+FORWARDED = {"x-forwarded-for": "203.0.113.9"}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as running:
+        yield running
+
+
+# --- probes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_probes_need_no_key(app: Served, path: str, method: str) -> None:
+    reply = app.call(method, path, key=None)
+    assert reply.status == 200
+    assert reply.body == (b'{"status":"ok"}' if method == "GET" else b"")
+
+
+def test_not_ready_with_an_old_schema(app: Served) -> None:
+    app.write(lambda c: _set_revision(c, "0000"))
+    reply = app.call("GET", "/readyz", key=None)
+    assert "0000" in reply.problem(503)["detail"]
+    assert app.call("GET", "/livez", key=None).status == 200
+
+
+def _set_revision(connection: Connection, revision: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+
+
+def test_not_ready_while_commits_fail(app: Served, tmp_path: Path) -> None:
+    assert app.call("GET", "/readyz", key=None).status == 200
+    app.write(_limit_pages)
+    while app.meta(envelope(incoming("wamid.big", "x" * 500_000))).status == 200:
+        pass
+    reply = app.call("GET", "/readyz", key=None)
+    assert reply.problem(503)["type"] == "urn:tellwire:problem:not-ready"
+    assert "full" in reply.json["detail"]
+    assert "not working" in app.call("GET", "/").body.decode().lower()
+    assert shutil.disk_usage(tmp_path).free > 0
+
+
+def _limit_pages(connection: Connection) -> None:
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 10}")
+
+
+# --- who may look -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/version", "/metrics"])
+def test_the_machine_itself_and_keys_may_look(app: Served, path: str) -> None:
+    assert app.call("GET", path, key=None).status == 200
+    assert app.call("GET", path, key=None, headers={"host": "localhost:8700"}).status == 200
+    assert app.call("GET", path, key=app.key("read"), headers=FORWARDED).status == 200
+
+
+@pytest.mark.parametrize("path", ["/version", "/metrics"])
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host"])
+def test_what_a_proxy_forwards_needs_a_key(app: Served, path: str, name: str) -> None:
+    app.call("GET", path, key=None, headers={name: "x"}).problem(401)
+    app.call("GET", path, key="wrong").problem(401)
+
+
+def test_version(app: Served) -> None:
+    assert app.get("/version")["version"] == __version__
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+def metrics(app: Served) -> dict[tuple[str, str], float]:
+    reply = app.call("GET", "/metrics")
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = text_string_to_metric_families(reply.body.decode())
+    return {
+        (sample.name, ",".join(sample.labels.values())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_metrics_count(app: Served) -> None:
+    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+    paused = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
+    app.post(f"/v1/webhook-endpoints/{paused}/pause", status=200)
+    app.meta(envelope(incoming("wamid.1")))
+    app.meta(envelope(incoming("wamid.1")))
+    app.meta(b"nonsense")
+    app.meta(b"{}", "wrong")
+    app.clock.move(90_000_000)
+    found = metrics(app)
+    assert found["tellwire_inbound_posts_total", "200"] == 2
+    assert found["tellwire_inbound_posts_total", "400"] == 1
+    assert found["tellwire_inbound_posts_total", "401"] == 1
+    assert found["tellwire_inbound_items_total", "applied"] == 1
+    assert found["tellwire_inbound_items_total", "duplicate"] == 1
+    assert found["tellwire_deliveries", "pending"] == 2
+    assert found["tellwire_deliveries", "parked"] == 2
+    assert found["tellwire_deliveries", "failed"] == 0
+    assert found["tellwire_endpoints", "active"] == 1
+    assert found["tellwire_endpoints", "paused"] == 1
+    assert found["tellwire_oldest_delivery_seconds", ""] == 90
+    assert found["tellwire_commits_total", ""] > 4
+    assert found["tellwire_info", __version__] == 1
+    assert NUMBER not in app.call("GET", "/metrics").body.decode()
+
+
+# --- schemas ----------------------------------------------------------------------------------------------------------
+
+
+def test_schemas(app: Served) -> None:
+    for name in SCHEMAS:
+        schema = app.get(f"/schemas/{name}.json", key=None)
+        Draft202012Validator.check_schema(schema)
+        assert schema == SCHEMAS[name]
+    for path in ("nope.json", "row-messages", ".json", "..%2f..%2fetc%2fpasswd.json"):
+        app.call("GET", f"/schemas/{path}", key=None).problem(404)
+
+
+# --- the status page --------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a page holds, and that it is whole."""
+
+    VOID = ("meta", "link", "br", "img", "input", "hr")
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.text = reply.body.decode()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[str] = []
+        self.feed(self.text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_page_is_plain_and_accessible(app: Served) -> None:
+    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+    reply = app.call("GET", "/", key=None)
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    page = Page(reply)
+    assert page.of("html") == [{"lang": "en"}]
+    assert len(page.of("main")) == len(page.of("h1")) == len(page.of("title")) == 1
+    assert len(page.of("table")) == len(page.of("caption")) == 3
+    assert all(each.get("scope") in {"col", "row"} for each in page.of("th"))
+    assert page.of("script") == page.of("img") == page.of("link") == []
+    assert not any(name.startswith("on") or name == "style" for _, attributes in page.tags for name in attributes)
+    (style,) = re.findall("<style>(.*?)</style>", page.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = reply.headers["content-security-policy"]
+    assert f"'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_page_shows_numbers_to_everyone_and_endpoints_to_some(app: Served) -> None:
+    made = app.post("/v1/webhook-endpoints", {"url": HOOK + "?secret=in-the-url", "format": "row"})["id"]
+    app.meta(envelope(incoming("wamid.1")))
+    other = app.key("read", organization=app.organization())
+    seen = {
+        "machine": app.call("GET", "/", key=None),
+        "key": app.call("GET", "/", key=app.key("read"), headers=FORWARDED),
+        "stranger": app.call("GET", "/", key=None, headers=FORWARDED),
+        "other": app.call("GET", "/", key=other),
+    }
+    for name, reply in seen.items():
+        page = Page(reply).text
+        assert "POSTs received from Meta" in page
+        assert (made in page) == (name in {"machine", "key"})
+        assert ("hooks.example.com" in page) == (name in {"machine", "key"})
+        for private in ("in-the-url", "5215588392274", NUMBER, "Bharath", ADMIN):
+            assert private not in page
+    app.call("GET", "/", key="wrong").problem(401)
+
+
+def test_page_names_what_fails_first(app: Served) -> None:
+    working = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row", "accounts": ["other"]})["id"]
+    late = app.post("/v1/webhook-endpoints", {"url": "https://late.example.com", "format": "row"})["id"]
+    gone = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
+    app.run(SqliteOutbox(app.world.store, clock=app.clock).disable(gone, "answered <b>410</b>"))
+    app.meta(envelope(incoming("wamid.1")))
+    app.clock.move(3 * 3600 * 1_000_000)
+    page = Page(app.call("GET", "/", key=None)).text
+    assert "1 endpoint fell behind: the oldest delivery has waited 3 hours." in page
+    assert page.index(late) < page.index(gone) < page.index(working)
+    assert "disabled: answered &lt;b&gt;410&lt;/b&gt;" in page
+
+
+def test_figures_are_asked_for_at_most_every_few_seconds(app: Served) -> None:
+    app.call("GET", "/")
+    app.meta(envelope(incoming("wamid.1")))
+    app.clock.move(4_000_000)
+    assert metrics(app)["tellwire_deliveries", "pending"] == 0
+    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+    app.meta(envelope(incoming("wamid.2")))
+    app.clock.move(1_000_000)
+    assert metrics(app)["tellwire_deliveries", "pending"] == 1

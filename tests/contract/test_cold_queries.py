@@ -1,0 +1,245 @@
+"""The portable cold queries over a real file: pages, time bounds, look-ups, kept answers, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, text
+from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, play, text_message, value
+
+from tellwire import keys
+from tellwire.formats.chat_ids import chat_id
+from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.stores import (
+    cold_audit,
+    cold_conversations,
+    cold_deliveries,
+    cold_events,
+    cold_figures,
+    cold_idempotency,
+    cold_inbound,
+    cold_messages,
+    cold_organizations,
+)
+from tellwire.stores.cold_audit import Deed
+from tellwire.stores.cold_conversations import ConversationFilter
+from tellwire.stores.cold_deliveries import DeliveryFilter
+from tellwire.stores.cold_events import EventFilter
+from tellwire.stores.cold_idempotency import KeptAnswer
+from tellwire.stores.cold_messages import MessageFilter
+from tellwire.stores.cold_pages import Page, Turn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ORG = DEFAULT_ORGANIZATION
+ALL = Turn(200)
+
+
+def deed(world: World, organization_id: str = ORG) -> Deed:
+    return Deed(organization_id, "a test", world.clock.now(), world.store.new_id)
+
+
+async def read(world: World, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **more: P.kwargs) -> T:
+    """Run one of the queries."""
+    return await world.store.read(lambda c: query(c, *arguments, **more))
+
+
+PAGES: dict[str, Callable[[Connection, str, Turn], Page[Any]]] = {
+    "events": lambda c, org, turn: cold_events.page(c, org, EventFilter(), turn),
+    "deliveries": lambda c, org, turn: cold_deliveries.page(c, org, DeliveryFilter(), turn),
+    "conversations": lambda c, org, turn: cold_conversations.page(c, org, ConversationFilter(), turn),
+    "messages": lambda c, org, turn: cold_messages.page(c, org, MessageFilter(), turn),
+    "contacts": lambda c, org, turn: cold_messages.contacts_page(c, org, "", turn),
+    "inbound": cold_inbound.page,
+    "audit": cold_audit.page,
+}
+
+
+def test_pages_hold_at_most_their_limit_and_join(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.endpoint()
+        for index in range(5):
+            await world.post(incoming(f"wamid.{index}", sender=f"521550000000{index}"))
+            await world.store.write(lambda c: cold_audit.note(c, deed(world), "tested", "nothing"))
+        for name, page in PAGES.items():
+            whole = await read(world, page, ORG, ALL)
+            assert len(whole.items) >= 5, name
+            assert whole.after == ""
+            joined: list[Any] = []
+            turn = Turn(2)
+            while True:
+                part = await read(world, page, ORG, turn)
+                assert len(part.items) <= 2
+                joined += part.items
+                if not part.after:
+                    break
+                turn = Turn(2, part.after)
+            assert joined == whole.items, name
+            exact = await read(world, page, ORG, Turn(len(whole.items)))
+            assert exact == whole, name
+            assert (await read(world, page, "another", ALL)).items == [], name
+
+    play(tmp_path, scenario)
+
+
+def test_since_holds_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.post(incoming("wamid.1"))
+        world.clock.move(-HOUR)
+        await world.post(incoming("wamid.2"))
+        back = world.clock.now()
+        for since, wamids in ((back, ["wamid.2", "wamid.1"]), (back + 1, ["wamid.1"]), (back + 2 * HOUR, [])):
+            chosen = MessageFilter(since=since)
+            page = await read(world, cold_messages.page, ORG, chosen, ALL)
+            assert [entry.message.wamid for entry in page.items] == wamids
+
+    play(tmp_path, scenario)
+
+
+def test_events_after_one_come_in_order_and_in_portions(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        assert await world.store.read(lambda c: cold_events.last_id(c, ORG)) == ""
+        for index in range(3):
+            await world.post(incoming(f"wamid.{index}"))
+        events = [event.id for event in await world.events()]
+        assert await world.store.read(lambda c: cold_events.last_id(c, ORG)) == events[-1]
+        found = await world.store.read(lambda c: cold_events.after(c, ORG, events[0], 2))
+        assert [event.id for event in found] == events[1:3]
+        assert await world.store.read(lambda c: cold_events.after(c, "another", "", 2)) == []
+
+    play(tmp_path, scenario)
+
+
+def test_chat_ids_are_found_by_their_second(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        for index in range(4):
+            await world.post(incoming(f"wamid.{index}", sender=f"521550000000{index}"))
+            world.clock.move(400_000)
+        rows = await world.query("SELECT id, conversation_id FROM messages")
+        for message_id, conversation_id in rows:
+            for given in (chat_id(message_id), chat_id(conversation_id)):
+                found = await read(world, cold_conversations.of_chat_id, ORG, given, chat_id)
+                assert found == conversation_id
+                missed = await read(world, cold_conversations.of_chat_id, "another", given, chat_id)
+                assert missed == ""
+            assert (
+                await read(world, cold_conversations.message_of_chat_id, ORG, chat_id(message_id), chat_id)
+                == message_id
+            )
+        for given in ("0" * 24, "f" * 24, chat_id(rows[0][0])[:-1] + "x"):
+            assert await read(world, cold_conversations.of_chat_id, ORG, given, chat_id) == ""
+
+    play(tmp_path, scenario)
+
+
+def test_people_are_found_by_any_alias_and_after_a_merge(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.post(incoming("wamid.1"))
+        world.clock.move(1_000_000)
+        named = value(
+            contacts=[contact(None, "B", USER_ID)],
+            messages=[text_message("wamid.2", sender=None, from_user_id=USER_ID)],
+        )
+        await world.post(named)
+        world.clock.move(1_000_000)
+        both = value(
+            contacts=[contact(CUSTOMER, "B", USER_ID)], messages=[text_message("wamid.3", from_user_id=USER_ID)]
+        )
+        await world.post(both)
+        page = await world.store.read(lambda c: cold_messages.contacts_page(c, ORG, "", ALL))
+        (survivor,) = page.items
+        for alias in (CUSTOMER, f"+{CUSTOMER}", USER_ID):
+            found = await read(world, cold_messages.contacts_page, ORG, alias, ALL)
+            assert found.items == [survivor]
+            assert await read(world, cold_conversations.party_of, ORG, alias) == survivor.id
+        assert await world.store.read(lambda c: cold_messages.aliases_of(c, survivor.id)) == [CUSTOMER, USER_ID]
+        messages = await world.store.read(lambda c: cold_messages.page(c, ORG, MessageFilter(), ALL))
+        assert {entry.contact for entry in messages.items} == {survivor}
+        ((younger,),) = await world.query("SELECT id FROM contacts WHERE merged_into <> ''")
+        merged = await world.store.read(lambda c: cold_messages.get_contact(c, ORG, younger))
+        assert merged is not None
+        assert merged.merged_into == survivor.id
+        assert await world.store.read(lambda c: cold_conversations.party_of(c, ORG, younger)) == survivor.id
+
+    play(tmp_path, scenario)
+
+
+def test_answers_are_kept_for_a_day_and_sealed(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        vault, answer = world.store.vault, KeptAnswer("hash", 201, b'{"secret":"an invented one"}')
+
+        async def find(key: str, organization_id: str = ORG) -> KeptAnswer | None:
+            now = world.clock.now()
+            return await world.store.read(lambda c: cold_idempotency.find(c, vault, organization_id, key, now=now))
+
+        async def keep(key: str) -> None:
+            now = world.clock.now()
+            await world.store.write(lambda c: cold_idempotency.keep(c, vault, ORG, key, answer, now=now))
+
+        await keep("a")
+        assert await find("a") == answer
+        assert await find("b") is None
+        assert await find("a", "another") is None
+        assert "invented" not in str(await world.query("SELECT CAST(answer AS TEXT) FROM idempotency_keys"))
+        world.clock.move(DAY)
+        assert await find("a") is None
+        await keep("b")
+        assert await world.query("SELECT key FROM idempotency_keys") == [("b",)]
+        await keep("b")
+        assert await find("b") == answer
+
+    play(tmp_path, scenario)
+
+
+def test_keys_are_found_by_hash_only(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        key = keys.make(bytes(32))
+        record = keys.record(key, organization_id=ORG, name="x", scopes=("read", "admin"), expires_at=5)
+        kept = await world.store.write(lambda c: cold_organizations.add_key(c, deed(world), record))
+        assert kept.id
+        assert await world.store.read(lambda c: cold_organizations.key_of_hash(c, keys.digest(key))) == kept
+        assert await world.store.read(lambda c: cold_organizations.key_of_hash(c, key)) is None
+        assert await world.store.read(lambda c: cold_organizations.get_key(c, "another", kept.id)) is None
+        nobody = await world.store.write(lambda c: cold_organizations.revoke_key(c, deed(world, "another"), kept.id))
+        assert nobody is None
+        revoked = await world.store.write(lambda c: cold_organizations.revoke_key(c, deed(world), kept.id))
+        assert revoked is not None
+        assert revoked.revoked_at == world.clock.now()
+        world.clock.move(5)
+        again = await world.store.write(lambda c: cold_organizations.revoke_key(c, deed(world), kept.id))
+        assert again == revoked
+
+    play(tmp_path, scenario)
+
+
+def test_figures(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        endpoint = await world.endpoint()
+        await world.post(incoming("wamid.old"))
+        first = world.clock.now()
+        world.clock.move(DAY + HOUR)
+        await world.post(incoming("wamid.new"))
+        await world.post(incoming("wamid.new"))
+        now = world.clock.now()
+        day = await world.store.read(lambda c: cold_figures.day(c, now))
+        assert (day.received, day.events, day.deliveries) == ({"applied": 1, "duplicate": 1}, 3, {"pending": 3})
+        await world.store.write(
+            lambda c: c.execute(text("UPDATE deliveries SET state = 'failed' WHERE sequence = 2")).rowcount
+        )
+        assert await world.store.read(cold_figures.undelivered) == {"pending": 4, "failed": 1}
+        oldest = await world.store.read(lambda c: cold_figures.oldest(c, [endpoint.id, "another"]))
+        assert oldest == {endpoint.id: first}
+
+    play(tmp_path, scenario)
+
+
+def test_revision(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        assert await world.store.read(cold_figures.revision)
+        await world.store.write(lambda c: c.execute(text("DROP TABLE alembic_version")).rowcount)
+        assert await world.store.read(cold_figures.revision) == ""
+
+    play(tmp_path, scenario)

@@ -1,0 +1,299 @@
+"""The HTTP side over a real store, served on a port of the OS's choice, and a plain client for it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import http.client
+import json
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection
+from tests.world import DAY, START, SetClock, World
+
+import tellwire_sdk
+from tellwire import chores
+from tellwire.errors import Forbidden, Invalid
+from tellwire.formats import FORMATS
+from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.openapi import webhooks
+from tellwire.formats.schemas import SCHEMAS
+from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.settings import AppSecret, Settings
+from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.sqlite import SqliteStore
+from tellwire.web import Services, create_app
+from tellwire.web.server import Server, listening
+
+T = TypeVar("T")
+
+ADMIN = "an-invented-admin-key"
+APP_SECRET = "an-invented-app-secret"
+VERIFY = "an-invented-verify-token"
+SETTINGS = Settings(
+    admin_key=ADMIN, meta_app_secret=(AppSecret(APP_SECRET),), meta_verify_token=VERIFY, auto_accounts=True
+)
+HOOK = "https://hooks.example.com/in"
+MISSING = "01970000-0000-7000-8000-000000000000"
+
+
+class Reply(Struct, frozen=True):
+    """An answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def problem_like(self, status: int) -> Any:
+        """The problem that this answer must be, of a path that sends no X-Request-Id."""
+        assert self.status == status, (self.status, self.body)
+        assert self.headers["content-type"] == "application/problem+json"
+        return self.json
+
+    def problem(self, status: int, *pointers: str) -> Any:
+        """The problem that this answer must be."""
+        assert self.status == status, (self.status, self.body)
+        assert self.headers["content-type"] == "application/problem+json"
+        problem = self.json
+        assert problem["status"] == status
+        assert problem["type"].startswith("urn:tellwire:problem:")
+        assert problem["title"]
+        assert problem["detail"]
+        assert problem["request_id"] == self.headers["x-request-id"]
+        assert [error["pointer"] for error in problem["errors"]] == list(pointers)
+        return problem
+
+
+class BrokenStore:
+    """A store that can neither read nor write."""
+
+    def __init__(self, store: SqliteStore, error: Exception) -> None:
+        self._store = store
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def read(self, work: object) -> None:
+        raise self._error
+
+    async def write(self, work: object) -> None:
+        raise self._error
+
+
+class Outside:
+    """What the app asks of the outside, set by tests."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+        self.challenged: list[str] = []
+        self.refusal: Invalid | None = None
+        self.hold: threading.Event | None = None
+
+    async def check_url(self, url: str) -> None:
+        if not url.startswith("https://"):
+            raise Forbidden("only https reaches the outside")
+
+    async def challenge(self, url: str) -> None:
+        self.challenged.append(url)
+        if self.hold is not None:
+            await asyncio.to_thread(self.hold.wait, 10)
+        if self.refusal is not None:
+            raise self.refusal
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+class Served:
+    """A running app."""
+
+    def __init__(self, world: World, outside: Outside, loop: asyncio.AbstractEventLoop, port: int) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.outside = outside
+        self.port = port
+        self._loop = loop
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on the app's event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = ADMIN,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """Make a request; a body that is no bytes is sent as JSON."""
+        sent = {"authorization": f"Bearer {key}"} if key else {}
+        if body is not None:
+            sent["content-type"] = "application/json"
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send(method, path, body, sent | (headers or {}))
+
+    def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
+        connection = self.connection()
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, names, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **options: Any) -> Any:
+        """The JSON of a GET that must succeed."""
+        reply = self.call("GET", path, **options)
+        assert reply.status == 200, (path, reply.status, reply.body)
+        return reply.json
+
+    def post(self, path: str, body: Any = None, *, status: int = 201, **options: Any) -> Any:
+        """The JSON of a POST that must succeed."""
+        reply = self.call("POST", path, body, **options)
+        assert reply.status == status, (path, reply.status, reply.body)
+        return reply.json
+
+    def meta(self, body: Any, secret: str = APP_SECRET, **headers: str) -> Reply:
+        """POST as Meta does."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        signed = {"x-hub-signature-256": "sha256=" + sign(raw, secret), "content-type": "application/json"}
+        return self.send("POST", "/meta/webhook", raw, signed | headers)
+
+    def key(self, *scopes: str, organization: str = DEFAULT_ORGANIZATION) -> str:
+        """A new API key."""
+        draft: dict[str, Any] = {"name": "test", "organization_id": organization}
+        made = self.post("/v1/api-keys", draft | ({"scopes": list(scopes)} if scopes else {}))
+        return str(made["key"])
+
+    def organization(self, name: str = "Another") -> str:
+        """A new organization."""
+        return str(self.post("/v1/organizations", {"name": name})["id"])
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.run(self.world.query(sql))
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        return self.run(self.world.store.write(work))
+
+
+def sign(body: bytes, secret: str = APP_SECRET) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+@contextmanager
+def served(
+    tmp_path: Path, *, settings: Settings = SETTINGS, clock: SetClock | None = None, **changes: Any
+) -> Iterator[Served]:
+    """Serve an app over a fresh database; `changes` replace fields of its `Services`, and with
+    `store_error` its store does nothing but raise that."""
+    ready: Future[Served] = Future()
+    stop: Future[Callable[[], None]] = Future()
+    thread = threading.Thread(
+        target=lambda: asyncio.run(
+            _serve(
+                tmp_path,
+                settings=settings,
+                clock=clock or SetClock(START),
+                changes=changes,
+                ready=ready,
+                stop=stop,
+            )
+        )
+    )
+    thread.start()
+    try:
+        yield ready.result(20)
+    finally:
+        stop.result(20)()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+async def _serve(
+    tmp_path: Path,
+    *,
+    settings: Settings,
+    clock: SetClock,
+    changes: dict[str, Any],
+    ready: Future[Served],
+    stop: Future[Callable[[], None]],
+) -> None:
+    try:
+        (tmp_path / "served.db").write_bytes(_migrated())
+        world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts)
+        await world.store.open()
+        outside = Outside()
+        services = services_of(world, outside, settings)
+        if error := changes.pop("store_error", None):
+            changes["store"] = BrokenStore(world.store, error)
+        server = Server(create_app(replace(services, **changes)), grace_seconds=5)
+    except Exception as error:  # noqa: BLE001 - the test's thread is told of it
+        stop.set_result(lambda: None)
+        ready.set_exception(error)
+        return
+    loop = asyncio.get_running_loop()
+
+    def finish() -> None:
+        loop.call_soon_threadsafe(setattr, server, "should_exit", True)
+
+    stop.set_result(finish)
+    with listening("127.0.0.1", 0) as socket:
+        serving = asyncio.ensure_future(server.serve([socket]))
+        try:
+            ready.set_result(Served(world, outside, loop, socket.getsockname()[1]))
+            await serving
+        finally:
+            await world.store.close()
+
+
+@cache
+def _migrated() -> bytes:
+    """An empty database of the newest schema."""
+    with TemporaryDirectory() as folder:
+        migrate_sqlite(Path(folder) / "empty.db")
+        return (Path(folder) / "empty.db").read_bytes()
+
+
+def services_of(world: World, outside: Outside, settings: Settings) -> Services:
+    """Services over a world."""
+
+    async def route_unrouted(phone_number_id: str) -> int:
+        return await chores.route_unrouted(world.store, world.ingest, phone_number_id)
+
+    return Services(
+        store=world.store,
+        ingest=world.ingest,
+        clock=world.clock,
+        settings=settings,
+        formats=FORMATS,
+        event_names=FORMATS["row"].EVENTS,
+        schemas=SCHEMAS,
+        webhooks=webhooks(),
+        check_url=outside.check_url,
+        challenge=outside.challenge,
+        whsec_form=tellwire_sdk.whsec_form,
+        chat_id=chat_id,
+        route_unrouted=route_unrouted,
+        wake=outside.wake,
+    )

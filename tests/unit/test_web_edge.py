@@ -1,0 +1,104 @@
+"""Hosts, request ids, and which requests come from the machine itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tellwire.web.edge import Edge, host_of, is_local, request_id_of
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An app that is never called."""
+
+
+def scope(*headers: tuple[bytes, bytes], client: str | None = "127.0.0.1") -> dict[str, Any]:
+    return {"headers": list(headers), "client": (client, 5000) if client else None}
+
+
+@pytest.mark.parametrize(
+    ("given_host", "host"),
+    [
+        (b"localhost", "localhost"),
+        (b"LocalHost:8700", "localhost"),
+        (b"127.0.0.1:8700", "127.0.0.1"),
+        (b"[::1]:8700", "::1"),
+        (b"[::1]", "::1"),
+        (b"::1", ""),
+        (b"a:b:c", ""),
+        (b"a:123456", ""),
+        (b"", ""),
+        (b"[x]", ""),
+    ],
+)
+def test_host_without_port(given_host: bytes, host: str) -> None:
+    assert host_of(scope((b"host", given_host))) == host
+
+
+def test_no_host_and_two_hosts_are_none() -> None:
+    assert host_of(scope()) == ""
+    assert host_of(scope((b"host", b"a"), (b"host", b"a"))) == ""
+
+
+@given(st.binary(max_size=50))
+def test_any_host_header_is_read(value: bytes) -> None:
+    assert isinstance(host_of(scope((b"host", value))), str)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "admitted"),
+    [
+        (["localhost"], "localhost", True),
+        (["Localhost"], "localhost", True),
+        (["localhost"], "localhost.evil.example", False),
+        (["*.example.org"], "a.example.org", True),
+        (["*.example.org"], "a.b.example.org", True),
+        (["*.example.org"], "example.org", False),
+        (["*.example.org"], "badexample.org", False),
+        (["::1"], "::1", True),
+        (["[::1]"], "::1", True),
+        (["*"], "anything", True),
+        (["*"], "", True),
+        (["localhost"], "", False),
+        ([], "localhost", False),
+    ],
+)
+def test_admitted_hosts(allowed: list[str], host: str, admitted: bool) -> None:
+    assert Edge(_nothing, allowed).admits(host) == admitted
+
+
+@given(st.text(max_size=30))
+def test_nobody_else_is_admitted(host: str) -> None:
+    assert Edge(_nothing, ["api.example.com"]).admits(host) == (host == "api.example.com")
+
+
+@given(st.binary(max_size=200))
+def test_any_request_id_is_kept_or_replaced(value: bytes) -> None:
+    found = request_id_of(scope((b"x-request-id", value)))
+    assert found == value.decode("latin-1") or found.startswith("req_")
+    assert found.isascii()
+    assert found.isprintable()
+    assert 1 <= len(found) <= 128
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "more", "local"),
+    [
+        ("127.0.0.1", b"localhost:8700", [], True),
+        ("127.5.5.5", b"127.0.0.1", [], True),
+        ("::1", b"[::1]:8700", [], True),
+        ("10.0.0.1", b"localhost", [], False),
+        ("127.0.0.1", b"tellwire.example.com", [], False),
+        ("127.0.0.1", b"localhost", [(b"x-forwarded-for", b"")], False),
+        ("127.0.0.1", b"localhost", [(b"via", b"1.1 proxy")], False),
+        (None, b"localhost", [], False),
+        ("not an address", b"localhost", [], False),
+    ],
+)
+def test_requests_of_the_machine_itself(
+    client: str | None, host: bytes, more: list[tuple[bytes, bytes]], local: bool
+) -> None:
+    assert is_local(scope((b"host", host), *more, client=client)) == local
