@@ -61,8 +61,10 @@ def test_row_leads_to_a_command_with_help_and_an_example(name: str, capsys: pyte
     [
         (
             ["keys", "create", "--days", "99999999"],
-            "tellwire: Invalid value for '--days': Input should be less than or equal to 36500 "
-            "(`tellwire keys --help` says more)\n",
+            (
+                "tellwire: Invalid value for '--days': Input should be less than or equal to 36500 "
+                "(`tellwire keys --help` says more)\n"
+            ),
         ),
         (["confg"], "tellwire: there is no command confg; did you mean config?\n"),
         (["zzz"], "tellwire: there is no command zzz; `tellwire --help` lists them\n"),
