@@ -88,7 +88,9 @@ Schedule = Annotated[
     tuple[Annotated[float, Meta(gt=0, le=2_592_000)], ...],
     Meta(max_length=50, description="Seconds between attempts; there is one attempt more than there are gaps."),
 ]
-Description = Annotated[str, Meta(max_length=1024, description="A note of your own.")]
+Description = Annotated[
+    str, Meta(max_length=1024, pattern=r"^(?![\s\S]*\u0000)", description="A note of your own; no NUL characters.")
+]
 
 
 class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -215,6 +215,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"max_in_flight": 1001}, "/max_in_flight"),
     ({"max_in_flight": 1.5}, "/max_in_flight"),
     ({"rate_limit_per_second": 0}, "/rate_limit_per_second"),
+    ({"description": "a\x00b"}, "/description"),
     ({"retry_schedule": [0]}, "/retry_schedule/0"),
     ({"retry_schedule": [1, -1]}, "/retry_schedule/1"),
     ({"retry_schedule": [1] * 51}, "/retry_schedule"),
