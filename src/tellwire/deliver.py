@@ -155,11 +155,12 @@ def conclude(
         blames: asked about a failure of the delivery or its endpoint.
     """
     kind = kind_of(answer.status, answer.failure)
+    if kind == "ok":
+        return Delivered(now), INNOCENT
     wait, blame = 0, INNOCENT
-    gaps = plan(
-        schedule if endpoint.retry_schedule is None else endpoint.retry_schedule, endpoint.ordering, delivery.lane
-    )
-    if kind not in ("ok", "gone"):
+    schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
+    gaps = plan(schedule, endpoint.ordering, delivery.lane)
+    if kind != "gone":
         wait = retry_after(answer.headers, now)
         blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(

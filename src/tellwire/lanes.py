@@ -121,7 +121,8 @@ class Lanes:
             self._touch(queue)
         self._swept = True
         for queue in self.queues.values():
-            self._touch(queue)
+            if queue.backlog.more:
+                self._touch(queue)
 
     def pages(self, most: int) -> list[Page]:
         """Up to `most` pages that are to be read now; each is to be answered with `page` or `unread`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import structlog
 from msgspec import Struct
@@ -61,13 +61,14 @@ class Recorder:
         self._again = asyncio.Event()
         self._none = asyncio.Event()
         self._none.set()
-        self._writers: list[asyncio.Task[None]] = []
+        self._writers: set[asyncio.Task[None]] = set()
 
     def start(self, epoch: int) -> None:
         """Write under this epoch from now on."""
         self.epoch = epoch
         if not self._writers:
-            self._writers = [asyncio.create_task(self._write_forever()) for _ in range(_WRITERS)]
+            for _ in range(_WRITERS):
+                self._run(self._write_forever())
 
     def put(self, entry: Entry) -> None:
         """Take a result; it is written in the next commit."""
@@ -87,10 +88,15 @@ class Recorder:
                 await self._none.wait()
         except TimeoutError:
             log.warning("results_unrecorded", count=self.unrecorded, reason=self.failing)
-        for writer in self._writers:
+        writers = list(self._writers)
+        for writer in writers:
             writer.cancel()
-        await asyncio.gather(*self._writers, return_exceptions=True)
-        self._writers = []
+        await asyncio.gather(*writers, return_exceptions=True)
+
+    def _run(self, writing: Coroutine[None, None, None]) -> None:
+        writer = asyncio.create_task(writing)
+        self._writers.add(writer)
+        writer.add_done_callback(self._writers.discard)
 
     async def _write_forever(self) -> None:
         while True:
@@ -118,7 +124,8 @@ class Recorder:
                 self._fails(type(error).__name__, len(entries))
                 if not alone:
                     # One of them may be to blame: the others must not wait for it.
-                    self._writers += [asyncio.create_task(self._write([entry], alone=True)) for entry in entries]
+                    for entry in entries:
+                        self._run(self._write([entry], alone=True))
                     return
             else:
                 self.failing = ""
