@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tellwire import settings
+from tellwire.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -48,3 +50,15 @@ def test_no_two_decisions_share_a_number() -> None:
     numbers = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
     assert all(re.fullmatch(r"[0-9]{4}", number) for number in numbers)
     assert sorted(set(numbers)) == sorted(numbers)
+
+
+def test_the_readme_quotes_the_ratio_that_the_bench_printed() -> None:
+    result = json.loads((ROOT / "bench/results/end-to-end.json").read_text())
+    [claim] = [each for each in result["claims"] if each["title"] == "messages/s, tellwire / user-built"]
+    assert f"**{claim['value']:.1f}×**" in (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_commands_are_commands() -> None:
+    shown = set(re.findall(r"(?m)^\./run (\w+)", (ROOT / "README.md").read_text()))
+    assert {"dev", "test"} <= shown
+    assert shown <= {"dev", "test", "check", "lock", *COMMANDS}
