@@ -27,7 +27,8 @@ T = TypeVar("T")
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a process: ours without any setting, and those that are named (without their prefix)."""
-    dropped = ("TELLWIRE_", "PYTHONDONTWRITEBYTECODE")  # the latter makes every start compile everything
+    # The second would make every start compile everything; the third would hide output that is not flushed.
+    dropped = ("TELLWIRE_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     ours = {f"TELLWIRE_{name}": value for name, value in settings.items()}
     path = os.pathsep.join(str(ROOT / folder) for folder in ("src", "sdk/src"))

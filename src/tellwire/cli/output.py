@@ -14,8 +14,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def print_json(value: object) -> None:
-    """One line of JSON on stdout."""
+    """One line of JSON on stdout, at once: a command that goes on may be read through a pipe."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
 
 
 def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> None:
