@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
@@ -176,8 +177,6 @@ def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
 
 
 def _type_only(content: bytes) -> bytes:
-    import msgspec  # noqa: PLC0415
-
     return msgspec.json.encode({"type": msgspec.json.decode(content, type=dict[str, Raw])["type"]})
 
 

@@ -114,11 +114,6 @@ def is_user_id(address: str) -> bool:
     return not address.lstrip("+").isdigit()
 
 
-def digits(address: str) -> str:
-    """A phone number's digits without `+`; a user id as it is (FORMATS.md section 2, "participants")."""
-    return address if is_user_id(address) else address.lstrip("+")
-
-
 def _known(ledger: Ledger, organization_id: str, addresses: Iterable[str]) -> list[Contact]:
     ids = dict.fromkeys(ledger.aliases.get((organization_id, address)) for address in addresses)
     return [ledger.contacts[i] for i in ids if i is not None]

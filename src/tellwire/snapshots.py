@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from tellwire.contacts import digits
 from tellwire.conversations import order_key
 from tellwire.ledger import Ledger
+from tellwire.meta.numbers import alias
 from tellwire.model import (
     Account,
     Action,
@@ -83,7 +83,7 @@ def tell(
                 row=Raw(message_row(message, contact)),
                 changed=changed,
                 participants=Participants(
-                    contact=digits(participant),
+                    contact=alias(participant),
                     business=_digits_only(business or account.display_phone_number) or account.phone_number_id,
                     name=name if name is not None else contact.name if contact else "",
                 ),

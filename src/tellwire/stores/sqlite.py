@@ -16,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from tellwire.errors import AlreadyRunning, Unavailable
+from tellwire.errors import AlreadyRunning
 from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
@@ -356,6 +356,3 @@ def _lock(path: Path) -> int:
         os.close(handle)
         raise AlreadyRunning(f"another process serves {path}; stop it, or give this one another DATABASE_URL") from None
     return handle
-
-
-__all__ = ["SqliteStore", "Unavailable"]
