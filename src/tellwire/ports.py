@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -73,10 +73,25 @@ class Sender(Protocol):
 
 
 class Result(Struct, frozen=True):
-    """What an attempt came to: the delivery as it now stands, and the attempt (None when only the state moved)."""
+    """What an attempt came to: the delivery as it now stands, and the attempt (None when only the state moved).
+
+    `epoch`: of the delivery's partition when the attempt was handed out, the fence of the write.
+    """
 
     delivery: Delivery
     attempt: Attempt | None
+    epoch: int = 0
+
+
+class Lease(Struct, frozen=True):
+    """What a process owns until `until` (its own clock): the epoch of each partition, the fence of its writes.
+
+    `share`: how many partitions it should own just now, so that all processes have as many.
+    """
+
+    partitions: Mapping[int, int]
+    until: Micros
+    share: int
 
 
 class Book(Protocol):
@@ -105,35 +120,51 @@ class Outbox(Protocol):
         *,
         committed: Callable[[Sequence[Work]], None],
         changed: Callable[[Registry], None],
+        elsewhere: Callable[[Sequence[str]], None],
+        released: Callable[[], None],
     ) -> None:
-        """Call `committed` on the event loop after every commit with its new deliveries, in order (a hint: may be
-        missed); call `changed` after every commit that touched accounts or endpoints."""
+        """Be told, on the event loop; every one is a hint and may be missed.
+
+        Args:
+            committed: after every commit of this process with its new deliveries, in order.
+            changed: after every commit, of any process, that touched accounts or endpoints.
+            elsewhere: another process committed deliveries of these endpoints.
+            released: another process gave partitions back: `renew` may get some.
+        """
         ...
 
-    async def take(self, owner: str) -> int:
-        """Lease every partition to `owner` and return the new epoch; older owners' writes are refused from now on."""
+    async def renew(self, owner: str) -> Lease:
+        """Say that `owner` lives, keep what it has and take what is free or lapsed, up to its share.
+
+        Taking a partition raises its epoch: what its last owner still writes is refused from then on.
+        """
         ...
 
-    async def release(self, owner: str) -> None:
-        """Give the leases back (graceful stop)."""
+    async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
+        """Give partitions back at once (none in flight any more); None: all, and the owner is gone (graceful stop)."""
         ...
 
-    async def waiting(self) -> list[str]:
-        """Ids of the endpoints that have live deliveries to make."""
+    async def waiting(self, partitions: Collection[int]) -> list[str]:
+        """Ids of the active endpoints that have live deliveries to make in these partitions."""
         ...
 
-    async def backlog(self, endpoint_id: str, *, after: str, limit: int) -> list[Work]:
-        """Live deliveries (pending, delivering or retrying) of one endpoint with id > `after`, in id order."""
+    async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
+        """Live deliveries (pending, delivering or retrying) of one endpoint with id > `after`, in id order.
+
+        Ids of one organization rise in commit order, also over several processes: nothing appears below `after` later.
+        """
         ...
 
-    async def due(self, now: Micros, *, limit: int, without: Sequence[str] = ()) -> list[Work]:
+    async def due(
+        self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
+    ) -> list[Work]:
         """Late and replay deliveries whose time has come, oldest due first; `without` names endpoints to leave out."""
         ...
 
-    async def record(self, epoch: int, results: Iterable[Result]) -> int:
+    async def record(self, results: Iterable[Result]) -> Collection[str]:
         """Write results in one group commit, after which this returns; those of an outdated epoch are dropped.
 
-        Returns: how many were written.
+        Returns: the ids of the deliveries whose result was dropped.
         """
         ...
 
