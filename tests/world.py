@@ -15,7 +15,8 @@ from tests.postgres_server import drop_database, fresh_database
 from tellwire.apply import Options
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
-from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret, Work
+from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
+from tellwire.ports import Outbox
 from tellwire.stores import records
 from tellwire.routing import PARTITIONS
 from tellwire.stores.migrate import migrate_sqlite
@@ -71,6 +72,13 @@ class World:
             migrate_sqlite(path)
             self.store = SqliteStore(path, clock=clock, vault=vault, window=window, names=NAMES)
         self.ingest = Ingest(self.store, Options(auto_accounts=auto_accounts, window=window))
+
+    @property
+    def outbox(self) -> Outbox:
+        """The deliveries of this world."""
+        if isinstance(self.store, SqliteStore):
+            return SqliteOutbox(self.store, clock=self.clock)
+        return PostgresOutbox(self.store, clock=self.clock)
 
     async def close(self) -> None:
         await self.store.close()
@@ -135,17 +143,10 @@ class World:
 
     async def delivered(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """The payloads that an endpoint would be sent, in order, as it would parse them."""
-        work = await self.backlog(endpoint)
+        work = await self.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
         bodies = [FORMATS[endpoint.format].encode(w.event, endpoint) for w in work]
         assert all(body is not None for body in bodies)
         return [json.loads(body) for body in bodies if body is not None]
-
-    async def backlog(self, endpoint: Endpoint) -> list[Work]:
-        """The live deliveries of an endpoint."""
-        if isinstance(self.store, SqliteStore):
-            return await SqliteOutbox(self.store, clock=self.clock).backlog(endpoint.id, after="", limit=10_000)
-        outbox = PostgresOutbox(self.store, clock=self.clock)
-        return await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
 
     async def query(self, sql: str) -> list[tuple[Any, ...]]:
         return await self.store.read(lambda c: [tuple(row) for row in c.execute(text(sql))])
