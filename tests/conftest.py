@@ -8,7 +8,7 @@ import pytest
 from tests.world import KIND
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def each_store(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run the test once over each store: worlds are made of the one that is chosen."""
     token = KIND.set(request.param)

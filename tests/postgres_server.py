@@ -15,6 +15,7 @@ import stat
 import subprocess
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -182,7 +183,5 @@ def drop_database(url: str, server: str = "") -> None:
 
 def in_a_thread(work: Any) -> None:
     """Run it, also where an event loop runs already."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, work).result(60)

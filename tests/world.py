@@ -17,8 +17,8 @@ from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
 from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
 from tellwire.ports import Outbox
-from tellwire.stores import records
 from tellwire.routing import PARTITIONS
+from tellwire.stores import records
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import Server

@@ -30,8 +30,7 @@ class IdMaker:
             return
         number = int(floor.replace("-", ""), 16)
         millis, low = number >> 80, number & _LOW
-        if (millis, floor[:19], low) > (self._millis, self._prefix, self._low):
-            self._millis, self._prefix, self._low = millis, floor[:19], low
+        self._millis, self._prefix, self._low = max((self._millis, self._prefix, self._low), (millis, floor[:19], low))
 
     def make(self, now: Micros) -> str:
         """Return a new id: 36 characters, greater than every id made before. `now` in micros."""

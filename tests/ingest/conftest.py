@@ -6,5 +6,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _over_each_store(each_store: None) -> None:
+def over_each_store(each_store: None) -> None:
     """Ask for it."""

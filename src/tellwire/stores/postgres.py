@@ -11,7 +11,6 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 import asyncpg
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection as ColdConnection
 from sqlalchemy import text, update
@@ -112,20 +111,17 @@ class PostgresStore:
             self._pool.terminate()
         await self._cold.close()
 
-    def subscribe(
-        self,
-        *,
-        committed: Callable[[Sequence[Work]], None] | None = None,
-        changed: Callable[[Registry], None] | None = None,
-        elsewhere: Callable[[Sequence[str]], None] | None = None,
-        released: Callable[[], None] | None = None,
-    ) -> None:
-        """See `ports.Outbox.subscribe`."""
-        self._committed = committed or self._committed
-        self._elsewhere = elsewhere or self._elsewhere
-        self._released = released or self._released
-        if changed is not None:
-            self._changed.append(changed)
+    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
+        """Call `committed` on the event loop after every commit of this process with its new deliveries."""
+        self._committed = committed
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop once a change of accounts or endpoints, by any process, is known."""
+        self._changed.append(changed)
+
+    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None], released: Callable[[], None]) -> None:
+        """Call these when another process committed deliveries of endpoints, or gave partitions back."""
+        self._elsewhere, self._released = elsewhere, released
 
     def on_events(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit, of any process, that recorded events."""
@@ -297,7 +293,7 @@ class PostgresStore:
 
         await self.write(work)
 
-    # --- queries of the hot side ----------------------------------------------------------------------------------------
+    # --- queries of the hot side --------------------------------------------------------------------------------------
 
     async def ask(self, query: Callable[[Connection], Any]) -> Any:
         """Run a query, or a few in one transaction, on a connection with the settings of the hot statements.

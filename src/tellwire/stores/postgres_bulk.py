@@ -36,9 +36,7 @@ def _statement(inserts: tuple[Insert, ...]) -> str:
     return f"WITH {', '.join(parts)} SELECT"
 
 
-async def write_rows(
-    connection: Connection, writes: Sequence[tuple[Insert, Sequence[Sequence[Any]]]]
-) -> None:
+async def write_rows(connection: Connection, writes: Sequence[tuple[Insert, Sequence[Sequence[Any]]]]) -> None:
     """Insert rows into several tables at once; no two of the inserts may touch the same row."""
     some = [(insert, rows) for insert, rows in writes if rows]
     if some:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import Connection as ColdConnection
-from sqlalchemy import text
+from sqlalchemy import Dialect, text
+from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import registry as dialects
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgString, PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -20,13 +21,22 @@ T = TypeVar("T")
 _CONNECTIONS = 4
 
 
+class _ShownNul(AsyncpgString):
+    """Texts in which NUL, which PostgreSQL's cannot hold, is shown as U+FFFD, as `meta` shows it in names."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002 - SQLAlchemy's signature
+        """How a value of ours is sent."""
+        return lambda value: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
 class PlainDialect(PGDialect_asyncpg):
     """asyncpg without the codecs for JSON columns, of which there are none: setting them up asks the server things
     outside of any transaction, which a transaction-mode pooler does not bear."""
 
     supports_statement_cache = True
+    colspecs: ClassVar[dict[Any, Any]] = {**PGDialect_asyncpg.colspecs, sqltypes.String: _ShownNul}
 
-    def on_connect(self) -> None:  # type: ignore[override] # nothing is a value that the base class knows, not its stub
+    def on_connect(self) -> None:
         """Do nothing with a new connection."""
 
 

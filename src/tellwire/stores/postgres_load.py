@@ -86,9 +86,7 @@ def organizations(keys: Keys, registry: Registry) -> list[str]:
     return sorted(found | {organization_id for organization_id, _ in keys.conversations} or {DEFAULT_ORGANIZATION})
 
 
-async def read(
-    connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]
-) -> Loaded:
+async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> Loaded:
     """Read what the keys name, as the registry has their accounts."""
     accounts = registry.accounts
 

@@ -82,7 +82,9 @@ class PostgresOutbox:
         released: Callable[[], None],
     ) -> None:
         """See `ports.Outbox.subscribe`."""
-        self._store.subscribe(committed=committed, changed=changed, elsewhere=elsewhere, released=released)
+        self._store.on_committed(committed)
+        self._store.on_changed(changed)
+        self._store.on_elsewhere(elsewhere, released)
 
     async def renew(self, owner: str) -> Lease:
         """See `ports.Outbox.renew`. Leases are kept by the database's clock; ours only says until when at the most."""
@@ -99,7 +101,9 @@ class PostgresOutbox:
             return Lease(mine, until, share)
 
         lease: Lease = await self._store.ask(work)
-        return lease if lease.partitions else await self._store.ask(work)  # type: ignore[no-any-return]
+        if not lease.partitions:  # the rows may only just have been made
+            lease = await self._store.ask(work)
+        return lease
 
     async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
         """See `ports.Outbox.release`."""

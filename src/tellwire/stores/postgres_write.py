@@ -74,7 +74,8 @@ _HELD = _insert(
     "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
 )
 _SEQUENCES = (
-    "INSERT INTO sequences AS s (endpoint_id, order_key, last) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
+    "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
     " ON CONFLICT(endpoint_id,order_key) DO UPDATE SET last = s.last + excluded.last"
     " RETURNING endpoint_id, order_key, last"
 )
