@@ -24,7 +24,7 @@ from tellwire.stores import postgres_load, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
-from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, unavailable
+from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
 from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
 from tellwire.vault import Vault
 
@@ -87,10 +87,12 @@ class PostgresStore:
 
         Raises:
             BadSettings: the server is too old.
+            Unavailable: it cannot be reached.
         """
-        connection = await self._applying.connection()
-        await check(connection)
-        self._know(await postgres_load.registry(connection, self.vault))
+        with reaching(self.server):
+            connection = await self._applying.connection()
+            await check(connection)
+            self._know(await postgres_load.registry(connection, self.vault))
         options = self.server.options(hot=True)
         self._pool = await asyncpg.create_pool(**options, min_size=0, max_size=_READERS)
         self._appliers.start()

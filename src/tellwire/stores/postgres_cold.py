@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection as ColdConnection
 from sqlalchemy import Dialect, text
@@ -34,7 +34,7 @@ class PlainDialect(PGDialect_asyncpg):
     outside of any transaction, which a transaction-mode pooler does not bear."""
 
     supports_statement_cache = True
-    colspecs: ClassVar[dict[Any, Any]] = {**PGDialect_asyncpg.colspecs, sqltypes.String: _ShownNul}
+    colspecs = {**PGDialect_asyncpg.colspecs, sqltypes.String: _ShownNul}  # noqa: RUF012 - so it is inherited
 
     def on_connect(self) -> None:
         """Do nothing with a new connection."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
@@ -43,6 +46,12 @@ class Server(Struct, frozen=True):
     url: str
     pooled: bool = False
 
+    @property
+    def name(self) -> str:
+        """The database as messages name it: without user and password."""
+        parts = urlsplit(self.url)
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
     def options(self, *, hot: bool = False) -> dict[str, Any]:
         """What asyncpg is told; a `hot` connection has the settings of the hot statements (not behind a pooler)."""
         settings = {"application_name": "tellwire"}
@@ -76,6 +85,38 @@ async def check(connection: Connection) -> None:
         )
     if await connection.fetchval("SELECT setting FROM pg_settings WHERE name = 'fsync'") != "on":
         log.warning("postgresql_without_fsync", remedy="turn fsync on: a crash of the machine loses committed events")
+
+
+@contextmanager
+def reaching(server: Server) -> Iterator[None]:
+    """Within it a server is first asked for something.
+
+    Raises:
+        BadSettings: the URL is none that PostgreSQL's clients understand.
+        Unavailable: it cannot be reached, or lets nobody in; the text says why and what helps.
+    """
+    try:
+        yield
+    except asyncpg.ClientConfigurationError as error:
+        raise BadSettings(f"DATABASE_URL: {said(error)}") from None
+    except Exception as error:
+        if not is_the_servers(error):
+            raise
+        raise Unavailable(f"the database {server.name} cannot be opened: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return f"{said(error)}; see the user and password in TELLWIRE_DATABASE_URL"
+        case asyncpg.InvalidCatalogNameError():
+            return f"{said(error)}; create it first, with `createdb` for example"
+        case ConnectionRefusedError():
+            return "nothing listens there; start PostgreSQL, or correct TELLWIRE_DATABASE_URL"
+        case TimeoutError():
+            return f"it did not answer within {_CONNECT_SECONDS:.0f} s"
+        case _:
+            return said(error)
 
 
 class Link:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncpg
-from sqlalchemy import Connection
 
 from tellwire.stores.migrate import HEAD, upgrade
 from tellwire.stores.postgres_cold import ColdRunner
-from tellwire.stores.postgres_link import Server, check
+from tellwire.stores.postgres_link import Server, check, reaching
 
 _LOCK = "SELECT pg_advisory_xact_lock(7308613713580389)"
 
@@ -17,16 +16,18 @@ async def is_current(server: Server) -> bool:
 
     Raises:
         BadSettings: the server is too old.
+        Unavailable: it cannot be reached.
     """
-    connection = await server.connect()
-    try:
-        await check(connection)
-        async with connection.transaction():
-            return bool(await connection.fetchval("SELECT version_num FROM alembic_version") >= HEAD)
-    except asyncpg.UndefinedTableError:
-        return False
-    finally:
-        await connection.close()
+    with reaching(server):
+        connection = await server.connect()
+        try:
+            await check(connection)
+            async with connection.transaction():
+                return bool(await connection.fetchval("SELECT version_num FROM alembic_version") >= HEAD)
+        except asyncpg.UndefinedTableError:
+            return False
+        finally:
+            await connection.close()
 
 
 async def migrate(server: Server) -> None:
@@ -34,17 +35,15 @@ async def migrate(server: Server) -> None:
 
     Raises:
         BadSettings: the server is too old.
+        Unavailable: it cannot be reached, or does not let us.
     """
     if await is_current(server):
         return
-
-    async def nothing(_: object) -> None: ...
-
-    def work(connection: Connection) -> None:
-        upgrade(connection)
-
     cold = ColdRunner(server)
     try:
-        await cold.write(work, lock=_LOCK, before=nothing, after=nothing)
+        await cold.write(upgrade, lock=_LOCK, before=_nothing, after=_nothing)
     finally:
         await cold.close()
+
+
+async def _nothing(_: object) -> None: ...
