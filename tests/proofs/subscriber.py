@@ -1,0 +1,142 @@
+"""A subscriber in the test's own process: it keeps every request in the order of arrival and answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from tests.contract.listening import OK, Peer, listening
+from tests.proofs.news import PATIENCE, News
+from tests.proofs.reconciler import Arrival
+
+import tellwire_sdk
+
+SECRET = "a secret that every subscriber of the proofs shares"
+_CHALLENGE = re.compile(r"[?&]challenge=([^& ]+)")
+_DIGITS = re.compile(r"\d+")
+_LINE = "\r\n"
+
+Answer = Callable[[Arrival, Peer], Awaitable[bool]]
+"""Answers one request; False when that was the last one of its connection."""
+
+
+async def accept(_: Arrival, peer: Peer) -> bool:
+    """200 at once."""
+    await peer.say(OK)
+    return True
+
+
+class Subscriber:
+    """Listens for every endpoint, each on the path of its name; the name begins with its format.
+
+    Args:
+        answers: how an endpoint's deliveries are answered, by name; the others by `otherwise`.
+    """
+
+    def __init__(self, answers: dict[str, Answer] | None = None, *, otherwise: Answer = accept) -> None:
+        self.arrivals: list[Arrival] = []
+        self.times: list[float] = []
+        self.url = ""
+        self._answers = answers or {}
+        self._otherwise = otherwise
+        self._connections = 0
+        self._fault: Exception | None = None
+        self._news = News()
+
+    async def serve(self, peer: Peer) -> None:
+        """Serve one connection."""
+        self._connections += 1
+        try:
+            while raw := await peer.request():
+                method, target, headers, body = _taken_apart(raw)
+                if method == "GET":
+                    await peer.say(_echo(target))
+                    continue
+                tellwire_sdk.verify(body, headers, SECRET)
+                arrival = arrival_of(target.strip("/"), headers, body)
+                self.arrivals.append(arrival)
+                self.times.append(asyncio.get_running_loop().time())
+                self._news.tell()
+                if not await self._answers.get(arrival.endpoint, self._otherwise)(arrival, peer):
+                    return
+        except ConnectionError:
+            pass
+        except Exception as error:
+            self._fault = error
+            raise
+        finally:
+            self._connections -= 1
+            self._news.tell()
+
+    async def until(self, ready: Callable[[], bool], *, what: str, seconds: float = PATIENCE) -> None:
+        """Return once `ready`; it is asked after every request and every end of a connection."""
+        await self._news.until(lambda: self._fault is not None or ready(), what=what, seconds=seconds)
+        if self._fault is not None:
+            raise self._fault
+
+    async def more(self, number: int) -> None:
+        """Return once so many more requests have come."""
+        goal = len(self.arrivals) + number
+        await self.until(lambda: len(self.arrivals) >= goal, what=f"{number} more requests")
+
+    async def deserted(self) -> None:
+        """Return once every connection has ended: whatever was sent on one has been read."""
+        await self.until(lambda: not self._connections, what="the end of every connection")
+
+
+@asynccontextmanager
+async def subscribing(subscriber: Subscriber) -> AsyncIterator[Subscriber]:
+    """Let a subscriber listen on a port of its own."""
+    async with listening(subscriber.serve) as door:
+        subscriber.url = f"http://127.0.0.1:{door.port}"
+        yield subscriber
+
+
+def arrival_of(endpoint: str, headers: dict[str, str], body: bytes) -> Arrival:
+    """A delivery in the words of `meta_load`: whom it is about, and what it tells."""
+    payload = json.loads(body)
+    key, fact = _told_by_chat(payload) if endpoint.startswith("chat") else _told_by_row(payload)
+    return Arrival(
+        endpoint=endpoint,
+        key=key,
+        fact=fact,
+        sequence=int(headers["tellwire-sequence"]),
+        webhook_id=headers["webhook-id"],
+    )
+
+
+def _told_by_row(payload: dict[str, Any]) -> tuple[str, str]:
+    row = payload["data"]
+    if payload["entity"] == "conversations":
+        return row["contact_address"], "conversation"
+    if row["direction"] == "incoming":
+        return row["from"], row["content"]["text"]["body"]
+    at, name = max((at, name) for name, at in row["status"].items())
+    return row["to"], f"{name} at {int(datetime.fromisoformat(at).timestamp())}"
+
+
+def _told_by_chat(payload: dict[str, Any]) -> tuple[str, str]:
+    contact = payload["participants"]["sender"]["from"]
+    if payload["message_type"] == "incoming_message":
+        return contact, payload["message"]["text"]["body"]
+    status = payload["statuses"][0]
+    return contact, f"{status['status']} at {status['timestamp']}"
+
+
+def _taken_apart(raw: bytes) -> tuple[str, str, dict[str, str], bytes]:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split(_LINE)
+    method, target, _ = first.split(" ")
+    pairs = (line.partition(":") for line in lines)
+    return method, target, {name.lower(): value.strip() for name, _, value in pairs}, body
+
+
+def _echo(target: str) -> bytes:
+    found = _CHALLENGE.search(target)
+    body = json.dumps({"challenge": found[1] if found else ""}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
