@@ -26,6 +26,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def draft(name: str, url: str, **settings: Any) -> dict[str, Any]:
+    """An endpoint to create: it listens on the path of its name, whose first part is its format."""
+    return {"url": f"{url}/{name}", "format": name.partition("-")[0], "secret": SECRET} | settings
+
+
 class Deployment:
     """Processes by name, each started with its own arguments and the settings of all.
 
@@ -86,11 +91,10 @@ class Deployment:
         return await asyncio.to_thread(request, f"{self.url}{path}", key=ADMIN, method=method, body=body)
 
     async def subscribe(self, url: str, *names: str, **settings: Any) -> dict[str, str]:
-        """Create an endpoint for each name, whose first part is its format; return their ids by name."""
+        """Create an endpoint for each name; return their ids by name."""
         ids: dict[str, str] = {}
         for name in names:
-            draft = {"url": f"{url}/{name}", "format": name.partition("-")[0], "secret": SECRET} | settings
-            status, answer = await self.call("POST", "/v1/webhook-endpoints", draft)
+            status, answer = await self.call("POST", "/v1/webhook-endpoints", draft(name, url, **settings))
             assert status == 201, answer
             ids[name] = answer["id"]
         return ids

@@ -48,6 +48,7 @@ class Load:
         self._url = f"{url}/meta/webhook"
         self._seed = seed
         self._pause = pause
+        self._steps: Counter[int] = Counter()
         self._ending = asyncio.Event()
         self._news = News()
 
@@ -88,21 +89,26 @@ class Load:
     async def write_for(self, sender: Sender, number: int) -> None:
         """One contact's life until the end."""
         rng = random.Random(f"{self._seed}/{number}")
-        step = 0
         while not self._ending.is_set():
             for _ in range(rng.randint(1, 4)):
-                await self._insist(sender, number, step)
-                step += 1
+                await self._insist(sender, number)
             await self._rest(rng.uniform(0, self._pause))
 
-    async def _insist(self, sender: Sender, number: int, step: int) -> None:
-        """POST a step until it is accepted, as Meta does for days."""
-        body, facts = posted(number, step)
+    async def _insist(self, sender: Sender, number: int) -> None:
+        """POST the next step of a contact until it is accepted, as Meta does for days."""
         pause = _FIRST_PAUSE
-        while await self.post(sender, body) != 200:
+        while not await self.write(sender, number):
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def write(self, sender: Sender, number: int) -> list[str]:
+        """POST the next step of a contact; return the facts that it told, none if it was not accepted."""
+        body, facts = posted(number, self._steps[number])
+        if await self.post(sender, body) != 200:
+            return []
+        self._steps[number] += 1
         self.accepted[contact(number)] += facts
+        return facts
 
     async def _rest(self, seconds: float) -> None:
         try:

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from tests.contract.listening import OK, Peer, listening
 from tests.proofs.news import PATIENCE, News
@@ -21,14 +21,31 @@ _CHALLENGE = re.compile(r"[?&]challenge=([^& ]+)")
 _DIGITS = re.compile(r"\d+")
 _LINE = "\r\n"
 
-Answer = Callable[[Arrival, Peer], Awaitable[bool]]
-"""Answers one request; False when that was the last one of its connection."""
+Answer = Callable[[Arrival, Peer], Awaitable[Literal["taken", "refused", "gone"]]]
+"""Answers one request; "gone" when that was the last one of its connection."""
 
 
-async def accept(_: Arrival, peer: Peer) -> bool:
+async def accept(_: Arrival, peer: Peer) -> Literal["taken"]:
     """200 at once."""
     await peer.say(OK)
-    return True
+    return "taken"
+
+
+def saying(status: int, *headers: str) -> Answer:
+    """No, with this status."""
+    lines = [f"HTTP/1.1 {status} No", "Content-Length: 0", *headers, "", ""]
+
+    async def refuse(_: Arrival, peer: Peer) -> Literal["refused"]:
+        await peer.say(_LINE.join(lines).encode())
+        return "refused"
+
+    return refuse
+
+
+async def reset(_: Arrival, peer: Peer) -> Literal["gone"]:
+    """A TCP reset in place of an answer."""
+    peer.reset()
+    return "gone"
 
 
 class Subscriber:
@@ -40,6 +57,8 @@ class Subscriber:
 
     def __init__(self, answers: dict[str, Answer] | None = None, *, otherwise: Answer = accept) -> None:
         self.arrivals: list[Arrival] = []
+        self.taken: list[Arrival] = []
+        """Those that were answered 200."""
         self.times: list[float] = []
         self.url = ""
         self._answers = answers or {}
@@ -57,12 +76,16 @@ class Subscriber:
                 if method == "GET":
                     await peer.say(_echo(target))
                     continue
-                tellwire_sdk.verify(body, headers, SECRET)
+                tellwire_sdk.verify(body, headers, SECRET, now=int(headers["webhook-timestamp"]))
                 arrival = arrival_of(target.strip("/"), headers, body)
                 self.arrivals.append(arrival)
                 self.times.append(asyncio.get_running_loop().time())
                 self._news.tell()
-                if not await self._answers.get(arrival.endpoint, self._otherwise)(arrival, peer):
+                answered = await self._answers.get(arrival.endpoint, self._otherwise)(arrival, peer)
+                if answered == "taken":
+                    self.taken.append(arrival)
+                    self._news.tell()
+                elif answered == "gone":
                     return
         except ConnectionError:
             pass
@@ -90,9 +113,9 @@ class Subscriber:
 
 
 @asynccontextmanager
-async def subscribing(subscriber: Subscriber) -> AsyncIterator[Subscriber]:
-    """Let a subscriber listen on a port of its own."""
-    async with listening(subscriber.serve) as door:
+async def subscribing(subscriber: Subscriber, *, port: int = 0) -> AsyncIterator[Subscriber]:
+    """Let a subscriber listen, by default on a port of the system's choice."""
+    async with listening(subscriber.serve, port=port) as door:
         subscriber.url = f"http://127.0.0.1:{door.port}"
         yield subscriber
 

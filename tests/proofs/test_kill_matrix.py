@@ -11,12 +11,13 @@ import os
 import random
 from pathlib import Path
 from time import monotonic
+from typing import Literal
 
-from tests.contract.listening import OK, Peer
+from tests.contract.listening import Peer
 from tests.proofs.deployments import Deployment, OnSqlite
 from tests.proofs.meta_load import Load, loading
 from tests.proofs.reconciler import Arrival, Verdict, reconcile
-from tests.proofs.subscriber import Subscriber, subscribing
+from tests.proofs.subscriber import Subscriber, accept, subscribing
 from tests.proofs.table import Row
 
 ENDPOINTS = ("row", "chat")
@@ -28,10 +29,9 @@ _LONGEST_THOUGHT = 0.03
 def thinking(rng: random.Random):
     """A subscriber that takes its time, so that something is in flight at any moment."""
 
-    async def answer(_: Arrival, peer: Peer) -> bool:
+    async def answer(arrival: Arrival, peer: Peer) -> Literal["taken"]:
         await asyncio.sleep(rng.uniform(0, _LONGEST_THOUGHT))
-        await peer.say(OK)
-        return True
+        return await accept(arrival, peer)
 
     return answer
 
