@@ -206,7 +206,7 @@ def served(
     tmp_path: Path, *, settings: Settings = SETTINGS, clock: SetClock | None = None, **changes: Any
 ) -> Iterator[Served]:
     """Serve an app over a fresh database; `changes` replace fields of its `Services`, and with
-    `store_error` its store does nothing but raise that."""
+    `store_error` its store does nothing but raise that; with `probes_only` it is one that only delivers."""
     ready: Future[Served] = Future()
     stop: Future[Callable[[], None]] = Future()
     thread = threading.Thread(
@@ -247,7 +247,8 @@ async def _serve(
         services = services_of(world, outside, settings)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
-        server = Server(create_app(replace(services, **changes)), grace_seconds=5)
+        probes_only = changes.pop("probes_only", False)
+        server = Server(create_app(replace(services, **changes), probes_only=probes_only), grace_seconds=5)
     except Exception as error:  # noqa: BLE001 - the test's thread is told of it
         stop.set_result(lambda: None)
         ready.set_exception(error)
