@@ -87,15 +87,19 @@ class App:
         clock: Clock | None = None,
         serving: bool = True,
         role: Role = "all",
+        migrate: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
     ) -> App:
-        """Open the store (migrated first) and everything on it; nothing is delivered before `start`.
+        """Open the store and everything on it; nothing is delivered before `start`.
 
         `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
+        SQLite is always migrated first, PostgreSQL only with `migrate`.
 
         Raises:
             BadSettings: a setting does not fit.
             AlreadyRunning: another process serves this database.
+            NotMigrated: the database lacks this version's schema.
+            Unavailable: it cannot be reached.
         """
         if role != "all" and settings.sqlite_path is not None:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
@@ -107,6 +111,8 @@ class App:
             window=int(settings.conversation_window_hours * 3600 * _MICROS),
             names={name: module.names for name, module in FORMATS.items()},
             serving=serving,
+            pooled=settings.database_pooler,
+            migrate=migrate,
         )
         sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
         return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt)

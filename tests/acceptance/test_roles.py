@@ -14,7 +14,6 @@ from tellwire.app import App, Role
 from tellwire.ports import Answer, Request
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened
-from tellwire.stores.sqlite_outbox import SqliteOutbox
 
 
 class Taking:
@@ -33,7 +32,7 @@ class Taking:
 
 def app_of(world: World, sender: Taking, role: Role) -> App:
     """A process over a world's store, which another may serve too."""
-    opened = Opened(world.store, SqliteOutbox(world.store, clock=world.clock))
+    opened = Opened(world.store, world.outbox)
     return App(Settings(), opened, sender, clock=world.clock, role=role)
 
 

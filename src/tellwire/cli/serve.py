@@ -34,7 +34,7 @@ def serve(
             help="all; or, on PostgreSQL, ingest (HTTP only) or deliver (deliveries, with /livez, /readyz, /metrics)."
         ),
     ] = Role.ALL,
-    migrate: Annotated[  # noqa: ARG001 - SQLite is migrated with or without
+    migrate: Annotated[
         bool, typer.Option("--migrate", help="Migrate the database first; SQLite is always migrated.")
     ] = False,
     json: Json = False,
@@ -45,14 +45,14 @@ def serve(
     """
     settings = settings_room.load()
     log_to_stderr()
-    return run(lambda stop: _serve(stop, settings, role, as_json=json))
+    return run(lambda stop: _serve(stop, settings, role, migrate=migrate, as_json=json))
 
 
-async def _serve(stop: asyncio.Event, settings: Settings, role: Role, *, as_json: bool) -> int:
+async def _serve(stop: asyncio.Event, settings: Settings, role: Role, *, migrate: bool, as_json: bool) -> int:
     sock = bind(settings.host, settings.port)
     try:
         with usable(settings):
-            app = await App.open(settings, role=role.value)
+            app = await App.open(settings, role=role.value, migrate=migrate)
         try:
             await app.start()
             site = Site(app, sock)

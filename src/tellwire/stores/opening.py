@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from tellwire.errors import BadSettings
+from tellwire.errors import BadSettings, NotMigrated
 from tellwire.model import Inbound, Micros, Registry
 from tellwire.ports import Book, Clock, Outbox
 from tellwire.routing import Names
@@ -93,8 +93,10 @@ async def open_store(
     window: Micros,
     names: Mapping[str, Names],
     serving: bool = True,
+    pooled: bool = False,
+    migrate: bool = False,
 ) -> Opened:
-    """Open the store that a URL means, migrated first where that is done unasked.
+    """Open the store that a URL means. SQLite is migrated first, PostgreSQL when it is asked for.
 
     Args:
         url: `DATABASE_URL`.
@@ -103,16 +105,50 @@ async def open_store(
         window: micros after which an idle conversation closes.
         names: per payload format, the names under which an event is subscribed to.
         serving: False for a command beside a running server.
+        pooled: `DATABASE_POOLER`.
+        migrate: bring PostgreSQL to this version's schema first.
 
     Raises:
-        BadSettings: another kind of database.
+        BadSettings: another kind of database, or a setting is missing.
         AlreadyRunning: another process serves this database, and it takes one only.
+        NotMigrated: PostgreSQL lacks this version's schema.
+        Unavailable: PostgreSQL cannot be reached.
     """
-    if not url.startswith("sqlite:///"):
-        raise BadSettings("DATABASE_URL: this version serves sqlite:///path only; postgresql:// comes next")
-    path = Path(url.removeprefix("sqlite:///"))
-    await asyncio.to_thread(migrate_sqlite, path)
-    vault = Vault(master_keys or (master_key_beside(path),))
-    store = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        await asyncio.to_thread(migrate_sqlite, path)
+        vault = Vault(master_keys or (master_key_beside(path),))
+        file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
+        await file.open(serving=serving)
+        return Opened(file, SqliteOutbox(file, clock=clock))
+    # Imported here: on SQLite a start does without.
+    from tellwire.stores import postgres, postgres_link, postgres_migrate, postgres_outbox  # noqa: PLC0415
+
+    if not master_keys:
+        raise BadSettings("MASTER_KEY is required with PostgreSQL")
+    server = postgres_link.Server(url, pooled=pooled)
+    if migrate:
+        await postgres_migrate.migrate(server)
+    elif not await postgres_migrate.is_current(server):
+        raise NotMigrated(f"the database {server.name} lacks this version's schema: run `tellwire migrate` first")
+    store = postgres.PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
     await store.open(serving=serving)
-    return Opened(store, SqliteOutbox(store, clock=clock))
+    return Opened(store, postgres_outbox.PostgresOutbox(store, clock=clock))
+
+
+async def migrate_store(url: str, *, pooled: bool = False) -> str:
+    """Bring a database to this version's schema, making an SQLite file when there is none; return its name.
+
+    Raises:
+        BadSettings: PostgreSQL is too old.
+        Unavailable: PostgreSQL cannot be reached.
+    """
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        await asyncio.to_thread(migrate_sqlite, path)
+        return str(path)
+    from tellwire.stores import postgres_link, postgres_migrate  # noqa: PLC0415
+
+    server = postgres_link.Server(url, pooled=pooled)
+    await postgres_migrate.migrate(server)
+    return server.name
