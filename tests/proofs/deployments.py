@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import signal
-import socket
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
+import asyncpg
 from tests.acceptance.processes import Running, logged_url, request
+from tests.postgres_server import Postgres, free_port, fresh_database
 from tests.proofs.meta_load import APP_SECRET
 from tests.proofs.subscriber import SECRET
 
 ADMIN = "an-admin-key-for-the-proofs"
+DATABASE = "database"
+"""The name of the database server, where it is a process of its own."""
 _UNRECORDED = "SELECT webhook_id FROM deliveries WHERE state NOT IN ('delivered', 'cancelled', 'failed')"
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now, so that a restarted server has the same URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def draft(name: str, url: str, **settings: Any) -> dict[str, Any]:
@@ -32,20 +29,23 @@ def draft(name: str, url: str, **settings: Any) -> dict[str, Any]:
 
 
 class Deployment:
-    """Processes by name, each started with its own arguments and the settings of all.
+    """Processes by name.
 
     Args:
         folder: the working directory.
+        parts: the arguments of `serve` by the process's name; the first one answers the REST API.
         within: a command that every process is run by (see `Running`).
         settings: of every process, without their prefix.
     """
 
-    def __init__(self, folder: Path, *, within: Sequence[str] = (), **settings: str) -> None:
-        self.url = ""
-        self.processes: dict[str, Running] = {}
+    def __init__(
+        self, folder: Path, parts: Mapping[str, Sequence[str]], *, within: Sequence[str] = (), **settings: str
+    ) -> None:
         self.folder = folder
+        self.parts = parts
+        self.processes: dict[str, Running] = {}
+        self._ports = {name: free_port() for name in parts}
         self._within = within
-        self._ports: dict[str, int] = {}
         self._settings = {
             "ADMIN_KEY": ADMIN,
             "META_APP_SECRET": APP_SECRET,
@@ -53,42 +53,60 @@ class Deployment:
             "DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
         } | settings
 
-    async def start(self, name: str, *arguments: str) -> str:
-        """Start `serve` under a name, on the port that it had before; return its URL once it is ready."""
-        port = self._ports.setdefault(name, free_port())
-        settings = self._settings | {"PORT": str(port)}
-        process = Running("serve", *arguments, cwd=self.folder, within=self._within, **settings)
-        self.processes[name] = process
-        return await asyncio.to_thread(process.wait_for, logged_url, stream="err")
-
-    async def kill(self, name: str) -> None:
-        """SIGKILL a process and wait until it is dead."""
-        await asyncio.to_thread(self.processes.pop(name).stop, signal.SIGKILL)
-
-    async def stop(self, name: str) -> int:
-        """SIGTERM a process; return its exit code."""
-        return await asyncio.to_thread(self.processes.pop(name).stop, signal.SIGTERM)
+    # --- life ---------------------------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
         """Start everything."""
-        raise AssertionError("nothing is deployed here")
+        await asyncio.gather(*map(self.start, self.parts))
+
+    async def end(self) -> None:
+        """Kill whatever still runs."""
+        await asyncio.gather(*map(self.kill, list(self.processes)))
 
     async def __aenter__(self) -> Self:
         try:
             await self.begin()
         except BaseException:
-            await self.__aexit__()
+            await self.end()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Kill whatever still runs."""
-        for name in list(self.processes):
-            await self.kill(name)
+        await self.end()
 
-    async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    async def start(self, name: str) -> None:
+        """Start a part on the port that is its own; return once it is ready."""
+        settings = self._settings | {"PORT": str(self._ports[name])}
+        process = Running("serve", *self.parts[name], cwd=self.folder, within=self._within, **settings)
+        self.processes[name] = process
+        await asyncio.to_thread(process.wait_for, logged_url, stream="err")
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL a part; return once it is dead."""
+        await asyncio.to_thread(self.processes.pop(name).stop, signal.SIGKILL)
+
+    async def stop(self, name: str) -> int:
+        """SIGTERM a part; return its exit code."""
+        return await asyncio.to_thread(self.processes.pop(name).stop, signal.SIGTERM)
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a part a signal that does not end it."""
+        self.processes[name].process.send_signal(number)
+
+    # --- use ----------------------------------------------------------------------------------------------------------
+
+    def url(self, name: str = "") -> str:
+        """Of a part, by default the first."""
+        return f"http://127.0.0.1:{self._ports[name or next(iter(self.parts))]}"
+
+    @property
+    def ingests(self) -> list[str]:
+        """The URLs that Meta may POST to."""
+        return [self.url(name) for name, arguments in self.parts.items() if "deliver" not in arguments]
+
+    async def call(self, method: str, path: str, body: Any = None, *, part: str = "") -> tuple[int, Any]:
         """A request to the REST API."""
-        return await asyncio.to_thread(request, f"{self.url}{path}", key=ADMIN, method=method, body=body)
+        return await asyncio.to_thread(request, f"{self.url(part)}{path}", key=ADMIN, method=method, body=body)
 
     async def subscribe(self, url: str, *names: str, **settings: Any) -> dict[str, str]:
         """Create an endpoint for each name; return their ids by name."""
@@ -107,14 +125,13 @@ class Deployment:
 class OnSqlite(Deployment):
     """One process on one file."""
 
+    def __init__(self, folder: Path, *, within: Sequence[str] = (), **settings: str) -> None:
+        super().__init__(folder, {"all": ()}, within=within, **settings)
+
     @property
     def pid(self) -> int:
         """Of the process."""
         return self.processes["all"].process.pid
-
-    async def begin(self) -> None:
-        """See `Deployment.begin`."""
-        self.url = await self.start("all")
 
     async def unrecorded(self) -> set[str]:
         """See `Deployment.unrecorded`."""
@@ -124,3 +141,43 @@ class OnSqlite(Deployment):
                 return {row[0] for row in db.execute(_UNRECORDED)}
 
         return await asyncio.to_thread(read)
+
+
+class OnPostgres(Deployment):
+    """Many processes on one database; the server is one more, which has no port of ours.
+
+    Args:
+        server: one of the test's own, that may be killed too; None: the one that all tests share.
+    """
+
+    def __init__(self, folder: Path, parts: Mapping[str, Sequence[str]], *, server: Postgres | None = None) -> None:
+        self.server = server
+        self.database = fresh_database(server=server.url if server is not None else "")
+        key = base64.b64encode(bytes(32)).decode()
+        super().__init__(folder, parts, DATABASE_URL=self.database, MASTER_KEY=key)
+
+    async def start(self, name: str) -> None:
+        """See `Deployment.start`."""
+        if name == DATABASE and self.server is not None:
+            await asyncio.to_thread(self.server.start)
+        else:
+            await super().start(name)
+
+    async def kill(self, name: str) -> None:
+        """See `Deployment.kill`."""
+        if name == DATABASE and self.server is not None:
+            await asyncio.to_thread(self.server.kill)
+        else:
+            await super().kill(name)
+
+    async def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database itself."""
+        connection = await asyncpg.connect(self.database)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    async def unrecorded(self) -> set[str]:
+        """See `Deployment.unrecorded`."""
+        return {row[0] for row in await self.query(_UNRECORDED)}

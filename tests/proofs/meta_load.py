@@ -35,20 +35,21 @@ class Load:
     """Contacts that write in bursts, each one's POSTs one after the other, so that their order is known.
 
     Args:
-        url: of the server.
+        urls: of the servers; each try of a contact goes to the next one.
         seed: of bursts and pauses.
         contacts: how many.
         pause: how long a contact rests between bursts, at most.
     """
 
-    def __init__(self, url: str, *, seed: int, contacts: int = CONTACTS, pause: float = 0.6) -> None:
+    def __init__(self, *urls: str, seed: int, contacts: int = CONTACTS, pause: float = 0.6) -> None:
         self.accepted: dict[str, list[str]] = {contact(number): [] for number in range(contacts)}
         self.answers: Counter[int] = Counter()
         """By status; 0: no answer came."""
-        self._url = f"{url}/meta/webhook"
+        self._urls = [f"{url}/meta/webhook" for url in urls]
         self._seed = seed
         self._pause = pause
         self._steps: Counter[int] = Counter()
+        self._tries: Counter[int] = Counter()
         self._ending = asyncio.Event()
         self._news = News()
 
@@ -65,14 +66,14 @@ class Load:
         """How many facts were accepted."""
         return sum(map(len, self.accepted.values()))
 
-    async def post(self, sender: Sender, body: Any) -> int:
+    async def post(self, sender: Sender, body: Any, *, turn: int = 0) -> int:
         """One POST; the status of its answer, 0 when none came."""
         raw = json.dumps(body).encode()
         headers = (
             ("Content-Type", "application/json"),
             ("X-Hub-Signature-256", tellwire_sdk.hub_signature(raw, APP_SECRET)),
         )
-        answer = await sender.send(Request(url=self._url, headers=headers, body=raw))
+        answer = await sender.send(Request(url=self._urls[turn % len(self._urls)], headers=headers, body=raw))
         self.answers[answer.status] += 1
         self._news.tell()
         return answer.status
@@ -104,7 +105,8 @@ class Load:
     async def write(self, sender: Sender, number: int) -> list[str]:
         """POST the next step of a contact; return the facts that it told, none if it was not accepted."""
         body, facts = posted(number, self._steps[number])
-        if await self.post(sender, body) != 200:
+        self._tries[number] += 1
+        if await self.post(sender, body, turn=number + self._tries[number]) != 200:
             return []
         self._steps[number] += 1
         self.accepted[contact(number)] += facts

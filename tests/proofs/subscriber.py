@@ -60,6 +60,11 @@ class Subscriber:
         self.taken: list[Arrival] = []
         """Those that were answered 200."""
         self.times: list[float] = []
+        """When each arrival came, by the event loop's clock."""
+        self.lines: list[int] = []
+        """The number of the connection that each arrival came on."""
+        self.ended: set[int] = set()
+        """The numbers of the connections that have ended."""
         self.url = ""
         self._answers = answers or {}
         self._otherwise = otherwise
@@ -70,6 +75,7 @@ class Subscriber:
     async def serve(self, peer: Peer) -> None:
         """Serve one connection."""
         self._connections += 1
+        line = self._connections
         try:
             while raw := await peer.request():
                 method, target, headers, body = _taken_apart(raw)
@@ -79,6 +85,7 @@ class Subscriber:
                 tellwire_sdk.verify(body, headers, SECRET, now=int(headers["webhook-timestamp"]))
                 arrival = arrival_of(target.strip("/"), headers, body)
                 self.arrivals.append(arrival)
+                self.lines.append(line)
                 self.times.append(asyncio.get_running_loop().time())
                 self._news.tell()
                 answered = await self._answers.get(arrival.endpoint, self._otherwise)(arrival, peer)
@@ -93,7 +100,7 @@ class Subscriber:
             self._fault = error
             raise
         finally:
-            self._connections -= 1
+            self.ended.add(line)
             self._news.tell()
 
     async def until(self, ready: Callable[[], bool], *, what: str, seconds: float = PATIENCE) -> None:
@@ -107,9 +114,14 @@ class Subscriber:
         goal = len(self.arrivals) + number
         await self.until(lambda: len(self.arrivals) >= goal, what=f"{number} more requests")
 
-    async def deserted(self) -> None:
-        """Return once every connection has ended: whatever was sent on one has been read."""
-        await self.until(lambda: not self._connections, what="the end of every connection")
+    async def caught_up(self) -> None:
+        """Return once everything that was sent before has been read: who asks now comes after it."""
+        port = int(self.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
 
 
 @asynccontextmanager

@@ -9,12 +9,12 @@ from tests.proofs.reconciler import Verdict
 
 _HEAD = (
     "store", "victim", "seed", "kills", "POSTs", "accepted", "delivered", "lost", "reordered", "duplicates",
-    "in flight", "back after",
+    "in flight", "longest silence",
 )  # fmt: skip
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One cell's line. `gap`: the longest time from a kill to the next delivery, in seconds."""
+    """One cell's line. `silence`: the longest time without a delivery, in seconds."""
 
     store: str
     victim: str
@@ -22,7 +22,7 @@ class Row(Struct, frozen=True, kw_only=True):
     kills: int
     posts: int
     verdict: Verdict
-    gap: float
+    silence: float
 
     def cells(self) -> tuple[str, ...]:
         found = self.verdict
@@ -30,7 +30,7 @@ class Row(Struct, frozen=True, kw_only=True):
             self.seed, self.kills, self.posts, found.accepted, found.delivered, len(found.lost), len(found.reordered),
             found.duplicates, found.in_flight,
         )  # fmt: skip
-        return (self.store, self.victim, *map(str, numbers), f"{self.gap:.1f} s")
+        return (self.store, self.victim, *map(str, numbers), f"{self.silence:.1f} s")
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from msgspec import Struct
 from tests.acceptance.processes import every
 from tests.contract.listening import Peer
-from tests.proofs.deployments import ADMIN, Deployment, OnSqlite, free_port
+from tests.postgres_server import free_port
+from tests.proofs.deployments import ADMIN, Deployment, OnSqlite
 from tests.proofs.meta_load import Load, loading
 from tests.proofs.reconciler import Arrival, reconcile
 from tests.proofs.subscriber import Answer, Subscriber, reset, saying, subscribing
@@ -88,7 +89,7 @@ def test_hostile_endpoints_harm_only_themselves_and_are_told_why(tmp_path: Path,
             listening = [name for name, case in CASES.items() if case.answer is not None]
             ids |= await deployment.subscribe(subscriber.url, *listening, timeout_seconds=TIMEOUT_SECONDS)
             ids |= await deployment.subscribe(f"http://127.0.0.1:{free_port()}", "row-refused")
-            load = Load(deployment.url, seed=1, pause=1.2)
+            load = Load(deployment.url(), seed=1, pause=1.2)
             async with loading(load):
                 await load.more(200, POSTS)
             owed = load.owed(HEALTHY)
@@ -118,7 +119,7 @@ async def settled(deployment: Deployment, ids: dict[str, str]) -> dict[str, list
     well = {ids[name] for name in (*HEALTHY, "row-huge")}
     for _ in range(_MOST_LOOKS):
         rows: dict[str, list[dict[str, Any]]] = {identifier: [] for identifier in ids.values()}
-        for row in await asyncio.to_thread(every, deployment.url, "deliveries", key=ADMIN):
+        for row in await asyncio.to_thread(every, deployment.url(), "deliveries", key=ADMIN):
             rows[row["endpoint_id"]].append(row)
         done = all(row["state"] == "delivered" for one in well for row in rows[one])
         if done and all(any(row["attempt_count"] for row in each) for each in rows.values()):

@@ -112,7 +112,7 @@ def test_a_retry_storm_of_100_000_does_not_delay_a_fresh_event_by_a_second(tmp_p
         async with subscribing(subscriber), OnSqlite(tmp_path) as deployment, sending() as sender:
             ids = await deployment.subscribe(subscriber.url, "row")
             ids |= await deployment.subscribe(subscriber.url, *storming, accounts=["15550000000"])
-            load = Load(deployment.url, seed=1)
+            load = Load(deployment.url(), seed=1)
             await load.write(sender, 0)
             await subscriber.until(lambda: len(subscriber.taken) == 2, what="the first message")
             await deployment.stop("all")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.contract.listening import Peer
-from tests.proofs.deployments import free_port
+from tests.postgres_server import free_port
 from tests.proofs.in_process import InProcess, in_process
 from tests.proofs.meta_load import contact
 from tests.proofs.reconciler import Arrival, reconcile

@@ -80,7 +80,7 @@ async def endure(deployment: Deployment, fault: AbstractContextManager[None]) ->
     subscriber = Subscriber()
     async with subscribing(subscriber):
         await deployment.subscribe(subscriber.url, *ENDPOINTS)
-        load = Load(deployment.url, seed=SEED)
+        load = Load(deployment.url(), seed=SEED)
         async with loading(load):
             await subscriber.more(100)
             with fault:
