@@ -6,8 +6,8 @@ import asyncio
 import base64
 import signal
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,10 @@ import asyncpg
 from tests.acceptance.processes import Running, logged_url, request
 from tests.postgres_server import Postgres, free_port, fresh_database
 from tests.proofs.meta_load import APP_SECRET
+from tests.proofs.news import PATIENCE, asked
 from tests.proofs.subscriber import SECRET
+
+from tellwire.routing import PARTITIONS
 
 ADMIN = "an-admin-key-for-the-proofs"
 DATABASE = "database"
@@ -181,3 +184,24 @@ class OnPostgres(Deployment):
     async def unrecorded(self) -> set[str]:
         """See `Deployment.unrecorded`."""
         return {row[0] for row in await self.query(_UNRECORDED)}
+
+    async def owners(self) -> dict[str, int]:
+        """How many partitions each owner has."""
+        return dict(await self.query("SELECT owner, count(*) FROM leases WHERE owner <> '' GROUP BY owner"))
+
+    async def shared_by(self, processes: int, *, seconds: float = PATIENCE) -> dict[str, int]:
+        """Return once all partitions are shared fairly by so many."""
+        fair = [PARTITIONS // processes] * processes
+        what = f"fair shares of {processes}"
+        return await asked(self.owners, lambda owners: list(owners.values()) == fair, what=what, seconds=seconds)
+
+
+@contextmanager
+def own_server() -> Iterator[Postgres]:
+    """A PostgreSQL that may be killed."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -1,11 +1,15 @@
-"""Waiting for a condition that changes on the event loop."""
+"""Waiting for a condition, of the event loop or of another process."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 PATIENCE = 60.0
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.25
+T = TypeVar("T")
 
 
 class News:
@@ -36,3 +40,25 @@ class News:
             raise AssertionError(f"{what} did not come within {seconds:g} s") from None
         finally:
             self._waiting.discard(event)
+
+
+async def asked(
+    ask: Callable[[], Awaitable[T]], ready: Callable[[T], bool], *, what: str, seconds: float = PATIENCE
+) -> T:
+    """Ask somebody who does not tell, a little later each time; return the answer once it is `ready`.
+
+    Raises:
+        AssertionError: it never was.
+    """
+    pause = _FIRST_PAUSE
+    answers: list[T] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while not (answers and ready(answers[-1])):
+                if answers:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, _LONGEST_PAUSE)
+                answers = [await ask()]
+    except TimeoutError:
+        raise AssertionError(f"{what} did not come within {seconds:g} s: {answers}") from None
+    return answers[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from tests.proofs.reconciler import Arrival
 import tellwire_sdk
 
 SECRET = "a secret that every subscriber of the proofs shares"
+THOUGHT_SECONDS = 0.03
+"""How long a subscriber takes at most that is `thinking`."""
 _CHALLENGE = re.compile(r"[?&]challenge=([^& ]+)")
 _DIGITS = re.compile(r"\d+")
 _LINE = "\r\n"
@@ -29,6 +32,16 @@ async def accept(_: Arrival, peer: Peer) -> Literal["taken"]:
     """200 at once."""
     await peer.say(OK)
     return "taken"
+
+
+def thinking(rng: random.Random) -> Answer:
+    """200 after a moment, so that something is in flight at any time."""
+
+    async def answer(arrival: Arrival, peer: Peer) -> Literal["taken"]:
+        await asyncio.sleep(rng.uniform(0, THOUGHT_SECONDS))
+        return await accept(arrival, peer)
+
+    return answer
 
 
 def saying(status: int, *headers: str) -> Answer:

@@ -12,24 +12,19 @@ import asyncio
 import os
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 from msgspec import Struct
-from tests.contract.listening import Peer
-from tests.postgres_server import Postgres
-from tests.proofs.deployments import DATABASE, Deployment, OnPostgres, OnSqlite
+from tests.proofs.deployments import DATABASE, Deployment, OnPostgres, OnSqlite, own_server
 from tests.proofs.meta_load import Load, loading
-from tests.proofs.reconciler import Arrival, reconcile
-from tests.proofs.subscriber import Subscriber, accept, subscribing
+from tests.proofs.reconciler import reconcile
+from tests.proofs.subscriber import THOUGHT_SECONDS, Subscriber, subscribing, thinking
 from tests.proofs.table import Row
 
 ENDPOINTS = ("row", "chat")
 SEED = int(os.environ.get("PROOFS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 KILLS = int(os.environ.get("PROOFS_KILLS", "5"))
-_LONGEST_THOUGHT = 0.03
 
 
 class Kill(Struct, frozen=True):
@@ -39,16 +34,6 @@ class Kill(Struct, frozen=True):
     came: int
     ended: frozenset[int]
     unrecorded: frozenset[str]
-
-
-def thinking(rng: random.Random):
-    """A subscriber that takes its time, so that something is in flight at any moment."""
-
-    async def answer(arrival: Arrival, peer: Peer) -> Literal["taken"]:
-        await asyncio.sleep(rng.uniform(0, _LONGEST_THOUGHT))
-        return await accept(arrival, peer)
-
-    return answer
 
 
 async def survive(deployment: Deployment, rounds: Sequence[Sequence[str]], *, store: str, victim: str) -> Row:
@@ -62,7 +47,7 @@ async def survive(deployment: Deployment, rounds: Sequence[Sequence[str]], *, st
         async with loading(load):
             for names in rounds:
                 await subscriber.more(rng.randint(10, 300))
-                await asyncio.sleep(rng.uniform(0, _LONGEST_THOUGHT))
+                await asyncio.sleep(rng.uniform(0, THOUGHT_SECONDS))
                 ended = frozenset(subscriber.ended)
                 await asyncio.gather(*map(deployment.kill, names))
                 await subscriber.caught_up()
@@ -123,17 +108,6 @@ def prove(deployment: Deployment, rounds: Sequence[Sequence[str]], matrix: list[
 def turns(*names: str) -> list[tuple[str]]:
     """One victim after the other, until there were enough."""
     return [(names[number % len(names)],) for number in range(KILLS)]
-
-
-@contextmanager
-def own_server() -> Iterator[Postgres]:
-    """A PostgreSQL that may be killed."""
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 def test_the_one_process_on_sqlite(tmp_path: Path, matrix: list[Row]) -> None:
