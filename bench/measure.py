@@ -49,6 +49,10 @@ class Meter:
             written_kib=round(written / 1024, 1),
         )
 
+    def cpu_seconds(self) -> float:
+        """CPU time that the trees have used since they began."""
+        return self._cpu()
+
     def rss_mib(self) -> float:
         """Resident memory of the trees just now."""
         return sum(_rss(process) for process in self._tree()) / _MIB

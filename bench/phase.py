@@ -85,7 +85,7 @@ class Phase:
             ack=quantiles(_spans(self.sent, self.acked)),
             end_to_end=quantiles(_spans(self.sent, self.arrived)),
             late=quantiles(self.late),
-            driver_cpu_ms_per_message=round(cpu_seconds * 1000 / self.count, 3),
+            driver_cpu_ms_per_message=round(cpu_seconds * 1000 / max(1, self.count), 3),
             trouble=tuple(f"{times} × {reason}" for reason, times in self.trouble.most_common(5)),
         )
 

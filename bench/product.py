@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -20,12 +22,13 @@ import msgspec
 from bench.environment import LAUNCHER, ROOT
 from bench.errors import BenchError
 from bench.options import Options
-from bench.processes import Child, clean_environment, finish, free_port, running, tail
+from bench.processes import Child, clean_environment, finish, running, tail
 from bench.protocol import Aim, Fill, Filled, SinkWay
 
 _READY_SECONDS = 60
 _INSTALL_SECONDS = 900
 _FILL_SECONDS = 3600
+_READY = re.compile(rb'"event":"ready","url":"http://127\.0\.0\.1:(\d+)"')
 WEBHOOK = "/meta/webhook"
 
 
@@ -85,14 +88,15 @@ class Served:
         return json.loads(self.ask("POST", path, body))
 
 
-def serve(
-    stack: ExitStack, folder: Path, options: Options, *, database: str, more: Mapping[str, str] | None = None
-) -> Served:
-    """Start `tellwire serve` on a database (a `TELLWIRE_DATABASE_URL`), stopped with `stack`. Raises BenchError."""
-    port, app_secret, key = free_port(), secrets.token_hex(16), secrets.token_urlsafe(32)
+def serve(stack: ExitStack, folder: Path, options: Options, *, database: str, gently: bool = True) -> Served:
+    """Start `tellwire serve` on a database (a `TELLWIRE_DATABASE_URL`), stopped with `stack`.
+
+    `gently` False kills it in the end: it would wait for subscribers that hang. Raises BenchError.
+    """
+    app_secret, key = secrets.token_hex(16), secrets.token_urlsafe(32)
     env = {
         "TELLWIRE_DATABASE_URL": database,
-        "TELLWIRE_PORT": str(port),
+        "TELLWIRE_PORT": "0",
         "TELLWIRE_META_APP_SECRET": app_secret,
         "TELLWIRE_ADMIN_KEY": key,
         "TELLWIRE_AUTO_ACCOUNTS": "true",
@@ -100,11 +104,14 @@ def serve(
     }
     command, sources = tellwire_command(options)
     begin = time.monotonic()
+    stop = signal.SIGTERM if gently else signal.SIGKILL
     child = stack.enter_context(
-        running([*command, "serve"], name="tellwire", folder=folder, env=env | sources | dict(more or {}), patience=30)
+        running(
+            [*command, "serve", "--json"], name="tellwire", folder=folder, env=env | sources, stop=stop, patience=30
+        )
     )
-    child.wait_until(lambda: _status(port, "/readyz") == 200, seconds=_READY_SECONDS)
-    ready = round(time.monotonic() - begin, 3)
+    child.wait_until(lambda: _status(_port(child.log), "/readyz") == 200, seconds=_READY_SECONDS)
+    ready, port = round(time.monotonic() - begin, 3), _port(child.log)
     return Served(port=port, key=key, app_secret=app_secret, child=child, ready_seconds=ready)
 
 
@@ -165,7 +172,15 @@ def _product_python(options: Options) -> tuple[Path, dict[str, str]]:
     return options.tellwire_python or fallback, {"PYTHONPATH": sources}
 
 
+def _port(log: Path) -> int:
+    """Where a server listens that chose its port itself; 0 while it does not say."""
+    said = _READY.search(log.read_bytes())
+    return int(said[1]) if said else 0
+
+
 def _status(port: int, path: str) -> int:
+    if not port:
+        return 0
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)

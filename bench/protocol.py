@@ -119,6 +119,9 @@ class FilledEndpoint(Struct, frozen=True, kw_only=True):
     state: Literal["active", "paused"] = "active"
 
 
+BatchState = Literal["delivered", "waiting", "parked", "late"]
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """Messages to be put into a database with a delivery each to one endpoint, in the state that is named.
 
@@ -127,7 +130,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     messages: int
     endpoint: int
-    state: Literal["delivered", "waiting", "parked", "late"]
+    state: BatchState
 
 
 class Fill(Struct, frozen=True, kw_only=True):
