@@ -63,13 +63,13 @@ class Driver:
             return Failed("nothing to aim at")
         aim, sent_at = self._aim, int(time.time())
         first = self._phase.first + self._phase.count
-        host = f"127.0.0.1:{aim.port}"
+        host = f"127.0.0.1:{aim.ports[0]}"
         every = range(first, first + plan.messages)
         posts = [
             Post(numbers, _request(numbers, plan, aim, host=host, sent_at=sent_at))
             for numbers in (every[at : at + plan.updates] for at in range(0, plan.messages, plan.updates))
         ]
-        connections = [Connection(aim.port) for _ in range(plan.connections)]
+        connections = [Connection(aim.ports[at % len(aim.ports)]) for at in range(plan.connections)]
         try:
             for connection in connections:
                 await connection.open()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SYSTEM_NAMES = ("user-built", "bare", "tellwire")
+SYSTEM_NAMES = ("user-built", "bare", "tellwire", "tellwire-postgresql")
 """The systems compared, in the order of each round."""
 
 
@@ -25,6 +25,10 @@ SCENARIOS = {
         module="bench.scenarios.end_to_end",
         about="beside what a user would build: capacity, CPU, latency",
         defaults={"contacts": 5000, "messages": 4000},
+    ),
+    "many": Scenario(
+        module="bench.scenarios.many",
+        about="one installation of one and of several processes on PostgreSQL",
     ),
     "isolation": Scenario(
         module="bench.scenarios.isolation",
@@ -88,6 +92,7 @@ class Options:
     messages: int = 4000
     contacts: int = 1000
     connections: int = 64
+    processes: int = 2
     pad: int = 560
     events: int = 1_000_000
     rate: float = 100.0
@@ -140,6 +145,7 @@ _NUMBERS = (
     ("messages", _positive, "messages at capacity; burst: POSTs of each size"),
     ("contacts", _positive, "contacts, each warmed by one message"),
     ("connections", _positive, "connections of the load"),
+    ("processes", _positive, "many: how many share the work"),
     ("pad", _positive, "bytes of text in a message"),
     ("events", _positive, "stored events, due retries, endpoints or updates of a POST, at most"),
     ("rate", float, "messages/s of the steady load"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,34 @@ WEBHOOK = "/meta/webhook"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """What all processes of an installation share: the database (a `TELLWIRE_DATABASE_URL`) and the secrets."""
+
+    database: str
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    app_secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    master_key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As settings; on SQLite the file's own master key counts."""
+        sealing = {} if self.database.startswith("sqlite:") else {"TELLWIRE_MASTER_KEY": self.master_key}
+        return sealing | {
+            "TELLWIRE_DATABASE_URL": self.database,
+            "TELLWIRE_PORT": "0",
+            "TELLWIRE_META_APP_SECRET": self.app_secret,
+            "TELLWIRE_ADMIN_KEY": self.key,
+            "TELLWIRE_AUTO_ACCOUNTS": "true",
+            "TELLWIRE_DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Served:
     """A running `tellwire serve`; `ready_seconds` from its start to its first 200 on `/readyz`."""
 
+    installation: Installation
     port: int
-    key: str
-    app_secret: str
     child: Child
     ready_seconds: float
 
@@ -50,12 +73,13 @@ class Served:
         first_account: int = 0,
         first_message: int = 0,
         sink: SinkWay = "takes",
+        others: tuple[Served, ...] = (),
     ) -> Aim:
-        """Where a driver sends, and what its subscriber does."""
+        """Where a driver sends (its connections take turns with `others`), and what its subscriber does."""
         return Aim(
-            port=self.port,
+            ports=(self.port, *(other.port for other in others)),
             path=WEBHOOK,
-            app_secret=self.app_secret,
+            app_secret=self.installation.app_secret,
             signing_secret=signing_secret,
             accounts=accounts,
             first_account=first_account,
@@ -66,7 +90,7 @@ class Served:
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> bytes:
         """The answer's body of one request. Raises BenchError unless it is a 2xx."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.installation.key}", "Content-Type": "application/json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
@@ -88,31 +112,40 @@ class Served:
         return json.loads(self.ask("POST", path, body))
 
 
-def serve(stack: ExitStack, folder: Path, options: Options, *, database: str, gently: bool = True) -> Served:
-    """Start `tellwire serve` on a database (a `TELLWIRE_DATABASE_URL`), stopped with `stack`.
+def serve(
+    stack: ExitStack,
+    folder: Path,
+    options: Options,
+    installation: Installation,
+    *arguments: str,
+    name: str = "tellwire",
+    gently: bool = True,
+) -> Served:
+    """Start `tellwire serve ARGUMENTS`, stopped with `stack`.
 
     `gently` False kills it in the end: it would wait for subscribers that hang. Raises BenchError.
     """
-    app_secret, key = secrets.token_hex(16), secrets.token_urlsafe(32)
-    env = {
-        "TELLWIRE_DATABASE_URL": database,
-        "TELLWIRE_PORT": "0",
-        "TELLWIRE_META_APP_SECRET": app_secret,
-        "TELLWIRE_ADMIN_KEY": key,
-        "TELLWIRE_AUTO_ACCOUNTS": "true",
-        "TELLWIRE_DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
-    }
     command, sources = tellwire_command(options)
     begin = time.monotonic()
-    stop = signal.SIGTERM if gently else signal.SIGKILL
     child = stack.enter_context(
         running(
-            [*command, "serve", "--json"], name="tellwire", folder=folder, env=env | sources, stop=stop, patience=30
+            [*command, "serve", "--json", *arguments],
+            name=name,
+            folder=folder,
+            env=installation.environment | sources,
+            stop=signal.SIGTERM if gently else signal.SIGKILL,
+            patience=30,
         )
     )
     child.wait_until(lambda: _status(_port(child.log), "/readyz") == 200, seconds=_READY_SECONDS)
-    ready, port = round(time.monotonic() - begin, 3), _port(child.log)
-    return Served(port=port, key=key, app_secret=app_secret, child=child, ready_seconds=ready)
+    ready = round(time.monotonic() - begin, 3)
+    return Served(installation=installation, port=_port(child.log), child=child, ready_seconds=ready)
+
+
+def subscribe(served: Served, sink: str) -> str:
+    """Create the endpoint of the end-to-end scenario over the API; its signing secret."""
+    endpoint = {"url": sink, "format": "row", "events": ["messages.insert"]}
+    return str(served.create("/v1/webhook-endpoints", endpoint)["secret"])
 
 
 def fill(folder: Path, options: Options, *, database: str, plan: Fill) -> Filled:

@@ -11,13 +11,13 @@ SinkWay = Literal["takes", "fails", "hangs"]
 
 
 class Aim(Struct, frozen=True, tag="aim", kw_only=True):
-    """The system to load: a port of 127.0.0.1, the path of its webhook, both secrets.
+    """The system to load: its ports of 127.0.0.1, the path of its webhook, both secrets.
 
     The messages come in on `accounts` business numbers from `first_account` on, taking turns. Drivers that load one
     system at once number their messages from different `first_message`s. `sink` is what the subscriber does.
     """
 
-    port: int
+    ports: tuple[int, ...]
     path: str
     app_secret: str
     signing_secret: str

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bench.load_process import LoadProcess
 from bench.options import Options
-from bench.product import Served, fill, serve
+from bench.product import Installation, Served, fill, serve
 from bench.protocol import Fill, Filled, PhaseResult, Prepare
 from bench.report import Metric, PhaseRun
 from bench.rounds import measure, say, tell
@@ -77,7 +77,7 @@ def keep(place: Path, name: str, options: Options, plan: Fill) -> Kept:
 def serving(folder: Path, options: Options, database: str, *, gently: bool = True) -> Iterator[Served]:
     """Tellwire on a database, until the block ends; then killed unless `gently`."""
     with ExitStack() as stack:
-        yield serve(stack, folder, options, database=database, gently=gently)
+        yield serve(stack, folder, options, Installation(database=database), gently=gently)
 
 
 def plan_of(options: Options) -> Prepare:

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import servers
 from bench.options import Options
 from bench.processes import answers, finish, free_port, running
-from bench.product import serve
+from bench.product import Installation, serve, subscribe
 from bench.protocol import Aim
 
 WEB_WORKERS = 1
@@ -40,7 +40,7 @@ def user_built(stack: ExitStack, folder: Path, sink: str, options: Options) -> S
     ready, port = folder / "worker-ready", free_port()
     app_secret, signing_secret = _app_secret(), _signing_secret()
     env = {
-        "BENCH_POSTGRES": database.url,
+        "BENCH_POSTGRES": database.url.replace("postgresql:", "postgresql+psycopg:"),
         "BENCH_REDIS": broker.url,
         "BENCH_SINK": sink,
         "BENCH_APP_SECRET": app_secret,
@@ -58,7 +58,7 @@ def user_built(stack: ExitStack, folder: Path, sink: str, options: Options) -> S
     web = stack.enter_context(running(uvicorn, name="web", folder=folder, env=env))
     worker.wait_until(ready.exists, seconds=_READY_SECONDS)
     web.wait_until(lambda: answers(port), seconds=_READY_SECONDS)
-    aim = Aim(port=port, path="/webhook", app_secret=app_secret, signing_secret=signing_secret)
+    aim = Aim(ports=(port,), path="/webhook", app_secret=app_secret, signing_secret=signing_secret)
     return System(aim=aim, pids=(database.child.pid, broker.child.pid, worker.pid, web.pid))
 
 
@@ -77,19 +77,29 @@ def bare(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
         running([sys.executable, "-m", "bench.peers.bare"], name="bare", folder=folder, env=env)
     )
     child.wait_until(lambda: answers(port), seconds=_READY_SECONDS)
-    aim = Aim(port=port, path="/webhook", app_secret=app_secret, signing_secret=signing_secret)
+    aim = Aim(ports=(port,), path="/webhook", app_secret=app_secret, signing_secret=signing_secret)
     return System(aim=aim, pids=(child.pid,))
 
 
 def tellwire(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
     """`tellwire serve` on SQLite, one endpoint in the `row` format subscribed to `messages.insert`."""
-    served = serve(stack, folder, options, database=f"sqlite:///{folder / 'bench.db'}")
-    endpoint = {"url": sink, "format": "row", "events": ["messages.insert"]}
-    signing_secret = str(served.create("/v1/webhook-endpoints", endpoint)["secret"])
-    return System(aim=served.aim(signing_secret), pids=(served.child.pid,))
+    served = serve(stack, folder, options, Installation(database=f"sqlite:///{folder / 'bench.db'}"))
+    return System(aim=served.aim(subscribe(served, sink)), pids=(served.child.pid,))
 
 
-SYSTEMS: dict[str, Start] = {"user-built": user_built, "bare": bare, "tellwire": tellwire}
+def tellwire_postgresql(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
+    """The same on PostgreSQL, whose server is set as the user-built peer's is and counts as its cost."""
+    database = servers.postgres(stack, folder)
+    served = serve(stack, folder, options, Installation(database=database.url), "--migrate")
+    return System(aim=served.aim(subscribe(served, sink)), pids=(database.child.pid, served.child.pid))
+
+
+SYSTEMS: dict[str, Start] = {
+    "user-built": user_built,
+    "bare": bare,
+    "tellwire": tellwire,
+    "tellwire-postgresql": tellwire_postgresql,
+}
 
 
 def _app_secret() -> str:

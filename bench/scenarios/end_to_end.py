@@ -29,7 +29,8 @@ CASES = {
     for case in (
         Case("user-built", "FastAPI + Celery", "peer"),
         Case("bare", "bare prototype", "plain"),
-        Case("tellwire", "Tellwire"),
+        Case("tellwire", "Tellwire on SQLite"),
+        Case("tellwire-postgresql", "on PostgreSQL"),
     )
 }
 
@@ -79,10 +80,14 @@ METRICS = [
 TARGETS = [
     Target(title="messages/s", metric="capacity_rate", ours="tellwire", other="user-built", at_least=15),
     Target(title="messages/s", metric="capacity_rate", ours="tellwire", other="bare", at_least=0.7),
+    Target(title="messages/s", metric="capacity_rate", ours="tellwire-postgresql", other="user-built", at_least=12),
     Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire", other="user-built", at_most=1 / 8),
     Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire", other="bare"),
     Target(title="half capacity, answer p99 ms", metric="half_ack_p99_ms", ours="tellwire", at_most=25),
     Target(title="half capacity, end to end p99 ms", metric="half_p99_ms", ours="tellwire", at_most=50),
+    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire-postgresql", other="user-built"),
+    Target(title="half capacity, answer p99 ms", metric="half_ack_p99_ms", ours="tellwire-postgresql", at_most=25),
+    Target(title="half capacity, end to end p99 ms", metric="half_p99_ms", ours="tellwire-postgresql", at_most=50),
     Target(title="messages/s", metric="capacity_rate", ours="bare", other="user-built"),
     Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="bare", other="user-built"),
 ]

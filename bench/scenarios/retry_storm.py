@@ -22,7 +22,7 @@ from bench.stage import SECRET, STEADY, Kept, keep, plan_of, serving, steady
 
 CALM, LATE, BACK = "calm", "late", "comes back"
 _STATES: dict[str, BatchState] = {LATE: "late", BACK: "waiting"}
-_NOWHERE = Aim(port=0, path="", app_secret="", signing_secret=SECRET)
+_NOWHERE = Aim(ports=(0,), path="", app_secret="", signing_secret=SECRET)
 """The storm's driver sends nothing: it only receives and counts."""
 
 STUDY = Study(

@@ -10,12 +10,25 @@ import pytest
 from bench import page
 from bench.options import SCENARIOS, Options, parse
 from bench.report import Report, Study
-from bench.scenarios import burst, end_to_end, endpoints, failing, growth, isolation, memory, parked, retry_storm, start
+from bench.scenarios import (
+    burst,
+    end_to_end,
+    endpoints,
+    failing,
+    growth,
+    isolation,
+    many,
+    memory,
+    parked,
+    retry_storm,
+    start,
+)
 from bench.sizes import powers, words
 from msgspec.json import decode
 from msgspec.structs import replace
 
 STUDIES = {
+    "many": many.study_of(2),
     "isolation": isolation.STUDY,
     "failing": failing.STUDY,
     "retry-storm": retry_storm.STUDY,
