@@ -6,6 +6,8 @@ that it cannot drift from them. Not durable while it writes, indexes made last: 
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import itertools
 import os
 import sys
@@ -17,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, create_engine, event, insert, update
+from sqlalchemy import Connection, Table, create_engine, event, insert, text, update
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.past import Past, Row, alias_rows, inbound_row
 from bench.protocol import Fill, Filled
 from tellwire.clock import SystemClock
 from tellwire.stores import records, tables
 from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.opening import migrate_store
 from tellwire.vault import Vault, master_key_beside
 
 _STRIDE = 5_000
@@ -135,9 +139,33 @@ def fill_sqlite(path: Path, plan: Fill) -> Filled:
     engine.dispose()
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    mib = path.stat().st_size / (1 << 20)
+    return _filled(past, rows, begin, path.stat().st_size)
+
+
+async def fill_postgres(url: str, plan: Fill, vault: Vault) -> Filled:
+    """Bring a database of a PostgreSQL server to the newest schema, fill it, and let the server tidy it up."""
+    begin = time.monotonic()
+    await migrate_store(url)
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    try:
+        async with engine.begin() as connection:
+            past, rows = await connection.run_sync(fill, plan, vault)
+        async with engine.connect() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await plain.execute(text("VACUUM ANALYZE"))
+            await plain.execute(text("CHECKPOINT"))
+            size = (await plain.execute(text("SELECT pg_database_size(current_database())"))).scalar_one()
+    finally:
+        await engine.dispose()
+    return _filled(past, rows, begin, size)
+
+
+def _filled(past: Past, rows: Counter[str], begin: float, size: int) -> Filled:
     return Filled(
-        endpoints=past.first_of_each, rows=dict(rows), seconds=round(time.monotonic() - begin, 1), mib=round(mib, 1)
+        endpoints=past.first_of_each,
+        rows=dict(rows),
+        seconds=round(time.monotonic() - begin, 1),
+        mib=round(size / (1 << 20), 1),
     )
 
 
@@ -147,10 +175,15 @@ def _not_durable(db: Any, _record: Any) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fill as the command line says."""
+    """Fill as the command line says; on PostgreSQL secrets are sealed with TELLWIRE_MASTER_KEY."""
     database, order, result = arguments
     plan = msgspec.json.decode(Path(order).read_bytes(), type=Fill)
-    Path(result).write_bytes(msgspec.json.encode(fill_sqlite(Path(database.removeprefix("sqlite:///")), plan)))
+    if database.startswith("sqlite:///"):
+        filled = fill_sqlite(Path(database.removeprefix("sqlite:///")), plan)
+    else:
+        vault = Vault((base64.b64decode(os.environ["TELLWIRE_MASTER_KEY"]),))
+        filled = asyncio.run(fill_postgres(database, plan, vault))
+    Path(result).write_bytes(msgspec.json.encode(filled))
 
 
 if __name__ == "__main__":

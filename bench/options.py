@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 SYSTEM_NAMES = ("user-built", "bare", "tellwire", "tellwire-postgresql")
 """The systems compared, in the order of each round."""
@@ -87,6 +88,7 @@ class Options:
     """
 
     scenario: str
+    database: Literal["sqlite", "postgresql"] = "sqlite"
     systems: tuple[str, ...] = SYSTEM_NAMES
     rounds: int = 3
     messages: int = 4000
@@ -122,6 +124,7 @@ def parse(arguments: list[str]) -> Options:
     add = parser.add_argument
     known = Options(scenario="")
     add("--systems", type=_systems, help="end-to-end: which, comma-separated; all of " + ", ".join(SYSTEM_NAMES))
+    add("--database", choices=("sqlite", "postgresql"), help="all but end-to-end and many: Tellwire's store (sqlite)")
     for name, kind, about in _NUMBERS:
         add(f"--{name.replace('_', '-')}", type=kind, help=f"{about} ({getattr(known, name):,})")
     add("--json", type=Path, help="result file; the picture goes beside it as .svg (bench/results/SCENARIO.json)")
@@ -129,7 +132,8 @@ def parse(arguments: list[str]) -> Options:
     add("--tellwire-python", type=Path, help="interpreter with Tellwire's dependencies (./run's own)")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     scenario = str(given["scenario"])
-    place = {"json": Path("bench/results") / f"{scenario}.json"}
+    store = "-postgresql" if given.get("database") == "postgresql" else ""
+    place = {"json": Path("bench/results") / f"{scenario}{store}.json"}
     return Options(**(place | dict(SCENARIOS[scenario].defaults) | given))  # type: ignore[arg-type]  # argparse's types
 
 

@@ -30,14 +30,19 @@ _READY_SECONDS = 60
 _INSTALL_SECONDS = 900
 _FILL_SECONDS = 3600
 _READY = re.compile(rb'"event":"ready","url":"http://127\.0\.0\.1:(\d+)"')
+MASTER_KEY = "TELLWIRE_MASTER_KEY"
 WEBHOOK = "/meta/webhook"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """What all processes of an installation share: the database (a `TELLWIRE_DATABASE_URL`) and the secrets."""
+    """What all processes of an installation share: the database (a `TELLWIRE_DATABASE_URL`) and the secrets.
+
+    `pids`: the processes of the database's server, if it has one.
+    """
 
     database: str
+    pids: tuple[int, ...] = ()
     key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     app_secret: str = field(default_factory=lambda: secrets.token_hex(16))
     master_key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
@@ -45,7 +50,7 @@ class Installation:
     @property
     def environment(self) -> dict[str, str]:
         """As settings; on SQLite the file's own master key counts."""
-        sealing = {} if self.database.startswith("sqlite:") else {"TELLWIRE_MASTER_KEY": self.master_key}
+        sealing = {} if self.database.startswith("sqlite:") else {MASTER_KEY: self.master_key}
         return sealing | {
             "TELLWIRE_DATABASE_URL": self.database,
             "TELLWIRE_PORT": "0",
@@ -64,6 +69,11 @@ class Served:
     port: int
     child: Child
     ready_seconds: float
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes whose trees are its cost, the database's server included."""
+        return (*self.installation.pids, self.child.pid)
 
     def aim(
         self,
@@ -148,17 +158,17 @@ def subscribe(served: Served, sink: str) -> str:
     return str(served.create("/v1/webhook-endpoints", endpoint)["secret"])
 
 
-def fill(folder: Path, options: Options, *, database: str, plan: Fill) -> Filled:
+def fill(folder: Path, options: Options, installation: Installation, plan: Fill) -> Filled:
     """Make the database and fill it as planned, in the product's own Python; bounded. Raises BenchError."""
     python, sources = _product_python(options)
     result = folder / "filled.json"
     order = folder / "fill.json"
     order.write_bytes(msgspec.json.encode(plan))
     finish(
-        [str(python), "-m", "bench.filler", database, str(order), str(result)],
+        [str(python), "-m", "bench.filler", installation.database, str(order), str(result)],
         name="filler",
         folder=folder,
-        env=sources,
+        env=sources | {MASTER_KEY: installation.master_key},
         seconds=_FILL_SECONDS,
     )
     return msgspec.json.decode(result.read_bytes(), type=Filled)

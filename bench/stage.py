@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from bench.databases import Databases, databases_for
 from bench.load_process import LoadProcess
 from bench.options import Options
 from bench.product import Installation, Served, fill, serve
@@ -42,42 +43,55 @@ USUAL = [
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A filled database in a folder of its own."""
+    """A filled database that several rounds use, each on itself or on a copy."""
 
-    folder: Path
+    depot: Depot
+    name: str
+    url: str
     filled: Filled
 
-    @property
-    def url(self) -> str:
-        return url_in(self.folder)
-
-    def copy_to(self, folder: Path) -> str:
-        """Copy the database, with the key of its secrets, and return the copy's URL."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return url_in(folder)
-
-
-def url_in(folder: Path) -> str:
-    """The database URL of a folder."""
-    return f"sqlite:///{folder / 'bench.db'}"
+    @contextmanager
+    def serving(self, folder: Path, *, fresh: bool, gently: bool = True) -> Iterator[Served]:
+        """Tellwire on it, or on a `fresh` copy, until the block ends; then killed unless `gently`."""
+        with ExitStack() as stack:
+            url = self.url
+            if fresh:
+                url = stack.enter_context(self.depot.databases.copied(url, f"copy_of_{self.name}"))
+            installation = self.depot.installation(url)
+            yield serve(stack, folder, self.depot.options, installation, gently=gently)
 
 
-def keep(place: Path, name: str, options: Options, plan: Fill) -> Kept:
-    """Fill a database that several rounds use."""
-    folder = place / f"kept-{name.replace(' ', '-')}"
-    folder.mkdir()
-    filled = fill(folder, options, database=url_in(folder), plan=plan)
-    if plan.batches:
-        rows = sum(filled.rows.values())
-        say(f"filled {name}: {rows} rows, {filled.mib:.0f} MiB, in {filled.seconds:.0f} s")
-    return Kept(folder, filled)
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """The databases of a scenario."""
+
+    place: Path
+    options: Options
+    databases: Databases
+
+    def installation(self, url: str) -> Installation:
+        """One on this database; all of a scenario have the same secrets."""
+        return replaced(_INSTALLATION, database=url, pids=self.databases.pids)
+
+    def keep(self, name: str, plan: Fill) -> Kept:
+        """Make a database and fill it. Raises BenchError."""
+        plain = "kept_" + name.replace(" ", "_").replace(".", "_").lower()
+        url = self.databases.new(plain)
+        filled = fill(self.place, self.options, self.installation(url), plan)
+        if plan.batches:
+            rows = sum(filled.rows.values())
+            say(f"filled {name}: {rows} rows, {filled.mib:.0f} MiB, in {filled.seconds:.0f} s")
+        return Kept(self, plain, url, filled)
+
+
+_INSTALLATION = Installation(database="")
 
 
 @contextmanager
-def serving(folder: Path, options: Options, database: str, *, gently: bool = True) -> Iterator[Served]:
-    """Tellwire on a database, until the block ends; then killed unless `gently`."""
-    with ExitStack() as stack:
-        yield serve(stack, folder, options, Installation(database=database), gently=gently)
+def depot_for(options: Options, place: Path) -> Iterator[Depot]:
+    """Where a scenario's databases are, until the block ends. Raises BenchError."""
+    with databases_for(options, place) as databases:
+        yield Depot(place, options, databases)
 
 
 def plan_of(options: Options) -> Prepare:
@@ -120,7 +134,7 @@ def usual(
     """Warm-up, the steady rate, then capacity: the figures of `USUAL`, and the phases."""
     phases: dict[str, PhaseRun] = {}
     for name, plan in ((WARM_UP, warm_up(options)), (STEADY, steady(options)), (CAPACITY, plan_of(options))):
-        phases[name] = done = measure(load, [served.child.pid], plan)
+        phases[name] = done = measure(load, served.pids, plan)
         tell(number, case, name, done)
     calm, full = phases[STEADY], phases[CAPACITY]
     return {

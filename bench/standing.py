@@ -10,7 +10,7 @@ from bench.load_process import LoadProcess
 from bench.options import Options
 from bench.report import Run
 from bench.rounds import say, troubles
-from bench.stage import SECRET, USUAL, Kept, serving, usual
+from bench.stage import SECRET, USUAL, Kept, usual
 
 METRICS = [*USUAL, *lists.METRICS]
 
@@ -27,7 +27,7 @@ class Standing:
     def one(self, number: int, case: str, folder: Path) -> Run:
         """Start on the case's database, run the usual phases, then the list calls."""
         kept = self.kept[case]
-        with serving(folder, self.options, kept.url) as served:
+        with kept.serving(folder, fresh=False) as served:
             self.load.aim(served.aim(SECRET))
             figures, phases = usual(number, case, self.load, served, self.options)
             found, each = lists.timed(served, kept.filled.endpoints[self.listed])

@@ -84,14 +84,14 @@ def bare(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
 def tellwire(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
     """`tellwire serve` on SQLite, one endpoint in the `row` format subscribed to `messages.insert`."""
     served = serve(stack, folder, options, Installation(database=f"sqlite:///{folder / 'bench.db'}"))
-    return System(aim=served.aim(subscribe(served, sink)), pids=(served.child.pid,))
+    return System(aim=served.aim(subscribe(served, sink)), pids=served.pids)
 
 
 def tellwire_postgresql(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
     """The same on PostgreSQL, whose server is set as the user-built peer's is and counts as its cost."""
     database = servers.postgres(stack, folder)
-    served = serve(stack, folder, options, Installation(database=database.url), "--migrate")
-    return System(aim=served.aim(subscribe(served, sink)), pids=(database.child.pid, served.child.pid))
+    served = serve(stack, folder, options, Installation(database=database.url, pids=(database.child.pid,)), "--migrate")
+    return System(aim=served.aim(subscribe(served, sink)), pids=served.pids)
 
 
 SYSTEMS: dict[str, Start] = {

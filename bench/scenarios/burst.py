@@ -15,7 +15,7 @@ from bench.product import prepare_tellwire
 from bench.protocol import Fill, FilledEndpoint
 from bench.report import Case, Metric, PhaseRun, Run, Study, Target
 from bench.rounds import carry_out, measure, place_for, say, troubles
-from bench.stage import SECRET, WARM_UP, Kept, keep, plan_of, serving, warm_up
+from bench.stage import SECRET, WARM_UP, Kept, depot_for, plan_of, warm_up
 
 SIZES = (100, 500, 1000, 2000, 4000)
 PROMISED = 1000
@@ -52,12 +52,12 @@ class _Burst:
     def one(self, number: int, case: str, folder: Path) -> Run:
         """Some POSTs of one size, each after the last delivery of the one before."""
         updates, phases = int(case), dict[str, PhaseRun]()
-        with serving(folder, self.options, self.kept.copy_to(folder)) as served:
+        with self.kept.serving(folder, fresh=True) as served:
             self.load.aim(served.aim(SECRET))
-            phases[WARM_UP] = measure(self.load, [served.child.pid], warm_up(self.options))
+            phases[WARM_UP] = measure(self.load, served.pids, warm_up(self.options))
             plan = replace(plan_of(self.options), messages=updates, updates=updates, connections=1)
             for at in range(self.options.messages):
-                phases[f"POST {at + 1}"] = measure(self.load, [served.child.pid], plan)
+                phases[f"POST {at + 1}"] = measure(self.load, served.pids, plan)
         posts = [phase.seen for name, phase in phases.items() if name != WARM_UP]
         ack = statistics.median(post.ack.max for post in posts)
         figures = {
@@ -75,7 +75,8 @@ def run(options: Options) -> int:
     prepare_tellwire(options)
     sizes = [size for size in SIZES if size <= options.events] or [options.events]
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         load = stack.enter_context(driver(place))
         plan = Fill(secret=SECRET, accounts=1, contacts=options.contacts, endpoints=[FilledEndpoint(url=load.sink)])
-        kept = keep(place, "endpoint", options, plan)
+        kept = depot.keep("endpoint", plan)
         return carry_out(study_of(sizes), options, place, _Burst(options, kept, load).one)

@@ -13,7 +13,7 @@ from bench.protocol import Fill, FilledEndpoint
 from bench.report import Case, Run, Study, Target, flat
 from bench.rounds import carry_out, place_for, troubles
 from bench.sizes import powers, words
-from bench.stage import SECRET, USUAL, Kept, keep, serving, usual
+from bench.stage import SECRET, USUAL, Kept, depot_for, usual
 
 
 def study_of(sizes: list[int]) -> Study:
@@ -40,7 +40,7 @@ class _Endpoints:
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """The usual phases with so many endpoints."""
-        with serving(folder, self.options, self.kept[case].copy_to(folder)) as served:
+        with self.kept[case].serving(folder, fresh=True) as served:
             self.load.aim(served.aim(SECRET))
             figures, phases = usual(number, case, self.load, served, self.options)
         return Run(round=number, case=case, figures=figures, phases=phases, troubles=troubles(phases))
@@ -51,6 +51,7 @@ def run(options: Options) -> int:
     prepare_tellwire(options)
     sizes = powers(1, options.events)
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         load = stack.enter_context(driver(place))
         kept = {}
         for size in sizes:
@@ -58,5 +59,5 @@ def run(options: Options) -> int:
             if size > 1:
                 endpoints.append(FilledEndpoint(url=load.sink, count=size - 1, first_account=1))
             plan = Fill(secret=SECRET, accounts=1, contacts=options.contacts, endpoints=endpoints)
-            kept[words(size)] = keep(place, words(size), options, plan)
+            kept[words(size)] = depot.keep(words(size), plan)
         return carry_out(study_of(sizes), options, place, _Endpoints(options, kept, load).one)

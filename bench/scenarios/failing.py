@@ -26,9 +26,8 @@ from bench.stage import (
     WARM_UP,
     Kept,
     beside,
-    keep,
+    depot_for,
     plan_of,
-    serving,
     steady,
     warm_up,
 )
@@ -65,9 +64,9 @@ class _Failing:
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """The healthy endpoints at the steady rate, then at capacity, the others beside them."""
-        with serving(folder, self.options, self.kept.copy_to(folder), gently=False) as served:
+        with self.kept.serving(folder, fresh=True, gently=False) as served:
             self._aim(served, failing=case == FAILING)
-            pids = [served.child.pid]
+            pids = served.pids
             phases = {WARM_UP: measure(self.healthy, pids, warm_up(self.options))}
             for name, plan in (
                 (STEADY, steady(self.options, HEALTHY / ENDPOINTS)),
@@ -116,6 +115,7 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a healthy endpoint missed a message."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         healthy, hang, fail = (stack.enter_context(driver(place, name)) for name in ("healthy", "hang", "fail"))
         endpoints = [
             FilledEndpoint(url=healthy.sink, count=HEALTHY),
@@ -123,5 +123,5 @@ def run(options: Options) -> int:
             FilledEndpoint(url=fail.sink, count=BROKEN, first_account=HEALTHY + HANGING),
         ]
         plan = Fill(secret=SECRET, accounts=ENDPOINTS, contacts=options.contacts, endpoints=endpoints)
-        kept = keep(place, "endpoints", options, plan)
+        kept = depot.keep("endpoints", plan)
         return carry_out(STUDY, options, place, _Failing(options, kept, healthy, hang, fail).one)

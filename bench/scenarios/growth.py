@@ -14,7 +14,7 @@ from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Study, Target, flat
 from bench.rounds import carry_out, place_for
 from bench.sizes import powers, words
-from bench.stage import SECRET, keep
+from bench.stage import SECRET, depot_for
 from bench.standing import METRICS, Standing
 
 SMALLEST = 10_000
@@ -58,6 +58,7 @@ def run(options: Options) -> int:
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         load = stack.enter_context(driver(place))
-        kept = {words(size): keep(place, words(size), options, past_of(size, load.sink, options)) for size in sizes}
+        kept = {words(size): depot.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
         return carry_out(study_of(sizes), options, place, Standing(options, kept, load).one)

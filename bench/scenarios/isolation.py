@@ -19,7 +19,7 @@ from bench.product import Served, prepare_tellwire
 from bench.protocol import Fill, FilledEndpoint, Prepare
 from bench.report import Case, Metric, Run, Study, Target
 from bench.rounds import carry_out, measure, place_for, tell, troubles
-from bench.stage import LATER, SECRET, STEADY, WARM_UP, Kept, beside, keep, serving, steady, warm_up
+from bench.stage import LATER, SECRET, STEADY, WARM_UP, Kept, beside, depot_for, steady, warm_up
 
 QUIET, BESIDE = "quiet", "beside"
 QUIET_ENDPOINTS = 200
@@ -57,13 +57,13 @@ class _Isolation:
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """The quiet endpoints for the time of the steady load, with or without the others."""
-        with serving(folder, self.options, self.kept.copy_to(folder), gently=False) as served:
+        with self.kept.serving(folder, fresh=True, gently=False) as served:
             self._aim(served)
-            phases = {WARM_UP: measure(self.quiet, [served.child.pid], warm_up(self.options))}
+            phases = {WARM_UP: measure(self.quiet, served.pids, warm_up(self.options))}
             noise = self._noise() if case == BESIDE else []
             with beside(noise) as others:
                 time.sleep(_HEAD_START * self.options.seconds if noise else 0)
-                phases[STEADY] = done = measure(self.quiet, [served.child.pid], steady(self.options))
+                phases[STEADY] = done = measure(self.quiet, served.pids, steady(self.options))
             tell(number, case, STEADY, done)
         figures = {
             "p50_ms": done.seen.end_to_end.p50,
@@ -90,6 +90,7 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a quiet endpoint missed a message."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         quiet, flood, hang = (stack.enter_context(driver(place, name)) for name in ("quiet", "flood", "hang"))
         endpoints = [
             FilledEndpoint(url=quiet.sink, count=QUIET_ENDPOINTS),
@@ -97,5 +98,5 @@ def run(options: Options) -> int:
             FilledEndpoint(url=hang.sink, first_account=QUIET_ENDPOINTS + 1),
         ]
         plan = Fill(secret=SECRET, accounts=QUIET_ENDPOINTS + 2, contacts=options.contacts, endpoints=endpoints)
-        kept = keep(place, "endpoints", options, plan)
+        kept = depot.keep("endpoints", plan)
         return carry_out(STUDY, options, place, _Isolation(options, kept, quiet, flood, hang).one)

@@ -26,7 +26,7 @@ from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Metric, Run, Study, Target
 from bench.rounds import carry_out, measure, place_for, tell, troubles
 from bench.sizes import words
-from bench.stage import SECRET, STEADY, WARM_UP, Kept, keep, serving, steady, warm_up
+from bench.stage import SECRET, STEADY, WARM_UP, Kept, depot_for, steady, warm_up
 
 _PERIOD_SECONDS = 1.0
 _HOUR = 3600.0
@@ -102,13 +102,13 @@ class _Memory:
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """The steady load for its time."""
-        with serving(folder, self.options, self.kept[case].url) as served:
-            meter = Meter([served.child.pid])
+        with self.kept[case].serving(folder, fresh=False) as served:
+            meter = Meter(served.pids)
             ready = meter.rss_mib()
             self.load.aim(served.aim(SECRET))
-            phases = {WARM_UP: measure(self.load, [served.child.pid], warm_up(self.options))}
+            phases = {WARM_UP: measure(self.load, served.pids, warm_up(self.options))}
             with sampling(meter) as samples:
-                phases[STEADY] = done = measure(self.load, [served.child.pid], steady(self.options))
+                phases[STEADY] = done = measure(self.load, served.pids, steady(self.options))
             tell(number, case, STEADY, done)
         later = samples[len(samples) // 3 :]
         growth = slope(later) * _HOUR
@@ -137,6 +137,7 @@ def run(options: Options) -> int:
     options = _long_enough(options)
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         load = stack.enter_context(driver(place))
         down = FilledEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", first_account=1)
         plan = Fill(
@@ -147,8 +148,8 @@ def run(options: Options) -> int:
         )
         batch = Batch(messages=options.events, endpoint=1, state="waiting")
         kept = {
-            NONE: keep(place, NONE, options, plan),
-            words(options.events): keep(place, "backlog", options, replace(plan, batches=[batch])),
+            NONE: depot.keep(NONE, plan),
+            words(options.events): depot.keep("backlog", replace(plan, batches=[batch])),
         }
         return carry_out(study_of(options.events), options, place, _Memory(options, kept, load).one)
 

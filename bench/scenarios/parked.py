@@ -13,7 +13,7 @@ from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Study, Target, flat
 from bench.rounds import carry_out, place_for
 from bench.sizes import words
-from bench.stage import SECRET, keep
+from bench.stage import SECRET, depot_for
 from bench.standing import METRICS, Standing
 
 NONE = "none"
@@ -42,6 +42,7 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a message was lost, refused or garbled."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         load = stack.enter_context(driver(place))
         paused = FilledEndpoint(url=load.sink, first_account=1, state="paused")
         plan = Fill(
@@ -52,8 +53,8 @@ def run(options: Options) -> int:
         )
         batch = Batch(messages=options.events, endpoint=1, state="parked")
         kept = {
-            NONE: keep(place, NONE, options, plan),
-            words(options.events): keep(place, "parked", options, replace(plan, batches=[batch])),
+            NONE: depot.keep(NONE, plan),
+            words(options.events): depot.keep("parked", replace(plan, batches=[batch])),
         }
         standing = Standing(options, kept, load, listed=1)
         return carry_out(study_of(options.events), options, place, standing.one)

@@ -18,7 +18,7 @@ from bench.product import prepare_tellwire
 from bench.protocol import Aim, Batch, BatchState, Fill, FilledEndpoint
 from bench.report import Case, Metric, Run, Study, Target
 from bench.rounds import carry_out, measure, place_for, tell, troubles
-from bench.stage import SECRET, STEADY, Kept, keep, plan_of, serving, steady
+from bench.stage import SECRET, STEADY, Kept, depot_for, plan_of, steady
 
 CALM, LATE, BACK = "calm", "late", "comes back"
 _STATES: dict[str, BatchState] = {LATE: "late", BACK: "waiting"}
@@ -54,12 +54,11 @@ class _Storm:
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """Fresh events at the steady rate from the moment that the server is ready."""
-        database = self.kept[case].copy_to(folder)
         self.storm.aim(_NOWHERE)
         self.storm.prepare(replace(plan_of(self.options), messages=0, connections=0))
-        with serving(folder, self.options, database, gently=False) as served:
+        with self.kept[case].serving(folder, fresh=True, gently=False) as served:
             self.fresh.aim(served.aim(SECRET))
-            done = measure(self.fresh, [served.child.pid], steady(self.options))
+            done = measure(self.fresh, served.pids, steady(self.options))
             stormed = self.storm.go().foreign
             tell(number, case, STEADY, done)
         seen, phases = done.seen, {STEADY: done}
@@ -82,6 +81,7 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a fresh event was lost, or no retry came."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
         fresh, storm = (stack.enter_context(driver(place, name)) for name in ("fresh", "storm"))
         plan = Fill(
             secret=SECRET,
@@ -89,8 +89,8 @@ def run(options: Options) -> int:
             contacts=options.contacts,
             endpoints=[FilledEndpoint(url=fresh.sink), FilledEndpoint(url=storm.sink, first_account=1)],
         )
-        kept = {CALM: keep(place, CALM, options, plan)}
+        kept = {CALM: depot.keep(CALM, plan)}
         for case in (LATE, BACK):
             batch = Batch(messages=options.events, endpoint=1, state=_STATES[case])
-            kept[case] = keep(place, case, options, replace(plan, batches=[batch]))
+            kept[case] = depot.keep(case, replace(plan, batches=[batch]))
         return carry_out(STUDY, options, place, _Storm(options, kept, fresh, storm).one)

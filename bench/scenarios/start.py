@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from bench.report import Case, Metric, Run, Study, Target
 from bench.rounds import carry_out, place_for, say
 from bench.scenarios.growth import SMALLEST, past_of
 from bench.sizes import powers, words
-from bench.stage import Kept, keep, serving
+from bench.stage import Kept, depot_for
 
 NOWHERE = "http://127.0.0.1:9/hook"
 
@@ -42,8 +41,8 @@ class _Start:
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """One start."""
-        with serving(folder, self.options, self.kept[case].url) as served:
-            meter = Meter([served.child.pid])
+        with self.kept[case].serving(folder, fresh=False) as served:
+            meter = Meter(served.pids)
             figures = {
                 "ready_seconds": served.ready_seconds,
                 "cpu_seconds": round(meter.cpu_seconds(), 3),
@@ -57,6 +56,6 @@ def run(options: Options) -> int:
     """Run it; returns 0."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
-    with place_for(options) as place, ExitStack():
-        kept = {words(size): keep(place, words(size), options, past_of(size, NOWHERE, options)) for size in sizes}
+    with place_for(options) as place, depot_for(options, place) as depot:
+        kept = {words(size): depot.keep(words(size), past_of(size, NOWHERE, options)) for size in sizes}
         return carry_out(study_of(sizes), options, place, _Start(options, kept).one)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from bench import lists
@@ -13,9 +15,9 @@ from bench.driver import Driver
 from bench.load_process import driver
 from bench.options import Options
 from bench.past import Past
-from bench.product import fill
 from bench.protocol import Batch, Fill, FilledEndpoint
-from bench.stage import SECRET, plan_of, serving, url_in
+from bench.rounds import place_for
+from bench.stage import SECRET, depot_for, plan_of
 from msgspec.structs import replace
 
 OPTIONS = Options(
@@ -38,14 +40,19 @@ PLAN = Fill(
 )
 
 
-def test_the_product_reads_continues_and_delivers_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_product_reads_continues_and_delivers_it(database: Literal["sqlite", "postgresql"]) -> None:
+    options = dataclasses.replace(OPTIONS, database=database)
     with ExitStack() as stack:
-        load = stack.enter_context(driver(tmp_path))
+        place = stack.enter_context(place_for(options))
+        depot = stack.enter_context(depot_for(options, place))
+        load = stack.enter_context(driver(place))
         plan = replace(PLAN, endpoints=[replace(PLAN.endpoints[0], url=load.sink), PLAN.endpoints[1]])
-        filled = fill(tmp_path, OPTIONS, database=url_in(tmp_path), plan=plan)
+        kept = depot.keep("past", plan)
+        filled = kept.filled
         assert filled.rows["events"] == filled.rows["messages"] == filled.rows["inbound"] == 40
         assert (filled.rows["deliveries"], filled.rows["attempts"]) == (40, 20)
-        served = stack.enter_context(serving(tmp_path, OPTIONS, url_in(tmp_path)))
+        served = stack.enter_context(kept.serving(place, fresh=True))
         load.aim(served.aim(SECRET))
         load.prepare(plan_of(OPTIONS))
         seen = load.go()
