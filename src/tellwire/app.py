@@ -19,6 +19,7 @@ from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
 from tellwire.dispatcher import Defaults, Dispatcher
+from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
@@ -70,6 +71,7 @@ class App:
             random=random.random,
             on_attempt=on_attempt,
         )
+        self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
         self._chores: asyncio.Task[None] | None = None
         self._routed: set[str] = set()
@@ -115,6 +117,7 @@ class App:
             self._chores.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._chores
+            await self.eraser.stop()
             await self.dispatcher.stop(grace_seconds)
         await self.sender.close()
         await self.store.close()
@@ -155,6 +158,8 @@ class App:
             try:
                 await self.store.refresh()
                 await close_idle_conversations(self.store, window=self.window)
+                await self.eraser.start_all()
+                await self.eraser.prune()
                 for phone_number_id in self.store.registry().accounts.keys() - self._routed:
                     await self.route_unrouted(phone_number_id)
             except Unavailable as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
+from tellwire.errors import BadSettings
 from tellwire.model import Micros
 from tellwire.stores.tables import idempotency_keys as table
 from tellwire.vault import Vault
@@ -49,6 +50,14 @@ def keep(
             created_at=now,
         )
     )
+
+
+def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:
+    """A kept answer in the clear; None when none of the master keys opens it."""
+    try:
+        return vault.unseal(answer.decode(), _context(organization_id, key)).encode()
+    except BadSettings:
+        return None
 
 
 def _context(organization_id: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -31,7 +32,18 @@ encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
 _attempt = msgspec.json.Decoder(Attempt)
 
-CONTACT = ("id", "organization_id", "name", "username", "phone", "user_id", "merged_into", "created_at", "updated_at")
+CONTACT = (
+    "id",
+    "organization_id",
+    "name",
+    "username",
+    "phone",
+    "user_id",
+    "merged_into",
+    "created_at",
+    "updated_at",
+    "own_name",
+)
 CONVERSATION = (
     "id",
     "organization_id",
@@ -96,7 +108,9 @@ DELIVERY = (
 
 def contact(row: Any) -> Contact:
     """A record of the columns in `CONTACT`'s order."""
-    return Contact(**dict(zip(CONTACT, row, strict=True)))
+    values = dict(zip(CONTACT, row, strict=True))
+    values["own_name"] = bool(values["own_name"])
+    return Contact(**values)
 
 
 def conversation(row: Any) -> Conversation:
@@ -238,6 +252,11 @@ def attempt_record(value: Attempt) -> bytes:
     return encode(msgspec.structs.replace(value, response_body=b""))
 
 
+def bare(value: Attempt) -> Attempt:
+    """An attempt without anything that may quote what it carried; that it was made, and what came of it, stays."""
+    return msgspec.structs.replace(value, request_headers=(), response_headers=(), response_body=b"")
+
+
 class Sealed(msgspec.Struct, frozen=True):
     """What of an endpoint is encrypted at rest."""
 
@@ -296,6 +315,25 @@ def account(row: Any, vault: Vault) -> Account:
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.unseal(columns[name], f"accounts/{name}/{columns['id']}")
     return msgspec.convert(columns, Account)
+
+
+ERASED_KEY = "erased"
+"""The name of the key that marks of erased people are hashed with."""
+
+
+def key_sealed(key: bytes, vault: Vault, name: str) -> str:
+    """A key of `sealed_keys`, sealed."""
+    return vault.seal(key.hex(), f"sealed_keys/{name}")
+
+
+def sealed_key(sealed: str, vault: Vault, name: str) -> bytes:
+    """What `key_sealed` was given."""
+    return bytes.fromhex(vault.unseal(sealed, f"sealed_keys/{name}"))
+
+
+def erasing(contact_ids: Iterable[bytes]) -> frozenset[str]:
+    """Every id of the column `erasures.contact_ids`."""
+    return frozenset(each for ids in contact_ids for each in msgspec.json.decode(ids, type=list[str]))
 
 
 def inbound(row: Any) -> Inbound:

@@ -177,6 +177,12 @@ class SqliteStore:
         """Run a cold write in the writer's next commit; return its result once durable."""
         return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
 
+    async def scrub(self) -> None:
+        """Empty the write-ahead log, which holds what was erased since; with a reader in the way a little later."""
+        self._checkpointer.scrubbing = True
+        for _ in range(2):  # between the two the log is emptied
+            await self.write(lambda _: None)
+
     async def refresh(self) -> None:
         """Take in what other processes changed of accounts and endpoints."""
         await self.write(lambda _: None)
@@ -302,7 +308,7 @@ class SqliteStore:
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
-        if self._checkpointer.overdue:
+        if self._checkpointer.overdue or self._checkpointer.scrubbing:
             self._checkpointer.finish(db)
 
     def _close_writer(self) -> None:
@@ -332,6 +338,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "foreign_keys=ON",
         "cache_size=-65536",
         "wal_autocheckpoint=0",
+        "secure_delete=ON",  # what is erased is overwritten
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db
