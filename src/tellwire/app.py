@@ -19,6 +19,7 @@ from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
 from tellwire.dispatcher import Defaults, Dispatcher
+from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
@@ -102,7 +103,11 @@ class App:
         names = {name: module.names for name, module in FORMATS.items()}
         store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
         await store.open(serving=serving)
-        sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
+        proxy = settings.delivery_proxy
+        sender = open_sender(
+            allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
+            proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
+        )
         return cls(settings, store, sender, clock=clock, on_attempt=on_attempt)
 
     async def start(self) -> None:
