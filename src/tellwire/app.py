@@ -85,11 +85,13 @@ class App:
         *,
         clock: Clock | None = None,
         serving: bool = True,
+        lenient: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
     ) -> App:
         """Open the store (migrated first) and everything on it; nothing is delivered before `start`.
 
         `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
+        `lenient` passes over those of them whose secrets no master key opens.
 
         Raises:
             BadSettings: a setting does not fit.
@@ -102,7 +104,7 @@ class App:
         window = int(settings.conversation_window_hours * 3600 * _MICROS)
         names = {name: module.names for name, module in FORMATS.items()}
         store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
-        await store.open(serving=serving)
+        await store.open(serving=serving, lenient=lenient)
         proxy = settings.delivery_proxy
         sender = open_sender(
             allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),

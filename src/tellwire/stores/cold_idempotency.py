@@ -30,7 +30,7 @@ def find(connection: Connection, vault: Vault, organization_id: str, key: str, *
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    body = vault.unseal(row.answer.decode(), _context(organization_id, key)).encode()
+    body = vault.unseal(row.answer.decode(), sealed_place(organization_id, key)).encode()
     return KeptAnswer(row.request_hash, row.status, body)
 
 
@@ -46,7 +46,7 @@ def keep(
             key=key,
             request_hash=answer.request_hash,
             status=answer.status,
-            answer=vault.seal(answer.body.decode(), _context(organization_id, key)).encode(),
+            answer=vault.seal(answer.body.decode(), sealed_place(organization_id, key)).encode(),
             created_at=now,
         )
     )
@@ -55,10 +55,11 @@ def keep(
 def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:
     """A kept answer in the clear; None when none of the master keys opens it."""
     try:
-        return vault.unseal(answer.decode(), _context(organization_id, key)).encode()
+        return vault.unseal(answer.decode(), sealed_place(organization_id, key)).encode()
     except BadSettings:
         return None
 
 
-def _context(organization_id: str, key: str) -> str:
+def sealed_place(organization_id: str, key: str) -> str:
+    """What a kept answer is sealed for."""
     return f"idempotency/{organization_id}/{key}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from tellwire.errors import BadSettings
 from tellwire.ids import micros_of
 from tellwire.model import (
     Account,
@@ -27,6 +28,8 @@ from tellwire.model import (
     Snapshot,
 )
 from tellwire.vault import Vault
+
+T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
@@ -315,6 +318,16 @@ def account(row: Any, vault: Vault) -> Account:
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.unseal(columns[name], f"accounts/{name}/{columns['id']}")
     return msgspec.convert(columns, Account)
+
+
+def opened(make: Callable[[Any, Vault], T], rows: Iterable[Any], vault: Vault, *, lenient: bool) -> Iterator[T]:
+    """The records of rows with sealed columns; `lenient` leaves out those that no master key opens."""
+    for row in rows:
+        try:
+            yield make(row, vault)
+        except BadSettings:
+            if not lenient:
+                raise
 
 
 ERASED_KEY = "erased"

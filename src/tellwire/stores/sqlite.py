@@ -73,19 +73,23 @@ class SqliteStore:
         self._ids = IdMaker()
         self._cold: Connection
         self._lock: int | None = None
+        self._lenient = False
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def open(self, *, serving: bool = True) -> None:
+    async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
         """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
+
+        `lenient` passes over accounts and endpoints whose secrets no master key opens.
 
         Raises:
             AlreadyRunning: another process serves this file.
         """
         self._lock = _lock(self._path) if serving else None
+        self._lenient = lenient
         db = _connect(self._path)
         try:
-            self._registry = self._written = sqlite_hot.load_registry(db, self.vault)
+            self._registry = self._written = sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
             self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
@@ -250,7 +254,7 @@ class SqliteStore:
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
             happened = bool(ledger.events)
             if ledger.new_accounts:
-                registry = sqlite_hot.load_registry(db, self.vault)
+                registry = sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
         if records_:
             epoch = db.execute("SELECT max(epoch) FROM leases").fetchone()[0]
             written: list[Result] = []
@@ -295,7 +299,7 @@ class SqliteStore:
 
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
         version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
-        return known if version == known.version else sqlite_hot.load_registry(db, self.vault)
+        return known if version == known.version else sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
         """The writer's connection, which SQLAlchemy shares for cold writes.

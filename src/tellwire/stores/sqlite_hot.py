@@ -358,15 +358,15 @@ def _without_the_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list
     return [records.bare(a) if a.delivery_id in gone else a for a in attempts]
 
 
-def load_registry(db: sqlite3.Connection, vault: Vault) -> Registry:
-    """Read accounts and endpoints whole."""
+def load_registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False) -> Registry:
+    """Read accounts and endpoints whole; `lenient` leaves out those whose secrets no master key opens."""
     version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
     accounts = _dicts(db.execute("SELECT * FROM accounts ORDER BY id"))
     endpoints = _dicts(db.execute("SELECT * FROM endpoints ORDER BY id"))
     return Registry(
         version=version,
-        accounts={row["phone_number_id"]: records.account(row, vault) for row in accounts},
-        endpoints={row["id"]: records.endpoint(row, vault) for row in endpoints},
+        accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
+        endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
         erased_key=_erased_key(db, vault),
         erasing=records.erasing(
             row[0] for row in db.execute("SELECT contact_ids FROM erasures WHERE state = 'running'")
