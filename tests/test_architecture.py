@@ -31,6 +31,7 @@ OUTSIDE = {
         "app",
         "dispatcher",
         "erasing",
+        "leases",
         "reader",
         "recorder",
     ),

@@ -5,7 +5,7 @@ Without the key, which is sealed under the master key, a hash says nothing of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from tellwire.ledger import Keys, Ledger
@@ -48,7 +48,7 @@ def wanted(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
     return found
 
 
-def note(ledger: Ledger, places: dict[Mark, tuple[str, str]], rows: Iterable[tuple[str, str, Micros]]) -> None:
+def note(ledger: Ledger, places: Mapping[Mark, tuple[str, str]], rows: Iterable[tuple[str, str, Micros]]) -> None:
     """Let a ledger know which of the marks are there, and since when."""
     for organization_id, mark, erased_at in rows:
         ledger.erased[places[organization_id, mark]] = erased_at

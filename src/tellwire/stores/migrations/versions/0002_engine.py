@@ -1,4 +1,4 @@
-"""What the delivery engine adds: tables and columns that older code does not see."""
+"""What the delivery engine in many processes adds. Only additions: the version before runs on this schema."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,9 +8,25 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
-    # people: names of one's own, erasures and what they leave
+    _dispatchers()
+    _people()
+
+
+def _dispatchers() -> None:
+    op.create_table(
+        "dispatchers",
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner"),
+    )
+
+
+def _people() -> None:
+    """Names of one's own; erasures, and what they leave."""
     op.add_column("contacts", sa.Column("own_name", sa.Boolean(), server_default=sa.false(), nullable=False))
     merged = sa.text("merged_into <> ''")
     op.create_index(
@@ -18,14 +34,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "sealed_keys",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("sealed", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "erased",
-        sa.Column("organization_id", sa.Text(), nullable=False),
-        sa.Column("mark", sa.Text(), nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("mark", TEXT, nullable=False),
         sa.Column("erased_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "mark"),
         sqlite_with_rowid=False,
@@ -33,15 +49,15 @@ def upgrade() -> None:
     op.create_index("erased_by_age", "erased", ["erased_at"], unique=False)
     op.create_table(
         "erasures",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("organization_id", sa.Text(), nullable=False),
-        sa.Column("contact_id", sa.Text(), nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("contact_id", TEXT, nullable=False),
         sa.Column("contact_ids", sa.LargeBinary(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("phase", sa.Text(), nullable=False),
-        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("phase", TEXT, nullable=False),
+        sa.Column("cursor", TEXT, nullable=False),
         sa.Column("counts", sa.LargeBinary(), nullable=False),
-        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("sealed", TEXT, nullable=False),
         sa.Column("erased_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
