@@ -57,6 +57,8 @@ conversation AS MATERIALIZED (
 SELECT
 (SELECT value FROM facts WHERE name = 'registry'),
 (SELECT max(greatest({_OWN})) FROM unnest($1::text[]) o(id)),
+(SELECT json_object_agg(o.id, (SELECT max(id) FROM deliveries WHERE organization_id = o.id))
+ FROM unnest($1::text[]) o(id)),
 (SELECT json_agg({_row("m", records.MESSAGE)}) FROM message m),
 (SELECT json_agg({_row("f", ("account_id", "wamid", "name", "participant", "at", "pricing", "errors"))})
  FROM unnest($4::text[], $5::text[]) k(a, b) JOIN message_statuses f ON f.account_id = k.a AND f.wamid = k.b),
@@ -71,10 +73,14 @@ SELECT
 
 
 class Loaded(Struct, frozen=True):
-    """What was read beside the ledger's rows: the registry's version, the highest id of the organizations."""
+    """What was read beside the ledger's rows: the registry's version, the highest id of the organizations.
+
+    `last`: the highest id of each organization's deliveries, whoever committed it.
+    """
 
     version: int
     floor: str
+    last: dict[str, str]
     row: Any
 
 
@@ -112,7 +118,8 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     )
     if row is None:
         raise RuntimeError("a query without a row")
-    return Loaded(row[0], row[1] or "", row)
+    last: dict[str, str | None] = msgspec.json.decode(row[2])
+    return Loaded(row[0], row[1] or "", {organization: found or "" for organization, found in last.items()}, row)
 
 
 def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -122,7 +129,7 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
 def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
     messages, facts, aliases, contacts, conversations, held = (
-        msgspec.json.decode(text) if text else () for text in loaded.row[2:]
+        msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )
     for *columns, record, content in messages:
         message = records.message((*columns, bytes.fromhex(record), bytes.fromhex(content)))
