@@ -6,7 +6,7 @@ others; a cold write holds that last one alone. So decisions never race, and ids
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -72,6 +72,7 @@ class PostgresStore:
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
+        self._last: dict[str, str] = {}
         self._applying = Link(server)
         self._recording = Link(server)
         self._appliers = Committer(self._apply_batch, is_the_servers)
@@ -204,10 +205,21 @@ class PostgresStore:
         )
         await _commit(connection)
         self._know(fresh)
-        return results, lambda: self._tell(work, happened=bool(ledger.events), new_accounts=fresh is not registry)
+        others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
+        self._last |= loaded.last
+        self._last |= {each.delivery.organization_id: each.delivery.id for each in work}
+        return results, lambda: self._tell(
+            work, others, happened=bool(ledger.events), new_accounts=fresh is not registry
+        )
 
-    def _tell(self, work: list[Work], *, happened: bool, new_accounts: bool) -> None:
-        """After a commit of ours."""
+    def _tell(self, work: list[Work], others: Collection[str], *, happened: bool, new_accounts: bool) -> None:
+        """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
+
+        Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
+        """
+        if others:
+            known = self._registry.endpoints.values()
+            self._elsewhere([e.id for e in known if e.state == "active" and e.organization_id in others])
         if work:
             self._committed(work)
         if happened:
