@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import uuid
 from collections.abc import Callable, Sequence
@@ -24,17 +23,21 @@ from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
 from tellwire.model import Attempt, Delivery, Registry
 from tellwire.ports import Clock, Sender
+from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.tally import Tally
 from tellwire.vault import Vault, master_key_beside
 
 log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
+_RETENTION_SECONDS = 600.0
 _MICROS = 1_000_000
+_DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
 
 
@@ -54,6 +57,7 @@ class App:
         self.clock = clock
         self.store = store
         self.sender = sender
+        self.tally = Tally()
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
@@ -70,8 +74,9 @@ class App:
             random=random.random,
             on_attempt=on_attempt,
         )
+        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self._resolve = SystemResolver()
-        self._chores: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self._routed: set[str] = set()
         self._owner = f"process-{uuid.uuid4()}"
 
@@ -107,14 +112,14 @@ class App:
         """Start delivering and the chores."""
         await self.dispatcher.start(self._owner)
         self.store.subscribe(changed=self._accounts_changed)
-        self._chores = asyncio.create_task(self._do_chores())
+        self._chores = [asyncio.create_task(work) for work in (self._do_chores(), self._keep_retention())]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Finish what is in flight within the grace, commit what waits, let go of everything."""
-        if self._chores is not None:
-            self._chores.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._chores
+        if self._chores:
+            for chore in self._chores:
+                chore.cancel()
+            await asyncio.gather(*self._chores, return_exceptions=True)
             await self.dispatcher.stop(grace_seconds)
         await self.sender.close()
         await self.store.close()
@@ -162,6 +167,26 @@ class App:
             except Exception:
                 log.exception("chore_failed")
             await asyncio.sleep(_CHORE_SECONDS)
+
+    async def _keep_retention(self) -> None:
+        while True:
+            try:
+                await self.retention.round()
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("retention_failed")
+            await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How long things are kept."""
+    messages = settings.retention_messages_days
+    return Keeping(
+        payloads=int(settings.retention_days * _DAY),
+        messages=None if messages is None else int(messages * _DAY),
+        window=int(settings.conversation_window_hours * 3600 * _MICROS),
+    )
 
 
 def sqlite_path(url: str) -> Path:

@@ -173,7 +173,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_days: Annotated[
         float,
         Setting(
-            help="How long raw payloads, events and attempts are kept.",
+            help="How long raw payloads, events, and deliveries that are over are kept, with their attempts; what is "
+            "still to be delivered stays, however old.",
             takes="days, more than 0",
             parse=values.positive,
         ),
@@ -181,7 +182,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_messages_days: Annotated[
         float | None,
         Setting(
-            help="How long messages, media and contacts are kept.",
+            help="How long messages are kept, with their statuses and the conversations that have none left; at "
+            "least 8 days, because Meta repeats for 7.",
             takes="days, more than 0",
             parse=values.positive,
             default="until they are erased",
