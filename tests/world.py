@@ -14,6 +14,7 @@ from tellwire.apply import Options
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
 from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
+from tellwire.routing import PARTITIONS
 from tellwire.stores import records
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
@@ -114,7 +115,8 @@ class World:
 
     async def delivered(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """The payloads that an endpoint would be sent, in order, as it would parse them."""
-        work = await SqliteOutbox(self.store, clock=self.clock).backlog(endpoint.id, after="", limit=10_000)
+        outbox = SqliteOutbox(self.store, clock=self.clock)
+        work = await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
         bodies = [FORMATS[endpoint.format].encode(w.event, endpoint) for w in work]
         assert all(body is not None for body in bodies)
         return [json.loads(body) for body in bodies if body is not None]

@@ -13,6 +13,7 @@ from tests.world import World, incoming, play
 from tellwire import endpoints
 from tellwire.errors import NotFound
 from tellwire.model import DEFAULT_ORGANIZATION, Endpoint
+from tellwire.routing import PARTITIONS
 from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_endpoints import EndpointShelf
 from tellwire.stores.sqlite_outbox import SqliteOutbox
@@ -96,7 +97,8 @@ def test_what_comes_between_strides_is_not_forgotten(tmp_path: Path) -> None:
         endpoint, done = await on_shelf(world, lambda s: endpoints.resume(s, first.id))
         assert (endpoint.state, done) == ("active", True)
         assert await states(world, first) == ["pending"] * 8
-        backlog = await SqliteOutbox(world.store, clock=world.clock).backlog(first.id, after="", limit=100)
+        outbox = SqliteOutbox(world.store, clock=world.clock)
+        backlog = await outbox.backlog(first.id, partitions=range(PARTITIONS), after="", limit=100)
         assert [work.delivery.sequence for work in backlog] == [1, 2, 4, 5, 6, 7, 8]
 
     with_seven(tmp_path, scenario)
