@@ -296,4 +296,5 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         chat_id=chat_id,
         route_unrouted=route_unrouted,
         wake=outside.wake,
+        tally=world.store.tally,
     )

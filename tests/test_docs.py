@@ -11,12 +11,14 @@ import pytest
 
 from tellwire import settings
 from tellwire.cli import COMMANDS
+from tellwire.web import metrics
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 GENERATED: dict[str, tuple[Callable[[], str], str]] = {
     "docs/reference/settings.md": (settings.reference, "./run config --reference > docs/reference/settings.md"),
+    "docs/reference/metrics.md": (metrics.reference, "./run config --metrics > docs/reference/metrics.md"),
 }
 """Page → what it must equal, and the command that makes it so."""
 

@@ -29,7 +29,6 @@ from tellwire.settings import Settings
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
-from tellwire.tally import Tally
 from tellwire.vault import Vault, master_key_beside
 
 log = structlog.get_logger("tellwire")
@@ -57,7 +56,7 @@ class App:
         self.clock = clock
         self.store = store
         self.sender = sender
-        self.tally = Tally()
+        self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
@@ -73,6 +72,7 @@ class App:
             ),
             random=random.random,
             on_attempt=on_attempt,
+            tally=self.tally,
         )
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self._resolve = SystemResolver()

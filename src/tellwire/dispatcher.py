@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 from msgspec import Struct
 
-from tellwire import deliver
+from tellwire import deliver, measures
 from tellwire.deliver import Format, Sign, Wire
 from tellwire.errors import TellwireError
 from tellwire.extras import Limits
@@ -25,6 +25,7 @@ from tellwire.queues import Ticket
 from tellwire.reader import Reader
 from tellwire.recorder import Entry, Recorder
 from tellwire.retry import MICROS, Delivered, Disable
+from tellwire.tally import Tally
 
 log = structlog.get_logger("tellwire.dispatcher")
 
@@ -50,6 +51,7 @@ class Dispatcher:
         limits: caps.
         random: a number from 0 to 1, for jitter.
         on_attempt: told of each attempt once it is recorded.
+        tally: counts attempts.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Dispatcher:
         limits: Limits | None = None,
         random: Callable[[], float],
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._outbox = outbox
         self._sender = sender
@@ -75,6 +78,7 @@ class Dispatcher:
         )
         self._random = random
         self._on_attempt = on_attempt
+        self._tally = tally or Tally()
         self._lanes = Lanes(limits or Limits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
@@ -272,6 +276,7 @@ class Dispatcher:
             blames=partial(self._lanes.failed, ticket),
         )
         self.attempts += 1
+        measures.count(self._tally, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
             self._lanes.accepted(ticket, now)

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 
 LAG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
-COMMIT_JOBS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+COMMIT_JOBS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STRIDE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
@@ -32,39 +32,28 @@ class Spread:
 
 
 class Tally:
-    """The counts of one process.
-
-    `attempts` by outcome and kind of failure; `retries` by kind; `leases` by what became of a partition. `sent` is the
-    lag from the commit to the start of the first attempt, `accepted` to a receiver's 2xx, both in seconds. `refused`:
-    results that came too late for their lease. `removed`: rows that retention took away, by table, `removed_until` the
-    micros up to which its last whole round took everything, `rounds` how many it has made.
-    """
-
-    __slots__ = (
-        "accepted",
-        "attempts",
-        "commit_jobs",
-        "commit_seconds",
-        "leases",
-        "refused",
-        "removed",
-        "removed_until",
-        "retries",
-        "rounds",
-        "sent",
-        "strides",
-    )
+    """The counts of one process."""
 
     def __init__(self) -> None:
-        self.attempts: Counter[tuple[str, str]] = Counter()
-        self.retries: Counter[str] = Counter()
-        self.leases: Counter[str] = Counter()
-        self.refused = 0
-        self.sent = Spread(LAG_SECONDS)
-        self.accepted = Spread(LAG_SECONDS)
+        self.posts: Counter[int] = Counter()
+        """POSTs from Meta by the status of the answer."""
+        self.items: Counter[str] = Counter()
+        """Items of POSTs by outcome."""
+        self.commits = 0
         self.commit_jobs = Spread(COMMIT_JOBS)
+        """How many jobs (POSTs, batches of results, changes) shared a commit."""
         self.commit_seconds = Spread(COMMIT_SECONDS)
+        self.attempts: Counter[tuple[str, str]] = Counter()
+        """Attempts by what follows ("delivered", "retried", "exhausted", "disabled") and cause."""
+        self.sent = Spread(LAG_SECONDS)
+        """Seconds from the recording of an event to the first byte of a delivery's first attempt."""
+        self.accepted = Spread(LAG_SECONDS)
+        """Seconds from the recording of an event to a receiver's 2xx; replays aside."""
         self.removed: Counter[str] = Counter()
+        """Rows that retention took away, by table."""
         self.removed_until = 0
+        """Micros before which the last whole round of retention left nothing that may go."""
         self.rounds = 0
+        """Whole rounds of retention."""
         self.strides = Spread(STRIDE_SECONDS)
+        """Seconds for which strides of retention kept the store's writer."""

@@ -114,6 +114,8 @@ def services_of(app: App) -> Services:
         chat_id=chat_id,
         route_unrouted=app.route_unrouted,
         wake=app.dispatcher.wake,
+        tally=app.tally,
+        engine=app.dispatcher,
     )
 
 

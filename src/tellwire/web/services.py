@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Endpoint, Event, Registry
 from tellwire.ports import Clock
+from tellwire.tally import Tally
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -28,11 +29,6 @@ class Store(Protocol):
         """Why the last commit failed; "" when it did not."""
         ...
 
-    @property
-    def commits(self) -> int:
-        """Commits so far."""
-        ...
-
     def registry(self) -> Registry: ...
 
     def new_id(self) -> str: ...
@@ -46,6 +42,33 @@ class Store(Protocol):
     async def write(self, work: Callable[[Connection], T]) -> T: ...
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T: ...
+
+
+class Engine(Protocol):
+    """What the web shows of the dispatcher."""
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def held(self) -> int: ...
+
+    @property
+    def unrecorded(self) -> int: ...
+
+    @property
+    def failing(self) -> str:
+        """Why results can't be written; "" when they can."""
+        ...
+
+    @property
+    def partitions(self) -> Collection[int]: ...
+
+    @property
+    def lease_moves(self) -> int: ...
+
+    @property
+    def refused(self) -> int: ...
 
 
 class AppSecret(Protocol):
@@ -93,6 +116,7 @@ class Services(Struct, frozen=True, kw_only=True):
     `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
     `route_unrouted` applies what waited for an account; `wake` tells the dispatcher of replays.
+    `tally` holds the process's counts; `engine` is its dispatcher, None when it has none.
     """
 
     store: Store
@@ -109,3 +133,5 @@ class Services(Struct, frozen=True, kw_only=True):
     chat_id: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]
     wake: Callable[[], None]
+    tally: Tally
+    engine: Engine | None = None
