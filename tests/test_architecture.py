@@ -24,7 +24,7 @@ OUTSIDE = {
     *("__init__", "__main__", "cli", "catcher", "simulator", "web", "app", "dispatcher", "reader", "recorder"),
     *("leases", "retention"),
     *("stores", "sender", "connector", "http_client", "certificates", "handshake"),
-    *("clock", "ids", "logs", "settings", "vault"),
+    *("clock", "ids", "logs", "settings", "traces", "vault"),
 }
 """The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""
 

@@ -29,6 +29,7 @@ from tellwire.settings import Settings
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.traces import OtelTracer, open_tracer
 from tellwire.vault import Vault, master_key_beside
 
 log = structlog.get_logger("tellwire")
@@ -51,14 +52,18 @@ class App:
         *,
         clock: Clock,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+        tracer: OtelTracer | None = None,
     ) -> None:
         self.settings = settings
+        self.tracer = tracer
         self.clock = clock
         self.store = store
         self.sender = sender
         self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
-        self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
+        self.ingest = Ingest(
+            store, Options(auto_accounts=settings.auto_accounts, window=self.window, tracing=settings.tracing)
+        )
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
         self.dispatcher = Dispatcher(
             SqliteOutbox(store, clock=clock),
@@ -73,6 +78,7 @@ class App:
             random=random.random,
             on_attempt=on_attempt,
             tally=self.tally,
+            tracer=tracer,
         )
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self._resolve = SystemResolver()
@@ -98,6 +104,7 @@ class App:
             AlreadyRunning: another process serves this database.
         """
         clock = clock or SystemClock()
+        tracer = open_tracer() if settings.tracing and serving else None
         path = sqlite_path(settings.database_url)
         await asyncio.to_thread(migrate_sqlite, path)
         keys = settings.master_key or (master_key_beside(path),)
@@ -106,7 +113,7 @@ class App:
         store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
         await store.open(serving=serving)
         sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
-        return cls(settings, store, sender, clock=clock, on_attempt=on_attempt)
+        return cls(settings, store, sender, clock=clock, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
         """Start delivering and the chores."""
@@ -123,6 +130,8 @@ class App:
             await self.dispatcher.stop(grace_seconds)
         await self.sender.close()
         await self.store.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
 
     async def check_url(self, url: str) -> None:
         """Raise `Forbidden` when deliveries may not reach this URL.

@@ -20,7 +20,7 @@ from tellwire.extras import Limits
 from tellwire.lanes import Lanes
 from tellwire.leases import Leases
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
-from tellwire.ports import Answer, Clock, Outbox, Request, Sender
+from tellwire.ports import Answer, Clock, Outbox, Request, Sender, Tracer
 from tellwire.queues import Ticket
 from tellwire.reader import Reader
 from tellwire.recorder import Entry, Recorder
@@ -51,7 +51,7 @@ class Dispatcher:
         limits: caps.
         random: a number from 0 to 1, for jitter.
         on_attempt: told of each attempt once it is recorded.
-        tally: counts attempts.
+        tally, tracer: count attempts, and tell of them.
     """
 
     def __init__(
@@ -68,14 +68,20 @@ class Dispatcher:
         random: Callable[[], float],
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
         tally: Tally | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
         self._defaults = defaults or Defaults()
         self._wire = Wire(
-            formats=formats, sign=sign, hub_signature=hub_signature, timeout_seconds=self._defaults.timeout_seconds
+            formats=formats,
+            sign=sign,
+            hub_signature=hub_signature,
+            timeout_seconds=self._defaults.timeout_seconds,
+            traceparent=tracer.traceparent if tracer else None,
         )
+        self._tracer = tracer
         self._random = random
         self._on_attempt = on_attempt
         self._tally = tally or Tally()
@@ -314,8 +320,8 @@ class Dispatcher:
 
     def _settle(self, entry: Entry, now: Micros) -> None:
         ticket, delivery, attempt = entry.ticket, entry.result.delivery, entry.result.attempt
-        if attempt is not None and self._on_attempt is not None:
-            self._tell(attempt, delivery)
+        if attempt is not None:
+            self._tell(ticket.work, attempt, delivery)
         if entry.disables:
             task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
             self._errands.add(task)
@@ -332,7 +338,9 @@ class Dispatcher:
         if ticket.key is None and not ticket.queue.extras.waiting:
             self._reader.extras_ran_out()
 
-    def _tell(self, attempt: Attempt, delivery: Delivery) -> None:
+    def _tell(self, work: Work, attempt: Attempt, delivery: Delivery) -> None:
+        if self._tracer is not None:
+            self._tracer.attempted(work, attempt)
         if self._on_attempt is not None:
             try:
                 self._on_attempt(attempt, delivery)

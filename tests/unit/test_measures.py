@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tellwire import measures
@@ -13,7 +15,7 @@ from tellwire.tally import Spread, Tally
 SECOND = 1_000_000
 
 
-def delivery(**changes: int) -> Delivery:
+def delivery(**changes: Any) -> Delivery:
     return Delivery(id="d", organization_id="o", event_id="e", endpoint_id="p", order_key="k", **changes)
 
 

@@ -116,6 +116,7 @@ def services_of(app: App) -> Services:
         wake=app.dispatcher.wake,
         tally=app.tally,
         engine=app.dispatcher,
+        tracer=app.tracer,
     )
 
 

@@ -170,6 +170,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             parse=values.not_negative,
         ),
     ] = 24.0
+    tracing: Annotated[
+        bool,
+        Setting(
+            help="Send OpenTelemetry traces: one from Meta's POST over the commit to every attempt, whose request "
+            "carries `traceparent`. Needs the extra `otel`; the standard `OTEL_*` variables say where to "
+            "(`OTEL_EXPORTER_OTLP_ENDPOINT`, over HTTP).",
+            takes="`true` or `false`",
+            parse=values.flag,
+        ),
+    ] = False
     retention_days: Annotated[
         float,
         Setting(

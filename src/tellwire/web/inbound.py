@@ -191,8 +191,9 @@ class InboundRoute:
         return None
 
     async def _apply(self, body: bytes, speaks_for: Owner) -> Problem | None:
-        waits = self._meters.waits
+        waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
         waiting = waits.begin()
+        started_at = clock.now() if tracer else 0
         try:
             async with asyncio.timeout(self._limits.commit_seconds):
                 inbound = await self._services.ingest.receive(body, speaks_for)
@@ -207,6 +208,8 @@ class InboundRoute:
             return Problem("Something went wrong on our side; nothing was applied.")
         finally:
             waits.end(waiting)
+        if tracer:
+            tracer.posted(inbound, started_at=started_at, durable_at=clock.now())
         self._meters.post_applied(inbound)
         return None
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Endpoint, Event, Registry
-from tellwire.ports import Clock
+from tellwire.ports import Clock, Tracer
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -116,7 +116,8 @@ class Services(Struct, frozen=True, kw_only=True):
     `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
     `route_unrouted` applies what waited for an account; `wake` tells the dispatcher of replays.
-    `tally` holds the process's counts; `engine` is its dispatcher, None when it has none.
+    `tally` holds the process's counts; `engine` is its dispatcher, None when it has none; `tracer` is there while
+    tracing is on.
     """
 
     store: Store
@@ -135,3 +136,4 @@ class Services(Struct, frozen=True, kw_only=True):
     wake: Callable[[], None]
     tally: Tally
     engine: Engine | None = None
+    tracer: Tracer | None = None
