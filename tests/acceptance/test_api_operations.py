@@ -20,8 +20,7 @@ from tests.world import NUMBER, envelope, incoming
 from tellwire import __version__
 from tellwire.errors import Unavailable
 from tellwire.formats.schemas import SCHEMAS
-from tellwire.stores.sqlite import raw
-from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.stores.sqlite import SqliteStore, raw
 from tellwire.web.metrics import METRICS
 
 FORWARDED = {"x-forwarded-for": "203.0.113.9"}
@@ -94,6 +93,7 @@ def test_a_read_only_database_takes_nothing_and_is_ready_again_by_itself(app: Se
     assert "readonly" in app.call("GET", "/readyz", key=None).problem(503)["detail"]
     assert app.call("GET", "/livez", key=None).status == 200
     assert metrics(app)["tellwire_store_failing", ""] == 1
+    assert isinstance(app.world.store, SqliteStore)
     raw(app.world.store._cold).execute("PRAGMA query_only = 0")
     app.run(app.world.store.refresh())
     assert app.call("GET", "/readyz", key=None).status == 200
@@ -275,7 +275,7 @@ def test_page_names_what_fails_first(app: Served) -> None:
     working = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row", "accounts": ["other"]})["id"]
     late = app.post("/v1/webhook-endpoints", {"url": "https://late.example.com", "format": "row"})["id"]
     gone = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
-    app.run(SqliteOutbox(app.world.store, clock=app.clock).disable(gone, "answered <b>410</b>"))
+    app.run(app.world.outbox.disable(gone, "answered <b>410</b>"))
     app.meta(envelope(incoming("wamid.1")))
     app.clock.move(3 * 3600 * 1_000_000)
     page = Page(app.call("GET", "/", key=None)).text

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
-from tests.world import DAY, START, SetClock, World, incoming
+from tests.world import DAY, START, Kind, SetClock, World, incoming
 
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Work
 from tellwire.ports import Lease, Outbox, Result
 from tellwire.routing import PARTITIONS, partitions
-from tellwire.stores.sqlite_outbox import SqliteOutbox
 
 PEOPLE = [f"52155883922{n}" for n in range(10, 40)]
 EVERY = range(PARTITIONS)
@@ -34,16 +34,16 @@ Opening = Callable[[Path], AbstractAsyncContextManager[OutboxWorld]]
 
 
 @asynccontextmanager
-async def _sqlite(folder: Path) -> AsyncIterator[OutboxWorld]:
-    world = World(folder / "world.db", SetClock(START), DAY, auto_accounts=True)
+async def _open(folder: Path, kind: Kind) -> AsyncIterator[OutboxWorld]:
+    world = World(folder / "world.db", SetClock(START), DAY, auto_accounts=True, kind=kind)
     await world.store.open()
     try:
-        yield OutboxWorld(SqliteOutbox(world.store, clock=world.clock), world, alone=True)
+        yield OutboxWorld(world.outbox, world, alone=kind == "sqlite")
     finally:
-        await world.store.close()
+        await world.close()
 
 
-STORES: dict[str, Opening] = {"sqlite": _sqlite}
+STORES: dict[str, Opening] = {"sqlite": partial(_open, kind="sqlite"), "postgres": partial(_open, kind="postgres")}
 
 
 @pytest.fixture(params=STORES)

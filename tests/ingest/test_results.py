@@ -10,14 +10,13 @@ from tellwire.model import DEFAULT_ORGANIZATION, DeliveryState
 from tellwire.ports import Result
 from tellwire.stores import cold_deliveries
 from tellwire.stores.cold_audit import Deed
-from tellwire.stores.sqlite_outbox import SqliteOutbox
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.FAILED])
 def test_a_replay_asked_for_while_an_attempt_is_in_flight_is_made(tmp_path, state):
     async def scenario(world):
         endpoint = await world.endpoint()
-        outbox = SqliteOutbox(world.store, clock=world.clock)
+        outbox = world.outbox
         lease = await outbox.renew("us")
         every = lease.partitions.keys()
         await world.post(incoming("wamid.1"))

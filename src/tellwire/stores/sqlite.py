@@ -120,17 +120,13 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
 
-    def subscribe(
-        self,
-        *,
-        committed: Callable[[Sequence[Work]], None] | None = None,
-        changed: Callable[[Registry], None] | None = None,
-    ) -> None:
-        """See `ports.Outbox.subscribe`."""
-        if committed is not None:
-            self._committed = committed
-        if changed is not None:
-            self._changed.append(changed)
+    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
+        """Call `committed` on the event loop after every commit with its new deliveries."""
+        self._committed = committed
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        self._changed.append(changed)
 
     def on_events(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that recorded events."""

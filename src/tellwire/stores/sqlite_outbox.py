@@ -41,7 +41,8 @@ class SqliteOutbox:
         released: Callable[[], None],  # noqa: ARG002 - nor has it partitions to give
     ) -> None:
         """See `ports.Outbox.subscribe`."""
-        self._store.subscribe(committed=committed, changed=changed)
+        self._store.on_committed(committed)
+        self._store.on_changed(changed)
 
     async def renew(self, owner: str) -> Lease:
         """See `ports.Outbox.renew`; writes only when there is something to take."""
