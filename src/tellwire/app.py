@@ -18,6 +18,8 @@ from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
 from tellwire.dispatcher import Defaults, Dispatcher
+from tellwire.egress import Proxy
+from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
@@ -85,6 +87,7 @@ class App:
             tracer=tracer,
         )
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
+        self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
         self._routed: set[str] = set()
@@ -97,6 +100,7 @@ class App:
         *,
         clock: Clock | None = None,
         serving: bool = True,
+        lenient: bool = False,
         role: Role = "all",
         migrate: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
@@ -104,6 +108,7 @@ class App:
         """Open the store and everything on it; nothing is delivered before `start`.
 
         `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
+        `lenient` passes over those of them whose secrets no master key opens.
         SQLite is always migrated first, PostgreSQL only with `migrate`.
 
         Raises:
@@ -125,8 +130,13 @@ class App:
             serving=serving,
             pooled=settings.database_pooler,
             migrate=migrate,
+            lenient=lenient,
         )
-        sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
+        proxy = settings.delivery_proxy
+        sender = open_sender(
+            allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
+            proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
+        )
         return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
@@ -142,6 +152,7 @@ class App:
             for chore in self._chores:
                 chore.cancel()
             await asyncio.gather(*self._chores, return_exceptions=True)
+            await self.eraser.stop()
             if self.role != "ingest":
                 await self.dispatcher.stop(grace_seconds)
         await self.sender.close()
@@ -186,6 +197,8 @@ class App:
                 await self.store.refresh()
                 if _CHORES_PARTITION in self.dispatcher.partitions:
                     await close_idle_conversations(self.store, window=self.window)
+                    await self.eraser.start_all()
+                    await self.eraser.prune()
                     for phone_number_id in self.store.registry().accounts.keys() - self._routed:
                         await self.route_unrouted(phone_number_id)
             except Unavailable as error:

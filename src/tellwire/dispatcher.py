@@ -366,6 +366,7 @@ class Dispatcher:
                 log.warning("disable_waits", endpoint_id=endpoint_id, reason=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                log.warning("endpoint_disabled", endpoint_id=endpoint_id, reason=reason)
                 return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -115,7 +116,8 @@ class Services(Struct, frozen=True, kw_only=True):
     bodies that we send, by name; `webhooks` the section of that name for the OpenAPI document.
     `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
-    `route_unrouted` applies what waited for an account; `wake` tells the dispatcher of replays.
+    `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
+    been begun; `wake` tells the dispatcher of replays.
     `tally` holds the process's counts; `engine` is its dispatcher, None when it has none; `tracer` is there while
     tracing is on.
     """
@@ -133,6 +135,7 @@ class Services(Struct, frozen=True, kw_only=True):
     whsec_form: Callable[[str], str]
     chat_id: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]
+    erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]
     tally: Tally
     engine: Engine | None = None
