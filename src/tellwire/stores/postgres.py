@@ -20,12 +20,13 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import postgres_load, postgres_write, records
+from tellwire.stores import cold_probe, postgres_load, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
 from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
 from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
+from tellwire.tally import Tally
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -75,8 +76,9 @@ class PostgresStore:
         self._last: dict[str, str] = {}
         self._applying = Link(server)
         self._recording = Link(server)
-        self._appliers = Committer(self._apply_batch, is_the_servers)
-        self._recorders = Committer(self._record_batch, is_the_servers)
+        self.tally = Tally()
+        self._appliers = Committer(self._apply_batch, is_the_servers, tally=self.tally)
+        self._recorders = Committer(self._record_batch, is_the_servers, tally=self.tally)
         self._cold = ColdRunner(server)
         self._lenient = False
         self._hints: Hints | None = None
@@ -147,11 +149,6 @@ class PostgresStore:
         """Why the last commit failed; "" when it did not."""
         return self._appliers.failing
 
-    @property
-    def commits(self) -> int:
-        """Commits since the store was opened."""
-        return self._appliers.commits
-
     # --- Book ---------------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
@@ -162,7 +159,9 @@ class PostgresStore:
         """Nothing: the server's VACUUM overwrites what was erased."""
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints."""
+        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        if self.failing:
+            await self.write(cold_probe.write)
         await self._appliers.do(_Apply(Keys(), lambda _: None))
 
     async def _apply_batch(self, jobs: Sequence[_Apply]) -> tuple[list[Any], Callable[[], None]]:
