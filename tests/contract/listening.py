@@ -131,7 +131,7 @@ async def listening(
     listener = Listener()
     tasks: set[asyncio.Task[None]] = set()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    door = socket.create_server((host, port), family=family)
+    door = socket.create_server((host, port), family=family, backlog=1024)
     door.setblocking(False)
     listener.host, listener.port = host, door.getsockname()[1]
 
