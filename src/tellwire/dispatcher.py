@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from tellwire import deliver, measures
+from tellwire.conversations import order_key
 from tellwire.deliver import Format, Sign, Wire
 from tellwire.errors import TellwireError
 from tellwire.extras import Limits
@@ -89,6 +90,7 @@ class Dispatcher:
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self._leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
+        self._barred: set[str] = set()
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
@@ -111,6 +113,7 @@ class Dispatcher:
                 elsewhere=self._elsewhere,
                 released=self._leases.nudge,
             )
+        self._bar(self._outbox.registry())
         self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running = True
         await self._leases.start(owner)
@@ -189,9 +192,14 @@ class Dispatcher:
             self._pump()
 
     def _changed(self, registry: Registry) -> None:
+        self._bar(registry)
         if self._running:
             self._lanes.configure(registry.endpoints, self._clock.now())
             self._pump()
+
+    def _bar(self, registry: Registry) -> None:
+        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
+        self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
 
     def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
         if self._running:
@@ -242,8 +250,12 @@ class Dispatcher:
     async def _attempt(self, ticket: Ticket) -> None:
         endpoint = ticket.queue.endpoint
         may_send = partial(self._leases.holds, ticket.work.delivery.partition, ticket.epoch)
+        request: Request | None = None
         try:
-            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire, may_send=may_send)
+            if ticket.work.delivery.order_key not in self._barred:
+                request = deliver.request(
+                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, may_send=may_send
+                )
         except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
             request = Request(url=endpoint.url)
             answer = _unmade(error)
