@@ -22,6 +22,7 @@ SOFT_CAP_BREACHES: dict[str, str] = {}
 
 OUTSIDE = {
     *("__init__", "__main__", "cli", "catcher", "simulator", "web", "app", "dispatcher", "reader", "recorder"),
+    "upkeep",
     *("stores", "sender", "connector", "http_client", "certificates", "handshake"),
     *("clock", "ids", "logs", "settings", "vault"),
 }

@@ -13,22 +13,25 @@ from pathlib import Path
 import structlog
 
 import tellwire_sdk
-from tellwire import addresses, handshake
+from tellwire import addresses, handshake, trial
 from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
+from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
+from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
-from tellwire.model import Attempt, Delivery, Registry
-from tellwire.ports import Clock, Sender
+from tellwire.model import Attempt, Delivery, Endpoint, Registry
+from tellwire.ports import Answer, Clock, Sender
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.upkeep import Upkeep
 from tellwire.vault import Vault, master_key_beside
 
 log = structlog.get_logger("tellwire")
@@ -36,6 +39,8 @@ log = structlog.get_logger("tellwire")
 _CHORE_SECONDS = 1.0
 _MICROS = 1_000_000
 _LOOK_UP_SECONDS = 5.0
+NAMES = {name: module.names for name, module in FORMATS.items()}
+"""Per payload format, the names under which an event is subscribed to."""
 
 
 class App:
@@ -68,8 +73,10 @@ class App:
                 timeout_seconds=settings.delivery_timeout_seconds, retry_schedule=settings.retry_schedule
             ),
             random=random.random,
-            on_attempt=on_attempt,
+            on_attempt=self._attempted,
         )
+        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
+        self._on_attempt = on_attempt
         self._resolve = SystemResolver()
         self._chores: asyncio.Task[None] | None = None
         self._routed: set[str] = set()
@@ -97,8 +104,7 @@ class App:
         await asyncio.to_thread(migrate_sqlite, path)
         keys = settings.master_key or (master_key_beside(path),)
         window = int(settings.conversation_window_hours * 3600 * _MICROS)
-        names = {name: module.names for name, module in FORMATS.items()}
-        store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
+        store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=NAMES)
         await store.open(serving=serving)
         sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
         return cls(settings, store, sender, clock=clock, on_attempt=on_attempt)
@@ -106,7 +112,8 @@ class App:
     async def start(self) -> None:
         """Start delivering and the chores."""
         await self.dispatcher.start(self._owner)
-        self.store.subscribe(changed=self._accounts_changed)
+        self.store.subscribe(changed=self._accounts_changed, elsewhere=lambda _: self.dispatcher.wake())
+        self.upkeep.start()
         self._chores = asyncio.create_task(self._do_chores())
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
@@ -115,7 +122,9 @@ class App:
             self._chores.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._chores
+            await self.upkeep.stop()
             await self.dispatcher.stop(grace_seconds)
+            await self.upkeep.last_report()
         await self.sender.close()
         await self.store.close()
 
@@ -140,6 +149,29 @@ class App:
     async def challenge(self, url: str) -> None:
         """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
         await handshake.challenge(self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds)
+
+    async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
+        """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""
+        ids = IdMaker()
+        return await trial.send_test(
+            self.sender,
+            endpoint,
+            event_name,
+            formats=FORMATS,
+            wire=Wire(
+                formats=FORMATS,
+                sign=tellwire_sdk.sign,
+                hub_signature=tellwire_sdk.hub_signature,
+                timeout_seconds=self.settings.delivery_timeout_seconds,
+            ),
+            now=self.clock.now(),
+            new_id=lambda: ids.make(self.clock.now()),
+        )
+
+    def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
+        self.upkeep.attempted(attempt, delivery)
+        if self._on_attempt is not None:
+            self._on_attempt(attempt, delivery)
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""

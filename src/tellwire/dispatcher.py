@@ -19,7 +19,7 @@ from tellwire.deliver import Format, Sign, Wire
 from tellwire.errors import TellwireError, Unavailable
 from tellwire.extras import Limits
 from tellwire.lanes import Lanes
-from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
+from tellwire.model import Attempt, Delivery, DeliveryState, Edit, Endpoint, Micros, Registry, Work
 from tellwire.ports import Answer, Clock, Outbox, Request, Sender
 from tellwire.queues import Ticket
 from tellwire.reader import Reader
@@ -203,9 +203,11 @@ class Dispatcher:
     # --- one attempt --------------------------------------------------------------------------------------------------
 
     async def _attempt(self, ticket: Ticket, epoch: int) -> None:
-        endpoint = ticket.queue.endpoint
+        endpoint, edit = ticket.queue.endpoint, None
         try:
-            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire)
+            if ticket.work.delivery.lane == "replay":
+                edit = await self._outbox.edit(ticket.work.delivery)
+            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit)
         except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
             request = Request(url=endpoint.url)
             answer = _unmade(error)
@@ -218,9 +220,11 @@ class Dispatcher:
                 answer = await self._sender.send(request)
             except Exception as error:  # noqa: BLE001 - the port promises that there is none
                 answer = _unmade(error)
-        self._recorder.put(self._entry(ticket, endpoint, request, answer, epoch))
+        self._recorder.put(self._entry(ticket, endpoint, request, answer, epoch=epoch, edit=edit))
 
-    def _entry(self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, epoch: int) -> Entry:
+    def _entry(
+        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, epoch: int, edit: Edit | None
+    ) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
         now, standing, disables = self._clock.now(), self._standing(ticket), ""
         decision, blame = deliver.conclude(
@@ -232,10 +236,14 @@ class Dispatcher:
             now=now,
             jitter=self._random(),
             blames=partial(self._lanes.failed, ticket),
+            aside=request.url != endpoint.url,
         )
         self.attempts += 1
         if isinstance(decision, Delivered):
             self.delivered += 1
+        if request.url != endpoint.url:
+            self._lanes.unsent(ticket)
+        elif isinstance(decision, Delivered):
             self._lanes.accepted(ticket, now)
         elif isinstance(decision, Disable):
             disables = decision.reason
@@ -250,6 +258,7 @@ class Dispatcher:
             started_at=ticket.started_at,
             now=now,
             otherwise=standing,
+            edit=edit,
         )
         return Entry(ticket, result, epoch, disables)
 

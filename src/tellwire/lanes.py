@@ -32,6 +32,12 @@ class Page(Struct, frozen=True):
         return self.queue.endpoint.id
 
 
+def _turn(work: Work) -> tuple[Micros, str]:
+    """Late retries go by age; replays in the order in which they were asked for."""
+    delivery = work.delivery
+    return (delivery.due_at if delivery.lane == "replay" else 0), delivery.id
+
+
 class Lanes:
     """Every endpoint's queue, and the turn among them."""
 
@@ -154,7 +160,7 @@ class Lanes:
         """They have been read; return the endpoints that had no room for all of theirs."""
         left, self._left_extras = self._left_extras or set(), None
         full: set[str] = set()
-        for work in sorted(works, key=lambda w: w.delivery.id):
+        for work in sorted(works, key=_turn):
             queue = self.queues.get(work.delivery.endpoint_id)
             if queue is None:
                 endpoint = self._endpoints.get(work.delivery.endpoint_id)

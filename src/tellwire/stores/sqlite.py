@@ -22,7 +22,7 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import records, sqlite_hot
+from tellwire.stores import cold_operational, records, sqlite_hot
 from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.writer import Committed, Writer
 from tellwire.vault import Vault
@@ -66,6 +66,7 @@ class SqliteStore:
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
+        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
@@ -123,8 +124,11 @@ class SqliteStore:
         *,
         committed: Callable[[Sequence[Work]], None] | None = None,
         changed: Callable[[Registry], None] | None = None,
+        elsewhere: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         """See `ports.Outbox.subscribe`."""
+        if elsewhere is not None:
+            self._elsewhere = elsewhere
         if committed is not None:
             self._committed = committed
         if changed is not None:
@@ -237,6 +241,7 @@ class SqliteStore:
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
                 results[index] = job.work(self._cold)
+        told = cold_operational.taken(self._cold)
         if any(isinstance(job, _Cold) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
@@ -257,11 +262,11 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            return lambda: self._tell(registry, work, happened=happened)
+            return lambda: self._tell(registry, work, told or [], happened=happened or told is not None)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work], *, happened: bool) -> None:
+    def _tell(self, registry: Registry, work: list[Work], told: list[str], *, happened: bool) -> None:
         """On the event loop, after the commit."""
         if registry is not self._registry:
             self._registry = registry
@@ -269,6 +274,8 @@ class SqliteStore:
                 changed(registry)
         if work:
             self._committed(work)
+        if told:
+            self._elsewhere(told)
         if happened:
             for wake in self._told:
                 wake()

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from tellwire.model import Micros, Registry, Work
+from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import PARTITIONS
-from tellwire.stores import records, sqlite_hot
+from tellwire.stores import cold_replays, cold_results, records, sqlite_hot
 from tellwire.stores.sqlite import Record, SqliteStore, raw
+from tellwire.stores.wellbeing import Wellbeing
 
 _LEASE_MICROS = 30 * 1_000_000
 
@@ -82,26 +84,21 @@ class SqliteOutbox:
 
     async def record(self, epoch: int, results: Iterable[Result]) -> int:
         """See `ports.Outbox.record`."""
-        return await self._store.record(Record(epoch, list(results)))
+        results = list(results)
+        ends = [r for r in results if cold_results.is_told(self._store.registry(), r)]
+        written = await self._store.record(Record(epoch, [r for r in results if r not in ends] if ends else results))
+        if ends:
+            fenced = [replace(r, epoch=epoch) for r in ends]
+            written += len(ends) - len(await cold_results.record_told(self._store, fenced))
+        return written
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """See `ports.Outbox.edit`."""
+        return await self._store.read(lambda c: cold_replays.edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        now = self._clock.now()
-
-        def work(connection: Connection) -> None:
-            db = raw(connection)
-            db.execute(
-                "UPDATE endpoints SET state='disabled', disabled_reason=?, updated_at=? WHERE id=?",
-                (reason, now, endpoint_id),
-            )
-            db.execute(
-                "UPDATE deliveries SET state='parked', updated_at=? WHERE endpoint_id=?"
-                " AND state IN ('pending','delivering','retrying')",
-                (now, endpoint_id),
-            )
-            db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
-
-        await self._store.write(work)
+        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
