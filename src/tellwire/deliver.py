@@ -68,7 +68,15 @@ class Wire(Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 15.0
 
 
-def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire, edit: Edit | None = None) -> Request | None:
+def request(
+    work: Work,
+    endpoint: Endpoint,
+    *,
+    now: Micros,
+    wire: Wire,
+    edit: Edit | None = None,
+    may_send: Callable[[], bool] | None = None,
+) -> Request | None:
     """Build the request of a delivery's next attempt; None when its format has no place for the event.
 
     Args:
@@ -78,6 +86,7 @@ def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire, edit: Ed
         wire: formats, signatures and the default deadline.
         edit: what is other about this replay. Another server than the endpoint's gets neither its token nor its own
             headers.
+        may_send: asked right before it is sent.
 
     Raises:
         Exception: whatever the format or the signature raises for what it can't take.
@@ -106,7 +115,8 @@ def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire, edit: Ed
             headers.append(("Authorization", f"Bearer {endpoint.token}"))
         headers += endpoint.headers.items()
     timeout = endpoint.timeout_seconds or wire.timeout_seconds
-    return Request(url=edit.url or endpoint.url, headers=tuple(headers), body=body, timeout=timeout)
+    url = edit.url or endpoint.url
+    return Request(url=url, headers=tuple(headers), body=body, timeout=timeout, may_send=may_send)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -19,19 +19,29 @@ _OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
 _OF_THIS_REPLAY = ("burned", "out_of_order", "lane", "due_at", "first_attempt_at")
 
 
-def is_told(registry: Registry, result: Result) -> bool:
-    """Whether a result ends a delivery whose organization has an endpoint that wants to hear of that."""
-    delivery = result.delivery
-    return delivery.state is DeliveryState.FAILED and any(
+def _is_told(registry: Registry, delivery: Delivery) -> bool:
+    """Whether the organization has an endpoint that wants to hear that a delivery is given up."""
+    return any(
         EXHAUSTED in endpoint.events
         for endpoint in registry.endpoints.values()
         if endpoint.organization_id == delivery.organization_id and endpoint.id != delivery.endpoint_id
     )
 
 
-async def record_told(store: ColdStore, results: Sequence[Result]) -> Collection[str]:
-    """Write such results in one transaction; return the ids of those that were dropped for their epoch."""
-    return await store.write(lambda c: [r.delivery.id for r in results if not _record(c, store, r)])
+async def record_telling(
+    store: ColdStore, results: Iterable[Result], *, hot: Callable[[list[Result]], Awaitable[Collection[str]]]
+) -> Collection[str]:
+    """Write results, those that somebody is told of together with the news, the others by the store's `hot` path.
+
+    Returns: the ids of those that were dropped for their epoch.
+    """
+    every, registry = list(results), store.registry()
+    telling = [r for r in every if r.delivery.state is DeliveryState.FAILED and _is_told(registry, r.delivery)]
+    if not telling:
+        return await hot(every)
+    apart = set(map(id, telling))
+    refused = set(await hot([r for r in every if id(r) not in apart]))
+    return refused.union(await store.write(lambda c: [r.delivery.id for r in telling if not _record(c, store, r)]))
 
 
 def _record(connection: Connection, store: ColdStore, result: Result) -> bool:
@@ -55,7 +65,7 @@ def _record(connection: Connection, store: ColdStore, result: Result) -> bool:
 
 
 def _is_in_force(connection: Connection, partition: int, epoch: int) -> bool:
-    query = select(leases.c.epoch).where(leases.c.partition == partition)
+    query = select(leases.c.epoch).where(leases.c.partition == partition).with_for_update(read=True)
     return connection.execute(query).scalar_one_or_none() == epoch
 
 

@@ -8,25 +8,37 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
+    _dispatchers()
     _endpoint_health()
     _replays()
     _jobs()
 
 
+def _dispatchers() -> None:
+    op.create_table(
+        "dispatchers",
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner"),
+    )
+
+
 def _endpoint_health() -> None:
     op.create_table(
         "endpoint_health",
-        sa.Column("organization_id", sa.Text(), nullable=False),
-        sa.Column("endpoint_id", sa.Text(), nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
         sa.Column("failing_since", sa.BigInteger(), nullable=False),
         sa.Column("failing_for", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.BigInteger(), nullable=False),
         sa.Column("last_failure_at", sa.BigInteger(), nullable=False),
         sa.Column("last_success_at", sa.BigInteger(), nullable=False),
         sa.Column("amnesty_at", sa.BigInteger(), nullable=False),
-        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("cause", TEXT, nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "endpoint_id"),
         sqlite_with_rowid=False,
@@ -36,10 +48,10 @@ def _endpoint_health() -> None:
 def _replays() -> None:
     op.create_table(
         "replay_edits",
-        sa.Column("organization_id", sa.Text(), nullable=False),
-        sa.Column("delivery_id", sa.Text(), nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("delivery_id", TEXT, nullable=False),
         sa.Column("replay", sa.Integer(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("url", TEXT, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("organization_id", "delivery_id", "replay"),
     )
@@ -52,14 +64,14 @@ def _replays() -> None:
 def _jobs() -> None:
     op.create_table(
         "jobs",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("organization_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("endpoint_id", sa.Text(), nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
         sa.Column("wanted", sa.LargeBinary(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("detail", TEXT, nullable=False),
+        sa.Column("cursor", TEXT, nullable=False),
         sa.Column("turns", sa.BigInteger(), nullable=False),
         sa.Column("looked_at", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.BigInteger(), nullable=False),
