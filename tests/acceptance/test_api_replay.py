@@ -64,7 +64,8 @@ def test_a_replay_may_go_elsewhere_with_another_body(app: Served) -> None:
 
 def test_another_url_or_body_takes_the_scope_that_endpoints_take(app: Served) -> None:
     path, key = f"/v1/deliveries/{delivery_of(app)['id']}/replay", app.key("deliveries:replay")
-    for body in ({"url": HOOK}, {"body": {}}):
+    edits: tuple[dict[str, Any], ...] = ({"url": HOOK}, {"body": {}})
+    for body in edits:
         app.call("POST", path, body, key=key).problem(403)
     assert app.call("POST", path, {"new_id": True}, key=key).status == 202
     both = app.key("deliveries:replay", "webhooks:manage")
