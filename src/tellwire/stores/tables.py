@@ -14,17 +14,17 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
+    false,
     text,
 )
-from sqlalchemy import Text as AnyText
 
-metadata = MetaData()
+from tellwire.stores.schema import Text, metadata
+from tellwire.stores.upkeep_tables import OPEN_JOB, endpoint_health, jobs, replay_edits
 
-Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-"""Texts sort by their bytes, on PostgreSQL too whatever the database's locale: ids are compared here and there."""
+__all__ = ["OPEN_JOB", "endpoint_health", "jobs", "metadata", "replay_edits"]
+"""What is defined beside this module."""
 
 organizations = Table(
     "organizations",
@@ -84,6 +84,8 @@ endpoints = Table(
     Index("endpoints_by_organization", "organization_id", "id"),
 )
 
+MERGED = "merged_into <> ''"
+
 contacts = Table(
     "contacts",
     metadata,
@@ -96,7 +98,9 @@ contacts = Table(
     Column("merged_into", Text, nullable=False, server_default=""),  # the older contact that turned out to be the same
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("own_name", Boolean, nullable=False, server_default=false()),  # set here: what Meta says changes it no more
     PrimaryKeyConstraint("organization_id", "id"),
+    Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
     sqlite_with_rowid=False,
 )
 
@@ -315,60 +319,6 @@ idempotency_keys = Table(
     sqlite_with_rowid=False,
 )
 
-endpoint_health = Table(
-    "endpoint_health",
-    metadata,
-    Column("organization_id", Text, nullable=False),
-    Column("endpoint_id", Text, nullable=False),
-    Column("failing_since", BigInteger, nullable=False),  # the first failure after the last success; 0: healthy
-    Column("failing_for", BigInteger, nullable=False),  # micros of nothing but failures that were witnessed
-    Column("failures", BigInteger, nullable=False),
-    Column("last_failure_at", BigInteger, nullable=False),
-    Column("last_success_at", BigInteger, nullable=False),
-    Column("amnesty_at", BigInteger, nullable=False),  # it was resumed: what failed before counts no more
-    Column("cause", Text, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("organization_id", "endpoint_id"),
-    sqlite_with_rowid=False,
-)
-
-replay_edits = Table(
-    "replay_edits",
-    metadata,
-    Column("organization_id", Text, nullable=False),
-    Column("delivery_id", Text, nullable=False),
-    Column("replay", Integer, nullable=False),  # which replay it is for
-    Column("url", Text, nullable=False),  # "" for the endpoint's own
-    Column("body", LargeBinary),  # null for the event's own
-    PrimaryKeyConstraint("organization_id", "delivery_id", "replay"),
-)
-
-OPEN_JOB = "state IN ('queued', 'running')"
-
-jobs = Table(
-    "jobs",
-    metadata,
-    Column("id", Text, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("endpoint_id", Text, nullable=False),
-    Column("wanted", LargeBinary, nullable=False),  # what it was asked to do, as JSON
-    Column("state", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("cursor", Text, nullable=False),  # the id that it has come to
-    Column("turns", BigInteger, nullable=False),  # strides so far: who comes with an older count has been overtaken
-    Column("looked_at", BigInteger, nullable=False),
-    Column("done", BigInteger, nullable=False),
-    Column("last_due_at", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("finished_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("organization_id", "id"),
-    Index("jobs_by_endpoint", "endpoint_id", "id"),
-    Index("jobs_open", "id", sqlite_where=text(OPEN_JOB), postgresql_where=text(OPEN_JOB)),
-    sqlite_with_rowid=False,
-)
-
 audit = Table(
     "audit",
     metadata,
@@ -379,6 +329,47 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("audit_by_organization", "organization_id", "id"),
+)
+
+sealed_keys = Table(
+    "sealed_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+)
+"""Random keys of the installation, made when first needed, sealed under the master key."""
+
+erased = Table(
+    "erased",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("mark", Text, nullable=False),  # a keyed hash (`tombstones`)
+    Column("erased_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "mark"),
+    Index("erased_by_age", "erased_at"),
+    sqlite_with_rowid=False,
+)
+
+RUNNING = "state = 'running'"
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("contact_ids", LargeBinary, nullable=False),  # with those that were merged into it, as JSON
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("counts", LargeBinary, nullable=False),  # what was erased so far, as JSON
+    Column("sealed", Text, nullable=False),  # whom to look for, sealed; "" once done
+    Column("erased_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("erasures_by_contact", "contact_id"),
+    Index("erasures_running", "id", sqlite_where=text(RUNNING), postgresql_where=text(RUNNING)),
+    sqlite_with_rowid=False,
 )
 
 facts = Table(
