@@ -15,7 +15,7 @@ from tests.unit.leasing import LENGTH, LeaseTable
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.errors import Unavailable
 from tellwire.extras import Limits
-from tellwire.model import Account, Attempt, Delivery, DeliveryState, Endpoint, Event, Registry, Snapshot, Work
+from tellwire.model import Account, Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Registry, Snapshot, Work
 from tellwire.ports import Answer, Lease, Request, Result
 from tellwire.routing import PARTITIONS, partition
 
@@ -51,6 +51,8 @@ class MemoryOutbox:
         self.fails: Exception | None = None
         self.broken: list[str] = []
         self.poison = ""
+        self.edits: dict[tuple[str, int], Edit] = {}
+        self.unreadable = False
         self.gate = asyncio.Event()
         self.gate.set()
         self._registry = Registry(version=1, accounts={}, endpoints={e.id: e for e in endpoints})
@@ -121,6 +123,12 @@ class MemoryOutbox:
             if result.attempt is not None:
                 self.attempts.append(result.attempt)
         return refused
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        await asyncio.sleep(0)
+        if self.unreadable:
+            raise OSError("the rows cannot be read")
+        return self.edits.get((delivery.id, delivery.replay))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         if self.fails is not None:

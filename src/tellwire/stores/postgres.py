@@ -13,19 +13,17 @@ from typing import Any, TypeVar
 import asyncpg
 from msgspec import Struct
 from sqlalchemy import Connection as ColdConnection
-from sqlalchemy import text, update
 
 from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_probe, postgres_load, postgres_write, records
+from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
 from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
-from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -294,28 +292,20 @@ class PostgresStore:
             if version != self._registry.version:
                 fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
 
-        result = await self._cold.write(work, lock=_LOCK_ALL, before=before, after=after)
+        def noting(connection: ColdConnection) -> tuple[T, list[str] | None]:
+            return work(connection), cold_operational.taken(connection)
+
+        result, told = await self._cold.write(noting, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:
             self._know(fresh)
             if self._hints is not None:
                 self._hints.tell(Hint(registry=True, look=True))
+        if told is not None:
+            self._elsewhere(told)
+            self._wake()
+            if self._hints is not None:
+                self._hints.tell(Hint(events=True), set(told))
         return result
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        now = self._clock.now()
-
-        def work(connection: ColdConnection) -> None:
-            disabled = {"state": "disabled", "disabled_reason": reason, "updated_at": now}
-            connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(disabled))
-            of_endpoint = deliveries.c.endpoint_id == endpoint_id
-            for condition in (text(LIVE), text(DUE)):
-                connection.execute(
-                    update(deliveries).where(of_endpoint, condition).values(state="parked", updated_at=now)
-                )
-            connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
-
-        await self.write(work)
 
     # --- queries of the hot side --------------------------------------------------------------------------------------
 
