@@ -33,7 +33,7 @@ T = TypeVar("T")
 _READERS = 4
 _CHECK_IDLE = f"""
 SELECT c.organization_id, c.id, c.last_row_at, {postgres_load.LAST_ROW} FROM conversations c
-WHERE c.status = 'open' AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
+WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
 """
 _CHECK_LATER = """
 UPDATE conversations c SET check_at = k.at FROM unnest($1::text[], $2::text[], $3::bigint[]) k(a, b, at)

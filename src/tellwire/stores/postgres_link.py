@@ -32,6 +32,8 @@ _SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+    "enable_material": "off",
 }
 SET_LOCAL = "".join(f"SET LOCAL {name} = '{value}';" for name, value in _SETTINGS.items())
 """The settings for one transaction, for where a session is nobody's own."""

@@ -14,7 +14,7 @@ from tellwire.ledger import Ledger
 from tellwire.model import Attempt, ItemReport, Outcome, Work
 from tellwire.ports import Result
 from tellwire.stores import records
-from tellwire.stores.postgres_bulk import Insert, write_rows
+from tellwire.stores.postgres_bulk import Insert, array, placeholder, write_rows
 from tellwire.stores.postgres_link import Connection
 from tellwire.vault import Vault
 
@@ -196,7 +196,7 @@ _RECORD = f"""
 WITH held AS MATERIALIZED (
   SELECT partition, epoch FROM leases WHERE partition = ANY($1::integer[]) ORDER BY partition FOR SHARE),
 v AS MATERIALIZED (
-  SELECT r.* FROM unnest({", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate(_COLUMNS, 2))})
+  SELECT r.* FROM unnest({", ".join(placeholder(n, _TYPES.get(name, "text")) for n, name in enumerate(_COLUMNS, 2))})
   r({",".join(_COLUMNS)}) JOIN held h ON h.partition = r.partition AND h.epoch = r.epoch),
 a AS (
   INSERT INTO attempts(delivery_id, organization_id, {",".join(_ATTEMPT)})
@@ -219,7 +219,10 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
     """
     partitions = list({r.delivery.partition for r in results})
     rows = [(*_result(r.delivery), r.epoch, *_attempt(r.attempt)) for r in results]
-    held = dict(await connection.fetch(_RECORD, partitions, *zip(*rows, strict=True)))
+    columns = [
+        array(_TYPES.get(n, "text"), values) for n, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
+    ]
+    held = dict(await connection.fetch(_RECORD, partitions, *columns))
     return {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
 
 
