@@ -157,6 +157,21 @@ def test_a_job_that_fails_costs_only_itself(server):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("text", ['"', "\\", '\\"', '","', "{}", "NULL", "", " ", "a\nb", "é€😀", 'x","y"'])
+def test_any_text_comes_back_as_it_went(text):
+    """Columns are sent as the text form of arrays."""
+    url = fresh_database()
+
+    async def main() -> None:
+        async with processes(Server(url), START) as (world,):
+            await world.post(incoming("wamid.1", name=f"name {text}"), incoming("wamid.2", sender="52155", name=text))
+            names = {name for (name,) in await world.query("SELECT name FROM contacts")}
+            assert f"name {text}".strip() in {name.strip() for name in names}
+
+    asyncio.run(main())
+    drop_database(url)
+
+
 def test_nul_in_any_text_of_a_post_is_no_error(server):
     async def main() -> None:
         async with processes(server, START) as (world,):
@@ -349,6 +364,13 @@ def test_hot_sessions_keep_what_they_commit_and_hold_no_lock_for_ever(server):
             assert await connection.fetchval("SHOW lock_timeout") == "15s"
             assert await connection.fetchval("SHOW enable_seqscan") == "off"
         await connection.close()
+        async with processes(server, START) as (world,):
+
+            def cold(connection: Connection) -> list[object]:
+                names = ("synchronous_commit", "idle_in_transaction_session_timeout", "enable_seqscan")
+                return [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names]
+
+            assert await world.store.write(cold) == ["on", "10s", "on"]
 
     asyncio.run(main())
 

@@ -24,7 +24,16 @@ from tellwire.stores import postgres_load, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
-from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
+from tellwire.stores.postgres_link import (
+    SET_LOCAL,
+    Connection,
+    Link,
+    Server,
+    check,
+    is_the_servers,
+    reaching,
+    unavailable,
+)
 from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
 from tellwire.vault import Vault
 
@@ -318,6 +327,8 @@ class PostgresStore:
             raise RuntimeError("the store is not open")
         try:
             async with self._pool.acquire(timeout=15) as connection, connection.transaction():
+                if self.server.pooled:
+                    await connection.execute(SET_LOCAL)
                 return await query(connection)
         except Exception as error:
             if is_the_servers(error):
