@@ -88,11 +88,11 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
     """Every attempt of a delivery that is still kept, oldest first."""
     query = (
-        select(attempts.c.record, attempts.c.response_body)
+        select(*(attempts.c[name] for name in records.ATTEMPT))
         .where(attempts.c.delivery_id == delivery_id)
         .order_by(attempts.c.number)
     )
-    return [records.attempt(row.record, row.response_body) for row in connection.execute(query)]
+    return [records.attempt(row) for row in connection.execute(query)]
 
 
 def replay(connection: Connection, deed: Deed, delivery_id: str, *, webhook_id: str = "") -> DeliveryEntry | None:

@@ -25,11 +25,11 @@ from tellwire.model import (
     Secret,
     Snapshot,
 )
+from tellwire.stores.brief_headers import brief, full
 from tellwire.vault import Vault
 
 encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
-_attempt = msgspec.json.Decoder(Attempt)
 
 CONTACT = ("id", "organization_id", "name", "username", "phone", "user_id", "merged_into", "created_at", "updated_at")
 CONVERSATION = (
@@ -92,6 +92,7 @@ DELIVERY = (
     "created_at",
     "updated_at",
 )
+ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", "record", "response_body")
 
 
 def contact(row: Any) -> Contact:
@@ -228,14 +229,66 @@ def message_row(value: Message) -> tuple[Any, ...]:
     )
 
 
-def attempt(record: bytes, response_body: bytes) -> Attempt:
-    """An attempt of its two columns."""
-    return msgspec.structs.replace(_attempt.decode(record), response_body=response_body)
+class _AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of an attempt has no column of its own; headers as `brief_headers` shortens them."""
+
+    cause: str = ""
+    url: str = ""
+    status: int = 0
+    request: list[str] = []
+    response: list[str] = []
+    durations: dict[str, float] = {}
+
+
+_attempt_record = msgspec.json.Decoder(_AttemptRecord)
+
+
+def attempt(row: Any) -> Attempt:
+    """An attempt of the columns in `ATTEMPT`'s order."""
+    delivery_id, number, organization_id, started_at, outcome, record, response_body = row
+    rest = _attempt_record.decode(record)
+    return Attempt(
+        delivery_id=delivery_id,
+        organization_id=organization_id,
+        number=number,
+        started_at=started_at,
+        outcome=outcome,
+        cause=rest.cause,
+        url=rest.url,
+        request_headers=full(rest.request, delivery_id=delivery_id, number=number, started_at=started_at),
+        response_status=rest.status,
+        response_headers=full(rest.response, delivery_id=delivery_id, number=number, started_at=started_at),
+        response_body=response_body,
+        durations=rest.durations,
+    )
 
 
 def attempt_record(value: Attempt) -> bytes:
-    """An attempt without the answer's body, for `attempts.record`."""
-    return encode(msgspec.structs.replace(value, response_body=b""))
+    """What of an attempt has no column of its own, for `attempts.record`."""
+    identifier, number, started_at = value.delivery_id, value.number, value.started_at
+    return encode(
+        _AttemptRecord(
+            value.cause,
+            value.url,
+            value.response_status,
+            brief(value.request_headers, delivery_id=identifier, number=number, started_at=started_at),
+            brief(value.response_headers, delivery_id=identifier, number=number, started_at=started_at),
+            {phase: round(milliseconds, 3) for phase, milliseconds in value.durations.items()},
+        )
+    )
+
+
+def attempt_row(value: Attempt) -> tuple[Any, ...]:
+    """The columns of an attempt in `ATTEMPT`'s order."""
+    return (
+        value.delivery_id,
+        value.number,
+        value.organization_id,
+        value.started_at,
+        value.outcome,
+        attempt_record(value),
+        value.response_body,
+    )
 
 
 class Sealed(msgspec.Struct, frozen=True):

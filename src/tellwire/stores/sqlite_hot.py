@@ -304,20 +304,8 @@ def write_results(db: sqlite3.Connection, results: Sequence[Result]) -> None:
     write_rows(db, _RESULT_HEAD, [_values(r.delivery, _RESULT) for r in results], _RESULT_TAIL)
     write_rows(
         db,
-        "INSERT INTO attempts(delivery_id,number,organization_id,started_at,outcome,record,response_body)",
-        [
-            (
-                a.delivery_id,
-                a.number,
-                a.organization_id,
-                a.started_at,
-                a.outcome,
-                records.attempt_record(a),
-                a.response_body,
-            )
-            for a in (result.attempt for result in results)
-            if a is not None
-        ],
+        f"INSERT INTO attempts({','.join(records.ATTEMPT)})",
+        [records.attempt_row(r.attempt) for r in results if r.attempt is not None],
         "ON CONFLICT(delivery_id,number) DO NOTHING",
     )
 
