@@ -273,7 +273,7 @@ def attempt_record(value: Attempt) -> bytes:
             value.response_status,
             brief(value.request_headers, delivery_id=identifier, number=number, started_at=started_at),
             brief(value.response_headers, delivery_id=identifier, number=number, started_at=started_at),
-            {phase: round(milliseconds, 3) for phase, milliseconds in value.durations.items()},
+            value.durations,
         )
     )
 

@@ -302,6 +302,7 @@ class SqliteStore:
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
+        self._checkpointer.rows = db.total_changes
         if self._checkpointer.overdue:
             self._checkpointer.finish(db)
 
