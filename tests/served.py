@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
-from tests.world import DAY, START, SetClock, World
+from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
 from tellwire import chores
@@ -31,7 +31,6 @@ from tellwire.formats.schemas import SCHEMAS
 from tellwire.model import DEFAULT_ORGANIZATION
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.sqlite import SqliteStore
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -81,7 +80,7 @@ class Reply(Struct, frozen=True):
 class BrokenStore:
     """A store that can neither read nor write."""
 
-    def __init__(self, store: SqliteStore, error: Exception) -> None:
+    def __init__(self, store: object, error: Exception) -> None:
         self._store = store
         self._error = error
 
@@ -206,15 +205,17 @@ def served(
     tmp_path: Path, *, settings: Settings = SETTINGS, clock: SetClock | None = None, **changes: Any
 ) -> Iterator[Served]:
     """Serve an app over a fresh database; `changes` replace fields of its `Services`, and with
-    `store_error` its store does nothing but raise that."""
+    `store_error` its store does nothing but raise that; with `probes_only` it is one that only delivers."""
     ready: Future[Served] = Future()
     stop: Future[Callable[[], None]] = Future()
+    kind = KIND.get()
     thread = threading.Thread(
         target=lambda: asyncio.run(
             _serve(
                 tmp_path,
                 settings=settings,
                 clock=clock or SetClock(START),
+                kind=kind,
                 changes=changes,
                 ready=ready,
                 stop=stop,
@@ -235,19 +236,22 @@ async def _serve(
     *,
     settings: Settings,
     clock: SetClock,
+    kind: Kind,
     changes: dict[str, Any],
     ready: Future[Served],
     stop: Future[Callable[[], None]],
 ) -> None:
     try:
-        (tmp_path / "served.db").write_bytes(_migrated())
-        world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts)
+        if kind == "sqlite":
+            (tmp_path / "served.db").write_bytes(_migrated())
+        world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts, kind)
         await world.store.open()
         outside = Outside()
         services = services_of(world, outside, settings)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
-        server = Server(create_app(replace(services, **changes)), grace_seconds=5)
+        probes_only = changes.pop("probes_only", False)
+        server = Server(create_app(replace(services, **changes), probes_only=probes_only), grace_seconds=5)
     except Exception as error:  # noqa: BLE001 - the test's thread is told of it
         stop.set_result(lambda: None)
         ready.set_exception(error)
@@ -264,7 +268,7 @@ async def _serve(
             ready.set_result(Served(world, outside, loop, socket.getsockname()[1]))
             await serving
         finally:
-            await world.store.close()
+            await world.close()
 
 
 @cache

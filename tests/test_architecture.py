@@ -21,7 +21,19 @@ SOFT_CAP_BREACHES: dict[str, str] = {}
 """Module over 400 lines → why it may be. Empty is how it should be."""
 
 OUTSIDE = {
-    *("__init__", "__main__", "cli", "catcher", "simulator", "web", "app", "dispatcher", "reader", "recorder"),
+    *(
+        "__init__",
+        "__main__",
+        "cli",
+        "catcher",
+        "simulator",
+        "web",
+        "app",
+        "dispatcher",
+        "leases",
+        "reader",
+        "recorder",
+    ),
     *("stores", "sender", "connector", "http_client", "certificates", "handshake"),
     *("clock", "ids", "logs", "settings", "vault"),
 }

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, text
+from tests.postgres_server import drop_database, fresh_database
 
 from tellwire.apply import Options
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
 from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
+from tellwire.ports import Outbox
+from tellwire.routing import PARTITIONS
 from tellwire.stores import records
 from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.postgres import PostgresStore
+from tellwire.stores.postgres_link import Server
+from tellwire.stores.postgres_outbox import PostgresOutbox
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
 from tellwire.vault import Vault
@@ -31,6 +38,9 @@ NAMES = {name: module.names for name, module in FORMATS.items()}
 EVENT = ", ".join(records.EVENT)
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
+Kind = Literal["sqlite", "postgres"]
+KIND: ContextVar[Kind] = ContextVar("KIND", default="sqlite")
+"""The store that a test runs over: the fixture `each_store` sets it."""
 
 
 class SetClock:
@@ -49,12 +59,31 @@ class SetClock:
 class World:
     """What the tests act on and look at."""
 
-    def __init__(self, path: Path, clock: SetClock, window: int, auto_accounts: bool) -> None:
+    def __init__(self, path: Path, clock: SetClock, window: int, auto_accounts: bool, kind: Kind = "sqlite") -> None:
         self.clock = clock
         self.window = window
-        migrate_sqlite(path)
-        self.store = SqliteStore(path, clock=clock, vault=Vault([bytes(32)]), window=window, names=NAMES)
+        self._database = fresh_database() if kind == "postgres" else ""
+        self.store: SqliteStore | PostgresStore
+        vault = Vault([bytes(32)])
+        if self._database:
+            server = Server(self._database)
+            self.store = PostgresStore(server, clock=clock, vault=vault, window=window, names=NAMES)
+        else:
+            migrate_sqlite(path)
+            self.store = SqliteStore(path, clock=clock, vault=vault, window=window, names=NAMES)
         self.ingest = Ingest(self.store, Options(auto_accounts=auto_accounts, window=window))
+
+    @property
+    def outbox(self) -> Outbox:
+        """The deliveries of this world."""
+        if isinstance(self.store, SqliteStore):
+            return SqliteOutbox(self.store, clock=self.clock)
+        return PostgresOutbox(self.store, clock=self.clock)
+
+    async def close(self) -> None:
+        await self.store.close()
+        if self._database:
+            drop_database(self._database)
 
     async def post(self, *values: Any, field: str = "messages", speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
         """POST one change per value."""
@@ -114,7 +143,7 @@ class World:
 
     async def delivered(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """The payloads that an endpoint would be sent, in order, as it would parse them."""
-        work = await SqliteOutbox(self.store, clock=self.clock).backlog(endpoint.id, after="", limit=10_000)
+        work = await self.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
         bodies = [FORMATS[endpoint.format].encode(w.event, endpoint) for w in work]
         assert all(body is not None for body in bodies)
         return [json.loads(body) for body in bodies if body is not None]
@@ -134,12 +163,12 @@ def play(
     """Run a scenario in a fresh world."""
 
     async def run() -> None:
-        world = World(tmp_path / "world.db", SetClock(at), window, auto_accounts)
+        world = World(tmp_path / "world.db", SetClock(at), window, auto_accounts, KIND.get())
         await world.store.open()
         try:
             await scenario(world)
         finally:
-            await world.store.close()
+            await world.close()
 
     asyncio.run(run())
 

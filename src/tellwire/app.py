@@ -8,7 +8,7 @@ import random
 import uuid
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
-from pathlib import Path
+from typing import Literal
 
 import structlog
 
@@ -26,39 +26,43 @@ from tellwire.model import Attempt, Delivery, Registry
 from tellwire.ports import Clock, Sender
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
-from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.sqlite import SqliteStore
-from tellwire.stores.sqlite_outbox import SqliteOutbox
-from tellwire.vault import Vault, master_key_beside
+from tellwire.stores.opening import Opened, open_store
 
 log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
 _MICROS = 1_000_000
 _LOOK_UP_SECONDS = 5.0
+_CHORES_PARTITION = 0
+"""Who owns it does the chores."""
+
+Role = Literal["all", "ingest", "deliver"]
+"""What a process does: `ingest` answers HTTP, `deliver` delivers and does the chores."""
 
 
 class App:
-    """Everything of one process, joined."""
+    """Everything of one process, joined. One whose role is `ingest` delivers nothing and does no chores."""
 
     def __init__(
         self,
         settings: Settings,
-        store: SqliteStore,
+        opened: Opened,
         sender: Sender,
         *,
         clock: Clock,
+        role: Role = "all",
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.store = store
+        self.role = role
+        self.store = store = opened.store
         self.sender = sender
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
         self.dispatcher = Dispatcher(
-            SqliteOutbox(store, clock=clock),
+            opened.outbox,
             sender,
             clock,
             formats=FORMATS,
@@ -82,31 +86,42 @@ class App:
         *,
         clock: Clock | None = None,
         serving: bool = True,
+        role: Role = "all",
+        migrate: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
     ) -> App:
-        """Open the store (migrated first) and everything on it; nothing is delivered before `start`.
+        """Open the store and everything on it; nothing is delivered before `start`.
 
         `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
+        SQLite is always migrated first, PostgreSQL only with `migrate`.
 
         Raises:
             BadSettings: a setting does not fit.
             AlreadyRunning: another process serves this database.
+            NotMigrated: the database lacks this version's schema.
+            Unavailable: it cannot be reached.
         """
+        if role != "all" and settings.sqlite_path is not None:
+            raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
         clock = clock or SystemClock()
-        path = sqlite_path(settings.database_url)
-        await asyncio.to_thread(migrate_sqlite, path)
-        keys = settings.master_key or (master_key_beside(path),)
-        window = int(settings.conversation_window_hours * 3600 * _MICROS)
-        names = {name: module.names for name, module in FORMATS.items()}
-        store = SqliteStore(path, clock=clock, vault=Vault(keys), window=window, names=names)
-        await store.open(serving=serving)
+        opened = await open_store(
+            settings.database_url,
+            clock=clock,
+            master_keys=settings.master_key,
+            window=int(settings.conversation_window_hours * 3600 * _MICROS),
+            names={name: module.names for name, module in FORMATS.items()},
+            serving=serving,
+            pooled=settings.database_pooler,
+            migrate=migrate,
+        )
         sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
-        return cls(settings, store, sender, clock=clock, on_attempt=on_attempt)
+        return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt)
 
     async def start(self) -> None:
-        """Start delivering and the chores."""
-        await self.dispatcher.start(self._owner)
-        self.store.subscribe(changed=self._accounts_changed)
+        """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
+        if self.role != "ingest":
+            await self.dispatcher.start(self._owner)
+        self.store.on_changed(self._accounts_changed)
         self._chores = asyncio.create_task(self._do_chores())
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
@@ -115,7 +130,8 @@ class App:
             self._chores.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._chores
-            await self.dispatcher.stop(grace_seconds)
+            if self.role != "ingest":
+                await self.dispatcher.stop(grace_seconds)
         await self.sender.close()
         await self.store.close()
 
@@ -154,22 +170,12 @@ class App:
         while True:
             try:
                 await self.store.refresh()
-                await close_idle_conversations(self.store, window=self.window)
-                for phone_number_id in self.store.registry().accounts.keys() - self._routed:
-                    await self.route_unrouted(phone_number_id)
+                if _CHORES_PARTITION in self.dispatcher.partitions:
+                    await close_idle_conversations(self.store, window=self.window)
+                    for phone_number_id in self.store.registry().accounts.keys() - self._routed:
+                        await self.route_unrouted(phone_number_id)
             except Unavailable as error:
                 log.warning("store_unavailable", detail=str(error))
             except Exception:
                 log.exception("chore_failed")
             await asyncio.sleep(_CHORE_SECONDS)
-
-
-def sqlite_path(url: str) -> Path:
-    """The file of an `sqlite:///` URL.
-
-    Raises:
-        BadSettings: another kind of database.
-    """
-    if not url.startswith("sqlite:///"):
-        raise BadSettings("DATABASE_URL: this version serves sqlite:///path only; postgresql:// comes next")
-    return Path(url.removeprefix("sqlite:///"))

@@ -32,6 +32,10 @@ class Backlog:
         if self.reading:
             self._gone.add(delivery_id)
 
+    def expect(self) -> None:
+        """There may be more on disk than hints told of."""
+        self.more = self._dirty = True
+
     def rewind(self, after: str) -> None:
         """Read again from there: rows that were passed over are wanted now."""
         self.after = min(self.after, after)

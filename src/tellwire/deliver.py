@@ -66,7 +66,9 @@ class Wire(Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 15.0
 
 
-def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire) -> Request | None:
+def request(
+    work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire, may_send: Callable[[], bool] | None = None
+) -> Request | None:
     """Build the request of a delivery's next attempt; None when its format has no place for the event.
 
     Args:
@@ -74,6 +76,7 @@ def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire) -> Reque
         endpoint: where it goes, with plain secrets.
         now: the attempt's time; expired secrets no longer sign.
         wire: formats, signatures and the default deadline.
+        may_send: asked right before it is sent.
 
     Raises:
         Exception: whatever the format or the signature raises for what it can't take.
@@ -96,7 +99,7 @@ def request(work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire) -> Reque
         headers.append(("Authorization", f"Bearer {endpoint.token}"))
     headers += endpoint.headers.items()
     timeout = endpoint.timeout_seconds or wire.timeout_seconds
-    return Request(url=endpoint.url, headers=tuple(headers), body=body, timeout=timeout)
+    return Request(url=endpoint.url, headers=tuple(headers), body=body, timeout=timeout, may_send=may_send)
 
 
 def _identity(work: Work) -> list[tuple[str, str]]:

@@ -1,24 +1,24 @@
 """The loop: takes what `lanes` hands out, sends it, decides with `retry`, and records it before the next of its key.
 
 DELIVERY.md, "The engine". Rows are the truth: hints only save the reading of them, and a sweep finds what they missed.
+Only what this process has a lease on is sent, and what it recorded under an outdated one is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tellwire import deliver
 from tellwire.deliver import Format, Sign, Wire
-from tellwire.errors import TellwireError, Unavailable
+from tellwire.errors import TellwireError
 from tellwire.extras import Limits
 from tellwire.lanes import Lanes
+from tellwire.leases import Leases
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
 from tellwire.ports import Answer, Clock, Outbox, Request, Sender
 from tellwire.queues import Ticket
@@ -78,7 +78,7 @@ class Dispatcher:
         self._lanes = Lanes(limits or Limits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
-        self._owner = ""
+        self._leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
@@ -87,20 +87,24 @@ class Dispatcher:
         self._timer_at: Micros | None = None
         self.attempts = 0
         self.delivered = 0
-        self.fenced = False
+        self.refused = 0
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self, owner: str) -> None:
-        """Take the leases and begin; after being fenced, begin again."""
+        """Take what leases there are, and begin."""
         if not self._subscribed:
             self._subscribed = True
-            self._outbox.subscribe(committed=self._committed, changed=self._changed)
-        self._owner = owner
-        await self._reader.stop()
-        self._recorder.start(await self._outbox.take(owner))
+            self._outbox.subscribe(
+                committed=self._committed,
+                changed=self._changed,
+                elsewhere=self._elsewhere,
+                released=self._leases.nudge,
+            )
         self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
-        self._running, self.fenced = True, False
+        self._running = True
+        await self._leases.start(owner)
+        self._recorder.start()
         self._reader.start()
 
     async def stop(self, timeout_seconds: float) -> None:
@@ -113,18 +117,19 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
         await self._reader.stop()
+        await self._leases.stop(timeout_seconds)
         if self._sending:
-            await asyncio.wait(self._sending, timeout=timeout_seconds)
+            await asyncio.wait(self._sending, timeout=max(deadline - loop.time(), 0.0))
         await self._recorder.stop(max(deadline - loop.time(), 0.0))
         left = self._sending | self._errands
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        with contextlib.suppress(Unavailable):
-            await self._outbox.release(self._owner)
+        await self._leases.release()
 
     def wake(self) -> None:
         """Look at the rows now (a replay was asked for, the store is back)."""
+        self._leases.nudge()
         self._reader.wake()
         self._recorder.nudge()
 
@@ -145,6 +150,16 @@ class Dispatcher:
     def held(self) -> int:
         """Deliveries in memory."""
         return self._lanes.shares.held
+
+    @property
+    def partitions(self) -> Collection[int]:
+        """The partitions that this process owns."""
+        return self._leases.owned
+
+    @property
+    def lease_moves(self) -> int:
+        """How many times a partition came or went."""
+        return self._leases.moves
 
     @property
     def unrecorded(self) -> int:
@@ -168,21 +183,33 @@ class Dispatcher:
             self._lanes.configure(registry.endpoints, self._clock.now())
             self._pump()
 
+    def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
+        if self._running:
+            self._lanes.elsewhere(endpoint_ids, self._clock.now())
+            self._pump()
+
+    def _leased(self, leases: Mapping[int, int]) -> None:
+        if self._lanes.own(leases, self._clock.now()):
+            self._reader.wake()
+        self._pump()
+
     # --- handing out --------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
         """Start every attempt and every read that may be started now."""
         if not self._running:
             return
+        if not self._leases.live():
+            self._leases.nudge()
+            return
         lanes, now = self._lanes, self._clock.now()
         while (ticket := lanes.next(now)) is not None:
             ticket.started_at = now
-            task = asyncio.create_task(self._attempt(ticket, self._recorder.epoch))
+            task = asyncio.create_task(self._attempt(ticket))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         for ticket in lanes.overtaken():
-            result = deliver.overtaken(ticket.work.delivery, now, followed=ticket.followed)
-            self._recorder.put(Entry(ticket, result, self._recorder.epoch))
+            self._recorder.put(Entry(ticket, deliver.overtaken(ticket.work.delivery, now, followed=ticket.followed)))
         self._reader.read_pages()
         self._set_timer(lanes.wake_at())
 
@@ -202,25 +229,36 @@ class Dispatcher:
 
     # --- one attempt --------------------------------------------------------------------------------------------------
 
-    async def _attempt(self, ticket: Ticket, epoch: int) -> None:
+    async def _attempt(self, ticket: Ticket) -> None:
         endpoint = ticket.queue.endpoint
+        may_send = partial(self._leases.holds, ticket.work.delivery.partition, ticket.epoch)
         try:
-            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire)
+            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire, may_send=may_send)
         except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
             request = Request(url=endpoint.url)
             answer = _unmade(error)
         else:
             if request is None:
                 self._lanes.unsent(ticket)
-                self._recorder.put(Entry(ticket, deliver.cancelled(ticket.work.delivery, self._clock.now()), epoch))
+                self._recorder.put(Entry(ticket, deliver.cancelled(ticket.work.delivery, self._clock.now())))
                 return
             try:
                 answer = await self._sender.send(request)
             except Exception as error:  # noqa: BLE001 - the port promises that there is none
                 answer = _unmade(error)
-        self._recorder.put(self._entry(ticket, endpoint, request, answer, epoch))
+        if answer.withheld:
+            self._withheld(ticket)
+        else:
+            self._recorder.put(self._entry(ticket, endpoint, request, answer))
 
-    def _entry(self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, epoch: int) -> Entry:
+    def _withheld(self, ticket: Ticket) -> None:
+        """The lease was gone before the request was: no attempt was made."""
+        self._lanes.unsent(ticket)
+        self._lanes.dropped(ticket)
+        self._leases.finished()
+        self._pump()
+
+    def _entry(self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
         now, standing, disables = self._clock.now(), self._standing(ticket), ""
         decision, blame = deliver.conclude(
@@ -251,7 +289,7 @@ class Dispatcher:
             now=now,
             otherwise=standing,
         )
-        return Entry(ticket, result, epoch, disables)
+        return Entry(ticket, result, disables)
 
     def _standing(self, ticket: Ticket) -> DeliveryState:
         """Where a delivery stands that is to be tried again."""
@@ -266,6 +304,7 @@ class Dispatcher:
         now = self._clock.now()
         for entry in entries:
             self._settle(entry, now)
+        self._leases.finished()
         self._pump()
 
     def _settle(self, entry: Entry, now: Micros) -> None:
@@ -278,10 +317,9 @@ class Dispatcher:
             task.add_done_callback(self._errands.discard)
         elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
             standing = self._standing(ticket)
-            if standing is not delivery.state and not self.fenced:
+            if standing is not delivery.state:
                 # The endpoint was paused or resumed while the result was being written: the row must not disagree.
-                entry = Entry(ticket, deliver.restated(delivery, standing, now), entry.epoch)
-                self._recorder.put(entry)
+                self._recorder.put(Entry(ticket, deliver.restated(delivery, standing, now)))
                 return
             if delivery.lane != "live":
                 self._reader.due_at(delivery.due_at, now)
@@ -297,17 +335,14 @@ class Dispatcher:
                 log.exception("on_attempt_failed")
 
     def _refused(self, entries: Sequence[Entry]) -> None:
-        """Another owner has the leases: stop sending, and forget what was in memory."""
-        now = self._clock.now()
-        if any(entry.epoch == self._recorder.epoch for entry in entries) and not self.fenced:
-            log.warning("fenced", owner=self._owner)
-            self.fenced, self._running = True, False
-            self._set_timer(None)
-            self._lanes.clear()
+        """Their partitions have another owner, or had: their rows say what became of them."""
+        log.warning("results_refused", count=len(entries))
+        self.refused += len(entries)
         for entry in entries:
-            # Its row says what became of it; if this process owns it again, it waits its turn there.
-            delivery = replace(entry.ticket.work.delivery, state=DeliveryState.RETRYING)
-            self._lanes.settled(entry.ticket, delivery, now)
+            self._leases.lost(entry.ticket.work.delivery.partition, entry.ticket.epoch)
+            self._lanes.dropped(entry.ticket)
+        self._leases.finished()
+        self._reader.wake()
         self._pump()
 
     async def _disable(self, endpoint_id: str, reason: str) -> None:

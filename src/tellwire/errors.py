@@ -8,6 +8,7 @@ TellwireError
 ├── Forbidden            an address that deliveries may not reach
 ├── BadSettings          a setting that is unknown, malformed or missing
 ├── AlreadyRunning       another process owns this SQLite file
+├── NotMigrated          a PostgreSQL database without this version's schema
 └── Problem              an answer of the API: 4xx with the field and the reason
     ├── BadRequest 400   ├── Unauthorized 401   ├── NotAllowed 403   ├── NotFound 404
     ├── Conflict 409     └── Invalid 422
@@ -46,6 +47,10 @@ class BadSettings(TellwireError):
 
 class AlreadyRunning(TellwireError):
     """Another process serves this SQLite file."""
+
+
+class NotMigrated(TellwireError):
+    """The PostgreSQL database lacks this version's schema; the text says what to run."""
 
 
 class Problem(TellwireError):

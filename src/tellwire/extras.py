@@ -6,7 +6,7 @@ They are read from disk when they are due, a few at a time; of each order key on
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Collection, Container, Mapping
 
 from msgspec import Struct
 
@@ -42,11 +42,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Shares:
-    """What all endpoints use together."""
+    """What all endpoints use together. `leases`: the epoch of each partition that may be handed out from."""
 
-    __slots__ = ("flying", "held", "in_flight", "probes")
+    __slots__ = ("flying", "held", "in_flight", "leases", "probes")
 
     def __init__(self) -> None:
+        self.leases: Mapping[int, int] = {}
         self.in_flight = 0
         self.held = 0
         self.probes = 0
@@ -115,6 +116,16 @@ class Extras:
                     waiting.remove(work)
                     return True
         return False
+
+    def drop(self, partitions: Collection[int]) -> list[Work]:
+        """Forget those of these partitions that wait; return them."""
+        dropped: list[Work] = []
+        for waiting in self._waiting.values():
+            gone = [work for work in waiting if work.delivery.partition in partitions]
+            for work in gone:
+                waiting.remove(work)
+            dropped += gone
+        return dropped
 
     def clear(self) -> None:
         """Forget those that wait."""

@@ -162,6 +162,14 @@ class Bucket:
         self._tokens = self._size
         self._at = now
 
+    def change(self, rate: float, now: Micros) -> None:
+        """Another rate from now on; what is left of the burst keeps its proportion."""
+        self.ready_at(now)
+        left = self._tokens / self._size
+        self._rate = rate / MICROS
+        self._size = max(1.0, rate)
+        self._tokens = left * self._size
+
     def ready_at(self, now: Micros) -> Micros:
         """When the next token is there; `now` or earlier when one is."""
         if now > self._at:

@@ -64,11 +64,13 @@ class Exchange:
 
     __slots__ = (
         "_since", "_started", "allow_listed", "answered", "body", "cause", "complete", "durations", "failure",
-        "headers", "phase", "request", "status", "timeout", "truncated",
+        "headers", "may_send", "phase", "request", "status", "timeout", "truncated", "withheld",
     )  # fmt: skip
 
-    def __init__(self, request: bytes, timeout: float) -> None:
+    def __init__(self, request: bytes, timeout: float, may_send: Callable[[], bool] | None = None) -> None:
         self.request = request
+        self.may_send = may_send
+        self.withheld = False
         self.timeout = timeout
         self.phase: Phase = ""
         self.durations: dict[str, float] = {}
@@ -177,6 +179,10 @@ class Connection(asyncio.Protocol):
         exchange.allow_listed = self._allow_listed
         if self._transport is None or self._transport.is_closing():  # lost while nobody used it
             self._end_of_stream(None)
+            return waiter
+        if exchange.may_send is not None and not exchange.may_send():
+            exchange.withheld = True
+            self._settle()
             return waiter
         self._timer = loop.call_at(deadline, self._expire)
         exchange.enter("send")

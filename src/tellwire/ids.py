@@ -19,10 +19,18 @@ class IdMaker:
 
     def __init__(self, *, floor: str = "", random: Callable[[int], int] | None = None) -> None:
         self._random = random or SystemRandom().getrandbits
-        number = int(floor.replace("-", ""), 16) if floor else 0
-        self._millis = number >> 80 if floor else -1
-        self._low = number & _LOW
-        self._prefix = floor[:19]
+        self._millis = -1
+        self._low = 0
+        self._prefix = ""
+        self.rise(floor)
+
+    def rise(self, floor: str) -> None:
+        """Make only ids above this one from now on too ("" changes nothing)."""
+        if not floor:
+            return
+        number = int(floor.replace("-", ""), 16)
+        millis, low = number >> 80, number & _LOW
+        self._millis, self._prefix, self._low = max((self._millis, self._prefix, self._low), (millis, floor[:19], low))
 
     def make(self, now: Micros) -> str:
         """Return a new id: 36 characters, greater than every id made before. `now` in micros."""

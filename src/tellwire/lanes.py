@@ -6,7 +6,7 @@ an argument; nothing is sent, read or written here. Each step costs the same how
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 
@@ -21,9 +21,10 @@ _PAGE = 256
 
 
 class Page(Struct, frozen=True):
-    """A page of rows to read: `limit` live deliveries of an endpoint with an id above `after`."""
+    """A page of rows to read: `limit` live deliveries of an endpoint in these partitions with an id above `after`."""
 
     queue: EndpointQueue
+    partitions: tuple[int, ...]
     after: str
     limit: int
 
@@ -47,6 +48,7 @@ class Lanes:
         self._swept = False
         self._left_extras: set[str] | None = None
         self._overtaken: list[Ticket] = []
+        self._under_way: Counter[int] = Counter()
 
     # --- endpoints ----------------------------------------------------------------------------------------------------
 
@@ -80,11 +82,36 @@ class Lanes:
         self._swept = False
         self.configure(endpoints, now)
 
-    def clear(self) -> None:
-        """Forget everything but what is in flight, until `begin`."""
-        self._endpoints = {}
+    # --- leases -------------------------------------------------------------------------------------------------------
+
+    @property
+    def leases(self) -> Mapping[int, int]:
+        """The epoch of each partition that may be handed out from; another object after every change."""
+        return self.shares.leases
+
+    def own(self, leases: Mapping[int, int], now: Micros) -> bool:
+        """Hand out from these partitions only; True when some are new, whose rows are to be read.
+
+        Of those that are gone only what is in flight stays known, until its result is written or refused.
+        """
+        before = self.shares.leases
+        lost = {p for p, epoch in before.items() if leases.get(p) != epoch}
+        gained = {p for p, epoch in leases.items() if before.get(p) != epoch}
+        if not lost and not gained:
+            return False
+        self.shares.leases = dict(leases)
+        if gained:
+            self._swept = False
+            self._left_extras = None  # what is being read may be older than the lease
         for queue in self.queues.values():
-            queue.close()
+            queue.own(lost, gained, now)
+            self._touch(queue)
+            self._arm(queue, now)
+        return bool(gained)
+
+    def under_way(self, partition: int) -> int:
+        """How many of a partition's deliveries are in flight, or wait for their result to be written."""
+        return self._under_way[partition]
 
     def _create(self, endpoint: Endpoint, now: Micros, *, read: bool) -> EndpointQueue:
         queue = EndpointQueue(endpoint, limits=self.limits, shares=self.shares, now=now)
@@ -96,7 +123,10 @@ class Lanes:
 
     def offer(self, works: Iterable[Work], now: Micros) -> None:
         """Deliveries were committed, in this order."""
+        leases = self.shares.leases
         for work in works:
+            if work.delivery.partition not in leases:
+                continue
             queue = self.queues.get(work.delivery.endpoint_id)
             if queue is None:
                 endpoint = self._endpoints.get(work.delivery.endpoint_id)
@@ -107,8 +137,24 @@ class Lanes:
             queue.hint(work, now)
             self._touch(queue)
 
-    def sweep(self, endpoint_ids: Iterable[str], now: Micros) -> None:
-        """These endpoints have live deliveries on disk: read those of which memory knows nothing."""
+    def elsewhere(self, endpoint_ids: Iterable[str], now: Micros) -> None:
+        """Others committed deliveries of these endpoints: read on from where memory is."""
+        for identifier in endpoint_ids:
+            queue = self.queues.get(identifier)
+            if queue is None:
+                endpoint = self._endpoints.get(identifier)
+                if endpoint is None or endpoint.state != "active":
+                    continue
+                queue = self._create(endpoint, now, read=True)
+            else:
+                queue.backlog.expect()
+            self._touch(queue)
+
+    def sweep(self, endpoint_ids: Iterable[str], now: Micros, leases: Mapping[int, int]) -> None:
+        """These endpoints have live deliveries on disk: read those of which memory knows nothing.
+
+        `leases`: what was owned when the rows were looked at.
+        """
         for identifier in endpoint_ids:
             queue = self.queues.get(identifier)
             if queue is None:
@@ -119,7 +165,7 @@ class Lanes:
             elif queue.open and queue.idle:
                 queue.backlog.rewind("")
             self._touch(queue)
-        self._swept = True
+        self._swept = self._swept or leases is self.shares.leases
         for queue in self.queues.values():
             if queue.backlog.more:
                 self._touch(queue)
@@ -132,7 +178,7 @@ class Lanes:
                 break
             del self._hungry[identifier]
             if queue.hungry:
-                pages.append(Page(queue, queue.backlog.begin(), min(_PAGE, self.limits.window)))
+                pages.append(Page(queue, queue.quota.partitions, queue.backlog.begin(), min(_PAGE, self.limits.window)))
         return pages
 
     def page(self, page: Page, works: Sequence[Work], now: Micros) -> None:
@@ -152,17 +198,19 @@ class Lanes:
 
     def due(self, works: Iterable[Work], now: Micros) -> set[str]:
         """They have been read; return the endpoints that had no room for all of theirs."""
-        left, self._left_extras = self._left_extras or set(), None
+        left, self._left_extras = self._left_extras, None
+        if left is None:
+            return set()
         full: set[str] = set()
         for work in sorted(works, key=lambda w: w.delivery.id):
+            if work.delivery.id in left or work.delivery.partition not in self.shares.leases:
+                continue
             queue = self.queues.get(work.delivery.endpoint_id)
             if queue is None:
                 endpoint = self._endpoints.get(work.delivery.endpoint_id)
                 if endpoint is None or endpoint.state != "active":
                     continue
                 queue = self._create(endpoint, now, read=not self._swept)
-            if work.delivery.id in left:
-                continue
             if not queue.offer_extra(work, now):
                 full.add(work.delivery.endpoint_id)
             self._touch(queue)
@@ -188,10 +236,16 @@ class Lanes:
             ticket = queue.pick(now)
             if ticket is not None:
                 active.append(queue)
+                self._give(ticket)
                 return ticket
             queue.listed = False
             self._arm(queue, now)
         return None
+
+    def _give(self, ticket: Ticket) -> None:
+        partition = ticket.work.delivery.partition
+        ticket.epoch = self.shares.leases[partition]
+        self._under_way[partition] += 1
 
     def overtaken(self) -> list[Ticket]:
         """Heads whose place in the order is lost: to be recorded in the lane `late`, then `settled`."""
@@ -227,11 +281,21 @@ class Lanes:
         """What the attempt came to is committed, as this delivery says."""
         queue = ticket.queue
         queue.settled(ticket, delivery, now)
+        self._under_way[delivery.partition] -= 1
         if ticket.key is None:
             self._extra_settled(delivery.id)
         elif delivery.attempts > 1 or delivery.state is DeliveryState.RETRYING:
             self._arm(queue, now)
         self._touch(queue)
+
+    def dropped(self, ticket: Ticket) -> None:
+        """Nothing came of it: it was withheld, or the store refused its result."""
+        delivery = ticket.work.delivery
+        ticket.queue.dropped(ticket)
+        self._under_way[delivery.partition] -= 1
+        if ticket.key is None:
+            self._extra_settled(delivery.id)
+        self._touch(ticket.queue)
 
     def _extra_settled(self, delivery_id: str) -> None:
         if self._left_extras is not None:
@@ -250,7 +314,10 @@ class Lanes:
         if queue.backlog.more:
             self._hungry[queue.endpoint.id] = queue
         if queue.order.overtaken:
-            self._overtaken += queue.overtaken()
+            tickets = queue.overtaken()
+            for ticket in tickets:
+                self._give(ticket)
+            self._overtaken += tickets
 
     def _arm(self, queue: EndpointQueue, now: Micros) -> None:
         at = queue.next_time(now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import Literal
 
@@ -216,6 +217,29 @@ class Order:
         for some in (self._ready, self._waiting, self._bounds, self._unproven, self.overtaken):
             some.clear()
         self.blocked = 0
+
+    def drop_partitions(self, partitions: Collection[int]) -> list[Work]:
+        """Forget everything of these partitions but the heads in flight; return what left memory.
+
+        All of a key's deliveries are of one partition.
+        """
+        dropped: list[Work] = []
+        taken = set(map(id, self.overtaken))
+        for key in [k for k in self.keys.values() if k.works[0].delivery.partition in partitions]:
+            if key.place == "flying" and id(key) not in taken:
+                dropped += self.cut(key)
+                key.cut = False
+            else:
+                self.blocked -= key.place == "waiting"
+                dropped += self.discard(key)
+        self.overtaken = [key for key in self.overtaken if key.place != "gone"]
+        return dropped
+
+    def discard(self, key: Key) -> list[Work]:
+        """Forget a key that does not wait, its head in flight too; return what left memory."""
+        key.place = "gone"
+        del self.keys[key.name]
+        return key.works
 
     def remove(self, delivery_id: str, now: Micros) -> bool:
         """Take out one delivery that is not in flight; True when it was there."""

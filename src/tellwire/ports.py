@@ -28,13 +28,17 @@ Failure = Literal["", "refused", "dns", "tls", "timeout", "forbidden", "broken",
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One HTTP request out. `timeout` in seconds over everything, DNS to the end of the answer's body."""
+    """One HTTP request out. `timeout` in seconds over everything, DNS to the end of the answer's body.
+
+    `may_send` is asked right before the first byte is written: a process that was frozen meanwhile has lost its leave.
+    """
 
     url: str
     method: Literal["POST", "GET"] = "POST"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     timeout: float = 15.0
+    may_send: Callable[[], bool] | None = None
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -42,6 +46,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
     `allow_listed`: an address of the allow list was connected to, so the body may be a private network's.
+    `withheld`: `may_send` said no, so nothing was sent; there is no answer, and nobody failed.
     """
 
     status: int = 0
@@ -52,6 +57,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     truncated: bool = False
     durations: dict[str, float] = {}
     allow_listed: bool = False
+    withheld: bool = False
 
     @property
     def ok(self) -> bool:
@@ -126,9 +132,12 @@ class Outbox(Protocol):
         """Be told, on the event loop; every one is a hint and may be missed.
 
         Args:
-            committed: after every commit of this process with its new deliveries, in order.
+            committed: after every commit of this process with its new deliveries, in order. What it names may be sent
+                without a look at the rows, so there is no gap before it: when another process may have committed
+                deliveries of its endpoints since the last one, `elsewhere` names them first.
             changed: after every commit, of any process, that touched accounts or endpoints.
-            elsewhere: another process committed deliveries of these endpoints.
+            elsewhere: another process committed, or may have, deliveries of these endpoints; of every one after
+                nothing was heard of others for a while.
             released: another process gave partitions back: `renew` may get some.
         """
         ...

@@ -12,24 +12,27 @@ from msgspec import Struct
 
 from tellwire.backlog import Backlog
 from tellwire.extras import Extras, Limits, Shares
-from tellwire.health import Bucket, Health
+from tellwire.health import Health
 from tellwire.model import Delivery, DeliveryState, Endpoint, Micros, Work
 from tellwire.order import Key, Order
+from tellwire.quota import Quota
 from tellwire.retry import MICROS, Kind
 
 _EXTRA_TURN = 8
-_RAMP = 2
-_UNLIMITED = 1 << 30
 _BLOCKED_WINDOWS = 8
 _LEAST_WINDOW = 8
 
 
 class Ticket(Struct, eq=False):
-    """Leave to make one attempt; without `attempts` it only says that a head is overtaken, which is to be recorded."""
+    """Leave to make one attempt; without `attempts` it only says that a head is overtaken, which is to be recorded.
+
+    `epoch`: of the lease under which it was given.
+    """
 
     work: Work
     queue: EndpointQueue
     key: Key | None = None
+    epoch: int = 0
     probe: bool = False
     attempts: bool = True
     started_at: Micros = 0
@@ -62,9 +65,7 @@ class EndpointQueue:
         self._known: set[str] = set()
         self.extras = Extras(limits, shares)
         self._turn = 0
-        self._ramp = _UNLIMITED
-        self._bucket: Bucket | None = None
-        self._rate: float | None = None
+        self.quota = Quota(endpoint.id)
         self._apply(endpoint, now)
 
     # --- settings -----------------------------------------------------------------------------------------------------
@@ -89,11 +90,22 @@ class EndpointQueue:
         seconds = endpoint.head_of_line_seconds
         bound = self.limits.head_of_line_seconds if seconds is None else seconds
         self.order.configure(endpoint.ordering, int(bound * MICROS))
-        self._most = max(1, endpoint.max_in_flight or self.limits.per_endpoint)
-        self.extras.configure(self._most)
-        if endpoint.rate_limit_per_second != self._rate:
-            self._rate = endpoint.rate_limit_per_second
-            self._bucket = Bucket(self._rate, now) if self._rate else None
+        self._divide(now)
+
+    def _divide(self, now: Micros) -> None:
+        self.quota.divide(self.endpoint, self.shares.leases, per_endpoint=self.limits.per_endpoint, now=now)
+        self.extras.configure(self.quota.most)
+
+    def own(self, lost: set[int], gained: set[int], now: Micros) -> None:
+        """The leases have changed: forget what went but what is in flight, and read what came. Health stays."""
+        self._divide(now)
+        self._forget([*self.order.drop_partitions(lost), *self.extras.drop(lost)])
+        if self.open and self.quota.any_of(gained):
+            self.backlog.rewind("")
+
+    def holds(self, ticket: Ticket) -> bool:
+        """Whether the lease under which a ticket was given is still there."""
+        return self.shares.leases.get(ticket.work.delivery.partition) == ticket.epoch
 
     def close(self) -> None:
         """The endpoint is paused, disabled or deleted: forget everything but what is in flight."""
@@ -114,7 +126,7 @@ class EndpointQueue:
         self.open = True
         self.health.reset(now)
         self.backlog.rewind("")
-        self._ramp = _RAMP
+        self.quota.start_gently()
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
@@ -126,7 +138,9 @@ class EndpointQueue:
     @property
     def hungry(self) -> bool:
         """Whether the next page of rows should be read."""
-        return self.open and self.backlog.more and not self.backlog.reading and self._size() * 2 < self._window()
+        if not (self.open and self.quota.partitions and self.backlog.more) or self.backlog.reading:
+            return False
+        return self._size() * 2 < self._window()
 
     def _size(self) -> int:
         return len(self._known) - self.order.blocked
@@ -162,7 +176,8 @@ class EndpointQueue:
 
     def _take_row(self, work: Work, now: Micros) -> bool:
         identifier = work.delivery.id
-        if identifier not in self._known and not self.backlog.is_stale(identifier):
+        owned = work.delivery.partition in self.shares.leases
+        if owned and identifier not in self._known and not self.backlog.is_stale(identifier):
             key = self.order.keys.get(self.order.name(work))
             if key is not None and key.place == "waiting":
                 # What stands behind a blocked head stays on disk, so that it takes no room from other keys.
@@ -225,16 +240,13 @@ class EndpointQueue:
         An endpoint may use as many of the process's places as it leaves free, so that none can take them all.
         """
         free = self.limits.in_flight - self.shares.in_flight
-        if self.in_flight >= min(self._most, self._ramp, free):
-            return None
-        if self._bucket is not None and self._bucket.ready_at(now) > now:
+        if self.in_flight >= min(self.quota.places, free) or self.quota.ready_at(now) > now:
             return None
         ticket = self._probe(now) if self.health.down else self._next()
         if ticket is not None:
             self.in_flight += 1
             self.shares.in_flight += 1
-            if self._bucket is not None:
-                self._bucket.take()
+            self.quota.take()
         return ticket
 
     def _next(self) -> Ticket | None:
@@ -268,12 +280,12 @@ class EndpointQueue:
         self.unsent(ticket)
         live = ticket.key is not None
         if self.health.accepted(now, live=live):
-            self._ramp = _RAMP
+            self.quota.start_gently()
             if self.health.absolved_at == now:
                 self.order.absolve(now)
             self.order.tick(now)
-        elif self._ramp < self._most:
-            self._ramp += 1
+        else:
+            self.quota.widen()
         if live:
             self.order.accepted(now)
 
@@ -317,7 +329,7 @@ class EndpointQueue:
         if key is None:
             self.extras.settled(ticket.work)
             self._forget((ticket.work,))
-        elif self.open and delivery.lane == "live" and delivery.state is DeliveryState.RETRYING:
+        elif self.open and delivery.lane == "live" and delivery.state is DeliveryState.RETRYING and self.holds(ticket):
             head = Work(delivery, ticket.work.event)
             self.order.retry_later(key, head, held_until=ticket.held_until, now=now)
             if self.backlog.more:
@@ -327,6 +339,19 @@ class EndpointQueue:
             self.backlog.left(delivery.id)
             if self.order.release(key, now):
                 self.backlog.rewind(delivery.id)
+
+    def dropped(self, ticket: Ticket) -> None:
+        """Nothing came of it: only its row knows what is true, and is read again with all that follows it."""
+        if ticket.attempts:
+            self.in_flight -= 1
+            self.shares.in_flight -= 1
+        if ticket.key is None:
+            self.extras.settled(ticket.work)
+            self._forget((ticket.work,))
+            return
+        self._forget(self.order.discard(ticket.key))
+        if self.open:
+            self.backlog.rewind("")
 
     def _forget(self, works: Sequence[Work]) -> None:
         for work in works:
@@ -355,8 +380,8 @@ class EndpointQueue:
                 extra = self.health.next_probe
                 if self.shares.probes >= self.limits.probes:
                     extra = max(extra, now + MICROS)
-        elif self._bucket is not None and (self.order.has_ready or self.extras.waiting):
-            extra = self._bucket.ready_at(now)
+        elif self.order.has_ready or self.extras.waiting:
+            extra = self.quota.ready_at(now)
         if extra is not None and extra > now:
             at = extra if at is None else min(at, extra)
         return at

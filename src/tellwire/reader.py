@@ -76,7 +76,9 @@ class Reader:
 
     async def _read(self, page: Page) -> None:
         try:
-            works = await self._outbox.backlog(page.endpoint_id, after=page.after, limit=page.limit)
+            works = await self._outbox.backlog(
+                page.endpoint_id, partitions=page.partitions, after=page.after, limit=page.limit
+            )
         except Exception as error:  # noqa: BLE001 - whatever it was, the rows are still there
             log.warning("backlog_unread", endpoint_id=page.endpoint_id, error=type(error).__name__)
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -102,9 +104,12 @@ class Reader:
                 self._sweep_wanted = True
 
     async def _sweep(self) -> None:
+        leases = self._lanes.leases
+        if not leases:
+            return
         if self._sweep_wanted:
             self._sweep_wanted = False
-            self._lanes.sweep(await self._outbox.waiting(), self._clock.now())
+            self._lanes.sweep(await self._outbox.waiting(leases.keys()), self._clock.now(), leases)
             self._supplied()
         await self._read_due()
 
@@ -116,7 +121,9 @@ class Reader:
             self._lanes.begin_due()
             works: Sequence[Work] = ()
             try:
-                works = await self._outbox.due(self._clock.now(), limit=_DUE_PAGE, without=tuple(without))
+                works = await self._outbox.due(
+                    self._clock.now(), partitions=self._lanes.leases.keys(), limit=_DUE_PAGE, without=tuple(without)
+                )
             finally:
                 full = self._lanes.due(works, self._clock.now())
             without |= full

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
 import structlog
 from msgspec import Struct
@@ -20,14 +20,13 @@ _LONGEST_PAUSE = 5.0
 
 
 class Entry(Struct, eq=False):
-    """A result on its way to the store, with the leave that it answers and the epoch in which that was given.
+    """A result on its way to the store, with the leave that it answers.
 
     `disables`: why its endpoint is to be disabled once this is written.
     """
 
     ticket: Ticket
     result: Result
-    epoch: int
     disables: str = ""
 
 
@@ -40,7 +39,7 @@ class Recorder:
     Args:
         outbox: where they go.
         recorded: called on the event loop with what is durable, in order.
-        refused: called with what was dropped because another owner has the leases.
+        refused: called with what was dropped because its partition has another owner by now.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class Recorder:
         recorded: Callable[[Sequence[Entry]], None],
         refused: Callable[[Sequence[Entry]], None],
     ) -> None:
-        self.epoch = 0
         self.unrecorded = 0
         self.failing = ""
         self._outbox = outbox
@@ -63,9 +61,8 @@ class Recorder:
         self._none.set()
         self._writers: set[asyncio.Task[None]] = set()
 
-    def start(self, epoch: int) -> None:
-        """Write under this epoch from now on."""
-        self.epoch = epoch
+    def start(self) -> None:
+        """Write from now on."""
         if not self._writers:
             for _ in range(_WRITERS):
                 self._run(self._write_forever())
@@ -109,14 +106,8 @@ class Recorder:
     async def _write(self, entries: list[Entry], *, alone: bool = False) -> None:
         pause = _FIRST_PAUSE
         while True:
-            old = [entry for entry in entries if entry.epoch != self.epoch]
-            if old:
-                entries = [entry for entry in entries if entry.epoch == self.epoch]
-                self._settle(old, self._refused)
-            if not entries:
-                return
             try:
-                written = await self._outbox.record(self.epoch, [entry.result for entry in entries])
+                refused = await self._outbox.record([_fenced(entry) for entry in entries])
             except Unavailable as error:
                 self._fails(str(error), len(entries))
             except Exception as error:
@@ -129,7 +120,7 @@ class Recorder:
                     return
             else:
                 self.failing = ""
-                self._settle(entries, self._recorded if written == len(entries) else self._refused)
+                self._settle(entries, refused)
                 return
             await self._pause(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -139,11 +130,16 @@ class Recorder:
             log.warning("results_wait", count=count, reason=reason)
         self.failing = reason
 
-    def _settle(self, entries: list[Entry], tell: Callable[[Sequence[Entry]], None]) -> None:
+    def _settle(self, entries: list[Entry], refused: Collection[str]) -> None:
         self.unrecorded -= len(entries)
         if not self.unrecorded:
             self._none.set()
-        tell(entries)
+        if not refused:
+            self._recorded(entries)
+            return
+        self._refused([entry for entry in entries if entry.result.delivery.id in refused])
+        if recorded := [entry for entry in entries if entry.result.delivery.id not in refused]:
+            self._recorded(recorded)
 
     async def _pause(self, seconds: float) -> None:
         self._again.clear()
@@ -152,3 +148,7 @@ class Recorder:
                 await self._again.wait()
         except TimeoutError:
             pass
+
+
+def _fenced(entry: Entry) -> Result:
+    return Result(entry.result.delivery, entry.result.attempt, entry.ticket.epoch)

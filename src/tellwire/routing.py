@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 
 from msgspec.structs import replace
@@ -18,8 +19,21 @@ _SHARDS = 4
 def partition(endpoint_id: str, order_key: str) -> int:
     """The virtual partition of a delivery: hash(endpoint, shard of the order key), so that a hot endpoint can have
     several owners while a key has one (DELIVERY.md, "Partitions with one owner")."""
-    shard = blake2b(order_key.encode(), digest_size=1).digest()[0] % _SHARDS
-    return int.from_bytes(blake2b(f"{endpoint_id}/{shard}".encode(), digest_size=2).digest(), "big") % PARTITIONS
+    return _partitions(endpoint_id)[blake2b(order_key.encode(), digest_size=1).digest()[0] % _SHARDS]
+
+
+def partitions(endpoint_id: str) -> tuple[int, ...]:
+    """The partitions that an endpoint's deliveries live in, in rising order."""
+    return tuple(sorted(set(_partitions(endpoint_id))))
+
+
+@lru_cache(maxsize=16_384)
+def _partitions(endpoint_id: str) -> tuple[int, ...]:
+    """By shard."""
+    return tuple(
+        int.from_bytes(blake2b(f"{endpoint_id}/{shard}".encode(), digest_size=2).digest(), "big") % PARTITIONS
+        for shard in range(_SHARDS)
+    )
 
 
 class Routes:

@@ -60,7 +60,7 @@ class HttpSender:
             raise RuntimeError("the sender has been closed")
         try:
             target = self._check(request.url)
-            exchange = Exchange(encode_request(request, target), request.timeout)
+            exchange = Exchange(encode_request(request, target), request.timeout, request.may_send)
         except Forbidden as refusal:
             return Answer(failure="forbidden", cause=str(refusal))
         await self._attempt(target, exchange, asyncio.get_running_loop().time() + request.timeout)
@@ -81,7 +81,7 @@ class HttpSender:
         kept = self._take(origin)
         if kept is not None:
             await self._run(kept, origin, exchange, deadline)
-            if exchange.answered or exchange.failure != "broken" or self._closed:
+            if exchange.answered or exchange.withheld or exchange.failure != "broken" or self._closed:
                 return
             exchange.failure = exchange.cause = ""  # it was closed while idle: once more, on a fresh one
         try:
@@ -174,6 +174,7 @@ def _answer(exchange: Exchange) -> Answer:
         truncated=exchange.truncated,
         durations=durations,
         allow_listed=exchange.allow_listed,
+        withheld=exchange.withheld,
     )
 
 

@@ -15,7 +15,6 @@ from tests.world import envelope, incoming
 
 from tellwire.errors import Invalid
 from tellwire.model import Endpoint
-from tellwire.stores.sqlite_outbox import SqliteOutbox
 
 PATH = "/v1/webhook-endpoints"
 HOUR = 3600 * 1_000_000
@@ -396,7 +395,7 @@ def test_pause_parks_and_resume_drains(tmp_path: Path) -> None:
 def test_resume_brings_back_a_disabled_endpoint(tmp_path: Path) -> None:
     with served(tmp_path) as app:
         made = app.post(PATH, DRAFT)
-        app.run(SqliteOutbox(app.world.store, clock=app.clock).disable(made["id"], "gone"))
+        app.run(app.world.outbox.disable(made["id"], "gone"))
         assert app.get(f"{PATH}/{made['id']}")["disabled_reason"] == "gone"
         app.post(f"{PATH}/{made['id']}/pause", status=200)
         assert app.get(f"{PATH}/{made['id']}")["state"] == "disabled"

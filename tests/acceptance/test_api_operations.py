@@ -19,7 +19,6 @@ from tests.world import NUMBER, envelope, incoming
 
 from tellwire import __version__
 from tellwire.formats.schemas import SCHEMAS
-from tellwire.stores.sqlite_outbox import SqliteOutbox
 
 FORWARDED = {"x-forwarded-for": "203.0.113.9"}
 
@@ -214,7 +213,7 @@ def test_page_names_what_fails_first(app: Served) -> None:
     working = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row", "accounts": ["other"]})["id"]
     late = app.post("/v1/webhook-endpoints", {"url": "https://late.example.com", "format": "row"})["id"]
     gone = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
-    app.run(SqliteOutbox(app.world.store, clock=app.clock).disable(gone, "answered <b>410</b>"))
+    app.run(app.world.outbox.disable(gone, "answered <b>410</b>"))
     app.meta(envelope(incoming("wamid.1")))
     app.clock.move(3 * 3600 * 1_000_000)
     page = Page(app.call("GET", "/", key=None)).text

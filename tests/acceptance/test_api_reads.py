@@ -18,7 +18,7 @@ from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.model import Attempt, DeliveryState, Endpoint
 from tellwire.ports import Result
-from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.routing import PARTITIONS
 
 HOUR = 3600 * 1_000_000
 NOUNS = [
@@ -37,7 +37,7 @@ NOUNS = [
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def app(each_store: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Three customers; the first one's conversation has a status of a message that we did not send."""
     with served(tmp_path_factory.mktemp("reads")) as running:
         running.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
@@ -308,16 +308,16 @@ def attempted(app: Served, delivery_id: str, *attempts: Attempt, state: Delivery
     """Record attempts as the dispatcher does."""
 
     async def run() -> None:
-        outbox = SqliteOutbox(app.world.store, clock=app.clock)
-        epoch = await outbox.take("a test")
+        outbox = app.world.outbox
+        lease = await outbox.renew("a test")
         endpoint_id = next(iter(app.world.store.registry().endpoints))
-        work = await outbox.backlog(endpoint_id, after="", limit=100)
+        work = await outbox.backlog(endpoint_id, partitions=lease.partitions, after="", limit=100)
         (delivery,) = [each.delivery for each in work if each.delivery.id == delivery_id]
         for attempt in attempts:
             delivery = replace(
                 delivery, state=state, attempts=attempt.number, burned=attempt.number, first_attempt_at=app.clock.now()
             )
-            assert await outbox.record(epoch, [Result(delivery, attempt)]) == 1
+            assert not await outbox.record([Result(delivery, attempt, lease.partitions[delivery.partition])])
 
     app.run(run())
 
@@ -409,7 +409,8 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
     assert (replayed["state"], replayed["lane"], replayed["replay"]) == ("pending", "replay", 1)
     assert (replayed["webhook_id"], replayed["next_attempt_at"]) == (before["webhook_id"], "2026-05-06T04:39:23+00:00")
     assert app.outside.woken == 1
-    due = app.run(SqliteOutbox(app.world.store, clock=app.clock).due(app.clock.now(), limit=10))
+    outbox = app.world.outbox
+    due = app.run(outbox.due(app.clock.now(), partitions=range(PARTITIONS), limit=10))
     assert [(work.delivery.id, work.delivery.burned) for work in due] == [(delivery_id, 0)]
     again = app.post(f"/v1/deliveries/{delivery_id}/replay", {"new_id": True}, status=202)
     assert again["replay"] == 2

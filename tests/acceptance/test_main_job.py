@@ -5,6 +5,7 @@ The harness (`processes`) is shared with the command line's tests; payloads are 
 
 from __future__ import annotations
 
+import base64
 import json
 import resource
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.processes import ROOT, Running, catching, every, logged_url, request, running, until
+from tests.postgres_server import drop_database, fresh_database
 from tests.world import contact, envelope, incoming, text_message, value
 
 import tellwire_sdk
@@ -28,6 +30,17 @@ SECRETS = {"row": "a row secret of ours", "chat": "a chat secret of ours"}
 CORPUS = ROOT.parent / "shared" / "corpus"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The settings of a fresh database of each kind."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    url = fresh_database(migrated=False)
+    yield {"DATABASE_URL": url, "MASTER_KEY": base64.b64encode(bytes(32)).decode()}
+    drop_database(url)
+
+
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[tuple[str, Running]]:
     ours = {
@@ -37,7 +50,7 @@ def serving(folder: Path, **settings: str) -> Iterator[tuple[str, Running]]:
         "AUTO_ACCOUNTS": "true",
         "DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
     }
-    with running("serve", cwd=folder, **{**ours, **settings}) as server:
+    with running("serve", "--migrate", cwd=folder, **{**ours, **settings}) as server:
         yield server.wait_for(logged_url, stream="err"), server
 
 
@@ -64,13 +77,15 @@ def inserts(catches: list[Catch], name: str) -> Counter[str]:
     return Counter(message_id for message_id, _ in seen)
 
 
-def test_a_thousand_updates_two_hundred_first_messages_and_three_megabytes_then_kill_9(tmp_path: Path) -> None:
+def test_a_thousand_updates_two_hundred_first_messages_and_three_megabytes_then_kill_9(
+    tmp_path: Path, store: dict[str, str]
+) -> None:
     batch = envelope(value(contacts=[contact("111", "One")], messages=[
         text_message(f"wamid.batch.{n}", f"update {n}", sender="111") for n in range(1000)
     ]))  # fmt: skip
     large = envelope(incoming("wamid.large", "x" * 3_000_000, sender="333", name="Three"))
     with catching(SECRETS) as (target, catches):
-        with serving(tmp_path) as (url, server):
+        with serving(tmp_path, **store) as (url, server):
             subscribe(url, target)
             assert post(url, batch)[0] == 200
             with ThreadPoolExecutor(50) as pool:
@@ -79,7 +94,7 @@ def test_a_thousand_updates_two_hundred_first_messages_and_three_megabytes_then_
             assert post(url, large)[0] == 200
             server.process.send_signal(signal.SIGKILL)
             server.process.wait(60)
-        with serving(tmp_path) as (url, _):
+        with serving(tmp_path, **store) as (url, _):
             until(lambda: all(len(inserts(catches, name)) == 1201 for name in SECRETS), what="every message")
             conversations = every(url, "conversations", key=ADMIN)
     assert Counter(row["contact_address"] for row in conversations) == {"111": 1, "222": 1, "333": 1}
@@ -119,9 +134,11 @@ def distinct(body: bytes, number: int) -> bytes:
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="no collection of real payloads beside the checkout")
-def test_real_payloads_reach_both_formats_exactly_once_and_a_second_round_changes_nothing(tmp_path: Path) -> None:
+def test_real_payloads_reach_both_formats_exactly_once_and_a_second_round_changes_nothing(
+    tmp_path: Path, store: dict[str, str]
+) -> None:
     bodies = [distinct(path.read_bytes(), n) for n, path in enumerate(sorted(CORPUS.rglob("*.json")))]
-    with catching(SECRETS) as (target, catches), serving(tmp_path) as (url, _):
+    with catching(SECRETS) as (target, catches), serving(tmp_path, **store) as (url, _):
         subscribe(url, target)
         assert {post(url, body)[0] for body in bodies} == {200}
         rows = every(url, "messages", key=ADMIN)
@@ -144,11 +161,11 @@ def test_real_payloads_reach_both_formats_exactly_once_and_a_second_round_change
     assert len(catches) == len(deliveries)
 
 
-def test_the_second_server_finds_what_the_first_one_left(tmp_path: Path) -> None:
+def test_the_second_server_finds_what_the_first_one_left(tmp_path: Path, store: dict[str, str]) -> None:
     """A receiver that is down keeps its deliveries waiting, in order, over a restart."""
     with catching(SECRETS) as (target, _):
         pass
-    with serving(tmp_path, RETRY_SCHEDULE="0.2,0.2,0.2,60") as (url, server):
+    with serving(tmp_path, RETRY_SCHEDULE="0.2,0.2,0.2,60", **store) as (url, server):
         draft = {"url": f"{target}/row", "format": "row", "secret": SECRETS["row"]}
         assert request(f"{url}/v1/webhook-endpoints", key=ADMIN, method="POST", body=draft)[0] == 201
         for n in range(5):
@@ -158,6 +175,6 @@ def test_the_second_server_finds_what_the_first_one_left(tmp_path: Path) -> None
             what="a first attempt",
         )
         assert server.stop(signal.SIGTERM) == 0
-    with serving(tmp_path) as (url, _):
+    with serving(tmp_path, **store) as (url, _):
         waiting = [d for d in every(url, "deliveries", key=ADMIN) if d["state"] in ("pending", "retrying")]
         assert len(waiting) == 6

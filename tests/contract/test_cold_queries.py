@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import pytest
 from sqlalchemy import Connection, text
 from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, play, text_message, value
 
@@ -30,6 +31,8 @@ from tellwire.stores.cold_events import EventFilter
 from tellwire.stores.cold_idempotency import KeptAnswer
 from tellwire.stores.cold_messages import MessageFilter
 from tellwire.stores.cold_pages import Page, Turn
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 P = ParamSpec("P")
 T = TypeVar("T")

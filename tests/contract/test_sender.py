@@ -369,3 +369,26 @@ async def test_no_proxy_is_taken_from_the_environment(monkeypatch):
         monkeypatch.delenv("NO_PROXY", raising=False)
         assert (await sender.send(Request(url=server.url))).ok
         assert (proxy.connections, server.connections) == (0, 1)
+
+
+# --- leave to send ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@on_both_loops
+async def test_nothing_is_written_when_the_leave_to_send_is_gone(kept):
+    asked = []
+
+    def may_send() -> bool:
+        asked.append(server.connections)
+        return False
+
+    async with listening(answering(OK)) as server, sending() as sender:
+        if kept:
+            await sender.send(Request(url=server.url))
+        came = await sender.send(Request(url=server.url, body=b"late", may_send=may_send))
+        assert (came.withheld, came.ok, came.status, came.failure) == (True, False, 0, "")
+        assert (await sender.send(Request(url=server.url, may_send=lambda: True))).ok
+        assert not any(b"late" in each for each in server.requests)
+        if kept:
+            assert asked == [1]

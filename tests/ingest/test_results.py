@@ -10,28 +10,30 @@ from tellwire.model import DEFAULT_ORGANIZATION, DeliveryState
 from tellwire.ports import Result
 from tellwire.stores import cold_deliveries
 from tellwire.stores.cold_audit import Deed
-from tellwire.stores.sqlite_outbox import SqliteOutbox
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.FAILED])
 def test_a_replay_asked_for_while_an_attempt_is_in_flight_is_made(tmp_path, state):
     async def scenario(world):
         endpoint = await world.endpoint()
-        outbox = SqliteOutbox(world.store, clock=world.clock)
-        epoch = await outbox.take("us")
+        outbox = world.outbox
+        lease = await outbox.renew("us")
+        every = lease.partitions.keys()
         await world.post(incoming("wamid.1"))
-        work = (await outbox.backlog(endpoint.id, after="", limit=1))[0]
+        work = (await outbox.backlog(endpoint.id, partitions=every, after="", limit=1))[0]
+        epoch = lease.partitions[work.delivery.partition]
         deed = Deed(
             organization_id=DEFAULT_ORGANIZATION, actor="a test", at=world.clock.now(), new_id=world.store.new_id
         )
         await world.store.write(lambda c: cold_deliveries.replay(c, deed, work.delivery.id, webhook_id="msg_fresh"))
         after = replace(work.delivery, state=state, attempts=1, burned=1, updated_at=world.clock.now() + 5)
-        assert await outbox.record(epoch, [Result(after, None)]) == 1
-        (due,) = await outbox.due(world.clock.now(), limit=10)
+        assert not await outbox.record([Result(after, None, epoch)])
+        (due,) = await outbox.due(world.clock.now(), partitions=every, limit=10)
         assert due.delivery.id == work.delivery.id
         assert (due.delivery.webhook_id, due.delivery.replay) == ("msg_fresh", 1)
         assert (due.delivery.attempts, due.delivery.burned) == (1, 0)
-        await outbox.record(epoch, [Result(replace(due.delivery, state=DeliveryState.DELIVERED, attempts=2), None)])
-        assert await outbox.due(world.clock.now(), limit=10) == []
+        done = replace(due.delivery, state=DeliveryState.DELIVERED, attempts=2)
+        await outbox.record([Result(done, None, epoch)])
+        assert await outbox.due(world.clock.now(), partitions=every, limit=10) == []
 
     play(tmp_path, scenario)

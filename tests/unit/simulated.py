@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from tellwire import deliver
 from tellwire.extras import Limits
-from tellwire.lanes import Lanes
+from tellwire.lanes import Lanes, Page
 from tellwire.model import Delivery, DeliveryState, Endpoint, Event, Micros, Snapshot, Work
 from tellwire.ports import Answer, Failure, Request
 from tellwire.queues import Ticket
 from tellwire.retry import MICROS, Disable
+from tellwire.routing import PARTITIONS, partition
 
 START = 1_778_038_763_000_000
 LIVE_STATES = (DeliveryState.PENDING, DeliveryState.RETRYING)
@@ -86,6 +87,9 @@ class Simulation:
         self.endpoints = {e.id: e for e in endpoints}
         self.rows: dict[str, Delivery] = {}
         self.sent: list[Sent] = []
+        self.epochs = dict.fromkeys(range(PARTITIONS), 1)
+        self.away: set[int] = set()
+        self.refused = 0
         self.most_held = 0
         self._live: dict[str, dict[str, None]] = defaultdict(dict)
         self._extra: dict[str, None] = {}
@@ -112,7 +116,40 @@ class Simulation:
         self._flying_ids.clear()
         self.lanes = Lanes(self.limits)
         self.lanes.begin(self.endpoints, self.now)
+        self.lanes.own(self._leases(), self.now)
         self._sweep()
+
+    def _leases(self) -> dict[int, int]:
+        return {p: epoch for p, epoch in self.epochs.items() if p not in self.away}
+
+    def lose(self, *partitions: int) -> None:
+        """Another process takes partitions, and nobody says so before the next renewal, which is now."""
+        for each in partitions:
+            self.epochs[each] += 1
+            self.away.add(each)
+        self.lanes.own(self._leases(), self.now)
+        self._pump()
+
+    def hand_over(self, *partitions: int) -> None:
+        """They are to go elsewhere: nothing more is handed out from them, and what is in flight is still taken."""
+        self.away.update(partitions)
+        self.lanes.own(self._leases(), self.now)
+        self._pump()
+
+    def gain(self, *partitions: int) -> None:
+        """They are this process's, again."""
+        self.away.difference_update(partitions)
+        self.lanes.own(self._leases(), self.now)
+        self._sweep(again=False)
+        self._pump()
+
+    def delivered_elsewhere(self, endpoint_id: str, key: str) -> None:
+        """The other owner delivers the oldest of a key, if the partition is its."""
+        if partition(endpoint_id, key) in self.away:
+            for row in sorted(self.rows.values(), key=lambda r: r.id):
+                if (row.endpoint_id, row.order_key) == (endpoint_id, key) and row.state in LIVE_STATES:
+                    self.store(replace(row, state=DeliveryState.DELIVERED, attempts=row.attempts + 1))
+                    return
 
     def commits(self, *places: tuple[str, str], hint: bool = True) -> list[str]:
         """Commit one delivery per (endpoint, order key); without a hint they are on disk only."""
@@ -126,6 +163,7 @@ class Simulation:
                 event_id="e",
                 endpoint_id=endpoint_id,
                 order_key=key,
+                partition=partition(endpoint_id, key),
                 state=DeliveryState.PENDING if active else DeliveryState.PARKED,
                 due_at=self.now,
             )
@@ -214,8 +252,9 @@ class Simulation:
             else:
                 self._extra[delivery.id] = None
 
-    def _page(self, endpoint_id: str, after: str, limit: int) -> Sequence[Work]:
-        ids = sorted(identifier for identifier in self._live[endpoint_id] if identifier > after)[:limit]
+    def _page(self, page: Page) -> Sequence[Work]:
+        live = self._live[page.endpoint_id]
+        ids = sorted(i for i in live if i > page.after and self.rows[i].partition in page.partitions)[: page.limit]
         return [Work(self.rows[identifier], EVENT) for identifier in ids]
 
     # --- what the dispatcher does -------------------------------------------------------------------------------------
@@ -223,15 +262,19 @@ class Simulation:
     def _later(self, at: Micros, step: Callable[[], None]) -> None:
         heappush(self._steps, (at, next(self._serial), step))
 
-    def _sweep(self) -> None:
-        self.lanes.sweep([e for e, live in self._live.items() if live], self.now)
+    def _sweep(self, *, again: bool = True) -> None:
+        owned = self.lanes.leases
+        waiting = [e for e, live in self._live.items() if any(self.rows[i].partition in owned for i in live)]
+        self.lanes.sweep(waiting, self.now, owned)
         self._due()
         # Nothing is missed in a pretended process, so that a quiet one may jump.
-        self._later(self.now + (5 if self.seconds < 600 else 3600) * MICROS, self._sweep)
+        if again:
+            self._later(self.now + (5 if self.seconds < 600 else 3600) * MICROS, self._sweep)
 
     def _due(self) -> None:
         self.lanes.begin_due()
         due = sorted((self.rows[i] for i in self._extra if self.rows[i].due_at <= self.now), key=lambda d: d.due_at)
+        due = [d for d in due if d.partition in self.lanes.leases]
         self.lanes.due([Work(d, EVENT) for d in due if self.endpoints[d.endpoint_id].state == "active"], self.now)
 
     def _pump(self) -> None:
@@ -242,7 +285,7 @@ class Simulation:
             moved = deliver.overtaken(ticket.work.delivery, self.now, followed=ticket.followed).delivery
             self._later(self.now + self.commit, lambda t=ticket, d=moved: self._commit(t, d))  # type: ignore[misc]
         for page in lanes.pages(4):
-            works = self._page(page.endpoint_id, page.after, page.limit)
+            works = self._page(page)
             self._later(self.now + self.read, lambda p=page, w=works: self.lanes.page(p, w, self.now))  # type: ignore[misc]
         self.most_held = max(self.most_held, lanes.shares.held)
 
@@ -252,6 +295,8 @@ class Simulation:
         assert delivery.id not in self._flying_ids, "sent while it was in flight"
         assert self.rows[delivery.id].state in LIVE_STATES, "sent though it was settled"
         assert settings.state == "active"
+        assert delivery.partition not in self.away, "sent though it is another's"
+        assert self.epochs[delivery.partition] == ticket.epoch
         self._flying_ids.add(delivery.id)
         self._flying[settings.id] += 1
         assert self._flying[settings.id] <= (settings.max_in_flight or self.limits.per_endpoint)
@@ -308,12 +353,19 @@ class Simulation:
         if delivery.state in (DeliveryState.RETRYING, DeliveryState.PARKED):
             standing = DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED
             delivery = replace(delivery, state=standing)
-        self.store(delivery)
+        refused = ticket.epoch != self.epochs[delivery.partition]
+        if not refused:
+            self.store(delivery)
         if ticket.attempts:
             self._flying_ids.discard(delivery.id)
             self._flying[delivery.endpoint_id] -= 1
             if ticket.key is not None:
                 self._flying_keys.discard((delivery.endpoint_id, delivery.order_key))
+        if refused:
+            self.refused += 1
+            self.lanes.dropped(ticket)
+            self._due()
+            return
         self.lanes.settled(ticket, delivery, self.now)
         if delivery.lane != "live" and delivery.state is DeliveryState.RETRYING:
             self._later(delivery.due_at, self._due)

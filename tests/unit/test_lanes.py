@@ -14,6 +14,7 @@ from tests.unit.simulated import Reply, Simulation, endpoint
 
 from tellwire.extras import Limits
 from tellwire.model import Delivery, DeliveryState
+from tellwire.routing import PARTITIONS, partition, partitions
 
 OK = Reply()
 BAD = Reply(status=500)
@@ -694,6 +695,174 @@ def test_a_kill_at_any_time_loses_nothing(world: World, kills: list[float]) -> N
         simulation.kill()
     simulation.run(200 * 3600)
     assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
+    for identifier, settings_ in simulation.endpoints.items():
+        if settings_.ordering == "none":
+            continue
+        for key in KEYS:
+            ids = [i for i in simulation.accepted(identifier, key) if not simulation.rows[i].out_of_order]
+            firsts = list(dict.fromkeys(ids))
+            assert firsts == sorted(firsts)
+
+
+# --- partitions that come and go --------------------------------------------------------------------------------------
+
+
+def _of(*keys: str) -> set[int]:
+    return {partition("ep0", key) for key in keys}
+
+
+def test_what_is_anothers_is_not_sent_and_is_read_when_it_comes_back() -> None:
+    simulation = Simulation([endpoint()], lambda d, at: OK)
+    simulation.lose(*_of("a"))
+    ids = simulation.commits(*_keys("a", "b", "a", "b"))
+    others = [i for i in ids if simulation.rows[i].partition not in simulation.away]
+    simulation.run(10)
+    assert simulation.accepted() == others
+    simulation.gain(*_of("a"))
+    simulation.run(20)
+    assert sorted(simulation.accepted()) == ids
+    assert _in_order(simulation)
+
+
+def test_a_planned_move_sends_nothing_twice() -> None:
+    simulation = Simulation([endpoint()], lambda d, at: Reply(after=1_000_000))
+    simulation.commits(*_keys("a", "a", "b", "b"))
+    simulation.run(0.5)
+    here = _of("a")
+    under_way = sum(simulation.lanes.under_way(p) for p in here)
+    assert under_way
+    simulation.hand_over(*here)
+    simulation.run(30)
+    assert sum(simulation.lanes.under_way(p) for p in here) == 0
+    assert simulation.refused == 0
+    assert len(simulation.sent) == len(set(simulation.accepted()))
+    simulation.gain(*here)
+    simulation.run(60)
+    assert simulation.states() == {"delivered": 4}
+    assert len(simulation.sent) == 4
+
+
+def test_a_result_that_is_refused_leaves_its_key_to_the_rows() -> None:
+    """Lost and taken back while a head is in flight: its followers must not go ahead of it."""
+    simulation = Simulation([endpoint()], lambda d, at: Reply(after=2_000_000))
+    ids = simulation.commits(*_keys("a", "a", "a"))
+    simulation.run(1)
+    simulation.lose(*_of("a"))
+    simulation.gain(*_of("a"))
+    simulation.run(1.5)
+    assert len(simulation.sent) == 0
+    simulation.run(60)
+    assert simulation.refused == 1
+    assert simulation.accepted() == [ids[0], *ids]
+
+
+def test_leases_that_move_do_not_touch_an_endpoints_health() -> None:
+    simulation = Simulation([endpoint()], _down_until(600))
+    simulation.commits(*_keys("a", "b"))
+    simulation.run(30)
+    health = simulation.lanes.queues["ep0"].health
+    assert health.down
+    tried = len(simulation.sent)
+    simulation.hand_over(*_of("a", "b"))
+    simulation.run(70)
+    simulation.gain(*_of("a", "b"))
+    assert simulation.lanes.queues["ep0"].health is health
+    assert health.down
+    simulation.run(130)
+    assert len(simulation.sent) - tried <= 4
+    simulation.run(900)
+    assert simulation.states() == {"delivered": 2}
+
+
+def test_the_limits_of_an_endpoint_are_divided_among_the_owners_of_its_partitions() -> None:
+    limited = endpoint(max_in_flight=6, rate_limit_per_second=30.0)
+    simulation = Simulation([limited], lambda d, at: Reply(after=100_000))
+    places = partitions("ep0")
+    assert len(places) == 3
+    simulation.commits(*_keys(*(f"k{n}" for n in range(60))))
+    assert simulation.lanes.queues["ep0"].in_flight == 6
+    simulation.run(10)
+    simulation.sent.clear()
+    simulation.hand_over(*places[:2])
+    here = [f"k{n}" for n in range(999) if partition("ep0", f"k{n}") == places[2]][:60]
+    simulation.commits(*_keys(*here))
+    assert simulation.lanes.queues["ep0"].in_flight == 2
+    simulation.run(30)
+    times = [s.at for s in simulation.sent]
+    assert len(times) == 60
+    assert all(sum(start <= at < start + 1 for at in times) <= 20 for start in times)
+    assert max(times) - min(times) == pytest.approx(5, abs=0.5)
+
+
+def test_a_rate_is_not_spent_anew_when_leases_move() -> None:
+    simulation = Simulation([endpoint(rate_limit_per_second=10.0)], lambda d, at: OK)
+    simulation.commits(*_keys(*(f"k{n}" for n in range(200))))
+    simulation.run(0.5)
+    sent = len(simulation.sent)
+    for _ in range(5):
+        simulation.hand_over(partitions("ep0")[0])
+        simulation.gain(partitions("ep0")[0])
+    simulation.run(0.6)
+    assert len(simulation.sent) - sent <= 2
+
+
+def test_what_others_committed_is_read_on_from_where_memory_is() -> None:
+    simulation = Simulation([endpoint()], lambda d, at: OK)
+    simulation.run(1)
+    old = simulation.commits(*_keys("a"))
+    simulation.run(2)
+    new = simulation.commits(*_keys("a", "b"), hint=False)
+    simulation.lanes.elsewhere(["ep0", "unknown"], simulation.now)
+    simulation.run(2.5)
+    assert sorted(simulation.accepted()) == old + new
+
+
+def test_what_others_committed_goes_before_what_a_hint_names() -> None:
+    simulation = Simulation([endpoint()], lambda d, at: OK)
+    simulation.run(1)
+    first = simulation.commits(*_keys("a"), hint=False)
+    simulation.lanes.elsewhere(["ep0"], simulation.now)
+    second = simulation.commits(*_keys("a"))
+    simulation.run(1.5)
+    assert simulation.accepted() == first + second
+
+
+@given(
+    _worlds(),
+    st.lists(
+        st.tuples(
+            st.floats(0, 150),
+            st.sampled_from(("lose", "hand_over", "gain", "elsewhere")),
+            st.sampled_from(KEYS),
+            st.floats(0, 30),
+        ),
+        max_size=12,
+    ),
+)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_leases_that_come_and_go_lose_and_reorder_nothing(
+    world: World, moves: list[tuple[float, str, str, float]]
+) -> None:
+    """The simulation asserts that nothing of another's is sent, one in flight per key, and no earlier one waits."""
+    simulation = world.simulation
+    for at, move, key, length in moves:
+        for identifier in simulation.endpoints:
+            place = partition(identifier, key)
+            if move == "elsewhere":
+                simulation.at(at, partial(simulation.delivered_elsewhere, identifier, key))
+                continue
+            if move != "gain":
+                simulation.at(at, partial(getattr(simulation, move), place))
+                at += length  # noqa: PLW2901 - and it comes back
+            simulation.at(at, partial(simulation.gain, place))
+    simulation.run(190)
+    simulation.gain(*range(PARTITIONS))
+    simulation.run(200 * 3600)
+    assert simulation.states() == ({"delivered": len(simulation.rows)} if simulation.rows else {})
+    assert simulation.lanes.shares.held == simulation.lanes.shares.in_flight == simulation.lanes.shares.probes == 0
+    assert not any(simulation.lanes.under_way(p) for p in range(PARTITIONS))
+    oks = [s.delivery.id for s in simulation.sent if s.ok]
+    assert len(oks) - len(set(oks)) <= simulation.refused
     for identifier, settings_ in simulation.endpoints.items():
         if settings_.ordering == "none":
             continue

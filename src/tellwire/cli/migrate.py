@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 from tellwire import settings as settings_room
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
-from tellwire.errors import BadSettings
-from tellwire.stores.migrate import migrate_sqlite
+from tellwire.cli.serving import log_to_stderr
+from tellwire.stores.opening import migrate_store
 
 
 def migrate(*, json: Json = False) -> None:
     """Migrate the database, or make it. Safe to run twice, and by several processes at once."""
     settings = settings_room.load()
-    path = settings.sqlite_path
-    if path is None:
-        raise BadSettings("TELLWIRE_DATABASE_URL: this version migrates sqlite:///FILE only; postgresql:// comes next")
+    log_to_stderr()
     with usable(settings):
-        migrate_sqlite(path)
+        name = asyncio.run(migrate_store(settings.database_url, pooled=settings.database_pooler))
     if json:
-        print_json({"ok": True, "database": str(path)})
+        print_json({"ok": True, "database": name})
     else:
-        sys.stdout.write(f"{path} has the schema of this version\n")
+        sys.stdout.write(f"{name} has the schema of this version\n")

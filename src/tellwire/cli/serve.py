@@ -1,4 +1,4 @@
-"""`tellwire serve`: HTTP, ingest and delivery in one process."""
+"""`tellwire serve`: HTTP, ingest and delivery, in one process or each in processes of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from tellwire.cli import DONE
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import GRACE_SECONDS, Site, bind, log_to_stderr, run, url_of
-from tellwire.errors import BadSettings
 from tellwire.settings import Settings
 
 log = structlog.get_logger("tellwire")
@@ -29,8 +28,13 @@ class Role(StrEnum):
 
 def serve(
     *,
-    role: Annotated[Role, typer.Option(help="What this process does; anything but all needs PostgreSQL.")] = Role.ALL,
-    migrate: Annotated[  # noqa: ARG001 - SQLite is migrated with or without
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="all; or, on PostgreSQL, ingest (HTTP only) or deliver (deliveries, with /livez, /readyz, /metrics)."
+        ),
+    ] = Role.ALL,
+    migrate: Annotated[
         bool, typer.Option("--migrate", help="Migrate the database first; SQLite is always migrated.")
     ] = False,
     json: Json = False,
@@ -40,25 +44,21 @@ def serve(
     Settings come from TELLWIRE_* variables and tellwire.toml; `tellwire config` shows them.
     """
     settings = settings_room.load()
-    if role is not Role.ALL:
-        raise BadSettings(
-            f"--role {role.value} comes with PostgreSQL: on SQLite one process does everything (--role all)"
-        )
     log_to_stderr()
-    return run(lambda stop: _serve(stop, settings, as_json=json))
+    return run(lambda stop: _serve(stop, settings, role, migrate=migrate, as_json=json))
 
 
-async def _serve(stop: asyncio.Event, settings: Settings, *, as_json: bool) -> int:
+async def _serve(stop: asyncio.Event, settings: Settings, role: Role, *, migrate: bool, as_json: bool) -> int:
     sock = bind(settings.host, settings.port)
     try:
         with usable(settings):
-            app = await App.open(settings)
+            app = await App.open(settings, role=role.value, migrate=migrate)
         try:
             await app.start()
             site = Site(app, sock)
             await site.start()
             url = url_of(sock)
-            log.info("ready", url=url, database=str(settings.sqlite_path))
+            log.info("ready", url=url, role=role.value, database=str(settings.sqlite_path or "postgresql"))
             if as_json:
                 print_json({"event": "ready", "url": url})
             await stop.wait()

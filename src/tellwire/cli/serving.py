@@ -124,7 +124,9 @@ class Site:
     """The HTTP side of an app on a listening socket, in the running loop."""
 
     def __init__(self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
-        self._server = _Part(create_app(services_of(app)), grace_seconds=grace_seconds)
+        self._server = _Part(
+            create_app(services_of(app), probes_only=app.role == "deliver"), grace_seconds=grace_seconds
+        )
         self._sock = sock
         self._serving: asyncio.Task[None] | None = None
 

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,9 +38,8 @@ class _Apply(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """Results of attempts under one epoch."""
+    """Results of attempts, each under the epoch of its partition."""
 
-    epoch: int
     results: list[Result]
 
 
@@ -118,17 +117,13 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
 
-    def subscribe(
-        self,
-        *,
-        committed: Callable[[Sequence[Work]], None] | None = None,
-        changed: Callable[[Registry], None] | None = None,
-    ) -> None:
-        """See `ports.Outbox.subscribe`."""
-        if committed is not None:
-            self._committed = committed
-        if changed is not None:
-            self._changed.append(changed)
+    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
+        """Call `committed` on the event loop after every commit with its new deliveries."""
+        self._committed = committed
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        self._changed.append(changed)
 
     def on_events(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that recorded events."""
@@ -169,8 +164,8 @@ class SqliteStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def record(self, record: Record) -> int:
-        """Write results in the next commit, unless their epoch is outdated; return how many were written."""
+    async def record(self, record: Record) -> Collection[str]:
+        """Write results in the next commit, but those of an outdated epoch; return the ids of their deliveries."""
         return await self._writer.do(record)  # type: ignore[no-any-return]
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -246,13 +241,9 @@ class SqliteStore:
             if ledger.new_accounts:
                 registry = sqlite_hot.load_registry(db, self.vault)
         if records_:
-            epoch = db.execute("SELECT max(epoch) FROM leases").fetchone()[0]
-            written: list[Result] = []
+            refused = sqlite_hot.write_results(db, [result for _, job in records_ for result in job.results])
             for index, job in records_:
-                fresh = job.results if job.epoch == epoch else []
-                written += fresh
-                results[index] = len(fresh)
-            sqlite_hot.write_results(db, written)
+                results[index] = refused and [r.delivery.id for r in job.results if r.delivery.id in refused]
 
         def committed() -> Callable[[], None]:
             if registry is not self._written:
@@ -344,8 +335,12 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 
 def _highest_id(db: sqlite3.Connection) -> str:
-    tables = ("inbound", "events", "deliveries", "messages", "conversations", "contacts")
-    return max(str(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0]) for table in tables)
+    """Off the ends of indexes: keys begin with the organization, so each of them is asked."""
+    highest: list[str] = [db.execute("SELECT coalesce(max(id), '') FROM inbound").fetchone()[0]]
+    for table in ("events", "deliveries", "messages", "conversations", "contacts"):
+        last = f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
+        highest += db.execute(f"SELECT coalesce(max({last}), '') FROM organizations o").fetchone()
+    return max(highest)
 
 
 def _lock(path: Path) -> int:

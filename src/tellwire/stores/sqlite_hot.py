@@ -299,8 +299,13 @@ _RESULT_TAIL = (
 )
 
 
-def write_results(db: sqlite3.Connection, results: Sequence[Result]) -> None:
-    """Write how deliveries stand after attempts, and the attempts; a cancelled delivery stays so."""
+def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[str]:
+    """Write how deliveries stand after attempts, and the attempts; a cancelled delivery stays so.
+
+    Returns: the ids of those that were left out, because their epoch is outdated.
+    """
+    epochs: dict[int, int] = dict(db.execute("SELECT partition, epoch FROM leases").fetchall())
+    results = [r for r in given if epochs.get(r.delivery.partition) == r.epoch]
     write_rows(db, _RESULT_HEAD, [_values(r.delivery, _RESULT) for r in results], _RESULT_TAIL)
     write_rows(
         db,
@@ -308,6 +313,9 @@ def write_results(db: sqlite3.Connection, results: Sequence[Result]) -> None:
         [records.attempt_row(r.attempt) for r in results if r.attempt is not None],
         "ON CONFLICT(delivery_id,number) DO NOTHING",
     )
+    if len(results) == len(given):
+        return frozenset()
+    return frozenset(r.delivery.id for r in given) - {r.delivery.id for r in results}
 
 
 def load_registry(db: sqlite3.Connection, vault: Vault) -> Registry:

@@ -1,21 +1,24 @@
-"""The outbox over SQLite: deliveries as rows, leases with an epoch, results in group commits."""
+"""The outbox over SQLite: deliveries as rows, leases with an epoch, results in group commits.
+
+The lock on the file makes this process the only owner: its leases don't lapse, so that a full disk doesn't end them.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from tellwire.model import Micros, Registry, Work
-from tellwire.ports import Clock, Result
+from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
 from tellwire.stores import records, sqlite_hot
 from tellwire.stores.sqlite import Record, SqliteStore, raw
 
-_LEASE_MICROS = 30 * 1_000_000
+_FOREVER = 1 << 62
 
 
 class SqliteOutbox:
@@ -29,60 +32,65 @@ class SqliteOutbox:
         """See `ports.Outbox.registry`."""
         return self._store.registry()
 
-    def subscribe(self, *, committed: Callable[[Sequence[Work]], None], changed: Callable[[Registry], None]) -> None:
+    def subscribe(
+        self,
+        *,
+        committed: Callable[[Sequence[Work]], None],
+        changed: Callable[[Registry], None],
+        elsewhere: Callable[[Sequence[str]], None],  # noqa: ARG002 - no other process commits deliveries
+        released: Callable[[], None],  # noqa: ARG002 - nor has it partitions to give
+    ) -> None:
         """See `ports.Outbox.subscribe`."""
-        self._store.subscribe(committed=committed, changed=changed)
+        self._store.on_committed(committed)
+        self._store.on_changed(changed)
 
-    async def take(self, owner: str) -> int:
-        """See `ports.Outbox.take`."""
+    async def renew(self, owner: str) -> Lease:
+        """See `ports.Outbox.renew`; writes only when there is something to take."""
+        owned = await self._store.read(lambda c: _owned(raw(c), owner))
+        if len(owned) < PARTITIONS:
+            owned = await self._store.write(lambda c: _take(raw(c), owner))
+        return Lease(owned, _FOREVER, PARTITIONS)
 
-        def work(connection: Connection) -> int:
-            db = raw(connection)
-            epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
-            expires = self._clock.now() + _LEASE_MICROS
-            db.executemany(
-                "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
-                " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
-                [(p, owner, epoch, expires) for p in range(PARTITIONS)],
-            )
-            return epoch
-
-        return await self._store.write(work)
-
-    async def release(self, owner: str) -> None:
+    async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
         """See `ports.Outbox.release`."""
-        await self._store.write(
-            lambda c: raw(c).execute("UPDATE leases SET owner='', expires_at=0 WHERE owner=?", (owner,)).rowcount
+        every = range(PARTITIONS) if partitions is None else partitions
+        query = (
+            "UPDATE leases SET owner='', expires_at=0 WHERE owner=? AND partition IN (SELECT value FROM json_each(?))"
         )
+        await self._store.write(lambda c: raw(c).execute(query, (owner, _json(every))).rowcount)
 
-    async def waiting(self) -> list[str]:
+    async def waiting(self, partitions: Collection[int]) -> list[str]:
         """See `ports.Outbox.waiting`."""
         active = [e.id for e in self._store.registry().endpoints.values() if e.state == "active"]
+        within, values = _within(partitions)
         query = (
             "SELECT k.value FROM json_each(?) k WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.endpoint_id = k.value"
-            f" AND {sqlite_hot.LIVE})"
+            f" AND {sqlite_hot.LIVE}{within})"
         )
         return await self._store.read(
-            lambda c: [row[0] for row in raw(c).execute(query, (msgspec.json.encode(active).decode(),)).fetchall()]
+            lambda c: [row[0] for row in raw(c).execute(query, (_json(active), *values)).fetchall()]
         )
 
-    async def backlog(self, endpoint_id: str, *, after: str, limit: int) -> list[Work]:
+    async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
-        where = f"d.endpoint_id = ? AND d.id > ? AND {sqlite_hot.LIVE} ORDER BY d.id LIMIT ?"
-        return await self._store.read(lambda c: _works(raw(c), where, (endpoint_id, after, limit)))
+        within, values = _within(partitions)
+        where = f"d.endpoint_id = ? AND d.id > ? AND {sqlite_hot.LIVE}{within} ORDER BY d.id LIMIT ?"
+        return await self._store.read(lambda c: _works(raw(c), where, (endpoint_id, after, *values, limit)))
 
-    async def due(self, now: Micros, *, limit: int, without: Sequence[str] = ()) -> list[Work]:
+    async def due(
+        self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
+    ) -> list[Work]:
         """See `ports.Outbox.due`."""
+        within, values = _within(partitions)
         where = (
-            f"{sqlite_hot.DUE} AND d.due_at <= ? AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
+            f"{sqlite_hot.DUE} AND d.due_at <= ?{within} AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
             " ORDER BY d.due_at LIMIT ?"
         )
-        left_out = msgspec.json.encode(list(without)).decode()
-        return await self._store.read(lambda c: _works(raw(c), where, (now, left_out, limit)))
+        return await self._store.read(lambda c: _works(raw(c), where, (now, *values, _json(without), limit)))
 
-    async def record(self, epoch: int, results: Iterable[Result]) -> int:
+    async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
-        return await self._store.record(Record(epoch, list(results)))
+        return await self._store.record(Record(list(results)))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
@@ -102,6 +110,33 @@ class SqliteOutbox:
             db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
 
         await self._store.write(work)
+
+
+def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:
+    return dict(db.execute("SELECT partition, epoch FROM leases WHERE owner = ?", (owner,)).fetchall())
+
+
+def _take(db: sqlite3.Connection, owner: str) -> dict[int, int]:
+    """Take what is not the owner's yet; whoever had it is gone."""
+    owned = _owned(db, owner)
+    epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
+    db.executemany(
+        "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
+        " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
+        [(p, owner, epoch, _FOREVER) for p in range(PARTITIONS) if p not in owned],
+    )
+    return _owned(db, owner)
+
+
+def _json(values: Iterable[str] | Iterable[int]) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _within(partitions: Collection[int]) -> tuple[str, tuple[str, ...]]:
+    """A condition and its value; none where all partitions are asked for, as nearly always."""
+    if len(partitions) == PARTITIONS:
+        return "", ()
+    return " AND d.partition IN (SELECT value FROM json_each(?))", (_json(partitions),)
 
 
 def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:

@@ -17,11 +17,14 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     text,
 )
+from sqlalchemy import Text as AnyText
 
 metadata = MetaData()
+
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
+"""Texts sort by their bytes, on PostgreSQL too whatever the database's locale: ids are compared here and there."""
 
 organizations = Table(
     "organizations",
@@ -297,6 +300,13 @@ leases = Table(
     Column("owner", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+)
+
+dispatchers = Table(
+    "dispatchers",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),  # micros of the database's clock: who does not say so is dead
 )
 
 idempotency_keys = Table(

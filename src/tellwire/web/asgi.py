@@ -30,12 +30,12 @@ _MOST_BODY = 1024 * 1024
 class WebApp:
     """An ASGI app. `drain` ends what would go on for ever; call it before the server stops."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, probes_only: bool = False) -> None:
         self.office = Office(services)
-        self._litestar = _litestar(self.office)
+        self._litestar = _litestar(self.office, [*operations.PROBES] if probes_only else routes())
         self.office.describe = lambda: openapi(services.webhooks)
         self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
-        self._inbound = InboundRoute(services, self.office.meters)
+        self._inbound = None if probes_only else InboundRoute(services, self.office.meters)
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,14 +56,22 @@ class WebApp:
             await send(message)
 
         try:
-            await (self._inbound if scope["path"] == WEBHOOK_PATH else self._edge)(scope, receive, noted)
+            inbound = self._inbound if scope["path"] == WEBHOOK_PATH else None
+            await (inbound or self._edge)(scope, receive, noted)
         except asyncio.CancelledError:
             if started or not self._draining:
                 raise
             await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
 
+    @property
+    def takes_posts(self) -> bool:
+        """Whether Meta's POSTs are this process's business."""
+        return self._inbound is not None
+
     async def meta_post(self, headers: Headers, body: bytes) -> Problem | None:
         """Take a POST of Meta's that is there as a whole: the short way, for servers that know one (`web.protocol`)."""
+        if self._inbound is None:
+            raise RuntimeError("this process takes no POSTs of Meta's")
         try:
             return await self._inbound.whole(headers, body)
         except asyncio.CancelledError:
@@ -77,9 +85,9 @@ class WebApp:
         self.office.streams.stop()
 
 
-def create_app(services: Services) -> WebApp:
-    """The whole HTTP side over these services."""
-    return WebApp(services)
+def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
+    """The HTTP side over these services: the whole, or only what tells how the process goes."""
+    return WebApp(services, probes_only=probes_only)
 
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -124,9 +132,9 @@ def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
     return document(routes(), DEPENDENCIES, webhooks)
 
 
-def _litestar(office: Office) -> Litestar:
+def _litestar(office: Office, handlers: list[Any]) -> Litestar:
     app = Litestar(
-        routes(),
+        handlers,
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
         request_max_body_size=_MOST_BODY,

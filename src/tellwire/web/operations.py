@@ -96,4 +96,6 @@ async def schema(name: FromPath[str], office: InOffice) -> Response[dict[str, An
     return shown(msgspec.json.encode(found), dict[str, Any])
 
 
-HANDLERS = (livez, readyz, version, metrics, openapi_document, schema)
+PROBES = (livez, readyz, metrics)
+"""What a process answers that only delivers."""
+HANDLERS = (*PROBES, version, openapi_document, schema)

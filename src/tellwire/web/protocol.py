@@ -39,7 +39,8 @@ class Protocol(HttpToolsProtocol):
     """Speaks HTTP for a `WebApp`."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST" and isinstance(app, WebApp):
+        hot = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
+        if hot and isinstance(app, WebApp) and app.takes_posts:
             app = partial(_short, cycle, app)
         super()._start_asgi_task(cycle, app)
 

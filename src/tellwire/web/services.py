@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Store(Protocol):
-    """What of a store the web uses (`stores.sqlite.SqliteStore`)."""
+    """What of a store the web uses (`stores.opening.Store`)."""
 
     @property
     def vault(self) -> Vault: ...

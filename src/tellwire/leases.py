@@ -1,0 +1,162 @@
+"""Keeps this process's leases: renews them, says what may be handed out from, and gives back what is over its share.
+
+DELIVERY.md, "Partitions with one owner". A lease that was not renewed ends by this process's own clock, so that one
+that was frozen past it, and goes on, sends nothing more before it has asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+
+from tellwire.errors import TellwireError
+from tellwire.ports import Clock, Lease, Outbox
+
+log = structlog.get_logger("tellwire.leases")
+
+RENEW_SECONDS = 2.0
+_PAUSE_SECONDS = 0.5
+_PATIENCE_SECONDS = 5.0
+
+
+class Leases:
+    """What this process owns.
+
+    Args:
+        outbox, clock: where leases are kept, and the time by which they end.
+        under_way: how many of a partition's deliveries are in flight or wait for their result to be written.
+        moved: told, after every renewal and loss, the epochs of the partitions that may be handed out from.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        under_way: Callable[[int], int],
+        moved: Callable[[Mapping[int, int]], None],
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._under_way = under_way
+        self._moved = moved
+        self._owner = ""
+        self._lease = Lease({}, 0, 0)
+        self._leaving: frozenset[int] = frozenset()
+        self._keeping: asyncio.Task[None] | None = None
+        self._nudged = asyncio.Event()
+        self._stopping = False
+        self._failing = False
+        self.moves = 0
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self, owner: str) -> None:
+        """Take what is free, and keep it from now on."""
+        self._owner, self._stopping = owner, False
+        await self._renew()
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Renew no more: what is in flight is finished under the leases as they are."""
+        self._stopping = True
+        self._nudged.set()
+        if self._keeping is not None:
+            # A renewal that is under way must not take back what is released next.
+            await asyncio.wait({self._keeping}, timeout=timeout_seconds)
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+            self._keeping = None
+
+    async def release(self) -> None:
+        """Give everything back; if that fails, the leases lapse."""
+        with contextlib.suppress(TellwireError):
+            await self._outbox.release(self._owner)
+        self._take(Lease({}, 0, 0))
+
+    def nudge(self) -> None:
+        """Renew now: there may be something to take."""
+        self._nudged.set()
+
+    # --- what is owned ------------------------------------------------------------------------------------------------
+
+    @property
+    def owned(self) -> Collection[int]:
+        """The partitions that are this process's, by its own clock."""
+        return self._lease.partitions.keys() if self.live() else ()
+
+    def live(self) -> bool:
+        """Whether anything may be sent now."""
+        return self._clock.now() < self._lease.until
+
+    def holds(self, partition: int, epoch: int) -> bool:
+        """Whether a partition is still owned under this epoch, now."""
+        return self.live() and self._lease.partitions.get(partition) == epoch
+
+    def lost(self, partition: int, epoch: int) -> None:
+        """The store refused a result of this epoch: another owns the partition."""
+        if self._lease.partitions.get(partition) == epoch:
+            left = {p: e for p, e in self._lease.partitions.items() if p != partition}
+            self._take(Lease(left, self._lease.until, self._lease.share))
+            self.nudge()
+
+    def finished(self) -> None:
+        """Something that was under way no longer is: a partition may be ready to be given back."""
+        if any(not self._under_way(p) for p in self._leaving):
+            self.nudge()
+
+    # --- keeping ------------------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        seconds = RENEW_SECONDS
+        while not self._stopping:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._nudged.wait()
+            self._nudged.clear()
+            if self._stopping:
+                return
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._give_back()
+                    await self._renew()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the leases lapse unless the next time goes well
+                seconds = _PAUSE_SECONDS
+                if not self._failing:
+                    log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+                self._failing = True
+            else:
+                seconds = RENEW_SECONDS
+                self._failing = False
+
+    async def _renew(self) -> None:
+        self._take(await self._outbox.renew(self._owner))
+
+    async def _give_back(self) -> None:
+        """Release what is to leave and has nothing under way."""
+        ready = {p for p in self._leaving if not self._under_way(p)}
+        if ready:
+            left = {p: e for p, e in self._lease.partitions.items() if p not in ready}
+            self._take(Lease(left, self._lease.until, self._lease.share))
+            await self._outbox.release(self._owner, ready)
+
+    def _take(self, lease: Lease) -> None:
+        before, self._lease = self._lease.partitions, lease
+        self._leaving = surplus(lease, self._leaving)
+        if moved := before.items() ^ lease.partitions.items():
+            self.moves += len({partition for partition, _ in moved})
+            log.info("leases", owned=len(lease.partitions), share=lease.share, leaving=len(self._leaving))
+        self._moved({p: e for p, e in lease.partitions.items() if p not in self._leaving})
+        self.finished()
+
+
+def surplus(lease: Lease, leaving: Collection[int]) -> frozenset[int]:
+    """The partitions to give back: those chosen before, then any, busy or not, so that the work is shared too."""
+    over = len(lease.partitions) - lease.share
+    if over <= 0:
+        return frozenset()
+    order = sorted(lease.partitions, key=lambda p: (p not in leaving, p))
+    return frozenset(order[:over])

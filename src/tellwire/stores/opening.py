@@ -1,0 +1,154 @@
+"""Which store a database's URL means, opened: the one place that a new store is added to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from tellwire.errors import BadSettings, NotMigrated
+from tellwire.model import Inbound, Micros, Registry
+from tellwire.ports import Book, Clock, Outbox
+from tellwire.routing import Names
+from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.sqlite import SqliteStore
+from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.vault import Vault, master_key_beside
+
+T = TypeVar("T")
+
+
+class Store(Book, Protocol):
+    """What a process uses of its store, beside the outbox."""
+
+    vault: Vault
+
+    @property
+    def failing(self) -> str:
+        """Why the last commit failed; "" when it did not."""
+        ...
+
+    @property
+    def commits(self) -> int:
+        """Commits of this process since the store was opened."""
+        ...
+
+    def registry(self) -> Registry:
+        """Accounts and endpoints as of the last commit that changed them."""
+        ...
+
+    def new_id(self) -> str:
+        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        ...
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        ...
+
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that recorded events."""
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a read-only query."""
+        ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a cold write; return its result once durable."""
+        ...
+
+    async def refresh(self) -> None:
+        """Take in what other processes changed of accounts and endpoints."""
+        ...
+
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago."""
+        ...
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
+        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what waits and let go of the database."""
+        ...
+
+
+class Opened(Struct, frozen=True):
+    """A store and the outbox over it."""
+
+    store: Store
+    outbox: Outbox
+
+
+async def open_store(
+    url: str,
+    *,
+    clock: Clock,
+    master_keys: Sequence[bytes],
+    window: Micros,
+    names: Mapping[str, Names],
+    serving: bool = True,
+    pooled: bool = False,
+    migrate: bool = False,
+) -> Opened:
+    """Open the store that a URL means. SQLite is migrated first, PostgreSQL when it is asked for.
+
+    Args:
+        url: `DATABASE_URL`.
+        clock: time.
+        master_keys: what secrets are sealed with; none on SQLite: a file beside the database holds one.
+        window: micros after which an idle conversation closes.
+        names: per payload format, the names under which an event is subscribed to.
+        serving: False for a command beside a running server.
+        pooled: `DATABASE_POOLER`.
+        migrate: bring PostgreSQL to this version's schema first.
+
+    Raises:
+        BadSettings: another kind of database, or a setting is missing.
+        AlreadyRunning: another process serves this database, and it takes one only.
+        NotMigrated: PostgreSQL lacks this version's schema.
+        Unavailable: PostgreSQL cannot be reached.
+    """
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        await asyncio.to_thread(migrate_sqlite, path)
+        vault = Vault(master_keys or (master_key_beside(path),))
+        file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
+        await file.open(serving=serving)
+        return Opened(file, SqliteOutbox(file, clock=clock))
+    # Imported here: on SQLite a start does without.
+    from tellwire.stores import postgres, postgres_link, postgres_migrate, postgres_outbox  # noqa: PLC0415
+
+    if not master_keys:
+        raise BadSettings("MASTER_KEY is required with PostgreSQL")
+    server = postgres_link.Server(url, pooled=pooled)
+    if migrate:
+        await postgres_migrate.migrate(server)
+    elif not await postgres_migrate.is_current(server):
+        raise NotMigrated(f"the database {server.name} lacks this version's schema: run `tellwire migrate` first")
+    store = postgres.PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
+    await store.open(serving=serving)
+    return Opened(store, postgres_outbox.PostgresOutbox(store, clock=clock))
+
+
+async def migrate_store(url: str, *, pooled: bool = False) -> str:
+    """Bring a database to this version's schema, making an SQLite file when there is none; return its name.
+
+    Raises:
+        BadSettings: PostgreSQL is too old.
+        Unavailable: PostgreSQL cannot be reached.
+    """
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        await asyncio.to_thread(migrate_sqlite, path)
+        return str(path)
+    from tellwire.stores import postgres_link, postgres_migrate  # noqa: PLC0415
+
+    server = postgres_link.Server(url, pooled=pooled)
+    await postgres_migrate.migrate(server)
+    return server.name

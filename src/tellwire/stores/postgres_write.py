@@ -1,0 +1,230 @@
+"""PostgreSQL: write what a ledger changed, and results of attempts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from tellwire.ledger import Ledger
+from tellwire.model import Attempt, ItemReport, Outcome, Work
+from tellwire.ports import Result
+from tellwire.stores import records
+from tellwire.stores.postgres_bulk import Insert, write_rows
+from tellwire.stores.postgres_link import Connection
+from tellwire.vault import Vault
+
+_encode = msgspec.json.Encoder().encode
+_reports = msgspec.json.Decoder(list[ItemReport])
+
+_TYPES = {
+    **dict.fromkeys(("created_at", "updated_at", "last_row_at", "check_at", "due_at"), "bigint"),
+    **dict.fromkeys(("first_attempt_at", "delivered_at", "received_at", "started_at", "at", "last"), "bigint"),
+    **dict.fromkeys(("sequence", "epoch"), "bigint"),
+    **dict.fromkeys(("partition", "attempts", "burned", "replay", "number"), "integer"),
+    **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
+    **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
+    "out_of_order": "boolean",
+}
+"""Column → its type, where that is not text."""
+
+
+def _insert(table: str, columns: Sequence[str], tail: str = "") -> Insert:
+    return Insert(table, tuple(f"{name} {_TYPES.get(name, 'text')}" for name in columns), tail)
+
+
+_CONTACTS = _insert(
+    "contacts",
+    records.CONTACT,
+    "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username,"
+    " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at",
+)
+_ALIASES = _insert(
+    "contact_aliases",
+    ("organization_id", "value", "contact_id"),
+    "ON CONFLICT(organization_id,value) DO UPDATE SET contact_id=excluded.contact_id",
+)
+_CONVERSATIONS = _insert(
+    "conversations",
+    (*records.CONVERSATION, "check_at"),
+    "ON CONFLICT(organization_id,id) DO UPDATE SET party=excluded.party, contact_address=excluded.contact_address,"
+    " status=excluded.status, updated_at=excluded.updated_at, last_row_at=excluded.last_row_at",
+)
+_MESSAGES = _insert(
+    "messages",
+    records.MESSAGE,
+    "ON CONFLICT(organization_id,id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind,"
+    " updated_at=excluded.updated_at, record=excluded.record, content=excluded.content",
+)
+_FACTS = _insert(
+    "message_statuses",
+    ("account_id", "wamid", "name", "participant", "at", "pricing", "errors"),
+    "ON CONFLICT DO NOTHING",
+)
+_INBOUND = _insert("inbound", ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body"))
+_EVENTS = _insert("events", records.EVENT)
+_DELIVERIES = _insert("deliveries", (*records.DELIVERY, "conversation_id"))
+_HELD = _insert(
+    "held_items",
+    ("inbound_id", "pointer", "phone_number_id", "wamid", "outcome"),
+    "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
+)
+_SEQUENCES = (
+    "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
+    " ON CONFLICT(endpoint_id,order_key) DO UPDATE SET last = s.last + excluded.last"
+    " RETURNING endpoint_id, order_key, last"
+)
+
+_contact = attrgetter(*records.CONTACT)
+_conversation = attrgetter(*records.CONVERSATION)
+_delivery = attrgetter(*records.DELIVERY)
+
+
+async def write(connection: Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
+    """Write what a ledger changed; return its deliveries with their sequences."""
+    await _write_accounts(connection, ledger, vault)
+    work = await _numbered(connection, ledger.work)
+    await write_rows(
+        connection,
+        (
+            (_CONTACTS, [_contact(c) for c in ledger.changed_contacts.values()]),
+            (_ALIASES, [(*key, contact_id) for key, contact_id in ledger.changed_aliases.items()]),
+            (
+                _CONVERSATIONS,
+                [(*_conversation(c), c.last_row_at + window) for c in ledger.changed_conversations.values()],
+            ),
+            (_MESSAGES, [records.message_row(m) for m in ledger.changed_messages.values()]),
+            (_FACTS, [(*key, f.at, f.pricing, f.errors) for key, f in ledger.new_facts.items()]),
+            (
+                _INBOUND,
+                [
+                    (i.id, i.organization_id, i.received_at, i.outcome, _encode(i.items), _encode(i.speaks_for), i.body)
+                    for i in ledger.new_inbound
+                ],
+            ),
+            (_EVENTS, [records.event_row(e) for e in ledger.events]),
+            (_DELIVERIES, [(*_delivery(w.delivery), w.event.conversation_id) for w in work]),
+        ),
+    )
+    for survivor, younger in ledger.merged_contacts:
+        await connection.execute("UPDATE contact_aliases SET contact_id=$1 WHERE contact_id=$2", survivor, younger)
+        await connection.execute("UPDATE conversations SET party=$1 WHERE party=$2", survivor, younger)
+    await _write_held(connection, ledger)
+    return work
+
+
+async def _write_accounts(connection: Connection, ledger: Ledger, vault: Vault) -> None:
+    for account in ledger.new_accounts.values():
+        columns = records.account_values(account, vault)
+        await write_rows(connection, ((_insert("accounts", tuple(columns)), [tuple(columns.values())]),))
+    if ledger.new_accounts:
+        await connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+
+
+async def _numbered(connection: Connection, work: Sequence[Work]) -> list[Work]:
+    """Give each delivery the next number of its (endpoint, key)."""
+    if not work:
+        return []
+    more = Counter((w.delivery.endpoint_id, w.delivery.order_key) for w in work)
+    columns = [endpoint for endpoint, _ in more], [key for _, key in more], list(more.values())
+    rows = await connection.fetch(_SEQUENCES, *columns)
+    last = {(endpoint, key): value - more[endpoint, key] for endpoint, key, value in rows}
+    numbered = []
+    for item in work:
+        place = (item.delivery.endpoint_id, item.delivery.order_key)
+        last[place] += 1
+        numbered.append(Work(replace(item.delivery, sequence=last[place]), item.event))
+    return numbered
+
+
+async def _write_held(connection: Connection, ledger: Ledger) -> None:
+    if ledger.settled_held:
+        await connection.execute(
+            "DELETE FROM held_items h USING unnest($1::text[], $2::text[]) k(a, b)"
+            " WHERE h.inbound_id = k.a AND h.pointer = k.b",
+            [inbound_id for inbound_id, _ in ledger.settled_held],
+            [pointer for _, pointer in ledger.settled_held],
+        )
+    held = {row[:2]: row for row in ledger.new_held}
+    await write_rows(connection, ((_HELD, list(held.values())),))
+    for inbound_id, report in ledger.new_reports:
+        items = await connection.fetchval("SELECT items FROM inbound WHERE id=$1", inbound_id)
+        if items is None:
+            continue
+        reports = [report if known.pointer == report.pointer else known for known in _reports.decode(items)]
+        outcome = max((r.outcome for r in reports), key=list(Outcome).index)
+        await connection.execute(
+            "UPDATE inbound SET items=$1, outcome=$2 WHERE id=$3", _encode(reports), outcome, inbound_id
+        )
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+_RESULT = (
+    "organization_id",
+    "id",
+    "partition",
+    "state",
+    "attempts",
+    "burned",
+    "out_of_order",
+    "lane",
+    "due_at",
+    "first_attempt_at",
+    "delivered_at",
+    "updated_at",
+    "replay",
+)
+_ATTEMPT = ("number", "started_at", "outcome", "record", "response_body")
+_OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
+
+
+def _assignment(name: str) -> str:
+    """A column of a result. What was replayed while its attempt was in flight stays due, whatever that came to."""
+    if name in _OF_ANY_REPLAY:
+        return f"{name}=v.{name}"
+    return f"{name}=CASE WHEN d.replay = v.replay THEN v.{name} ELSE d.{name} END"
+
+
+_COLUMNS = (*_RESULT, "epoch", *_ATTEMPT)
+_RECORD = f"""
+WITH held AS MATERIALIZED (
+  SELECT partition, epoch FROM leases WHERE partition = ANY($1::integer[]) ORDER BY partition FOR SHARE),
+v AS MATERIALIZED (
+  SELECT r.* FROM unnest({", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate(_COLUMNS, 2))})
+  r({",".join(_COLUMNS)}) JOIN held h ON h.partition = r.partition AND h.epoch = r.epoch),
+a AS (
+  INSERT INTO attempts(delivery_id, organization_id, {",".join(_ATTEMPT)})
+  SELECT id, organization_id, {",".join(_ATTEMPT)} FROM v WHERE number IS NOT NULL
+  ON CONFLICT(delivery_id, number) DO NOTHING),
+u AS (
+  UPDATE deliveries d SET {", ".join(map(_assignment, _RESULT[3:-1]))}
+  FROM v WHERE d.organization_id = v.organization_id AND d.id = v.id AND d.state <> 'cancelled')
+SELECT partition, epoch FROM held
+"""
+_NO_ATTEMPT = (None,) * len(_ATTEMPT)
+
+_result: Callable[[Any], tuple[Any, ...]] = attrgetter(*_RESULT)
+
+
+async def write_results(connection: Connection, results: Sequence[Result]) -> set[str]:
+    """Write how deliveries stand after attempts, and the attempts; a cancelled delivery stays so.
+
+    Returns: the ids of those whose epoch is outdated, of which nothing was written.
+    """
+    partitions = list({r.delivery.partition for r in results})
+    rows = [(*_result(r.delivery), r.epoch, *_attempt(r.attempt)) for r in results]
+    held = dict(await connection.fetch(_RECORD, partitions, *zip(*rows, strict=True)))
+    return {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
+
+
+def _attempt(attempt: Attempt | None) -> tuple[Any, ...]:
+    if attempt is None:
+        return _NO_ATTEMPT
+    record = records.attempt_record(attempt)
+    return attempt.number, attempt.started_at, attempt.outcome, record, attempt.response_body
