@@ -116,7 +116,7 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
     display = scalars.ident(value.metadata.display_phone_number) or ""
     if not number:
         return None
-    cards = [_card(contact) for contact in value.contacts]
+    known = People([_card(contact) for contact in value.contacts])
     items: list[Item] = []
     for k, message in enumerate(value.messages):
         wamid = scalars.ident(message.id, scalars.WAMID_LIMIT)
@@ -132,7 +132,7 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
                 wamid=wamid,
                 type=message.kind,
                 content=content,
-                who=_who(cards, sender),
+                who=_who(known, sender),
                 timestamp=scalars.seconds(message.timestamp),
             )
         )
@@ -152,8 +152,8 @@ def _card(contact: _Contact) -> Card:
     return Card(wa_id, alias(wa_id), "", scalars.name(contact.profile.name), scalars.name(contact.profile.username))
 
 
-def _who(cards: list[Card], sender: str) -> Who | None:
-    phone = alias(sender)
-    if len(cards) == 1 and cards[0].phone == phone:
-        return Who(address=sender, aliases=(phone,), name=cards[0].name, username=cards[0].username)
-    return who(People(cards), sender, "")
+def _who(known: People, sender: str) -> Who | None:
+    phone, sole = alias(sender), known.sole
+    if sole is not None and sole.phone == phone:
+        return Who(address=sender, aliases=(phone,), name=sole.name, username=sole.username)
+    return who(known, sender, "")
