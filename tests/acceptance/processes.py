@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
@@ -49,11 +49,14 @@ def tellwire(*arguments: str, cwd: Path, **settings: str) -> subprocess.Complete
 
 
 class Running:
-    """A command that goes on, in a process group of its own; both of its streams are read as they come."""
+    """A command that goes on, in a process group of its own; both of its streams are read as they come.
 
-    def __init__(self, *arguments: str, cwd: Path, **settings: str) -> None:
+    `within` is a command that runs another one, which it becomes.
+    """
+
+    def __init__(self, *arguments: str, cwd: Path, within: Sequence[str] = (), **settings: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tellwire", *arguments],
+            [*within, sys.executable, "-m", "tellwire", *arguments],
             cwd=cwd,
             env=environment(**settings),
             stdout=subprocess.PIPE,

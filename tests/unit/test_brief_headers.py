@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellwire.model import Attempt
-from tellwire.stores import records
+from tellwire.stores import attempt_rows
 from tellwire.stores.brief_headers import _NAMES, Headers, brief, full
 
 ID = "01a20e5b-4ad7-77f6-9674-5aae1dcb5a9b"
@@ -52,4 +52,4 @@ def test_an_attempt_comes_back_from_its_row(number: int) -> None:
         response_body=b"no",
         durations={"send": 0.123, "total": 1.5},
     )
-    assert records.attempt(records.attempt_row(attempt)) == attempt
+    assert attempt_rows.attempt(attempt_rows.attempt_row(attempt)) == attempt

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, select, text, update
 
 from tellwire.errors import Conflict
 from tellwire.model import Attempt, Delivery, DeliveryState, Micros
-from tellwire.stores import records
+from tellwire.stores import attempt_rows, records
 from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_pages import Page, Turn, newest, since, unindexed
 from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, endpoints, events
@@ -88,11 +88,11 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
     """Every attempt of a delivery that is still kept, oldest first."""
     query = (
-        select(*(attempts.c[name] for name in records.ATTEMPT))
+        select(*(attempts.c[name] for name in attempt_rows.ATTEMPT))
         .where(attempts.c.delivery_id == delivery_id)
         .order_by(attempts.c.number)
     )
-    return [records.attempt(row) for row in connection.execute(query)]
+    return [attempt_rows.attempt(row) for row in connection.execute(query)]
 
 
 def replay(connection: Connection, deed: Deed, delivery_id: str, *, webhook_id: str = "") -> DeliveryEntry | None:

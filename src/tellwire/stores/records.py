@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from tellwire.errors import BadSettings
 from tellwire.ids import micros_of
 from tellwire.model import (
     Account,
-    Attempt,
     Contact,
     Conversation,
     Delivery,
@@ -25,13 +26,25 @@ from tellwire.model import (
     Secret,
     Snapshot,
 )
-from tellwire.stores.brief_headers import brief, full
 from tellwire.vault import Vault
+
+T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
 
-CONTACT = ("id", "organization_id", "name", "username", "phone", "user_id", "merged_into", "created_at", "updated_at")
+CONTACT = (
+    "id",
+    "organization_id",
+    "name",
+    "username",
+    "phone",
+    "user_id",
+    "merged_into",
+    "created_at",
+    "updated_at",
+    "own_name",
+)
 CONVERSATION = (
     "id",
     "organization_id",
@@ -92,12 +105,13 @@ DELIVERY = (
     "created_at",
     "updated_at",
 )
-ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", "record", "response_body")
 
 
 def contact(row: Any) -> Contact:
     """A record of the columns in `CONTACT`'s order."""
-    return Contact(**dict(zip(CONTACT, row, strict=True)))
+    values = dict(zip(CONTACT, row, strict=True))
+    values["own_name"] = bool(values["own_name"])
+    return Contact(**values)
 
 
 def conversation(row: Any) -> Conversation:
@@ -229,68 +243,6 @@ def message_row(value: Message) -> tuple[Any, ...]:
     )
 
 
-class _AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What of an attempt has no column of its own; headers as `brief_headers` shortens them."""
-
-    cause: str = ""
-    url: str = ""
-    status: int = 0
-    request: list[str] = []
-    response: list[str] = []
-    durations: dict[str, float] = {}
-
-
-_attempt_record = msgspec.json.Decoder(_AttemptRecord)
-
-
-def attempt(row: Any) -> Attempt:
-    """An attempt of the columns in `ATTEMPT`'s order."""
-    delivery_id, number, organization_id, started_at, outcome, record, response_body = row
-    rest = _attempt_record.decode(record)
-    return Attempt(
-        delivery_id=delivery_id,
-        organization_id=organization_id,
-        number=number,
-        started_at=started_at,
-        outcome=outcome,
-        cause=rest.cause,
-        url=rest.url,
-        request_headers=full(rest.request, delivery_id=delivery_id, number=number, started_at=started_at),
-        response_status=rest.status,
-        response_headers=full(rest.response, delivery_id=delivery_id, number=number, started_at=started_at),
-        response_body=response_body,
-        durations=rest.durations,
-    )
-
-
-def attempt_record(value: Attempt) -> bytes:
-    """What of an attempt has no column of its own, for `attempts.record`."""
-    identifier, number, started_at = value.delivery_id, value.number, value.started_at
-    return encode(
-        _AttemptRecord(
-            value.cause,
-            value.url,
-            value.response_status,
-            brief(value.request_headers, delivery_id=identifier, number=number, started_at=started_at),
-            brief(value.response_headers, delivery_id=identifier, number=number, started_at=started_at),
-            value.durations,
-        )
-    )
-
-
-def attempt_row(value: Attempt) -> tuple[Any, ...]:
-    """The columns of an attempt in `ATTEMPT`'s order."""
-    return (
-        value.delivery_id,
-        value.number,
-        value.organization_id,
-        value.started_at,
-        value.outcome,
-        attempt_record(value),
-        value.response_body,
-    )
-
-
 class Sealed(msgspec.Struct, frozen=True):
     """What of an endpoint is encrypted at rest."""
 
@@ -349,6 +301,35 @@ def account(row: Any, vault: Vault) -> Account:
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.unseal(columns[name], f"accounts/{name}/{columns['id']}")
     return msgspec.convert(columns, Account)
+
+
+def opened(make: Callable[[Any, Vault], T], rows: Iterable[Any], vault: Vault, *, lenient: bool) -> Iterator[T]:
+    """The records of rows with sealed columns; `lenient` leaves out those that no master key opens."""
+    for row in rows:
+        try:
+            yield make(row, vault)
+        except BadSettings:
+            if not lenient:
+                raise
+
+
+ERASED_KEY = "erased"
+"""The name of the key that marks of erased people are hashed with."""
+
+
+def key_sealed(key: bytes, vault: Vault, name: str) -> str:
+    """A key of `sealed_keys`, sealed."""
+    return vault.seal(key.hex(), f"sealed_keys/{name}")
+
+
+def sealed_key(sealed: str, vault: Vault, name: str) -> bytes:
+    """What `key_sealed` was given."""
+    return bytes.fromhex(vault.unseal(sealed, f"sealed_keys/{name}"))
+
+
+def erasing(contact_ids: Iterable[bytes]) -> frozenset[str]:
+    """Every id of the column `erasures.contact_ids`."""
+    return frozenset(each for ids in contact_ids for each in msgspec.json.decode(ids, type=list[str]))
 
 
 def inbound(row: Any) -> Inbound:

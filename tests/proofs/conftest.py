@@ -1,0 +1,30 @@
+"""What was measured is printed at the end of a run, whatever the run's verbosity."""
+
+from __future__ import annotations
+
+import pytest
+from tests.proofs.table import Row, table
+
+_ROWS = pytest.StashKey[list[Row]]()
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def matrix(request: pytest.FixtureRequest) -> list[Row]:
+    """The lines of the kill matrix so far."""
+    return request.config.stash.setdefault(_ROWS, [])
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> list[str]:
+    """Other figures, a sentence each."""
+    return request.config.stash.setdefault(_FIGURES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if rows := config.stash.get(_ROWS, []):
+        terminalreporter.section("kill matrix")
+        terminalreporter.write_line(table(rows))
+    if figures := config.stash.get(_FIGURES, []):
+        terminalreporter.section("figures of the proofs")
+        terminalreporter.write_line("\n".join(figures))

@@ -1,0 +1,42 @@
+"""PURE. The kill matrix as people read it: Markdown, aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from tests.proofs.reconciler import Verdict
+
+_HEAD = (
+    "store", "victim", "seed", "kills", "POSTs", "accepted", "delivered", "lost", "reordered", "duplicates",
+    "in flight", "longest silence",
+)  # fmt: skip
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One cell's line. `silence`: the longest time without a delivery, in seconds."""
+
+    store: str
+    victim: str
+    seed: int
+    kills: int
+    posts: int
+    verdict: Verdict
+    silence: float
+
+    def cells(self) -> tuple[str, ...]:
+        found = self.verdict
+        numbers = (
+            self.seed, self.kills, self.posts, found.accepted, found.delivered, len(found.lost), len(found.reordered),
+            found.duplicates, found.in_flight,
+        )  # fmt: skip
+        return (self.store, self.victim, *map(str, numbers), f"{self.silence:.1f} s")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Every line, under its head."""
+    lines = [_HEAD, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    texts = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([texts[0], rule, *texts[1:]])

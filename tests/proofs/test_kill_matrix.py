@@ -1,0 +1,135 @@
+"""The kill matrix: SIGKILL at random moments under load; afterwards everything accepted is delivered, in order, once.
+
+What was in flight at a kill is counted from both ends: the subscriber had got the whole request on a connection that
+ended with the victim, and the delivery was not recorded in the database when the victim was dead. Those, and no
+others, may come a second time. A dead database ends no connection: there it is what had come and was not recorded
+when the server was back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from msgspec import Struct
+from tests.proofs.deployments import DATABASE, Deployment, OnPostgres, OnSqlite, own_server
+from tests.proofs.meta_load import Load, loading
+from tests.proofs.reconciler import reconcile
+from tests.proofs.subscriber import THOUGHT_SECONDS, Subscriber, subscribing, thinking
+from tests.proofs.table import Row
+
+ENDPOINTS = ("row", "chat")
+SEED = int(os.environ.get("PROOFS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+KILLS = int(os.environ.get("PROOFS_KILLS", "5"))
+
+
+class Kill(Struct, frozen=True):
+    """What was known when the victims were dead: what had come by then, which connections had ended before, and what
+    was not recorded."""
+
+    came: int
+    ended: frozenset[int]
+    unrecorded: frozenset[str]
+
+
+async def survive(deployment: Deployment, rounds: Sequence[Sequence[str]], *, store: str, victim: str) -> Row:
+    """Kill and restart, each round its victims, under load; return what came of it."""
+    rng = random.Random(f"{SEED}/{store}/{victim}")
+    subscriber = Subscriber(otherwise=thinking(random.Random(SEED)))
+    kills: list[Kill] = []
+    async with subscribing(subscriber):
+        await deployment.subscribe(subscriber.url, *ENDPOINTS)
+        load = Load(*deployment.ingests, seed=SEED)
+        async with loading(load):
+            for names in rounds:
+                await subscriber.more(rng.randint(10, 300))
+                await asyncio.sleep(rng.uniform(0, THOUGHT_SECONDS))
+                ended = frozenset(subscriber.ended)
+                await asyncio.gather(*map(deployment.kill, names))
+                await subscriber.caught_up()
+                came = len(subscriber.arrivals)
+                if DATABASE in names:
+                    await deployment.start(DATABASE)
+                kills.append(Kill(came, ended, frozenset(await deployment.unrecorded())))
+                await asyncio.gather(*(deployment.start(name) for name in names if name != DATABASE))
+            ended = frozenset(subscriber.ended)
+            silence = max(later - earlier for earlier, later in pairwise(subscriber.times))
+        owed = load.owed(ENDPOINTS)
+        expected = sum(map(len, owed.values()))
+        await subscriber.until(
+            lambda: len({arrival.webhook_id for arrival in subscriber.arrivals}) >= expected, what="every delivery"
+        )
+        for name in list(deployment.processes):
+            assert await deployment.stop(name) == 0
+        assert await deployment.unrecorded() == set()
+    verdict = reconcile(owed, subscriber.arrivals, in_flight(subscriber, kills, rounds, ended))
+    return Row(
+        store=store,
+        victim=victim,
+        seed=SEED,
+        kills=sum(map(len, rounds)),
+        posts=load.answers[200],
+        verdict=verdict,
+        silence=silence,
+    )
+
+
+def in_flight(
+    subscriber: Subscriber, kills: Sequence[Kill], rounds: Sequence[Sequence[str]], ended: frozenset[int]
+) -> Iterator[set[str]]:
+    """The webhook-ids that each kill may have doubled; `ended`: the connections that had ended when all was over."""
+    following = [*(kill.ended for kill in kills[1:]), ended]
+    for kill, names, ended_by_then in zip(kills, rounds, following, strict=True):
+        cut = ended_by_then - kill.ended
+        came = zip(subscriber.arrivals[: kill.came], subscriber.lines, strict=False)
+        yield {
+            arrival.webhook_id
+            for arrival, line in came
+            if arrival.webhook_id in kill.unrecorded and (line in cut or DATABASE in names)
+        }
+
+
+def prove(deployment: Deployment, rounds: Sequence[Sequence[str]], matrix: list[Row], *, victim: str) -> None:
+    store = "SQLite" if isinstance(deployment, OnSqlite) else "PostgreSQL"
+
+    async def run() -> Row:
+        async with deployment:
+            return await survive(deployment, rounds, store=store, victim=victim)
+
+    row = asyncio.run(run())
+    matrix.append(row)
+    assert row.verdict.faults == []
+
+
+def turns(*names: str) -> list[tuple[str]]:
+    """One victim after the other, until there were enough."""
+    return [(names[number % len(names)],) for number in range(KILLS)]
+
+
+def test_the_one_process_on_sqlite(tmp_path: Path, matrix: list[Row]) -> None:
+    prove(OnSqlite(tmp_path), turns("all"), matrix, victim="all (one process)")
+
+
+def test_ingest_on_postgres(tmp_path: Path, matrix: list[Row]) -> None:
+    parts = {"ingest": ("--role", "ingest"), "deliver": ("--role", "deliver")}
+    prove(OnPostgres(tmp_path, parts), turns("ingest"), matrix, victim="ingest")
+
+
+def test_one_dispatcher_of_two_on_postgres(tmp_path: Path, matrix: list[Row]) -> None:
+    parts = {"ingest": ("--role", "ingest"), "one": ("--role", "deliver"), "other": ("--role", "deliver")}
+    prove(OnPostgres(tmp_path, parts), turns("one", "other"), matrix, victim="dispatcher (of 2)")
+
+
+def test_one_process_of_two_then_both_on_postgres(tmp_path: Path, matrix: list[Row]) -> None:
+    rounds = [*turns("one", "other"), ("one", "other")]
+    prove(OnPostgres(tmp_path, {"one": (), "other": ()}), rounds, matrix, victim="all (of 2, then both)")
+
+
+def test_postgres_itself(tmp_path: Path, matrix: list[Row]) -> None:
+    parts = {"ingest": ("--role", "ingest"), "deliver": ("--role", "deliver")}
+    with own_server() as server:
+        prove(OnPostgres(tmp_path, parts, server=server), turns(DATABASE), matrix, victim="PostgreSQL")

@@ -1,0 +1,90 @@
+"""PostgreSQL restarted, and gone for longer than any lease: POSTs are refused meanwhile, nothing accepted is lost, and
+every process goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.postgres_server import Postgres
+from tests.proofs.deployments import DATABASE, OnPostgres, own_server
+from tests.proofs.meta_load import Load, loading
+from tests.proofs.news import asked
+from tests.proofs.reconciler import reconcile
+from tests.proofs.subscriber import Subscriber, subscribing, thinking
+
+ENDPOINTS = ("row", "chat")
+PARTS = {"ingest": ("--role", "ingest"), "one": ("--role", "deliver"), "other": ("--role", "deliver")}
+OUTAGE_SECONDS = float(os.environ.get("PROOFS_OUTAGE_SECONDS", "12"))
+"""Twice a lease, by default."""
+_SOME = 20
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [
+        pytest.param(Postgres.shut_down, 0, id="restarted"),
+        pytest.param(Postgres.kill, OUTAGE_SECONDS, id="gone"),
+    ],
+)
+def test_nothing_is_lost_while_postgres_is_away(
+    tmp_path: Path, figures: list[str], end: Callable[[Postgres], None], seconds: float
+) -> None:
+    async def prove(server: Postgres) -> None:
+        loop = asyncio.get_running_loop()
+        subscriber = Subscriber(otherwise=thinking(random.Random(1)))
+        async with subscribing(subscriber), OnPostgres(tmp_path, PARTS, server=server) as deployment:
+            await deployment.subscribe(subscriber.url, *ENDPOINTS)
+            await deployment.shared_by(2)
+            load = Load(*deployment.ingests, seed=1, pause=1.5)
+            async with loading(load):
+                await subscriber.more(200)
+                await asyncio.to_thread(end, server)
+                gone = loop.time()
+                await load.more(503, _SOME)
+                for part in PARTS:
+                    assert (await deployment.call("GET", "/readyz", part=part))[0] == 503
+                    assert (await deployment.call("GET", "/livez", part=part))[0] == 200
+                while loop.time() < gone + seconds:
+                    await load.more(503, 1)
+                await subscriber.caught_up()
+                came = {arrival.webhook_id for arrival in subscriber.arrivals}
+                await deployment.start(DATABASE)
+                back = loop.time()
+                in_flight = came & await deployment.unrecorded()
+                await load.more(200, _SOME)
+                accepting = loop.time() - back
+                await subscriber.until(
+                    lambda: len(came.union(a.webhook_id for a in subscriber.arrivals)) > len(came),
+                    what="a new delivery",
+                )
+                delivering = loop.time() - back
+                await deployment.shared_by(2)
+                for part in PARTS:
+                    ready = partial(deployment.call, "GET", "/readyz", part=part)
+                    await asked(ready, lambda answer: answer[0] == 200, what=f"readiness of {part}", seconds=15)
+            owed = load.owed(ENDPOINTS)
+            expected = sum(map(len, owed.values()))
+            await subscriber.until(
+                lambda: len({arrival.webhook_id for arrival in subscriber.arrivals}) >= expected, what="every delivery"
+            )
+            for name in list(deployment.processes):
+                assert await deployment.stop(name) == 0
+            assert await deployment.unrecorded() == set()
+        verdict = reconcile(owed, subscriber.arrivals, [in_flight])
+        figures.append(
+            f"PostgreSQL away for {back - gone:.0f} s: {load.answers[503]} POSTs answered 503; {verdict.accepted}"
+            f" deliveries owed, {verdict.delivered} made, {verdict.duplicates} twice ({verdict.in_flight} were in"
+            f" flight); once it was back {_SOME} POSTs were accepted after {accepting:.1f} s, and deliveries went on"
+            f" after {delivering:.1f} s"
+        )
+        assert verdict.faults == []
+        assert load.answers.keys() == {200, 503}
+
+    with own_server() as server:
+        asyncio.run(prove(server))
