@@ -1,5 +1,5 @@
-"""PostgreSQL restarted, and gone for longer than any lease: POSTs are refused meanwhile, nothing accepted is lost, and
-every process goes on by itself."""
+"""PostgreSQL restarted, gone for longer than any lease, and read-only as after a failover: POSTs are refused meanwhile,
+nothing accepted is lost, and every process goes on by itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.postgres_server import Postgres
-from tests.proofs.deployments import DATABASE, OnPostgres, own_server
+from tests.postgres_server import Postgres, execute, in_a_thread
+from tests.proofs.deployments import OnPostgres, own_server
 from tests.proofs.meta_load import Load, loading
 from tests.proofs.news import asked
 from tests.proofs.reconciler import reconcile
@@ -25,15 +25,27 @@ OUTAGE_SECONDS = float(os.environ.get("PROOFS_OUTAGE_SECONDS", "12"))
 _SOME = 20
 
 
+def set_read_only(value: str, server: Postgres) -> None:
+    """For every transaction that begins from now on, of connections that are open too."""
+    for sql in (f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()"):
+        in_a_thread(execute(server.url, sql))
+
+
 @pytest.mark.parametrize(
-    ("end", "seconds"),
+    ("end", "begin", "seconds"),
     [
-        pytest.param(Postgres.shut_down, 0, id="restarted"),
-        pytest.param(Postgres.kill, OUTAGE_SECONDS, id="gone"),
+        pytest.param(Postgres.shut_down, Postgres.start, 0, id="restarted"),
+        pytest.param(Postgres.kill, Postgres.start, OUTAGE_SECONDS, id="gone"),
+        pytest.param(partial(set_read_only, "on"), partial(set_read_only, "off"), 0, id="read-only"),
     ],
 )
 def test_nothing_is_lost_while_postgres_is_away(
-    tmp_path: Path, figures: list[str], end: Callable[[Postgres], None], seconds: float
+    tmp_path: Path,
+    figures: list[str],
+    end: Callable[[Postgres], None],
+    begin: Callable[[Postgres], None],
+    seconds: float,
+    request: pytest.FixtureRequest,
 ) -> None:
     async def prove(server: Postgres) -> None:
         loop = asyncio.get_running_loop()
@@ -54,7 +66,7 @@ def test_nothing_is_lost_while_postgres_is_away(
                     await load.more(503, 1)
                 await subscriber.caught_up()
                 came = {arrival.webhook_id for arrival in subscriber.arrivals}
-                await deployment.start(DATABASE)
+                await asyncio.to_thread(begin, server)
                 back = loop.time()
                 in_flight = came & await deployment.unrecorded()
                 await load.more(200, _SOME)
@@ -78,7 +90,7 @@ def test_nothing_is_lost_while_postgres_is_away(
             assert await deployment.unrecorded() == set()
         verdict = reconcile(owed, subscriber.arrivals, [in_flight])
         figures.append(
-            f"PostgreSQL away for {back - gone:.0f} s: {load.answers[503]} POSTs answered 503; {verdict.accepted}"
+            f"PostgreSQL {request.node.callspec.id} for {back - gone:.0f} s: {load.answers[503]} POSTs answered 503; {verdict.accepted}"
             f" deliveries owed, {verdict.delivered} made, {verdict.duplicates} twice ({verdict.in_flight} were in"
             f" flight); once it was back {_SOME} POSTs were accepted after {accepting:.1f} s, and deliveries went on"
             f" after {delivering:.1f} s"
