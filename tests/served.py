@@ -244,7 +244,7 @@ async def _serve(
     try:
         if kind == "sqlite":
             (tmp_path / "served.db").write_bytes(_migrated())
-        world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts, kind)
+        world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts, kind=kind)
         await world.store.open()
         outside = Outside()
         services = services_of(world, outside, settings)

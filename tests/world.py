@@ -59,18 +59,30 @@ class SetClock:
 class World:
     """What the tests act on and look at."""
 
-    def __init__(self, path: Path, clock: SetClock, window: int, auto_accounts: bool, kind: Kind = "sqlite") -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: SetClock,
+        window: int,
+        auto_accounts: bool,
+        *,
+        kind: Kind = "sqlite",
+        server: Server | None = None,
+    ) -> None:
+        """`server`: a database of PostgreSQL that is there already, as for a second process."""
         self.clock = clock
         self.window = window
-        self._database = fresh_database() if kind == "postgres" else ""
+        self._fresh = ""
         self.store: SqliteStore | PostgresStore
         vault = Vault([bytes(32)])
-        if self._database:
-            server = Server(self._database)
-            self.store = PostgresStore(server, clock=clock, vault=vault, window=window, names=NAMES)
-        else:
+        if server is None and kind == "postgres":
+            self._fresh = fresh_database()
+            server = Server(self._fresh)
+        if server is None:
             migrate_sqlite(path)
             self.store = SqliteStore(path, clock=clock, vault=vault, window=window, names=NAMES)
+        else:
+            self.store = PostgresStore(server, clock=clock, vault=vault, window=window, names=NAMES)
         self.ingest = Ingest(self.store, Options(auto_accounts=auto_accounts, window=window))
 
     @property
@@ -82,8 +94,8 @@ class World:
 
     async def close(self) -> None:
         await self.store.close()
-        if self._database:
-            drop_database(self._database)
+        if self._fresh:
+            drop_database(self._fresh)
 
     async def post(self, *values: Any, field: str = "messages", speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
         """POST one change per value."""
@@ -163,7 +175,7 @@ def play(
     """Run a scenario in a fresh world."""
 
     async def run() -> None:
-        world = World(tmp_path / "world.db", SetClock(at), window, auto_accounts, KIND.get())
+        world = World(tmp_path / "world.db", SetClock(at), window, auto_accounts, kind=KIND.get())
         await world.store.open()
         try:
             await scenario(world)

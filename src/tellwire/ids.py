@@ -12,6 +12,7 @@ from tellwire.model import Micros
 
 _VARIANT = 0b10 << 62
 _LOW = (1 << 62) - 1
+_STEP_BITS = 40
 
 
 class IdMaker:
@@ -25,12 +26,17 @@ class IdMaker:
         self.rise(floor)
 
     def rise(self, floor: str) -> None:
-        """Make only ids above this one from now on too ("" changes nothing)."""
+        """Make only ids above this one from now on too ("" changes nothing).
+
+        By a random step, so that two makers that rise to the same floor do not make the same ids.
+        """
         if not floor:
             return
         number = int(floor.replace("-", ""), 16)
         millis, low = number >> 80, number & _LOW
-        self._millis, self._prefix, self._low = max((self._millis, self._prefix, self._low), (millis, floor[:19], low))
+        if (millis, floor[:19], low) > (self._millis, self._prefix, self._low):
+            self._millis, self._prefix = millis, floor[:19]
+            self._low = min(low + self._random(_STEP_BITS), _LOW)
 
     def make(self, now: Micros) -> str:
         """Return a new id: 36 characters, greater than every id made before. `now` in micros."""

@@ -145,7 +145,7 @@ class Leases:
 
     def _take(self, lease: Lease) -> None:
         before, self._lease = self._lease.partitions, lease
-        self._leaving = surplus(lease, self._leaving, self._under_way)
+        self._leaving = surplus(lease, self._leaving)
         if moved := before.items() ^ lease.partitions.items():
             self.moves += len({partition for partition, _ in moved})
             log.info("leases", owned=len(lease.partitions), share=lease.share, leaving=len(self._leaving))
@@ -153,10 +153,10 @@ class Leases:
         self.finished()
 
 
-def surplus(lease: Lease, leaving: Collection[int], under_way: Callable[[int], int]) -> frozenset[int]:
-    """The partitions to give back: those chosen before, then those with the least under way."""
+def surplus(lease: Lease, leaving: Collection[int]) -> frozenset[int]:
+    """The partitions to give back: those chosen before, then any, busy or not, so that the work is shared too."""
     over = len(lease.partitions) - lease.share
     if over <= 0:
         return frozenset()
-    order = sorted(lease.partitions, key=lambda p: (p not in leaving, under_way(p), p))
+    order = sorted(lease.partitions, key=lambda p: (p not in leaving, p))
     return frozenset(order[:over])

@@ -36,3 +36,25 @@ def test_a_counter_that_overflows_starts_the_next_millisecond():
     made = IdMaker(floor=floor, random=lambda _: 0).make(1000)
     assert made > floor
     assert micros_of(made) == 2000
+
+
+@given(TIMES, TIMES)
+def test_a_floor_raises_what_is_made_and_never_lowers_it(one, other):
+    maker = IdMaker()
+    first, foreign = maker.make(one), IdMaker().make(other)
+    maker.rise(foreign)
+    second = maker.make(one)
+    assert second > max(first, foreign)
+    maker.rise(first)
+    maker.rise("")
+    assert maker.make(one) > second
+
+
+def test_two_that_rise_to_the_same_floor_part():
+    floor = IdMaker().make(2_000_000)
+    made = set()
+    for _ in range(100):
+        maker = IdMaker()
+        maker.rise(floor)
+        made.add(maker.make(1_000_000))
+    assert len(made) == 100
