@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         if not environment.inside():
             environment.enter(arguments)
         signal.signal(signal.SIGTERM, _terminate)
-        return int(import_module(SCENARIOS[options.scenario]).run(options))
+        return int(import_module(SCENARIOS[options.scenario].module).run(options))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -18,11 +18,15 @@ import uvloop
 
 from bench import webhooks
 from bench.http1 import MalformedError, Messages
-from bench.load import Connection, closed_loop, open_loop
+from bench.load import Connection, Post, closed_loop, open_loop
 from bench.phase import Phase
-from bench.protocol import Aim, Command, Done, Failed, Go, Hello, PhaseResult, Prepare
+from bench.protocol import Aim, Command, Done, Failed, Go, Hello, PhaseResult, Prepare, SinkWay
 
-_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+_ANSWERS: dict[SinkWay, bytes] = {
+    "takes": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "fails": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno",
+    "hangs": b"",
+}
 _BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -33,64 +37,63 @@ class Driver:
         self._aim: Aim | None = None
         self._phase = Phase(first=0, count=0, contacts=1)
         self._arrival = asyncio.Event()
-        self._prepared: tuple[Prepare, list[bytes], list[Connection]] | None = None
+        self._prepared: tuple[Prepare, list[Post], list[Connection]] | None = None
 
     async def obey(self, command: Command) -> Done | PhaseResult | Failed:
         """Carry out one command."""
         match command:
             case Aim():
                 self._aim = command
+                if self._phase.first < command.first_message:
+                    self._phase = Phase(first=command.first_message, count=0, contacts=1)
                 return Done()
             case Prepare():
                 return await self._prepare(command)
             case Go():
                 return await self._go()
 
-    def receive(self, head: bytes, payload: bytes) -> None:
-        """A delivery reached the sink."""
+    def receive(self, head: bytes, payload: bytes) -> bytes:
+        """A delivery reached the sink; what it is answered."""
         self._phase.arrive(webhooks.number_in(payload), perf_counter(), head, payload)
         self._arrival.set()
+        return _ANSWERS[self._aim.sink if self._aim is not None else "takes"]
 
     async def _prepare(self, plan: Prepare) -> Done | Failed:
         if self._aim is None:
             return Failed("nothing to aim at")
         aim, sent_at = self._aim, int(time.time())
         first = self._phase.first + self._phase.count
-        host = f"127.0.0.1:{aim.port}"
-        requests = [
-            webhooks.request(
-                webhooks.body(number, contacts=plan.contacts, sent_at=sent_at, pad=plan.pad),
-                host=host,
-                path=aim.path,
-                app_secret=aim.app_secret,
-            )
-            for number in range(first, first + plan.messages)
+        host = f"127.0.0.1:{aim.ports[0]}"
+        every = range(first, first + plan.messages)
+        posts = [
+            Post(numbers, _request(numbers, plan, aim, host=host, sent_at=sent_at))
+            for numbers in (every[at : at + plan.updates] for at in range(0, plan.messages, plan.updates))
         ]
-        connections = [Connection(aim.port) for _ in range(plan.connections)]
+        connections = [Connection(aim.ports[at % len(aim.ports)]) for at in range(plan.connections)]
         try:
             for connection in connections:
                 await connection.open()
         except OSError as error:
             return Failed(f"cannot connect to the system: {error}")
         self._phase = Phase(first=first, count=plan.messages, contacts=plan.contacts)
-        self._prepared = plan, requests, connections
+        self._prepared = plan, posts, connections
         gc.collect()
         return Done()
 
     async def _go(self) -> PhaseResult | Failed:
         if self._prepared is None or self._aim is None:
             return Failed("nothing prepared")
-        plan, requests, connections = self._prepared
+        plan, posts, connections = self._prepared
         self._prepared = None
         phase, begin = self._phase, time.process_time()
         gc.disable()
         try:
             async with asyncio.timeout(plan.limit_seconds):
                 if plan.rate is None:
-                    await closed_loop(phase, requests, connections)
+                    await closed_loop(phase, posts, connections)
                 else:
-                    await open_loop(phase, requests, connections, rate=plan.rate)
-                while phase.outstanding:
+                    await open_loop(phase, posts, connections, rate=plan.rate)
+                while plan.awaited and phase.outstanding:
                     self._arrival.clear()
                     await self._arrival.wait()
         except TimeoutError:
@@ -103,8 +106,20 @@ class Driver:
         return phase.result(secret=self._aim.signing_secret, cpu_seconds=used)
 
 
+def _request(numbers: range, plan: Prepare, aim: Aim, *, host: str, sent_at: int) -> bytes:
+    content = webhooks.body(
+        numbers,
+        contacts=plan.contacts,
+        sent_at=sent_at,
+        pad=plan.pad,
+        accounts=aim.accounts,
+        first_account=aim.first_account,
+    )
+    return webhooks.request(content, host=host, path=aim.path, app_secret=aim.app_secret)
+
+
 class Sink(asyncio.Protocol):
-    """The subscriber: answers 200 to everything that is HTTP."""
+    """The subscriber: does with everything that is HTTP what the driver says."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -120,8 +135,7 @@ class Sink(asyncio.Protocol):
             return
         try:
             for head, payload in self._messages.feed(data):
-                self._driver.receive(head, payload)
-                transport.write(_OK)
+                transport.write(self._driver.receive(head, payload))
         except MalformedError:
             transport.write(_BAD)
             transport.close()

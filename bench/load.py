@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 
 from bench.http1 import MalformedError, Messages, status_of
 from bench.phase import Phase
 
 _BROKEN = 0
 """Stands for the status of a request whose connection broke."""
+
+
+class Post(NamedTuple):
+    """One request of the load and the numbers of the messages in it."""
+
+    numbers: range
+    request: bytes
 
 
 class Connection(asyncio.Protocol):
@@ -66,45 +73,45 @@ class Connection(asyncio.Protocol):
             answer.set_result(status)
 
 
-async def closed_loop(phase: Phase, requests: Sequence[bytes], connections: Sequence[Connection]) -> None:
-    """Each connection sends its next message as soon as the last one was answered."""
-    todo = iter(enumerate(requests, phase.first))
+async def closed_loop(phase: Phase, posts: Sequence[Post], connections: Sequence[Connection]) -> None:
+    """Each connection sends its next POST as soon as the last one was answered."""
+    todo = iter(posts)
 
     async def work(connection: Connection) -> None:
-        for number, request in todo:
-            phase.sent[number - phase.first] = perf_counter()
-            await _send(phase, number, request, connection)
+        for post in todo:
+            phase.send(post.numbers, perf_counter())
+            await _send(phase, post, connection)
 
     await asyncio.gather(*(work(connection) for connection in connections))
 
 
-async def open_loop(phase: Phase, requests: Sequence[bytes], connections: Sequence[Connection], *, rate: float) -> None:
-    """Message k is due k / rate seconds after the start, whatever became of those before: that is its send time."""
+async def open_loop(phase: Phase, posts: Sequence[Post], connections: Sequence[Connection], *, rate: float) -> None:
+    """POST k is due k / rate seconds after the start, whatever became of those before: that is its send time."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in connections:
         free.put_nowait(connection)
 
-    async def one(number: int, request: bytes, due: float) -> None:
+    async def one(post: Post, due: float) -> None:
         connection = await free.get()
         phase.late.append(perf_counter() - due)
         try:
-            await _send(phase, number, request, connection)
+            await _send(phase, post, connection)
         finally:
             free.put_nowait(connection)
 
     start = perf_counter()
     async with asyncio.TaskGroup() as under_way:
-        for number, request in enumerate(requests, phase.first):
-            due = start + (number - phase.first) / rate
+        for at, post in enumerate(posts):
+            due = start + at / rate
             if (ahead := due - perf_counter()) > 0:
                 await asyncio.sleep(ahead)
-            phase.sent[number - phase.first] = due
-            under_way.create_task(one(number, request, due))
+            phase.send(post.numbers, due)
+            under_way.create_task(one(post, due))
 
 
-async def _send(phase: Phase, number: int, request: bytes, connection: Connection) -> None:
-    status = await connection.post(request)
+async def _send(phase: Phase, post: Post, connection: Connection) -> None:
+    status = await connection.post(post.request)
     if status == 200:
-        phase.accept(number, perf_counter())
+        phase.accept(post.numbers, perf_counter())
     else:
         phase.refuse(f"status {status}" if status else "broken connection")

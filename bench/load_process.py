@@ -44,9 +44,22 @@ class LoadProcess:
 
     def go(self) -> PhaseResult:
         """Run the phase prepared."""
-        return self._ask(Go(), PhaseResult, seconds=self._limit + _ANSWER_SECONDS)
+        self.begin()
+        return self.end()
+
+    def begin(self) -> None:
+        """Start the phase prepared; `end` waits for it."""
+        self._tell(Go())
+
+    def end(self) -> PhaseResult:
+        """What the phase begun came to."""
+        return self._read(PhaseResult, seconds=self._limit + _ANSWER_SECONDS)
 
     def _ask(self, command: Command, kind: type[Answer], *, seconds: float) -> Answer:
+        self._tell(command)
+        return self._read(kind, seconds=seconds)
+
+    def _tell(self, command: Command) -> None:
         pipe = self._process.stdin
         if pipe is None:
             raise BenchError("the driver has no input")
@@ -55,7 +68,6 @@ class LoadProcess:
             pipe.flush()
         except OSError as error:
             raise BenchError(f"the driver is gone:\n{tail(self._log)}") from error
-        return self._read(kind, seconds=seconds)
 
     def _read(self, kind: type[Answer], *, seconds: float) -> Answer:
         pipe = self._process.stdout
@@ -75,9 +87,9 @@ class LoadProcess:
 
 
 @contextmanager
-def driver(folder: Path) -> Iterator[LoadProcess]:
+def driver(folder: Path, name: str = "driver") -> Iterator[LoadProcess]:
     """A driver process with its sink listening, until the block ends."""
-    log = folder / "driver.log"
+    log = folder / f"{name}.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "bench.driver"],

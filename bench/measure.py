@@ -27,26 +27,44 @@ class Meter:
         except psutil.Error as error:
             raise BenchError(f"the system is gone: {error}") from error
         self._begin = 0.0
+        self._written = 0
         self._peak = 0
         self._over = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="memory", daemon=True)
 
     def start(self) -> None:
         self._begin = self._cpu()
+        self._written = self._bytes()
         self._sampler.start()
 
     def stop(self) -> Usage:
-        used = self._cpu() - self._begin
+        used, written = self._cpu() - self._begin, self._bytes() - self._written
         self._over.set()
         self._sampler.join()
         pss = sum(_pss(process) for process in self._tree())
-        return Usage(cpu_seconds=round(used, 3), peak_rss_mib=round(self._peak / _MIB, 1), pss_mib=round(pss / _MIB, 1))
+        return Usage(
+            cpu_seconds=round(used, 3),
+            peak_rss_mib=round(self._peak / _MIB, 1),
+            pss_mib=round(pss / _MIB, 1),
+            written_kib=round(written / 1024, 1),
+        )
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the trees have used since they began."""
+        return self._cpu()
+
+    def rss_mib(self) -> float:
+        """Resident memory of the trees just now."""
+        return sum(_rss(process) for process in self._tree()) / _MIB
 
     def _sample(self) -> None:
         while True:
             self._peak = max(self._peak, sum(_rss(process) for process in self._tree()))
             if self._over.wait(_PERIOD_SECONDS):
                 return
+
+    def _bytes(self) -> int:
+        return sum(_written(process) for process in self._tree())
 
     def _cpu(self) -> float:
         return sum(_cpu(process) for process in self._tree())
@@ -66,6 +84,14 @@ def _cpu(process: psutil.Process) -> float:
     except psutil.Error:
         return 0.0
     return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _written(process: psutil.Process) -> int:
+    """Bytes sent to the disk, as Linux counts them."""
+    try:
+        return int(process.io_counters().write_bytes)
+    except (psutil.Error, AttributeError):
+        return 0
 
 
 def _rss(process: psutil.Process) -> int:

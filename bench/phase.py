@@ -31,11 +31,17 @@ class Phase:
         self.trouble: Counter[str] = Counter()
         self._samples: list[tuple[bytes, bytes]] = []
 
-    def accept(self, number: int, at: float) -> None:
-        """The system answered 200 to message `number`."""
-        index = number - self.first
-        self.acked[index] = at
-        self.outstanding += math.isnan(self.arrived[index])
+    def send(self, numbers: range, at: float) -> None:
+        """These messages are sent, in one POST."""
+        for number in numbers:
+            self.sent[number - self.first] = at
+
+    def accept(self, numbers: range, at: float) -> None:
+        """The system answered 200 to the POST of these messages."""
+        for number in numbers:
+            index = number - self.first
+            self.acked[index] = at
+            self.outstanding += math.isnan(self.arrived[index])
 
     def refuse(self, reason: str) -> None:
         """The system answered otherwise, or the connection broke."""
@@ -79,7 +85,7 @@ class Phase:
             ack=quantiles(_spans(self.sent, self.acked)),
             end_to_end=quantiles(_spans(self.sent, self.arrived)),
             late=quantiles(self.late),
-            driver_cpu_ms_per_message=round(cpu_seconds * 1000 / self.count, 3),
+            driver_cpu_ms_per_message=round(cpu_seconds * 1000 / max(1, self.count), 3),
             trouble=tuple(f"{times} × {reason}" for reason, times in self.trouble.most_common(5)),
         )
 

@@ -1,54 +1,25 @@
-"""The picture of a report: three panels of bars as one SVG, drawn by hand. Pure."""
+"""The picture of a report: panels of bars as one SVG, drawn by hand. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from msgspec import Struct
-
-from bench.report import Claim, Report, number
+from bench.report import Case, Claim, Metric, Report, number
 
 _WIDTH = 980
 _LEFT, _RIGHT = 32, 32
 _NAME_WIDTH, _VALUE_WIDTH = 190, 130
 _BAR, _STEP, _HEAD = 26, 36, 58
 _INK, _SOFT, _TRACK = "#1a2421", "#5d6b66", "#eef2f0"
-_COLOURS = {"tellwire": "#0b7a5c", "bare": "#8fa39b", "user-built": "#c9a35b"}
-_REFERENCE = "user-built"
-"""The system whose figure is 1× in every panel."""
-
-_TITLES = {
-    "tellwire": "Tellwire",
-    "bare": "bare prototype",
-    "user-built": "FastAPI + Celery",
-}
-
-
-class Panel(Struct, frozen=True):
-    """One metric as bars; `better` says which end is the good one."""
-
-    metric: str
-    title: str
-    better: str
-
-
-def panels(report: Report) -> list[Panel]:
-    """The panels that a report has figures for."""
-    rate = report.options.get("equal_rate")
-    every = [
-        Panel("capacity_rate", "Messages per second, from Meta's POST to the subscriber", "longer is better"),
-        Panel("equal_cpu_ms", f"CPU per message at {rate:g} messages/s, in ms" if rate else "", "shorter is better"),
-        Panel("half_p99_ms", "End to end p99 at half of its own capacity, in ms", "shorter is better"),
-    ]
-    return [panel for panel in every if any(panel.metric in found for found in report.medians.values())]
+_COLOURS = {"ours": "#0b7a5c", "plain": "#8fa39b", "peer": "#c9a35b"}
 
 
 def draw(report: Report) -> str:
     """The SVG of a report."""
-    shown = panels(report)
-    rows = len(report.medians)
-    panel_height = _HEAD + rows * _STEP + 14
+    cases = [case for case in report.study.cases if case.name in report.medians]
+    shown = [metric for metric in report.study.metrics if metric.panel and _values(metric, cases, report)]
+    panel_height = _HEAD + len(cases) * _STEP + 14
     facts = _facts(report)
     height = 92 + len(shown) * panel_height + _claims_height(report.claims) + 22 * len(facts) + 20
     parts = [
@@ -59,12 +30,12 @@ def draw(report: Report) -> str:
             f' aria-label="{escape(_summary(report), {chr(34): "&quot;"})}">'
         ),
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
-        _text(_LEFT, 44, "Tellwire, end to end", size=24, weight=700),
+        _text(_LEFT, 44, report.study.title, size=24, weight=700),
         _text(_LEFT, 68, _summary(report), size=14, colour=_SOFT),
     ]
     top = 92
-    for panel in shown:
-        parts.extend(_panel(panel, report, top))
+    for metric in shown:
+        parts.extend(_panel(metric, cases, report, top))
         top += panel_height
     parts.extend(_claims(report.claims, top))
     top += _claims_height(report.claims)
@@ -72,22 +43,31 @@ def draw(report: Report) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(panel: Panel, report: Report, top: int) -> Iterator[str]:
-    values = {system: found[panel.metric] for system, found in report.medians.items() if panel.metric in found}
+def _values(metric: Metric, cases: Sequence[Case], report: Report) -> dict[str, float]:
+    """Case → median, of the cases that have it."""
+    return {
+        case.name: report.medians[case.name][metric.name] for case in cases if metric.name in report.medians[case.name]
+    }
+
+
+def _panel(metric: Metric, cases: Sequence[Case], report: Report, top: int) -> Iterator[str]:
+    values = _values(metric, cases, report)
+    reference = values.get(report.study.reference)
     room = _WIDTH - _LEFT - _RIGHT - _NAME_WIDTH - _VALUE_WIDTH
     largest = max(values.values(), default=0) or 1
-    yield _text(_LEFT, top + 34, panel.title, size=16, weight=600)
-    yield _text(_WIDTH - _RIGHT, top + 34, panel.better, size=13, colour=_SOFT, anchor="end")
-    for at, (system, value) in enumerate(values.items()):
+    yield _text(_LEFT, top + 34, metric.panel, size=16, weight=600)
+    yield _text(_WIDTH - _RIGHT, top + 34, metric.better, size=13, colour=_SOFT, anchor="end")
+    for at, case in enumerate(case for case in cases if case.name in values):
+        value = values[case.name]
         y = top + _HEAD + at * _STEP
         x = _LEFT + _NAME_WIDTH
         width = max(2.0, room * value / largest)
-        weight = 700 if system == "tellwire" else 400
-        yield _text(x - 12, y + 18, _TITLES.get(system, system), size=14, weight=weight, anchor="end")
+        weight = 700 if case.tone == "ours" else 400
+        yield _text(x - 12, y + 18, case.title, size=14, weight=weight, anchor="end")
         yield f'<rect x="{x}" y="{y}" width="{room}" height="{_BAR}" rx="4" fill="{_TRACK}"/>'
-        yield f'<rect x="{x}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="4" fill="{_COLOURS.get(system, _SOFT)}"/>'
+        yield f'<rect x="{x}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="4" fill="{_COLOURS[case.tone]}"/>'
         yield _text(x + room + 12, y + 18, number(value), size=14, weight=700)
-        if system != _REFERENCE and (reference := values.get(_REFERENCE)):
+        if reference and case.name != report.study.reference:
             ratio = f"{number(value / reference)}×"
             yield _text(_WIDTH - _RIGHT, y + 18, ratio, size=13, colour=_SOFT, anchor="end")
 
@@ -104,7 +84,7 @@ def _claims(claims: list[Claim], top: int) -> Iterator[str]:
         spread = f"rounds {number(claim.lowest)} to {number(claim.highest)}"
         yield _text(576, y, spread, size=13, colour=_SOFT)
         if claim.met is not None:
-            verdict, colour = ("met", _COLOURS["tellwire"]) if claim.met else ("missed", "#b3261e")
+            verdict, colour = ("met", _COLOURS["ours"]) if claim.met else ("missed", "#b3261e")
             yield _text(_WIDTH - _RIGHT, y, f"target {claim.target}: {verdict}", size=13, colour=colour, anchor="end")
 
 
@@ -124,13 +104,14 @@ def _facts(report: Report) -> list[str]:
             f"{machine.processor}, {machine.cores} cores, {machine.memory_gib:g} GiB; {machine.system}"
             f" {machine.kernel}; {machine.python}; {machine.filesystem}, fsync {machine.fsync_ms:g} ms"
         ),
-        (
-            f"{options.get('messages')} messages over {options.get('connections')} connections,"
-            f" {options.get('contacts')} contacts warmed; fsync before the answer; {report.started_at};"
-            f" {machine.commit}"
-        ),
+        f"{_shape(options)}fsync before the answer; {report.started_at}; {machine.commit}",
         *(f"Careful: {doubt}" for doubt in report.doubts),
     ]
+
+
+def _shape(options: Mapping[str, object]) -> str:
+    messages, connections, contacts = (options.get(name) for name in ("messages", "connections", "contacts"))
+    return f"{messages} messages over {connections} connections, {contacts} contacts warmed; "
 
 
 def _text(

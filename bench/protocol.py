@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
+
+SinkWay = Literal["takes", "fails", "hangs"]
+"""What the subscriber does with a delivery: 200 at once, 500 at once, or nothing for ever."""
 
 
 class Aim(Struct, frozen=True, tag="aim", kw_only=True):
-    """The system to load: a port of 127.0.0.1, the path of its webhook, both secrets."""
+    """The system to load: its ports of 127.0.0.1, the path of its webhook, both secrets.
 
-    port: int
+    The messages come in on `accounts` business numbers from `first_account` on, taking turns. Drivers that load one
+    system at once number their messages from different `first_message`s. `sink` is what the subscriber does.
+    """
+
+    ports: tuple[int, ...]
     path: str
     app_secret: str
     signing_secret: str
+    accounts: int = 1
+    first_account: int = 0
+    first_message: int = 0
+    sink: SinkWay = "takes"
 
 
 class Prepare(Struct, frozen=True, tag="prepare", kw_only=True):
-    """Make the messages of a phase and open its connections; `rate` in messages/s, None for the closed loop."""
+    """Make the messages of a phase and open its connections; `rate` in POSTs/s, None for the closed loop.
+
+    `updates` is how many messages one POST holds; with `awaited` False the phase is over when all was sent.
+    """
 
     messages: int
     contacts: int
@@ -23,6 +39,8 @@ class Prepare(Struct, frozen=True, tag="prepare", kw_only=True):
     pad: int
     limit_seconds: float
     rate: float | None = None
+    updates: int = 1
+    awaited: bool = True
 
 
 class Go(Struct, frozen=True, tag="go"):
@@ -90,3 +108,48 @@ class Failed(Struct, frozen=True, tag="failed"):
     """The driver could not do what it was told."""
 
     error: str
+
+
+class FilledEndpoint(Struct, frozen=True, kw_only=True):
+    """Endpoints to be put into a database, `count` of them alike; number k is bound to account `first_account + k`."""
+
+    url: str
+    count: int = 1
+    first_account: int = 0
+    state: Literal["active", "paused"] = "active"
+
+
+BatchState = Literal["delivered", "waiting", "parked", "late"]
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """Messages to be put into a database with a delivery each to one endpoint, in the state that is named.
+
+    `delivered` with an attempt; `waiting` as committed and not sent; `parked`; `late` as retries that are due.
+    """
+
+    messages: int
+    endpoint: int
+    state: BatchState
+
+
+class Fill(Struct, frozen=True, kw_only=True):
+    """What the filler puts into an empty database; `endpoint` of a batch counts all endpoints in their order."""
+
+    secret: str
+    accounts: int
+    contacts: int
+    endpoints: list[FilledEndpoint]
+    batches: list[Batch] = []
+    pad: int = 60
+    first_message: int = 9_000_000_000
+    hours: float = 20.0
+
+
+class Filled(Struct, frozen=True, kw_only=True):
+    """What the filler did: the ids of the first endpoint of each entry, rows by table, seconds, size of the file."""
+
+    endpoints: list[str]
+    rows: dict[str, int]
+    seconds: float
+    mib: float

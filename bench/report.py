@@ -1,21 +1,22 @@
-"""What the runs of a scenario add up to: medians, ratios from the same run, verdicts. Pure."""
+"""What the runs of a scenario add up to: medians, ratios from the same runs, verdicts, a table. Pure."""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
 from bench.machine import Machine
 from bench.protocol import PhaseResult
 
-CAPACITY, EQUAL, HALF = "capacity", "equal-rate", "half-capacity"
 ENOUGH_ROUNDS = 3
 
 
 class Usage(Struct, frozen=True):
-    """CPU time in seconds, user and system; memory in MiB.
+    """CPU time in seconds, user and system; memory in MiB; what was written to disk in KiB (Linux, else 0).
 
     RSS counts a shared page in every process that maps it, and is the peak of samples; PSS (Linux, else 0) counts
     it once, and is the state at the end.
@@ -24,6 +25,7 @@ class Usage(Struct, frozen=True):
     cpu_seconds: float
     peak_rss_mib: float
     pss_mib: float
+    written_kib: float = 0.0
 
 
 class PhaseRun(Struct, frozen=True, kw_only=True):
@@ -32,24 +34,70 @@ class PhaseRun(Struct, frozen=True, kw_only=True):
     seen: PhaseResult
     cost: Usage
     cpu_ms_per_message: float
+    written_kib_per_message: float = 0.0
 
 
-class Run(Struct, frozen=True, kw_only=True):
-    """One system in one round."""
+class Case(Struct, frozen=True):
+    """One column of a scenario: a system, or a state that Tellwire is put in."""
 
-    round: int
-    system: str
-    ready_seconds: float
-    phases: dict[str, PhaseRun]
+    name: str
+    title: str
+    tone: Literal["ours", "peer", "plain"] = "ours"
 
 
-class Metric(Struct, frozen=True, kw_only=True):
-    """A figure of one run; `read` gives None when the phase was left out."""
+class Metric(Struct, frozen=True):
+    """A figure of a run. `panel` is its title in the picture, "" where it is only in the table."""
 
     name: str
     title: str
     unit: str
-    read: Callable[[Run], float | None]
+    panel: str = ""
+    better: Literal["longer is better", "shorter is better"] = "shorter is better"
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A promise: `metric` of the case `ours`, divided by that of `other` unless that is None, within the bounds."""
+
+    title: str
+    metric: str
+    ours: str
+    other: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The bounds as text, "" for a figure that promises nothing."""
+        bounds = (("≥", self.at_least), ("≤", self.at_most))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+    def met_by(self, value: float) -> bool | None:
+        """Whether a value keeps the promise; None when nothing is promised."""
+        if self.at_least is None and self.at_most is None:
+            return None
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+
+class Study(Struct, frozen=True, kw_only=True):
+    """What a scenario compares and promises. `reference` is the case that is 1× in the picture, "" for none."""
+
+    title: str
+    cases: list[Case]
+    metrics: list[Metric]
+    targets: list[Target]
+    reference: str = ""
+    enough_rounds: int = ENOUGH_ROUNDS
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One case in one round. `troubles`: what went wrong in it, in plain words; a run that has any is not whole."""
+
+    round: int
+    case: str
+    figures: dict[str, float]
+    phases: dict[str, PhaseRun] = {}
+    troubles: list[str] = []
+    more: dict[str, object] = {}
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -67,6 +115,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """Everything a scenario found, as written to its JSON file."""
 
     scenario: str
+    study: Study
     started_at: str
     seconds: float
     machine: Machine
@@ -77,175 +126,46 @@ class Report(Struct, frozen=True, kw_only=True):
     runs: list[Run]
 
 
-Figure = Callable[[PhaseRun], float]
-
-
-def _metric(name: str, title: str, unit: str, phase: str, figure: Figure) -> Metric:
-    return Metric(
-        name=name, title=title, unit=unit, read=lambda run: figure(run.phases[phase]) if phase in run.phases else None
-    )
-
-
-def _cpu(run: PhaseRun) -> float:
-    return run.cpu_ms_per_message
-
-
-METRICS = (
-    _metric("capacity_rate", "capacity", "messages/s", CAPACITY, lambda run: run.seen.messages_per_second),
-    _metric("capacity_cpu_ms", "  CPU per message", "ms", CAPACITY, _cpu),
-    _metric("capacity_rss_mib", "  peak memory (RSS)", "MiB", CAPACITY, lambda run: run.cost.peak_rss_mib),
-    _metric("capacity_pss_mib", "  memory after it (PSS)", "MiB", CAPACITY, lambda run: run.cost.pss_mib),
-    _metric("equal_rate", "equal rate", "messages/s", EQUAL, lambda run: run.seen.messages_per_second),
-    _metric("equal_cpu_ms", "  CPU per message", "ms", EQUAL, _cpu),
-    _metric("equal_p50_ms", "  end to end p50", "ms", EQUAL, lambda run: run.seen.end_to_end.p50),
-    _metric("equal_p99_ms", "  end to end p99", "ms", EQUAL, lambda run: run.seen.end_to_end.p99),
-    _metric("half_rate", "half of its capacity", "messages/s", HALF, lambda run: run.seen.messages_per_second),
-    _metric("half_cpu_ms", "  CPU per message", "ms", HALF, _cpu),
-    _metric("half_ack_p50_ms", "  answer p50", "ms", HALF, lambda run: run.seen.ack.p50),
-    _metric("half_ack_p99_ms", "  answer p99", "ms", HALF, lambda run: run.seen.ack.p99),
-    _metric("half_p50_ms", "  end to end p50", "ms", HALF, lambda run: run.seen.end_to_end.p50),
-    _metric("half_p99_ms", "  end to end p99", "ms", HALF, lambda run: run.seen.end_to_end.p99),
-    Metric(name="ready_seconds", title="start to ready", unit="s", read=lambda run: run.ready_seconds),
-)
-
-
-class Target(Struct, frozen=True, kw_only=True):
-    """A promise: `metric` of `ours`, divided by that of `other` unless that is None, at least or at most `bound`."""
-
-    title: str
-    metric: str
-    ours: str
-    other: str | None
-    bound: float | None = None
-    at_least: bool = True
-
-
-TARGETS = (
-    Target(title="messages/s", metric="capacity_rate", ours="tellwire", other="user-built", bound=15),
-    Target(title="messages/s", metric="capacity_rate", ours="tellwire", other="bare", bound=0.7),
-    Target(
-        title="CPU at equal rate",
-        metric="equal_cpu_ms",
-        ours="tellwire",
-        other="user-built",
-        bound=1 / 8,
-        at_least=False,
-    ),
-    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire", other="bare"),
-    Target(
-        title="half capacity, answer p99 ms",
-        metric="half_ack_p99_ms",
-        ours="tellwire",
-        other=None,
-        bound=25,
-        at_least=False,
-    ),
-    Target(
-        title="half capacity, end to end p99 ms",
-        metric="half_p99_ms",
-        ours="tellwire",
-        other=None,
-        bound=50,
-        at_least=False,
-    ),
-    Target(title="messages/s", metric="capacity_rate", ours="bare", other="user-built"),
-    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="bare", other="user-built"),
-)
-
-
 def medians(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
-    """System → metric → median over the rounds, metrics that no run has left out."""
+    """Case → metric → median over the rounds that have it."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        for name, value in run.figures.items():
+            found.setdefault(run.case, {}).setdefault(name, []).append(value)
     return {
-        system: {
-            metric.name: statistics.median(values)
-            for metric in METRICS
-            if (values := [value for run in runs if run.system == system and (value := metric.read(run)) is not None])
-        }
-        for system in dict.fromkeys(run.system for run in runs)
+        case: {name: statistics.median(values) for name, values in figures.items()} for case, figures in found.items()
     }
 
 
-def claims(runs: Sequence[Run]) -> list[Claim]:
-    """What TARGETS says of these runs; a target whose systems or phases were left out makes no claim."""
+def claims(targets: Sequence[Target], runs: Sequence[Run]) -> list[Claim]:
+    """What the targets say of these runs; a target whose cases or figures were left out makes no claim."""
     middle = medians(runs)
+    rounds = sorted({run.round for run in runs})
     made = []
-    for target in TARGETS:
-        value = _compared(target, lambda system, metric: middle.get(system, {}).get(metric))
+    for target in targets:
+        value = _compared(target, middle)
         if value is None:
             continue
         each = [
-            found for number in {run.round for run in runs} if (found := _in_round(target, runs, number)) is not None
+            found
+            for number in rounds
+            if (found := _compared(target, {run.case: run.figures for run in runs if run.round == number})) is not None
         ]
         made.append(_claim(target, value, each))
     return made
 
 
-def doubts(machine: Machine, runs: Sequence[Run], rounds: int) -> list[str]:
+def doubts(machine: Machine, runs: Sequence[Run], *, rounds: int, enough: int = ENOUGH_ROUNDS) -> list[str]:
     """Everything that speaks against trusting the figures, in plain words."""
     found = list(machine.doubts)
-    if rounds < ENOUGH_ROUNDS:
-        found.append(f"{rounds} round(s): a claim needs {ENOUGH_ROUNDS}")
-    for run in runs:
-        for name, phase in run.phases.items():
-            if not phase.seen.whole or phase.seen.duplicates:
-                found.append(f"round {run.round}, {run.system}, {name}: {_fault(phase.seen)}")
+    if rounds < enough:
+        found.append(f"{rounds} round(s): a claim needs {enough}")
+    found += [f"round {run.round}, {run.case}: {trouble}" for run in runs for trouble in run.troubles]
     return found
 
 
-def table(runs: Sequence[Run], made: Sequence[Claim]) -> str:
-    """Medians as a table of systems, then the claims, as plain text."""
-    middle = medians(runs)
-    lines = ["".join([f"{'median':<24}{'':<12}", *(f"{system:>14}" for system in middle)])]
-    for metric in METRICS:
-        values = [middle[system].get(metric.name) for system in middle]
-        if any(value is not None for value in values):
-            shown = (f"{'-' if value is None else number(value):>14}" for value in values)
-            lines.append("".join([f"{metric.title:<24}{metric.unit:<12}", *shown]))
-    lines.append("")
-    for claim in made:
-        verdict = {None: "", True: "  met", False: "  MISSED"}[claim.met]
-        spread = f"[{number(claim.lowest)} … {number(claim.highest)}]"
-        lines.append(f"{claim.title:<52}{number(claim.value):>10}  {spread:<20}{claim.target}{verdict}")
-    return "\n".join(lines)
-
-
-def number(value: float) -> str:
-    """`value` with three significant digits, thousands apart."""
-    if value >= 100:
-        return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
-
-
-def _compared(target: Target, read: Callable[[str, str], float | None]) -> float | None:
-    ours = read(target.ours, target.metric)
-    if ours is None or target.other is None:
-        return ours
-    other = read(target.other, target.metric)
-    return ours / other if other else None
-
-
-def _in_round(target: Target, runs: Sequence[Run], which: int) -> float | None:
-    metric = next(metric for metric in METRICS if metric.name == target.metric)
-    by_system = {run.system: run for run in runs if run.round == which}
-    return _compared(target, lambda system, _: metric.read(by_system[system]) if system in by_system else None)
-
-
-def _claim(target: Target, value: float, each: Sequence[float]) -> Claim:
-    met = None
-    if target.bound is not None:
-        met = value >= target.bound if target.at_least else value <= target.bound
-    ratio = f"{target.ours} / {target.other}" if target.other is not None else target.ours
-    return Claim(
-        title=f"{target.title}, {ratio}",
-        value=round(value, 4),
-        lowest=round(min(each, default=value), 4),
-        highest=round(max(each, default=value), 4),
-        target="" if target.bound is None else f"{'≥' if target.at_least else '≤'} {target.bound:g}",
-        met=met,
-    )
-
-
-def _fault(seen: PhaseResult) -> str:
+def fault(seen: PhaseResult) -> str:
+    """What is wrong with a phase, in plain words; "" when nothing is."""
     counts = {
         "refused": seen.refused,
         "lost": seen.lost,
@@ -254,3 +174,63 @@ def _fault(seen: PhaseResult) -> str:
         "out of order": seen.reordered,
     }
     return ", ".join([*(f"{count} {what}" for what, count in counts.items() if count), *seen.trouble])
+
+
+def table(study: Study, runs: Sequence[Run], made: Sequence[Claim]) -> str:
+    """Medians as a table of cases, then the claims, as plain text."""
+    middle = medians(runs)
+    shown = [case for case in study.cases if case.name in middle]
+    wide = max([14, *(len(case.name) + 2 for case in shown)])
+    lines = ["".join([f"{'median':<28}{'':<12}", *(f"{case.name:>{wide}}" for case in shown)])]
+    for metric in study.metrics:
+        values = [middle[case.name].get(metric.name) for case in shown]
+        if any(value is not None for value in values):
+            texts = (f"{'-' if value is None else number(value):>{wide}}" for value in values)
+            lines.append("".join([f"{metric.title:<28}{metric.unit:<12}", *texts]))
+    lines.append("")
+    for claim in made:
+        verdict = {None: "", True: "  met", False: "  MISSED"}[claim.met]
+        spread = f"[{number(claim.lowest)} … {number(claim.highest)}]"
+        lines.append(f"{claim.title:<60}{number(claim.value):>10}  {spread:<20}{claim.target}{verdict}")
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """`value` with three significant digits, thousands apart."""
+    size = abs(value)
+    if size >= 100:
+        return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else f"{value:.3f}"
+
+
+def percentile(spans: Sequence[float], share: float) -> float:
+    """The nearest rank of `spans`, 0 for none."""
+    ordered = sorted(spans)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+def flat(metric: str, title: str, cases: Sequence[str], *, at_most: float = 1.2) -> list[Target]:
+    """A figure must not grow from the first case to any other by more than the bound."""
+    first, *others = cases
+    return [Target(title=title, metric=metric, ours=case, other=first, at_most=at_most) for case in others]
+
+
+def _compared(target: Target, figures: Mapping[str, Mapping[str, float]]) -> float | None:
+    read: Callable[[str], float | None] = lambda case: figures.get(case, {}).get(target.metric)  # noqa: E731
+    ours = read(target.ours)
+    if ours is None or target.other is None:
+        return ours
+    other = read(target.other)
+    return ours / other if other else None
+
+
+def _claim(target: Target, value: float, each: Sequence[float]) -> Claim:
+    subject = target.ours if target.other is None else f"{target.ours} / {target.other}"
+    return Claim(
+        title=f"{target.title}, {subject}",
+        value=round(value, 4),
+        lowest=round(min(each, default=value), 4),
+        highest=round(max(each, default=value), 4),
+        target=target.words,
+        met=target.met_by(value),
+    )

@@ -1,4 +1,4 @@
-"""The servers that the user-built peer needs, from wheels: PostgreSQL and Redis."""
+"""The servers that systems need, from wheels: PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REDIS_SETTINGS = ("--save", "", "--appendonly", "no")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """A running server: its address as a client wants it, and its process."""
+    """A running server: its URL, and its process."""
 
     url: str
     child: Child
@@ -58,7 +58,7 @@ def postgres(stack: ExitStack, folder: Path) -> Server:
     )
     probe = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     child.wait_until(lambda: subprocess.run(probe, check=False).returncode == 0, seconds=_READY_SECONDS)
-    return Server(url=f"postgresql+psycopg://bench@127.0.0.1:{port}/postgres", child=child)
+    return Server(url=f"postgresql://bench@127.0.0.1:{port}/postgres", child=child)
 
 
 def redis(stack: ExitStack, folder: Path) -> Server:

@@ -6,12 +6,15 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable
 
-MARK = b"wamid.TELLWIREBENCH"
-"""Every message id starts so, followed by its number in 10 digits: the sink finds it in any payload format."""
+MARK = b"TELLWIREBENCH"
+"""Every message id holds it, followed by its number in 10 digits: the sink finds it in any payload format."""
 
 _DIGITS = 10
 _FIRST_PHONE = 5215500000001
+_FIRST_ACCOUNT = 100_000_000_000_001
+_TEXT = "Is the blue one still to be had? "
 
 
 def contact_of(number: int, contacts: int) -> int:
@@ -19,27 +22,75 @@ def contact_of(number: int, contacts: int) -> int:
     return number % contacts
 
 
-def body(number: int, *, contacts: int, sent_at: int, pad: int) -> bytes:
-    """Meta's webhook for one incoming text message, about `pad` + 480 bytes; `sent_at` in Unix seconds."""
-    who = contact_of(number, contacts)
-    phone = str(_FIRST_PHONE + who)
+def account_of(number: int, accounts: int = 1, first: int = 0) -> str:
+    """The phone_number_id that message `number` comes in on: accounts take turns."""
+    return str(_FIRST_ACCOUNT + first + number % accounts)
+
+
+def phone_of(who: int) -> str:
+    """The number of a contact."""
+    return str(_FIRST_PHONE + who)
+
+
+def name_of(who: int) -> str:
+    """The name of a contact."""
+    return f"Invented Person {who}"
+
+
+def wamid_of(number: int, who: int) -> str:
+    """The id of message `number`: as Meta's it begins with who it is from, so new ids fall all over an index."""
+    sender = base64.b64encode(f"HBg{phone_of(who)}".encode()).decode()
+    return f"wamid.{sender}{MARK.decode()}{number:0{_DIGITS}d}QUJDREVG"
+
+
+def text_of(pad: int) -> str:
+    """What a message of `pad` characters says."""
+    return (_TEXT * (pad // len(_TEXT) + 1))[:pad]
+
+
+def body(
+    numbers: Iterable[int], *, contacts: int, sent_at: int, pad: int, accounts: int = 1, first_account: int = 0
+) -> bytes:
+    """Meta's webhook for incoming text messages, about `pad` + 480 bytes each; `sent_at` in Unix seconds."""
+    return _whole(
+        _change(
+            number,
+            who=contact_of(number, contacts),
+            account=account_of(number, accounts, first_account),
+            sent_at=sent_at,
+            pad=pad,
+        )
+        for number in numbers
+    )
+
+
+def post_of(number: int, *, who: int, account: str, sent_at: int, pad: int) -> bytes:
+    """Meta's webhook for one message from a certain contact to a certain business number."""
+    return _whole([_change(number, who=who, account=account, sent_at=sent_at, pad=pad)])
+
+
+def _whole(changes: Iterable[dict[str, object]]) -> bytes:
+    entry = {"id": "100000000000002", "changes": list(changes)}
+    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}, separators=(",", ":")).encode()
+
+
+def _change(number: int, *, who: int, account: str, sent_at: int, pad: int) -> dict[str, object]:
+    phone = phone_of(who)
     value = {
         "messaging_product": "whatsapp",
-        "metadata": {"display_phone_number": "525500000000", "phone_number_id": "100000000000001"},
-        "contacts": [{"profile": {"name": f"Invented Person {who}"}, "wa_id": phone}],
+        "metadata": {"display_phone_number": "525500000000", "phone_number_id": account},
+        "contacts": [{"profile": {"name": name_of(who)}, "wa_id": phone}],
         "messages": [
             {
                 "from": phone,
-                "id": f"{MARK.decode()}{number:0{_DIGITS}d}QUJDREVGR0hJSktMTU5PUA==",
+                "id": wamid_of(number, who),
                 "timestamp": str(sent_at),
                 "type": "text",
-                "text": {"body": ("Is the blue one still to be had? " * (pad // 33 + 1))[:pad]},
+                "text": {"body": text_of(pad)},
             }
         ],
     }
-    change = {"field": "messages", "value": value}
-    whole = {"object": "whatsapp_business_account", "entry": [{"id": "100000000000002", "changes": [change]}]}
-    return json.dumps(whole, separators=(",", ":")).encode()
+    return {"field": "messages", "value": value}
 
 
 def request(content: bytes, *, host: str, path: str, app_secret: str) -> bytes:

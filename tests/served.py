@@ -23,6 +23,7 @@ from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
 from tellwire import chores
+from tellwire.erasing import Eraser
 from tellwire.errors import Forbidden, Invalid
 from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
@@ -99,6 +100,7 @@ class Outside:
 
     def __init__(self) -> None:
         self.woken = 0
+        self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
@@ -299,5 +301,6 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=route_unrouted,
+        erase=Eraser(world.store, world.clock, outside.forgotten.extend).start,
         wake=outside.wake,
     )

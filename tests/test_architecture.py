@@ -30,11 +30,12 @@ OUTSIDE = {
         "web",
         "app",
         "dispatcher",
+        "erasing",
         "leases",
         "reader",
         "recorder",
     ),
-    *("stores", "sender", "connector", "http_client", "certificates", "handshake"),
+    *("stores", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
     *("clock", "ids", "logs", "settings", "vault"),
 }
 """The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""

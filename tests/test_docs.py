@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bench import page as results
 
 from tellwire import settings
 from tellwire.cli import COMMANDS
@@ -17,6 +18,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 GENERATED: dict[str, tuple[Callable[[], str], str]] = {
     "docs/reference/settings.md": (settings.reference, "./run config --reference > docs/reference/settings.md"),
+    "docs/reference/performance.md": (results.made, "python -m bench page"),
 }
 """Page → what it must equal, and the command that makes it so."""
 

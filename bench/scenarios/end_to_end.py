@@ -6,71 +6,114 @@ of every contact), closed loop at capacity, then the two fixed rates. Only ratio
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
-from bench.errors import BenchError
-from bench.load_process import LoadProcess, driver
-from bench.machine import describe
-from bench.measure import Meter
+from bench.load_process import driver
 from bench.options import Options
-from bench.picture import draw
-from bench.processes import tail
-from bench.protocol import PhaseResult, Prepare
-from bench.report import CAPACITY, EQUAL, HALF, PhaseRun, Report, Run, claims, doubts, medians, table
-from bench.systems import SYSTEMS, System, prepare_tellwire
+from bench.product import prepare_tellwire
+from bench.protocol import Prepare
+from bench.report import Case, Metric, PhaseRun, Run, Study, Target
+from bench.rounds import carry_out, measure, place_for, tell, troubles
+from bench.systems import SYSTEMS
 
-WARM_UP = "warm-up"
-_SETTLE_SECONDS = 0.3
-"""After the last delivery a system still has its result to record: that is part of the cost."""
+WARM_UP, CAPACITY, EQUAL, HALF = "warm-up", "capacity", "equal-rate", "half-capacity"
+REFERENCE = "user-built"
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("user-built", "FastAPI + Celery", "peer"),
+        Case("bare", "bare prototype", "plain"),
+        Case("tellwire", "Tellwire on SQLite"),
+        Case("tellwire-postgresql", "on PostgreSQL"),
+    )
+}
+
+Figure = Callable[[PhaseRun], float]
+
+_FIGURES: tuple[tuple[str, str, Figure], ...] = (
+    ("capacity_rate", CAPACITY, lambda run: run.seen.messages_per_second),
+    ("capacity_cpu_ms", CAPACITY, lambda run: run.cpu_ms_per_message),
+    ("capacity_rss_mib", CAPACITY, lambda run: run.cost.peak_rss_mib),
+    ("capacity_pss_mib", CAPACITY, lambda run: run.cost.pss_mib),
+    ("equal_rate", EQUAL, lambda run: run.seen.messages_per_second),
+    ("equal_cpu_ms", EQUAL, lambda run: run.cpu_ms_per_message),
+    ("equal_p50_ms", EQUAL, lambda run: run.seen.end_to_end.p50),
+    ("equal_p99_ms", EQUAL, lambda run: run.seen.end_to_end.p99),
+    ("half_rate", HALF, lambda run: run.seen.messages_per_second),
+    ("half_cpu_ms", HALF, lambda run: run.cpu_ms_per_message),
+    ("half_ack_p50_ms", HALF, lambda run: run.seen.ack.p50),
+    ("half_ack_p99_ms", HALF, lambda run: run.seen.ack.p99),
+    ("half_p50_ms", HALF, lambda run: run.seen.end_to_end.p50),
+    ("half_p99_ms", HALF, lambda run: run.seen.end_to_end.p99),
+)
+
+METRICS = [
+    Metric(
+        "capacity_rate",
+        "capacity",
+        "messages/s",
+        "Messages per second, from Meta's POST to the subscriber",
+        "longer is better",
+    ),
+    Metric("capacity_cpu_ms", "  CPU per message", "ms"),
+    Metric("capacity_rss_mib", "  peak memory (RSS)", "MiB"),
+    Metric("capacity_pss_mib", "  memory after it (PSS)", "MiB"),
+    Metric("equal_rate", "equal rate", "messages/s"),
+    Metric("equal_cpu_ms", "  CPU per message", "ms", "CPU per message at an equal rate, in ms"),
+    Metric("equal_p50_ms", "  end to end p50", "ms"),
+    Metric("equal_p99_ms", "  end to end p99", "ms"),
+    Metric("half_rate", "half of its capacity", "messages/s"),
+    Metric("half_cpu_ms", "  CPU per message", "ms"),
+    Metric("half_ack_p50_ms", "  answer p50", "ms"),
+    Metric("half_ack_p99_ms", "  answer p99", "ms"),
+    Metric("half_p50_ms", "  end to end p50", "ms"),
+    Metric("half_p99_ms", "  end to end p99", "ms", "End to end p99 at half of its own capacity, in ms"),
+    Metric("ready_seconds", "start to ready", "s"),
+]
+
+TARGETS = [
+    Target(title="messages/s", metric="capacity_rate", ours="tellwire", other="user-built", at_least=15),
+    Target(title="messages/s", metric="capacity_rate", ours="tellwire", other="bare", at_least=0.7),
+    Target(title="messages/s", metric="capacity_rate", ours="tellwire-postgresql", other="user-built", at_least=12),
+    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire", other="user-built", at_most=1 / 8),
+    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire", other="bare"),
+    Target(title="half capacity, answer p99 ms", metric="half_ack_p99_ms", ours="tellwire", at_most=25),
+    Target(title="half capacity, end to end p99 ms", metric="half_p99_ms", ours="tellwire", at_most=50),
+    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="tellwire-postgresql", other="user-built"),
+    Target(title="half capacity, answer p99 ms", metric="half_ack_p99_ms", ours="tellwire-postgresql", at_most=25),
+    Target(title="half capacity, end to end p99 ms", metric="half_p99_ms", ours="tellwire-postgresql", at_most=50),
+    Target(title="messages/s", metric="capacity_rate", ours="bare", other="user-built"),
+    Target(title="CPU at equal rate", metric="equal_cpu_ms", ours="bare", other="user-built"),
+]
 
 
 def run(options: Options) -> int:
     """Run it, print the table, write JSON and picture; returns 1 when a system lost, refused or garbled a message."""
-    if "tellwire" in options.systems:
+    if any(name.startswith("tellwire") for name in options.systems):
         prepare_tellwire(options)
-    begin, started_at = time.monotonic(), datetime.now(UTC)
-    place = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
-    place.chmod(0o711)  # PostgreSQL runs as another user in a folder below
-    try:
-        machine = describe(place)
-        for doubt in machine.doubts:
-            _say(f"careful: {doubt}")
-        runs = [
-            _one(number, system, place, options)
-            for number in range(1, options.rounds + 1)
-            for system in options.systems
-        ]
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    report = Report(
-        scenario=options.scenario,
-        started_at=started_at.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - begin, 1),
-        machine=machine,
-        options=_shown(options),
-        medians=medians(runs),
-        claims=claims(runs),
-        doubts=doubts(machine, runs, options.rounds),
-        runs=runs,
+    study = Study(
+        title="Tellwire, end to end",
+        cases=[CASES[name] for name in options.systems],
+        metrics=METRICS,
+        targets=TARGETS,
+        reference=REFERENCE,
     )
-    return _publish(report, options.json)
+
+    def one(number: int, name: str, folder: Path) -> Run:
+        return _one(number, name, folder, options)
+
+    with place_for(options) as place:
+        return carry_out(study, options, place, one)
 
 
-def _one(number: int, name: str, place: Path, options: Options) -> Run:
+def _one(number: int, name: str, folder: Path, options: Options) -> Run:
     """One system in one round, from its start to its stop."""
-    folder = place / f"{number}-{name}"
-    folder.mkdir()
-    folder.chmod(0o711)
     phases: dict[str, PhaseRun] = {}
     with ExitStack() as stack:
         load = stack.enter_context(driver(folder))
@@ -79,15 +122,18 @@ def _one(number: int, name: str, place: Path, options: Options) -> Run:
         ready = round(time.monotonic() - begin, 3)
         load.aim(system.aim)
         for phase, plan in _plans(options, phases):
-            phases[phase] = done = _phase(load, system, plan)
-            _say(f"round {number}  {name:<10}  {phase:<13}  {_line(done)}")
+            phases[phase] = done = measure(load, system.pids, plan)
+            tell(number, name, phase, done)
             if not done.seen.whole:
-                _say(f"careful: {name} did not do all of {phase}: {', '.join(done.seen.trouble) or 'see the result'}")
-                for log in sorted(folder.glob("*.log")):
-                    _say(f"  {log.name}:\n{tail(log)}")
                 break
-    shutil.rmtree(folder, ignore_errors=True)
-    return Run(round=number, system=name, ready_seconds=ready, phases=phases)
+    figures = {metric: figure(phases[phase]) for metric, phase, figure in _FIGURES if phase in phases}
+    return Run(
+        round=number,
+        case=name,
+        figures=figures | {"ready_seconds": ready},
+        phases=phases,
+        troubles=troubles(phases),
+    )
 
 
 def _plans(options: Options, done: dict[str, PhaseRun]) -> Iterator[tuple[str, Prepare]]:
@@ -99,56 +145,10 @@ def _plans(options: Options, done: dict[str, PhaseRun]) -> Iterator[tuple[str, P
         pad=options.pad,
         limit_seconds=options.limit_seconds,
     )
-    yield WARM_UP, msgspec.structs.replace(plan, messages=options.contacts)
+    yield WARM_UP, replace(plan, messages=options.contacts)
     yield CAPACITY, plan
     if count := round(options.equal_rate * options.equal_seconds):
-        yield EQUAL, msgspec.structs.replace(plan, messages=count, rate=options.equal_rate)
+        yield EQUAL, replace(plan, messages=count, rate=options.equal_rate)
     half = done[CAPACITY].seen.messages_per_second / 2
     if count := round(half * options.half_seconds):
-        yield HALF, msgspec.structs.replace(plan, messages=count, rate=half)
-
-
-def _phase(load: LoadProcess, system: System, plan: Prepare) -> PhaseRun:
-    load.prepare(plan)
-    meter = Meter(system.pids)
-    meter.start()
-    try:
-        seen = load.go()
-        time.sleep(_SETTLE_SECONDS)
-    finally:
-        cost = meter.stop()
-    return PhaseRun(seen=seen, cost=cost, cpu_ms_per_message=round(cost.cpu_seconds * 1000 / max(1, seen.delivered), 3))
-
-
-def _publish(report: Report, path: Path) -> int:
-    picture = path.with_suffix(".svg")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-        picture.write_text(draw(report))
-    except OSError as error:
-        raise BenchError(f"cannot write the result: {error}") from error
-    print(table(report.runs, report.claims))
-    for doubt in report.doubts:
-        print(f"careful: {doubt}")
-    print(f"{path} and {picture.name}, after {report.seconds:g} s")
-    return 0 if all(phase.seen.whole for one in report.runs for phase in one.phases.values()) else 1
-
-
-def _shown(options: Options) -> dict[str, object]:
-    """The options that shaped the result, without places on this machine."""
-    return {k: v for k, v in asdict(options).items() if k not in {"json", "folder", "tellwire_python", "scenario"}}
-
-
-def _line(run: PhaseRun) -> str:
-    seen: PhaseResult = run.seen
-    return (
-        f"{seen.delivered:>6} in {seen.seconds:>7.2f} s  {seen.messages_per_second:>7.1f}/s"
-        f"  answer p50 {seen.ack.p50:.1f} p99 {seen.ack.p99:.1f} ms"
-        f"  end to end p50 {seen.end_to_end.p50:.1f} p99 {seen.end_to_end.p99:.1f} ms"
-        f"  CPU {run.cpu_ms_per_message:.2f} ms  {run.cost.peak_rss_mib:.0f} MiB"
-    )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        yield HALF, replace(plan, messages=count, rate=half)

@@ -73,7 +73,7 @@ def _relay(load: LoadProcess, fault: str = "") -> Iterator[None]:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        load.aim(Aim(port=server.server_port, path="/w", app_secret=APP_SECRET, signing_secret=SECRET))
+        load.aim(Aim(ports=(server.server_port,), path="/w", app_secret=APP_SECRET, signing_secret=SECRET))
         try:
             yield
         finally:
@@ -117,6 +117,6 @@ def test_each_fault_shows(tmp_path: Path, fault: str, field: str) -> None:
 
 def test_a_system_that_is_not_there(tmp_path: Path) -> None:
     with driver(tmp_path) as load:
-        load.aim(Aim(port=1, path="/w", app_secret="a", signing_secret=SECRET))
+        load.aim(Aim(ports=(1,), path="/w", app_secret="a", signing_secret=SECRET))
         with pytest.raises(BenchError, match="cannot connect"):
             load.prepare(PLAN)

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 SECRET = "whsec_AAAA"
 
 
+def _only(number: int) -> range:
+    return range(number, number + 1)
+
+
 def _sent(count: int, *, first: int = 1, contacts: int = 1) -> Phase:
     phase = Phase(first=first, count=count, contacts=contacts)
     phase.sent = [float(at) for at in range(count)]
@@ -24,7 +28,7 @@ def _close(phase: Phase) -> PhaseResult:
 def test_a_clean_phase() -> None:
     phase = _sent(3)
     for at in range(3):
-        phase.accept(1 + at, at + 0.1)
+        phase.accept(_only(1 + at), at + 0.1)
         phase.arrive(1 + at, at + 0.5, b"", b"")
     result = _close(phase)
     assert result.whole
@@ -38,16 +42,16 @@ def test_a_clean_phase() -> None:
 def test_a_delivery_before_its_answer_is_not_outstanding() -> None:
     phase = _sent(1)
     phase.arrive(1, 0.1, b"", b"")
-    phase.accept(1, 0.2)
+    phase.accept(_only(1), 0.2)
     assert phase.outstanding == 0
     assert _close(phase).whole
 
 
 def test_lost_refused_duplicate_and_foreign_are_told_apart() -> None:
     phase = _sent(3, first=10)
-    phase.accept(10, 0.1)
+    phase.accept(_only(10), 0.1)
     phase.refuse("status 503")
-    phase.accept(12, 2.1)
+    phase.accept(_only(12), 2.1)
     for number in (12, 12, 9, 13, None):
         phase.arrive(number, 3.0, b"", b"")
     result = _close(phase)
@@ -58,9 +62,9 @@ def test_lost_refused_duplicate_and_foreign_are_told_apart() -> None:
 
 def test_order_counts_only_where_it_was_definite() -> None:
     phase = _sent(3)
-    phase.accept(1, 5.0)  # after 2 was sent: these two had no order
-    phase.accept(2, 1.5)  # before 3 was sent: 2 goes before 3
-    phase.accept(3, 2.5)
+    phase.accept(_only(1), 5.0)  # after 2 was sent: these two had no order
+    phase.accept(_only(2), 1.5)  # before 3 was sent: 2 goes before 3
+    phase.accept(_only(3), 2.5)
     for number, at in ((1, 8.0), (2, 7.0), (3, 6.0)):
         phase.arrive(number, at, b"", b"")
     result = _close(phase)
@@ -70,7 +74,7 @@ def test_order_counts_only_where_it_was_definite() -> None:
 
 def test_a_bad_signature_in_the_sample_shows() -> None:
     phase = _sent(1, first=50)
-    phase.accept(50, 0.1)
+    phase.accept(_only(50), 0.1)
     phase.arrive(50, 0.2, b"POST /hook HTTP/1.1\r\nwebhook-signature: v1,no", b"")
     result = _close(phase)
     assert (result.signatures_checked, result.signatures_bad) == (1, 1)

@@ -26,11 +26,22 @@ def _delivery(payload: bytes, *, key: bytes = KEY) -> bytes:
 
 @given(st.integers(min_value=0, max_value=10**10 - 1), st.integers(min_value=1, max_value=5000))
 def test_the_number_survives_the_journey(number: int, contacts: int) -> None:
-    content = body(number, contacts=contacts, sent_at=1_700_000_000, pad=560)
+    content = body([number], contacts=contacts, sent_at=1_700_000_000, pad=560)
     assert number_in(content) == number
     assert 900 < len(content) < 1200
     message = json.loads(content)["entry"][0]["changes"][0]["value"]["messages"][0]
     assert message["from"] == str(5215500000001 + number % contacts)
+
+
+@given(st.integers(min_value=0, max_value=10**9), st.integers(min_value=1, max_value=20))
+def test_accounts_and_contacts_take_turns_together(number: int, accounts: int) -> None:
+    content = body(
+        range(number, number + 3), contacts=accounts * 5, sent_at=0, pad=1, accounts=accounts, first_account=7
+    )
+    changes = [change["value"] for change in json.loads(content)["entry"][0]["changes"]]
+    pairs = [(int(value["messages"][0]["from"]), int(value["metadata"]["phone_number_id"])) for value in changes]
+    assert len(set(pairs)) == min(3, accounts * 5)
+    assert all((phone - 5215500000001) % accounts == account - 100000000000008 for phone, account in pairs)
 
 
 @given(st.binary())

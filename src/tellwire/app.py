@@ -19,6 +19,8 @@ from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
 from tellwire.dispatcher import Defaults, Dispatcher
+from tellwire.egress import Proxy
+from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
@@ -74,6 +76,7 @@ class App:
             random=random.random,
             on_attempt=on_attempt,
         )
+        self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
         self._chores: asyncio.Task[None] | None = None
         self._routed: set[str] = set()
@@ -86,6 +89,7 @@ class App:
         *,
         clock: Clock | None = None,
         serving: bool = True,
+        lenient: bool = False,
         role: Role = "all",
         migrate: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
@@ -93,6 +97,7 @@ class App:
         """Open the store and everything on it; nothing is delivered before `start`.
 
         `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
+        `lenient` passes over those of them whose secrets no master key opens.
         SQLite is always migrated first, PostgreSQL only with `migrate`.
 
         Raises:
@@ -113,8 +118,13 @@ class App:
             serving=serving,
             pooled=settings.database_pooler,
             migrate=migrate,
+            lenient=lenient,
         )
-        sender = open_sender(allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs))
+        proxy = settings.delivery_proxy
+        sender = open_sender(
+            allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
+            proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
+        )
         return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt)
 
     async def start(self) -> None:
@@ -130,6 +140,7 @@ class App:
             self._chores.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._chores
+            await self.eraser.stop()
             if self.role != "ingest":
                 await self.dispatcher.stop(grace_seconds)
         await self.sender.close()
@@ -172,6 +183,8 @@ class App:
                 await self.store.refresh()
                 if _CHORES_PARTITION in self.dispatcher.partitions:
                     await close_idle_conversations(self.store, window=self.window)
+                    await self.eraser.start_all()
+                    await self.eraser.prune()
                     for phone_number_id in self.store.registry().accounts.keys() - self._routed:
                         await self.route_unrouted(phone_number_id)
             except Unavailable as error:

@@ -10,12 +10,12 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from ipaddress import IPv6Address
 from threading import Thread
 from typing import Final, cast
 
 from tellwire.addresses import Address, Network, ParsedTarget, admitted, check_resolved
 from tellwire.certificates import EXPIRED, NOT_YET_VALID, dated_words, plain_words
+from tellwire.egress import Proxy, ProxyError, connected, tunnel
 from tellwire.errors import Forbidden
 from tellwire.http_client import Connection, Exchange, Limits
 
@@ -96,7 +96,10 @@ class Connector:
         limits: Limits,
         lost: Callable[[Connection], None],
         tls: ssl.SSLContext | None,
+        proxy: Proxy | None,
     ) -> None:
+        self._proxy = proxy
+        self._proxy_resolve = SystemResolver()
         self._allow = allow
         self._resolve = resolve
         self._limits = limits
@@ -120,7 +123,7 @@ class Connector:
         except ssl.SSLError as error:
             exchange.fail("tls", plain_words(error))
             if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (EXPIRED, NOT_YET_VALID):
-                exchange.cause = await _dated(error, target, address) or exchange.cause
+                exchange.cause = await self._dated(error, target, address) or exchange.cause
             return None
         except OSError:
             exchange.fail("tls", "your server closed the connection during the TLS handshake")
@@ -160,30 +163,42 @@ class Connector:
             seconds = self._limits.connect_seconds if left else None  # the deadline bounds the last
             try:
                 async with asyncio.timeout(seconds):
-                    return await _connected(address, port), address
+                    return await self._open(address, port), address
             except OSError as error:  # TimeoutError is one, with an errno when it is the system's
                 ours = error.errno is None and isinstance(error, TimeoutError)
                 causes[f"no connection within {seconds:g} s" if ours else _plain(error)] = None
         exchange.fail("refused", "; ".join(causes))
         return None
 
+    async def _open(self, address: Address, port: int) -> socket.socket:
+        if self._proxy is None:
+            return await connected(address, port)
+        return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
+
+    async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
+        """Words with the date for a certificate that was refused for its dates.
+
+        OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing
+        and over which nothing is sent.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        try:
+            sock = await self._open(address, target.port)
+            transport = await _start_tls(asyncio.Protocol, sock, context, target.host)
+        except OSError:
+            return None
+        own = cast("ssl.SSLObject", transport.get_extra_info("ssl_object")).getpeercert(binary_form=True)
+        cast("asyncio.Transport", transport).abort()
+        return None if own is None else dated_words(error.verify_code, own, datetime.now(UTC))
+
 
 def _plain(error: OSError) -> str:
+    if isinstance(error, ProxyError):
+        return str(error)
     words = _PLAIN.get(error.errno or 0)
     return words or f"could not connect: {(error.strerror or 'unknown reason').lower()}"
-
-
-async def _connected(address: Address, port: int) -> socket.socket:
-    family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(0)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(sock, (str(address), port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 async def _start_tls(
@@ -198,22 +213,3 @@ async def _start_tls(
         ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
     )
     return transport
-
-
-async def _dated(error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
-    """Words with the date for a certificate that was refused for its dates.
-
-    OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing and
-    over which nothing is sent.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        sock = await _connected(address, target.port)
-        transport = await _start_tls(asyncio.Protocol, sock, context, target.host)
-    except OSError:
-        return None
-    own = cast("ssl.SSLObject", transport.get_extra_info("ssl_object")).getpeercert(binary_form=True)
-    cast("asyncio.Transport", transport).abort()
-    return None if own is None else dated_words(error.verify_code, own, datetime.now(UTC))

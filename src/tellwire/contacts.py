@@ -35,7 +35,7 @@ def resolve(ledger: Ledger, organization_id: str, who: Who) -> Contact:
         return contact
     changed = replace(
         contact,
-        name=contact.name if who.name is None else who.name,
+        name=contact.name if who.name is None or contact.own_name else who.name,
         username=contact.username if who.username is None else who.username,
     )
     for alias in who.aliases:
@@ -89,7 +89,8 @@ def merge(ledger: Ledger, contacts: list[Contact]) -> Contact:
                 ledger.put_alias(*key, survivor.id)
         survivor = replace(
             survivor,
-            name=survivor.name or other.name,
+            name=other.name if other.own_name and not survivor.own_name else survivor.name or other.name,
+            own_name=survivor.own_name or other.own_name,
             username=survivor.username or other.username,
             phone=survivor.phone or other.phone,
             user_id=survivor.user_id or other.user_id,
@@ -121,7 +122,7 @@ def _known(ledger: Ledger, organization_id: str, addresses: Iterable[str]) -> li
 
 def _says_nothing_new(ledger: Ledger, contact: Contact, who: Who) -> bool:
     return (
-        who.name in (None, contact.name)
+        (who.name in (None, contact.name) or contact.own_name)
         and who.username in (None, contact.username)
         and all(ledger.aliases.get((contact.organization_id, alias)) == contact.id for alias in who.aliases)
     )

@@ -12,9 +12,10 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import meta
+from tellwire import meta, tombstones
 from tellwire.apply import Options, apply_item, problem_key
 from tellwire.ledger import HeldItem, Keys, Ledger
+from tellwire.meta.cutting import cut
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
 from tellwire.model import Account, Inbound, ItemReport, Outcome
 from tellwire.ports import Book
@@ -64,6 +65,7 @@ class Ingest:
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
         """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
         digest = hashlib.sha256(inbound.body).hexdigest()
         return await self._applied(Post(inbound.body, items, inbound.speaks_for, digest), inbound)
@@ -111,13 +113,16 @@ def decide_post(
         _settle(ledger, inbound_id, item, report, post)
         if kept:
             ledger.new_reports.append((inbound_id, report))
+    body = _without_the_erased(post, reports)
     if kept:
+        if body is not post.body:
+            ledger.new_bodies[inbound_id] = body
         return kept
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
         received_at=ledger.now,
-        body=post.body,
+        body=body,
         outcome=worst(report.outcome for report in reports),
         items=tuple(reports),
         organization_id=organizations.pop() if len(organizations) == 1 else "",
@@ -133,6 +138,15 @@ def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[
     return [released.get(report.pointer, report) for report in reports]
 
 
+def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
+    """What is kept of a POST: nothing of people who were erased."""
+    outcomes = [(item, report.outcome == Outcome.ERASED) for item, report in zip(post.items, reports, strict=True)]
+    gone = [item for item, erased in outcomes if erased]
+    if not gone:
+        return post.body
+    return cut(post.body, gone, [item for item, erased in outcomes if not erased])
+
+
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """A POST's outcome: its worst item's (INTERFACES.md, `inbound`); of no items, `recorded`."""
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
@@ -144,6 +158,8 @@ def _one(ledger: Ledger, item: Item, post: Post, options: Options, organizations
     unspoken = account is not None and not speaks(post.speaks_for, account)
     if account is not None and not unspoken:
         organizations.add(account.organization_id)
+    if account is not None and tombstones.bars(ledger, item, account):
+        return _report(item, Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return _report(item, Outcome.NOT_UNDERSTOOD, item.reason)
     if not place.phone_number_id:
@@ -240,7 +256,7 @@ def _report(item: Item, outcome: Outcome, reason: str = "", message_id: str = ""
         pointer=item.place.pointer,
         field=item.place.field,
         kind=kind,
-        wamid=wamid,
+        wamid="" if outcome == Outcome.ERASED else wamid,  # Meta spells the phone number in it
         phone_number_id=item.place.phone_number_id,
         outcome=outcome,
         reason=reason,
@@ -271,7 +287,8 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
             case AccountProblem():
                 keys.statuses.add((number, problem_key(item, digest)))
             case NotUnderstood():
-                pass
+                if item.wamid:
+                    keys.messages.add((number, item.wamid))
             case _:
                 assert_never(item)
     return keys

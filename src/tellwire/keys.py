@@ -9,7 +9,9 @@ from typing import Literal, get_args
 
 from tellwire.model import ApiKey, Micros
 
-Scope = Literal["admin", "read", "messages:write", "webhooks:manage", "deliveries:replay", "accounts:manage"]
+Scope = Literal[
+    "admin", "read", "messages:write", "webhooks:manage", "deliveries:replay", "accounts:manage", "contacts:manage"
+]
 
 SCOPES: dict[Scope, str] = {
     "admin": "everything, API keys and organizations included",
@@ -18,6 +20,7 @@ SCOPES: dict[Scope, str] = {
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, and read both",
     "accounts:manage": "change and delete accounts, and read them",
+    "contacts:manage": "change, export and erase contacts",
 }
 """By name, what a key with it may do."""
 

@@ -83,6 +83,7 @@ class Ledger:
         self.open: dict[tuple[str, str], Conversation] = {}
         self.latest: dict[tuple[str, str], Conversation] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
+        self.erased: dict[tuple[str, str], Micros] = {}  # see `tombstones`
         # changes: read by the store
         self.new_accounts: dict[str, Account] = {}
         self.changed_messages: dict[str, Message] = {}
@@ -92,6 +93,8 @@ class Ledger:
         self.merged_contacts: list[tuple[str, str]] = []
         self.new_facts: dict[tuple[str, str, str, str], StatusFact] = {}
         self.new_inbound: list[Inbound] = []
+        self.new_bodies: dict[str, bytes] = {}
+        self.new_marks: set[tuple[str, str]] = set()
         self.new_held: list[tuple[str, str, str, str, Outcome]] = []
         self.settled_held: list[tuple[str, str]] = []
         self.new_reports: list[tuple[str, ItemReport]] = []

@@ -87,7 +87,10 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Contact(Struct, frozen=True, kw_only=True):
-    """A person; every phone number and user id known for them is an alias that points here."""
+    """A person; every phone number and user id known for them is an alias that points here.
+
+    `own_name`: the name was set here and stays, whatever name Meta gives.
+    """
 
     id: str
     organization_id: str
@@ -98,6 +101,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     merged_into: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
+    own_name: bool = False
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -340,3 +344,7 @@ class Registry(Struct, frozen=True, kw_only=True):
     """by phone_number_id"""
     endpoints: dict[str, Endpoint]
     """by id"""
+    erased_key: bytes = b""
+    """what the marks of erased people are hashed with; none while there are no marks"""
+    erasing: frozenset[str] = frozenset()
+    """the ids of the contacts that are being erased just now"""

@@ -70,7 +70,7 @@ class Routes:
         return wanted
 
     def _subscribed(self, endpoint: Endpoint, event: Event, names: tuple[str, ...]) -> bool:
-        if endpoint.accounts and event.account_id not in endpoint.accounts:
+        if endpoint.accounts and event.account_id and event.account_id not in endpoint.accounts:
             number = self._phone_numbers.get(event.account_id)
             if number not in endpoint.accounts:
                 return False

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 
 from tellwire.addresses import Network, ParsedTarget, check_url
 from tellwire.connector import Connector, Resolve, SystemResolver
+from tellwire.egress import Proxy
 from tellwire.errors import Forbidden
 from tellwire.http_client import Connection, Exchange, Limits, encode_request
 from tellwire.ports import Answer, Request, Sender
@@ -23,6 +24,7 @@ def open_sender(
     resolver: Resolve | None = None,
     limits: Limits | None = None,
     tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
 ) -> Sender:
     """A sender that reaches global addresses and those that `allow` admits.
 
@@ -31,18 +33,27 @@ def open_sender(
         resolver: host name to addresses; the system's by default.
         limits: bounds on answers and connections.
         tls: what certificates are verified with; the system's authorities by default.
+        proxy: by way of which every connection is made; the addresses are judged all the same.
     """
-    return HttpSender(allow=allow, resolver=resolver or SystemResolver(), limits=limits or Limits(), tls=tls)
+    return HttpSender(
+        allow=allow, resolver=resolver or SystemResolver(), limits=limits or Limits(), tls=tls, proxy=proxy
+    )
 
 
 class HttpSender:
     """HTTP/1.1 out, on the loop that it is first used on."""
 
     def __init__(
-        self, *, allow: Sequence[Network], resolver: Resolve, limits: Limits, tls: ssl.SSLContext | None
+        self,
+        *,
+        allow: Sequence[Network],
+        resolver: Resolve,
+        limits: Limits,
+        tls: ssl.SSLContext | None,
+        proxy: Proxy | None,
     ) -> None:
         self._limits = limits
-        self._connector = Connector(allow=allow, resolve=resolver, limits=limits, lost=self._lost, tls=tls)
+        self._connector = Connector(allow=allow, resolve=resolver, limits=limits, lost=self._lost, tls=tls, proxy=proxy)
         self._check = lru_cache(maxsize=4096)(partial(check_url, allow=tuple(allow)))
         self._open: set[Connection] = set()
         self._idle: OrderedDict[Connection, tuple[_Origin, float]] = OrderedDict()  # the longest idle first

@@ -29,6 +29,10 @@ class Vault:
         sealed = self._keys[self._first].encrypt(nonce, plain.encode(), context.encode())
         return f"{self._first}.{base64.b64encode(nonce + sealed).decode()}"
 
+    def is_sealed_first(self, sealed: str) -> bool:
+        """Whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
+        return not sealed or sealed.partition(".")[0] == self._first
+
     def unseal(self, sealed: str, context: str) -> str:
         """Return what `seal` was given.
 

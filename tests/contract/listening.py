@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from tellwire.connector import Resolve
+from tellwire.egress import Proxy
 from tellwire.http_client import Limits
 from tellwire.ports import Sender
 from tellwire.sender import open_sender
@@ -89,6 +90,7 @@ class Listener:
     """What a server has seen: `requests` raw, the ports of `clients`; arrivals and departures can be waited for."""
 
     def __init__(self) -> None:
+        self.host = "127.0.0.1"
         self.port = 0
         self.clients: list[int] = []
         self.requests: list[bytes] = []
@@ -105,7 +107,7 @@ class Listener:
 
     async def untouched(self) -> bool:
         """Whether nobody has come: who had would stand before us in the queue."""
-        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        _, writer = await asyncio.open_connection(self.host, self.port)
         async with asyncio.timeout(PATIENCE):
             await self.arrivals.acquire()
         ours: int = writer.get_extra_info("sockname")[1]
@@ -131,7 +133,7 @@ async def listening(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.create_server((host, port), family=family, backlog=1024)
     door.setblocking(False)
-    listener.port = door.getsockname()[1]
+    listener.host, listener.port = host, door.getsockname()[1]
 
     async def serve(sock: socket.socket) -> None:
         reader = asyncio.StreamReader()
@@ -187,6 +189,33 @@ def answering(*answers: bytes) -> Script:
     return script
 
 
+def tunnelling(asked: list[str], *, status: bytes = b"200 Connection established", noise: bytes = b"") -> Script:
+    """An HTTP proxy that makes tunnels, or answers with another status; `asked` gets what each CONNECT was for."""
+
+    async def script(peer: Peer) -> None:
+        head = await peer._reader.readuntil(b"\r\n\r\n")
+        method, authority, _ = head.split(b"\r\n")[0].decode().split(" ")
+        asked.append(f"{method} {authority}")
+        await peer.say(b"HTTP/1.1 " + status + b"\r\n\r\n" + noise)
+        if not status.startswith(b"200"):
+            return
+        host, _, port = authority.rpartition(":")
+        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_relayed(peer._reader, writer))
+            group.create_task(_relayed(reader, peer._writer))
+
+    return script
+
+
+async def _relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
 def saying(data: bytes) -> Script:
     """Answer one request with these bytes and close."""
 
@@ -199,11 +228,15 @@ def saying(data: bytes) -> Script:
 
 @contextlib.asynccontextmanager
 async def sending(
-    *allow: str, resolver: Resolve | None = None, limits: Limits | None = None, tls: ssl.SSLContext | None = None
+    *allow: str,
+    resolver: Resolve | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[Sender]:
     """An open sender that may reach `allow`, by default loopback."""
     networks = [ip_network(network) for network in allow or ("127.0.0.0/8", "::1/128")]
-    sender = open_sender(allow=networks, resolver=resolver, limits=limits, tls=tls)
+    sender = open_sender(allow=networks, resolver=resolver, limits=limits, tls=tls, proxy=proxy)
     try:
         yield sender
     finally:

@@ -18,6 +18,8 @@ from tests.contract.listening import (
 )
 
 from tellwire.connector import Resolve, SystemResolver, look_up
+from tellwire.errors import Invalid
+from tellwire.handshake import challenge
 from tellwire.http_client import Limits
 from tellwire.ports import Request
 
@@ -42,6 +44,51 @@ async def test_without_an_allow_list_loopback_is_out_of_reach(scheme, host):
         assert came.failure == "forbidden"
         assert "loopback" in came.cause
         assert not came.allow_listed
+        assert await server.untouched()
+
+
+OUTSIDE_THE_LIST = [
+    ("127.0.0.2", "127.0.0.2"),
+    ("127.0.0.2", "127.2"),
+    ("127.0.0.2", "0x7f000002"),
+    ("127.0.0.2", "0x7f.2"),
+    ("127.0.0.2", "2130706434"),
+    ("127.0.0.2", "0177.0.0.2"),
+    ("127.0.0.2", "127.0.0.2."),
+    ("127.0.0.2", "127。0。0。2"),
+    ("127.0.0.2", "%31%32%37.0.0.2"),
+    ("127.0.0.2", "[::ffff:127.0.0.2]"),
+    ("127.0.0.2", "[::ffff:7f00:2]"),
+    ("::1", "[::1]"),
+    ("::1", "[0:0:0:0:0:0:0:1]"),
+    ("0.0.0.0", "0.0.0.0"),
+    ("0.0.0.0", "0"),
+    ("0.0.0.0", "[::ffff:0.0.0.0]"),
+]
+
+
+@pytest.mark.parametrize(("bound", "host"), OUTSIDE_THE_LIST)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@on_both_loops
+async def test_loopback_outside_the_allow_list_sees_nothing_however_it_is_spelled(bound, host, scheme):
+    async with listening(answering(OK), host=bound) as server, sending("127.0.0.1/32") as sender:
+        url = f"{scheme}://{host}:{server.port}/hook"
+        came = await sender.send(Request(url=url))
+        assert came.failure == "forbidden"
+        assert came.cause.startswith("deliveries may not reach ")
+        with pytest.raises(Invalid, match="deliveries may not reach"):
+            await challenge(sender, url, "token", timeout=5.0)
+        assert await server.untouched()
+
+
+@pytest.mark.parametrize(("bound", "answer"), [("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("0.0.0.0", "0.0.0.0")])
+@on_both_loops
+async def test_loopback_outside_the_allow_list_sees_nothing_of_names_that_lead_there(bound, answer):
+    resolve, _ = resolving([answer])
+    async with listening(answering(OK), host=bound) as server, sending("127.0.0.1/32", resolver=resolve) as sender:
+        for scheme in ("http", "https"):
+            came = await sender.send(Request(url=f"{scheme}://inside.example:{server.port}/"))
+            assert came.failure == "forbidden"
         assert await server.untouched()
 
 

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tellwire.addresses import check_url
 from tellwire.endpoint_rules import faults, secret_fault
+from tellwire.http_client import encode_request
 from tellwire.model import Endpoint
+from tellwire.ports import Request
 
 EVENTS = ("messages.insert", "messages.update")
 
@@ -34,7 +37,35 @@ def test_headers_that_pass_make_one_line_each(headers: dict[str, str]) -> None:
     assert len({name.lower() for name in headers}) == len(headers)
 
 
-TAKEN = ["host", "content-type", "connection", "cookie", "transfer-encoding", "webhook-id", "tellwire-attempt", "te"]
+@given(
+    st.dictionaries(
+        st.text(max_size=20)
+        | st.sampled_from(["X-Own", "Host", "Content-Length", "Connection", "Webhook-Id", "Cookie", "Keep-Alive"])
+        | st.from_regex(r"[A-Za-z-]{1,12}[\r\n:]?", fullmatch=True),
+        st.text(max_size=40) | st.sampled_from(["a\r\nHost: evil", "a\nb", "\u010a", "\u560a", "x\x00", "caf\u00e9"]),
+        max_size=4,
+    )
+)
+def test_headers_that_pass_leave_the_request_as_it_would_be_without_them(headers: dict[str, str]) -> None:
+    if faults(endpoint(headers=headers), EVENTS):
+        return
+    ours = (("content-type", "application/json"), ("user-agent", "us"), ("webhook-id", "msg_1"))
+    target = check_url("https://hooks.example.com/in", ())
+    plain = encode_request(Request(url="", headers=ours, body=b"{}"), target)
+    sent = encode_request(Request(url="", headers=(*ours, *headers.items()), body=b"{}"), target)
+    added = [line for line in sent.split(b"\r\n") if line not in plain.split(b"\r\n")]
+    lines = plain.split(b"\r\n")
+    assert [line for line in sent.split(b"\r\n") if line in lines] == lines
+    assert sorted(added) == sorted(f"{name}: {value}".encode() for name, value in headers.items())
+    names = [line.partition(b":")[0].lower() for line in sent.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]]
+    assert len(set(names)) == len(names)
+
+
+TAKEN = [
+    "authorization", "connection", "content-length", "content-type", "cookie", "expect", "host", "keep-alive",
+    "proxy-authorization", "proxy-connection", "te", "tellwire-attempt", "trailer", "transfer-encoding", "upgrade",
+    "user-agent", "webhook-id", "webhook-signature", "x-hub-signature", "x-hub-signature-256", "x-wappcloud-signature",
+]  # fmt: skip
 
 
 @given(st.sampled_from(TAKEN).flatmap(lambda name: st.tuples(*[st.sampled_from([c, c.upper()]) for c in name])))

@@ -22,6 +22,7 @@ from tellwire.settings import (
     shown,
     variable_of,
 )
+from tellwire.settings.values import ProxyAddress
 
 KEY = bytes(range(32))
 SECRETS = {
@@ -155,6 +156,17 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
             for text in ("graph.facebook.com", "ftp://x", "https://", "https://u@x", "https://x?y=1")
         ),
         *(("DELIVERY_ALLOW_CIDRS", text) for text in ("10.0.0.1/8", "localhost", "10.0.0.0/33")),
+        *(
+            ("DELIVERY_PROXY", text)
+            for text in (
+                "proxy:3128",
+                "http://proxy",
+                "https://proxy:1",
+                "http://u:p@proxy:1",
+                "http://proxy:1/x",
+                "http://x:y",
+            )
+        ),
         *(("DELIVERY_TIMEOUT_SECONDS", text) for text in ("0", "-1", "nan", "inf", "15s")),
         *(("RETRY_SCHEDULE", text) for text in ("5;6", "5,-1", "5,inf")),
         *(("CONVERSATION_WINDOW_HOURS", text) for text in ("-0.1", "nan", "never")),
@@ -210,7 +222,10 @@ def test_lists_and_numbers(tmp_path: Path) -> None:
         CONVERSATION_WINDOW_HOURS="0",
         META_GRAPH_URL="http://127.0.0.1:9000/v24.0/",
         RETENTION_MESSAGES_DAYS="365",
+        DELIVERY_PROXY="http://[::1]:3128/",
     )
+    assert settings.delivery_proxy == ProxyAddress("::1", 3128)
+    assert shown(settings, "delivery_proxy") == "http://[::1]:3128"
     assert settings.retry_schedule == (1, 2.5, 0)
     assert settings.delivery_allow_cidrs == LOOPBACK
     assert settings.conversation_window_hours == 0

@@ -50,7 +50,7 @@ COMMANDS = {
     "keys": Command(
         module="tellwire.cli.keys",
         function="keys",
-        help="create, list and revoke API keys",
+        help="create, list and revoke API keys; re-encrypt secrets under a new master key",
         example="tellwire keys create --name crm --scope read",
     ),
     "accounts": Command(

@@ -10,10 +10,14 @@ import typer
 from tellwire.cli.api import ask
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import Organization, print_once, print_record, print_records
+from tellwire.cli.resealing import reseal
 from tellwire.keys import SCOPES
 
 keys = typer.Typer(
-    help="Create, list and revoke API keys.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Create, list and revoke API keys; re-encrypt secrets under a new master key.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 _NOUN = "api-keys"
 
@@ -61,3 +65,6 @@ def revoke(
     """Revoke a key for good; a running server refuses it within seconds."""
     row = ask(lambda api: api.call("DELETE", _NOUN, key_id), organization=organization)
     print_record(row, as_json=json)
+
+
+keys.command("reencrypt", epilog="Example: tellwire keys reencrypt")(reseal)

@@ -113,6 +113,7 @@ def services_of(app: App) -> Services:
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=app.route_unrouted,
+        erase=app.eraser.start,
         wake=app.dispatcher.wake,
     )
 

@@ -101,6 +101,32 @@ def elements(text: bytes) -> Sequence[bytes] | None:
         return _pieces(bytes(text), b"[")
 
 
+def places(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
+    """Where the pieces of an object (keys and values in turn) or of an array stand, and which bracket opens it.
+
+    Args:
+        text: JSON, as `check` takes it.
+        start: where the value begins; white space before it counts to it.
+
+    Returns: None when the value is neither.
+    """
+    first = _FIRST.match(text, start)
+    if first is None:
+        return None
+    spans = [_trimmed(text, *span) for span in _spans(text, first.end())]
+    if len(spans) == 1 and spans[0][0] == spans[0][1]:
+        spans = []
+    return first[1], spans
+
+
+def _trimmed(text: bytes, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start] in b" \t\n\r":
+        start += 1
+    while end > start and text[end - 1] in b" \t\n\r":
+        end -= 1
+    return start, end
+
+
 def lenient(text: bytes) -> dict[str, Any]:
     """Read those members of an object that can be read; {} when the text is no object."""
     value, refused = read(bytes(text))

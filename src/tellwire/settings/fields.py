@@ -10,7 +10,7 @@ from typing import Annotated, get_type_hints
 from msgspec import Struct
 
 from tellwire.settings import values
-from tellwire.settings.values import LOOPBACK, MASK, AppSecret, Network
+from tellwire.settings.values import LOOPBACK, MASK, AppSecret, Network, ProxyAddress
 
 PREFIX = "TELLWIRE_"
 OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
@@ -142,6 +142,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             default="none; `127.0.0.0/8,::1/128` under `dev`",
         ),
     ] = ()
+    delivery_proxy: Annotated[
+        ProxyAddress | None,
+        Setting(
+            help="An HTTP proxy that deliveries go out through, by CONNECT to the address that was checked. The proxy "
+            "itself is not checked, and the environment's `HTTP_PROXY` counts for nothing.",
+            takes="`http://HOST:PORT`",
+            parse=values.proxy,
+        ),
+    ] = None
     delivery_timeout_seconds: Annotated[
         float,
         Setting(

@@ -22,6 +22,13 @@ class AppSecret(Struct, frozen=True):
     bound_to: str = ""
 
 
+class ProxyAddress(Struct, frozen=True):
+    """Where an HTTP proxy listens."""
+
+    host: str
+    port: int
+
+
 # --- from text --------------------------------------------------------------------------------------------------------
 
 
@@ -112,6 +119,15 @@ def http_url(text: str) -> str:
     raise ValueError(text)
 
 
+def proxy(text: str) -> ProxyAddress:
+    """`http://HOST:PORT`, with nothing behind it but perhaps a slash."""
+    url = urlsplit(text)
+    extra = url.query or url.fragment or url.username or url.password or url.path not in {"", "/"}
+    if url.scheme == "http" and url.hostname and url.port and not extra:
+        return ProxyAddress(url.hostname, url.port)
+    raise ValueError(text)
+
+
 # --- to text ----------------------------------------------------------------------------------------------------------
 
 
@@ -130,6 +146,8 @@ def shown(value: object) -> str:
             return MASK
         case AppSecret():
             return f"{MASK}@{value.bound_to}" if value.bound_to else MASK
+        case ProxyAddress():
+            return f"http://[{value.host}]:{value.port}" if ":" in value.host else f"http://{value.host}:{value.port}"
         case str() if "://" in value:
             return _without_password(value)
         case _:

@@ -10,8 +10,14 @@ import sqlite3
 import threading
 from collections.abc import Callable
 
+import structlog
+
+log = structlog.get_logger("tellwire.store")
+
 _SECONDS = 0.5
 _OVERDUE_PAGES = 16_384
+_REWRITTEN_BYTES = 64 * 1024 * 1024
+"""Up to which size a file is written anew after an erasure, which stops the writer for about a second."""
 
 
 class Checkpointer(threading.Thread):
@@ -23,6 +29,9 @@ class Checkpointer(threading.Thread):
         self._stopping = threading.Event()
         self.overdue = False
         """The log is longer than 64 MiB: the writer should `finish`."""
+        self.scrubbing = False
+        """The log still holds what was erased: the writer should `finish`, after which the log is empty."""
+        self._rewritten = False
 
     def run(self) -> None:
         db = self._connect()
@@ -39,7 +48,29 @@ class Checkpointer(threading.Thread):
     def finish(self, db: sqlite3.Connection) -> None:
         """Move what is left of the log; in the writer's thread, between two commits, so that it does end."""
         self.overdue = False
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if self.scrubbing:
+            self._scrub(db)
+        else:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _scrub(self, db: sqlite3.Connection) -> None:
+        """Empty the log. Pages that SQLite has rearranged may hold stale copies too: a small file is written anew."""
+        try:
+            if not self._rewritten:
+                (pages,), (size,) = (db.execute(f"PRAGMA page_{what}").fetchone() for what in ("count", "size"))
+                if pages * size <= _REWRITTEN_BYTES:
+                    db.execute("VACUUM")
+                else:
+                    log.info("store_not_rewritten", remedy="VACUUM the file when convenient: see the how-to on erasure")
+                self._rewritten = True
+            db.execute("PRAGMA busy_timeout=0").fetchone()  # a reader in the way: the next commit tries again
+            busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.scrubbing = self._rewritten = bool(busy)
+        except sqlite3.OperationalError as error:
+            self.scrubbing = self._rewritten = False
+            log.warning("store_not_scrubbed", reason=str(error), remedy="VACUUM the file: see the how-to on erasure")
+        finally:
+            db.execute("PRAGMA busy_timeout=10000").fetchone()
 
     def stop(self) -> None:
         self._stopping.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
+from tellwire.errors import BadSettings
 from tellwire.model import Micros
 from tellwire.stores.tables import idempotency_keys as table
 from tellwire.vault import Vault
@@ -29,7 +30,7 @@ def find(connection: Connection, vault: Vault, organization_id: str, key: str, *
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    body = vault.unseal(row.answer.decode(), _context(organization_id, key)).encode()
+    body = vault.unseal(row.answer.decode(), sealed_place(organization_id, key)).encode()
     return KeptAnswer(row.request_hash, row.status, body)
 
 
@@ -45,11 +46,20 @@ def keep(
             key=key,
             request_hash=answer.request_hash,
             status=answer.status,
-            answer=vault.seal(answer.body.decode(), _context(organization_id, key)).encode(),
+            answer=vault.seal(answer.body.decode(), sealed_place(organization_id, key)).encode(),
             created_at=now,
         )
     )
 
 
-def _context(organization_id: str, key: str) -> str:
+def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:
+    """A kept answer in the clear; None when none of the master keys opens it."""
+    try:
+        return vault.unseal(answer.decode(), sealed_place(organization_id, key)).encode()
+    except BadSettings:
+        return None
+
+
+def sealed_place(organization_id: str, key: str) -> str:
+    """What a kept answer is sealed for."""
     return f"idempotency/{organization_id}/{key}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from msgspec.structs import replace
+from sqlalchemy import Connection, select, update
 
 from tellwire.model import Contact, Message, Micros, StatusFact
 from tellwire.stores import records
+from tellwire.stores.cold_audit import Deed, note
 from tellwire.stores.cold_pages import Page, Turn, newest, since
 from tellwire.stores.tables import contact_aliases, contacts, message_statuses, messages
 
@@ -91,6 +93,24 @@ def get_contact(connection: Connection, organization_id: str, contact_id: str) -
     query = select(*_CONTACT).where(contacts.c.id == contact_id, contacts.c.organization_id == organization_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else records.contact(row)
+
+
+def rename_contact(connection: Connection, deed: Deed, contact_id: str, name: str | None) -> Contact | None:
+    """Give a contact a name that stays; with None the next name that Meta gives counts again."""
+    contact = get_contact(connection, deed.organization_id, contact_id)
+    if contact is None:
+        return None
+    contact = replace(
+        contact,
+        name=contact.name if name is None else name,
+        own_name=name is not None,
+        updated_at=max(deed.at, contact.updated_at + 1),
+    )
+    mine = (contacts.c.organization_id == deed.organization_id) & (contacts.c.id == contact_id)
+    columns = {"name": contact.name, "own_name": contact.own_name, "updated_at": contact.updated_at}
+    connection.execute(update(contacts).where(mine).values(columns))
+    note(connection, deed, "contact.changed", contact_id)
+    return contact
 
 
 def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:

@@ -61,6 +61,10 @@ class Store(Book, Protocol):
         """Run a cold write; return its result once durable."""
         ...
 
+    async def scrub(self) -> None:
+        """Make what was erased leave the files as well, as far as the store can."""
+        ...
+
     async def refresh(self) -> None:
         """Take in what other processes changed of accounts and endpoints."""
         ...
@@ -95,6 +99,7 @@ async def open_store(
     serving: bool = True,
     pooled: bool = False,
     migrate: bool = False,
+    lenient: bool = False,
 ) -> Opened:
     """Open the store that a URL means. SQLite is migrated first, PostgreSQL when it is asked for.
 
@@ -107,6 +112,7 @@ async def open_store(
         serving: False for a command beside a running server.
         pooled: `DATABASE_POOLER`.
         migrate: bring PostgreSQL to this version's schema first.
+        lenient: pass over accounts and endpoints whose secrets no master key opens.
 
     Raises:
         BadSettings: another kind of database, or a setting is missing.
@@ -119,7 +125,7 @@ async def open_store(
         await asyncio.to_thread(migrate_sqlite, path)
         vault = Vault(master_keys or (master_key_beside(path),))
         file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
-        await file.open(serving=serving)
+        await file.open(serving=serving, lenient=lenient)
         return Opened(file, SqliteOutbox(file, clock=clock))
     # Imported here: on SQLite a start does without.
     from tellwire.stores import postgres, postgres_link, postgres_migrate, postgres_outbox  # noqa: PLC0415
@@ -132,7 +138,7 @@ async def open_store(
     elif not await postgres_migrate.is_current(server):
         raise NotMigrated(f"the database {server.name} lacks this version's schema: run `tellwire migrate` first")
     store = postgres.PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
-    await store.open(serving=serving)
+    await store.open(serving=serving, lenient=lenient)
     return Opened(store, postgres_outbox.PostgresOutbox(store, clock=clock))
 
 

@@ -77,22 +77,26 @@ class PostgresStore:
         self._appliers = Committer(self._apply_batch, is_the_servers)
         self._recorders = Committer(self._record_batch, is_the_servers)
         self._cold = ColdRunner(server)
+        self._lenient = False
         self._hints: Hints | None = None
         self._pool: asyncpg.Pool[Any] | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def open(self, *, serving: bool = True) -> None:
+    async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
         """Connect and begin; a server also hears other processes, a command line (`serving=False`) does not.
+
+        `lenient` passes over accounts and endpoints whose secrets no master key opens.
 
         Raises:
             BadSettings: the server is too old.
             Unavailable: it cannot be reached.
         """
+        self._lenient = lenient
         with reaching(self.server):
             connection = await self._applying.connection()
             await check(connection)
-            self._know(await postgres_load.registry(connection, self.vault))
+            self._know(await postgres_load.registry(connection, self.vault, lenient=self._lenient))
         options = self.server.options(hot=True)
         self._pool = await asyncpg.create_pool(**options, min_size=0, max_size=_READERS)
         self._appliers.start()
@@ -153,6 +157,9 @@ class PostgresStore:
         """See `ports.Book.apply`."""
         return await self._appliers.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
+    async def scrub(self) -> None:
+        """Nothing: the server's VACUUM overwrites what was erased."""
+
     async def refresh(self) -> None:
         """Take in what other processes changed of accounts and endpoints."""
         await self._appliers.do(_Apply(Keys(), lambda _: None))
@@ -180,7 +187,7 @@ class PostgresStore:
         await connection.execute(self._applying.begin + _locks(organizations))
         loaded = await postgres_load.read(connection, keys, registry, organizations)
         if loaded.version != registry.version:
-            fresh = await postgres_load.registry(connection, self.vault)
+            fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
             await connection.execute("ROLLBACK")
             self._know(fresh)
             return None
@@ -190,7 +197,11 @@ class PostgresStore:
         postgres_load.fill(ledger, loaded)
         results = [job.decide(ledger) for job in jobs]
         work = await postgres_write.write(connection, ledger, self.vault, self._window)
-        fresh = await postgres_load.registry(connection, self.vault) if ledger.new_accounts else registry
+        fresh = (
+            await postgres_load.registry(connection, self.vault, lenient=self._lenient)
+            if ledger.new_accounts
+            else registry
+        )
         await _commit(connection)
         self._know(fresh)
         return results, lambda: self._tell(work, happened=bool(ledger.events), new_accounts=fresh is not registry)
@@ -270,7 +281,7 @@ class PostgresStore:
             nonlocal fresh
             version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
             if version != self._registry.version:
-                fresh = await postgres_load.registry(connection, self.vault)
+                fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
 
         result = await self._cold.write(work, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:

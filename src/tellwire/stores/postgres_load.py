@@ -5,15 +5,16 @@ The rows come as JSON texts, which msgspec reads faster than any driver makes ro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from tellwire import tombstones
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
-from tellwire.model import DEFAULT_ORGANIZATION, Outcome, Registry, StatusFact
+from tellwire.model import DEFAULT_ORGANIZATION, Micros, Outcome, Registry, StatusFact
 from tellwire.stores import records
 from tellwire.stores.postgres_link import Connection
 from tellwire.vault import Vault
@@ -70,12 +71,22 @@ SELECT
 """
 
 
+_ERASED = """
+SELECT e.organization_id, e.mark, e.erased_at FROM unnest($1::text[], $2::text[]) k(a, b)
+JOIN erased e ON e.organization_id = k.a AND e.mark = k.b
+"""
+_ERASED_KEY = "SELECT sealed FROM sealed_keys WHERE name = $1 AND EXISTS (SELECT 1 FROM erased)"
+
+
 class Loaded(Struct, frozen=True):
-    """What was read beside the ledger's rows: the registry's version, the highest id of the organizations."""
+    """What was read: the registry's version, the highest id of the organizations, rows; which marks were looked for
+    and are there."""
 
     version: int
     floor: str
     row: Any
+    marks: Mapping[tombstones.Mark, tuple[str, str]]
+    erased: Sequence[tuple[str, str, Micros]]
 
 
 def organizations(keys: Keys, registry: Registry) -> list[str]:
@@ -112,7 +123,18 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     )
     if row is None:
         raise RuntimeError("a query without a row")
-    return Loaded(row[0], row[1] or "", row)
+    marks, erased = await _erased(connection, keys, registry)
+    return Loaded(row[0], row[1] or "", row, marks, erased)
+
+
+async def _erased(
+    connection: Connection, keys: Keys, registry: Registry
+) -> tuple[dict[tombstones.Mark, tuple[str, str]], list[tuple[str, str, Micros]]]:
+    """Which of the messages and addresses are of people who were erased; asked only while there are such."""
+    if not registry.erased_key:
+        return {}, []
+    marks = tombstones.wanted(registry, keys)
+    return marks, [tuple(row) for row in await connection.fetch(_ERASED, *_columns(marks))]
 
 
 def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -121,6 +143,7 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
+    tombstones.note(ledger, loaded.marks, loaded.erased)
     messages, facts, aliases, contacts, conversations, held = (
         msgspec.json.decode(text) if text else () for text in loaded.row[2:]
     )
@@ -147,13 +170,20 @@ def fill(ledger: Ledger, loaded: Loaded) -> None:
         ledger.held.setdefault((number, wamid), []).append(item)
 
 
-async def registry(connection: Connection, vault: Vault) -> Registry:
-    """Read accounts and endpoints whole, at least as new as the version says."""
+async def registry(connection: Connection, vault: Vault, *, lenient: bool = False) -> Registry:
+    """Read accounts and endpoints whole, at least as new as the version says.
+
+    `lenient` leaves out those whose secrets no master key opens.
+    """
     version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
     accounts = await connection.fetch("SELECT * FROM accounts ORDER BY id")
     endpoints = await connection.fetch("SELECT * FROM endpoints ORDER BY id")
+    key = await connection.fetchval(_ERASED_KEY, records.ERASED_KEY)
+    running = await connection.fetch("SELECT contact_ids FROM erasures WHERE state = 'running'")
     return Registry(
         version=version,
-        accounts={row["phone_number_id"]: records.account(row, vault) for row in accounts},
-        endpoints={row["id"]: records.endpoint(row, vault) for row in endpoints},
+        accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
+        endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
+        erased_key=records.sealed_key(key, vault, records.ERASED_KEY) if key else b"",
+        erasing=records.erasing(row[0] for row in running),
     )

@@ -28,7 +28,8 @@ _TYPES = {
     **dict.fromkeys(("partition", "attempts", "burned", "replay", "number"), "integer"),
     **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
     **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
-    "out_of_order": "boolean",
+    **dict.fromkeys(("out_of_order", "own_name"), "boolean"),
+    "erased_at": "bigint",
 }
 """Column → its type, where that is not text."""
 
@@ -41,7 +42,8 @@ _CONTACTS = _insert(
     "contacts",
     records.CONTACT,
     "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username,"
-    " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at",
+    " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into, updated_at=excluded.updated_at,"
+    " own_name=excluded.own_name",
 )
 _ALIASES = _insert(
     "contact_aliases",
@@ -73,6 +75,7 @@ _HELD = _insert(
     ("inbound_id", "pointer", "phone_number_id", "wamid", "outcome"),
     "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
 )
+_ERASED = _insert("erased", ("organization_id", "mark", "erased_at"), "ON CONFLICT DO NOTHING")
 _SEQUENCES = (
     "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
@@ -107,6 +110,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
                     for i in ledger.new_inbound
                 ],
             ),
+            (_ERASED, [(*mark, ledger.now) for mark in sorted(ledger.new_marks)]),
             (_EVENTS, [records.event_row(e) for e in ledger.events]),
             (_DELIVERIES, [(*_delivery(w.delivery), w.event.conversation_id) for w in work]),
         ),
@@ -152,6 +156,8 @@ async def _write_held(connection: Connection, ledger: Ledger) -> None:
         )
     held = {row[:2]: row for row in ledger.new_held}
     await write_rows(connection, ((_HELD, list(held.values())),))
+    for inbound_id, body in ledger.new_bodies.items():
+        await connection.execute("UPDATE inbound SET body=$1 WHERE id=$2", body, inbound_id)
     for inbound_id, report in ledger.new_reports:
         items = await connection.fetchval("SELECT items FROM inbound WHERE id=$1", inbound_id)
         if items is None:
@@ -204,8 +210,18 @@ a AS (
   ON CONFLICT(delivery_id, number) DO NOTHING),
 u AS (
   UPDATE deliveries d SET {", ".join(map(_assignment, _RESULT[3:-1]))}
-  FROM v WHERE d.organization_id = v.organization_id AND d.id = v.id AND d.state <> 'cancelled')
-SELECT partition, epoch FROM held
+  FROM v WHERE d.organization_id = v.organization_id AND d.id = v.id AND d.state <> 'cancelled'
+  RETURNING 1)
+SELECT partition, epoch, (SELECT count(*) FROM u) FROM held
+"""
+_GONE = """
+SELECT d.id FROM unnest($1::text[], $2::text[]) k(a, b) JOIN deliveries d ON d.organization_id = k.a AND d.id = k.b
+WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)
+"""
+_BARE = """
+UPDATE attempts a SET record = v.record, response_body = ''
+FROM unnest($1::text[], $2::integer[], $3::bytea[]) v(delivery_id, number, record)
+WHERE a.delivery_id = v.delivery_id AND a.number = v.number
 """
 _NO_ATTEMPT = (None,) * len(_ATTEMPT)
 
@@ -219,8 +235,22 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
     """
     partitions = list({r.delivery.partition for r in results})
     rows = [(*_result(r.delivery), r.epoch, *_attempt(r.attempt)) for r in results]
-    held = dict(await connection.fetch(_RECORD, partitions, *zip(*rows, strict=True)))
-    return {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
+    found = await connection.fetch(_RECORD, partitions, *zip(*rows, strict=True))
+    held = {partition: epoch for partition, epoch, _ in found}
+    refused = {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
+    if found and found[0][2] < len(results) - len(refused):
+        await _bare_the_erased(connection, [r.attempt for r in results if r.attempt and r.delivery.id not in refused])
+    return refused
+
+
+async def _bare_the_erased(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """Attempts that were in flight while their event was erased keep nothing that quotes it."""
+    places = [a.organization_id for a in attempts], [a.delivery_id for a in attempts]
+    gone = {row[0] for row in await connection.fetch(_GONE, *places)}
+    theirs = [a for a in attempts if a.delivery_id in gone]
+    if theirs:
+        bare = [records.attempt_record(records.bare(a)) for a in theirs]
+        await connection.execute(_BARE, [a.delivery_id for a in theirs], [a.number for a in theirs], bare)
 
 
 def _attempt(attempt: Attempt | None) -> tuple[Any, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from tellwire.errors import BadSettings
 from tellwire.ids import micros_of
 from tellwire.model import (
     Account,
@@ -27,11 +29,24 @@ from tellwire.model import (
 )
 from tellwire.vault import Vault
 
+T = TypeVar("T")
+
 encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
 _attempt = msgspec.json.Decoder(Attempt)
 
-CONTACT = ("id", "organization_id", "name", "username", "phone", "user_id", "merged_into", "created_at", "updated_at")
+CONTACT = (
+    "id",
+    "organization_id",
+    "name",
+    "username",
+    "phone",
+    "user_id",
+    "merged_into",
+    "created_at",
+    "updated_at",
+    "own_name",
+)
 CONVERSATION = (
     "id",
     "organization_id",
@@ -96,7 +111,9 @@ DELIVERY = (
 
 def contact(row: Any) -> Contact:
     """A record of the columns in `CONTACT`'s order."""
-    return Contact(**dict(zip(CONTACT, row, strict=True)))
+    values = dict(zip(CONTACT, row, strict=True))
+    values["own_name"] = bool(values["own_name"])
+    return Contact(**values)
 
 
 def conversation(row: Any) -> Conversation:
@@ -238,6 +255,11 @@ def attempt_record(value: Attempt) -> bytes:
     return encode(msgspec.structs.replace(value, response_body=b""))
 
 
+def bare(value: Attempt) -> Attempt:
+    """An attempt without anything that may quote what it carried; that it was made, and what came of it, stays."""
+    return msgspec.structs.replace(value, request_headers=(), response_headers=(), response_body=b"")
+
+
 class Sealed(msgspec.Struct, frozen=True):
     """What of an endpoint is encrypted at rest."""
 
@@ -296,6 +318,35 @@ def account(row: Any, vault: Vault) -> Account:
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.unseal(columns[name], f"accounts/{name}/{columns['id']}")
     return msgspec.convert(columns, Account)
+
+
+def opened(make: Callable[[Any, Vault], T], rows: Iterable[Any], vault: Vault, *, lenient: bool) -> Iterator[T]:
+    """The records of rows with sealed columns; `lenient` leaves out those that no master key opens."""
+    for row in rows:
+        try:
+            yield make(row, vault)
+        except BadSettings:
+            if not lenient:
+                raise
+
+
+ERASED_KEY = "erased"
+"""The name of the key that marks of erased people are hashed with."""
+
+
+def key_sealed(key: bytes, vault: Vault, name: str) -> str:
+    """A key of `sealed_keys`, sealed."""
+    return vault.seal(key.hex(), f"sealed_keys/{name}")
+
+
+def sealed_key(sealed: str, vault: Vault, name: str) -> bytes:
+    """What `key_sealed` was given."""
+    return bytes.fromhex(vault.unseal(sealed, f"sealed_keys/{name}"))
+
+
+def erasing(contact_ids: Iterable[bytes]) -> frozenset[str]:
+    """Every id of the column `erasures.contact_ids`."""
+    return frozenset(each for ids in contact_ids for each in msgspec.json.decode(ids, type=list[str]))
 
 
 def inbound(row: Any) -> Inbound:

@@ -72,19 +72,23 @@ class SqliteStore:
         self._ids = IdMaker()
         self._cold: Connection
         self._lock: int | None = None
+        self._lenient = False
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def open(self, *, serving: bool = True) -> None:
+    async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
         """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
+
+        `lenient` passes over accounts and endpoints whose secrets no master key opens.
 
         Raises:
             AlreadyRunning: another process serves this file.
         """
         self._lock = _lock(self._path) if serving else None
+        self._lenient = lenient
         db = _connect(self._path)
         try:
-            self._registry = self._written = sqlite_hot.load_registry(db, self.vault)
+            self._registry = self._written = sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
             self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
@@ -172,6 +176,12 @@ class SqliteStore:
         """Run a cold write in the writer's next commit; return its result once durable."""
         return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
 
+    async def scrub(self) -> None:
+        """Empty the write-ahead log, which holds what was erased since; with a reader in the way a little later."""
+        self._checkpointer.scrubbing = True
+        for _ in range(2):  # between the two the log is emptied
+            await self.write(lambda _: None)
+
     async def refresh(self) -> None:
         """Take in what other processes changed of accounts and endpoints."""
         await self.write(lambda _: None)
@@ -239,7 +249,7 @@ class SqliteStore:
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
             happened = bool(ledger.events)
             if ledger.new_accounts:
-                registry = sqlite_hot.load_registry(db, self.vault)
+                registry = sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
         if records_:
             refused = sqlite_hot.write_results(db, [result for _, job in records_ for result in job.results])
             for index, job in records_:
@@ -280,7 +290,7 @@ class SqliteStore:
 
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
         version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
-        return known if version == known.version else sqlite_hot.load_registry(db, self.vault)
+        return known if version == known.version else sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
         """The writer's connection, which SQLAlchemy shares for cold writes.
@@ -293,7 +303,7 @@ class SqliteStore:
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
-        if self._checkpointer.overdue:
+        if self._checkpointer.overdue or self._checkpointer.scrubbing:
             self._checkpointer.finish(db)
 
     def _close_writer(self) -> None:
@@ -323,6 +333,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "foreign_keys=ON",
         "cache_size=-65536",
         "wal_autocheckpoint=0",
+        "secure_delete=ON",  # what is erased is overwritten
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db

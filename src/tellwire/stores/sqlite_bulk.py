@@ -23,17 +23,18 @@ def _statement(head: str, width: int, count: int, tail: str) -> str:
     return f"{head} VALUES {','.join([row] * count)} {tail}"
 
 
-def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = "") -> None:
-    """Run `<head> VALUES (…),(…) <tail>` over all rows, in chunks of cached statements."""
-    start, total = 0, len(rows)
+def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = "") -> int:
+    """Run `<head> VALUES (…),(…) <tail>` over all rows, in chunks of cached statements; return how many it changed."""
+    start, total, changed = 0, len(rows), 0
     if not total:
-        return
+        return 0
     width = len(rows[0])
     for size in _CHUNKS:
         while total - start >= size:
             chunk = rows[start : start + size]
-            db.execute(_statement(head, width, size, tail), [value for row in chunk for value in row])
+            changed += db.execute(_statement(head, width, size, tail), [v for row in chunk for v in row]).rowcount
             start += size
+    return changed
 
 
 def read_json(db: sqlite3.Connection, query: str, keys: Any, *more: Any) -> Any:

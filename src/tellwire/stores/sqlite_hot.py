@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from tellwire import tombstones
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
-from tellwire.model import DEFAULT_ORGANIZATION, ItemReport, Outcome, Registry, StatusFact, Work
+from tellwire.model import DEFAULT_ORGANIZATION, Attempt, ItemReport, Outcome, Registry, StatusFact, Work
 from tellwire.ports import Result
 from tellwire.stores import records
 from tellwire.stores.sqlite_bulk import read_json, write_rows
@@ -65,8 +66,16 @@ _SEQUENCES = (
 )
 
 
+_ERASED = (
+    "SELECT json_group_array(json_array(e.organization_id, e.mark, e.erased_at)) "
+    f"FROM {_KEYS} k CROSS JOIN erased e ON e.organization_id = k.a AND e.mark = k.b"
+)
+
+
 def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     """Fill a ledger with what the keys name; an unknown account would join the default organization."""
+    if ledger.registry.erased_key:
+        _load_erased(db, ledger, keys)
     accounts = ledger.registry.accounts
 
     def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -86,6 +95,12 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             ledger.facts.setdefault((account_id, wamid), {})[name, participant] = fact
     _load_people(db, ledger, keys)
     _load_conversations(db, ledger, keys)
+
+
+def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Which of the messages and addresses are of people who were erased."""
+    places = tombstones.wanted(ledger.registry, keys)
+    tombstones.note(ledger, places, read_json(db, _ERASED, list(places)))
 
 
 def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
@@ -196,7 +211,7 @@ def _write_people(db: sqlite3.Connection, ledger: Ledger) -> None:
         [_values(c, records.CONTACT) for c in ledger.changed_contacts.values()],
         "ON CONFLICT(organization_id,id) DO UPDATE SET name=excluded.name, username=excluded.username,"
         " phone=excluded.phone, user_id=excluded.user_id, merged_into=excluded.merged_into,"
-        " updated_at=excluded.updated_at",
+        " updated_at=excluded.updated_at, own_name=excluded.own_name",
     )
     write_rows(
         db,
@@ -226,6 +241,14 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
         "INSERT INTO held_items(inbound_id,pointer,phone_number_id,wamid,outcome)",
         ledger.new_held,
         "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
+    )
+    for inbound_id, body in ledger.new_bodies.items():
+        db.execute("UPDATE inbound SET body=? WHERE id=?", (body, inbound_id))
+    write_rows(
+        db,
+        "INSERT INTO erased(organization_id,mark,erased_at)",
+        [(*mark, ledger.now) for mark in ledger.new_marks],
+        "ON CONFLICT DO NOTHING",
     )
     for inbound_id, report in ledger.new_reports:
         row = db.execute("SELECT items FROM inbound WHERE id=?", (inbound_id,)).fetchone()
@@ -306,7 +329,10 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
     """
     epochs: dict[int, int] = dict(db.execute("SELECT partition, epoch FROM leases").fetchall())
     results = [r for r in given if epochs.get(r.delivery.partition) == r.epoch]
-    write_rows(db, _RESULT_HEAD, [_values(r.delivery, _RESULT) for r in results], _RESULT_TAIL)
+    changed = write_rows(db, _RESULT_HEAD, [_values(r.delivery, _RESULT) for r in results], _RESULT_TAIL)
+    attempts = [result.attempt for result in results if result.attempt is not None]
+    if changed < len(results):
+        attempts = _without_the_erased(db, attempts)
     write_rows(
         db,
         "INSERT INTO attempts(delivery_id,number,organization_id,started_at,outcome,record,response_body)",
@@ -320,8 +346,7 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
                 records.attempt_record(a),
                 a.response_body,
             )
-            for a in (result.attempt for result in results)
-            if a is not None
+            for a in attempts
         ],
         "ON CONFLICT(delivery_id,number) DO NOTHING",
     )
@@ -330,16 +355,38 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
     return frozenset(r.delivery.id for r in given) - {r.delivery.id for r in results}
 
 
-def load_registry(db: sqlite3.Connection, vault: Vault) -> Registry:
-    """Read accounts and endpoints whole."""
+def _without_the_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list[Attempt]:
+    """Attempts that were in flight while their event was erased keep nothing that quotes it."""
+    query = (
+        f"SELECT json_group_array(d.id) FROM {_KEYS} k"
+        " CROSS JOIN deliveries d ON d.organization_id = k.a AND d.id = k.b"
+        " WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)"
+    )
+    gone = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
+    return [records.bare(a) if a.delivery_id in gone else a for a in attempts]
+
+
+def load_registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False) -> Registry:
+    """Read accounts and endpoints whole; `lenient` leaves out those whose secrets no master key opens."""
     version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
     accounts = _dicts(db.execute("SELECT * FROM accounts ORDER BY id"))
     endpoints = _dicts(db.execute("SELECT * FROM endpoints ORDER BY id"))
     return Registry(
         version=version,
-        accounts={row["phone_number_id"]: records.account(row, vault) for row in accounts},
-        endpoints={row["id"]: records.endpoint(row, vault) for row in endpoints},
+        accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
+        endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
+        erased_key=_erased_key(db, vault),
+        erasing=records.erasing(
+            row[0] for row in db.execute("SELECT contact_ids FROM erasures WHERE state = 'running'")
+        ),
     )
+
+
+def _erased_key(db: sqlite3.Connection, vault: Vault) -> bytes:
+    row = db.execute(
+        "SELECT sealed FROM sealed_keys WHERE name = ? AND EXISTS (SELECT 1 FROM erased)", (records.ERASED_KEY,)
+    ).fetchone()
+    return records.sealed_key(row[0], vault, records.ERASED_KEY) if row else b""
 
 
 def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:

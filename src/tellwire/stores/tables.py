@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
+    false,
     text,
 )
 from sqlalchemy import Text as AnyText
@@ -84,6 +85,8 @@ endpoints = Table(
     Index("endpoints_by_organization", "organization_id", "id"),
 )
 
+MERGED = "merged_into <> ''"
+
 contacts = Table(
     "contacts",
     metadata,
@@ -96,7 +99,9 @@ contacts = Table(
     Column("merged_into", Text, nullable=False, server_default=""),  # the older contact that turned out to be the same
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("own_name", Boolean, nullable=False, server_default=false()),  # set here: what Meta says changes it no more
     PrimaryKeyConstraint("organization_id", "id"),
+    Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
     sqlite_with_rowid=False,
 )
 
@@ -323,6 +328,47 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("audit_by_organization", "organization_id", "id"),
+)
+
+sealed_keys = Table(
+    "sealed_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+)
+"""Random keys of the installation, made when first needed, sealed under the master key."""
+
+erased = Table(
+    "erased",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("mark", Text, nullable=False),  # a keyed hash (`tombstones`)
+    Column("erased_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "mark"),
+    Index("erased_by_age", "erased_at"),
+    sqlite_with_rowid=False,
+)
+
+RUNNING = "state = 'running'"
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("contact_ids", LargeBinary, nullable=False),  # with those that were merged into it, as JSON
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("counts", LargeBinary, nullable=False),  # what was erased so far, as JSON
+    Column("sealed", Text, nullable=False),  # whom to look for, sealed; "" once done
+    Column("erased_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("erasures_by_contact", "contact_id"),
+    Index("erasures_running", "id", sqlite_where=text(RUNNING), postgresql_where=text(RUNNING)),
+    sqlite_with_rowid=False,
 )
 
 facts = Table(

@@ -177,7 +177,7 @@ def _rewrite(path: str, operation: dict[str, Any], handler: HTTPRouteHandler, by
         operation["parameters"] += [_shared("Tellwire-Organization")]
         if "request" in handler.parsed_fn_signature.parameters and body is not None:
             operation["parameters"] += [_shared("Idempotency-Key")]
-        if handler.parsed_return_field.annotation is Stream:
+        if handler.parsed_return_field.annotation is Stream and handler.opt["media_type"] == "text/event-stream":
             operation["parameters"] += [_shared("Last-Event-ID")]
     if not operation["parameters"]:
         del operation["parameters"]
@@ -206,7 +206,8 @@ def _responses(handler: HTTPRouteHandler, by_type: Mapping[str, Any]) -> dict[st
     if held is not None:
         answer["content"] = {"application/json": {"schema": by_type[repr(held)]}}
     elif media_type := handler.opt.get("media_type"):
-        answer["content"] = {media_type: {"schema": {"type": "string"}}}
+        held = {"type": "object"} if media_type == "application/json" else {"type": "string"}
+        answer["content"] = {media_type: {"schema": held}}
     return {str(handler.status_code): answer, **_REFUSED}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -92,7 +93,8 @@ class Services(Struct, frozen=True, kw_only=True):
     bodies that we send, by name; `webhooks` the section of that name for the OpenAPI document.
     `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
-    `route_unrouted` applies what waited for an account; `wake` tells the dispatcher of replays.
+    `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
+    been begun; `wake` tells the dispatcher of replays.
     """
 
     store: Store
@@ -108,4 +110,5 @@ class Services(Struct, frozen=True, kw_only=True):
     whsec_form: Callable[[str], str]
     chat_id: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]
+    erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from litestar import Response, get
-from litestar.params import FromPath
-from msgspec import UNSET, Struct, UnsetType
+import asyncio
+from typing import Annotated, Literal
+
+from litestar import Response, delete, get, patch
+from litestar.params import FromPath, JSONBody
+from litestar.response import Stream
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
 from tellwire.model import Contact
 from tellwire.rows import instant
-from tellwire.stores import cold_messages
-from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, joined, listed, shown
+from tellwire.stores import cold_erasures, cold_messages, cold_persons
+from tellwire.stores.cold_erasures import Counts, Erasure
+from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
+from tellwire.web.contact_export import export
+from tellwire.web.desk import JSON, AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of
 
 _READ = {"scopes": ("read",)}
+_MANAGE = {"scopes": ("contacts:manage",)}
 _NOUN = "contacts"
+_ERASING_SECONDS = 5.0
 
 
 class ContactRead(Struct, kw_only=True):
@@ -29,6 +37,7 @@ class ContactRead(Struct, kw_only=True):
     phone: str | UnsetType = UNSET
     user_id: str | UnsetType = UNSET
     merged_into: str | UnsetType = UNSET
+    own_name: Annotated[bool, Meta(description="The name was set here: no name of Meta's changes it.")]
     created_at: When
     updated_at: When
 
@@ -37,6 +46,28 @@ class ContactWithAliases(ContactRead, kw_only=True):
     """A contact with every phone number and user id that it is known by."""
 
     aliases: list[str]
+
+
+class ContactChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a contact. What is left out stays."""
+
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=512, pattern=LINE)] | UnsetType | None,
+        Meta(description="A name of your own, which stays. null: the next name that Meta gives counts again."),
+    ] = UNSET
+
+
+class ErasureRead(Struct, kw_only=True):
+    """How far the erasure of a contact, and of those that were merged into it, has come: `erased` counts rows."""
+
+    id: Id
+    organization_id: Id
+    contact_id: Id
+    contact_ids: list[Id]
+    state: Literal["running", "done"]
+    erased: Counts
+    erased_at: When
+    finished_at: When | None
 
 
 class ContactList(Struct, kw_only=True):
@@ -56,6 +87,7 @@ def _shown(contact: Contact) -> bytes:
             phone=contact.phone or UNSET,
             user_id=contact.user_id or UNSET,
             merged_into=contact.merged_into or UNSET,
+            own_name=contact.own_name,
             created_at=instant(contact.created_at),
             updated_at=instant(contact.updated_at),
         )
@@ -75,12 +107,103 @@ async def list_contacts(
 @get("/contacts/{contact_id:str}", summary="Read a contact", opt=_READ)
 async def read_contact(contact_id: FromPath[str], desk: AtDesk) -> Response[ContactWithAliases]:
     """One contact."""
+    return await _answer(desk, await _known(desk, contact_id))
+
+
+@patch("/contacts/{contact_id:str}", summary="Change a contact", opt=_MANAGE)
+async def change_contact(
+    contact_id: FromPath[str], desk: AtDesk, data: JSONBody[ContactChange]
+) -> Response[ContactWithAliases]:
+    """Give a contact a name of your own. Rows and events show it from their next change on."""
+    name, deed, wanted = our_id(contact_id, "contact"), desk.deed(), data.name
+    if wanted is UNSET:
+        return await _answer(desk, await _known(desk, name))
+    contact = await desk.write(lambda c: cold_messages.rename_contact(c, deed, name, wanted))
+    if contact is None:
+        raise NotFound("There is no contact with this id.")
+    return await _answer(desk, contact)
+
+
+@get(
+    "/contacts/{contact_id:str}/export",
+    summary="Export a contact",
+    opt={"scopes": ("contacts:manage",), "media_type": JSON},
+)
+async def export_contact(contact_id: FromPath[str], desk: AtDesk) -> Stream:
+    """Everything that is kept of a person, also under contacts that were merged, as one JSON object: `contacts`,
+    `aliases`, `conversations`, `messages`, `events`, `deliveries` with their attempts, and `received`, what Meta sent
+    of them, verbatim. It is sent while it is read: an object that breaks off is not whole."""
+    name = our_id(contact_id, "contact")
+    person = await desk.read(lambda c: cold_persons.get(c, desk.organization_id, name))
+    if person is None:
+        raise NotFound("There is no contact with this id.")
+    headers = {"content-disposition": f'attachment; filename="contact-{person.ids[0]}.json"'}
+    return Stream(export(desk, person), media_type=JSON, headers=headers)
+
+
+@delete("/contacts/{contact_id:str}", summary="Erase a contact", opt=_MANAGE, status_code=202)
+async def erase_contact(contact_id: FromPath[str], desk: AtDesk) -> Response[ErasureRead]:
+    """Erase a person: the contact and those merged into it, messages, events, what attempts and received POSTs quote;
+    what was not delivered yet is `cancelled`. From the answer on nobody finds the person; the rest goes in the
+    background, see `/erasure`. Answers 202 with `state` `done` when it was little. What Meta sends late for what was
+    erased is known for 40 days and brings nothing back; a message that is newer is a new contact's."""
+    name, deed, vault = our_id(contact_id, "contact"), desk.deed(), desk.services.store.vault
+    erasure = await desk.write(lambda c: cold_erasures.begin(c, deed, vault, name))
+    if erasure is None:
+        return await _erasure(desk, name, status=202)
+    running = desk.services.erase(desk.organization_id, erasure.id)
+    desk.office.keep_running(running)
+    await asyncio.wait((running,), timeout=_ERASING_SECONDS)
+    return await _erasure(desk, erasure.contact_id, status=202)
+
+
+@get("/contacts/{contact_id:str}/erasure", summary="Read how an erasure stands", opt=_MANAGE)
+async def read_erasure(contact_id: FromPath[str], desk: AtDesk) -> Response[ErasureRead]:
+    """How far the erasure of a contact has come; known for 40 days."""
+    return await _erasure(desk, our_id(contact_id, "contact"))
+
+
+async def _erasure(desk: Desk, contact_id: str, *, status: int = 200) -> Response[ErasureRead]:
+    vault = desk.services.store.vault
+    erasure = await desk.read(lambda c: cold_erasures.of_contact(c, vault, desk.organization_id, contact_id))
+    if erasure is None:
+        raise NotFound("There is no contact with this id.")
+    return shown(_shown_erasure(erasure), ErasureRead, status=status)
+
+
+def _shown_erasure(erasure: Erasure) -> bytes:
+    return encode(
+        ErasureRead(
+            id=erasure.id,
+            organization_id=erasure.organization_id,
+            contact_id=erasure.contact_id,
+            contact_ids=list(erasure.contact_ids),
+            state=erasure.state,
+            erased=erasure.counts,
+            erased_at=instant(erasure.erased_at),
+            finished_at=when(erasure.finished_at),
+        )
+    )
+
+
+async def _known(desk: Desk, contact_id: str) -> Contact:
     name = our_id(contact_id, "contact")
     contact = await desk.read(lambda c: cold_messages.get_contact(c, desk.organization_id, name))
     if contact is None:
         raise NotFound("There is no contact with this id.")
-    aliases = await desk.read(lambda c: cold_messages.aliases_of(c, name))
+    return contact
+
+
+async def _answer(desk: Desk, contact: Contact) -> Response[ContactWithAliases]:
+    aliases = await desk.read(lambda c: cold_messages.aliases_of(c, contact.id))
     return shown(joined(_shown(contact), {"aliases": aliases}), ContactWithAliases)
 
 
-HANDLERS = (list_contacts, read_contact)
+HANDLERS = (
+    list_contacts,
+    read_contact,
+    change_contact,
+    export_contact,
+    erase_contact,
+    read_erasure,
+)

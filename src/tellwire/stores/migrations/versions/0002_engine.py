@@ -13,6 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     _dispatchers()
+    _people()
 
 
 def _dispatchers() -> None:
@@ -21,4 +22,49 @@ def _dispatchers() -> None:
         sa.Column("owner", TEXT, nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("owner"),
+    )
+
+
+def _people() -> None:
+    """Names of one's own; erasures, and what they leave."""
+    op.add_column("contacts", sa.Column("own_name", sa.Boolean(), server_default=sa.false(), nullable=False))
+    merged = sa.text("merged_into <> ''")
+    op.create_index(
+        "contacts_merged", "contacts", ["merged_into"], unique=False, sqlite_where=merged, postgresql_where=merged
+    )
+    op.create_table(
+        "sealed_keys",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("sealed", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "erased",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("mark", TEXT, nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "mark"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("erased_by_age", "erased", ["erased_at"], unique=False)
+    op.create_table(
+        "erasures",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("contact_id", TEXT, nullable=False),
+        sa.Column("contact_ids", sa.LargeBinary(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("phase", TEXT, nullable=False),
+        sa.Column("cursor", TEXT, nullable=False),
+        sa.Column("counts", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", TEXT, nullable=False),
+        sa.Column("erased_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("erasures_by_contact", "erasures", ["contact_id"], unique=False)
+    running = sa.text("state = 'running'")
+    op.create_index(
+        "erasures_running", "erasures", ["id"], unique=False, sqlite_where=running, postgresql_where=running
     )

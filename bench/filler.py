@@ -1,0 +1,190 @@
+"""Fills an empty database with a made-up past: `python -m bench.filler DATABASE_URL PLAN.json RESULT.json`.
+
+It runs in the product's Python, on the product's own schema (`stores/tables.py`) and records (`stores/records.py`), so
+that it cannot drift from them. Not durable while it writes, indexes made last: a million messages in two minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, create_engine, event, insert, text, update
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bench.past import Past, Row, alias_rows, inbound_row
+from bench.protocol import Fill, Filled
+from tellwire.clock import SystemClock
+from tellwire.stores import records, tables
+from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.opening import migrate_store
+from tellwire.vault import Vault, master_key_beside
+
+_STRIDE = 5_000
+_WINDOW = 24 * 3600 * 1_000_000
+_FAST = ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000", "temp_store=MEMORY")
+
+INBOUND = ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body")
+ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", "record", "response_body")
+DELIVERY = (*records.DELIVERY, "conversation_id")
+
+
+class Shelf:
+    """One table and the columns that its rows are given in."""
+
+    def __init__(self, connection: Connection, table: Table, names: Sequence[str]) -> None:
+        compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(names))
+        self._connection = connection
+        self._statement = str(compiled)
+        self._in_order = itemgetter(*(names.index(name) for name in compiled.positiontup or ()))
+        self.name = table.name
+        self.rows = 0
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Insert rows, a stride at a time."""
+        ordered = map(self._in_order, rows)
+        while chunk := list(itertools.islice(ordered, _STRIDE)):
+            self._connection.exec_driver_sql(self._statement, chunk)
+            self.rows += len(chunk)
+
+
+def fill(connection: Connection, plan: Fill, vault: Vault) -> tuple[Past, Counter[str]]:
+    """Put the plan's past into a database that is migrated and empty; returns it and the rows by table."""
+    past = Past(plan, now=SystemClock().now())
+    for table in _LARGE:
+        for index in table.indexes:
+            index.drop(connection)
+    rows = Counter[str]()
+    for table, values in (
+        (tables.accounts, [records.account_values(account, vault) for account in past.accounts]),
+        (tables.endpoints, [records.endpoint_values(endpoint, vault) for endpoint in past.endpoints]),
+    ):
+        if values:
+            connection.execute(insert(table), values)
+            rows[table.name] += len(values)
+    registry = tables.facts.c.name == "registry"
+    connection.execute(update(tables.facts).where(registry).values(value=tables.facts.c.value + 1))
+    _messages(connection, past, rows)
+    conversation = attrgetter(*records.CONVERSATION)
+    _put(connection, rows, tables.contacts, records.CONTACT, map(attrgetter(*records.CONTACT), past.contacts))
+    aliases = ("organization_id", "value", "contact_id")
+    _put(connection, rows, tables.contact_aliases, aliases, alias_rows(past.contacts))
+    opened = ((*conversation(each), each.last_row_at + _WINDOW) for each in past.conversations.values())
+    _put(connection, rows, tables.conversations, (*records.CONVERSATION, "check_at"), opened)
+    last = ((*place, value) for place, value in past.sequences.items())
+    _put(connection, rows, tables.sequences, ("endpoint_id", "order_key", "last"), last)
+    for table in _LARGE:
+        for index in table.indexes:
+            index.create(connection)
+    return past, rows
+
+
+_LARGE = (tables.inbound, tables.messages, tables.events, tables.deliveries, tables.attempts)
+
+
+def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
+    inbound = Shelf(connection, tables.inbound, INBOUND)
+    messages = Shelf(connection, tables.messages, records.MESSAGE)
+    events = Shelf(connection, tables.events, records.EVENT)
+    deliveries = Shelf(connection, tables.deliveries, DELIVERY)
+    attempts = Shelf(connection, tables.attempts, ATTEMPT)
+    columns = attrgetter(*records.DELIVERY)
+    everything = past.messages()
+    while some := list(itertools.islice(everything, _STRIDE)):
+        inbound.put(inbound_row(each.inbound) for each in some)
+        messages.put(records.message_row(each.message) for each in some)
+        events.put(records.event_row(each.event) for each in some)
+        deliveries.put((*columns(each.delivery), each.event.conversation_id) for each in some)
+        attempts.put(_attempt_row(each.attempt) for each in some if each.attempt is not None)
+    for shelf in (inbound, messages, events, deliveries, attempts):
+        rows[shelf.name] += shelf.rows
+
+
+def _put(connection: Connection, rows: Counter[str], table: Table, names: Sequence[str], values: Iterable[Row]) -> None:
+    shelf = Shelf(connection, table, names)
+    shelf.put(values)
+    rows[table.name] += shelf.rows
+
+
+def _attempt_row(value: Any) -> Row:
+    return (
+        value.delivery_id,
+        value.number,
+        value.organization_id,
+        value.started_at,
+        value.outcome,
+        records.attempt_record(value),
+        value.response_body,
+    )
+
+
+def fill_sqlite(path: Path, plan: Fill) -> Filled:
+    """Make an SQLite file and fill it."""
+    begin = time.monotonic()
+    migrate_sqlite(path)
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", _not_durable)
+    with engine.begin() as connection:
+        past, rows = fill(connection, plan, Vault((master_key_beside(path),)))
+    engine.dispose()
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return _filled(past, rows, begin, path.stat().st_size)
+
+
+async def fill_postgres(url: str, plan: Fill, vault: Vault) -> Filled:
+    """Bring a database of a PostgreSQL server to the newest schema, fill it, and let the server tidy it up."""
+    begin = time.monotonic()
+    await migrate_store(url)
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    try:
+        async with engine.begin() as connection:
+            past, rows = await connection.run_sync(fill, plan, vault)
+        async with engine.connect() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await plain.execute(text("VACUUM ANALYZE"))
+            await plain.execute(text("CHECKPOINT"))
+            size = (await plain.execute(text("SELECT pg_database_size(current_database())"))).scalar_one()
+    finally:
+        await engine.dispose()
+    return _filled(past, rows, begin, size)
+
+
+def _filled(past: Past, rows: Counter[str], begin: float, size: int) -> Filled:
+    return Filled(
+        endpoints=past.first_of_each,
+        rows=dict(rows),
+        seconds=round(time.monotonic() - begin, 1),
+        mib=round(size / (1 << 20), 1),
+    )
+
+
+def _not_durable(db: Any, _record: Any) -> None:
+    for pragma in _FAST:
+        db.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Fill as the command line says; on PostgreSQL secrets are sealed with TELLWIRE_MASTER_KEY."""
+    database, order, result = arguments
+    plan = msgspec.json.decode(Path(order).read_bytes(), type=Fill)
+    if database.startswith("sqlite:///"):
+        filled = fill_sqlite(Path(database.removeprefix("sqlite:///")), plan)
+    else:
+        vault = Vault((base64.b64decode(os.environ["TELLWIRE_MASTER_KEY"]),))
+        filled = asyncio.run(fill_postgres(database, plan, vault))
+    Path(result).write_bytes(msgspec.json.encode(filled))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,65 @@
+"""How long the list calls and the status page take on a full database."""
+
+from __future__ import annotations
+
+import time
+
+from bench.product import Served
+from bench.report import Metric, percentile
+
+REPEATS = 20
+_STATUS_PAGE = "status page"
+
+METRICS = [
+    Metric("list_p95_ms", "slowest list call, p95", "ms", "Slowest of the list calls, p95 in ms"),
+    Metric("status_page_ms", "status page, uncached", "ms"),
+]
+
+
+def calls(served: Served, endpoint_id: str) -> dict[str, str]:
+    """The calls by name; what they name of rows is looked up in the newest ones."""
+    newest = served.get("/v1/deliveries?limit=1")["data"][0]
+    second = served.get("/v1/deliveries?limit=200")["next_cursor"]
+    old = f"since={newest['created_at'].replace('+', '%2B')}"
+    conversation = newest["conversation_id"]
+    return {
+        "deliveries": "/v1/deliveries?limit=50",
+        "deliveries, next page": f"/v1/deliveries?limit=200&cursor={second or ''}",
+        "deliveries, delivered": "/v1/deliveries?state=delivered",
+        "deliveries, retrying": "/v1/deliveries?state=retrying",
+        "deliveries, parked": "/v1/deliveries?state=parked",
+        "deliveries, failed": "/v1/deliveries?state=failed",
+        "deliveries of an endpoint": f"/v1/deliveries?endpoint_id={endpoint_id}",
+        "parked deliveries of an endpoint": f"/v1/deliveries?endpoint_id={endpoint_id}&state=parked",
+        "deliveries of a conversation": f"/v1/deliveries?conversation_id={conversation}",
+        "deliveries since": f"/v1/deliveries?{old}",
+        "one delivery": f"/v1/deliveries/{newest['id']}",
+        "events": "/v1/events?limit=50",
+        "events of a conversation": f"/v1/events?conversation_id={conversation}",
+        "messages": "/v1/messages?limit=50",
+        "messages of a conversation": f"/v1/conversations/{conversation}/messages",
+        "conversations": "/v1/conversations?limit=50",
+        "contacts": "/v1/contacts?limit=50",
+        "inbound": "/v1/inbound?limit=50",
+        "inbound, not understood": "/v1/inbound?outcome=not_understood",
+        "endpoints": "/v1/webhook-endpoints?limit=50",
+        "metrics": "/metrics",
+    }
+
+
+def timed(served: Served, endpoint_id: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The figures of `METRICS`, and the p95 of each call in ms."""
+    page = _milliseconds(served, "/")  # first: its counts are kept for some seconds
+    each = {
+        name: percentile([_milliseconds(served, path) for _ in range(REPEATS)], 0.95)
+        for name, path in calls(served, endpoint_id).items()
+    }
+    each[_STATUS_PAGE] = page
+    slowest = max(value for name, value in each.items() if name != _STATUS_PAGE)
+    return {"list_p95_ms": slowest, "status_page_ms": page}, each
+
+
+def _milliseconds(served: Served, path: str) -> float:
+    begin = time.perf_counter()
+    served.ask("GET", path)
+    return round((time.perf_counter() - begin) * 1000, 2)

@@ -1,0 +1,149 @@
+"""The frame of every scenario: a folder, the machine, cases in turns over the rounds, the report and its files."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import BenchError
+from bench.load_process import LoadProcess
+from bench.machine import describe
+from bench.measure import Meter
+from bench.options import Options
+from bench.picture import draw
+from bench.processes import tail
+from bench.protocol import PhaseResult, Prepare
+from bench.report import PhaseRun, Report, Run, Study, claims, doubts, fault, medians, table
+
+SETTLE_SECONDS = 0.3
+"""After the last delivery a system still has its result to record: that is part of the cost."""
+
+One = Callable[[int, str, Path], Run]
+"""(number of the round, name of the case, empty folder) → what the case came to in this round."""
+
+
+@contextmanager
+def place_for(options: Options) -> Iterator[Path]:
+    """A folder that is removed in the end, whatever happens."""
+    place = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
+    place.chmod(0o711)  # PostgreSQL runs as another user in a folder below
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def carry_out(study: Study, options: Options, place: Path, one: One) -> int:
+    """Run every case in every round (A B C A B C …), print the table, write JSON and picture.
+
+    Returns: 1 when a run was not whole, whatever the figures are; else 0.
+    """
+    begin, started_at = time.monotonic(), datetime.now(UTC)
+    machine = describe(place)
+    for doubt in machine.doubts:
+        say(f"careful: {doubt}")
+    runs = [
+        _in_a_folder(one, number, case.name, place) for number in range(1, options.rounds + 1) for case in study.cases
+    ]
+    report = Report(
+        scenario=options.scenario,
+        study=study,
+        started_at=started_at.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - begin, 1),
+        machine=machine,
+        options=_shown(options),
+        medians=medians(runs),
+        claims=claims(study.targets, runs),
+        doubts=doubts(machine, runs, rounds=options.rounds, enough=study.enough_rounds),
+        runs=runs,
+    )
+    return _publish(report, options.json)
+
+
+def measure(load: LoadProcess, pids: Sequence[int], plan: Prepare) -> PhaseRun:
+    """Run a phase and measure what it costs the processes."""
+    load.prepare(plan)
+    meter = Meter(pids)
+    meter.start()
+    try:
+        seen = load.go()
+        time.sleep(SETTLE_SECONDS)
+    finally:
+        cost = meter.stop()
+    delivered = max(1, seen.delivered)
+    return PhaseRun(
+        seen=seen,
+        cost=cost,
+        cpu_ms_per_message=round(cost.cpu_seconds * 1000 / delivered, 3),
+        written_kib_per_message=round(cost.written_kib / delivered, 2),
+    )
+
+
+def troubles(phases: dict[str, PhaseRun]) -> list[str]:
+    """What is wrong with the phases of a run, in plain words."""
+    return [f"{name}: {fault(phase.seen)}" for name, phase in phases.items() if not phase.seen.whole]
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def tell(number: int, case: str, phase: str, done: PhaseRun) -> None:
+    """Tell what a phase came to."""
+    say(f"round {number}  {case:<18}  {phase:<13}  {_line(done)}")
+
+
+def _in_a_folder(one: One, number: int, case: str, place: Path) -> Run:
+    folder = place / f"{number}-{case.replace(' ', '-')}"
+    folder.mkdir()
+    folder.chmod(0o711)
+    try:
+        run = one(number, case, folder)
+        for trouble in run.troubles:
+            say(f"careful: round {number}, {case}: {trouble}")
+        if run.troubles:
+            for log in sorted(folder.glob("*.log")):
+                say(f"  {log.name}:\n{tail(log)}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return run
+
+
+def _publish(report: Report, path: Path) -> int:
+    picture = path.with_suffix(".svg")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        picture.write_text(draw(report))
+    except OSError as error:
+        raise BenchError(f"cannot write the result: {error}") from error
+    print(table(report.study, report.runs, report.claims))
+    for doubt in report.doubts:
+        print(f"careful: {doubt}")
+    print(f"{path} and {picture.name}, after {report.seconds:g} s")
+    return 1 if any(run.troubles for run in report.runs) else 0
+
+
+def _shown(options: Options) -> dict[str, object]:
+    """The options that shaped the result, without places on this machine."""
+    return {k: v for k, v in asdict(options).items() if k not in {"json", "folder", "tellwire_python", "scenario"}}
+
+
+def _line(run: PhaseRun) -> str:
+    seen: PhaseResult = run.seen
+    return (
+        f"{seen.delivered:>6} in {seen.seconds:>7.2f} s  {seen.messages_per_second:>7.1f}/s"
+        f"  answer p50 {seen.ack.p50:.1f} p99 {seen.ack.p99:.1f} ms"
+        f"  end to end p50 {seen.end_to_end.p50:.1f} p99 {seen.end_to_end.p99:.1f} ms"
+        f"  CPU {run.cpu_ms_per_message:.2f} ms  {run.cost.peak_rss_mib:.0f} MiB"
+    )

@@ -1,0 +1,64 @@
+"""More and more stored events, all delivered: what the next event costs, start, list calls, memory.
+
+The rows are made by the filler (see `bench/past.py`), a thousandth of them by the load of the rounds.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from bench.load_process import driver
+from bench.options import Options
+from bench.product import prepare_tellwire
+from bench.protocol import Batch, Fill, FilledEndpoint
+from bench.report import Case, Study, Target, flat
+from bench.rounds import carry_out, place_for
+from bench.sizes import powers, words
+from bench.stage import SECRET, depot_for
+from bench.standing import METRICS, Standing
+
+SMALLEST = 10_000
+_PER_CONTACT = 50
+
+
+def study_of(sizes: list[int]) -> Study:
+    """What is compared and promised for these numbers of stored events."""
+    cases = [words(size) for size in sizes]
+    promised = [words(size) for size in sizes if size <= 1_000_000]
+    return Study(
+        title="From 10 000 stored events up",
+        cases=[Case(name, f"{name} events") for name in cases],
+        metrics=METRICS,
+        targets=[
+            *flat("steady_cpu_ms", "CPU per message at the steady rate", cases),
+            *flat("capacity_cpu_ms", "CPU per message at capacity", cases),
+            *flat("steady_written_kib", "written per message", cases),
+            Target(title="start to ready, s", metric="ready_seconds", ours=promised[-1], at_most=1.5),
+            Target(title="slowest list call, p95 ms", metric="list_p95_ms", ours=promised[-1], at_most=200),
+            Target(title="status page, ms", metric="status_page_ms", ours=promised[-1], at_most=200),
+            Target(title="memory (RSS), MiB", metric="rss_mib", ours=cases[-1], at_most=238),
+        ],
+        reference=cases[0],
+    )
+
+
+def past_of(size: int, sink: str, options: Options) -> Fill:
+    """So many delivered events, fifty of each contact but at least those of the load."""
+    return Fill(
+        secret=SECRET,
+        accounts=1,
+        contacts=max(options.contacts, size // _PER_CONTACT),
+        endpoints=[FilledEndpoint(url=sink)],
+        batches=[Batch(messages=size, endpoint=0, state="delivered")],
+    )
+
+
+def run(options: Options) -> int:
+    """Run it; returns 1 when a message was lost, refused or garbled."""
+    prepare_tellwire(options)
+    sizes = powers(SMALLEST, max(options.events, SMALLEST))
+    with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
+        load = stack.enter_context(driver(place))
+        kept = {words(size): depot.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
+        return carry_out(study_of(sizes), options, place, Standing(options, kept, load).one)

@@ -1,0 +1,60 @@
+"""A million deliveries parked at a paused endpoint: what an event for another endpoint costs, start, list calls."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from msgspec.structs import replace
+
+from bench.load_process import driver
+from bench.options import Options
+from bench.product import prepare_tellwire
+from bench.protocol import Batch, Fill, FilledEndpoint
+from bench.report import Case, Study, Target, flat
+from bench.rounds import carry_out, place_for
+from bench.sizes import words
+from bench.stage import SECRET, depot_for
+from bench.standing import METRICS, Standing
+
+NONE = "none"
+
+
+def study_of(events: int) -> Study:
+    """What is compared and promised with so many parked deliveries."""
+    parked = words(events)
+    return Study(
+        title=f"{parked} parked deliveries",
+        cases=[Case(NONE, "none parked", "plain"), Case(parked, f"{parked} parked")],
+        metrics=METRICS,
+        targets=[
+            *flat("steady_cpu_ms", "CPU per message at the steady rate", [NONE, parked]),
+            *flat("capacity_cpu_ms", "CPU per message at capacity", [NONE, parked]),
+            Target(title="start to ready, s", metric="ready_seconds", ours=parked, at_most=1.5),
+            Target(title="slowest list call, p95 ms", metric="list_p95_ms", ours=parked, at_most=200),
+            Target(title="status page, ms", metric="status_page_ms", ours=parked, at_most=200),
+            Target(title="memory (RSS), MiB", metric="rss_mib", ours=parked, at_most=238),
+        ],
+        reference=NONE,
+    )
+
+
+def run(options: Options) -> int:
+    """Run it; returns 1 when a message was lost, refused or garbled."""
+    prepare_tellwire(options)
+    with place_for(options) as place, ExitStack() as stack:
+        depot = stack.enter_context(depot_for(options, place))
+        load = stack.enter_context(driver(place))
+        paused = FilledEndpoint(url=load.sink, first_account=1, state="paused")
+        plan = Fill(
+            secret=SECRET,
+            accounts=2,
+            contacts=max(options.contacts, options.events // 50),
+            endpoints=[FilledEndpoint(url=load.sink), paused],
+        )
+        batch = Batch(messages=options.events, endpoint=1, state="parked")
+        kept = {
+            NONE: depot.keep(NONE, plan),
+            words(options.events): depot.keep("parked", replace(plan, batches=[batch])),
+        }
+        standing = Standing(options, kept, load, listed=1)
+        return carry_out(study_of(options.events), options, place, standing.one)

@@ -1,0 +1,150 @@
+"""What the scenarios about Tellwire alone share: a filled database, a server on it, loads, and the usual figures."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from dataclasses import replace as replaced
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from bench.databases import Databases, databases_for
+from bench.load_process import LoadProcess
+from bench.options import Options
+from bench.product import Installation, Served, fill, serve
+from bench.protocol import Fill, Filled, PhaseResult, Prepare
+from bench.report import Metric, PhaseRun
+from bench.rounds import measure, say, tell
+
+WARM_UP, STEADY, CAPACITY = "warm-up", "steady", "capacity"
+LATER = 1_000_000_000
+"""Drivers that load one server at once number their messages this far apart."""
+
+SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+"""The signing secret of every endpoint that is filled in."""
+
+USUAL = [
+    Metric("steady_cpu_ms", "steady, CPU per message", "ms", "CPU per message at the steady rate, in ms"),
+    Metric("steady_written_kib", "  written per message", "KiB", "Written to disk per message at that rate, in KiB"),
+    Metric("steady_p50_ms", "  end to end p50", "ms"),
+    Metric("steady_p99_ms", "  end to end p99", "ms", "End to end p99 at that rate, in ms"),
+    Metric("capacity_rate", "capacity", "messages/s", "Messages per second at capacity", "longer is better"),
+    Metric("capacity_cpu_ms", "  CPU per message", "ms"),
+    Metric("capacity_written_kib", "  written per message", "KiB"),
+    Metric("rss_mib", "  peak memory (RSS)", "MiB"),
+    Metric("ready_seconds", "start to ready", "s", "From the start of `serve` to ready, in s"),
+]
+"""The figures of `usual`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A filled database that several rounds use, each on itself or on a copy."""
+
+    depot: Depot
+    name: str
+    url: str
+    filled: Filled
+
+    @contextmanager
+    def serving(self, folder: Path, *, fresh: bool, gently: bool = True) -> Iterator[Served]:
+        """Tellwire on it, or on a `fresh` copy, until the block ends; then killed unless `gently`."""
+        with ExitStack() as stack:
+            url = self.url
+            if fresh:
+                url = stack.enter_context(self.depot.databases.copied(url, f"copy_of_{self.name}"))
+            installation = self.depot.installation(url)
+            yield serve(stack, folder, self.depot.options, installation, gently=gently)
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """The databases of a scenario."""
+
+    place: Path
+    options: Options
+    databases: Databases
+
+    def installation(self, url: str) -> Installation:
+        """One on this database; all of a scenario have the same secrets."""
+        return replaced(_INSTALLATION, database=url, pids=self.databases.pids)
+
+    def keep(self, name: str, plan: Fill) -> Kept:
+        """Make a database and fill it. Raises BenchError."""
+        plain = "kept_" + name.replace(" ", "_").replace(".", "_").lower()
+        url = self.databases.new(plain)
+        filled = fill(self.place, self.options, self.installation(url), plan)
+        if plan.batches:
+            rows = sum(filled.rows.values())
+            say(f"filled {name}: {rows} rows, {filled.mib:.0f} MiB, in {filled.seconds:.0f} s")
+        return Kept(self, plain, url, filled)
+
+
+_INSTALLATION = Installation(database="")
+
+
+@contextmanager
+def depot_for(options: Options, place: Path) -> Iterator[Depot]:
+    """Where a scenario's databases are, until the block ends. Raises BenchError."""
+    with databases_for(options, place) as databases:
+        yield Depot(place, options, databases)
+
+
+def plan_of(options: Options) -> Prepare:
+    """The closed loop that the options ask for; others are made of it."""
+    return Prepare(
+        messages=options.messages,
+        contacts=options.contacts,
+        connections=options.connections,
+        pad=options.pad,
+        limit_seconds=options.limit_seconds,
+    )
+
+
+def warm_up(options: Options) -> Prepare:
+    """One message of every contact."""
+    return replace(plan_of(options), messages=options.contacts)
+
+
+def steady(options: Options, share: float = 1.0) -> Prepare:
+    """A part of the steady rate, for its time."""
+    rate = options.rate * share
+    return replace(plan_of(options), messages=max(1, round(rate * options.seconds)), rate=rate)
+
+
+@contextmanager
+def beside(loads: Sequence[tuple[LoadProcess, Prepare]]) -> Iterator[list[PhaseResult]]:
+    """Run other loads while the block runs and to their end; what they came to is then in the list."""
+    results: list[PhaseResult] = []
+    for load, plan in loads:
+        load.prepare(plan)
+    for load, _ in loads:
+        load.begin()
+    yield results
+    results += [load.end() for load, _ in loads]
+
+
+def usual(
+    number: int, case: str, load: LoadProcess, served: Served, options: Options
+) -> tuple[dict[str, float], dict[str, PhaseRun]]:
+    """Warm-up, the steady rate, then capacity: the figures of `USUAL`, and the phases."""
+    phases: dict[str, PhaseRun] = {}
+    for name, plan in ((WARM_UP, warm_up(options)), (STEADY, steady(options)), (CAPACITY, plan_of(options))):
+        phases[name] = done = measure(load, served.pids, plan)
+        tell(number, case, name, done)
+    calm, full = phases[STEADY], phases[CAPACITY]
+    return {
+        "steady_cpu_ms": calm.cpu_ms_per_message,
+        "steady_written_kib": calm.written_kib_per_message,
+        "steady_p50_ms": calm.seen.end_to_end.p50,
+        "steady_p99_ms": calm.seen.end_to_end.p99,
+        "capacity_rate": full.seen.messages_per_second,
+        "capacity_cpu_ms": full.cpu_ms_per_message,
+        "capacity_written_kib": full.written_kib_per_message,
+        "rss_mib": full.cost.peak_rss_mib,
+        "ready_seconds": served.ready_seconds,
+    }, phases

@@ -1,0 +1,61 @@
+"""`tellwire keys reencrypt`: everything sealed anew under the first master key."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+
+from msgspec import Struct
+
+from tellwire import settings as settings_room
+from tellwire.app import App
+from tellwire.cli.database import usable
+from tellwire.cli.output import Json, print_json
+from tellwire.cli.serving import log_to_stderr
+from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.settings import Settings
+from tellwire.stores import cold_seals
+from tellwire.stores.cold_audit import Deed, note
+
+
+class _Done(Struct):
+    ok: bool = True
+    reencrypted: int = 0
+    failed: list[str] = []
+
+
+def reseal(*, json: Json = False) -> int:
+    """Encrypt every stored secret anew under the first of the MASTER_KEYs; the others are not needed afterwards.
+
+    Safe beside a running server that has the same keys, at any time, again.
+    """
+    log_to_stderr()
+    done = asyncio.run(_reseal(settings_room.load()))
+    if json:
+        print_json(done)
+    else:
+        sys.stdout.write(f"{done.reencrypted} secrets were encrypted anew under the first master key\n")
+        for place in done.failed:
+            sys.stderr.write(f"could not be opened with any of the master keys: {place}\n")
+    return 0 if done.ok else 1
+
+
+async def _reseal(settings: Settings) -> _Done:
+    with usable(settings):
+        app = await App.open(settings, serving=False, lenient=True)
+    try:
+        store, done = app.store, _Done()
+        after: tuple[int, tuple[str, ...]] | None = (0, ())
+        while after is not None:
+            stride = await store.write(partial(cold_seals.reseal, vault=store.vault, after=after))
+            done.reencrypted += stride.sealed
+            done.failed += stride.failed
+            after = stride.after
+        done.ok = not done.failed
+        if done.reencrypted:
+            deed = Deed(DEFAULT_ORGANIZATION, "command line", app.clock.now(), store.new_id)
+            await store.write(lambda c: note(c, deed, "secrets.reencrypted", "MASTER_KEY"))
+        return done
+    finally:
+        await app.stop()

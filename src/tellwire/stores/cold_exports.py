@@ -1,0 +1,83 @@
+"""Messages, events and deliveries about one person, in portions; of groups only what is the person's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from tellwire.model import Attempt, Delivery, Event, Message
+from tellwire.stores import records
+from tellwire.stores.cold_pages import unindexed
+from tellwire.stores.tables import attempts, deliveries, events, messages
+
+T = TypeVar("T")
+
+_MESSAGE = tuple(messages.c[name] for name in records.MESSAGE)
+_EVENT = tuple(events.c[name] for name in records.EVENT)
+_DELIVERY = tuple(deliveries.c[name] for name in records.DELIVERY)
+
+
+class Portion(Struct, Generic[T], frozen=True):
+    """Some rows; `after` is the id to go on behind, "" at the end."""
+
+    rows: list[T]
+    after: str
+
+
+class Carried(Struct, frozen=True):
+    """A delivery with those of its attempts that are still kept."""
+
+    delivery: Delivery
+    attempts: list[Attempt]
+
+
+def messages_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Message]:
+    """The next messages of conversations."""
+    query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids), messages.c.id > after)
+    rows = connection.execute(query.order_by(messages.c.id).limit(limit)).all()
+    return Portion([records.message(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def events_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
+    """The next events of conversations."""
+    query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids), events.c.id > after)
+    rows = connection.execute(query.order_by(events.c.id).limit(limit)).all()
+    return Portion([records.event(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def only_about(
+    connection: Connection, page: Sequence[Event], contact_ids: Collection[str], addresses: Collection[str]
+) -> list[Event]:
+    """Those of a group's events that tell of a person: of their messages, and of them as a recipient."""
+    if not page:
+        return []
+    written = select(messages.c.id).where(
+        messages.c.organization_id == page[0].organization_id,
+        messages.c.id.in_({event.message_id for event in page}),
+        messages.c.contact_id.in_(contact_ids),
+    )
+    theirs = set(connection.execute(written).scalars())
+    return [
+        event
+        for event in page
+        if event.message_id in theirs
+        or (event.snapshot.participants is not None and event.snapshot.participants.contact in addresses)
+    ]
+
+
+def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[Carried]:
+    """Every delivery of these events of one organization, with its attempts."""
+    if not page:
+        return []
+    owner = unindexed(deliveries.c.organization_id) == page[0].organization_id
+    query = select(*_DELIVERY).where(deliveries.c.event_id.in_([event.id for event in page]), owner)
+    found = [records.delivery(row) for row in connection.execute(query.order_by(deliveries.c.id))]
+    made: dict[str, list[Attempt]] = {delivery.id: [] for delivery in found}
+    tried = select(attempts.c.record, attempts.c.response_body).where(attempts.c.delivery_id.in_(made))
+    for row in connection.execute(tried.order_by(attempts.c.delivery_id, attempts.c.number)):
+        attempt = records.attempt(row.record, row.response_body)
+        made[attempt.delivery_id].append(attempt)
+    return [Carried(delivery, made[delivery.id]) for delivery in found]
