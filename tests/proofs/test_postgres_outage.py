@@ -23,6 +23,7 @@ PARTS = {"ingest": ("--role", "ingest"), "one": ("--role", "deliver"), "other": 
 OUTAGE_SECONDS = float(os.environ.get("PROOFS_OUTAGE_SECONDS", "12"))
 """Twice a lease, by default."""
 _SOME = 20
+_READY_SECONDS = 15
 
 
 def set_read_only(value: str, server: Postgres) -> None:
@@ -31,22 +32,28 @@ def set_read_only(value: str, server: Postgres) -> None:
         in_a_thread(execute(server.url, sql))
 
 
+async def becomes(deployment: OnPostgres, part: str, status: int) -> None:
+    """A part says of itself whether it is ready, once it has tried."""
+    ready = partial(deployment.call, "GET", "/readyz", part=part)
+    await asked(ready, lambda answer: answer[0] == status, what=f"{status} of {part}", seconds=_READY_SECONDS)
+
+
 @pytest.mark.parametrize(
-    ("end", "begin", "seconds"),
+    ("fault", "seconds"),
     [
-        pytest.param(Postgres.shut_down, Postgres.start, 0, id="restarted"),
-        pytest.param(Postgres.kill, Postgres.start, OUTAGE_SECONDS, id="gone"),
-        pytest.param(partial(set_read_only, "on"), partial(set_read_only, "off"), 0, id="read-only"),
+        pytest.param(("restarted", Postgres.shut_down, Postgres.start), 0, id="restarted"),
+        pytest.param(("gone", Postgres.kill, Postgres.start), OUTAGE_SECONDS, id="gone"),
+        pytest.param(("read-only", partial(set_read_only, "on"), partial(set_read_only, "off")), 0, id="read-only"),
     ],
 )
 def test_nothing_is_lost_while_postgres_is_away(
     tmp_path: Path,
     figures: list[str],
-    end: Callable[[Postgres], None],
-    begin: Callable[[Postgres], None],
+    fault: tuple[str, Callable[[Postgres], None], Callable[[Postgres], None]],
     seconds: float,
-    request: pytest.FixtureRequest,
 ) -> None:
+    cause, end, begin = fault
+
     async def prove(server: Postgres) -> None:
         loop = asyncio.get_running_loop()
         subscriber = Subscriber(otherwise=thinking(random.Random(1)))
@@ -60,7 +67,7 @@ def test_nothing_is_lost_while_postgres_is_away(
                 gone = loop.time()
                 await load.more(503, _SOME)
                 for part in PARTS:
-                    assert (await deployment.call("GET", "/readyz", part=part))[0] == 503
+                    await becomes(deployment, part, 503)
                     assert (await deployment.call("GET", "/livez", part=part))[0] == 200
                 while loop.time() < gone + seconds:
                     await load.more(503, 1)
@@ -78,8 +85,7 @@ def test_nothing_is_lost_while_postgres_is_away(
                 delivering = loop.time() - back
                 await deployment.shared_by(2)
                 for part in PARTS:
-                    ready = partial(deployment.call, "GET", "/readyz", part=part)
-                    await asked(ready, lambda answer: answer[0] == 200, what=f"readiness of {part}", seconds=15)
+                    await becomes(deployment, part, 200)
             owed = load.owed(ENDPOINTS)
             expected = sum(map(len, owed.values()))
             await subscriber.until(
@@ -90,7 +96,7 @@ def test_nothing_is_lost_while_postgres_is_away(
             assert await deployment.unrecorded() == set()
         verdict = reconcile(owed, subscriber.arrivals, [in_flight])
         figures.append(
-            f"PostgreSQL {request.node.callspec.id} for {back - gone:.0f} s: {load.answers[503]} POSTs answered 503; {verdict.accepted}"
+            f"PostgreSQL {cause} for {back - gone:.0f} s: {load.answers[503]} POSTs answered 503; {verdict.accepted}"
             f" deliveries owed, {verdict.delivered} made, {verdict.duplicates} twice ({verdict.in_flight} were in"
             f" flight); once it was back {_SOME} POSTs were accepted after {accepting:.1f} s, and deliveries went on"
             f" after {delivering:.1f} s"
