@@ -9,12 +9,15 @@ import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
 import pytest
+from tests.contract.listening import sending
 from tests.proofs.deployments import Deployment, OnSqlite
 from tests.proofs.meta_load import Load, loading
+from tests.proofs.news import asked
 from tests.proofs.reconciler import reconcile
 from tests.proofs.subscriber import Subscriber, subscribing
 
@@ -124,3 +127,27 @@ def test_files_that_are_read_only(tmp_path: Path) -> None:
         pytest.skip("to make files immutable needs root and a file system that can")
     subprocess.run(["chattr", "-i", "probe"], cwd=tmp_path, check=True)
     prove(OnSqlite(tmp_path), read_only_files)
+
+
+def test_a_quiet_server_is_unready_for_as_long_as_it_cannot_commit(tmp_path: Path) -> None:
+    """Nobody sends POSTs to a server that is not ready, so it must find out by itself that it can commit again."""
+
+    async def prove() -> None:
+        async with OnSqlite(tmp_path) as deployment, sending() as sender:
+            load = Load(deployment.url(), seed=SEED)
+            with file_size_limit(deployment):
+                assert await load.write(sender, 0) == []
+                assert load.answers == {503: 1}
+                await asyncio.to_thread(
+                    deployment.processes["all"].wait_for,
+                    lambda lines: sum('"store_unavailable"' in line for line in lines) > 1 or None,
+                    stream="err",
+                )
+                status, problem = await deployment.call("GET", "/readyz")
+                assert status == 503
+                assert problem["detail"].startswith("The last commit failed: ")
+            ready = partial(deployment.call, "GET", "/readyz")
+            await asked(ready, lambda answer: answer[0] == 200, what="readiness")
+            assert await load.write(sender, 0)
+
+    asyncio.run(prove())

@@ -90,6 +90,7 @@ class PostgresStore:
         self._lenient = False
         self._hints: Hints | None = None
         self._pool: asyncpg.Pool[Any] | None = None
+        self.unleased = ""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -153,8 +154,8 @@ class PostgresStore:
 
     @property
     def failing(self) -> str:
-        """Why the last commit failed; "" when it did not."""
-        return self._appliers.failing
+        """Why the last commit of events, of results or of leases failed; "" when none did."""
+        return self._appliers.failing or self._recorders.failing or self.unleased
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 

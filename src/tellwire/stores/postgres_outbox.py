@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from tellwire.errors import Unavailable
 from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
@@ -102,9 +103,14 @@ class PostgresOutbox:
                 await connection.execute(_MAKE, PARTITIONS)
             return Lease(mine, until, share)
 
-        lease: Lease = await self._store.ask(work)
-        if not lease.partitions:  # the rows may only just have been made
-            lease = await self._store.ask(work)
+        try:
+            lease: Lease = await self._store.ask(work)
+            if not lease.partitions:  # the rows may only just have been made
+                lease = await self._store.ask(work)
+        except Unavailable as error:
+            self._store.unleased = str(error)
+            raise
+        self._store.unleased = ""
         return lease
 
     async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
