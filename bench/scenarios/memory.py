@@ -103,7 +103,7 @@ class _Memory:
     def one(self, number: int, case: str, folder: Path) -> Run:
         """The steady load for its time."""
         with self.kept[case].serving(folder, fresh=False) as served:
-            meter = Meter(served.pids)
+            meter = Meter([served.child.pid])
             ready = meter.rss_mib()
             self.load.aim(served.aim(SECRET))
             phases = {WARM_UP: measure(self.load, served.pids, warm_up(self.options))}
