@@ -13,18 +13,19 @@ from functools import partial
 import structlog
 from msgspec import Struct
 
-from tellwire import deliver
+from tellwire import deliver, measures
 from tellwire.deliver import Format, Sign, Wire
 from tellwire.errors import TellwireError
 from tellwire.extras import Limits
 from tellwire.lanes import Lanes
 from tellwire.leases import Leases
 from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
-from tellwire.ports import Answer, Clock, Outbox, Request, Sender
+from tellwire.ports import Answer, Clock, Outbox, Request, Sender, Tracer
 from tellwire.queues import Ticket
 from tellwire.reader import Reader
 from tellwire.recorder import Entry, Recorder
 from tellwire.retry import MICROS, Delivered, Disable
+from tellwire.tally import Tally
 
 log = structlog.get_logger("tellwire.dispatcher")
 
@@ -50,6 +51,7 @@ class Dispatcher:
         limits: caps.
         random: a number from 0 to 1, for jitter.
         on_attempt: told of each attempt once it is recorded.
+        tally, tracer: count attempts, and tell of them.
     """
 
     def __init__(
@@ -65,16 +67,24 @@ class Dispatcher:
         limits: Limits | None = None,
         random: Callable[[], float],
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+        tally: Tally | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
         self._defaults = defaults or Defaults()
         self._wire = Wire(
-            formats=formats, sign=sign, hub_signature=hub_signature, timeout_seconds=self._defaults.timeout_seconds
+            formats=formats,
+            sign=sign,
+            hub_signature=hub_signature,
+            timeout_seconds=self._defaults.timeout_seconds,
+            traceparent=tracer.traceparent if tracer else None,
         )
+        self._tracer = tracer
         self._random = random
         self._on_attempt = on_attempt
+        self._tally = tally or Tally()
         self._lanes = Lanes(limits or Limits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
@@ -272,6 +282,7 @@ class Dispatcher:
             blames=partial(self._lanes.failed, ticket),
         )
         self.attempts += 1
+        measures.count(self._tally, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
             self._lanes.accepted(ticket, now)
@@ -309,8 +320,8 @@ class Dispatcher:
 
     def _settle(self, entry: Entry, now: Micros) -> None:
         ticket, delivery, attempt = entry.ticket, entry.result.delivery, entry.result.attempt
-        if attempt is not None and self._on_attempt is not None:
-            self._tell(attempt, delivery)
+        if attempt is not None:
+            self._tell(ticket.work, attempt, delivery)
         if entry.disables:
             task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
             self._errands.add(task)
@@ -327,7 +338,9 @@ class Dispatcher:
         if ticket.key is None and not ticket.queue.extras.waiting:
             self._reader.extras_ran_out()
 
-    def _tell(self, attempt: Attempt, delivery: Delivery) -> None:
+    def _tell(self, work: Work, attempt: Attempt, delivery: Delivery) -> None:
+        if self._tracer is not None:
+            self._tracer.attempted(work, attempt)
         if self._on_attempt is not None:
             try:
                 self._on_attempt(attempt, delivery)
@@ -353,6 +366,7 @@ class Dispatcher:
                 log.warning("disable_waits", endpoint_id=endpoint_id, reason=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                log.warning("endpoint_disabled", endpoint_id=endpoint_id, reason=reason)
                 return
 
 
