@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from tellwire.model import Micros, Registry, Work
+from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
-from tellwire.stores import records
+from tellwire.stores import cold_replays, records
+from tellwire.stores.cold_results import record_telling
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import Connection
+from tellwire.stores.postgres_load import found
 from tellwire.stores.tables import DUE, LIVE
+from tellwire.stores.wellbeing import Wellbeing
 
 LEASE_MICROS = 6 * 1_000_000
 
@@ -48,7 +51,7 @@ UPDATE leases l SET owner = '', expires_at = 0 FROM mine WHERE l.partition = min
 _WIDTH = len(records.EVENT)
 _WORK = (
     f"SELECT {','.join(f'e.{name}' for name in records.EVENT)},{','.join(f'd.{name}' for name in records.DELIVERY)}"
-    " FROM deliveries d JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE"
+    f" FROM deliveries d {found('events', 'e', 'organization_id = d.organization_id AND id = d.event_id')} WHERE"
 )
 _BACKLOG = f"{_WORK} d.endpoint_id = $1 AND d.id > $2 AND {LIVE} AND d.partition = ANY($3) ORDER BY d.id LIMIT $4"
 _DUE = (
@@ -59,7 +62,6 @@ _WAITING = (
     "SELECT e FROM unnest($1::text[]) e WHERE EXISTS ("
     f"SELECT 1 FROM deliveries d WHERE d.endpoint_id = e AND {LIVE} AND d.partition = ANY($2))"
 )
-_DISABLE = "UPDATE endpoints SET state='disabled', disabled_reason=$2, updated_at=$3 WHERE id=$1"
 
 
 class PostgresOutbox:
@@ -135,11 +137,15 @@ class PostgresOutbox:
 
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
-        return await self._store.record(list(results))
+        return await record_telling(self._store, results, hot=self._store.record)
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """See `ports.Outbox.edit`."""
+        return await self._store.read(lambda c: cold_replays.edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        await self._store.disable(endpoint_id, reason)
+        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _works(rows: Sequence[Any]) -> list[Work]:
