@@ -327,4 +327,5 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         route_unrouted=route_unrouted,
         erase=Eraser(world.store, world.clock, outside.forgotten.extend).start,
         wake=outside.wake,
+        tally=world.store.tally,
     )

@@ -35,9 +35,10 @@ OUTSIDE = {
         "leases",
         "reader",
         "recorder",
+        "retention",
     ),
     *("stores", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
-    *("clock", "ids", "logs", "settings", "vault"),
+    *("clock", "ids", "logs", "settings", "traces", "vault"),
 }
 """The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""
 

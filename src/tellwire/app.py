@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import uuid
 from collections.abc import Callable, Sequence
@@ -28,15 +27,19 @@ from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
 from tellwire.model import Attempt, Delivery, Endpoint, Registry
 from tellwire.ports import Answer, Clock, Sender
+from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
+from tellwire.traces import OtelTracer, open_tracer
 from tellwire.upkeep import Upkeep
 
 log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
+_RETENTION_SECONDS = 600.0
 _MICROS = 1_000_000
+_DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
@@ -59,14 +62,19 @@ class App:
         clock: Clock,
         role: Role = "all",
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+        tracer: OtelTracer | None = None,
     ) -> None:
         self.settings = settings
+        self.tracer = tracer
         self.clock = clock
         self.role = role
         self.store = store = opened.store
         self.sender = sender
+        self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
-        self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
+        self.ingest = Ingest(
+            store, Options(auto_accounts=settings.auto_accounts, window=self.window, tracing=settings.tracing)
+        )
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
         self.dispatcher = Dispatcher(
             opened.outbox,
@@ -80,12 +88,15 @@ class App:
             ),
             random=random.random,
             on_attempt=self._attempted,
+            tally=self.tally,
+            tracer=tracer,
         )
         self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
+        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
-        self._chores: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self._routed: set[str] = set()
         self._owner = f"process-{uuid.uuid4()}"
 
@@ -116,6 +127,7 @@ class App:
         if role != "all" and settings.sqlite_path is not None:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
         clock = clock or SystemClock()
+        tracer = open_tracer() if settings.tracing and serving else None
         opened = await open_store(
             settings.database_url,
             clock=clock,
@@ -132,7 +144,7 @@ class App:
             allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
             proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
         )
-        return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt)
+        return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
@@ -140,14 +152,14 @@ class App:
             await self.dispatcher.start(self._owner)
             self.upkeep.start()
         self.store.on_changed(self._accounts_changed)
-        self._chores = asyncio.create_task(self._do_chores())
+        self._chores = [asyncio.create_task(work) for work in (self._do_chores(), self._keep_retention())]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Finish what is in flight within the grace, commit what waits, let go of everything."""
-        if self._chores is not None:
-            self._chores.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._chores
+        if self._chores:
+            for chore in self._chores:
+                chore.cancel()
+            await asyncio.gather(*self._chores, return_exceptions=True)
             await self.eraser.stop()
             if self.role != "ingest":
                 await self.upkeep.stop()
@@ -155,6 +167,8 @@ class App:
                 await self.upkeep.last_report()
         await self.sender.close()
         await self.store.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
 
     async def check_url(self, url: str) -> None:
         """Raise `Forbidden` when deliveries may not reach this URL.
@@ -225,3 +239,24 @@ class App:
             except Exception:
                 log.exception("chore_failed")
             await asyncio.sleep(_CHORE_SECONDS)
+
+    async def _keep_retention(self) -> None:
+        while True:
+            try:
+                if _CHORES_PARTITION in self.dispatcher.partitions:
+                    await self.retention.round()
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("retention_failed")
+            await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How long things are kept."""
+    messages = settings.retention_messages_days
+    return Keeping(
+        payloads=int(settings.retention_days * _DAY),
+        messages=None if messages is None else int(messages * _DAY),
+        window=int(settings.conversation_window_hours * 3600 * _MICROS),
+    )

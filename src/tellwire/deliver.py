@@ -60,12 +60,14 @@ class Sign(Protocol):
 
 
 class Wire(Struct, frozen=True, kw_only=True):
-    """What every request is made with. `hub_signature(body, secret)` makes `X-Hub-Signature-256`."""
+    """What every request is made with. `hub_signature(body, secret)` makes `X-Hub-Signature-256`, `traceparent` the
+    header of that name while tracing is on."""
 
     formats: Mapping[str, Format]
     sign: Sign
     hub_signature: Callable[[bytes, str], str]
     timeout_seconds: float = 15.0
+    traceparent: Callable[[Work], str] | None = None
 
 
 def request(
@@ -110,6 +112,8 @@ def request(
         if endpoint.hub_signature:
             headers.append(("X-Hub-Signature-256", wire.hub_signature(body, secrets[0])))
     headers += form.headers(work.event, endpoint, body)
+    if wire.traceparent is not None and (trace := wire.traceparent(work)):
+        headers.append(("traceparent", trace))
     if not edit.url or _origin(edit.url) == _origin(endpoint.url):
         if endpoint.token:
             headers.append(("Authorization", f"Bearer {endpoint.token}"))

@@ -204,7 +204,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that subscribers are told. `name` is the `tellwire-event` header."""
+    """Something that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while tracing is on,
+    the id of the POST that caused it."""
 
     id: str
     organization_id: str
@@ -219,6 +220,7 @@ class Event(Struct, frozen=True, kw_only=True):
     direction: Literal["incoming", "outgoing", ""] = ""
     history: bool = False
     external: bool = False
+    trace: str = ""
     created_at: Micros = 0
 
 

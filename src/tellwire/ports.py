@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tellwire.evidence import Standing
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Attempt, Delivery, Edit, Endpoint, Micros, Registry, Work
+from tellwire.model import Attempt, Delivery, Edit, Endpoint, Inbound, Micros, Registry, Work
 from tellwire.news import News
 
 T = TypeVar("T")
@@ -75,6 +75,25 @@ class Sender(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+# --- traces ----------------------------------------------------------------------------------------------------------
+
+
+class Tracer(Protocol):
+    """Tells a collector of one trace from Meta's POST to the subscriber's answer; never raises, never waits."""
+
+    def posted(self, inbound: Inbound, *, started_at: Micros, durable_at: Micros) -> None:
+        """A POST was taken: begun and durable at these times."""
+        ...
+
+    def traceparent(self, work: Work) -> str:
+        """The header (W3C Trace Context) of a delivery's next attempt; "" when its event has no trace."""
+        ...
+
+    def attempted(self, work: Work, attempt: Attempt) -> None:
+        """An attempt was made and recorded."""
+        ...
 
 
 # --- deliveries -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from tests.unit.leasing import LENGTH, LeaseTable
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.errors import Unavailable
 from tellwire.extras import Limits
-from tellwire.model import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Registry, Snapshot, Work
+from tellwire.model import Account, Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Registry, Snapshot, Work
 from tellwire.ports import Answer, Lease, Request, Result
 from tellwire.routing import PARTITIONS, partition
 
@@ -158,6 +158,17 @@ class MemoryOutbox:
         if hint:
             self._committed([self._work(identifier) for identifier in ids])
         return ids
+
+    def erase(self, account_id: str, contact_id: str) -> None:
+        """Another process has begun to erase a person."""
+        account = Account(id=account_id, organization_id="", phone_number_id="1")
+        self._registry = replace(
+            self._registry,
+            version=self._registry.version + 1,
+            accounts={"1": account},
+            erasing=frozenset({contact_id}),
+        )
+        self._changed(self._registry)
 
     def change(self, endpoint_id: str, **settings: Any) -> None:
         """Change an endpoint; pausing and disabling park, resuming lets go."""

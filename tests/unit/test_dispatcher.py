@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.dispatching import BAD, GONE, OK, SECOND, START, Process, endpoint_of, run, started, turns, until
 
+from tellwire.conversations import order_key
 from tellwire.errors import Unavailable
 from tellwire.extras import Limits
 from tellwire.model import DeliveryState, Edit
@@ -543,6 +544,21 @@ def test_what_was_cancelled_is_not_sent() -> None:
         p.dispatcher.forget([second])
         p.sender.let_go(first)
         await until(lambda: p.row(third).state is DeliveryState.DELIVERED)
+        assert p.sender.sent == [first, third]
+
+    run(scenario)
+
+
+def test_what_is_of_a_person_who_is_being_erased_elsewhere_is_not_sent_any_more() -> None:
+    async def scenario(p: Process) -> None:
+        await turns()
+        p.sender.hangs = {"000001"}
+        theirs = order_key("account", "contact")
+        first, second, third = p.outbox.commit(theirs, theirs, "another")
+        await until(lambda: p.sender.hanging and p.row(third).state is DeliveryState.DELIVERED)
+        p.outbox.erase("account", "contact")
+        p.sender.let_go(first)
+        await until(lambda: p.row(second).state is DeliveryState.CANCELLED)
         assert p.sender.sent == [first, third]
 
     run(scenario)

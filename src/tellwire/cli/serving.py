@@ -116,6 +116,9 @@ def services_of(app: App) -> Services:
         route_unrouted=app.route_unrouted,
         erase=app.eraser.start,
         wake=app.dispatcher.wake,
+        tally=app.tally,
+        engine=app.dispatcher,
+        tracer=app.tracer,
     )
 
 

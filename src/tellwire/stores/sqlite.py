@@ -22,9 +22,10 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_operational, records, sqlite_hot
+from tellwire.stores import cold_operational, cold_probe, records, sqlite_hot
 from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.writer import Committed, Writer
+from tellwire.tally import Tally
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
         self._path = path
+        self.tally = Tally()
         self._clock = clock
         self.vault = vault
         self._window = window
@@ -110,6 +112,7 @@ class SqliteStore:
             self._between_commits,
             self._close_writer,
             asyncio.get_running_loop(),
+            tally=self.tally,
         )
         self._writer.start()
 
@@ -151,11 +154,6 @@ class SqliteStore:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
 
-    @property
-    def commits(self) -> int:
-        """Commits since the store was opened."""
-        return self._writer.commits
-
     # --- Book ---------------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
@@ -188,8 +186,8 @@ class SqliteStore:
             await self.write(lambda _: None)
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints."""
-        await self.write(lambda _: None)
+        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        await self.write(cold_probe.write if self.failing else lambda _: None)
 
     async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
         """(organization id, id) of open conversations whose last row is at least the window ago."""
