@@ -23,7 +23,16 @@ from tellwire.stores import cold_operational, cold_probe, postgres_load, postgre
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
-from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
+from tellwire.stores.postgres_link import (
+    SET_LOCAL,
+    Connection,
+    Link,
+    Server,
+    check,
+    is_the_servers,
+    reaching,
+    unavailable,
+)
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -32,7 +41,7 @@ T = TypeVar("T")
 _READERS = 4
 _CHECK_IDLE = f"""
 SELECT c.organization_id, c.id, c.last_row_at, {postgres_load.LAST_ROW} FROM conversations c
-WHERE c.status = 'open' AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
+WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
 """
 _CHECK_LATER = """
 UPDATE conversations c SET check_at = k.at FROM unnest($1::text[], $2::text[], $3::bigint[]) k(a, b, at)
@@ -319,6 +328,8 @@ class PostgresStore:
             raise RuntimeError("the store is not open")
         try:
             async with self._pool.acquire(timeout=15) as connection, connection.transaction():
+                if self.server.pooled:
+                    await connection.execute(SET_LOCAL)
                 return await query(connection)
         except Exception as error:
             if is_the_servers(error):

@@ -12,6 +12,7 @@ from tellwire.stores import cold_replays, records
 from tellwire.stores.cold_results import record_telling
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import Connection
+from tellwire.stores.postgres_load import found
 from tellwire.stores.tables import DUE, LIVE
 from tellwire.stores.wellbeing import Wellbeing
 
@@ -50,7 +51,7 @@ UPDATE leases l SET owner = '', expires_at = 0 FROM mine WHERE l.partition = min
 _WIDTH = len(records.EVENT)
 _WORK = (
     f"SELECT {','.join(f'e.{name}' for name in records.EVENT)},{','.join(f'd.{name}' for name in records.DELIVERY)}"
-    " FROM deliveries d JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE"
+    f" FROM deliveries d {found('events', 'e', 'organization_id = d.organization_id AND id = d.event_id')} WHERE"
 )
 _BACKLOG = f"{_WORK} d.endpoint_id = $1 AND d.id > $2 AND {LIVE} AND d.partition = ANY($3) ORDER BY d.id LIMIT $4"
 _DUE = (

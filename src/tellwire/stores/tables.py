@@ -144,7 +144,7 @@ conversations = Table(
         "conversations_to_check",
         "check_at",
         sqlite_where=text("status = 'open'"),
-        postgresql_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open' AND check_at > 0"),  # so it is never taken for the one above
     ),
     sqlite_with_rowid=False,
 )

@@ -93,7 +93,7 @@ def upgrade() -> None:
         ["check_at"],
         unique=False,
         sqlite_where=sa.text("status = 'open'"),
-        postgresql_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open' AND check_at > 0"),
     )
     op.create_table(
         "deliveries",
