@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Select, and_, select, text
 
 from tellwire.model import Attempt, Delivery, Micros
-from tellwire.stores import records
+from tellwire.stores import attempt_rows, records
 from tellwire.stores.cold_pages import Page, Turn, newest, since, unindexed
 from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
 
@@ -90,11 +90,11 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
     """Every attempt of a delivery that is still kept, oldest first."""
     query = (
-        select(attempts.c.record, attempts.c.response_body)
+        select(*(attempts.c[name] for name in attempt_rows.ATTEMPT))
         .where(attempts.c.delivery_id == delivery_id)
         .order_by(attempts.c.number)
     )
-    return [records.attempt(row.record, row.response_body) for row in connection.execute(query)]
+    return [attempt_rows.attempt(row) for row in connection.execute(query)]
 
 
 def _few(connection: Connection, organization_id: str, state: str) -> list[str] | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from tellwire.model import Attempt, Delivery, DeliveryState, Registry
 from tellwire.news import EXHAUSTED, exhausted
 from tellwire.ports import Result
-from tellwire.stores import cold_events, cold_operational, records
+from tellwire.stores import attempt_rows, cold_events, cold_operational
 from tellwire.stores.cold_audit import OURSELVES, Deed
 from tellwire.stores.cold_store import ColdStore
 from tellwire.stores.tables import attempts, deliveries, leases
@@ -73,15 +73,7 @@ def _add_attempt(connection: Connection, attempt: Attempt) -> None:
     place = (attempts.c.delivery_id == attempt.delivery_id) & (attempts.c.number == attempt.number)
     if connection.execute(select(attempts.c.number).where(place)).first() is None:
         connection.execute(
-            insert(attempts).values(
-                delivery_id=attempt.delivery_id,
-                number=attempt.number,
-                organization_id=attempt.organization_id,
-                started_at=attempt.started_at,
-                outcome=attempt.outcome,
-                record=records.attempt_record(attempt),
-                response_body=attempt.response_body,
-            )
+            insert(attempts).values(dict(zip(attempt_rows.ATTEMPT, attempt_rows.attempt_row(attempt), strict=True)))
         )
 
 

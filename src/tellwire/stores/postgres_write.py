@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tellwire.ledger import Ledger
 from tellwire.model import Attempt, ItemReport, Outcome, Work
 from tellwire.ports import Result
-from tellwire.stores import records
+from tellwire.stores import attempt_rows, records
 from tellwire.stores.postgres_bulk import Insert, array, placeholder, write_rows
 from tellwire.stores.postgres_link import Connection
 from tellwire.stores.postgres_load import found
@@ -253,12 +253,12 @@ async def _bare_the_erased(connection: Connection, attempts: Sequence[Attempt]) 
     gone = {row[0] for row in await connection.fetch(_GONE, *places)}
     theirs = [a for a in attempts if a.delivery_id in gone]
     if theirs:
-        bare = [records.attempt_record(records.bare(a)) for a in theirs]
+        bare = [attempt_rows.attempt_record(attempt_rows.bare(a)) for a in theirs]
         await connection.execute(_BARE, [a.delivery_id for a in theirs], [a.number for a in theirs], bare)
 
 
 def _attempt(attempt: Attempt | None) -> tuple[Any, ...]:
     if attempt is None:
         return _NO_ATTEMPT
-    record = records.attempt_record(attempt)
+    record = attempt_rows.attempt_record(attempt)
     return attempt.number, attempt.started_at, attempt.outcome, record, attempt.response_body

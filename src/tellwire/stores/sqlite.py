@@ -309,6 +309,7 @@ class SqliteStore:
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
+        self._checkpointer.rows = db.total_changes
         if self._checkpointer.overdue or self._checkpointer.scrubbing:
             self._checkpointer.finish(db)
 
@@ -351,8 +352,12 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 
 def _highest_id(db: sqlite3.Connection) -> str:
-    tables = ("inbound", "events", "deliveries", "messages", "conversations", "contacts")
-    return max(str(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0]) for table in tables)
+    """Off the ends of indexes: keys begin with the organization, so each of them is asked."""
+    highest: list[str] = [db.execute("SELECT coalesce(max(id), '') FROM inbound").fetchone()[0]]
+    for table in ("events", "deliveries", "messages", "conversations", "contacts"):
+        last = f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
+        highest += db.execute(f"SELECT coalesce(max({last}), '') FROM organizations o").fetchone()
+    return max(highest)
 
 
 def _lock(path: Path) -> int:

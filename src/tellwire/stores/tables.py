@@ -183,6 +183,9 @@ message_statuses = Table(
     sqlite_with_rowid=False,
 )
 
+UNUSUAL = "outcome <> 'applied'"
+"""What is looked for by its outcome; almost every POST is none of it and so is in no index."""
+
 inbound = Table(
     "inbound",
     metadata,
@@ -193,7 +196,13 @@ inbound = Table(
     Column("items", LargeBinary, nullable=False),  # list of model.ItemReport as JSON
     Column("speaks_for", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index("inbound_by_outcome", "outcome", "id"),
+    Index(
+        "inbound_by_outcome",
+        "outcome",
+        "id",
+        sqlite_where=text(UNUSUAL),
+        postgresql_where=text(UNUSUAL),
+    ),
 )
 
 held_items = Table(
@@ -274,7 +283,7 @@ attempts = Table(
     Column("organization_id", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
-    Column("record", LargeBinary, nullable=False),  # model.Attempt as JSON, without the answer's body
+    Column("record", LargeBinary, nullable=False),  # the rest of model.Attempt as JSON (attempt_rows.attempt_record)
     Column("response_body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("delivery_id", "number"),
     sqlite_with_rowid=False,
