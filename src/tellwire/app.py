@@ -91,9 +91,9 @@ class App:
             tally=self.tally,
             tracer=tracer,
         )
-        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
+        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []

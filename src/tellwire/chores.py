@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from tellwire.conversations import close_if_idle
 from tellwire.errors import Unavailable
-from tellwire.evidence import Report, Tally
+from tellwire.evidence import Report, Witness
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros
@@ -77,15 +77,15 @@ class Standings(Protocol):
         ...
 
 
-async def report_health(standings: Standings, tally: Tally, clock: Clock) -> None:
+async def report_health(standings: Standings, witness: Witness, clock: Clock) -> None:
     """Write down what the attempts of this process say of their endpoints; those that it disables are parked."""
-    reports = tally.reports(clock.now())
+    reports = witness.reports(clock.now())
     if not reports:
         return
     try:
         disabled = await standings.take_in(reports, clock.now())
     except BaseException:
-        tally.unreported(reports)
+        witness.unreported(reports)
         raise
     for endpoint_id in disabled:
         await standings.park(endpoint_id, clock.now())

@@ -1,6 +1,6 @@
 """PURE. What is known of an endpoint's health over restarts, and when it is given up (DELIVERY.md, "auto-disable").
 
-Each process keeps a `Tally` in memory and reports it now and then; the store merges reports into one `Standing` per
+Each process keeps a `Witness` in memory and reports it now and then; the store merges reports into one `Standing` per
 endpoint. Evidence is time in which failures were witnessed, not the age of the first one: neither a clock that jumped
 nor a week in which nothing ran can disable an endpoint.
 """
@@ -136,7 +136,7 @@ class _Seen:
         self.reported_failing = True  # by whoever ran before: the first success says that it is over
 
 
-class Tally:
+class Witness:
     """What the attempts of one process came to, by endpoint, between two reports."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from tellwire.chores import Recovering, report_health
 from tellwire.errors import Unavailable
-from tellwire.evidence import Tally
+from tellwire.evidence import Witness
 from tellwire.model import Attempt, Delivery
 from tellwire.ports import Clock
 from tellwire.routing import Names
@@ -36,7 +36,7 @@ class Upkeep:
         self, store: ColdStore, clock: Clock, names: Mapping[str, Names], *, supplied: Callable[[], None]
     ) -> None:
         self._clock = clock
-        self.tally = Tally()
+        self.witness = Witness()
         self.wellbeing = Wellbeing(store)
         self.recovering = Recovering(Recoveries(store, names), clock, supplied)
         self._tasks: list[asyncio.Task[None]] = []
@@ -45,7 +45,7 @@ class Upkeep:
         """Take down an attempt that is recorded; one that went to another URL says nothing of its endpoint."""
         if "url" in attempt.edited:
             return
-        self.tally.note(
+        self.witness.note(
             delivery.endpoint_id,
             delivery.organization_id,
             ok=attempt.outcome == "delivered",
@@ -75,7 +75,7 @@ class Upkeep:
             log.warning("store_unavailable", detail=str(error))
 
     async def _report(self) -> bool:
-        await report_health(self.wellbeing, self.tally, self._clock)
+        await report_health(self.wellbeing, self.witness, self._clock)
         return False
 
     async def _park(self) -> bool:

@@ -12,7 +12,7 @@ from tests.served import HOOK, MISSING, Served, served
 from tests.world import NAMES, envelope, incoming
 
 from tellwire.chores import Recovering, report_health
-from tellwire.evidence import Tally
+from tellwire.evidence import Witness
 from tellwire.model import DEFAULT_ORGANIZATION
 from tellwire.ports import Answer
 from tellwire.stores.recoveries import Recoveries
@@ -167,14 +167,14 @@ def test_a_recovery_is_its_endpoints_and_its_organizations(app: Served) -> None:
 
 
 def test_health_is_shown(app: Served) -> None:
-    endpoint, tally = made(app), Tally()
+    endpoint, witness = made(app), Witness()
     name = endpoint.rpartition("/")[2]
 
     def report(*, ok: bool) -> Any:
         app.clock.move(1_000_000)
-        tally.note(name, DEFAULT_ORGANIZATION, ok=ok, cause="" if ok else "connection refused", now=app.clock.now())
+        witness.note(name, DEFAULT_ORGANIZATION, ok=ok, cause="" if ok else "connection refused", now=app.clock.now())
         app.clock.move(20_000_000)
-        app.run(report_health(Wellbeing(app.world.store), tally, app.clock))
+        app.run(report_health(Wellbeing(app.world.store), witness, app.clock))
         return app.get(endpoint)["health"]
 
     healthy = report(ok=True)

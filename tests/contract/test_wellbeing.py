@@ -13,7 +13,7 @@ from tests.world import HOUR, World, incoming, play
 
 from tellwire import disabling, endpoints
 from tellwire.chores import report_health
-from tellwire.evidence import Report, Tally
+from tellwire.evidence import Report, Witness
 from tellwire.model import Attempt, DeliveryState, Endpoint
 from tellwire.ports import Outbox, Result
 from tellwire.routing import PARTITIONS
@@ -206,14 +206,14 @@ def test_parking_that_was_cut_off_is_ended_later(tmp_path: Path) -> None:
 def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         watched, _ = await pair(world)
-        tally = Tally()
-        tally.note(watched.id, watched.organization_id, ok=True, cause="", now=world.clock.now())
-        await report_health(Wellbeing(world.store), tally, world.clock)
+        witness = Witness()
+        witness.note(watched.id, watched.organization_id, ok=True, cause="", now=world.clock.now())
+        await report_health(Wellbeing(world.store), witness, world.clock)
         world.clock.move(1)
-        tally.note(watched.id, watched.organization_id, ok=False, cause="refused", now=world.clock.now())
+        witness.note(watched.id, watched.organization_id, ok=False, cause="refused", now=world.clock.now())
         world.clock.move(11_000_000)
-        await report_health(Wellbeing(world.store), tally, world.clock)
-        assert tally.reports(world.clock.now()) == []
+        await report_health(Wellbeing(world.store), witness, world.clock)
+        assert witness.reports(world.clock.now()) == []
         standings = await world.store.read(
             lambda c: cold_health.standings(c, watched.organization_id, [watched.id, "another"])
         )

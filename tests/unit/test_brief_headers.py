@@ -53,3 +53,24 @@ def test_an_attempt_comes_back_from_its_row(number: int) -> None:
         durations={"send": 0.123, "total": 1.5},
     )
     assert attempt_rows.attempt(attempt_rows.attempt_row(attempt)) == attempt
+
+
+def test_no_field_of_an_attempt_is_lost_in_its_row() -> None:
+    whole = Attempt(
+        delivery_id="d",
+        organization_id="o",
+        number=3,
+        started_at=1_778_038_763_000_000,
+        outcome="failed",
+        cause="your server answered 500",
+        url="https://b.example/",
+        request_headers=(("a", "b"),),
+        response_status=500,
+        response_headers=(("c", "d"),),
+        response_body=b"no",
+        durations={"total": 1.5},
+        edited=("url", "body"),
+    )
+    nothing = Attempt(delivery_id="", organization_id="", number=0, started_at=0, outcome="delivered", cause="")
+    assert all(getattr(whole, name) != getattr(nothing, name) for name in Attempt.__struct_fields__)
+    assert attempt_rows.attempt(attempt_rows.attempt_row(whole)) == whole

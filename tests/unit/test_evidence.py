@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tellwire import evidence
-from tellwire.evidence import PATIENCE, Report, Standing, Tally, came_back, is_hopeless, merged, pardoned
+from tellwire.evidence import PATIENCE, Report, Standing, Witness, came_back, is_hopeless, merged, pardoned
 
 START = 1_778_038_763_000_000
 SECOND = 1_000_000
@@ -126,20 +126,20 @@ _steps = st.lists(st.tuples(st.integers(1, 40 * HOUR), st.booleans(), st.integer
 
 @given(_steps)
 def test_only_witnessed_failure_disables_and_no_success_lies_within_it(steps: list[tuple[int, bool, int]]) -> None:
-    """Three processes, each with a tally of its own, over one standing."""
-    tallies, standing, now = [Tally() for _ in range(3)], NEW, START
+    """Three processes, each with a witness of its own, over one standing."""
+    witnesses, standing, now = [Witness() for _ in range(3)], NEW, START
     last_success, successes, witnessed, last_failure = 0, 0, 0, 0
     for gap, ok, process in steps:
         now += gap
-        tallies[process].note("ep", "o", ok=ok, cause="", now=now)
+        witnesses[process].note("ep", "o", ok=ok, cause="", now=now)
         if ok:
             last_success, witnessed, last_failure = now, 0, 0
             successes += 1
         else:
             witnessed += gap if last_failure else 0
             last_failure = now
-        for tally in tallies:
-            for each in tally.reports(now + evidence.STILL_WELL):
+        for witness in witnesses:
+            for each in witness.reports(now + evidence.STILL_WELL):
                 standing = merged(standing, each, now)
     assert not standing.failing_since or standing.failing_since > standing.last_success_at
     assert standing.failing_for <= (now - standing.failing_since if standing.failing_since else 0)
@@ -156,55 +156,55 @@ def test_merging_the_same_report_again_changes_nothing(first: int, more: int, ok
     assert replace(merged(once, each, now), updated_at=0) == replace(once, updated_at=0)
 
 
-# --- the tally --------------------------------------------------------------------------------------------------------
+# --- the witness ------------------------------------------------------------------------------------------------------
 
 
 def test_a_change_is_reported_soon_and_what_goes_on_now_and_then() -> None:
-    tally, reports = Tally(), 0
+    witness, reports = Witness(), 0
     for second in range(600):
         now = START + second * SECOND
         for _ in range(100):
-            tally.note("ep", "o", ok=True, cause="", now=now)
-        reports += len(tally.reports(now))
+            witness.note("ep", "o", ok=True, cause="", now=now)
+        reports += len(witness.reports(now))
     assert reports == 2
     for second in range(600, 1200):
         now = START + second * SECOND
         for _ in range(100):
-            tally.note("ep", "o", ok=False, cause="refused", now=now)
-        found = tally.reports(now)
+            witness.note("ep", "o", ok=False, cause="refused", now=now)
+        found = witness.reports(now)
         reports += len(found)
         if second == 609:
             assert not found
         if second == 610:
             assert (found[0].first_failure_at, found[0].last_failure_at) == (START + 600 * SECOND, now)
     assert reports == 2 + 10
-    tally.note("ep", "o", ok=True, cause="", now=START + 1200 * SECOND)
-    assert [each.last_failure_at for each in tally.reports(START + 1200 * SECOND)] == [0]
+    witness.note("ep", "o", ok=True, cause="", now=START + 1200 * SECOND)
+    assert [each.last_failure_at for each in witness.reports(START + 1200 * SECOND)] == [0]
 
 
 def test_failures_among_successes_are_not_reported() -> None:
-    tally, reports = Tally(), []
+    witness, reports = Witness(), []
     for second in range(1000):
         now = START + second * SECOND
-        tally.note("ep", "o", ok=second % 3 == 0, cause="", now=now)
-        reports += tally.reports(now)
+        witness.note("ep", "o", ok=second % 3 == 0, cause="", now=now)
+        reports += witness.reports(now)
     assert len(reports) == 4
     assert not any(each.first_failure_at for each in reports)
 
 
 def test_a_lone_failure_is_reported_though_nothing_follows() -> None:
-    tally = Tally()
-    tally.note("ep", "o", ok=False, cause="refused", now=START)
-    assert tally.reports(START + 5 * SECOND) == []
-    (found,) = tally.reports(START + 11 * SECOND)
+    witness = Witness()
+    witness.note("ep", "o", ok=False, cause="refused", now=START)
+    assert witness.reports(START + 5 * SECOND) == []
+    (found,) = witness.reports(START + 11 * SECOND)
     assert (found.first_failure_at, found.failures, found.cause) == (START, 1, "refused")
-    assert tally.reports(START + 1000 * SECOND) == []
+    assert witness.reports(START + 1000 * SECOND) == []
 
 
 def test_what_could_not_be_written_is_reported_again() -> None:
-    tally = Tally()
+    witness = Witness()
     for second in range(12):
-        tally.note("ep", "o", ok=False, cause="refused", now=START + second * SECOND)
-    (found,) = tally.reports(START + 12 * SECOND)
-    tally.unreported([found])
-    assert tally.reports(START + 13 * SECOND) == [found]
+        witness.note("ep", "o", ok=False, cause="refused", now=START + second * SECOND)
+    (found,) = witness.reports(START + 12 * SECOND)
+    witness.unreported([found])
+    assert witness.reports(START + 13 * SECOND) == [found]

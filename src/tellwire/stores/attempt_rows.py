@@ -23,6 +23,7 @@ class _AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     request: list[str] = []
     response: list[str] = []
     durations: dict[str, float] = {}
+    edited: tuple[str, ...] = ()
 
 
 _attempt_record = msgspec.json.Decoder(_AttemptRecord)
@@ -45,6 +46,7 @@ def attempt(row: Any) -> Attempt:
         response_headers=full(rest.response, delivery_id=delivery_id, number=number, started_at=started_at),
         response_body=response_body,
         durations=rest.durations,
+        edited=rest.edited,
     )
 
 
@@ -59,6 +61,7 @@ def attempt_record(value: Attempt) -> bytes:
             brief(value.request_headers, delivery_id=identifier, number=number, started_at=started_at),
             brief(value.response_headers, delivery_id=identifier, number=number, started_at=started_at),
             value.durations,
+            value.edited,
         )
     )
 

@@ -16,6 +16,7 @@ from tellwire.stores import cold_replays, records
 from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_operational import delivery_values
 from tellwire.stores.cold_pages import unindexed
+from tellwire.stores.cold_replays import Again
 from tellwire.stores.tables import FAILED, REPLAYED, accounts, deliveries, events
 
 _DAY = 86_400 * 1_000_000
@@ -124,19 +125,22 @@ def room(connection: Connection, endpoint_id: str, window: int) -> int:
 
 def make_due(connection: Connection, deed: Deed, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
     """Put these into the lane of replays, each at a moment of its own: so their order holds whatever reads them."""
+    again, fresh = [], []
     for due_at, find in enumerate(finds, first):
         if find.delivery is not None:
-            cold_replays.due_again(
-                connection, deed, find.delivery, due_at=due_at, active=True, new_id=job.wanted.new_id
-            )
-        else:
-            identifier = deed.new_id()
-            delivery = created(
-                find.event,
-                job.endpoint_id,
-                identifier=identifier,
-                webhook_id=f"msg_{identifier.replace('-', '')}",
-                due_at=due_at,
-                now=deed.at,
-            )
-            connection.execute(insert(deliveries).values(delivery_values(delivery, find.event)))
+            webhook_id = cold_replays.fresh_webhook_id(deed) if job.wanted.new_id else find.delivery.webhook_id
+            again.append(Again(find.delivery.id, due_at=due_at, webhook_id=webhook_id))
+            continue
+        identifier = deed.new_id()
+        delivery = created(
+            find.event,
+            job.endpoint_id,
+            identifier=identifier,
+            webhook_id=f"msg_{identifier.replace('-', '')}",
+            due_at=due_at,
+            now=deed.at,
+        )
+        fresh.append(delivery_values(delivery, find.event))
+    cold_replays.due_again(connection, deed, again, active=True)
+    if fresh:
+        connection.execute(insert(deliveries), fresh)

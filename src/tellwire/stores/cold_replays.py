@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tellwire.errors import Conflict
 from tellwire.model import Delivery, DeliveryState, Edit, Micros
@@ -45,7 +46,8 @@ def replay(
     event = (events.c.organization_id == deed.organization_id) & (events.c.id == delivery.event_id)
     if connection.execute(select(events.c.id).where(event)).first() is None:
         raise Conflict("The event of this delivery is no longer kept.")
-    due_again(connection, deed, delivery, due_at=deed.at + turn, active=state == "active", new_id=new_id)
+    webhook_id = fresh_webhook_id(deed) if new_id else delivery.webhook_id
+    due_again(connection, deed, [Again(delivery_id, deed.at + turn, webhook_id)], active=state == "active")
     if edit is not None and edit.parts:
         connection.execute(
             insert(replay_edits).values(
@@ -59,23 +61,34 @@ def replay(
     return cold_deliveries.get(connection, deed.organization_id, delivery_id)
 
 
-def due_again(
-    connection: Connection, deed: Deed, delivery: Delivery, *, due_at: Micros, active: bool, new_id: bool
-) -> None:
-    """Put a delivery into the lane of replays; parked when its endpoint is not active."""
-    values = {
-        "state": (DeliveryState.PENDING if active else DeliveryState.PARKED).value,
-        "lane": "replay",
-        "replay": deliveries.c.replay + 1,
-        "burned": 0,
-        "first_attempt_at": 0,
-        "due_at": due_at,
-        "updated_at": deed.at,
-    }
-    if new_id:
-        values["webhook_id"] = fresh_webhook_id(deed)
-    mine = deliveries.c.organization_id == delivery.organization_id
-    connection.execute(update(deliveries).where(mine, deliveries.c.id == delivery.id).values(values))
+class Again(Struct, frozen=True):
+    """A delivery that is to be made once more, when, and under which `webhook-id`."""
+
+    delivery_id: str
+    due_at: Micros
+    webhook_id: str
+
+
+def due_again(connection: Connection, deed: Deed, some: Sequence[Again], *, active: bool) -> None:
+    """Put deliveries of the deed's organization into the lane of replays; parked when their endpoint is not active."""
+    if not some:
+        return
+    mine = deliveries.c.organization_id == deed.organization_id
+    query = (
+        update(deliveries)
+        .where(mine, deliveries.c.id == bindparam("of"))
+        .values(
+            state=(DeliveryState.PENDING if active else DeliveryState.PARKED).value,
+            lane="replay",
+            replay=deliveries.c.replay + 1,
+            burned=0,
+            first_attempt_at=0,
+            due_at=bindparam("at"),
+            updated_at=deed.at,
+            webhook_id=bindparam("under"),
+        )
+    )
+    connection.execute(query, [{"of": each.delivery_id, "at": each.due_at, "under": each.webhook_id} for each in some])
 
 
 def fresh_webhook_id(deed: Deed) -> str:
