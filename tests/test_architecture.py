@@ -29,14 +29,16 @@ OUTSIDE = {
         "simulator",
         "web",
         "app",
+        "upkeep",
         "dispatcher",
         "erasing",
         "leases",
         "reader",
         "recorder",
+        "retention",
     ),
     *("stores", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
-    *("clock", "ids", "logs", "settings", "vault"),
+    *("clock", "ids", "logs", "settings", "traces", "vault"),
 }
 """The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import uuid
 from collections.abc import Callable, Sequence
@@ -13,28 +12,37 @@ from typing import Literal
 import structlog
 
 import tellwire_sdk
-from tellwire import addresses, handshake
+from tellwire import addresses, handshake, trial
 from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
+from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
+from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
-from tellwire.model import Attempt, Delivery, Registry
-from tellwire.ports import Clock, Sender
+from tellwire.model import Attempt, Delivery, Endpoint, Registry
+from tellwire.ports import Answer, Clock, Sender
+from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
+from tellwire.traces import OtelTracer, open_tracer
+from tellwire.upkeep import Upkeep
 
 log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
+_RETENTION_SECONDS = 600.0
 _MICROS = 1_000_000
+_DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
+NAMES = {name: module.names for name, module in FORMATS.items()}
+"""Per payload format, the names under which an event is subscribed to."""
 _CHORES_PARTITION = 0
 """Who owns it does the chores."""
 
@@ -54,14 +62,19 @@ class App:
         clock: Clock,
         role: Role = "all",
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+        tracer: OtelTracer | None = None,
     ) -> None:
         self.settings = settings
+        self.tracer = tracer
         self.clock = clock
         self.role = role
         self.store = store = opened.store
         self.sender = sender
+        self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
-        self.ingest = Ingest(store, Options(auto_accounts=settings.auto_accounts, window=self.window))
+        self.ingest = Ingest(
+            store, Options(auto_accounts=settings.auto_accounts, window=self.window, tracing=settings.tracing)
+        )
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
         self.dispatcher = Dispatcher(
             opened.outbox,
@@ -74,11 +87,16 @@ class App:
                 timeout_seconds=settings.delivery_timeout_seconds, retry_schedule=settings.retry_schedule
             ),
             random=random.random,
-            on_attempt=on_attempt,
+            on_attempt=self._attempted,
+            tally=self.tally,
+            tracer=tracer,
         )
+        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
+        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
+        self._on_attempt = on_attempt
         self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
-        self._chores: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self._routed: set[str] = set()
         self._owner = f"process-{uuid.uuid4()}"
 
@@ -109,12 +127,13 @@ class App:
         if role != "all" and settings.sqlite_path is not None:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
         clock = clock or SystemClock()
+        tracer = open_tracer() if settings.tracing and serving else None
         opened = await open_store(
             settings.database_url,
             clock=clock,
             master_keys=settings.master_key,
             window=int(settings.conversation_window_hours * 3600 * _MICROS),
-            names={name: module.names for name, module in FORMATS.items()},
+            names=NAMES,
             serving=serving,
             pooled=settings.database_pooler,
             migrate=migrate,
@@ -125,26 +144,31 @@ class App:
             allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
             proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
         )
-        return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt)
+        return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(self._owner)
+            self.upkeep.start()
         self.store.on_changed(self._accounts_changed)
-        self._chores = asyncio.create_task(self._do_chores())
+        self._chores = [asyncio.create_task(work) for work in (self._do_chores(), self._keep_retention())]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Finish what is in flight within the grace, commit what waits, let go of everything."""
-        if self._chores is not None:
-            self._chores.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._chores
+        if self._chores:
+            for chore in self._chores:
+                chore.cancel()
+            await asyncio.gather(*self._chores, return_exceptions=True)
             await self.eraser.stop()
             if self.role != "ingest":
+                await self.upkeep.stop()
                 await self.dispatcher.stop(grace_seconds)
+                await self.upkeep.last_report()
         await self.sender.close()
         await self.store.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
 
     async def check_url(self, url: str) -> None:
         """Raise `Forbidden` when deliveries may not reach this URL.
@@ -167,6 +191,29 @@ class App:
     async def challenge(self, url: str) -> None:
         """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
         await handshake.challenge(self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds)
+
+    async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
+        """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""
+        ids = IdMaker()
+        return await trial.send_test(
+            self.sender,
+            endpoint,
+            event_name,
+            formats=FORMATS,
+            wire=Wire(
+                formats=FORMATS,
+                sign=tellwire_sdk.sign,
+                hub_signature=tellwire_sdk.hub_signature,
+                timeout_seconds=self.settings.delivery_timeout_seconds,
+            ),
+            now=self.clock.now(),
+            new_id=lambda: ids.make(self.clock.now()),
+        )
+
+    def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
+        self.upkeep.attempted(attempt, delivery)
+        if self._on_attempt is not None:
+            self._on_attempt(attempt, delivery)
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""
@@ -192,3 +239,24 @@ class App:
             except Exception:
                 log.exception("chore_failed")
             await asyncio.sleep(_CHORE_SECONDS)
+
+    async def _keep_retention(self) -> None:
+        while True:
+            try:
+                if _CHORES_PARTITION in self.dispatcher.partitions:
+                    await self.retention.round()
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("retention_failed")
+            await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How long things are kept."""
+    messages = settings.retention_messages_days
+    return Keeping(
+        payloads=int(settings.retention_days * _DAY),
+        messages=None if messages is None else int(messages * _DAY),
+        window=int(settings.conversation_window_hours * 3600 * _MICROS),
+    )

@@ -39,11 +39,13 @@ Applied = tuple[Outcome, str, str]
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never."""
+    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never. `tracing`:
+    events remember their POST."""
 
     auto_accounts: bool = False
     window: Micros = 24 * 3600 * _MICROS
     default_organization: str = DEFAULT_ORGANIZATION
+    tracing: bool = False
 
 
 def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, digest: str) -> Applied:

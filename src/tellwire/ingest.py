@@ -99,6 +99,7 @@ def decide_post(
 ) -> Inbound:
     """Apply every item of a POST to the ledger and record what became of each."""
     inbound_id = kept.id if kept else ledger.new_id()
+    ledger.trace = inbound_id if options.tracing else ""
     reports: list[ItemReport] = []
     organizations: set[str] = set()
     for index, item in enumerate(post.items):
@@ -113,6 +114,7 @@ def decide_post(
         _settle(ledger, inbound_id, item, report, post)
         if kept:
             ledger.new_reports.append((inbound_id, report))
+    ledger.trace = ""
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:

@@ -74,6 +74,7 @@ class Ledger:
         self.new_id = new_id
         self.registry = registry
         self.routes = routes
+        self.trace = ""  # of the POST whose items are being applied, while tracing is on
         # known: filled by the store, kept current by the setters below
         self.messages: dict[tuple[str, str], Message] = {}
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
@@ -160,6 +161,8 @@ class Ledger:
 
     def emit(self, event: Event) -> None:
         """Record an event and one delivery for every endpoint that it goes to."""
+        if self.trace:
+            event = replace(event, trace=self.trace)
         self.events.append(event)
         for endpoint in self.routes.of(event):
             identifier = self.new_id()

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 from msgspec import Struct
+
+from tellwire.errors import TellwireError
 
 MASK = "***"
 
@@ -23,14 +27,21 @@ _PRIVATE = re.compile(
 )
 """Keys whose values are never written: secrets, and what people wrote to each other."""
 
-_IDENTIFIERS = frozenset({"phone_number_id", "waba_id", "account"})
-"""Keys whose digits name a business's account, not a person."""
+_IDENTIFIERS = frozenset(
+    {
+        *("phone_number_id", "waba_id", "account", "request_id", "inbound_id", "event_id", "delivery_id"),
+        *("endpoint_id", "owner", "count"),
+    }
+)
+"""Keys whose digits name a business's account or something of ours, not a person."""
+_FEWEST = 1_000_000
+"""A number of 7 digits or more may be a phone number."""
 
 _IN_TEXT = re.compile(
     r"(?P<uuid>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"
     r"|(?P<wamid>wamid\.[A-Za-z0-9+/=_-]+)"
     r"|(?P<key>\b(?:tw_|whsec_|EAA)[A-Za-z0-9+/=_-]{8,}|(?<=Bearer )\S+|(?<=://)[^/\s:@]*:[^/\s@]*(?=@))"
-    r"|(?P<phone>\+\d[\d ().-]{6,20}\d|(?<![0-9A-Za-z])\d{8,15}(?![0-9A-Za-z]))",
+    r"|(?P<phone>\+\d[\d ().-]{6,20}\d|\d{7,})",
     re.IGNORECASE,
 )
 
@@ -47,7 +58,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if (as_json if as_json is not None else not out.isatty())
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer()
     )
     first: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -58,7 +69,8 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *first],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            _first_line_of_asyncio,
+            structlog.processors.ExceptionRenderer(_told),
             _mask,
             last,
         ],
@@ -80,8 +92,10 @@ def masked(value: object, key: str = "") -> object:
     Phone numbers keep their last two digits, message ids of Meta (which hold the number) their last twelve characters.
     """
     match value:
-        case None | bool() | int() | float():
+        case None | bool():
             return value
+        case int() | float():
+            return value if key in _IDENTIFIERS or abs(value) < _FEWEST else f"{MASK}{str(value)[-2:]}"
         case _ if _PRIVATE.search(key):
             return MASK
         case bytes():
@@ -107,6 +121,32 @@ def _replacement(found: re.Match[str]) -> str:
             return f"{MASK}{text[-2:]}"
         case _:
             return MASK
+
+
+def _told(exc_info: structlog.typing.ExcInfo) -> str:
+    """A traceback without the words of exceptions that may quote what was being worked on."""
+    return _story(exc_info[1]).rstrip()
+
+
+def _story(error: BaseException) -> str:
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told = [f"{_story(before)}\nand then\n" if before else "", *traceback.format_tb(error.__traceback__)]
+    told.append(f"{type(error).__name__}: {error}" if _speaks_for_itself(error) else type(error).__name__)
+    if isinstance(error, BaseExceptionGroup):
+        told += [f"\nfor one\n{_story(each)}" for each in error.exceptions]
+    return "".join(told)
+
+
+def _speaks_for_itself(error: BaseException) -> bool:
+    """Whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number."""
+    return isinstance(error, TellwireError | OSError | sqlite3.Error)
+
+
+def _first_line_of_asyncio(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What the event loop says of a lost task shows the task's exception with its words: only the first line stays."""
+    if event.get("logger") == "asyncio":
+        event["event"] = str(event["event"]).partition("\n")[0]
+    return event
 
 
 def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

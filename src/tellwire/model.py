@@ -204,7 +204,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that subscribers are told. `name` is the `tellwire-event` header."""
+    """Something that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while tracing is on,
+    the id of the POST that caused it."""
 
     id: str
     organization_id: str
@@ -219,6 +220,7 @@ class Event(Struct, frozen=True, kw_only=True):
     direction: Literal["incoming", "outgoing", ""] = ""
     history: bool = False
     external: bool = False
+    trace: str = ""
     created_at: Micros = 0
 
 
@@ -287,8 +289,21 @@ class Delivery(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
 
 
+class Edit(Struct, frozen=True, kw_only=True):
+    """What is other about a replay: it goes to another `url` ("": the endpoint's own), or with another `body`."""
+
+    url: str = ""
+    body: bytes | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What of the delivery is other."""
+        return (*(("url",) if self.url else ()), *(("body",) if self.body is not None else ()))
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked."""
+    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked. `edited`: what was
+    other than usual (`Edit.parts`)."""
 
     delivery_id: str
     organization_id: str
@@ -302,6 +317,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     response_headers: tuple[tuple[str, str], ...] = ()
     response_body: bytes = b""
     durations: dict[str, float] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,7 +18,10 @@ from tests.served import ADMIN, HOOK, Reply, Served, served
 from tests.world import NUMBER, envelope, incoming
 
 from tellwire import __version__
+from tellwire.errors import Unavailable
 from tellwire.formats.schemas import SCHEMAS
+from tellwire.stores.sqlite import SqliteStore, raw
+from tellwire.web.metrics import METRICS
 
 FORWARDED = {"x-forwarded-for": "203.0.113.9"}
 
@@ -61,11 +64,41 @@ def test_not_ready_while_commits_fail(app: Served, tmp_path: Path) -> None:
     assert "full" in reply.json["detail"]
     assert "not working" in app.call("GET", "/").body.decode().lower()
     assert shutil.disk_usage(tmp_path).free > 0
+    app.run(app.world.store.write(lambda _: None))
+    app.call("GET", "/readyz", key=None).problem(503)  # a commit of nothing proves nothing
+    with pytest.raises(Unavailable):
+        app.run(app.world.store.refresh())
+    app.run(app.world.store.write(_lift_the_limit))
+    app.call("GET", "/readyz", key=None).problem(503)
+    app.run(app.world.store.refresh())
+    assert app.call("GET", "/readyz", key=None).status == 200
+    assert app.query("SELECT count(*) FROM idempotency_keys") == [(0,)]
+    assert app.meta(envelope(incoming("wamid.big", "x" * 500_000))).status == 200
 
 
 def _limit_pages(connection: Connection) -> None:
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 10}")
+
+
+def _lift_the_limit(connection: Connection) -> None:
+    connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
+
+
+def test_a_read_only_database_takes_nothing_and_is_ready_again_by_itself(app: Served) -> None:
+    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+    app.write(lambda c: c.exec_driver_sql("PRAGMA query_only = 1").close())
+    assert app.meta(envelope(incoming("wamid.1"))).status == 503
+    app.call("POST", "/v1/webhook-endpoints", {"url": HOOK, "format": "row"}).problem(503)
+    assert "readonly" in app.call("GET", "/readyz", key=None).problem(503)["detail"]
+    assert app.call("GET", "/livez", key=None).status == 200
+    assert metrics(app)["tellwire_store_failing", ""] == 1
+    assert isinstance(app.world.store, SqliteStore)
+    raw(app.world.store._cold).execute("PRAGMA query_only = 0")
+    app.run(app.world.store.refresh())
+    assert app.call("GET", "/readyz", key=None).status == 200
+    assert app.meta(envelope(incoming("wamid.1"))).status == 200
+    assert app.query("SELECT count(*) FROM messages") == [(1,)]
 
 
 # --- who may look -----------------------------------------------------------------------------------------------------
@@ -123,10 +156,39 @@ def test_metrics_count(app: Served) -> None:
     assert found["tellwire_deliveries", "failed"] == 0
     assert found["tellwire_endpoints", "active"] == 1
     assert found["tellwire_endpoints", "paused"] == 1
-    assert found["tellwire_oldest_delivery_seconds", ""] == 90
+    assert found["tellwire_oldest_due_seconds", "active"] == 90
+    assert found["tellwire_oldest_due_seconds", "paused"] == 90
+    assert found["tellwire_oldest_due_seconds", "disabled"] == 0
     assert found["tellwire_commits_total", ""] > 4
+    assert found["tellwire_commit_jobs_count", ""] == found["tellwire_commits_total", ""]
+    assert found["tellwire_commit_seconds_sum", ""] > 0
+    assert found["tellwire_held_items", "unrouted"] == 0
+    assert found["tellwire_store_failing", ""] == 0
     assert found["tellwire_info", __version__] == 1
     assert NUMBER not in app.call("GET", "/metrics").body.decode()
+
+
+def test_every_metric_is_shown_as_the_reference_says(app: Served) -> None:
+    app.meta(envelope(incoming("wamid.1")))
+    tally = app.world.store.tally
+    tally.attempts["retried", "timeout"] += 2
+    tally.removed["events"] += 7
+    tally.sent.add(0.02)
+    text = app.call("GET", "/metrics").body.decode()
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert len(families) == len(METRICS)
+    for metric in METRICS:
+        family = families[metric.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (metric.kind, metric.help.replace("`", ""))
+        labels = {name for sample in family.samples for name in sample.labels} - {"le"}
+        assert labels == set(metric.labels), metric.name
+        assert len(family.samples) < 30
+    found = metrics(app)
+    assert found["tellwire_attempts_total", "timeout,retried"] == 2
+    assert found["tellwire_retention_removed_total", "events"] == 7
+    assert found["tellwire_delivery_sent_seconds_bucket", "0.01"] == 0
+    assert found["tellwire_delivery_sent_seconds_bucket", "0.025"] == 1
+    assert found["tellwire_delivery_sent_seconds_bucket", "+Inf"] == 1
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------

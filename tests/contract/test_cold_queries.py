@@ -233,8 +233,33 @@ def test_figures(tmp_path: Path) -> None:
             lambda c: c.execute(text("UPDATE deliveries SET state = 'failed' WHERE sequence = 2")).rowcount
         )
         assert await world.store.read(cold_figures.undelivered) == {"pending": 4, "failed": 1}
-        oldest = await world.store.read(lambda c: cold_figures.oldest(c, [endpoint.id, "another"]))
-        assert oldest == {endpoint.id: first}
+        assert await world.store.read(lambda c: cold_figures.oldest(c, "live")) == {endpoint.id: first}
+        assert await world.store.read(lambda c: cold_figures.oldest(c, "parked")) == {}
+        assert await world.store.read(cold_figures.late) == 0
+        assert await world.store.read(cold_figures.held) == {}
+
+    play(tmp_path, scenario)
+
+
+def test_the_oldest_of_every_endpoint_that_has_some(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        endpoints = [await world.endpoint() for _ in range(5)]
+        await world.post(incoming("wamid.1"))
+        first = world.clock.now()
+        world.clock.move(HOUR)
+        await world.post(incoming("wamid.2"))
+
+        def work(connection: Connection) -> None:
+            for number, state in enumerate(("delivered", "parked", "failed")):
+                values = {"s": state, "e": endpoints[number].id}
+                connection.execute(text("UPDATE deliveries SET state = :s WHERE endpoint_id = :e"), values)
+            late = {"e": endpoints[3].id, "at": first + 7}
+            connection.execute(text("UPDATE deliveries SET lane = 'late', due_at = :at WHERE endpoint_id = :e"), late)
+
+        await world.store.write(work)
+        assert await world.store.read(lambda c: cold_figures.oldest(c, "live")) == {endpoints[4].id: first}
+        assert await world.store.read(lambda c: cold_figures.oldest(c, "parked")) == {endpoints[1].id: first}
+        assert await world.store.read(cold_figures.late) == first + 7
 
     play(tmp_path, scenario)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tellwire import logs
+from tellwire.errors import Unavailable
 from tellwire.model import Endpoint, Secret
 
 PHONE = "5215500000001"
@@ -52,13 +56,75 @@ def test_both_kinds_of_loggers_write_one_json_object_a_line(out: io.StringIO) ->
 
 
 def test_an_exception_is_one_line_too_and_masked(out: io.StringIO) -> None:
+    quoted = f"no contact {PHONE}"
     try:
-        int(f"no contact {PHONE}")
+        int(quoted)
     except ValueError:
         structlog.get_logger().exception("ingest failed")
     [line] = lines(out)
-    assert "'no contact ***01'" in line["exception"]
+    assert line["exception"].endswith("ValueError")
+    assert "test_logs.py" in line["exception"]
+    assert "no contact" not in out.getvalue()
     assert PHONE not in out.getvalue()
+
+
+def test_our_own_words_and_the_systems_stay_in_a_traceback(out: io.StringIO) -> None:
+    quoted = "a message"
+    try:
+        try:
+            int(quoted)
+        except ValueError:
+            raise Unavailable("the disk is full") from OSError(28, "No space left on device")
+    except Unavailable:
+        structlog.get_logger().exception("failed")
+    [line] = lines(out)
+    assert "OSError: [Errno 28] No space left on device\nand then\n" in line["exception"]
+    assert line["exception"].endswith("Unavailable: the disk is full")
+    assert "a message" not in out.getvalue()
+
+
+def test_a_lost_task_of_the_event_loop_tells_no_words(out: io.StringIO) -> None:
+    async def lost() -> None:
+        async def fails() -> None:
+            raise ValueError(f"{PHONE} wrote: good " + "morning")
+
+        task = asyncio.create_task(fails())
+        await asyncio.wait({task})
+
+    asyncio.run(lost())
+    gc.collect()
+    [line] = lines(out)
+    assert line["event"] == "Task exception was never retrieved"
+    assert "good morning" not in out.getvalue()
+
+
+SPOKEN = st.text(st.characters(categories=["L"]), min_size=12)
+
+
+@given(
+    phone=st.from_regex(r"[1-9][0-9]{6,20}", fullmatch=True),
+    words=SPOKEN,
+    around=st.sampled_from(["{}", "x{}y", "({})", "wa.me/{}", "{}@s", "id{}"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_nothing_of_a_payload_reaches_the_log(out: io.StringIO, phone: str, words: str, around: str) -> None:
+    out.seek(0)
+    out.truncate()
+    payload = {"from": around.format(phone), "id": int(phone), "text": {"body": words}, "content": words}
+    log = structlog.get_logger()
+    log.info("received", sender=payload["from"], number=int(phone), body=words, payload=payload, nested=[payload])
+    for logger in ("uvicorn.error", "tellwire.web", "asyncio"):
+        try:
+            raise ValueError(f"{words} {payload}") from KeyError(payload["from"])  # noqa: TRY301
+        except ValueError:
+            logging.getLogger(logger).exception("request failed: %s %s", "POST", f"/{around.format(phone)}")
+            log.exception("chore_failed", detail=around.format(phone))
+    written = out.getvalue()
+    assert len(lines(out)) == 7
+    for line in lines(out):
+        line.pop("timestamp")
+        assert not re.search(r"\d{7,}", json.dumps(line))
+    assert words not in written
 
 
 def test_people_read_plain_lines() -> None:

@@ -128,6 +128,35 @@ def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> No
     over(tmp_path, Limits(seconds=0.05, waiting=1, held=len(BODY)), scenario)
 
 
+def test_post_that_is_not_durable_in_time_is_503_and_no_longer_waited_for(tmp_path: Path) -> None:
+    async def scenario(route: InboundRoute, ingest: Stalling) -> None:
+        late = Post(route, BODY)
+        assert await late.status() == 503
+        assert late.detail == "This was not durable within 0.05 s."
+        assert route._meters.waits.count == 0
+        ingest.go.set()
+        assert await Post(route, BODY).status() == 200
+
+    over(tmp_path, Limits(commit_seconds=0.05, waiting=1, held=len(BODY)), scenario)
+
+
+def test_what_waits_is_known_by_number_and_age(tmp_path: Path) -> None:
+    async def scenario(route: InboundRoute, ingest: Stalling) -> None:
+        waits = route._meters.waits
+        assert (waits.count, waits.longest, waits.most) == (0, 0.0, 7)
+        first = Post(route, BODY)
+        await ingest.came.wait()
+        one = waits.longest
+        await asyncio.sleep(0)
+        assert waits.count == 1
+        assert waits.longest >= one >= 0
+        ingest.go.set()
+        assert await first.status() == 200
+        assert waits.count == 0
+
+    over(tmp_path, Limits(waiting=7), scenario)
+
+
 @pytest.mark.parametrize("pieces", [[BODY], [BODY[:1], BODY[1:]], [b"", BODY, b""], [bytes([b]) for b in BODY]])
 def test_body_may_come_in_pieces(tmp_path: Path, pieces: list[bytes]) -> None:
     async def scenario(route: InboundRoute, ingest: Stalling) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from tellwire import settings
 from tellwire.cli.output import Json, print_json, print_table
+from tellwire.web import metrics as metrics_room
 
 
 def config(
@@ -17,8 +18,14 @@ def config(
     reference: Annotated[
         bool, typer.Option("--reference", help="Print the reference page of all settings, in Markdown.")
     ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print the reference page of all metrics, in Markdown.")
+    ] = False,
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
+    if metrics:
+        sys.stdout.write(metrics_room.reference())
+        return
     if reference:
         sys.stdout.write(settings.reference())
         return

@@ -110,11 +110,15 @@ def services_of(app: App) -> Services:
         webhooks=webhooks(),
         check_url=app.check_url,
         challenge=app.challenge,
+        send_test=app.send_test,
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=app.route_unrouted,
         erase=app.eraser.start,
         wake=app.dispatcher.wake,
+        tally=app.tally,
+        engine=app.dispatcher,
+        tracer=app.tracer,
     )
 
 

@@ -179,10 +179,21 @@ class Settings(Struct, frozen=True, kw_only=True):
             parse=values.not_negative,
         ),
     ] = 24.0
+    tracing: Annotated[
+        bool,
+        Setting(
+            help="Send OpenTelemetry traces: one from Meta's POST over the commit to every attempt, whose request "
+            "carries `traceparent`. Needs the extra `otel`; the standard `OTEL_*` variables say where to "
+            "(`OTEL_EXPORTER_OTLP_ENDPOINT`, over HTTP).",
+            takes="`true` or `false`",
+            parse=values.flag,
+        ),
+    ] = False
     retention_days: Annotated[
         float,
         Setting(
-            help="How long raw payloads, events and attempts are kept.",
+            help="How long raw payloads, events, and deliveries that are over are kept, with their attempts; what is "
+            "still to be delivered stays, however old.",
             takes="days, more than 0",
             parse=values.positive,
         ),
@@ -190,7 +201,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_messages_days: Annotated[
         float | None,
         Setting(
-            help="How long messages, media and contacts are kept.",
+            help="How long messages are kept, with their statuses and the conversations that have none left; at "
+            "least 8 days, because Meta repeats for 7.",
             takes="days, more than 0",
             parse=values.positive,
             default="until they are erased",

@@ -25,6 +25,7 @@ from tellwire.stores.tables import (
     idempotency_keys,
     message_statuses,
     messages,
+    replay_edits,
 )
 from tellwire.vault import Vault
 
@@ -132,6 +133,8 @@ def _erase_events(connection: Connection, now: Micros, organization_id: str, eve
         )
     for some in _portions([row.id for row in found]):
         _bare_attempts(connection, some)
+        theirs = replay_edits.c.organization_id == organization_id
+        connection.execute(delete(replay_edits).where(theirs, replay_edits.c.delivery_id.in_(some)))
     connection.execute(delete(events).where(events.c.organization_id == organization_id, events.c.id.in_(event_ids)))
     return undelivered
 

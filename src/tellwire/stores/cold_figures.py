@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from tellwire.ids import id_floor
+from tellwire.ids import id_floor, micros_of
 from tellwire.model import Micros
-from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, inbound, organizations
+from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, held_items, inbound, organizations
 
 MOST = 100_000
 """Counting stops here: a figure that reaches it means "at least"."""
@@ -54,19 +54,26 @@ def undelivered(connection: Connection) -> Mapping[str, int]:
     return counts
 
 
-def oldest(connection: Connection, endpoint_ids: Iterable[str]) -> Mapping[str, Micros]:
-    """By endpoint, when the oldest delivery was created that it still waits for."""
-    found = {}
-    for endpoint_id in endpoint_ids:
-        query = (
-            select(deliveries.c.created_at)
-            .where(deliveries.c.endpoint_id == endpoint_id, text(LIVE))
-            .order_by(deliveries.c.id)
-            .limit(1)
-        )
-        if (created_at := connection.execute(query).scalar_one_or_none()) is not None:
-            found[endpoint_id] = created_at
-    return found
+def oldest(connection: Connection, condition: Literal["live", "parked"]) -> Mapping[str, Micros]:
+    """By endpoint, when its oldest delivery was recorded that waits, to the millisecond; endpoints with none are left
+    out. Costs two look-ups for each endpoint that has some, however many each has."""
+    waits, columns = text(LIVE if condition == "live" else PARKED), deliveries.c
+    first = select(func.min(columns.endpoint_id).label("endpoint_id")).where(waits).cte("waiting", recursive=True)
+    following = select(func.min(columns.endpoint_id)).where(waits, columns.endpoint_id > first.c.endpoint_id)
+    waiting = first.union_all(select(following.scalar_subquery()).where(first.c.endpoint_id.is_not(None)))
+    lowest = select(func.min(columns.id)).where(waits, columns.endpoint_id == waiting.c.endpoint_id)
+    query = select(waiting.c.endpoint_id, lowest.scalar_subquery()).where(waiting.c.endpoint_id.is_not(None))
+    return {endpoint_id: micros_of(identifier) for endpoint_id, identifier in connection.execute(query)}
+
+
+def late(connection: Connection) -> Micros:
+    """When the first of the late retries and replays was or is due; 0 when there are none."""
+    return connection.execute(select(func.min(deliveries.c.due_at)).where(text(DUE))).scalar_one() or 0
+
+
+def held(connection: Connection) -> Mapping[str, int]:
+    """Items that wait, by outcome."""
+    return _counts(connection, select(held_items.c.outcome.label("word")))
 
 
 def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:

@@ -8,12 +8,14 @@ runs alone, so that only the guilty one fails. When the database cannot, every j
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
 
 from tellwire.errors import Unavailable
+from tellwire.tally import Tally
 
 log = structlog.get_logger("tellwire.store")
 
@@ -26,7 +28,9 @@ _Job = tuple[Any, "asyncio.Future[Any]"]
 class Committer:
     """Runs jobs; `transaction` does a whole commit's work, `broken` says of an error that it is the database's."""
 
-    def __init__(self, transaction: Transaction, broken: Callable[[BaseException], bool], *, most: int = 512) -> None:
+    def __init__(
+        self, transaction: Transaction, broken: Callable[[BaseException], bool], *, tally: Tally, most: int = 512
+    ) -> None:
         self._transaction = transaction
         self._broken = broken
         self._most = most
@@ -34,7 +38,7 @@ class Committer:
         self._some = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self.commits = 0
+        self._tally = tally
         self.failing = ""
 
     def start(self) -> None:
@@ -75,6 +79,10 @@ class Committer:
                 await self._commit(batch)
 
     async def _commit(self, batch: list[_Job]) -> None:
+        batch = [one for one in batch if not one[1].cancelled()]  # nobody waits for it any more
+        if not batch:
+            return
+        started = time.perf_counter()
         try:
             results, durable = await self._transaction([job for job, _ in batch])
         except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
@@ -83,7 +91,9 @@ class Committer:
         if self.failing:
             log.info("store_commits_again")
         self.failing = ""
-        self.commits += 1
+        self._tally.commits += 1
+        self._tally.commit_jobs.add(len(batch))
+        self._tally.commit_seconds.add(time.perf_counter() - started)
         asyncio.get_running_loop().call_soon(durable)  # what it raises is the loop's to log
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():

@@ -17,6 +17,7 @@ from tellwire.routing import Names
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.tally import Tally
 from tellwire.vault import Vault, master_key_beside
 
 T = TypeVar("T")
@@ -26,15 +27,11 @@ class Store(Book, Protocol):
     """What a process uses of its store, beside the outbox."""
 
     vault: Vault
+    tally: Tally
 
     @property
     def failing(self) -> str:
         """Why the last commit failed; "" when it did not."""
-        ...
-
-    @property
-    def commits(self) -> int:
-        """Commits of this process since the store was opened."""
         ...
 
     def registry(self) -> Registry:

@@ -6,21 +6,20 @@ others; a cold write holds that last one alone. So decisions never race, and ids
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 import asyncpg
 from msgspec import Struct
 from sqlalchemy import Connection as ColdConnection
-from sqlalchemy import text, update
 
 from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import postgres_load, postgres_write, records
+from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
@@ -34,7 +33,7 @@ from tellwire.stores.postgres_link import (
     reaching,
     unavailable,
 )
-from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
+from tellwire.tally import Tally
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -81,10 +80,12 @@ class PostgresStore:
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
+        self._last: dict[str, str] = {}
         self._applying = Link(server)
         self._recording = Link(server)
-        self._appliers = Committer(self._apply_batch, is_the_servers)
-        self._recorders = Committer(self._record_batch, is_the_servers)
+        self.tally = Tally()
+        self._appliers = Committer(self._apply_batch, is_the_servers, tally=self.tally)
+        self._recorders = Committer(self._record_batch, is_the_servers, tally=self.tally)
         self._cold = ColdRunner(server)
         self._lenient = False
         self._hints: Hints | None = None
@@ -155,11 +156,6 @@ class PostgresStore:
         """Why the last commit failed; "" when it did not."""
         return self._appliers.failing
 
-    @property
-    def commits(self) -> int:
-        """Commits since the store was opened."""
-        return self._appliers.commits
-
     # --- Book ---------------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
@@ -170,7 +166,9 @@ class PostgresStore:
         """Nothing: the server's VACUUM overwrites what was erased."""
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints."""
+        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        if self.failing:
+            await self.write(cold_probe.write)
         await self._appliers.do(_Apply(Keys(), lambda _: None))
 
     async def _apply_batch(self, jobs: Sequence[_Apply]) -> tuple[list[Any], Callable[[], None]]:
@@ -213,10 +211,21 @@ class PostgresStore:
         )
         await _commit(connection)
         self._know(fresh)
-        return results, lambda: self._tell(work, happened=bool(ledger.events), new_accounts=fresh is not registry)
+        others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
+        self._last |= loaded.last
+        self._last |= {each.delivery.organization_id: each.delivery.id for each in work}
+        return results, lambda: self._tell(
+            work, others, happened=bool(ledger.events), new_accounts=fresh is not registry
+        )
 
-    def _tell(self, work: list[Work], *, happened: bool, new_accounts: bool) -> None:
-        """After a commit of ours."""
+    def _tell(self, work: list[Work], others: Collection[str], *, happened: bool, new_accounts: bool) -> None:
+        """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
+
+        Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
+        """
+        if others:
+            known = self._registry.endpoints.values()
+            self._elsewhere([e.id for e in known if e.state == "active" and e.organization_id in others])
         if work:
             self._committed(work)
         if happened:
@@ -292,28 +301,20 @@ class PostgresStore:
             if version != self._registry.version:
                 fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
 
-        result = await self._cold.write(work, lock=_LOCK_ALL, before=before, after=after)
+        def noting(connection: ColdConnection) -> tuple[T, list[str] | None]:
+            return work(connection), cold_operational.taken(connection)
+
+        result, told = await self._cold.write(noting, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:
             self._know(fresh)
             if self._hints is not None:
                 self._hints.tell(Hint(registry=True, look=True))
+        if told is not None:
+            self._elsewhere(told)
+            self._wake()
+            if self._hints is not None:
+                self._hints.tell(Hint(events=True), set(told))
         return result
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        now = self._clock.now()
-
-        def work(connection: ColdConnection) -> None:
-            disabled = {"state": "disabled", "disabled_reason": reason, "updated_at": now}
-            connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(disabled))
-            of_endpoint = deliveries.c.endpoint_id == endpoint_id
-            for condition in (text(LIVE), text(DUE)):
-                connection.execute(
-                    update(deliveries).where(of_endpoint, condition).values(state="parked", updated_at=now)
-                )
-            connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
-
-        await self.write(work)
 
     # --- queries of the hot side --------------------------------------------------------------------------------------
 

@@ -68,6 +68,8 @@ conversation AS MATERIALIZED (
 SELECT
 (SELECT value FROM facts WHERE name = 'registry'),
 (SELECT max(greatest({_OWN})) FROM unnest($1::text[]) o(id)),
+(SELECT json_object_agg(o.id, (SELECT max(id) FROM deliveries WHERE organization_id = o.id))
+ FROM unnest($1::text[]) o(id)),
 (SELECT json_agg({_row("m", records.MESSAGE)}) FROM message m),
 (SELECT json_agg({_row("f", ("account_id", "wamid", "name", "participant", "at", "pricing", "errors"))})
  FROM unnest($4::text[], $5::text[]) k(a, b)
@@ -90,11 +92,15 @@ _ERASED_KEY = "SELECT sealed FROM sealed_keys WHERE name = $1 AND EXISTS (SELECT
 
 
 class Loaded(Struct, frozen=True):
-    """What was read: the registry's version, the highest id of the organizations, rows; which marks were looked for
-    and are there."""
+    """What was read beside the ledger's rows: the registry's version, the highest id of the organizations.
+
+    `last`: the highest id of each organization's deliveries, whoever committed it. `marks` and `erased`: which marks
+    of erased people were looked for, and which are there.
+    """
 
     version: int
     floor: str
+    last: dict[str, str]
     row: Any
     marks: Mapping[tombstones.Mark, tuple[str, str]]
     erased: Sequence[tuple[str, str, Micros]]
@@ -135,7 +141,9 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     if row is None:
         raise RuntimeError("a query without a row")
     marks, erased = await _erased(connection, keys, registry)
-    return Loaded(row[0], row[1] or "", row, marks, erased)
+    last: dict[str, str | None] = msgspec.json.decode(row[2])
+    highest = {organization: found or "" for organization, found in last.items()}
+    return Loaded(row[0], row[1] or "", highest, row, marks, erased)
 
 
 async def _erased(
@@ -156,7 +164,7 @@ def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
     tombstones.note(ledger, loaded.marks, loaded.erased)
     messages, facts, aliases, contacts, conversations, held = (
-        msgspec.json.decode(text) if text else () for text in loaded.row[2:]
+        msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )
     for *columns, record, content in messages:
         message = records.message((*columns, bytes.fromhex(record), bytes.fromhex(content)))

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from tellwire.model import Micros, Registry, Work
+from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
 from tellwire.routing import partitions as partitions_of
-from tellwire.stores import records
+from tellwire.stores import cold_replays, records
+from tellwire.stores.cold_results import record_telling
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import Connection
 from tellwire.stores.postgres_load import found
 from tellwire.stores.tables import DUE, LIVE
+from tellwire.stores.wellbeing import Wellbeing
 
 LEASE_MICROS = 6 * 1_000_000
 
@@ -141,11 +143,15 @@ class PostgresOutbox:
 
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
-        return await self._store.record(list(results))
+        return await record_telling(self._store, results, hot=self._store.record)
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """See `ports.Outbox.edit`."""
+        return await self._store.read(lambda c: cold_replays.edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        await self._store.disable(endpoint_id, reason)
+        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _works(rows: Sequence[Any]) -> list[Work]:

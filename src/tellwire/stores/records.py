@@ -144,6 +144,7 @@ class _EventBody(msgspec.Struct, frozen=True, omit_defaults=True):
     direction: Literal["incoming", "outgoing", ""] = ""
     history: bool = False
     external: bool = False
+    trace: str = ""
 
 
 _event_body = msgspec.json.Decoder(_EventBody)
@@ -168,6 +169,7 @@ def event(row: Any) -> Event:
         direction=rest.direction,
         history=rest.history,
         external=rest.external,
+        trace=rest.trace,
     )
 
 
@@ -183,7 +185,9 @@ def event_row(value: Event) -> tuple[Any, ...]:
         value.message_id,
         value.created_at,
         value.name,
-        encode(_EventBody(value.order_key, value.snapshot, value.direction, value.history, value.external)),
+        encode(
+            _EventBody(value.order_key, value.snapshot, value.direction, value.history, value.external, value.trace)
+        ),
     )
 
 

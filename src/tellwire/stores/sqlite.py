@@ -22,9 +22,10 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import records, sqlite_hot
+from tellwire.stores import cold_operational, cold_probe, records, sqlite_hot
 from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.writer import Committed, Writer
+from tellwire.tally import Tally
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -59,12 +60,14 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
         self._path = path
+        self.tally = Tally()
         self._clock = clock
         self.vault = vault
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
+        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
@@ -109,6 +112,7 @@ class SqliteStore:
             self._between_commits,
             self._close_writer,
             asyncio.get_running_loop(),
+            tally=self.tally,
         )
         self._writer.start()
 
@@ -129,6 +133,10 @@ class SqliteStore:
         """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
         self._changed.append(changed)
 
+    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None]) -> None:
+        """Call `elsewhere` on the event loop after cold writes that made deliveries, with their endpoints."""
+        self._elsewhere = elsewhere
+
     def on_events(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that recorded events."""
         self._told.append(wake)
@@ -145,11 +153,6 @@ class SqliteStore:
     def failing(self) -> str:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
-
-    @property
-    def commits(self) -> int:
-        """Commits since the store was opened."""
-        return self._writer.commits
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
@@ -183,8 +186,8 @@ class SqliteStore:
             await self.write(lambda _: None)
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints."""
-        await self.write(lambda _: None)
+        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        await self.write(cold_probe.write if self.failing else lambda _: None)
 
     async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
         """(organization id, id) of open conversations whose last row is at least the window ago."""
@@ -242,6 +245,7 @@ class SqliteStore:
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
                 results[index] = job.work(self._cold)
+        told = cold_operational.taken(self._cold)
         if any(isinstance(job, _Cold) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
@@ -258,11 +262,11 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            return lambda: self._tell(registry, work, happened=happened)
+            return lambda: self._tell(registry, work, told or [], happened=happened or told is not None)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work], *, happened: bool) -> None:
+    def _tell(self, registry: Registry, work: list[Work], told: list[str], *, happened: bool) -> None:
         """On the event loop, after the commit."""
         if registry is not self._registry:
             self._registry = registry
@@ -270,6 +274,8 @@ class SqliteStore:
                 changed(registry)
         if work:
             self._committed(work)
+        if told:
+            self._elsewhere(told)
         if happened:
             for wake in self._told:
                 wake()

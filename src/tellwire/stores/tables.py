@@ -14,18 +14,17 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     false,
     text,
 )
-from sqlalchemy import Text as AnyText
 
-metadata = MetaData()
+from tellwire.stores.schema import Text, metadata
+from tellwire.stores.upkeep_tables import OPEN_JOB, endpoint_health, jobs, replay_edits
 
-Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-"""Texts sort by their bytes, on PostgreSQL too whatever the database's locale: ids are compared here and there."""
+__all__ = ["OPEN_JOB", "endpoint_health", "jobs", "metadata", "replay_edits"]
+"""What is defined beside this module."""
 
 organizations = Table(
     "organizations",
@@ -231,6 +230,7 @@ LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
 DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
 PARKED = "state = 'parked'"
 FAILED = "state = 'failed'"
+REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
     "deliveries",
@@ -259,6 +259,7 @@ deliveries = Table(
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
+    Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),

@@ -11,6 +11,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from tellwire.errors import Unavailable
+from tellwire.tally import Tally
 
 log = structlog.get_logger("tellwire.store")
 
@@ -42,6 +44,8 @@ class Writer(threading.Thread):
         between: Callable[[sqlite3.Connection], None],
         closing: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
+        *,
+        tally: Tally,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
         self._connect = connect
@@ -51,8 +55,7 @@ class Writer(threading.Thread):
         self._loop = loop
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = False
-        self.commits = 0
-        self.jobs = 0
+        self._tally = tally
         self.failing = ""
 
     async def do(self, job: Any) -> Any:
@@ -96,16 +99,21 @@ class Writer(threading.Thread):
         return batch, False
 
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
+        batch = [one for one in batch if not one[1].cancelled()]  # nobody waits for it any more
+        if not batch:
+            return
+        changes, started = db.total_changes, time.perf_counter()
         try:
             results, durable = self._transaction(db, [job for job, _ in batch])
         except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
             self._failed(db, batch, error)
         else:
-            if self.failing:
+            if self.failing and db.total_changes > changes:  # a commit of nothing proves nothing
                 log.info("store_commits_again")
-            self.failing = ""
-            self.commits += 1
-            self.jobs += len(batch)
+                self.failing = ""
+            self._tally.commits += 1
+            self._tally.commit_jobs.add(len(batch))
+            self._tally.commit_seconds.add(time.perf_counter() - started)
             self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
 
     def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:

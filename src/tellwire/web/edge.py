@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
+import structlog
+
 from tellwire.errors import Problem
 from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
 
-log = logging.getLogger("tellwire.web")
+log = structlog.get_logger("tellwire.web")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,7 +61,7 @@ class Edge:
         try:
             await self._app(scope, receive, stamped)
         except Exception:
-            log.exception("request failed: %s %s", scope["method"], scope["path"])
+            log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if not started:
                 words = "Something went wrong on our side; the server's log has it under this request_id."
                 await send_problem(stamped, Problem(words), request_id)

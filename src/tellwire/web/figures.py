@@ -1,4 +1,4 @@
-"""Metrics, and the counts of the status page: asked of the database at most every few seconds, however many ask."""
+"""How it goes, as the database says: asked at most every few seconds, however many ask."""
 
 from __future__ import annotations
 
@@ -6,101 +6,99 @@ import asyncio
 from collections.abc import Mapping
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from sqlalchemy import Connection
 
-from tellwire import __version__
-from tellwire.model import DeliveryState, Inbound, Micros, Outcome
+from tellwire.model import Inbound, Micros
 from tellwire.stores import cold_figures
 from tellwire.stores.cold_figures import Day
 from tellwire.web.services import Services
 
 _FRESH_MICROS = 5 * 1_000_000
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here reads
-
-_STATUSES = (200, 400, 401, 408, 413, 500, 503)
-_SHOWN = (
-    DeliveryState.PENDING,
-    DeliveryState.DELIVERING,
-    DeliveryState.RETRYING,
-    DeliveryState.PARKED,
-    DeliveryState.FAILED,
-)
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How it goes, as of `at`. `oldest` is, by endpoint, when the oldest delivery was created that still waits."""
+    """How it goes, as of `at`.
+
+    `oldest` and `parked`: by endpoint, when the oldest delivery was recorded that waits, or that is parked.
+    `late`: when the first of the late retries and replays is or was due, 0 for none. `held`: items that wait, by
+    outcome.
+    """
 
     at: Micros
     day: Day
     undelivered: Mapping[str, int]
     oldest: Mapping[str, Micros]
+    parked: Mapping[str, Micros]
+    late: Micros
+    held: Mapping[str, int]
+
+
+class Waits:
+    """The POSTs from Meta that wait for their commit; `most`: how many may."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._since: dict[int, float] = {}
+        self._serial = 0
+
+    def begin(self) -> int:
+        """A POST begins to wait; what is returned ends it."""
+        self._serial += 1
+        self._since[self._serial] = asyncio.get_running_loop().time()
+        return self._serial
+
+    def end(self, serial: int) -> None:
+        """It waits no more."""
+        del self._since[serial]
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return len(self._since)
+
+    @property
+    def longest(self) -> float:
+        """How many seconds the one that came first has waited."""
+        first = next(iter(self._since.values()), None)
+        return 0.0 if first is None else asyncio.get_running_loop().time() - first
 
 
 class Meters:
-    """The metrics of one app. No phone numbers, URLs or names as labels."""
+    """What one app counts and shows."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._tally = services.tally
+        self.waits = Waits()
         self._figures: Figures | None = None
         self._lock = asyncio.Lock()
-        self.registry = CollectorRegistry()
-        posts = Counter("tellwire_inbound_posts", "POSTs from Meta", ("status",), registry=self.registry)
-        items = Counter("tellwire_inbound_items", "Items of POSTs from Meta", ("outcome",), registry=self.registry)
-        self._posts = {status: posts.labels(str(status)) for status in _STATUSES}
-        self._items = {outcome: items.labels(outcome.value) for outcome in Outcome}
-        self._commits = Counter("tellwire_commits", "Commits", registry=self.registry)
-        self._commits_counted = 0
-        self._deliveries = Gauge(
-            "tellwire_deliveries",
-            f"Deliveries by state; counting stops at {cold_figures.MOST}",
-            ("state",),
-            registry=self.registry,
-        )
-        self._endpoints = Gauge("tellwire_endpoints", "Webhook endpoints", ("state",), registry=self.registry)
-        self._oldest = Gauge(
-            "tellwire_oldest_delivery_seconds", "Age of the oldest delivery that still waits", registry=self.registry
-        )
-        Gauge("tellwire_info", "What runs", ("version",), registry=self.registry).labels(__version__).set(1)
 
     def post_answered(self, status: int) -> None:
         """A POST from Meta was answered."""
-        self._posts[status].inc()
+        self._tally.posts[status] += 1
 
     def post_applied(self, inbound: Inbound) -> None:
         """A POST from Meta was applied."""
+        items = self._tally.items
         for item in inbound.items:
-            self._items[item.outcome].inc()
+            items[item.outcome] += 1
 
     async def figures(self) -> Figures:
         """How it goes, at most some seconds old."""
         async with self._lock:
             now = self._services.clock.now()
             if self._figures is None or not 0 <= now - self._figures.at < _FRESH_MICROS:
-                active = [e.id for e in self._services.store.registry().endpoints.values() if e.state == "active"]
-
-                def work(connection: Connection) -> Figures:
-                    return Figures(
-                        at=now,
-                        day=cold_figures.day(connection, now),
-                        undelivered=cold_figures.undelivered(connection),
-                        oldest=cold_figures.oldest(connection, active),
-                    )
-
-                self._figures = await self._services.store.read(work)
+                self._figures = await self._services.store.read(lambda connection: _figures(connection, now))
             return self._figures
 
-    async def exposition(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        figures = await self.figures()
-        for state in _SHOWN:
-            self._deliveries.labels(state.value).set(figures.undelivered.get(state.value, 0))
-        endpoints = [e.state for e in self._services.store.registry().endpoints.values()]
-        for word in ("active", "paused", "disabled"):
-            self._endpoints.labels(word).set(endpoints.count(word))
-        oldest = min(figures.oldest.values(), default=figures.at)
-        self._oldest.set(max(0, figures.at - oldest) / 1_000_000)
-        commits = self._services.store.commits
-        self._commits.inc(commits - self._commits_counted)
-        self._commits_counted = commits
-        return generate_latest(self.registry)
+
+def _figures(connection: Connection, now: Micros) -> Figures:
+    return Figures(
+        at=now,
+        day=cold_figures.day(connection, now),
+        undelivered=cold_figures.undelivered(connection),
+        oldest=cold_figures.oldest(connection, "live"),
+        parked=cold_figures.oldest(connection, "parked"),
+        late=cold_figures.late(connection),
+        held=cold_figures.held(connection),
+    )

@@ -38,13 +38,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How much is taken at once.
 
     `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of bodies held at
-    once. `seconds`: a body that is not there by then is given up.
+    once. `seconds`: a body that is not there by then is given up. `commit_seconds`: a POST that is not durable by then
+    is answered 503, and taken out of the queue if its commit has not begun.
     """
 
     largest: int = 4 * 1024 * 1024
     waiting: int = 2_000
     held: int = 256 * 1024 * 1024
     seconds: float = 30.0
+    commit_seconds: float = 10.0
 
 
 class ClientGoneError(Exception):
@@ -91,6 +93,7 @@ class InboundRoute:
         self._services = services
         self._meters = meters
         self._limits = limits or Limits()
+        meters.waits.most = self._limits.waiting
         self._accounts = AccountSecrets()
         self._secrets: list[tuple[str, Owner]] = [
             (secret.value, (secret.bound_to,) if secret.bound_to else _EVERYTHING)
@@ -188,8 +191,14 @@ class InboundRoute:
         return None
 
     async def _apply(self, body: bytes, speaks_for: Owner) -> Problem | None:
+        waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
+        waiting = waits.begin()
+        started_at = clock.now() if tracer else 0
         try:
-            inbound = await self._services.ingest.receive(body, speaks_for)
+            async with asyncio.timeout(self._limits.commit_seconds):
+                inbound = await self._services.ingest.receive(body, speaks_for)
+        except TimeoutError:
+            return Busy(f"This was not durable within {self._limits.commit_seconds:g} s.")
         except NotJson as error:
             return problem_of(400, "not-json", f"The body is not JSON: {error}")
         except Unavailable:
@@ -197,6 +206,10 @@ class InboundRoute:
         except Exception:
             log.exception("a POST from Meta could not be applied")
             return Problem("Something went wrong on our side; nothing was applied.")
+        finally:
+            waits.end(waiting)
+        if tracer:
+            tracer.posted(inbound, started_at=started_at, durable_at=clock.now())
         self._meters.post_applied(inbound)
         return None
 

@@ -17,9 +17,13 @@ from tellwire.stores.migrate import HEAD
 from tellwire.web.auth import Caller
 from tellwire.web.desk import InOffice, Office, shown, told
 from tellwire.web.edge import is_local
+from tellwire.web.figures import Waits
+from tellwire.web.metrics import Now, exposition
 from tellwire.web.problems import Busy
+from tellwire.web.services import Services
 
 _GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
+_LONGEST_WAIT_SECONDS = 5.0
 _EXPOSITION = "text/plain; version=0.0.4"
 
 
@@ -56,14 +60,27 @@ async def livez() -> Response[Alive]:
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
 async def readyz(office: InOffice) -> Response[Alive]:
-    """200 when the database has the newest schema, can be read, and took the last commit; else 503 with the reason."""
-    store = office.services.store
-    if store.failing:
-        raise Busy(f"The last commit failed: {store.failing}", kind="not-ready")
-    revision = await store.read(cold_figures.revision)
+    """200 when the database has the newest schema, can be read and takes commits, and POSTs don't pile up before it;
+    else 503 with the reason. Ready again by itself."""
+    services = office.services
+    if reason := _unready(services, office.meters.waits):
+        raise Busy(reason, kind="not-ready")
+    revision = await services.store.read(cold_figures.revision)
     if revision != HEAD:
         raise Busy(f"The database is at revision {revision or 'none'}, not {HEAD}.", kind="not-ready")
     return told(Alive(status="ok"))
+
+
+def _unready(services: Services, waits: Waits) -> str:
+    if services.store.failing:
+        return f"The last commit failed: {services.store.failing}"
+    if services.engine is not None and services.engine.failing:
+        return f"Results of deliveries cannot be recorded: {services.engine.failing}"
+    if waits.longest > _LONGEST_WAIT_SECONDS:
+        return f"A POST from Meta has waited {waits.longest:.0f} s for its commit."
+    if 0 < waits.most <= waits.count:
+        return f"{waits.count} POSTs from Meta wait for their commit; no more are taken."
+    return ""
 
 
 @get("/version", summary="Version", tags=["operations"])
@@ -77,7 +94,15 @@ async def version(request: Request[Any, Any, Any], office: InOffice) -> Response
 async def metrics(request: Request[Any, Any, Any], office: InOffice) -> Response[bytes]:
     """Prometheus metrics. With a key, or from the machine itself."""
     await _only_known(request, office)
-    return Response(await office.meters.exposition(), media_type=_EXPOSITION)
+    services = office.services
+    now = Now(
+        tally=services.tally,
+        figures=await office.meters.figures(),
+        store=services.store,
+        engine=services.engine,
+        posts_waiting=office.meters.waits.count,
+    )
+    return Response(exposition(now), media_type=_EXPOSITION)
 
 
 @get("/openapi.json", include_in_schema=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from tellwire.errors import BadRequest, Invalid, NotFound, Problem, Unauthorized, Unavailable
 
-log = logging.getLogger("tellwire.web")
+log = structlog.get_logger("tellwire.web")
 
 MEDIA_TYPE = "application/problem+json"
 _BAD_PATTERN = re.compile(r"Expected `str` matching regex .*")
@@ -85,7 +85,13 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """Litestar's exception handler for everything."""
     problem, headers = as_problem(error)
     if problem.status >= 500 and not isinstance(problem, Busy):
-        log.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
+        log.error(
+            "request_failed",
+            request_id=request.scope["state"].get("request_id", ""),
+            method=request.method,
+            path=request.url.path,
+            exc_info=error,
+        )
     return Response(
         problem_body(problem, request.scope["state"].get("request_id", "")),
         status_code=problem.status,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Endpoint, Event, Registry
-from tellwire.ports import Clock
+from tellwire.model import Attempt, Endpoint, Event, Registry
+from tellwire.ports import Answer, Clock, Tracer
+from tellwire.tally import Tally
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -29,11 +30,6 @@ class Store(Protocol):
         """Why the last commit failed; "" when it did not."""
         ...
 
-    @property
-    def commits(self) -> int:
-        """Commits so far."""
-        ...
-
     def registry(self) -> Registry: ...
 
     def new_id(self) -> str: ...
@@ -47,6 +43,33 @@ class Store(Protocol):
     async def write(self, work: Callable[[Connection], T]) -> T: ...
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T: ...
+
+
+class Engine(Protocol):
+    """What the web shows of the dispatcher."""
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def held(self) -> int: ...
+
+    @property
+    def unrecorded(self) -> int: ...
+
+    @property
+    def failing(self) -> str:
+        """Why results can't be written; "" when they can."""
+        ...
+
+    @property
+    def partitions(self) -> Collection[int]: ...
+
+    @property
+    def lease_moves(self) -> int: ...
+
+    @property
+    def refused(self) -> int: ...
 
 
 class AppSecret(Protocol):
@@ -93,8 +116,11 @@ class Services(Struct, frozen=True, kw_only=True):
     bodies that we send, by name; `webhooks` the section of that name for the OpenAPI document.
     `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
+    `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays.
+    `tally` holds the process's counts; `engine` is its dispatcher, None when it has none; `tracer` is there while
+    tracing is on.
     """
 
     store: Store
@@ -107,8 +133,12 @@ class Services(Struct, frozen=True, kw_only=True):
     webhooks: Mapping[str, Any]
     check_url: Callable[[str], Awaitable[None]]
     challenge: Callable[[str], Awaitable[None]]
+    send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt, Answer]]]
     whsec_form: Callable[[str], str]
     chat_id: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]
     erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]
+    tally: Tally
+    engine: Engine | None = None
+    tracer: Tracer | None = None
