@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import DEFAULT_ORGANIZATION, DeliveryState, Registry
 from tellwire.ports import Lease, Result
 from tellwire.routing import PARTITIONS
+from tellwire.stores import postgres_load, postgres_outbox, postgres_write
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import SET_LOCAL, Server
 
@@ -373,6 +375,32 @@ def test_hot_sessions_keep_what_they_commit_and_hold_no_lock_for_ever(server):
             assert await world.store.write(cold) == ["on", "10s", "on"]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "statement", [postgres_load.LOAD, postgres_write.RECORD, postgres_outbox.BACKLOG, postgres_outbox.WAITING]
+)
+def test_a_plan_made_while_tables_are_empty_finds_rows_by_their_index(statement):
+    """Such a plan is kept: one that reads a whole table, or all that are open, would do so when there are millions."""
+    url = fresh_database()
+
+    async def main() -> None:
+        connection = await Server(url).connect(hot=True)
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE hot AS {statement}")
+        count = max(int(number) for number in re.findall(r"\$(\d+)", statement))
+        plan = [row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE hot({', '.join(['NULL'] * count)})")]
+        await connection.close()
+        scans = [(line, plan[n + 1]) for n, line in enumerate(plan) if re.search(r"(Index|Seq|Heap).* Scan", line)]
+        assert scans
+        for line, below in scans:
+            assert "Seq Scan" not in line
+            assert "Index Cond" in below, (line, below)
+            assert "conversations_to_check" not in line
+            assert "deliveries_by_endpoint" not in line
+
+    asyncio.run(main())
+    drop_database(url)
 
 
 def test_a_server_that_is_killed_costs_nothing_that_was_accepted():

@@ -43,7 +43,7 @@ def found(table: str, alias: str, condition: str, more: str = "") -> str:
     return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} {more} OFFSET 0) {alias}"
 
 
-_LOAD = f"""
+LOAD = f"""
 WITH RECURSIVE
 message AS MATERIALIZED (
   SELECT m.* FROM unnest($2::text[], $3::text[]) k(a, b) {found("messages", "m", "account_id = k.a AND wamid = k.b")}),
@@ -128,7 +128,7 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     }
     latest = {accounts[n].id for n, _ in keys.addresses | keys.parties if n in accounts} if keys.latest else set[str]()
     row = await connection.fetchrow(
-        _LOAD,
+        LOAD,
         list(organization_ids),
         *_columns(known(keys.messages)),
         *_columns(known(keys.statuses)),

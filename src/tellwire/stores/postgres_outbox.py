@@ -9,6 +9,7 @@ from tellwire.errors import Unavailable
 from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
+from tellwire.routing import partitions as partitions_of
 from tellwire.stores import cold_replays, records
 from tellwire.stores.cold_results import record_telling
 from tellwire.stores.postgres import PostgresStore
@@ -54,14 +55,14 @@ _WORK = (
     f"SELECT {','.join(f'e.{name}' for name in records.EVENT)},{','.join(f'd.{name}' for name in records.DELIVERY)}"
     f" FROM deliveries d {found('events', 'e', 'organization_id = d.organization_id AND id = d.event_id')} WHERE"
 )
-_BACKLOG = f"{_WORK} d.endpoint_id = $1 AND d.id > $2 AND {LIVE} AND d.partition = ANY($3) ORDER BY d.id LIMIT $4"
+BACKLOG = f"{_WORK} d.endpoint_id = $1 AND d.id > $2 AND {LIVE} AND d.partition = ANY($3) ORDER BY d.id LIMIT $4"
 _DUE = (
     f"{_WORK} {DUE} AND d.due_at <= $1 AND d.partition = ANY($2) AND d.endpoint_id <> ALL($3)"
     " ORDER BY d.due_at LIMIT $4"
 )
-_WAITING = (
-    "SELECT e FROM unnest($1::text[]) e WHERE EXISTS ("
-    f"SELECT 1 FROM deliveries d WHERE d.endpoint_id = e AND {LIVE} AND d.partition = ANY($2))"
+WAITING = (
+    "SELECT e FROM unnest($1::text[]) e CROSS JOIN LATERAL ("
+    f"SELECT 1 FROM deliveries d WHERE d.endpoint_id = e AND {LIVE} AND d.partition = ANY($2) LIMIT 1) one"
 )
 
 
@@ -126,14 +127,19 @@ class PostgresOutbox:
 
     async def waiting(self, partitions: Collection[int]) -> list[str]:
         """See `ports.Outbox.waiting`."""
-        active = [e.id for e in self._store.registry().endpoints.values() if e.state == "active"]
-        rows = await self._store.ask(lambda c: c.fetch(_WAITING, active, list(partitions)))
+        mine = frozenset(partitions)
+        active = [
+            e.id
+            for e in self._store.registry().endpoints.values()
+            if e.state == "active" and not mine.isdisjoint(partitions_of(e.id))
+        ]
+        rows = await self._store.ask(lambda c: c.fetch(WAITING, active, list(mine)))
         return [row[0] for row in rows]
 
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
         values = (endpoint_id, after, list(partitions), limit)
-        return _works(await self._store.ask(lambda c: c.fetch(_BACKLOG, *values)))
+        return _works(await self._store.ask(lambda c: c.fetch(BACKLOG, *values)))
 
     async def due(
         self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()

@@ -199,7 +199,7 @@ def _assignment(name: str) -> str:
 
 
 _COLUMNS = (*_RESULT, "epoch", *_ATTEMPT)
-_RECORD = f"""
+RECORD = f"""
 WITH held AS MATERIALIZED (
   SELECT partition, epoch FROM leases WHERE partition = ANY($1::integer[]) ORDER BY partition FOR SHARE),
 v AS MATERIALIZED (
@@ -239,7 +239,7 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
     columns = [
         array(_TYPES.get(n, "text"), values) for n, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
     ]
-    answer = await connection.fetch(_RECORD, partitions, *columns)
+    answer = await connection.fetch(RECORD, partitions, *columns)
     held = {partition: epoch for partition, epoch, _ in answer}
     refused = {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
     if answer and answer[0][2] < len(results) - len(refused):
