@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from tests.postgres_server import Postgres
 from tests.proofs.table import Row, table
 
 _ROWS = pytest.StashKey[list[Row]]()
@@ -19,6 +22,17 @@ def matrix(request: pytest.FixtureRequest) -> list[Row]:
 def figures(request: pytest.FixtureRequest) -> list[str]:
     """Other figures, a sentence each."""
     return request.config.stash.setdefault(_FIGURES, [])
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Postgres]:
+    """A PostgreSQL that may be killed, and runs again when the test is over."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import base64
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -194,14 +194,3 @@ class OnPostgres(Deployment):
         fair = [PARTITIONS // processes] * processes
         what = f"fair shares of {processes}"
         return await asked(self.owners, lambda owners: list(owners.values()) == fair, what=what, seconds=seconds)
-
-
-@contextmanager
-def own_server() -> Iterator[Postgres]:
-    """A PostgreSQL that may be killed."""
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()

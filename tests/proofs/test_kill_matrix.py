@@ -16,7 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from msgspec import Struct
-from tests.proofs.deployments import DATABASE, Deployment, OnPostgres, OnSqlite, own_server
+from tests.postgres_server import Postgres
+from tests.proofs.deployments import DATABASE, Deployment, OnPostgres, OnSqlite
 from tests.proofs.meta_load import Load, loading
 from tests.proofs.reconciler import reconcile
 from tests.proofs.subscriber import THOUGHT_SECONDS, Subscriber, subscribing, thinking
@@ -129,7 +130,6 @@ def test_one_process_of_two_then_both_on_postgres(tmp_path: Path, matrix: list[R
     prove(OnPostgres(tmp_path, {"one": (), "other": ()}), rounds, matrix, victim="all (of 2, then both)")
 
 
-def test_postgres_itself(tmp_path: Path, matrix: list[Row]) -> None:
+def test_postgres_itself(tmp_path: Path, matrix: list[Row], own_server: Postgres) -> None:
     parts = {"ingest": ("--role", "ingest"), "deliver": ("--role", "deliver")}
-    with own_server() as server:
-        prove(OnPostgres(tmp_path, parts, server=server), turns(DATABASE), matrix, victim="PostgreSQL")
+    prove(OnPostgres(tmp_path, parts, server=own_server), turns(DATABASE), matrix, victim="PostgreSQL")

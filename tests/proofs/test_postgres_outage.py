@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.postgres_server import Postgres, execute, in_a_thread
-from tests.proofs.deployments import OnPostgres, own_server
+from tests.proofs.deployments import OnPostgres
 from tests.proofs.meta_load import Load, loading
 from tests.proofs.news import asked
 from tests.proofs.reconciler import reconcile
@@ -51,6 +51,7 @@ def test_nothing_is_lost_while_postgres_is_away(
     figures: list[str],
     fault: tuple[str, Callable[[Postgres], None], Callable[[Postgres], None]],
     seconds: float,
+    own_server: Postgres,
 ) -> None:
     cause, end, begin = fault
 
@@ -104,5 +105,4 @@ def test_nothing_is_lost_while_postgres_is_away(
         assert verdict.faults == []
         assert load.answers.keys() == {200, 503}
 
-    with own_server() as server:
-        asyncio.run(prove(server))
+    asyncio.run(prove(own_server))

@@ -24,6 +24,7 @@ from tests.proofs.subscriber import Subscriber, subscribing
 ENDPOINTS = ("row", "chat")
 SEED = 7
 _SOME = 40
+_READY_SECONDS = 15
 _MEGABYTE = bytes(1 << 20)
 _PRIVATE_DISK = 'mount -t tmpfs -o size=24m tmpfs . && cd "$PWD" && exec "$@"'
 
@@ -91,7 +92,7 @@ async def endure(deployment: Deployment, fault: AbstractContextManager[None]) ->
                 assert (await deployment.call("GET", "/readyz"))[0] == 503
                 assert (await deployment.call("GET", "/livez"))[0] == 200
             await load.more(200, _SOME)
-            assert (await deployment.call("GET", "/readyz"))[0] == 200
+            await becomes_ready(deployment)
         owed = load.owed(ENDPOINTS)
         expected = sum(map(len, owed.values()))
         await subscriber.until(lambda: len(subscriber.arrivals) >= expected, what="every delivery")
@@ -99,6 +100,12 @@ async def endure(deployment: Deployment, fault: AbstractContextManager[None]) ->
         verdict = reconcile(owed, subscriber.arrivals)
     assert verdict.faults == [], "and nothing is delivered twice: results wait in memory"
     assert load.answers.keys() == {200, 503}
+
+
+async def becomes_ready(deployment: Deployment) -> None:
+    """It says so by itself, within the longest pause between two tries to write."""
+    ready = partial(deployment.call, "GET", "/readyz")
+    await asked(ready, lambda answer: answer[0] == 200, what="readiness", seconds=_READY_SECONDS)
 
 
 def prove(deployment: OnSqlite, fault: Fault) -> None:
@@ -146,8 +153,7 @@ def test_a_quiet_server_is_unready_for_as_long_as_it_cannot_commit(tmp_path: Pat
                 status, problem = await deployment.call("GET", "/readyz")
                 assert status == 503
                 assert problem["detail"].startswith("The last commit failed: ")
-            ready = partial(deployment.call, "GET", "/readyz")
-            await asked(ready, lambda answer: answer[0] == 200, what="readiness")
+            await becomes_ready(deployment)
             assert await load.write(sender, 0)
 
     asyncio.run(prove())
