@@ -61,7 +61,8 @@ max_client_conn = 200
         while not _answers(pooler):
             assert process.poll() is None, (folder / "pgbouncer.log").read_text()
             assert time.monotonic() < end, (folder / "pgbouncer.log").read_text()
-            time.sleep(0.02)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
         yield pooler
     finally:
         process.kill()

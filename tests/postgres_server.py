@@ -99,7 +99,8 @@ class Postgres:
         while subprocess.run(probe, check=False).returncode != 0:
             assert self._process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < end, (self.folder / "log").read_text()
-            time.sleep(0.02)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)
 
     def kill(self) -> None:
         """SIGKILL the server and every process of it."""

@@ -29,6 +29,14 @@ def key(app: Served) -> str:
     return f"/v1/api-keys/{app.post('/v1/api-keys', {'name': 'x'})['id']}"
 
 
+RECOVERY = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
+
+
+def recovery(app: Served) -> str:
+    path = f"{endpoint(app)}/recover"
+    return f"{path}/{app.post(path, RECOVERY, status=202)['id']}"
+
+
 def contact(app: Served) -> str:
     assert app.meta(envelope(incoming("wamid.1"))).status == 200
     return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
@@ -61,6 +69,16 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
         lambda app: f"{endpoint(app)}/rotate-secret",
         {},
         "endpoint.secret_rotated",
+    ),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/recover"): (
+        lambda app: f"{endpoint(app)}/recover",
+        RECOVERY,
+        "endpoint.recover",
+    ),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/recover/{job_id:str}/cancel"): (
+        lambda app: f"{recovery(app)}/cancel",
+        None,
+        "endpoint.recover_cancelled",
     ),
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
@@ -96,7 +114,6 @@ def test_every_route_that_changes_them_is_in_the_table() -> None:
 
 NO_CHANGE = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/test"),
-    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/recover"),
 }
 """Routes that make deliveries and leave the endpoint as it is."""
 

@@ -16,7 +16,7 @@ from tellwire.ids import micros_of
 from tellwire.model import Endpoint
 from tellwire.recovery import Include, Job, State, Wanted, ended
 from tellwire.rows import instant
-from tellwire.stores import cold_endpoints, cold_jobs
+from tellwire.stores import cold_audit, cold_endpoints, cold_jobs
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.desk import AtDesk, Desk, listed, shown, told
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
@@ -231,7 +231,10 @@ async def cancel_recovery(endpoint_id: FromPath[str], job_id: FromPath[str], des
     def work(connection: Connection) -> Job:
         job = _known_job(connection, desk, endpoint, name)
         after = ended(job, "cancelled", "it was cancelled", desk.services.clock.now())
-        return after if cold_jobs.put(connection, after, turns=job.turns) else job
+        if not cold_jobs.put(connection, after, turns=job.turns):
+            return job
+        cold_audit.note(connection, desk.deed(), "endpoint.recover_cancelled", endpoint)
+        return after
 
     return shown(_shown(await desk.write(work)), RecoveryRead)
 
