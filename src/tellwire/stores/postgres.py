@@ -25,7 +25,7 @@ from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
 from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
-from tellwire.stores.tables import DUE, LIVE, PROBE, deliveries, endpoints, facts
+from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -147,8 +147,8 @@ class PostgresStore:
 
     @property
     def failing(self) -> str:
-        """Why the last commit of events, of results or of leases failed; "" when none did."""
-        return self._appliers.failing or self._recorders.failing or self.unleased
+        """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
+        return self._appliers.failing or self.unleased
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
@@ -186,8 +186,6 @@ class PostgresStore:
         registry = self._registry
         organizations = postgres_load.organizations(keys, registry)
         await connection.execute(self._applying.begin + _locks(organizations))
-        if self._appliers.failing:
-            await connection.execute(PROBE)
         loaded = await postgres_load.read(connection, keys, registry, organizations)
         if loaded.version != registry.version:
             fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)

@@ -378,6 +378,3 @@ facts = Table(
     Column("value", BigInteger, nullable=False),
 )
 """Counters of the installation: `registry` changes with every change of an account or endpoint."""
-
-PROBE = "INSERT INTO facts VALUES ('probe', 1) ON CONFLICT(name) DO UPDATE SET value = facts.value + 1"
-"""Written along while the last commit failed: one that has nothing to write would prove nothing."""

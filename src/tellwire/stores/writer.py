@@ -19,7 +19,6 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from tellwire.errors import Unavailable
-from tellwire.stores.tables import PROBE
 from tellwire.tally import Tally
 
 log = structlog.get_logger("tellwire.store")
@@ -133,8 +132,6 @@ class Writer(threading.Thread):
     def _transaction(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
         db.execute("BEGIN IMMEDIATE")
         try:
-            if self.failing:
-                db.execute(PROBE)
             results, committed = self._run_batch(db, jobs)
             db.execute("COMMIT")
         except BaseException:
