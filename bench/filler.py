@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bench.past import Past, Row, alias_rows, inbound_row
 from bench.protocol import Fill, Filled
 from tellwire.clock import SystemClock
-from tellwire.stores import records, tables
+from tellwire.stores import attempt_rows, records, tables
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.opening import migrate_store
 from tellwire.vault import Vault, master_key_beside
@@ -105,7 +105,7 @@ def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
         messages.put(records.message_row(each.message) for each in some)
         events.put(records.event_row(each.event) for each in some)
         deliveries.put((*columns(each.delivery), each.event.conversation_id) for each in some)
-        attempts.put(_attempt_row(each.attempt) for each in some if each.attempt is not None)
+        attempts.put(attempt_rows.attempt_row(each.attempt) for each in some if each.attempt is not None)
     for shelf in (inbound, messages, events, deliveries, attempts):
         rows[shelf.name] += shelf.rows
 
@@ -114,18 +114,6 @@ def _put(connection: Connection, rows: Counter[str], table: Table, names: Sequen
     shelf = Shelf(connection, table, names)
     shelf.put(values)
     rows[table.name] += shelf.rows
-
-
-def _attempt_row(value: Any) -> Row:
-    return (
-        value.delivery_id,
-        value.number,
-        value.organization_id,
-        value.started_at,
-        value.outcome,
-        records.attempt_record(value),
-        value.response_body,
-    )
 
 
 def fill_sqlite(path: Path, plan: Fill) -> Filled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import msgspec
 
@@ -27,8 +28,9 @@ printed, a missed target included.
 - The load, the system and the subscribers share one machine, so absolute figures say little. What counts is the
   **ratio of two cases of one run**: the cases take turns (A B A B …), and the ratio is that of the medians, with the
   lowest and the highest of the rounds beside it.
-- CPU is user and system time of the product's processes. Memory (RSS) is the peak of samples. "Written" is what Linux
-  counts as sent to the disk: write-ahead log, database pages and checkpoints together.
+- CPU is user and system time of the product's processes. Memory (RSS) is the peak of samples. "Written" is what
+  the processes' write calls add up to: write-ahead log, pages, checkpoints, and about 3 KB of HTTP a message.
+- On PostgreSQL the CPU and the writes of its server count as Tellwire's, its memory does not.
 - At a fixed rate a message counts from when it was due, so that a system that falls behind is charged for it.
 - Stored history is made by a filler on the product's own schema and records, with ids of messages that fall all over
   their index; its texts are short (60 letters). The load's are long (about 1 KB a POST).
@@ -42,10 +44,8 @@ How to repeat it, and how it works inside, stands in [bench/README.md](../../ben
 def made() -> str:
     """The page, of the results there are."""
     parts = [_PREFACE]
-    for name in SCENARIOS:
-        path = RESULTS / f"{name}.json"
-        if path.is_file():
-            parts.append("\n".join(_section(name, msgspec.json.decode(path.read_bytes(), type=Report))))
+    paths = (RESULTS / f"{name}{store}.json" for name in SCENARIOS for store in ("", "-postgresql"))
+    parts += [_section(path) for path in paths if path.is_file()]
     return "\n".join(parts)
 
 
@@ -72,9 +72,14 @@ def _given(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _section(name: str, report: Report) -> Iterator[str]:
-    machine = report.machine
-    yield f"## {report.study.title}\n"
+def _section(path: Path) -> str:
+    return "\n".join(_lines(path, msgspec.json.decode(path.read_bytes(), type=Report)))
+
+
+def _lines(path: Path, report: Report) -> Iterator[str]:
+    machine, name = report.machine, report.scenario
+    store = ", on PostgreSQL" if report.options.get("database") == "postgresql" else ""
+    yield f"## {report.study.title}{store}\n"
     yield f"`{command(name, report)}`: {SCENARIOS[name].about}. {_shape(report)}\n"
     yield from _medians(report)
     yield ""
@@ -90,8 +95,8 @@ def _section(name: str, report: Report) -> Iterator[str]:
     )
     if report.doubts:
         yield "".join(f"- Careful: {doubt}.\n" for doubt in report.doubts)
-    if (RESULTS / f"{name}.svg").is_file():
-        yield f"![{report.study.title}](../../bench/results/{name}.svg)\n"
+    if path.with_suffix(".svg").is_file():
+        yield f"![{report.study.title}](../../bench/results/{path.stem}.svg)\n"
 
 
 def _medians(report: Report) -> Iterator[str]:

@@ -16,7 +16,7 @@ ENOUGH_ROUNDS = 3
 
 
 class Usage(Struct, frozen=True):
-    """CPU time in seconds, user and system; memory in MiB; what was written to disk in KiB (Linux, else 0).
+    """CPU time in seconds, user and system; memory in MiB; bytes of write calls in KiB (Linux, else 0).
 
     RSS counts a shared page in every process that maps it, and is the peak of samples; PSS (Linux, else 0) counts
     it once, and is the state at the end.

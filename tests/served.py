@@ -22,14 +22,17 @@ from sqlalchemy import Connection
 from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
-from tellwire import chores
+from tellwire import chores, trial
+from tellwire.deliver import Wire
 from tellwire.erasing import Eraser
 from tellwire.errors import Forbidden, Invalid
 from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
-from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.ids import IdMaker
+from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Endpoint
+from tellwire.ports import Answer, Request
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.web import Services, create_app
@@ -104,6 +107,9 @@ class Outside:
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
+        self.sent: list[Request] = []
+        self._ids = IdMaker()
+        self.answer = Answer(status=200, body=b"thank you", durations={"total": 1.5})
 
     async def check_url(self, url: str) -> None:
         if not url.startswith("https://"):
@@ -115,6 +121,23 @@ class Outside:
             await asyncio.to_thread(self.hold.wait, 10)
         if self.refusal is not None:
             raise self.refusal
+
+    async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
+        return await trial.send_test(
+            self,
+            endpoint,
+            event_name,
+            formats=FORMATS,
+            wire=Wire(formats=FORMATS, sign=tellwire_sdk.sign, hub_signature=tellwire_sdk.hub_signature),
+            now=START,
+            new_id=lambda: self._ids.make(START),
+        )
+
+    async def send(self, request: Request) -> Answer:
+        self.sent.append(request)
+        return self.answer
+
+    async def close(self) -> None: ...
 
     def wake(self) -> None:
         self.woken += 1
@@ -298,6 +321,7 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         webhooks=webhooks(),
         check_url=outside.check_url,
         challenge=outside.challenge,
+        send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=route_unrouted,

@@ -29,6 +29,7 @@ OUTSIDE = {
         "simulator",
         "web",
         "app",
+        "upkeep",
         "dispatcher",
         "erasing",
         "leases",

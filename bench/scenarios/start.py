@@ -42,7 +42,7 @@ class _Start:
     def one(self, number: int, case: str, folder: Path) -> Run:
         """One start."""
         with self.kept[case].serving(folder, fresh=False) as served:
-            meter = Meter(served.pids)
+            meter = Meter([served.child.pid])
             figures = {
                 "ready_seconds": served.ready_seconds,
                 "cpu_seconds": round(meter.cpu_seconds(), 3),

@@ -12,24 +12,27 @@ from typing import Literal
 import structlog
 
 import tellwire_sdk
-from tellwire import addresses, handshake
+from tellwire import addresses, handshake, trial
 from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
+from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
+from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
-from tellwire.model import Attempt, Delivery, Registry
-from tellwire.ports import Clock, Sender
+from tellwire.model import Attempt, Delivery, Endpoint, Registry
+from tellwire.ports import Answer, Clock, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
 from tellwire.traces import OtelTracer, open_tracer
+from tellwire.upkeep import Upkeep
 
 log = structlog.get_logger("tellwire")
 
@@ -38,6 +41,8 @@ _RETENTION_SECONDS = 600.0
 _MICROS = 1_000_000
 _DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
+NAMES = {name: module.names for name, module in FORMATS.items()}
+"""Per payload format, the names under which an event is subscribed to."""
 _CHORES_PARTITION = 0
 """Who owns it does the chores."""
 
@@ -82,10 +87,12 @@ class App:
                 timeout_seconds=settings.delivery_timeout_seconds, retry_schedule=settings.retry_schedule
             ),
             random=random.random,
-            on_attempt=on_attempt,
+            on_attempt=self._attempted,
             tally=self.tally,
             tracer=tracer,
         )
+        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
+        self._on_attempt = on_attempt
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
@@ -126,7 +133,7 @@ class App:
             clock=clock,
             master_keys=settings.master_key,
             window=int(settings.conversation_window_hours * 3600 * _MICROS),
-            names={name: module.names for name, module in FORMATS.items()},
+            names=NAMES,
             serving=serving,
             pooled=settings.database_pooler,
             migrate=migrate,
@@ -143,6 +150,7 @@ class App:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(self._owner)
+            self.upkeep.start()
         self.store.on_changed(self._accounts_changed)
         self._chores = [asyncio.create_task(work) for work in (self._do_chores(), self._keep_retention())]
 
@@ -154,7 +162,9 @@ class App:
             await asyncio.gather(*self._chores, return_exceptions=True)
             await self.eraser.stop()
             if self.role != "ingest":
+                await self.upkeep.stop()
                 await self.dispatcher.stop(grace_seconds)
+                await self.upkeep.last_report()
         await self.sender.close()
         await self.store.close()
         if self.tracer is not None:
@@ -181,6 +191,29 @@ class App:
     async def challenge(self, url: str) -> None:
         """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
         await handshake.challenge(self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds)
+
+    async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
+        """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""
+        ids = IdMaker()
+        return await trial.send_test(
+            self.sender,
+            endpoint,
+            event_name,
+            formats=FORMATS,
+            wire=Wire(
+                formats=FORMATS,
+                sign=tellwire_sdk.sign,
+                hub_signature=tellwire_sdk.hub_signature,
+                timeout_seconds=self.settings.delivery_timeout_seconds,
+            ),
+            now=self.clock.now(),
+            new_id=lambda: ids.make(self.clock.now()),
+        )
+
+    def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
+        self.upkeep.attempted(attempt, delivery)
+        if self._on_attempt is not None:
+            self._on_attempt(attempt, delivery)
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""

@@ -1,17 +1,23 @@
-"""What has to be done now and then: idle conversations close, items that waited for an account are applied."""
+"""What has to be done now and then: idle conversations close, items that waited for an account are applied, health is
+reported, and recoveries go on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tellwire.conversations import close_if_idle
+from tellwire.errors import Unavailable
+from tellwire.evidence import Report, Witness
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros
-from tellwire.ports import Book
+from tellwire.ports import Book, Clock
+from tellwire.recovery import Job
 
 _BATCH = 200
+_STRIDES = 20
+_STUMBLES = 5
 
 
 class Waiting(Book, Protocol):
@@ -57,3 +63,93 @@ async def route_unrouted(store: Waiting, ingest: Ingest, phone_number_id: str) -
             after = inbound.id
             done += 1
     return done
+
+
+class Standings(Protocol):
+    """What is kept of how endpoints behave (`stores.wellbeing`)."""
+
+    async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
+        """Merge reports; return the endpoints that this disabled."""
+        ...
+
+    async def park(self, endpoint_id: str, now: Micros) -> None:
+        """Park what waits for an endpoint that is not active."""
+        ...
+
+
+async def report_health(standings: Standings, witness: Witness, clock: Clock) -> None:
+    """Write down what the attempts of this process say of their endpoints; those that it disables are parked."""
+    reports = witness.reports(clock.now())
+    if not reports:
+        return
+    try:
+        disabled = await standings.take_in(reports, clock.now())
+    except BaseException:
+        witness.unreported(reports)
+        raise
+    for endpoint_id in disabled:
+        await standings.park(endpoint_id, clock.now())
+
+
+class Recoveries(Protocol):
+    """The open recoveries (`stores.recoveries`)."""
+
+    async def open_jobs(self) -> list[Job]: ...
+
+    async def stride(self, job: Job, now: Micros) -> tuple[Job, Literal["on", "full", "over"]]:
+        """Go on with a job; the second says whether there is more to do, or not just now, or not at all."""
+        ...
+
+    async def give_up(self, job: Job, why: str, now: Micros) -> None: ...
+
+
+class Recovering:
+    """Goes on with recoveries. A job that stumbles again and again ends as failed; the others go on.
+
+    Args:
+        recoveries, clock: what there is to do, and the time.
+        supplied: called when something was made due.
+    """
+
+    def __init__(self, recoveries: Recoveries, clock: Clock, supplied: Callable[[], None]) -> None:
+        self._recoveries = recoveries
+        self._clock = clock
+        self._supplied = supplied
+        self._stumbles: dict[str, int] = {}
+
+    async def go_on(self) -> bool:
+        """Some strides with every open job; True when there is more to do at once.
+
+        Raises:
+            Exception: what one of the jobs stumbled over.
+        """
+        more, stumble = False, None
+        for job in await self._recoveries.open_jobs():
+            try:
+                more |= await self._some_strides(job)
+                self._stumbles.pop(job.id, None)
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below, when the others have had their turn
+                stumble = error
+                await self._stumbled(job, error)
+        if stumble is not None:
+            raise stumble
+        return more
+
+    async def _some_strides(self, job: Job) -> bool:
+        done = job.done
+        for _ in range(_STRIDES):
+            job, came = await self._recoveries.stride(job, self._clock.now())
+            if came != "on":
+                break
+        if job.done != done:
+            self._supplied()
+        return came == "on"
+
+    async def _stumbled(self, job: Job, error: Exception) -> None:
+        self._stumbles[job.id] = self._stumbles.get(job.id, 0) + 1
+        if self._stumbles[job.id] >= _STUMBLES:
+            del self._stumbles[job.id]
+            why = f"stopped by an error ({type(error).__name__}); the server's log has it"
+            await self._recoveries.give_up(job, why, self._clock.now())

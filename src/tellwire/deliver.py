@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, assert_never
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire import __version__
-from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Micros, Secret, Work
+from tellwire.model import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Micros, Secret, Work
 from tellwire.ports import Answer, Request, Result
 from tellwire.queues import Blame
 from tellwire.retry import (
@@ -33,6 +34,7 @@ from tellwire.retry import (
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
 INNOCENT = Blame(burns=False)
+_UNEDITED = Edit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 _SHORTEST_SECRET = 8
@@ -69,7 +71,13 @@ class Wire(Struct, frozen=True, kw_only=True):
 
 
 def request(
-    work: Work, endpoint: Endpoint, *, now: Micros, wire: Wire, may_send: Callable[[], bool] | None = None
+    work: Work,
+    endpoint: Endpoint,
+    *,
+    now: Micros,
+    wire: Wire,
+    edit: Edit | None = None,
+    may_send: Callable[[], bool] | None = None,
 ) -> Request | None:
     """Build the request of a delivery's next attempt; None when its format has no place for the event.
 
@@ -78,6 +86,8 @@ def request(
         endpoint: where it goes, with plain secrets.
         now: the attempt's time; expired secrets no longer sign.
         wire: formats, signatures and the default deadline.
+        edit: what is other about this replay. Another server than the endpoint's gets neither its token nor its own
+            headers.
         may_send: asked right before it is sent.
 
     Raises:
@@ -87,7 +97,12 @@ def request(
     body = form.encode(work.event, endpoint)
     if body is None:
         return None
+    edit = edit or _UNEDITED
+    if edit.body is not None:
+        body = edit.body
     headers = _identity(work)
+    if edit.parts:
+        headers.append(("tellwire-replay-edited", ", ".join(edit.parts)))
     secrets = _live(endpoint.secrets, now)
     timestamp = now // MICROS
     headers.append(("webhook-timestamp", str(timestamp)))
@@ -99,11 +114,18 @@ def request(
     headers += form.headers(work.event, endpoint, body)
     if wire.traceparent is not None and (trace := wire.traceparent(work)):
         headers.append(("traceparent", trace))
-    if endpoint.token:
-        headers.append(("Authorization", f"Bearer {endpoint.token}"))
-    headers += endpoint.headers.items()
+    if not edit.url or _origin(edit.url) == _origin(endpoint.url):
+        if endpoint.token:
+            headers.append(("Authorization", f"Bearer {endpoint.token}"))
+        headers += endpoint.headers.items()
     timeout = endpoint.timeout_seconds or wire.timeout_seconds
-    return Request(url=endpoint.url, headers=tuple(headers), body=body, timeout=timeout, may_send=may_send)
+    url = edit.url or endpoint.url
+    return Request(url=url, headers=tuple(headers), body=body, timeout=timeout, may_send=may_send)
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _identity(work: Work) -> list[tuple[str, str]]:
@@ -151,6 +173,7 @@ def conclude(
     now: Micros,
     jitter: float,
     blames: Blames,
+    aside: bool = False,
 ) -> tuple[Decision, Blame]:
     """Decide what follows from an answer, and what it costs the delivery.
 
@@ -160,10 +183,13 @@ def conclude(
         endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
         jitter: 0 to 1.
         blames: asked about a failure of the delivery or its endpoint.
+        aside: it went elsewhere, so that the answer says nothing of the endpoint.
     """
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
         return Delivered(now), INNOCENT
+    if aside:
+        kind, blames = "own", _own_fault
     wait, blame = 0, INNOCENT
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
@@ -174,6 +200,10 @@ def conclude(
         delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
     )
     return decision, blame
+
+
+def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Blame:  # noqa: ARG001
+    return Blame(burns=True)
 
 
 def settle(
@@ -187,6 +217,7 @@ def settle(
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState = DeliveryState.RETRYING,
+    edit: Edit | None = None,
 ) -> Result:
     """What an attempt made of its delivery.
 
@@ -196,16 +227,30 @@ def settle(
         blame: whether a failure costs the delivery its place in the order.
         started_at, now: when it was sent, and when the answer was there.
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
+        edit: what was other about it.
     """
-    before = work.delivery
-    failed = not isinstance(decision, Delivered)
+    attempt = attempted(work.delivery, endpoint, request=request, answer=answer, started_at=started_at, edit=edit)
+    after = _after(work.delivery, decision, blame, started_at=started_at, now=now, otherwise=otherwise)
+    return Result(after, attempt)
+
+
+def attempted(
+    before: Delivery,
+    endpoint: Endpoint,
+    *,
+    request: Request,
+    answer: Answer,
+    started_at: Micros,
+    edit: Edit | None = None,
+) -> Attempt:
+    """An attempt as it is kept: secrets masked, also where the answer echoes them, and nothing too large."""
     echoed = _secrets_of(endpoint)
-    attempt = Attempt(
+    return Attempt(
         delivery_id=before.id,
         organization_id=before.organization_id,
         number=before.attempts + 1,
         started_at=started_at,
-        outcome="failed" if failed else "delivered",
+        outcome="delivered" if answer.ok else "failed",
         cause=answer.cause,
         url=request.url,
         request_headers=_masked(request.headers, endpoint),
@@ -213,8 +258,8 @@ def settle(
         response_headers=_bounded(_without_secrets(answer.headers, echoed)),
         response_body=_body_without(answer.body, echoed),
         durations=answer.durations,
+        edited=edit.parts if edit is not None else (),
     )
-    return Result(_after(before, decision, blame, started_at=started_at, now=now, otherwise=otherwise), attempt)
 
 
 def _after(

@@ -14,12 +14,13 @@ import structlog
 from msgspec import Struct
 
 from tellwire import deliver, measures
+from tellwire.conversations import order_key
 from tellwire.deliver import Format, Sign, Wire
 from tellwire.errors import TellwireError
 from tellwire.extras import Limits
 from tellwire.lanes import Lanes
 from tellwire.leases import Leases
-from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Micros, Registry, Work
+from tellwire.model import Attempt, Delivery, DeliveryState, Edit, Endpoint, Micros, Registry, Work
 from tellwire.ports import Answer, Clock, Outbox, Request, Sender, Tracer
 from tellwire.queues import Ticket
 from tellwire.reader import Reader
@@ -89,6 +90,7 @@ class Dispatcher:
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self._leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
+        self._barred: set[str] = set()
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
@@ -111,6 +113,7 @@ class Dispatcher:
                 elsewhere=self._elsewhere,
                 released=self._leases.nudge,
             )
+        self._bar(self._outbox.registry())
         self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running = True
         await self._leases.start(owner)
@@ -189,9 +192,14 @@ class Dispatcher:
             self._pump()
 
     def _changed(self, registry: Registry) -> None:
+        self._bar(registry)
         if self._running:
             self._lanes.configure(registry.endpoints, self._clock.now())
             self._pump()
+
+    def _bar(self, registry: Registry) -> None:
+        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
+        self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
 
     def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
         if self._running:
@@ -240,10 +248,17 @@ class Dispatcher:
     # --- one attempt --------------------------------------------------------------------------------------------------
 
     async def _attempt(self, ticket: Ticket) -> None:
-        endpoint = ticket.queue.endpoint
-        may_send = partial(self._leases.holds, ticket.work.delivery.partition, ticket.epoch)
+        endpoint, edit = ticket.queue.endpoint, None
+        delivery = ticket.work.delivery
+        may_send = partial(self._leases.holds, delivery.partition, ticket.epoch)
+        request: Request | None = None
         try:
-            request = deliver.request(ticket.work, endpoint, now=ticket.started_at, wire=self._wire, may_send=may_send)
+            if delivery.lane == "replay":
+                edit = await self._outbox.edit(delivery)
+            if delivery.order_key not in self._barred:
+                request = deliver.request(
+                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
+                )
         except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
             request = Request(url=endpoint.url)
             answer = _unmade(error)
@@ -259,7 +274,7 @@ class Dispatcher:
         if answer.withheld:
             self._withheld(ticket)
         else:
-            self._recorder.put(self._entry(ticket, endpoint, request, answer))
+            self._recorder.put(self._entry(ticket, endpoint, request, answer, edit=edit))
 
     def _withheld(self, ticket: Ticket) -> None:
         """The lease was gone before the request was: no attempt was made."""
@@ -268,7 +283,9 @@ class Dispatcher:
         self._leases.finished()
         self._pump()
 
-    def _entry(self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer) -> Entry:
+    def _entry(
+        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: Edit | None
+    ) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
         now, standing, disables = self._clock.now(), self._standing(ticket), ""
         decision, blame = deliver.conclude(
@@ -280,11 +297,15 @@ class Dispatcher:
             now=now,
             jitter=self._random(),
             blames=partial(self._lanes.failed, ticket),
+            aside=request.url != endpoint.url,
         )
         self.attempts += 1
         measures.count(self._tally, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
+        if request.url != endpoint.url:
+            self._lanes.unsent(ticket)
+        elif isinstance(decision, Delivered):
             self._lanes.accepted(ticket, now)
         elif isinstance(decision, Disable):
             disables = decision.reason
@@ -299,6 +320,7 @@ class Dispatcher:
             started_at=ticket.started_at,
             now=now,
             otherwise=standing,
+            edit=edit,
         )
         return Entry(ticket, result, disables)
 

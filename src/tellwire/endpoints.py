@@ -12,13 +12,13 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
+from tellwire import news
+from tellwire.disabling import STRIDE
 from tellwire.endpoint_rules import faults, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import Endpoint, Micros, Ordering, Secret
 from tellwire.ports import EndpointShelf, Gate
 
-STRIDE = 5_000
-"""Deliveries moved per transaction."""
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
 _MICROS = 1_000_000
@@ -255,6 +255,10 @@ def resume(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
         return endpoint, True
     done = shelf.unpark(endpoint_id, STRIDE)
     if done:
+        if endpoint.state == "disabled":
+            since = shelf.standing(endpoint_id).failing_since
+            shelf.tell(news.recovered(endpoint, "it was resumed", failing_since=since))
+        shelf.pardon(endpoint_id)
         endpoint = _put(shelf, replace(endpoint, state="active", disabled_reason=""), "resumed")
     return endpoint, done
 

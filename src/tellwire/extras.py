@@ -18,9 +18,9 @@ _SHARE = 8
 class Limits(Struct, frozen=True, kw_only=True):
     """Bounds; an endpoint's own settings win over `per_endpoint` and `head_of_line_seconds`."""
 
-    in_flight: int = 256
+    in_flight: int = 512
     """attempts of the process"""
-    per_endpoint: int = 64
+    per_endpoint: int = 128
     """attempts of an endpoint that sets none"""
     window: int = 512
     """deliveries of an endpoint in memory, heads that wait for their next attempt aside"""

@@ -111,7 +111,7 @@ def decide_post(
             except Exception as error:
                 raise ItemFailed(index, error) from error
         reports.append(report)
-        _settle(ledger, inbound_id, item, report, post)
+        _settle(ledger, inbound_id, item, report, post, known=kept is not None)
         if kept:
             ledger.new_reports.append((inbound_id, report))
     ledger.trace = ""
@@ -198,8 +198,8 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
     return account
 
 
-def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post) -> None:
-    """Keep what waits where it is found again; take out of the waiting what does so no more."""
+def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool) -> None:
+    """Keep what waits where it is found again; of a POST that is `known` already, take out what waits no more."""
     place = item.place
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
         wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
@@ -208,7 +208,7 @@ def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, pos
             wamid,
             HeldItem(inbound_id, place.pointer, report.outcome, post.body, post.speaks_for),
         )
-    else:
+    elif known:
         ledger.settle_held(inbound_id, place.pointer)
 
 

@@ -33,6 +33,12 @@ class Page(Struct, frozen=True):
         return self.queue.endpoint.id
 
 
+def _turn(work: Work) -> tuple[Micros, str]:
+    """Late retries go by age; replays in the order in which they were asked for."""
+    delivery = work.delivery
+    return (delivery.due_at if delivery.lane == "replay" else 0), delivery.id
+
+
 class Lanes:
     """Every endpoint's queue, and the turn among them."""
 
@@ -202,7 +208,7 @@ class Lanes:
         if left is None:
             return set()
         full: set[str] = set()
-        for work in sorted(works, key=lambda w: w.delivery.id):
+        for work in sorted(works, key=_turn):
             if work.delivery.id in left or work.delivery.partition not in self.shares.leases:
                 continue
             queue = self.queues.get(work.delivery.endpoint_id)

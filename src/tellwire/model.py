@@ -289,8 +289,21 @@ class Delivery(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
 
 
+class Edit(Struct, frozen=True, kw_only=True):
+    """What is other about a replay: it goes to another `url` ("": the endpoint's own), or with another `body`."""
+
+    url: str = ""
+    body: bytes | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What of the delivery is other."""
+        return (*(("url",) if self.url else ()), *(("body",) if self.body is not None else ()))
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked."""
+    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked. `edited`: what was
+    other than usual (`Edit.parts`)."""
 
     delivery_id: str
     organization_id: str
@@ -304,6 +317,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     response_headers: tuple[tuple[str, str], ...] = ()
     response_body: bytes = b""
     durations: dict[str, float] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):

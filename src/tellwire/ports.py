@@ -7,8 +7,10 @@ from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from tellwire.evidence import Standing
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Attempt, Delivery, Endpoint, Inbound, Micros, Registry, Work
+from tellwire.model import Attempt, Delivery, Edit, Endpoint, Inbound, Micros, Registry, Work
+from tellwire.news import News
 
 T = TypeVar("T")
 
@@ -196,8 +198,12 @@ class Outbox(Protocol):
         """
         ...
 
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """What is other about this replay, None when nothing is."""
+        ...
+
     async def disable(self, endpoint_id: str, reason: str) -> None:
-        """Disable an endpoint and park its deliveries."""
+        """Disable an endpoint, tell of it, and park its deliveries."""
         ...
 
 
@@ -266,4 +272,16 @@ class EndpointShelf(Protocol):
 
     def cancel(self, endpoint_id: str, limit: int) -> bool:
         """Cancel deliveries that wait or are parked, at most `limit`; True once none is left."""
+        ...
+
+    def standing(self, endpoint_id: str) -> Standing:
+        """How its attempts went."""
+        ...
+
+    def pardon(self, endpoint_id: str) -> None:
+        """What failed so far counts no more."""
+        ...
+
+    def tell(self, news: News) -> None:
+        """Record an operational event, with a delivery for each endpoint that subscribes to it."""
         ...

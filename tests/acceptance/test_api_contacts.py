@@ -100,8 +100,12 @@ def test_nothing_of_the_person_is_left_in_any_byte_of_the_files(app: Served, tmp
         meta(app, said(f"wamid.{number}x", f"{WORDS} {number} {'and so on ' * (number % 40)}"))
         meta(app, incoming(f"wamid.o{number}", "hello", name="Other", sender=OTHER))
         meta(app, statuses(status(f"wamid.out{number}", "sent"), status(f"wamid.out{number}", "read")))
+    newest = app.get(f"/v1/conversations?contact={CUSTOMER}")["data"][0]["id"]
+    replayed = app.get(f"/v1/deliveries?conversation_id={newest}")["data"][0]["id"]
+    app.post(f"/v1/deliveries/{replayed}/replay", {"body": {"instead": f"{WORDS}, {NAME}"}}, status=202)
     before = everything(app, tmp_path)
     told = erase(app, person(app))
+    assert app.query("SELECT * FROM replay_edits") == []
     assert told["erased"]["messages"] == 120
     assert told["erased"]["received"] == 120
     left = everything(app, tmp_path)

@@ -54,6 +54,14 @@ DEFAULTS = {
     "description": "",
     "state": "active",
     "disabled_reason": "",
+    "health": {
+        "state": "unknown",
+        "failing_since": None,
+        "consecutive_failures": 0,
+        "cause": "",
+        "last_success_at": None,
+        "last_failure_at": None,
+    },
 }
 FULL: dict[str, Any] = {
     "events": ["messages.insert", "endpoint.disabled"],

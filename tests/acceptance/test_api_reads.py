@@ -373,6 +373,7 @@ def test_deliveries_with_attempts(delivering: tuple[Served, str]) -> None:
         "response_body": "oh nö",
         "response_body_base64": None,
         "durations": {"total": 12.5},
+        "edited": [],
     }
     assert (two["response_status"], two["response_body"], two["response_body_base64"]) == (None, None, "/wA=")
     assert app.get(f"/v1/deliveries/{delivery_id}/attempts") == {"data": [one, two], "next_cursor": None}
@@ -436,7 +437,16 @@ def test_replay_waits_while_its_endpoint_is_paused(delivering: tuple[Served, str
 
 
 @pytest.mark.parametrize(
-    ("body", "pointer"), [({"new_id": "yes"}, "/new_id"), ({"url": HOOK}, "/url"), ([], ""), (5, "")]
+    ("body", "pointer"),
+    [
+        ({"new_id": "yes"}, "/new_id"),
+        ({"url": "http://10.0.0.1/in"}, "/url"),
+        ({"url": ""}, "/url"),
+        ({"body": "text"}, "/body"),
+        ({"headers": {}}, "/headers"),
+        ([], ""),
+        (5, ""),
+    ],
 )
 def test_bad_replays(app: Served, body: Any, pointer: str) -> None:
     some = app.get("/v1/deliveries")["data"][0]

@@ -128,6 +128,8 @@ def test_a_second_run_goes_on_with_keys_endpoints_and_data_until_fresh(tmp_path:
     with running("dev", "--fresh", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
         url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
         assert key != first_key
+        status, refused = request(f"{url}/v1/messages", key=key, headers={"Host": "rebinding.example"})
+        assert (status, refused["type"]) == (400, "urn:tellwire:problem:host-not-allowed")
         assert every(url, "messages", key=key) == []
         assert dev.stop(signal.SIGINT) == 0
 

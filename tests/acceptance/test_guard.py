@@ -16,7 +16,7 @@ from tellwire.app import App
 from tellwire.errors import Forbidden, Invalid
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Delivery, Endpoint, Secret
 from tellwire.settings import Settings
-from tellwire.stores import cold_deliveries
+from tellwire.stores import cold_replays
 from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_endpoints import EndpointShelf
 
@@ -75,7 +75,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
                 async with asyncio.timeout(PATIENCE):
                     first = [await made.get() for _ in urls]
                 for _, delivery in first:
-                    await app.store.write(lambda c, id_=delivery.id: cold_deliveries.replay(c, deed(app), id_))  # type: ignore[misc]
+                    await app.store.write(lambda c, id_=delivery.id: cold_replays.replay(c, deed(app), id_))  # type: ignore[misc]
                 app.dispatcher.wake()
                 seen: set[str] = set()
                 async with asyncio.timeout(PATIENCE):

@@ -42,7 +42,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[tuple[str, Running]]:
+def serving(folder: Path, *more: str, **settings: str) -> Iterator[tuple[str, Running]]:
     ours = {
         "PORT": "0",
         "ADMIN_KEY": ADMIN,
@@ -50,7 +50,7 @@ def serving(folder: Path, **settings: str) -> Iterator[tuple[str, Running]]:
         "AUTO_ACCOUNTS": "true",
         "DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
     }
-    with running("serve", "--migrate", cwd=folder, **{**ours, **settings}) as server:
+    with running("serve", "--migrate", *more, cwd=folder, **{**ours, **settings}) as server:
         yield server.wait_for(logged_url, stream="err"), server
 
 

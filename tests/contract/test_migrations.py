@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
+from tests.postgres_server import drop_database, fresh_database
 
-from tellwire.stores.migrate import is_current, migrate_sqlite
+from tellwire.stores import postgres_migrate
+from tellwire.stores.migrate import HEAD, is_current, migrate_sqlite
+from tellwire.stores.postgres_cold import ColdRunner
+from tellwire.stores.postgres_link import Server
 from tellwire.stores.tables import metadata
 
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
@@ -30,3 +36,69 @@ def test_migrated_from_nothing_is_what_the_tables_say(tmp_path: Path) -> None:
     assert objects(migrated) == objects(made)
     assert is_current(migrated)
     migrate_sqlite(migrated)
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+def described(connection: Connection) -> dict[str, Any]:
+    """Tables with their columns, keys and indexes as PostgreSQL keeps them, the order of columns aside."""
+    columns = text(
+        "SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default"
+        " FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+    )
+    indexes = text("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+    keys = {
+        name: (inspect(connection).get_pk_constraint(name), inspect(connection).get_foreign_keys(name))
+        for name in inspect(connection).get_table_names()
+        if name != "alembic_version"
+    }
+    return {
+        "columns": sorted(map(tuple, connection.execute(columns)), key=str),
+        "indexes": sorted(connection.execute(indexes).scalars()),
+        "keys": keys,
+    }
+
+
+async def _nothing(_: object) -> None: ...
+
+
+def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
+    migrated, made = fresh_database(migrated=False), fresh_database(migrated=False)
+
+    async def main() -> None:
+        assert not await postgres_migrate.is_current(Server(migrated))
+        await asyncio.gather(*(postgres_migrate.migrate(Server(migrated)) for _ in range(4)))
+        await postgres_migrate.migrate(Server(migrated))
+        assert await postgres_migrate.is_current(Server(migrated))
+        one, other = ColdRunner(Server(migrated)), ColdRunner(Server(made))
+        await other.write(metadata.create_all, lock="SELECT 1", before=_nothing, after=_nothing)
+        assert await one.read(described) == await other.read(described)
+        for runner in (one, other):
+            await runner.close()
+
+    asyncio.run(main())
+    for url in (migrated, made):
+        drop_database(url)
+
+
+def test_this_version_runs_on_a_newer_schema(tmp_path: Path) -> None:
+    path, url = tmp_path / "newer.db", fresh_database()
+    newer = f"UPDATE alembic_version SET version_num = '{int(HEAD) + 1:04}'"
+    migrate_sqlite(path)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.execute(text(newer))
+    engine.dispose()
+    assert is_current(path)
+    migrate_sqlite(path)
+
+    async def main() -> None:
+        runner = ColdRunner(Server(url))
+        await runner.write(lambda c: c.execute(text(newer)).rowcount, lock="SELECT 1", before=_nothing, after=_nothing)
+        await runner.close()
+        await postgres_migrate.migrate(Server(url))
+        assert await postgres_migrate.is_current(Server(url))
+
+    asyncio.run(main())
+    drop_database(url)

@@ -24,9 +24,9 @@ class Mute:
     """A process that ingests and tells nobody."""
 
     def __init__(self, world: World) -> None:
-        assert world._database
+        assert world._fresh
         vault = Vault([bytes(32)])
-        self.store = PostgresStore(Server(world._database), clock=world.clock, vault=vault, window=DAY, names=NAMES)
+        self.store = PostgresStore(Server(world._fresh), clock=world.clock, vault=vault, window=DAY, names=NAMES)
         self.ingest = Ingest(self.store, Options(auto_accounts=True, window=DAY))
 
     async def post(self, wamid: str) -> None:

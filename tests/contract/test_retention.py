@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 from tests.world import DAY, World, incoming, play, status, statuses
 
-from tellwire.model import DEFAULT_ORGANIZATION, Outcome
+from tellwire.model import DEFAULT_ORGANIZATION, Edit, Outcome
 from tellwire.retention import DEDUPE, STRIDE_SECONDS, Keeping, Retention, next_size
 from tellwire.routing import PARTITIONS
-from tellwire.stores import cold_retention
+from tellwire.stores import cold_replays, cold_retention
+from tellwire.stores.cold_audit import Deed
 from tellwire.stores.sqlite import SqliteStore, raw
 from tellwire.tally import Tally
 
@@ -486,3 +487,23 @@ def test_nothing_that_is_needed_goes(
 async def _rows(world: World) -> dict[str, tuple[Any, ...]]:
     rows = await world.query("SELECT id, event_id, state, created_at, updated_at FROM deliveries")
     return {row[0]: row[1:] for row in rows}
+
+
+def test_what_was_other_about_a_replay_goes_with_its_delivery(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.endpoint()
+        await world.post(incoming("wamid.1"))
+        deed = Deed(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
+        for (identifier,) in await world.query("SELECT id FROM deliveries"):
+            edit = Edit(body=b"{}")
+            await world.store.write(lambda c, i=identifier, e=edit: cold_replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
+        await become(world, "delivered")
+        rounds = Rounds(world)
+        await rounds.round()
+        assert (await counts(world))["replay_edits"] == 2
+        world.clock.move(91 * DAY)
+        await rounds.round()
+        left = await counts(world)
+        assert (left["deliveries"], left["replay_edits"]) == (0, 0)
+
+    play(tmp_path, scenario)

@@ -8,7 +8,7 @@ from tests.world import incoming, play
 
 from tellwire.model import DEFAULT_ORGANIZATION, DeliveryState
 from tellwire.ports import Result
-from tellwire.stores import cold_deliveries
+from tellwire.stores import cold_replays
 from tellwire.stores.cold_audit import Deed
 
 
@@ -25,12 +25,13 @@ def test_a_replay_asked_for_while_an_attempt_is_in_flight_is_made(tmp_path, stat
         deed = Deed(
             organization_id=DEFAULT_ORGANIZATION, actor="a test", at=world.clock.now(), new_id=world.store.new_id
         )
-        await world.store.write(lambda c: cold_deliveries.replay(c, deed, work.delivery.id, webhook_id="msg_fresh"))
+        await world.store.write(lambda c: cold_replays.replay(c, deed, work.delivery.id, new_id=True))
         after = replace(work.delivery, state=state, attempts=1, burned=1, updated_at=world.clock.now() + 5)
         assert not await outbox.record([Result(after, None, epoch)])
         (due,) = await outbox.due(world.clock.now(), partitions=every, limit=10)
         assert due.delivery.id == work.delivery.id
-        assert (due.delivery.webhook_id, due.delivery.replay) == ("msg_fresh", 1)
+        assert due.delivery.webhook_id != work.delivery.webhook_id
+        assert due.delivery.replay == 1
         assert (due.delivery.attempts, due.delivery.burned) == (1, 0)
         done = replace(due.delivery, state=DeliveryState.DELIVERED, attempts=2)
         await outbox.record([Result(done, None, epoch)])

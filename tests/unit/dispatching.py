@@ -15,7 +15,7 @@ from tests.unit.leasing import LENGTH, LeaseTable
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.errors import Unavailable
 from tellwire.extras import Limits
-from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Registry, Snapshot, Work
+from tellwire.model import Account, Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Registry, Snapshot, Work
 from tellwire.ports import Answer, Lease, Request, Result
 from tellwire.routing import PARTITIONS, partition
 
@@ -51,6 +51,8 @@ class MemoryOutbox:
         self.fails: Exception | None = None
         self.broken: list[str] = []
         self.poison = ""
+        self.edits: dict[tuple[str, int], Edit] = {}
+        self.unreadable = False
         self.gate = asyncio.Event()
         self.gate.set()
         self._registry = Registry(version=1, accounts={}, endpoints={e.id: e for e in endpoints})
@@ -122,6 +124,12 @@ class MemoryOutbox:
                 self.attempts.append(result.attempt)
         return refused
 
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        await asyncio.sleep(0)
+        if self.unreadable:
+            raise OSError("the rows cannot be read")
+        return self.edits.get((delivery.id, delivery.replay))
+
     async def disable(self, endpoint_id: str, reason: str) -> None:
         if self.fails is not None:
             raise self.fails
@@ -150,6 +158,17 @@ class MemoryOutbox:
         if hint:
             self._committed([self._work(identifier) for identifier in ids])
         return ids
+
+    def erase(self, account_id: str, contact_id: str) -> None:
+        """Another process has begun to erase a person."""
+        account = Account(id=account_id, organization_id="", phone_number_id="1")
+        self._registry = replace(
+            self._registry,
+            version=self._registry.version + 1,
+            accounts={"1": account},
+            erasing=frozenset({contact_id}),
+        )
+        self._changed(self._registry)
 
     def change(self, endpoint_id: str, **settings: Any) -> None:
         """Change an endpoint; pausing and disabling park, resuming lets go."""

@@ -23,7 +23,7 @@ from tests.unit.leasing import LENGTH, LeaseTable
 from tellwire.dispatcher import Dispatcher
 from tellwire.errors import Unavailable
 from tellwire.extras import Limits
-from tellwire.model import Delivery, Endpoint, Registry, Work
+from tellwire.model import Delivery, Edit, Endpoint, Registry, Work
 from tellwire.ports import Answer, Lease, Request, Result
 from tellwire.routing import partition
 
@@ -182,6 +182,9 @@ class View:
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         batch = list(results)
         return await self._process.ask(lambda: self._fleet.record(batch))
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        raise AssertionError(f"nothing of the fleet is replayed: {delivery.id}")
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         raise AssertionError(f"no receiver of the fleet wants {endpoint_id} disabled: {reason}")

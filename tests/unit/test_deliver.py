@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tellwire import __version__
 from tellwire.deliver import Wire, cancelled, conclude, overtaken, request, restated, settle
-from tellwire.model import Delivery, DeliveryState, Endpoint, Event, Secret, Snapshot, Work
+from tellwire.model import Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Snapshot, Work
 from tellwire.ports import Answer, Request
 from tellwire.queues import Blame
 from tellwire.retry import MICROS, Delivered, Disable, Exhausted, RetryAt
@@ -262,3 +262,42 @@ def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
     assert concluded(slow)[0] == RetryAt(NOW + 30 * MICROS, burns=False)
     assert concluded(Answer(failure="dns"), retry_schedule=(2.0, 3.0))[0] == RetryAt(NOW + 2 * MICROS, burns=False)
     assert asked == [("slow", 7 * MICROS, 30 * MICROS), ("whole", 2 * MICROS, 0)]
+
+
+# --- edited replays ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://a.example/other", True),
+        ("https://A.example:443/other?x=1", True),
+        ("https://a.example:8443/hook", False),
+        ("http://a.example/hook", False),
+        ("https://b.example/hook", False),
+        ("https://a.example.b.example/hook", False),
+    ],
+)
+def test_only_the_endpoints_own_server_gets_its_token_and_headers(url: str, same: bool) -> None:
+    endpoint = replace(ENDPOINT, token="secret-token", headers={"X-Key": "secret-value"})
+    made = request(Work(DELIVERY, EVENT), endpoint, now=NOW, wire=WIRE, edit=Edit(url=url))
+    assert made is not None
+    headers = _headers(made)
+    assert made.url == url
+    assert ("authorization" in headers, "x-key" in headers) == (same, same)
+    assert headers["tellwire-replay-edited"] == "url"
+    assert headers["webhook-signature"].endswith("/current")
+
+
+def test_an_edited_body_is_what_is_signed_and_sent() -> None:
+    made = request(Work(DELIVERY, EVENT), ENDPOINT, now=NOW, wire=WIRE, edit=Edit(body=b"[1]"))
+    assert made is not None
+    assert made.body == b"[1]"
+    headers = _headers(made)
+    assert headers["x-tiny"] == "3"
+    assert headers["webhook-signature"].split("/")[2] == "3"
+    assert headers["tellwire-replay-edited"] == "body"
+
+
+def test_a_usual_delivery_is_not_marked_as_edited() -> None:
+    assert "tellwire-replay-edited" not in _headers(_made())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
-from tests.unit.dispatching import BAD, GONE, SECOND, START, Process, endpoint_of, run, started, turns, until
+from tests.unit.dispatching import BAD, GONE, OK, SECOND, START, Process, endpoint_of, run, started, turns, until
 
+from tellwire.conversations import order_key
 from tellwire.errors import Unavailable
 from tellwire.extras import Limits
-from tellwire.model import DeliveryState
+from tellwire.model import DeliveryState, Edit
 from tellwire.ports import Answer
 from tellwire.routing import PARTITIONS
 
@@ -474,6 +476,64 @@ def test_a_replay_goes_out_when_woken_also_many() -> None:
     run(scenario)
 
 
+def _replayed(p: Process, identifier: str, edit: Edit) -> None:
+    p.outbox.rows[identifier] = replace(
+        p.row(identifier), state=DeliveryState.PENDING, lane="replay", replay=1, first_attempt_at=0
+    )
+    p.outbox.edits[identifier, 1] = edit
+    p.dispatcher.wake()
+
+
+def test_a_replay_may_go_elsewhere_with_another_body_and_says_so() -> None:
+    async def scenario(p: Process) -> None:
+        await turns()
+        (only,) = p.outbox.commit("a")
+        await until(lambda: p.outbox.states() == ["delivered"])
+        _replayed(p, only, Edit(url="https://b.example/", body=b"{}"))
+        await until(lambda: len(p.outbox.attempts) == 2)
+        request = p.sender.requests[-1]
+        assert (request.url, request.body) == ("https://b.example/", b"{}")
+        assert dict(request.headers)["tellwire-replay-edited"] == "url, body"
+        assert [a.edited for a in p.outbox.attempts] == [(), ("url", "body")]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("answer", [GONE, Answer(failure="refused", cause="connection refused"), OK])
+def test_what_another_server_answers_says_nothing_of_the_endpoint(answer: Answer) -> None:
+    async def scenario(p: Process) -> None:
+        await turns()
+        (first,) = p.outbox.commit("a")
+        await until(lambda: p.outbox.states() == ["delivered"])
+        p.sender.answers[first] = answer
+        _replayed(p, first, Edit(url="https://b.example/"))
+        await until(lambda: len(p.outbox.attempts) == 2)
+        p.outbox.commit("b")
+        await until(lambda: len(p.outbox.attempts) == 3)
+        assert p.outbox.disabled == []
+        assert p.outbox.attempts[-1].outcome == "delivered"
+        state = DeliveryState.DELIVERED if answer is OK else DeliveryState.RETRYING
+        assert p.row(first).state is state
+        assert p.row(first).burned == (answer is not OK)
+
+    run(scenario)
+
+
+def test_a_replay_whose_edit_cannot_be_read_is_not_sent_unedited() -> None:
+    async def scenario(p: Process) -> None:
+        await turns()
+        (only,) = p.outbox.commit("a")
+        await until(lambda: p.outbox.states() == ["delivered"])
+        p.outbox.unreadable = True
+        _replayed(p, only, Edit(body=b"{}"))
+        await until(lambda: len(p.outbox.attempts) == 2)
+        assert p.sender.sent == [only]
+        assert p.outbox.attempts[-1].cause == "the request could not be made (OSError)"
+        assert p.row(only).state is DeliveryState.RETRYING
+
+    run(scenario)
+
+
 def test_what_was_cancelled_is_not_sent() -> None:
     async def scenario(p: Process) -> None:
         await turns()
@@ -484,6 +544,21 @@ def test_what_was_cancelled_is_not_sent() -> None:
         p.dispatcher.forget([second])
         p.sender.let_go(first)
         await until(lambda: p.row(third).state is DeliveryState.DELIVERED)
+        assert p.sender.sent == [first, third]
+
+    run(scenario)
+
+
+def test_what_is_of_a_person_who_is_being_erased_elsewhere_is_not_sent_any_more() -> None:
+    async def scenario(p: Process) -> None:
+        await turns()
+        p.sender.hangs = {"000001"}
+        theirs = order_key("account", "contact")
+        first, second, third = p.outbox.commit(theirs, theirs, "another")
+        await until(lambda: p.sender.hanging and p.row(third).state is DeliveryState.DELIVERED)
+        p.outbox.erase("account", "contact")
+        p.sender.let_go(first)
+        await until(lambda: p.row(second).state is DeliveryState.CANCELLED)
         assert p.sender.sent == [first, third]
 
     run(scenario)

@@ -525,6 +525,57 @@ def test_resuming_starts_gently() -> None:
     assert simulation.states() == {"delivered": 200}
 
 
+def _most_in_flight(simulation: Simulation, seconds: range) -> list[int]:
+    """How many were in flight in the middle of each second."""
+    counts: list[int] = []
+    for second in seconds:
+        simulation.run(second + 0.5)
+        counts.append(simulation.lanes.shares.in_flight)
+    return counts
+
+
+def test_a_resumed_endpoint_is_ramped_up_however_much_waits() -> None:
+    simulation = Simulation([endpoint(max_in_flight=32)], lambda d, at: Reply(after=1_000_000 - 3_000))
+    simulation.change("ep0", state="paused")
+    simulation.commits(*_keys(*(f"k{n}" for n in range(500))))
+    simulation.run(10)
+    simulation.change("ep0", state="active")
+    assert _most_in_flight(simulation, range(10, 17)) == [2, 4, 8, 16, 32, 32, 32]
+
+
+def test_after_an_outage_an_endpoint_is_ramped_up_and_its_backlog_drains_in_order() -> None:
+    def script(delivery: Delivery, at: float) -> Reply:
+        return REFUSED if 1 <= at < 300 else Reply(after=1_000_000 - 3_000)
+
+    simulation = Simulation([endpoint(max_in_flight=32)], script)
+    simulation.at(2, partial(simulation.commits, *_keys(*(f"k{n % 250}" for n in range(500)))))
+    simulation.run(300)
+    while not simulation.lanes.shares.in_flight:
+        simulation.run(simulation.seconds + 0.01)  # the probe that finds it well
+    start = simulation.seconds
+    counts: list[int] = []
+    for second in range(1, 8):
+        simulation.run(start + second + 0.5)
+        counts.append(simulation.lanes.shares.in_flight)
+    assert counts == [2, 4, 8, 16, 32, 32, 32]
+    simulation.run(start + 120)
+    assert simulation.states() == {"delivered": 500}
+    assert _in_order(simulation)
+
+
+def test_what_is_resumed_leaves_room_for_others() -> None:
+    simulation = Simulation([endpoint("ep0"), endpoint("ep1")], lambda d, at: Reply(after=100_000))
+    simulation.change("ep0", state="paused")
+    simulation.commits(*[("ep0", f"k{n}") for n in range(5_000)])
+    simulation.change("ep0", state="active")
+    for second in range(1, 6):
+        simulation.at(second, partial(simulation.commits, ("ep1", f"k{second}")))
+    simulation.run(6)
+    waits = [s.at - int(s.delivery.order_key[1:]) for s in simulation.sent if s.delivery.endpoint_id == "ep1"]
+    assert len(waits) == 5
+    assert max(waits) < 0.01
+
+
 def test_another_order_is_taken_up() -> None:
     simulation = Simulation([endpoint()], lambda d, at: Reply(after=1_000_000))
     simulation.commits(*_keys("a", "a", "a", "a"))
@@ -563,6 +614,21 @@ def test_replays_go_in_order_among_themselves_and_leave_room_for_live_ones() -> 
         replayed = [i for i in simulation.accepted(key=key) if i in set(old)]
         assert replayed == sorted(replayed)
         assert len(replayed) == 100
+
+
+def test_replays_go_in_the_order_in_which_they_were_asked_for() -> None:
+    simulation = Simulation([endpoint()], lambda d, at: OK)
+    first, second, third = simulation.commits(*_keys("a", "a", "a"))
+    simulation.run(1)
+    simulation.sent.clear()
+    for wait, identifier in enumerate((third, first, second)):
+        row = simulation.rows[identifier]
+        due_at = simulation.now + wait
+        simulation.store(
+            replace(row, state=DeliveryState.PENDING, lane="replay", replay=1, first_attempt_at=0, due_at=due_at)
+        )
+    simulation.run(10)
+    assert simulation.accepted() == [third, first, second]
 
 
 def test_a_replay_probes_an_endpoint_that_is_down() -> None:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tellwire_sdk.errors import Reason, WebhookError
 
@@ -50,6 +51,11 @@ def secret_key(secret: str) -> bytes:
         WebhookError: `bad_secret`.
     """
     text_key(secret)
+    return _key_of(secret)
+
+
+@lru_cache(maxsize=256)
+def _key_of(secret: str) -> bytes:
     if not secret.startswith(PREFIX):
         if len(secret) not in TEXT_CHARACTERS or not secret.isprintable():
             raise WebhookError(Reason.BAD_SECRET, "a secret of your own has 16 to 128 printable characters")

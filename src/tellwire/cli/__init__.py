@@ -62,7 +62,7 @@ COMMANDS = {
     "endpoints": Command(
         module="tellwire.cli.endpoints",
         function="endpoints",
-        help="create, list, show, pause, resume and delete webhook endpoints, rotate their secrets",
+        help="create, list, show, test, pause, resume, recover and delete webhook endpoints, rotate their secrets",
         example="tellwire endpoints create https://example.com/webhook --format row",
     ),
     "simulate": Command(

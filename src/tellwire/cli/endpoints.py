@@ -14,7 +14,7 @@ from tellwire.cli.records import Organization, print_once, print_record, print_r
 from tellwire.errors import BadSettings
 
 endpoints = typer.Typer(
-    help="Create, list, show, pause, resume and delete webhook endpoints, and rotate their secrets.",
+    help="Create, list, show, test, pause, resume, recover and delete webhook endpoints, and rotate their secrets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -99,6 +99,47 @@ def delete(endpoint_id: Id, *, organization: Organization = "", json: Json = Fal
         print_json({"ok": True})
     else:
         sys.stdout.write(f"deleted {endpoint_id}\n")
+
+
+@endpoints.command("test", epilog=f"Example: tellwire endpoints test {_ID} --event messages.insert")
+def send_test(
+    endpoint_id: Id,
+    *,
+    event: Annotated[str, typer.Option(help="Which event; the first that it subscribes to unless given.")] = "",
+    organization: Organization = "",
+    json: Json = False,
+) -> None:
+    """Send a test event now and print what came back; exit code 1 when it was not taken."""
+    path = ("POST", _NOUN, endpoint_id, "test")
+    came = ask(lambda api: api.call(*path, body={"event": event}), organization=organization)
+    print_record(came, as_json=json)
+    if not came["ok"]:
+        raise typer.Exit(1)
+
+
+@endpoints.command(epilog=f"Example: tellwire endpoints recover {_ID} --since 2026-05-06T03:00:00Z --include missing")
+def recover(
+    endpoint_id: Id,
+    *,
+    since: Annotated[str, typer.Option(help="Events of this time or later (RFC 3339).")] = "",
+    until: Annotated[str, typer.Option(help="Events before this time; now unless given.")] = "",
+    include: Annotated[
+        str, typer.Option(help="failed, missing (those too that it never got) or all (delivered or not).")
+    ] = "failed",
+    new_id: Annotated[bool, typer.Option("--new-id", help="Under fresh webhook-ids.")] = False,
+    job: Annotated[str, typer.Option(metavar="ID", help="Begin nothing: show how far this recovery has come.")] = "",
+    organization: Organization = "",
+    json: Json = False,
+) -> None:
+    """Have the server deliver once more what an endpoint missed, and print the job; --job follows it."""
+    if bool(job) is bool(since):
+        raise BadSettings("give --since to begin a recovery, or --job to look at one")
+    path = (_NOUN, endpoint_id, "recover")
+    if job:
+        _print(("GET", *path, job), organization=organization, as_json=json)
+        return
+    wanted = {"since": since, "include": include, "new_id": new_id} | ({"until": until} if until else {})
+    print_record(ask(lambda api: api.call("POST", *path, body=wanted), organization=organization), as_json=json)
 
 
 @endpoints.command("rotate-secret", epilog=f"Example: tellwire endpoints rotate-secret {_ID} --overlap-seconds 3600")

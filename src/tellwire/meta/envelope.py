@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tellwire.meta import messages, scalars, slices, statuses
 from tellwire.meta.identity import who
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, Place, StatusUpdate
+from tellwire.meta.plain import plain
 from tellwire.meta.scene import Change, Scene, scene_of
 
 _OBJECT = "whatsapp_business_account"
@@ -55,6 +56,12 @@ def parse(body: bytes) -> tuple[Item, ...]:
         NotJson: the body is not JSON (RFC 8259); the only exception.
     """
     body = body.removeprefix(BOM_UTF8)
+    items = plain(body)
+    return careful(body) if items is None else items
+
+
+def careful(body: bytes) -> tuple[Item, ...]:
+    """`parse` of any body at all, one without a byte order mark."""
     changes = _regular(body)
     if changes is None:
         slices.check(body)

@@ -12,6 +12,9 @@ from tellwire.model import Micros
 from tellwire.stores.cold_pages import Page, Turn, columns, newest
 from tellwire.stores.tables import audit, facts
 
+OURSELVES = "tellwire"
+"""The actor of what nobody asked for."""
+
 
 class Deed(Struct, frozen=True):
     """A change as it is made: for which organization, by whom and when; `new_id` is good inside the job only."""

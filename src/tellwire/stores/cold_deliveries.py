@@ -7,14 +7,12 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Select, and_, select, text, update
+from sqlalchemy import Connection, Select, and_, select, text
 
-from tellwire.errors import Conflict
-from tellwire.model import Attempt, Delivery, DeliveryState, Micros
-from tellwire.stores import records
-from tellwire.stores.cold_audit import Deed
+from tellwire.model import Attempt, Delivery, Micros
+from tellwire.stores import attempt_rows, records
 from tellwire.stores.cold_pages import Page, Turn, newest, since, unindexed
-from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, endpoints, events
+from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
 
 
 class DeliveryFilter(Struct, frozen=True, kw_only=True):
@@ -34,6 +32,10 @@ class DeliveryEntry(Struct, frozen=True, kw_only=True):
     delivery: Delivery
     conversation_id: str
     cause: str
+    replay_url: str = ""
+    """where its last replay goes, if elsewhere"""
+    replay_edited: bool = False
+    """whether its last replay has a body of its own"""
 
 
 class _Cause(Struct):
@@ -88,48 +90,11 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
     """Every attempt of a delivery that is still kept, oldest first."""
     query = (
-        select(attempts.c.record, attempts.c.response_body)
+        select(*(attempts.c[name] for name in attempt_rows.ATTEMPT))
         .where(attempts.c.delivery_id == delivery_id)
         .order_by(attempts.c.number)
     )
-    return [records.attempt(row.record, row.response_body) for row in connection.execute(query)]
-
-
-def replay(connection: Connection, deed: Deed, delivery_id: str, *, webhook_id: str = "") -> DeliveryEntry | None:
-    """Make a delivery due at once, once more, whatever its state; its schedule starts anew.
-
-    `webhook_id` is the new id that it goes out under, "" to keep its own.
-
-    Raises:
-        Conflict: its endpoint is gone, or its event is.
-    """
-    entry = get(connection, deed.organization_id, delivery_id)
-    if entry is None:
-        return None
-    delivery = entry.delivery
-    state = connection.execute(
-        select(endpoints.c.state).where(endpoints.c.id == delivery.endpoint_id)
-    ).scalar_one_or_none()
-    if state is None:
-        raise Conflict("The endpoint of this delivery was deleted.")
-    event = (events.c.organization_id == deed.organization_id) & (events.c.id == delivery.event_id)
-    if connection.execute(select(events.c.id).where(event)).first() is None:
-        raise Conflict("The event of this delivery is no longer kept.")
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.organization_id == deed.organization_id, deliveries.c.id == delivery_id)
-        .values(
-            state=DeliveryState.PENDING if state == "active" else DeliveryState.PARKED,
-            lane="replay",
-            replay=deliveries.c.replay + 1,
-            burned=0,
-            first_attempt_at=0,
-            due_at=deed.at,
-            updated_at=deed.at,
-            webhook_id=webhook_id or deliveries.c.webhook_id,
-        )
-    )
-    return get(connection, deed.organization_id, delivery_id)
+    return [attempt_rows.attempt(row) for row in connection.execute(query)]
 
 
 def _few(connection: Connection, organization_id: str, state: str) -> list[str] | None:
@@ -144,15 +109,33 @@ def _few(connection: Connection, organization_id: str, state: str) -> list[str] 
 
 def _query(organization_id: str, *, narrow: bool = False) -> Select[Any]:
     last = and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.number == deliveries.c.attempts)
+    edited = and_(
+        replay_edits.c.organization_id == deliveries.c.organization_id,
+        replay_edits.c.delivery_id == deliveries.c.id,
+        replay_edits.c.replay == deliveries.c.replay,
+    )
     owner = unindexed(deliveries.c.organization_id) if narrow else deliveries.c.organization_id
     return (
-        select(*_COLUMNS, deliveries.c.conversation_id, attempts.c.record)
+        select(
+            *_COLUMNS,
+            deliveries.c.conversation_id,
+            attempts.c.record,
+            replay_edits.c.url,
+            replay_edits.c.body.is_not(None).label("edited"),
+        )
         .outerjoin(attempts, last)
+        .outerjoin(replay_edits, edited)
         .where(owner == organization_id)
     )
 
 
 def _entry(row: Any) -> DeliveryEntry:
-    *columns, conversation_id, record = row
+    *columns, conversation_id, record, url, edited = row
     cause = _cause.decode(record).cause if record is not None else ""
-    return DeliveryEntry(delivery=records.delivery(columns), conversation_id=conversation_id, cause=cause)
+    return DeliveryEntry(
+        delivery=records.delivery(columns),
+        conversation_id=conversation_id,
+        cause=cause,
+        replay_url=url or "",
+        replay_edited=bool(edited),
+    )

@@ -6,11 +6,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, update
 
+from tellwire import evidence
+from tellwire.evidence import Standing
 from tellwire.model import Endpoint, Micros
-from tellwire.stores import records
+from tellwire.news import News
+from tellwire.stores import cold_health, cold_operational, records
 from tellwire.stores.cold_audit import Deed, note_change
 from tellwire.stores.cold_pages import Page, Turn, columns, newest, unindexed
-from tellwire.stores.tables import DUE, LIVE, PARKED, deliveries, endpoints
+from tellwire.stores.tables import DUE, LIVE, OPEN_JOB, PARKED, deliveries, endpoints, jobs
 from tellwire.vault import Vault
 
 # Each condition is that of a partial index, word by word, so that the index is found. The index of late and replayed
@@ -51,6 +54,12 @@ class EndpointShelf:
     def remove(self, endpoint_id: str) -> None:
         """See `ports.EndpointShelf.remove`."""
         self._connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))
+        cold_health.forget(self._connection, self.organization_id, endpoint_id)
+        self._connection.execute(
+            update(jobs)
+            .where(jobs.c.endpoint_id == endpoint_id, text(OPEN_JOB))
+            .values(state="cancelled", detail="the endpoint was deleted", updated_at=self.now, finished_at=self.now)
+        )
         note_change(self._connection, self._deed, "endpoint.deleted", endpoint_id)
 
     def park(self, endpoint_id: str, limit: int) -> bool:
@@ -64,6 +73,19 @@ class EndpointShelf:
     def cancel(self, endpoint_id: str, limit: int) -> bool:
         """See `ports.EndpointShelf.cancel`."""
         return self._move(endpoint_id, "cancelled", limit, *_WAITING, *_PARKED)
+
+    def standing(self, endpoint_id: str) -> Standing:
+        """See `ports.EndpointShelf.standing`."""
+        known = cold_health.standings(self._connection, self.organization_id, [endpoint_id])
+        return known.get(endpoint_id) or Standing(endpoint_id=endpoint_id, organization_id=self.organization_id)
+
+    def pardon(self, endpoint_id: str) -> None:
+        """See `ports.EndpointShelf.pardon`."""
+        cold_health.put(self._connection, [evidence.pardoned(self.standing(endpoint_id), self.now)])
+
+    def tell(self, news: News) -> None:
+        """See `ports.EndpointShelf.tell`."""
+        cold_operational.tell(self._connection, self._deed, news)
 
     def _move(self, endpoint_id: str, state: str, limit: int, *conditions: Any, **more: Any) -> bool:
         """Move deliveries on, at most `limit`; True once none is left."""
@@ -97,3 +119,18 @@ def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn)
         turn,
         lambda row: records.endpoint(columns(row), vault),
     )
+
+
+def state_of(connection: Connection, organization_id: str, endpoint_id: str) -> str:
+    """Whether an endpoint is active, paused or disabled; "" when there is none."""
+    mine = (endpoints.c.id == endpoint_id) & (endpoints.c.organization_id == organization_id)
+    return connection.execute(select(endpoints.c.state).where(mine)).scalar_one_or_none() or ""
+
+
+def has_waiting(connection: Connection, endpoint_id: str) -> bool:
+    """Whether deliveries wait for an endpoint, in any lane but parked."""
+    for of_endpoint, condition in _WAITING:
+        query = select(deliveries.c.id).where(of_endpoint == endpoint_id, condition).limit(1)
+        if connection.execute(query).first() is not None:
+            return True
+    return False

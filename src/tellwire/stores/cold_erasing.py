@@ -15,7 +15,7 @@ from tellwire import tombstones
 from tellwire.meta.cutting import pattern_of
 from tellwire.meta.numbers import alias
 from tellwire.model import DeliveryState, Micros
-from tellwire.stores import cold_erasures, cold_exports, cold_idempotency, cold_tombstones, records
+from tellwire.stores import attempt_rows, cold_erasures, cold_exports, cold_idempotency, cold_tombstones
 from tellwire.stores.cold_erasures import Counts, Erasure
 from tellwire.stores.cold_pages import unindexed
 from tellwire.stores.tables import (
@@ -25,6 +25,7 @@ from tellwire.stores.tables import (
     idempotency_keys,
     message_statuses,
     messages,
+    replay_edits,
 )
 from tellwire.vault import Vault
 
@@ -132,19 +133,20 @@ def _erase_events(connection: Connection, now: Micros, organization_id: str, eve
         )
     for some in _portions([row.id for row in found]):
         _bare_attempts(connection, some)
+        theirs = replay_edits.c.organization_id == organization_id
+        connection.execute(delete(replay_edits).where(theirs, replay_edits.c.delivery_id.in_(some)))
     connection.execute(delete(events).where(events.c.organization_id == organization_id, events.c.id.in_(event_ids)))
     return undelivered
 
 
 def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
-    query = select(attempts.c.delivery_id, attempts.c.number, attempts.c.record).where(
-        attempts.c.delivery_id.in_(delivery_ids)
-    )
+    columns = (attempts.c[name] for name in attempt_rows.ATTEMPT)
+    query = select(*columns).where(attempts.c.delivery_id.in_(delivery_ids))
     rows = [
         {
             "d": row.delivery_id,
             "n": row.number,
-            "r": records.attempt_record(records.bare(records.attempt(row.record, b""))),
+            "r": attempt_rows.attempt_record(attempt_rows.bare(attempt_rows.attempt(row))),
         }
         for row in connection.execute(query)
     ]

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from tellwire.model import Attempt, Delivery, Event, Message
-from tellwire.stores import records
+from tellwire.stores import attempt_rows, records
 from tellwire.stores.cold_pages import unindexed
 from tellwire.stores.tables import attempts, deliveries, events, messages
 
@@ -76,8 +76,8 @@ def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[Carried
     query = select(*_DELIVERY).where(deliveries.c.event_id.in_([event.id for event in page]), owner)
     found = [records.delivery(row) for row in connection.execute(query.order_by(deliveries.c.id))]
     made: dict[str, list[Attempt]] = {delivery.id: [] for delivery in found}
-    tried = select(attempts.c.record, attempts.c.response_body).where(attempts.c.delivery_id.in_(made))
+    tried = select(*(attempts.c[name] for name in attempt_rows.ATTEMPT)).where(attempts.c.delivery_id.in_(made))
     for row in connection.execute(tried.order_by(attempts.c.delivery_id, attempts.c.number)):
-        attempt = records.attempt(row.record, row.response_body)
+        attempt = attempt_rows.attempt(row)
         made[attempt.delivery_id].append(attempt)
     return [Carried(delivery, made[delivery.id]) for delivery in found]

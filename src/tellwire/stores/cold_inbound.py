@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, select, text
 
-from tellwire.model import Inbound, Micros
+from tellwire.model import Inbound, Micros, Outcome
 from tellwire.stores import records
 from tellwire.stores.cold_pages import Page, Turn, columns, newest, since
-from tellwire.stores.tables import inbound
+from tellwire.stores.tables import UNUSUAL, inbound
 
 _LISTED = tuple(column for column in inbound.c if column.name != "body")
 
@@ -27,6 +27,8 @@ def page(
     query = select(*_LISTED).where(_seen(organization_id, nobodys=nobodys))
     if outcome:
         query = query.where(inbound.c.outcome == outcome)
+    if outcome and outcome != Outcome.APPLIED:
+        query = query.where(text(UNUSUAL))
     query = since(query, inbound.c.id, inbound.c.received_at, from_)
     return newest(connection, query, inbound.c.id, turn, _without_body)
 

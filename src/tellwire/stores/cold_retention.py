@@ -25,6 +25,7 @@ from tellwire.stores.tables import (
     message_statuses,
     messages,
     organizations,
+    replay_edits,
 )
 
 _SCAN = 5_000
@@ -118,8 +119,13 @@ def _remove_deliveries(
     still = select(deliveries.c.id).where(_these(deliveries, organization_id, keys), *_over(cutoffs))
     keys = c.execute(still.order_by(deliveries.c.id)).scalars().all()
     made, left = _children(c, (attempts.c.delivery_id, attempts.c.number), attempts.c.delivery_id.in_(keys), limit)
-    gone = 0 if left else _take(c, deliveries, _these(deliveries, organization_id, keys[: limit - made]))
-    return {"attempts": made, "deliveries": gone}
+    edits = 0
+    if not left:
+        edited = and_(replay_edits.c.organization_id == organization_id, replay_edits.c.delivery_id.in_(keys))
+        key = (replay_edits.c.delivery_id, replay_edits.c.replay)
+        edits, left = _children(c, key, edited, limit - made)
+    gone = 0 if left else _take(c, deliveries, _these(deliveries, organization_id, keys[: limit - made - edits]))
+    return {"attempts": made, "replay_edits": edits, "deliveries": gone}
 
 
 def _children(c: Connection, key: tuple[Column[Any], ...], theirs: ColumnElement[bool], limit: int) -> tuple[int, bool]:
@@ -266,6 +272,7 @@ SHELVES = (
 
 TABLES = (
     "attempts",
+    "replay_edits",
     "deliveries",
     "events",
     "held_items",

@@ -13,19 +13,26 @@ from typing import Any, TypeVar
 import asyncpg
 from msgspec import Struct
 from sqlalchemy import Connection as ColdConnection
-from sqlalchemy import text, update
 
 from tellwire.ids import IdMaker, micros_of
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_probe, postgres_load, postgres_write, records
+from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
-from tellwire.stores.postgres_link import Connection, Link, Server, check, is_the_servers, reaching, unavailable
-from tellwire.stores.tables import DUE, LIVE, deliveries, endpoints, facts
+from tellwire.stores.postgres_link import (
+    SET_LOCAL,
+    Connection,
+    Link,
+    Server,
+    check,
+    is_the_servers,
+    reaching,
+    unavailable,
+)
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -34,7 +41,7 @@ T = TypeVar("T")
 _READERS = 4
 _CHECK_IDLE = f"""
 SELECT c.organization_id, c.id, c.last_row_at, {postgres_load.LAST_ROW} FROM conversations c
-WHERE c.status = 'open' AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
+WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
 """
 _CHECK_LATER = """
 UPDATE conversations c SET check_at = k.at FROM unnest($1::text[], $2::text[], $3::bigint[]) k(a, b, at)
@@ -295,28 +302,20 @@ class PostgresStore:
             if version != self._registry.version:
                 fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
 
-        result = await self._cold.write(work, lock=_LOCK_ALL, before=before, after=after)
+        def noting(connection: ColdConnection) -> tuple[T, list[str] | None]:
+            return work(connection), cold_operational.taken(connection)
+
+        result, told = await self._cold.write(noting, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:
             self._know(fresh)
             if self._hints is not None:
                 self._hints.tell(Hint(registry=True, look=True))
+        if told is not None:
+            self._elsewhere(told)
+            self._wake()
+            if self._hints is not None:
+                self._hints.tell(Hint(events=True), set(told))
         return result
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        now = self._clock.now()
-
-        def work(connection: ColdConnection) -> None:
-            disabled = {"state": "disabled", "disabled_reason": reason, "updated_at": now}
-            connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(disabled))
-            of_endpoint = deliveries.c.endpoint_id == endpoint_id
-            for condition in (text(LIVE), text(DUE)):
-                connection.execute(
-                    update(deliveries).where(of_endpoint, condition).values(state="parked", updated_at=now)
-                )
-            connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
-
-        await self.write(work)
 
     # --- queries of the hot side --------------------------------------------------------------------------------------
 
@@ -330,6 +329,8 @@ class PostgresStore:
             raise RuntimeError("the store is not open")
         try:
             async with self._pool.acquire(timeout=15) as connection, connection.transaction():
+                if self.server.pooled:
+                    await connection.execute(SET_LOCAL)
                 return await query(connection)
         except Exception as error:
             if is_the_servers(error):

@@ -11,6 +11,40 @@ from msgspec import Struct
 from tellwire.stores.postgres_link import Connection
 
 
+def placeholder(number: int, kind: str) -> str:
+    """A parameter that takes what `array` makes."""
+    return f"${number}::bytea[]" if kind == "bytea" else f"${number}::text::{kind}[]"
+
+
+def array(kind: str, values: Sequence[Any]) -> Any:
+    """A column as an array of PostgreSQL, in its text form: the driver looks at every item of a list several times.
+
+    Bytes stay a list: their text form would double them.
+    """
+    match kind:
+        case "bytea":
+            return values
+        case "text":
+            return _texts(values)
+        case "boolean":
+            return f"{{{','.join('t' if value else 'f' for value in values)}}}"
+        case _:
+            return f"{{{','.join(map(str, values)).replace('None', 'NULL')}}}"
+
+
+def _texts(values: Sequence[str | None]) -> str:
+    if None not in values:
+        joined = '","'.join(values)  # type: ignore[arg-type] # there is no None
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return f'{{"{joined}"}}'
+    return f"{{{','.join('NULL' if value is None else _quoted(value) for value in values)}}}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 class Insert(Struct, frozen=True):
     """How rows enter a table: columns as `name type`, and what follows (ON CONFLICT …)."""
 
@@ -28,7 +62,7 @@ def _statement(inserts: tuple[Insert, ...]) -> str:
             name, kind = column.split()
             number += 1
             names.append(f'"{name}"')
-            arrays.append(f"${number}::{kind}[]")
+            arrays.append(placeholder(number, kind))
         parts.append(
             f"w{index} AS (INSERT INTO {insert.table}({','.join(names)})"
             f" SELECT * FROM unnest({','.join(arrays)}) {insert.tail})"
@@ -40,5 +74,9 @@ async def write_rows(connection: Connection, writes: Sequence[tuple[Insert, Sequ
     """Insert rows into several tables at once; no two of the inserts may touch the same row."""
     some = [(insert, rows) for insert, rows in writes if rows]
     if some:
-        columns = [column for _, rows in some for column in zip(*rows, strict=True)]
+        columns = [
+            array(name.split()[1], values)
+            for insert, rows in some
+            for name, values in zip(insert.columns, zip(*rows, strict=True), strict=True)
+        ]
         await connection.fetchrow(_statement(tuple(insert for insert, _ in some)), *columns)

@@ -11,10 +11,11 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import registry as dialects
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgString, PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoneIsFree
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from tellwire.errors import Unavailable
-from tellwire.stores.postgres_link import Connection, Server, is_the_servers, said
+from tellwire.stores.postgres_link import SET_LOCAL_SAFE, Connection, Server, is_the_servers, said
 
 T = TypeVar("T")
 
@@ -47,6 +48,8 @@ class ColdRunner:
     """Runs `work` in a transaction of its own; `lock` is the SQL that lets a write in."""
 
     def __init__(self, server: Server) -> None:
+        self._server = server
+
         async def connect(**_: Any) -> Connection:
             return await server.connect()
 
@@ -86,6 +89,8 @@ class ColdRunner:
         async def run(connection: AsyncConnection) -> T:
             await connection.execute(text(lock))
             driver: Any = (await connection.get_raw_connection()).driver_connection
+            if self._server.pooled:
+                await driver.execute(SET_LOCAL_SAFE)
             await before(driver)
             result = await connection.run_sync(work)
             await after(driver)
@@ -97,6 +102,8 @@ class ColdRunner:
         try:
             async with self._engine.begin() as connection:
                 return await run(connection)
+        except NoneIsFree:
+            raise Unavailable("every connection to the database is in use") from None
         except Exception as error:
             cause = error
             if isinstance(error, DBAPIError) and error.orig is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -23,17 +23,28 @@ OLDEST = 14
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
-_SETTINGS = {
+_SAFE = {
     "synchronous_commit": "on",  # what is answered 200 is on disk, whatever the server's default is
     "idle_in_transaction_session_timeout": "10s",  # a frozen process must not hold its locks for ever
     "lock_timeout": "15s",
+}
+_PLANNED = {
     "jit": "off",
     # Every hot statement finds its rows by an index. A plan made while a table was small must not outlive that.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+    "enable_material": "off",
 }
-SET_LOCAL = "".join(f"SET LOCAL {name} = '{value}';" for name, value in _SETTINGS.items())
+
+
+def _local(settings: Mapping[str, str]) -> str:
+    return "".join(f"SET LOCAL {name} = '{value}';" for name, value in settings.items())
+
+
+SET_LOCAL_SAFE = _local(_SAFE)
+SET_LOCAL = _local(_SAFE | _PLANNED)
 """The settings for one transaction, for where a session is nobody's own."""
 
 _OF_THE_SERVER = ("08", "28", "3D", "40", "53", "57", "58", "XX")
@@ -41,10 +52,15 @@ _ALSO_OF_THE_SERVER = ("25006", "25P03", "55P03", "42501")
 
 
 class Server(Struct, frozen=True):
-    """Where the database is. `pooled`: behind a transaction-mode pooler, so a session is shared with others."""
+    """Where the database is.
+
+    `pooled`: behind a transaction-mode pooler, so a session is shared with others. `patient`: statements may take as
+    long as they do, as migrations may.
+    """
 
     url: str
     pooled: bool = False
+    patient: bool = False
 
     @property
     def name(self) -> str:
@@ -55,13 +71,15 @@ class Server(Struct, frozen=True):
     def options(self, *, hot: bool = False) -> dict[str, Any]:
         """What asyncpg is told; a `hot` connection has the settings of the hot statements (not behind a pooler)."""
         settings = {"application_name": "tellwire"}
+        if not self.pooled:
+            settings |= _SAFE | (_PLANNED if hot else {})
         return {
             "dsn": self.url,
             "timeout": _CONNECT_SECONDS,
-            "command_timeout": _ANSWER_SECONDS,
+            "command_timeout": None if self.patient else _ANSWER_SECONDS,
             "statement_cache_size": 0 if self.pooled else 256,
             "max_cached_statement_lifetime": 0,
-            "server_settings": settings | _SETTINGS if hot and not self.pooled else settings,
+            "server_settings": settings,
         }
 
     async def connect(self, *, hot: bool = False) -> Connection:

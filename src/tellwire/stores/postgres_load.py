@@ -33,28 +33,38 @@ _OWN = ", ".join(
     for table in ("events", "deliveries", "messages", "conversations")
 )
 HIGHEST = f"SELECT max(greatest({_OWN})) FROM organizations o"
-_LOAD = f"""
+
+
+def found(table: str, alias: str, condition: str, more: str = "") -> str:
+    """A join that finds the rows of a table by an index, one by one, whatever the planner believes of the table.
+
+    OFFSET 0 keeps the condition inside: a plan made while a table was small would read all of it for ever.
+    """
+    return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} {more} OFFSET 0) {alias}"
+
+
+LOAD = f"""
 WITH RECURSIVE
 message AS MATERIALIZED (
-  SELECT m.* FROM unnest($2::text[], $3::text[]) k(a, b) JOIN messages m ON m.account_id = k.a AND m.wamid = k.b),
+  SELECT m.* FROM unnest($2::text[], $3::text[]) k(a, b) {found("messages", "m", "account_id = k.a AND wamid = k.b")}),
 alias AS MATERIALIZED (
   SELECT a.* FROM unnest($6::text[], $7::text[]) k(a, b)
-  JOIN contact_aliases a ON a.organization_id = k.a AND a.value = k.b),
+  {found("contact_aliases", "a", "organization_id = k.a AND value = k.b")}),
 person(organization_id, id) AS (
   SELECT organization_id, contact_id FROM alias
   UNION SELECT organization_id, contact_id FROM message WHERE contact_id <> ''
   UNION SELECT c.organization_id, c.merged_into FROM person p
-  JOIN contacts c ON c.organization_id = p.organization_id AND c.id = p.id WHERE c.merged_into <> ''),
+  {found("contacts", "c", "organization_id = p.organization_id AND id = p.id")} WHERE c.merged_into <> ''),
 contact AS MATERIALIZED (
-  SELECT c.* FROM person p JOIN contacts c ON c.organization_id = p.organization_id AND c.id = p.id),
+  SELECT c.* FROM person p {found("contacts", "c", "organization_id = p.organization_id AND id = p.id")}),
 party(id) AS MATERIALIZED (SELECT id FROM contact UNION SELECT unnest($8::text[])),
 conversation AS MATERIALIZED (
-  SELECT false AS latest, c.* FROM party p JOIN conversations c ON c.party = p.id AND c.status = 'open'
-  UNION ALL SELECT true, c.* FROM party p CROSS JOIN unnest($9::text[]) a(id) CROSS JOIN LATERAL (
-    SELECT * FROM conversations l WHERE l.party = p.id AND l.account_id = a.id ORDER BY l.id DESC LIMIT 1) c
+  SELECT false AS latest, c.* FROM party p {found("conversations", "c", "party = p.id AND status = 'open'")}
+  UNION ALL SELECT true, c.* FROM party p CROSS JOIN unnest($9::text[]) a(id)
+  {found("conversations", "c", "party = p.id AND account_id = a.id", "ORDER BY id DESC LIMIT 1")}
   UNION ALL SELECT false, c.* FROM (
     SELECT organization_id, conversation_id FROM message UNION SELECT * FROM unnest($10::text[], $11::text[])) k
-  JOIN conversations c ON c.organization_id = k.organization_id AND c.id = k.conversation_id)
+  {found("conversations", "c", "organization_id = k.organization_id AND id = k.conversation_id")})
 SELECT
 (SELECT value FROM facts WHERE name = 'registry'),
 (SELECT max(greatest({_OWN})) FROM unnest($1::text[]) o(id)),
@@ -62,20 +72,21 @@ SELECT
  FROM unnest($1::text[]) o(id)),
 (SELECT json_agg({_row("m", records.MESSAGE)}) FROM message m),
 (SELECT json_agg({_row("f", ("account_id", "wamid", "name", "participant", "at", "pricing", "errors"))})
- FROM unnest($4::text[], $5::text[]) k(a, b) JOIN message_statuses f ON f.account_id = k.a AND f.wamid = k.b),
+ FROM unnest($4::text[], $5::text[]) k(a, b)
+ {found("message_statuses", "f", "account_id = k.a AND wamid = k.b")}),
 (SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id)) FROM alias a),
 (SELECT json_agg({_row("c", records.CONTACT)}) FROM contact c),
 (SELECT json_agg({_row("c", records.CONVERSATION, LAST_ROW, "c.latest")}) FROM conversation c),
 (SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome,
    encode(i.body,'hex'), encode(i.speaks_for,'hex')) ORDER BY h.inbound_id, h.pointer)
- FROM unnest($12::text[], $13::text[]) k(a, b) JOIN held_items h ON h.phone_number_id = k.a AND h.wamid = k.b
- JOIN inbound i ON i.id = h.inbound_id)
+ FROM unnest($12::text[], $13::text[]) k(a, b)
+ {found("held_items", "h", "phone_number_id = k.a AND wamid = k.b")} {found("inbound", "i", "id = h.inbound_id")})
 """
 
 
-_ERASED = """
+_ERASED = f"""
 SELECT e.organization_id, e.mark, e.erased_at FROM unnest($1::text[], $2::text[]) k(a, b)
-JOIN erased e ON e.organization_id = k.a AND e.mark = k.b
+{found("erased", "e", "organization_id = k.a AND mark = k.b")}
 """
 _ERASED_KEY = "SELECT sealed FROM sealed_keys WHERE name = $1 AND EXISTS (SELECT 1 FROM erased)"
 
@@ -117,7 +128,7 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     }
     latest = {accounts[n].id for n, _ in keys.addresses | keys.parties if n in accounts} if keys.latest else set[str]()
     row = await connection.fetchrow(
-        _LOAD,
+        LOAD,
         list(organization_ids),
         *_columns(known(keys.messages)),
         *_columns(known(keys.statuses)),

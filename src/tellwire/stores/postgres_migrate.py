@@ -39,7 +39,7 @@ async def migrate(server: Server) -> None:
     """
     if await is_current(server):
         return
-    cold = ColdRunner(server)
+    cold = ColdRunner(Server(server.url, pooled=server.pooled, patient=True))
     try:
         await cold.write(upgrade, lock=_LOCK, before=_nothing, after=_nothing)
     finally:

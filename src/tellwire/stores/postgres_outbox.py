@@ -6,13 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from tellwire.errors import Unavailable
-from tellwire.model import Micros, Registry, Work
+from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
-from tellwire.stores import records
+from tellwire.routing import partitions as partitions_of
+from tellwire.stores import cold_replays, records
+from tellwire.stores.cold_results import record_telling
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import Connection
+from tellwire.stores.postgres_load import found
 from tellwire.stores.tables import DUE, LIVE
+from tellwire.stores.wellbeing import Wellbeing
 
 LEASE_MICROS = 6 * 1_000_000
 
@@ -49,18 +53,17 @@ UPDATE leases l SET owner = '', expires_at = 0 FROM mine WHERE l.partition = min
 _WIDTH = len(records.EVENT)
 _WORK = (
     f"SELECT {','.join(f'e.{name}' for name in records.EVENT)},{','.join(f'd.{name}' for name in records.DELIVERY)}"
-    " FROM deliveries d JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE"
+    f" FROM deliveries d {found('events', 'e', 'organization_id = d.organization_id AND id = d.event_id')} WHERE"
 )
-_BACKLOG = f"{_WORK} d.endpoint_id = $1 AND d.id > $2 AND {LIVE} AND d.partition = ANY($3) ORDER BY d.id LIMIT $4"
+BACKLOG = f"{_WORK} d.endpoint_id = $1 AND d.id > $2 AND {LIVE} AND d.partition = ANY($3) ORDER BY d.id LIMIT $4"
 _DUE = (
     f"{_WORK} {DUE} AND d.due_at <= $1 AND d.partition = ANY($2) AND d.endpoint_id <> ALL($3)"
     " ORDER BY d.due_at LIMIT $4"
 )
-_WAITING = (
-    "SELECT e FROM unnest($1::text[]) e WHERE EXISTS ("
-    f"SELECT 1 FROM deliveries d WHERE d.endpoint_id = e AND {LIVE} AND d.partition = ANY($2))"
+WAITING = (
+    "SELECT e FROM unnest($1::text[]) e CROSS JOIN LATERAL ("
+    f"SELECT 1 FROM deliveries d WHERE d.endpoint_id = e AND {LIVE} AND d.partition = ANY($2) LIMIT 1) one"
 )
-_DISABLE = "UPDATE endpoints SET state='disabled', disabled_reason=$2, updated_at=$3 WHERE id=$1"
 
 
 class PostgresOutbox:
@@ -124,14 +127,19 @@ class PostgresOutbox:
 
     async def waiting(self, partitions: Collection[int]) -> list[str]:
         """See `ports.Outbox.waiting`."""
-        active = [e.id for e in self._store.registry().endpoints.values() if e.state == "active"]
-        rows = await self._store.ask(lambda c: c.fetch(_WAITING, active, list(partitions)))
+        mine = frozenset(partitions)
+        active = [
+            e.id
+            for e in self._store.registry().endpoints.values()
+            if e.state == "active" and not mine.isdisjoint(partitions_of(e.id))
+        ]
+        rows = await self._store.ask(lambda c: c.fetch(WAITING, active, list(mine)))
         return [row[0] for row in rows]
 
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
         values = (endpoint_id, after, list(partitions), limit)
-        return _works(await self._store.ask(lambda c: c.fetch(_BACKLOG, *values)))
+        return _works(await self._store.ask(lambda c: c.fetch(BACKLOG, *values)))
 
     async def due(
         self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
@@ -141,11 +149,15 @@ class PostgresOutbox:
 
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
-        return await self._store.record(list(results))
+        return await record_telling(self._store, results, hot=self._store.record)
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """See `ports.Outbox.edit`."""
+        return await self._store.read(lambda c: cold_replays.edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        await self._store.disable(endpoint_id, reason)
+        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _works(rows: Sequence[Any]) -> list[Work]:

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from tellwire.ledger import Ledger
 from tellwire.model import Attempt, ItemReport, Outcome, Work
 from tellwire.ports import Result
-from tellwire.stores import records
-from tellwire.stores.postgres_bulk import Insert, write_rows
+from tellwire.stores import attempt_rows, records
+from tellwire.stores.postgres_bulk import Insert, array, placeholder, write_rows
 from tellwire.stores.postgres_link import Connection
+from tellwire.stores.postgres_load import found
 from tellwire.vault import Vault
 
 _encode = msgspec.json.Encoder().encode
@@ -198,11 +199,11 @@ def _assignment(name: str) -> str:
 
 
 _COLUMNS = (*_RESULT, "epoch", *_ATTEMPT)
-_RECORD = f"""
+RECORD = f"""
 WITH held AS MATERIALIZED (
   SELECT partition, epoch FROM leases WHERE partition = ANY($1::integer[]) ORDER BY partition FOR SHARE),
 v AS MATERIALIZED (
-  SELECT r.* FROM unnest({", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate(_COLUMNS, 2))})
+  SELECT r.* FROM unnest({", ".join(placeholder(n, _TYPES.get(name, "text")) for n, name in enumerate(_COLUMNS, 2))})
   r({",".join(_COLUMNS)}) JOIN held h ON h.partition = r.partition AND h.epoch = r.epoch),
 a AS (
   INSERT INTO attempts(delivery_id, organization_id, {",".join(_ATTEMPT)})
@@ -214,8 +215,8 @@ u AS (
   RETURNING 1)
 SELECT partition, epoch, (SELECT count(*) FROM u) FROM held
 """
-_GONE = """
-SELECT d.id FROM unnest($1::text[], $2::text[]) k(a, b) JOIN deliveries d ON d.organization_id = k.a AND d.id = k.b
+_GONE = f"""
+SELECT d.id FROM unnest($1::text[], $2::text[]) k(a, b) {found("deliveries", "d", "organization_id = k.a AND id = k.b")}
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)
 """
 _BARE = """
@@ -235,10 +236,13 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
     """
     partitions = list({r.delivery.partition for r in results})
     rows = [(*_result(r.delivery), r.epoch, *_attempt(r.attempt)) for r in results]
-    found = await connection.fetch(_RECORD, partitions, *zip(*rows, strict=True))
-    held = {partition: epoch for partition, epoch, _ in found}
+    columns = [
+        array(_TYPES.get(n, "text"), values) for n, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
+    ]
+    answer = await connection.fetch(RECORD, partitions, *columns)
+    held = {partition: epoch for partition, epoch, _ in answer}
     refused = {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
-    if found and found[0][2] < len(results) - len(refused):
+    if answer and answer[0][2] < len(results) - len(refused):
         await _bare_the_erased(connection, [r.attempt for r in results if r.attempt and r.delivery.id not in refused])
     return refused
 
@@ -249,12 +253,12 @@ async def _bare_the_erased(connection: Connection, attempts: Sequence[Attempt]) 
     gone = {row[0] for row in await connection.fetch(_GONE, *places)}
     theirs = [a for a in attempts if a.delivery_id in gone]
     if theirs:
-        bare = [records.attempt_record(records.bare(a)) for a in theirs]
+        bare = [attempt_rows.attempt_record(attempt_rows.bare(a)) for a in theirs]
         await connection.execute(_BARE, [a.delivery_id for a in theirs], [a.number for a in theirs], bare)
 
 
 def _attempt(attempt: Attempt | None) -> tuple[Any, ...]:
     if attempt is None:
         return _NO_ATTEMPT
-    record = records.attempt_record(attempt)
+    record = attempt_rows.attempt_record(attempt)
     return attempt.number, attempt.started_at, attempt.outcome, record, attempt.response_body

@@ -11,7 +11,6 @@ from tellwire.errors import BadSettings
 from tellwire.ids import micros_of
 from tellwire.model import (
     Account,
-    Attempt,
     Contact,
     Conversation,
     Delivery,
@@ -33,7 +32,6 @@ T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
-_attempt = msgspec.json.Decoder(Attempt)
 
 CONTACT = (
     "id",
@@ -247,21 +245,6 @@ def message_row(value: Message) -> tuple[Any, ...]:
         encode(record),
         value.content,
     )
-
-
-def attempt(record: bytes, response_body: bytes) -> Attempt:
-    """An attempt of its two columns."""
-    return msgspec.structs.replace(_attempt.decode(record), response_body=response_body)
-
-
-def attempt_record(value: Attempt) -> bytes:
-    """An attempt without the answer's body, for `attempts.record`."""
-    return encode(msgspec.structs.replace(value, response_body=b""))
-
-
-def bare(value: Attempt) -> Attempt:
-    """An attempt without anything that may quote what it carried; that it was made, and what came of it, stays."""
-    return msgspec.structs.replace(value, request_headers=(), response_headers=(), response_body=b"")
 
 
 class Sealed(msgspec.Struct, frozen=True):

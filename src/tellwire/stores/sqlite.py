@@ -22,7 +22,7 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_probe, records, sqlite_hot
+from tellwire.stores import cold_operational, cold_probe, records, sqlite_hot
 from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.writer import Committed, Writer
 from tellwire.tally import Tally
@@ -67,6 +67,7 @@ class SqliteStore:
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
+        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
@@ -131,6 +132,10 @@ class SqliteStore:
     def on_changed(self, changed: Callable[[Registry], None]) -> None:
         """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
         self._changed.append(changed)
+
+    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None]) -> None:
+        """Call `elsewhere` on the event loop after cold writes that made deliveries, with their endpoints."""
+        self._elsewhere = elsewhere
 
     def on_events(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that recorded events."""
@@ -240,6 +245,7 @@ class SqliteStore:
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
                 results[index] = job.work(self._cold)
+        told = cold_operational.taken(self._cold)
         if any(isinstance(job, _Cold) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
@@ -256,11 +262,11 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            return lambda: self._tell(registry, work, happened=happened)
+            return lambda: self._tell(registry, work, told or [], happened=happened or told is not None)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work], *, happened: bool) -> None:
+    def _tell(self, registry: Registry, work: list[Work], told: list[str], *, happened: bool) -> None:
         """On the event loop, after the commit."""
         if registry is not self._registry:
             self._registry = registry
@@ -268,6 +274,8 @@ class SqliteStore:
                 changed(registry)
         if work:
             self._committed(work)
+        if told:
+            self._elsewhere(told)
         if happened:
             for wake in self._told:
                 wake()
@@ -301,6 +309,7 @@ class SqliteStore:
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
+        self._checkpointer.rows = db.total_changes
         if self._checkpointer.overdue or self._checkpointer.scrubbing:
             self._checkpointer.finish(db)
 
@@ -343,8 +352,12 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 
 def _highest_id(db: sqlite3.Connection) -> str:
-    tables = ("inbound", "events", "deliveries", "messages", "conversations", "contacts")
-    return max(str(db.execute(f"SELECT coalesce(max(id), '') FROM {table}").fetchone()[0]) for table in tables)
+    """Off the ends of indexes: keys begin with the organization, so each of them is asked."""
+    highest: list[str] = [db.execute("SELECT coalesce(max(id), '') FROM inbound").fetchone()[0]]
+    for table in ("events", "deliveries", "messages", "conversations", "contacts"):
+        last = f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
+        highest += db.execute(f"SELECT coalesce(max({last}), '') FROM organizations o").fetchone()
+    return max(highest)
 
 
 def _lock(path: Path) -> int:

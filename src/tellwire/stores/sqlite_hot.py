@@ -13,7 +13,7 @@ from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, ItemReport, Outcome, Registry, StatusFact, Work
 from tellwire.ports import Result
-from tellwire.stores import records
+from tellwire.stores import attempt_rows, records
 from tellwire.stores.sqlite_bulk import read_json, write_rows
 from tellwire.vault import Vault
 
@@ -335,19 +335,8 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
         attempts = _without_the_erased(db, attempts)
     write_rows(
         db,
-        "INSERT INTO attempts(delivery_id,number,organization_id,started_at,outcome,record,response_body)",
-        [
-            (
-                a.delivery_id,
-                a.number,
-                a.organization_id,
-                a.started_at,
-                a.outcome,
-                records.attempt_record(a),
-                a.response_body,
-            )
-            for a in attempts
-        ],
+        f"INSERT INTO attempts({','.join(attempt_rows.ATTEMPT)})",
+        [attempt_rows.attempt_row(attempt) for attempt in attempts],
         "ON CONFLICT(delivery_id,number) DO NOTHING",
     )
     if len(results) == len(given):
@@ -363,7 +352,7 @@ def _without_the_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list
         " WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)"
     )
     gone = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
-    return [records.bare(a) if a.delivery_id in gone else a for a in attempts]
+    return [attempt_rows.bare(a) if a.delivery_id in gone else a for a in attempts]
 
 
 def load_registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False) -> Registry:

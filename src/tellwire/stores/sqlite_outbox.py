@@ -10,13 +10,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
 
-from tellwire.model import Micros, Registry, Work
+from tellwire.model import Delivery, Edit, Micros, Registry, Work
 from tellwire.ports import Clock, Lease, Result
 from tellwire.routing import PARTITIONS
-from tellwire.stores import records, sqlite_hot
+from tellwire.stores import cold_replays, records, sqlite_hot
+from tellwire.stores.cold_results import record_telling
 from tellwire.stores.sqlite import Record, SqliteStore, raw
+from tellwire.stores.wellbeing import Wellbeing
 
 _FOREVER = 1 << 62
 
@@ -37,12 +38,13 @@ class SqliteOutbox:
         *,
         committed: Callable[[Sequence[Work]], None],
         changed: Callable[[Registry], None],
-        elsewhere: Callable[[Sequence[str]], None],  # noqa: ARG002 - no other process commits deliveries
+        elsewhere: Callable[[Sequence[str]], None],
         released: Callable[[], None],  # noqa: ARG002 - nor has it partitions to give
     ) -> None:
         """See `ports.Outbox.subscribe`."""
         self._store.on_committed(committed)
         self._store.on_changed(changed)
+        self._store.on_elsewhere(elsewhere)
 
     async def renew(self, owner: str) -> Lease:
         """See `ports.Outbox.renew`; writes only when there is something to take."""
@@ -90,26 +92,15 @@ class SqliteOutbox:
 
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
-        return await self._store.record(Record(list(results)))
+        return await record_telling(self._store, results, hot=lambda some: self._store.record(Record(some)))
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """See `ports.Outbox.edit`."""
+        return await self._store.read(lambda c: cold_replays.edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        now = self._clock.now()
-
-        def work(connection: Connection) -> None:
-            db = raw(connection)
-            db.execute(
-                "UPDATE endpoints SET state='disabled', disabled_reason=?, updated_at=? WHERE id=?",
-                (reason, now, endpoint_id),
-            )
-            db.execute(
-                "UPDATE deliveries SET state='parked', updated_at=? WHERE endpoint_id=?"
-                " AND state IN ('pending','delivering','retrying')",
-                (now, endpoint_id),
-            )
-            db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
-
-        await self._store.write(work)
+        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:

@@ -14,18 +14,17 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     false,
     text,
 )
-from sqlalchemy import Text as AnyText
 
-metadata = MetaData()
+from tellwire.stores.schema import Text, metadata
+from tellwire.stores.upkeep_tables import OPEN_JOB, endpoint_health, jobs, replay_edits
 
-Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-"""Texts sort by their bytes, on PostgreSQL too whatever the database's locale: ids are compared here and there."""
+__all__ = ["OPEN_JOB", "endpoint_health", "jobs", "metadata", "replay_edits"]
+"""What is defined beside this module."""
 
 organizations = Table(
     "organizations",
@@ -145,7 +144,7 @@ conversations = Table(
         "conversations_to_check",
         "check_at",
         sqlite_where=text("status = 'open'"),
-        postgresql_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open' AND check_at > 0"),  # so it is never taken for the one above
     ),
     sqlite_with_rowid=False,
 )
@@ -184,6 +183,9 @@ message_statuses = Table(
     sqlite_with_rowid=False,
 )
 
+UNUSUAL = "outcome <> 'applied'"
+"""What is looked for by its outcome; almost every POST is none of it and so is in no index."""
+
 inbound = Table(
     "inbound",
     metadata,
@@ -194,7 +196,13 @@ inbound = Table(
     Column("items", LargeBinary, nullable=False),  # list of model.ItemReport as JSON
     Column("speaks_for", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index("inbound_by_outcome", "outcome", "id"),
+    Index(
+        "inbound_by_outcome",
+        "outcome",
+        "id",
+        sqlite_where=text(UNUSUAL),
+        postgresql_where=text(UNUSUAL),
+    ),
 )
 
 held_items = Table(
@@ -231,6 +239,7 @@ LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
 DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
 PARKED = "state = 'parked'"
 FAILED = "state = 'failed'"
+REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
     "deliveries",
@@ -259,6 +268,7 @@ deliveries = Table(
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
+    Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),
@@ -273,7 +283,7 @@ attempts = Table(
     Column("organization_id", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
-    Column("record", LargeBinary, nullable=False),  # model.Attempt as JSON, without the answer's body
+    Column("record", LargeBinary, nullable=False),  # the rest of model.Attempt as JSON (attempt_rows.attempt_record)
     Column("response_body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("delivery_id", "number"),
     sqlite_with_rowid=False,

@@ -12,16 +12,18 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
+from tellwire.errors import Problem
 from tellwire.web import operations, status_page
 from tellwire.web.api import NOUNS
 from tellwire.web.desk import Desk, Office
 from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
-from tellwire.web.inbound import InboundRoute
+from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.openapi import document
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.problems import Busy, answer
 from tellwire.web.services import Services
 
+WEBHOOK_PATH = "/meta/webhook"
 _MOST_BODY = 1024 * 1024
 
 
@@ -54,12 +56,28 @@ class WebApp:
             await send(message)
 
         try:
-            inbound = self._inbound if scope["path"] == "/meta/webhook" else None
+            inbound = self._inbound if scope["path"] == WEBHOOK_PATH else None
             await (inbound or self._edge)(scope, receive, noted)
         except asyncio.CancelledError:
             if started or not self._draining:
                 raise
             await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
+
+    @property
+    def takes_posts(self) -> bool:
+        """Whether Meta's POSTs are this process's business."""
+        return self._inbound is not None
+
+    async def meta_post(self, headers: Headers, body: bytes) -> Problem | None:
+        """Take a POST of Meta's that is there as a whole: the short way, for servers that know one (`web.protocol`)."""
+        if self._inbound is None:
+            raise RuntimeError("this process takes no POSTs of Meta's")
+        try:
+            return await self._inbound.whole(headers, body)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+            return Busy("The server is stopping; try again.")
 
     def drain(self) -> None:
         """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ _EVERYTHING = ("*",)
 _OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}
 
+Headers = Sequence[tuple[bytes, bytes]]
 Owner = tuple[str, ...]
 """What a secret may change: `("*",)`, or the ids that it is bound to."""
 
@@ -126,11 +127,33 @@ class InboundRoute:
             return
         await send_text(send, 200, echo.encode("utf-8", "surrogateescape"))
 
+    async def whole(self, headers: Headers, body: bytes) -> Problem | None:
+        """Take a POST whose body has come already: None once it is durable, else why not."""
+        self._waiting += 1
+        self._bytes += len(body)
+        try:
+            given = self._admitted(headers)
+            if isinstance(given, Problem):
+                refusal: Problem | None = given
+            elif len(body) > self._limits.largest:
+                refusal = self._too_big()
+            elif self._bytes > self._limits.held:
+                refusal = _too_much()
+            else:
+                signatures = Signatures(self._secrets)
+                signatures.update(body)
+                refusal = await self._verified(body, signatures, given)
+        finally:
+            self._waiting -= 1
+            self._bytes -= len(body)
+        self._meters.post_answered(refusal.status if refusal else 200)
+        return refusal
+
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         held = _Held()
         self._waiting += 1
         try:
-            refusal = await self._taken(scope, receive, held)
+            refusal = await self._taken(scope["headers"], receive, held)
         except ClientGoneError:
             return
         finally:
@@ -144,18 +167,11 @@ class InboundRoute:
             self._meters.post_answered(refusal.status)
             await send_problem(send, refusal, request_id_of(scope))
 
-    async def _taken(self, scope: Scope, receive: Receive, held: _Held) -> Problem | None:
+    async def _taken(self, headers: Headers, receive: Receive, held: _Held) -> Problem | None:
         """Read, verify and apply a POST; None once it is durable, else why not."""
-        self._accounts.update(self._services.store.registry())
-        if not self._secrets and not self._accounts.any:
-            return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
-        if self._waiting > self._limits.waiting:
-            return Busy("Too many POSTs are waiting.")
-        given = [value for name, value in scope["headers"] if name == b"x-hub-signature-256"]
-        if len(given) != 1:
-            return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
-        if _announced(scope["headers"]) > self._limits.largest:
-            return self._too_big()
+        given = self._admitted(headers)
+        if isinstance(given, Problem):
+            return given
         signatures = Signatures(self._secrets)
         try:
             async with asyncio.timeout(self._limits.seconds):
@@ -166,9 +182,26 @@ class InboundRoute:
             return refusal
         body = b"".join(held.chunks)
         held.chunks.clear()
-        owners = signatures.matches(given[0])
+        return await self._verified(body, signatures, given)
+
+    def _admitted(self, headers: Headers) -> bytes | Problem:
+        """The signature that a POST gives, or why its body need not be looked at."""
+        self._accounts.update(self._services.store.registry())
+        if not self._secrets and not self._accounts.any:
+            return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
+        if self._waiting > self._limits.waiting:
+            return Busy("Too many POSTs are waiting.")
+        given = [value for name, value in headers if name == b"x-hub-signature-256"]
+        if len(given) != 1:
+            return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
+        if _announced(headers) > self._limits.largest:
+            return self._too_big()
+        return given[0]
+
+    async def _verified(self, body: bytes, signatures: Signatures[Owner], given: bytes) -> Problem | None:
+        owners = signatures.matches(given)
         if self._accounts.any:
-            owners += signature.matching(self._accounts.named_in(body), body, given[0])
+            owners += signature.matching(self._accounts.named_in(body), body, given)
         if not owners:
             return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
         return await self._apply(body, _union(owners))
@@ -185,7 +218,7 @@ class InboundRoute:
             if held.size > self._limits.largest:
                 return self._too_big()
             if self._bytes > self._limits.held:
-                return Busy("Too many bytes are waiting.")
+                return _too_much()
             signatures.update(chunk)
             more = message.get("more_body", False)
         return None
@@ -236,7 +269,9 @@ def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
     return 0
 
 
-def _union(owners: Iterable[Owner]) -> Owner:
+def _union(owners: Sequence[Owner]) -> Owner:
+    if len(owners) == 1:
+        return owners[0]
     names = dict.fromkeys(_each(owners))
     return _EVERYTHING if "*" in names else tuple(names)
 
@@ -244,6 +279,10 @@ def _union(owners: Iterable[Owner]) -> Owner:
 def _each(owners: Iterable[Owner]) -> Iterator[str]:
     for owner in owners:
         yield from owner
+
+
+def _too_much() -> Problem:
+    return Busy("Too many bytes are waiting.")
 
 
 def _unsigned(words: str) -> Problem:

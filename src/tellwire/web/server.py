@@ -7,6 +7,7 @@ import socket
 import uvicorn
 
 from tellwire.web.asgi import WebApp
+from tellwire.web.protocol import Protocol
 
 _KEEP_ALIVE_SECONDS = 75
 
@@ -23,7 +24,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 interface="asgi3",

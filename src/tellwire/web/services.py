@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Endpoint, Event, Registry
-from tellwire.ports import Clock, Tracer
+from tellwire.model import Attempt, Endpoint, Event, Registry
+from tellwire.ports import Answer, Clock, Tracer
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -116,6 +116,7 @@ class Services(Struct, frozen=True, kw_only=True):
     bodies that we send, by name; `webhooks` the section of that name for the OpenAPI document.
     `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
+    `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays.
     `tally` holds the process's counts; `engine` is its dispatcher, None when it has none; `tracer` is there while
@@ -132,6 +133,7 @@ class Services(Struct, frozen=True, kw_only=True):
     webhooks: Mapping[str, Any]
     check_url: Callable[[str], Awaitable[None]]
     challenge: Callable[[str], Awaitable[None]]
+    send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt, Answer]]]
     whsec_form: Callable[[str], str]
     chat_id: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]

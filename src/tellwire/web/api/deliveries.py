@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire.errors import NotFound
-from tellwire.model import Attempt, DeliveryState, Lane
+from tellwire.endpoints import Url
+from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
+from tellwire.model import Attempt, DeliveryState, Edit, Lane
 from tellwire.rows import instant
-from tellwire.stores import cold_deliveries
+from tellwire.stores import cold_deliveries, cold_replays
 from tellwire.stores.cold_deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
-from tellwire.web.parameters import Cursor, Limit, Name, Since, StateName, Until, choice, instant_of, our_id, turn_of
+from tellwire.web.parameters import (
+    Cursor,
+    Limit,
+    Name,
+    Since,
+    StateName,
+    Until,
+    choice,
+    instant_of,
+    looks_like_id,
+    our_id,
+    turn_of,
+)
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REPLAY = {"scopes": ("deliveries:replay",)}
+_FORGERY = "webhooks:manage"
 _NOUN = "deliveries"
 _WAITING = (DeliveryState.PENDING, DeliveryState.RETRYING)
 
@@ -40,6 +54,8 @@ class DeliveryRead(Struct, kw_only=True):
     out_of_order: bool
     lane: Lane
     replay: int
+    replay_url: Annotated[str | None, Meta(description="Where its last replay goes, if not to the endpoint's URL.")]
+    replay_edited: Annotated[bool, Meta(description="Whether its last replay has another body than the event's.")]
     webhook_id: str
     sequence: int | None
     next_attempt_at: When | None
@@ -64,6 +80,9 @@ class AttemptRead(Struct, kw_only=True):
     response_body: str | None
     response_body_base64: str | None
     durations: dict[str, float]
+    edited: Annotated[
+        list[Literal["url", "body"]], Meta(description="What was other than usual: the replay was asked for so.")
+    ]
 
 
 class DeliveryWithAttempts(DeliveryRead, kw_only=True):
@@ -90,6 +109,21 @@ class Replay(Struct, kw_only=True, forbid_unknown_fields=True):
     """How to replay: with `new_id` under a fresh `webhook-id`, so that consumers that deduplicate take it anew."""
 
     new_id: bool = False
+    url: Annotated[Url, Meta(description="Where to POST this once; checked as an endpoint's URL is.")] | None = None
+    body: Annotated[dict[str, Any], Meta(description="What to send this once.")] | None = None
+
+
+class Selection(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which deliveries to replay, in this order; all of them or, when one cannot be, none."""
+
+    ids: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=200)]
+    new_id: bool = False
+
+
+class Replayed(Struct, kw_only=True):
+    """The deliveries that were asked for again."""
+
+    data: list[DeliveryRead]
 
 
 def _shown(entry: DeliveryEntry) -> bytes:
@@ -107,6 +141,8 @@ def _shown(entry: DeliveryEntry) -> bytes:
             out_of_order=delivery.out_of_order,
             lane=delivery.lane,
             replay=delivery.replay,
+            replay_url=entry.replay_url or None,
+            replay_edited=entry.replay_edited,
             webhook_id=delivery.webhook_id,
             sequence=delivery.sequence or None,
             next_attempt_at=when(delivery.due_at) if delivery.state in _WAITING else None,
@@ -136,6 +172,7 @@ def _attempt(attempt: Attempt) -> AttemptRead:
         response_body=text,
         response_body_base64=raw,
         durations=attempt.durations,
+        edited=[part for part in ("url", "body") if part in attempt.edited],
     )
 
 
@@ -184,13 +221,14 @@ async def list_attempts(delivery_id: FromPath[str], desk: AtDesk) -> Response[At
 async def replay_delivery(
     delivery_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Replay | None] = None
 ) -> Response[DeliveryRead]:
-    """Send it once more, whatever its state. Waits parked while its endpoint is paused or disabled."""
-    name, deed = our_id(delivery_id, "delivery"), desk.deed()
-    fresh = data is not None and data.new_id
+    """Send it once more, whatever its state; waits parked while its endpoint is paused or disabled. It may go to
+    another `url` or with another `body`, which takes the scope `webhooks:manage` too; then it carries the header
+    `tellwire-replay-edited`, and another server gets neither the endpoint's token nor its headers."""
+    name, deed, wanted = our_id(delivery_id, "delivery"), desk.deed(), data or Replay()
+    edit = await _edit(desk, wanted)
 
     def work(connection: Connection) -> tuple[DeliveryEntry, bytes]:
-        webhook_id = f"msg_{deed.new_id().replace('-', '')}" if fresh else ""  # ids are the writer's to make
-        entry = cold_deliveries.replay(connection, deed, name, webhook_id=webhook_id)
+        entry = cold_replays.replay(connection, deed, name, new_id=wanted.new_id, edit=edit)
         if entry is None:
             raise NotFound("There is no delivery with this id.")
         return entry, _shown(entry)
@@ -203,6 +241,52 @@ async def replay_delivery(
     return shown(body, DeliveryRead, status=202)
 
 
+@post("/deliveries/replay", summary="Replay several deliveries", opt=_REPLAY, status_code=202)
+async def replay_selection(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Selection]
+) -> Response[Replayed]:
+    """Send up to 200 once more, in the order given. For more, `recover` of the endpoint."""
+    ids, deed = _ids(data), desk.deed()
+
+    def work(connection: Connection) -> tuple[None, bytes]:
+        entries = cold_replays.selection(connection, deed, ids, new_id=data.new_id)
+        missing = [(f"/ids/{index}", "is no delivery") for index, entry in enumerate(entries) if entry is None]
+        if missing:
+            raise Invalid("Some deliveries are not there; none was replayed.", *missing)
+        return None, b'{"data":[' + b",".join(_shown(entry) for entry in entries if entry is not None) + b"]}"
+
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        _, body = await once.write(work, status=202)
+    desk.services.wake()
+    return shown(body, Replayed, status=202)
+
+
+def _ids(data: Selection) -> tuple[str, ...]:
+    faults = [
+        (f"/ids/{index}", "is no delivery" if not looks_like_id(each) else "is there twice")
+        for index, each in enumerate(data.ids)
+        if not looks_like_id(each) or each in data.ids[:index]
+    ]
+    if faults:
+        raise Invalid("The selection is not valid; none was replayed.", *faults)
+    return data.ids
+
+
+async def _edit(desk: Desk, wanted: Replay) -> Edit:
+    if wanted.url is None and wanted.body is None:
+        return Edit()
+    if not desk.caller.may((_FORGERY,)):
+        raise NotAllowed(f"Another url or body takes the scope {_FORGERY} too.", kind="insufficient-scope")
+    if wanted.url is not None:
+        try:
+            await desk.services.check_url(wanted.url)
+        except Forbidden as error:
+            raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
+    return Edit(url=wanted.url or "", body=None if wanted.body is None else encode(wanted.body))
+
+
 async def _known(desk: Desk, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:
     name = our_id(delivery_id, "delivery")
     entry = await desk.read(lambda c: cold_deliveries.get(c, desk.organization_id, name))
@@ -212,4 +296,4 @@ async def _known(desk: Desk, delivery_id: str) -> tuple[DeliveryEntry, list[Atte
     return entry, [_attempt(each) for each in attempts]
 
 
-HANDLERS = (list_deliveries, read_delivery, list_attempts, replay_delivery)
+HANDLERS = (list_deliveries, read_delivery, list_attempts, replay_delivery, replay_selection)

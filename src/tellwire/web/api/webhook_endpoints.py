@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
@@ -15,11 +15,13 @@ from sqlalchemy import Connection
 
 from tellwire import endpoints
 from tellwire.endpoints import EndpointChange, EndpointDraft, OwnSecret
-from tellwire.errors import NotFound
+from tellwire.evidence import Standing
 from tellwire.model import Endpoint, Micros
 from tellwire.rows import instant
-from tellwire.stores import cold_endpoints
+from tellwire.stores import cold_endpoints, cold_health
 from tellwire.stores.cold_endpoints import EndpointShelf
+from tellwire.web.api import endpoint_calls
+from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
@@ -35,6 +37,17 @@ class SecretRead(Struct, kw_only=True):
     """A signing secret, unseen: `expires_at` is set on one that was rotated out."""
 
     expires_at: When | None
+
+
+class HealthRead(Struct, kw_only=True):
+    """How its last attempts went, as of the last minutes: `unknown` before the first, `failing` after failures only."""
+
+    state: Literal["unknown", "healthy", "failing"]
+    failing_since: When | None
+    consecutive_failures: int
+    cause: Annotated[str, Meta(description="Why the last attempt failed; empty when it did not.")]
+    last_success_at: When | None
+    last_failure_at: When | None
 
 
 class EndpointRead(Struct, kw_only=True):
@@ -64,6 +77,7 @@ class EndpointRead(Struct, kw_only=True):
     description: str
     state: Literal["active", "paused", "disabled"]
     disabled_reason: str
+    health: HealthRead
     created_at: When
     updated_at: When
 
@@ -89,17 +103,31 @@ class Rotation(Struct, kw_only=True, forbid_unknown_fields=True):
     overlap_seconds: Annotated[float, Meta(ge=0, le=2_592_000)] = 86_400
 
 
-_KEPT = ("has_token", "headers", "secrets", "created_at", "updated_at")
+_KEPT = ("has_token", "headers", "secrets", "health", "created_at", "updated_at")
 _SAME = tuple(name for name in EndpointRead.__struct_fields__ if name not in _KEPT)
 
 
-def _shown(endpoint: Endpoint, now: Micros) -> bytes:
+def _health(standing: Standing | None) -> HealthRead:
+    failing = standing is not None and standing.failing_since > 0
+    known = standing is not None and standing.last_success_at > 0
+    return HealthRead(
+        state="failing" if failing else "healthy" if known else "unknown",
+        failing_since=when(standing.failing_since) if standing else None,
+        consecutive_failures=standing.failures if standing else 0,
+        cause=standing.cause if standing else "",
+        last_success_at=when(standing.last_success_at) if standing else None,
+        last_failure_at=when(standing.last_failure_at) if standing else None,
+    )
+
+
+def _shown(endpoint: Endpoint, now: Micros, standing: Standing | None = None) -> bytes:
     return encode(
         EndpointRead(
             **{name: getattr(endpoint, name) for name in _SAME},
             secrets=[SecretRead(expires_at=when(s.expires_at)) for s in endpoints.live_secrets(endpoint, now)],
             has_token=bool(endpoint.token),
             headers=dict.fromkeys(endpoint.headers, MASK),
+            health=_health(standing),
             created_at=instant(endpoint.created_at),
             updated_at=instant(endpoint.updated_at),
         )
@@ -120,8 +148,15 @@ def _new_secret() -> str:
 async def list_endpoints(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
     """The webhook endpoints of the organization."""
     vault, now = desk.services.store.vault, desk.services.clock.now()
-    page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
-    return listed(_NOUN, page, lambda endpoint: _shown(endpoint, now), EndpointList)
+    turn = turn_of(_NOUN, limit, cursor)
+    page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn))
+    standings = await _standings(desk, *page.items)
+    return listed(_NOUN, page, lambda endpoint: _shown(endpoint, now, standings.get(endpoint.id)), EndpointList)
+
+
+async def _standings(desk: Desk, *some: Endpoint) -> Mapping[str, Standing]:
+    ids = [endpoint.id for endpoint in some]
+    return await desk.read(lambda c: cold_health.standings(c, desk.organization_id, ids))
 
 
 @post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)
@@ -144,7 +179,7 @@ async def create_endpoint(
 @get("/webhook-endpoints/{endpoint_id:str}", summary="Read a webhook endpoint", opt=_READ)
 async def read_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """One webhook endpoint, its secrets masked."""
-    return _answer(desk, await _known(desk, endpoint_id))
+    return await _answer(desk, await known_endpoint(desk, endpoint_id))
 
 
 @patch("/webhook-endpoints/{endpoint_id:str}", summary="Change a webhook endpoint", opt=_MANAGE)
@@ -152,9 +187,9 @@ async def change_endpoint(
     endpoint_id: FromPath[str], desk: AtDesk, data: JSONBody[EndpointChange]
 ) -> Response[EndpointRead]:
     """Change what is given, leave the rest. The format stays: make another endpoint for another format."""
-    before = await _known(desk, endpoint_id)
+    before = await known_endpoint(desk, endpoint_id)
     await endpoints.admit(desk.services, endpoints.changed(before, data), before=before)
-    return _answer(desk, await desk.write(lambda c: endpoints.change(desk.shelf(c), endpoint_id, data)))
+    return await _answer(desk, await desk.write(lambda c: endpoints.change(desk.shelf(c), endpoint_id, data)))
 
 
 @delete("/webhook-endpoints/{endpoint_id:str}", summary="Delete a webhook endpoint", opt=_MANAGE, status_code=204)
@@ -166,13 +201,13 @@ async def delete_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> None:
 @post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
 async def pause_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """Stop delivering; what waits and what comes is kept `parked`."""
-    return _answer(desk, await _in_strides(desk, endpoint_id, endpoints.pause))
+    return await _answer(desk, await _in_strides(desk, endpoint_id, endpoints.pause))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
 async def resume_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """Deliver again, what is parked first. Also brings back a disabled endpoint."""
-    return _answer(desk, await _in_strides(desk, endpoint_id, endpoints.resume))
+    return await _answer(desk, await _in_strides(desk, endpoint_id, endpoints.resume))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/rotate-secret", summary="Rotate the secret", opt=_MANAGE, status_code=200)
@@ -191,14 +226,6 @@ async def rotate_secret(
     return shown(body, EndpointWithSecret)
 
 
-async def _known(desk: Desk, endpoint_id: str) -> Endpoint:
-    name, vault = our_id(endpoint_id, "webhook endpoint"), desk.services.store.vault
-    endpoint = await desk.read(lambda c: cold_endpoints.get(c, vault, desk.organization_id, name))
-    if endpoint is None:
-        raise NotFound("There is no webhook endpoint with this id.")
-    return endpoint
-
-
 async def _in_strides(
     desk: Desk, endpoint_id: str, stride: Callable[[EndpointShelf, str], tuple[Endpoint, bool]]
 ) -> Endpoint:
@@ -214,8 +241,9 @@ async def _in_strides(
     return endpoint
 
 
-def _answer(desk: Desk, endpoint: Endpoint) -> Response[EndpointRead]:
-    return shown(_shown(endpoint, desk.services.clock.now()), EndpointRead)
+async def _answer(desk: Desk, endpoint: Endpoint) -> Response[EndpointRead]:
+    standings = await _standings(desk, endpoint)
+    return shown(_shown(endpoint, desk.services.clock.now(), standings.get(endpoint.id)), EndpointRead)
 
 
 HANDLERS = (
@@ -227,4 +255,5 @@ HANDLERS = (
     pause_endpoint,
     resume_endpoint,
     rotate_secret,
+    *endpoint_calls.HANDLERS,
 )

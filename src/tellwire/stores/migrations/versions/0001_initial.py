@@ -93,7 +93,7 @@ def upgrade() -> None:
         ["check_at"],
         unique=False,
         sqlite_where=sa.text("status = 'open'"),
-        postgresql_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open' AND check_at > 0"),
     )
     op.create_table(
         "deliveries",
@@ -208,7 +208,14 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("inbound_by_outcome", "inbound", ["outcome", "id"], unique=False)
+    op.create_index(
+        "inbound_by_outcome",
+        "inbound",
+        ["outcome", "id"],
+        unique=False,
+        sqlite_where=sa.text("outcome <> 'applied'"),
+        postgresql_where=sa.text("outcome <> 'applied'"),
+    )
     op.create_table(
         "leases",
         sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),

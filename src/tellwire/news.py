@@ -1,0 +1,80 @@
+"""PURE. Operational events about endpoints and deliveries: what they tell (FORMATS.md section 3)."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tellwire.model import Delivery, Endpoint, Event, Micros, Snapshot
+from tellwire.rows import instant
+
+DISABLED = "endpoint.disabled"
+RECOVERED = "endpoint.recovered"
+EXHAUSTED = "delivery.exhausted"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class News(Struct, frozen=True, kw_only=True):
+    """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
+
+    `account_id`: the account that it concerns; "" for none, which is told to endpoints of some accounts only, too.
+    """
+
+    name: str
+    endpoint_id: str
+    data: bytes
+    account_id: str = ""
+
+    def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
+        """As an event; those about one endpoint go in order."""
+        return Event(
+            id=identifier,
+            organization_id=organization_id,
+            account_id=self.account_id,
+            entity="operational",
+            action="insert",
+            name=self.name,
+            order_key=self.endpoint_id,
+            snapshot=Snapshot(row=Raw(self.data)),
+            created_at=at,
+        )
+
+
+def disabled(endpoint: Endpoint, reason: str, *, failing_since: Micros = 0) -> News:
+    """An endpoint gets no deliveries any more, and why."""
+    data = _about(endpoint) | {"reason": reason} | _since(failing_since)
+    return News(name=DISABLED, endpoint_id=endpoint.id, data=_encode(data))
+
+
+def recovered(endpoint: Endpoint, how: str, *, failing_since: Micros = 0) -> News:
+    """An endpoint that was down takes deliveries again."""
+    data = _about(endpoint) | {"how": how} | _since(failing_since)
+    return News(name=RECOVERED, endpoint_id=endpoint.id, data=_encode(data))
+
+
+def exhausted(delivery: Delivery, event: Event, cause: str) -> News:
+    """A delivery is given up: it stays as `failed`, to be replayed."""
+    data = {
+        "delivery_id": delivery.id,
+        "endpoint_id": delivery.endpoint_id,
+        "event_id": event.id,
+        "event": event.name,
+        "conversation_id": event.conversation_id,
+        "message_id": event.message_id,
+        "attempts": delivery.attempts,
+        "cause": cause,
+    }
+    shown = _encode({name: value for name, value in data.items() if value != ""})
+    return News(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+
+
+def _about(endpoint: Endpoint) -> dict[str, str]:
+    """The endpoint for people; a URL's query may hold a secret, and these events go to other receivers."""
+    address = endpoint.url.partition("?")[0].partition("#")[0]
+    about = {"endpoint_id": endpoint.id, "url": address, "description": endpoint.description}
+    return {name: value for name, value in about.items() if value}
+
+
+def _since(at: Micros) -> dict[str, str]:
+    return {"failing_since": instant(at)} if at else {}

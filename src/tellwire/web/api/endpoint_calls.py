@@ -1,0 +1,246 @@
+"""`/v1/webhook-endpoints/{id}/test` and `/recover`: what an endpoint can be asked to do beside receiving."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+from msgspec.json import encode
+from sqlalchemy import Connection
+
+from tellwire.errors import Conflict, Invalid, NotFound
+from tellwire.ids import micros_of
+from tellwire.model import Endpoint
+from tellwire.recovery import Include, Job, State, Wanted, ended
+from tellwire.rows import instant
+from tellwire.stores import cold_endpoints, cold_jobs
+from tellwire.web.api.shapes import Id, NextCursor, When, when
+from tellwire.web.desk import AtDesk, Desk, listed, shown, told
+from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+
+_READ = {"scopes": ("read", "webhooks:manage")}
+_MANAGE = {"scopes": ("webhooks:manage",)}
+_NOUN = "recoveries"
+_JOB = "/webhook-endpoints/{endpoint_id:str}/recover/{job_id:str}"
+
+
+class TestWanted(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to test with: the name of an event, else the first that the endpoint subscribes to."""
+
+    event: Annotated[str, Meta(max_length=64)] = ""
+
+
+class TestRead(Struct, kw_only=True):
+    """What came back. Answers of allow-listed addresses are not shown; a body that is no UTF-8 is in
+    `response_body_base64`."""
+
+    ok: bool
+    cause: Annotated[str, Meta(description="In plain words what went wrong; empty when nothing did.")]
+    event: str
+    url: str
+    webhook_id: str
+    request_headers: list[tuple[str, str]]
+    response_status: int | None
+    response_headers: list[tuple[str, str]]
+    response_body: str | None
+    response_body_base64: str | None
+    durations: Annotated[dict[str, float], Meta(description="Milliseconds by phase.")]
+
+
+Span = Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"}, description="RFC 3339.")]
+
+
+class RecoveryWanted(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to deliver once more: of the events since a time (included) until another (not included, else now)."""
+
+    since: Span
+    include: Annotated[
+        Include,
+        Meta(
+            description="`failed`: deliveries that failed; `missing`: those, and events that the endpoint subscribes "
+            "to now and never got; `all`: everything, delivered or not."
+        ),
+    ]
+    until: Span | None = None
+    new_id: Annotated[bool, Meta(description="Under fresh webhook-ids, so that consumers take them anew.")] = False
+
+
+class RecoveryRead(Struct, kw_only=True):
+    """A recovery. `done` counts deliveries that were made due, `looked_at` rows gone through; `reached` is the time up
+    to which the span has been gone through."""
+
+    id: Id
+    endpoint_id: Id
+    state: State
+    detail: Annotated[str, Meta(description="In plain words why it waits or ended; empty while it goes on.")]
+    include: Include
+    since: When
+    until: When
+    new_id: bool
+    done: int
+    looked_at: int
+    reached: When | None
+    progress: Annotated[float, Meta(description="From 0 to 1, by time.")]
+    created_at: When
+    updated_at: When
+    finished_at: When | None
+
+
+class RecoveryList(Struct, kw_only=True):
+    """A page of recoveries, newest first."""
+
+    data: list[RecoveryRead]
+    next_cursor: NextCursor
+
+
+async def known_endpoint(desk: Desk, endpoint_id: str) -> Endpoint:
+    """The endpoint of this id.
+
+    Raises:
+        NotFound: the organization has none.
+    """
+    name, vault = our_id(endpoint_id, "webhook endpoint"), desk.services.store.vault
+    endpoint = await desk.read(lambda c: cold_endpoints.get(c, vault, desk.organization_id, name))
+    if endpoint is None:
+        raise NotFound("There is no webhook endpoint with this id.")
+    return endpoint
+
+
+@post("/webhook-endpoints/{endpoint_id:str}/test", summary="Send a test event", opt=_MANAGE, status_code=200)
+async def send_test_event(
+    endpoint_id: FromPath[str], desk: AtDesk, data: JSONBody[TestWanted | None] = None
+) -> Response[TestRead]:
+    """Send an event that never happened, signed as a delivery is, and answer with what came back. It carries the header
+    `tellwire-test: true` and says so in its text; nothing of it is kept. Also to a paused or disabled endpoint."""
+    endpoint = await known_endpoint(desk, endpoint_id)
+    event, attempt, answer = await desk.services.send_test(endpoint, data.event if data else "")
+    text, raw = _text(attempt.response_body)
+    return told(
+        TestRead(
+            ok=answer.ok,
+            cause=attempt.cause,
+            event=event,
+            url=attempt.url,
+            webhook_id=dict(attempt.request_headers)["webhook-id"],
+            request_headers=list(attempt.request_headers),
+            response_status=attempt.response_status or None,
+            response_headers=[] if answer.allow_listed else list(attempt.response_headers),
+            response_body=text,
+            response_body_base64=raw,
+            durations=attempt.durations,
+        )
+    )
+
+
+def _text(body: bytes) -> tuple[str | None, str | None]:
+    try:
+        return body.decode(), None
+    except UnicodeDecodeError:
+        return None, base64.b64encode(body).decode()
+
+
+def _shown(job: Job) -> bytes:
+    wanted = job.wanted
+    reached = min(max(micros_of(job.cursor), wanted.since), wanted.until) if job.cursor else 0
+    span = max(wanted.until - wanted.since, 1)
+    return encode(
+        RecoveryRead(
+            id=job.id,
+            endpoint_id=job.endpoint_id,
+            state=job.state,
+            detail=job.detail,
+            include=wanted.include,
+            since=instant(wanted.since),
+            until=instant(wanted.until),
+            new_id=wanted.new_id,
+            done=job.done,
+            looked_at=job.looked_at,
+            reached=instant(wanted.until) if job.state == "done" else when(reached),
+            progress=1.0 if job.state == "done" else round((reached - wanted.since) / span, 4) if reached else 0.0,
+            created_at=instant(job.created_at),
+            updated_at=instant(job.updated_at),
+            finished_at=when(job.finished_at),
+        )
+    )
+
+
+@post("/webhook-endpoints/{endpoint_id:str}/recover", summary="Recover", opt=_MANAGE, status_code=202)
+async def recover_endpoint(
+    endpoint_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[RecoveryWanted]
+) -> Response[RecoveryRead]:
+    """Deliver once more what the endpoint missed. The answer is a job that goes on by itself, also over restarts:
+    beside live deliveries, on a budget of its own, in order. One at a time per endpoint (409)."""
+    name = our_id(endpoint_id, "webhook endpoint")
+    since = instant_of(data.since, "since") or 0
+    until = instant_of(data.until, "until") if data.until is not None else None
+    now = desk.services.clock.now()
+    wanted = Wanted(since=since, until=now if until is None else until, include=data.include, new_id=data.new_id)
+    if wanted.until <= wanted.since:
+        raise Invalid("The span is empty.", ("/since" if until is None else "/until", "must end after it begins"))
+
+    def work(connection: Connection) -> tuple[Job, bytes]:
+        if not cold_endpoints.state_of(connection, desk.organization_id, name):
+            raise NotFound("There is no webhook endpoint with this id.")
+        if other := cold_jobs.open_of(connection, name):
+            raise Conflict(f"The recovery {other} of this endpoint is under way.", kind="recovery-under-way")
+        deed = desk.deed()
+        job = Job(
+            id=deed.new_id(),
+            organization_id=desk.organization_id,
+            endpoint_id=name,
+            wanted=wanted,
+            created_at=deed.at,
+            updated_at=deed.at,
+        )
+        cold_jobs.add(connection, deed, job)
+        return job, _shown(job)
+
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        _, body = await once.write(work, status=202)
+    return shown(body, RecoveryRead, status=202)
+
+
+@get("/webhook-endpoints/{endpoint_id:str}/recover", summary="List recoveries", opt=_READ)
+async def list_recoveries(
+    endpoint_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
+) -> Response[RecoveryList]:
+    """The recoveries of an endpoint."""
+    endpoint = await known_endpoint(desk, endpoint_id)
+    turn = turn_of(_NOUN, limit, cursor)
+    page = await desk.read(lambda c: cold_jobs.page(c, desk.organization_id, endpoint.id, turn))
+    return listed(_NOUN, page, _shown, RecoveryList)
+
+
+@get(_JOB, summary="Read a recovery", opt=_READ)
+async def read_recovery(endpoint_id: FromPath[str], job_id: FromPath[str], desk: AtDesk) -> Response[RecoveryRead]:
+    """How far it has come."""
+    endpoint, name = our_id(endpoint_id, "webhook endpoint"), our_id(job_id, "recovery")
+    return shown(_shown(await desk.read(lambda c: _known_job(c, desk, endpoint, name))), RecoveryRead)
+
+
+@post(f"{_JOB}/cancel", summary="Cancel a recovery", opt=_MANAGE, status_code=200)
+async def cancel_recovery(endpoint_id: FromPath[str], job_id: FromPath[str], desk: AtDesk) -> Response[RecoveryRead]:
+    """Make nothing more due; what is due already is delivered. One that is over stays as it is."""
+    endpoint, name = our_id(endpoint_id, "webhook endpoint"), our_id(job_id, "recovery")
+
+    def work(connection: Connection) -> Job:
+        job = _known_job(connection, desk, endpoint, name)
+        after = ended(job, "cancelled", "it was cancelled", desk.services.clock.now())
+        return after if cold_jobs.put(connection, after, turns=job.turns) else job
+
+    return shown(_shown(await desk.write(work)), RecoveryRead)
+
+
+def _known_job(connection: Connection, desk: Desk, endpoint_id: str, job_id: str) -> Job:
+    job = cold_jobs.get(connection, desk.organization_id, job_id)
+    if job is None or job.endpoint_id != endpoint_id:
+        raise NotFound("There is no recovery with this id.")
+    return job
+
+
+HANDLERS = (send_test_event, recover_endpoint, list_recoveries, read_recovery, cancel_recovery)

@@ -1,0 +1,132 @@
+"""Every change of keys, endpoints, accounts and people leaves a line in the audit, by REST and by the command line."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance.processes import tellwire
+from tests.acceptance.test_api_access import ROUTES
+from tests.acceptance.test_cli import run
+from tests.served import HOOK, Served, served
+from tests.world import CUSTOMER, envelope, incoming
+
+Change = Callable[[Served], Any]
+
+
+def endpoint(app: Served) -> str:
+    return f"/v1/webhook-endpoints/{app.post('/v1/webhook-endpoints', {'url': HOOK, 'format': 'row'})['id']}"
+
+
+def account(app: Served) -> str:
+    return f"/v1/accounts/{app.post('/v1/accounts', {'phone_number_id': '1'})['id']}"
+
+
+def key(app: Served) -> str:
+    return f"/v1/api-keys/{app.post('/v1/api-keys', {'name': 'x'})['id']}"
+
+
+def contact(app: Served) -> str:
+    assert app.meta(envelope(incoming("wamid.1"))).status == 200
+    return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
+
+
+CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
+    ("POST", "/v1/api-keys"): (lambda _: "/v1/api-keys", {"name": "x"}, "api_key.created"),
+    ("DELETE", "/v1/api-keys/{key_id:str}"): (key, None, "api_key.revoked"),
+    ("POST", "/v1/accounts"): (lambda _: "/v1/accounts", {"phone_number_id": "1"}, "account.created"),
+    ("PATCH", "/v1/accounts/{account_id:str}"): (account, {"name": "x"}, "account.changed"),
+    ("DELETE", "/v1/accounts/{account_id:str}"): (account, None, "account.deleted"),
+    ("POST", "/v1/webhook-endpoints"): (
+        lambda _: "/v1/webhook-endpoints",
+        {"url": HOOK, "format": "row"},
+        "endpoint.created",
+    ),
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id:str}"): (endpoint, {"description": "x"}, "endpoint.changed"),
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id:str}"): (endpoint, None, "endpoint.deleted"),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/pause"): (
+        lambda app: f"{endpoint(app)}/pause",
+        None,
+        "endpoint.paused",
+    ),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/resume"): (
+        lambda app: f"{paused(app)}/resume",
+        None,
+        "endpoint.resumed",
+    ),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/rotate-secret"): (
+        lambda app: f"{endpoint(app)}/rotate-secret",
+        {},
+        "endpoint.secret_rotated",
+    ),
+    ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
+    ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
+}
+"""Every route that changes one of them → where to call it, with what, and the action that it notes."""
+
+
+def paused(app: Served) -> str:
+    path = endpoint(app)
+    app.post(f"{path}/pause", status=200)
+    return path
+
+
+@pytest.mark.parametrize("route", CHANGES, ids=" ".join)
+def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[str, str]) -> None:
+    where, body, action = CHANGES[route]
+    with served(tmp_path) as app:
+        path = where(app)
+        by = app.key("admin")
+        before = len(app.get("/v1/audit?limit=200")["data"])
+        assert app.call(route[0], path, body, key=by).status < 300
+        entries = app.get("/v1/audit?limit=200")["data"]
+        assert [each["action"] for each in entries[: len(entries) - before]] == [action]
+        assert entries[0]["actor"].startswith("api-key ")
+        assert entries[0]["subject"]
+
+
+def test_every_route_that_changes_them_is_in_the_table() -> None:
+    nouns = ("api-keys", "accounts", "webhook-endpoints", "contacts")
+    changing = {(method, path) for method, path, _ in ROUTES if method != "GET" and path.split("/")[2] in nouns}
+    assert changing - CHANGES.keys() <= NO_CHANGE
+
+
+NO_CHANGE = {
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/test"),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/recover"),
+}
+"""Routes that make deliveries and leave the endpoint as it is."""
+
+
+def test_what_changes_nothing_is_not_noted(tmp_path: Path) -> None:
+    with served(tmp_path) as app:
+        path = paused(app)
+        before = app.get("/v1/audit")["data"]
+        app.post(f"{path}/pause", status=200)
+        app.call("POST", "/v1/accounts", {"phone_number_id": ""}).problem(422, "/phone_number_id")
+        assert app.get("/v1/audit")["data"] == before
+
+
+def test_the_command_line_is_noted_too(tmp_path: Path) -> None:
+    made = run("keys", "create", cwd=tmp_path)
+    run("keys", "revoke", made["id"], cwd=tmp_path)
+    run("accounts", "create", "77", cwd=tmp_path)
+    run("accounts", "delete", "77", cwd=tmp_path)
+    hook = run("endpoints", "create", "https://x.example/", "--format", "row", cwd=tmp_path)["id"]
+    for verb in ("pause", "resume", "rotate-secret", "delete"):
+        assert tellwire("endpoints", verb, hook, cwd=tmp_path).returncode == 0
+    with sqlite3.connect(tmp_path / "tellwire.db") as db:
+        assert [row[0] for row in db.execute("SELECT action FROM audit ORDER BY id")] == [
+            "api_key.created",
+            "api_key.revoked",
+            "account.created",
+            "account.deleted",
+            "endpoint.created",
+            "endpoint.paused",
+            "endpoint.resumed",
+            "endpoint.secret_rotated",
+            "endpoint.deleted",
+        ]

@@ -1,0 +1,143 @@
+"""Secrets are written and never shown: planted everywhere, they are looked for in everything that can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.acceptance.test_api_access import ROUTES
+from tests.served import SETTINGS, Served, served
+from tests.world import START, envelope, incoming
+
+from tellwire.model import Attempt, Delivery, DeliveryState
+from tellwire.ports import Result
+from tellwire.settings import SETTINGS as SETTINGS_BY_NAME
+from tellwire.settings import AppSecret, Settings, shown
+
+PLANTED = {
+    name: f"planted-{name}-7f3a9c"
+    for name in ("access-token", "app-secret", "signing", "rotated", "token", "header", "admin", "meta", "verify")
+}
+RENDERED = {
+    "event_id": "events",
+    "delivery_id": "deliveries",
+    "contact_id": "contacts",
+    "conversation_id": "conversations",
+    "message_id": "messages",
+    "inbound_id": "inbound",
+    "endpoint_id": "webhook-endpoints",
+    "account_id": "accounts",
+    "key_id": "api-keys",
+    "organization_id": "organizations",
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("secrets"), settings=planted_settings()) as running:
+        yield running
+
+
+def planted_settings() -> Settings:
+    return replace(
+        SETTINGS,
+        admin_key=PLANTED["admin"],
+        meta_app_secret=(AppSecret(PLANTED["meta"]),),
+        meta_verify_token=PLANTED["verify"],
+    )
+
+
+def planted_in(text: str) -> list[str]:
+    return [name for name, secret in PLANTED.items() if secret in text]
+
+
+def filled(app: Served) -> list[str]:
+    """Everything that takes a secret is given one; what is answered to changes, except where a secret is new."""
+    key = PLANTED["admin"]
+    account = {"phone_number_id": "77", "access_token": PLANTED["access-token"], "app_secret": PLANTED["app-secret"]}
+    answers = [app.call("POST", "/v1/accounts", account, key=key)]
+    assert app.call("POST", "/v1/api-keys", {"name": "x"}, key=key).status == 201
+    draft = {
+        "url": "https://hooks.example.com/in",
+        "format": "row",
+        "secret": PLANTED["signing"],
+        "token": PLANTED["token"],
+        "headers": {"X-Own": PLANTED["header"]},
+    }
+    made = app.call("POST", "/v1/webhook-endpoints", draft, key=key).json
+    path = f"/v1/webhook-endpoints/{made['id']}"
+    assert app.call("POST", f"{path}/rotate-secret", {"secret": PLANTED["rotated"]}, key=key).status == 200
+    answers += [
+        app.call("PATCH", path, {"token": PLANTED["token"], "description": "x"}, key=key),
+        app.call("PATCH", "/v1/accounts/77", {"app_secret": PLANTED["app-secret"]}, key=key),
+        app.call("POST", f"{path}/pause", key=key),
+        app.call("POST", f"{path}/resume", key=key),
+    ]
+    assert app.meta(envelope(incoming("wamid.1")), secret=PLANTED["meta"]).status == 200
+    delivery = app.get("/v1/deliveries", key=key)["data"][0]
+    attempted(app, delivery)
+    return [answer.body.decode() for answer in answers]
+
+
+def attempted(app: Served, delivery: dict[str, str]) -> None:
+    after = Delivery(
+        id=delivery["id"],
+        organization_id=delivery["organization_id"],
+        event_id=delivery["event_id"],
+        endpoint_id=delivery["endpoint_id"],
+        order_key="",
+        state=DeliveryState.RETRYING,
+        attempts=1,
+    )
+    attempt = Attempt(
+        delivery_id=after.id,
+        organization_id=after.organization_id,
+        number=1,
+        started_at=START,
+        outcome="failed",
+        cause="your server answered 500",
+        response_status=500,
+    )
+    lease = app.run(app.world.outbox.renew("a test"))
+    app.run(app.world.outbox.record([Result(after, attempt, lease.partitions[0])]))
+
+
+def test_nothing_planted_is_read_anywhere(app: Served) -> None:
+    key = PLANTED["admin"]
+    read = filled(app)
+    ids = {name: app.get(f"/v1/{noun}", key=key)["data"][0]["id"] for name, noun in RENDERED.items()}
+    ids["format_name"] = "row"
+    paths = [
+        re.sub(r"\{(\w+):str\}", lambda found: ids[found[1]], path)
+        for method, path, _ in ROUTES
+        if method == "GET" and not path.endswith(("/stream", "/erasure"))
+    ]
+    for path in [*paths, "/", "/metrics", "/version", "/readyz", "/openapi.json"]:
+        answer = app.call("GET", path, key=key)
+        assert answer.status == 200, (path, answer.body)
+        read.append(f"{path}\n{answer.headers}\n{answer.body.decode()}")
+    for method, path, body in (
+        ("POST", "/v1/accounts", {"phone_number_id": "77", "access_token": PLANTED["access-token"]}),
+        ("POST", "/v1/accounts", {"phone_number_id": 1, "access_token": PLANTED["access-token"] + "\n"}),
+        ("POST", "/v1/webhook-endpoints", {"url": "x", "format": "row", "secret": PLANTED["signing"], "token": "a b"}),
+        ("GET", "/v1/nothing", None),
+    ):
+        read.append(app.call(method, path, body, key=key).body.decode())
+    assert [planted_in(text) for text in read if planted_in(text)] == []
+    assert len(paths) > 20
+
+
+def test_nothing_planted_is_stored_in_the_clear(tmp_path: Path) -> None:
+    with served(tmp_path, settings=planted_settings()) as app:
+        filled(app)
+        app.run(app.world.store.scrub())
+        files = b"".join(each.read_bytes() for each in tmp_path.glob("served.db*")).decode("latin-1")
+    assert planted_in(files) == []
+
+
+def test_nothing_planted_is_in_settings_as_they_are_shown() -> None:
+    settings = planted_settings()
+    assert planted_in(repr(settings) + "".join(shown(settings, name) for name in SETTINGS_BY_NAME)) == []
