@@ -154,8 +154,8 @@ class PostgresStore:
 
     @property
     def failing(self) -> str:
-        """Why the last commit of events, of results or of leases failed; "" when none did."""
-        return self._appliers.failing or self._recorders.failing or self.unleased
+        """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
+        return self._appliers.failing or self.unleased
 
     # --- Book ---------------------------------------------------------------------------------------------------------
 
