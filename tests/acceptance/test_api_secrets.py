@@ -110,6 +110,10 @@ def test_nothing_planted_is_read_anywhere(app: Served) -> None:
     read = filled(app)
     ids = {name: app.get(f"/v1/{noun}", key=key)["data"][0]["id"] for name, noun in RENDERED.items()}
     ids["format_name"] = "row"
+    since = {"since": "2026-05-01T00:00:00Z", "include": "all"}
+    job = app.call("POST", f"/v1/webhook-endpoints/{ids['endpoint_id']}/recover", since, key=key)
+    assert job.status == 202, job.body
+    ids["job_id"] = job.json["id"]
     paths = [
         re.sub(r"\{(\w+):str\}", lambda found: ids[found[1]], path)
         for method, path, _ in ROUTES

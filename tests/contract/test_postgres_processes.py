@@ -441,6 +441,7 @@ def test_a_server_that_is_killed_costs_nothing_that_was_accepted():
                     await world.outbox.renew("one")
                 await asyncio.to_thread(postgres.start)
                 await asyncio.gather(*posts, extra)
+                await world.outbox.renew("one")
                 assert world.store.failing == ""
             assert refused
             assert len(await world.query("SELECT id FROM messages")) == sent
