@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.load_process import LoadProcess
-from bench.machine import describe
+from bench.machine import Machine, describe
 from bench.measure import Meter
 from bench.options import Options
 from bench.picture import draw
@@ -31,39 +31,50 @@ One = Callable[[int, str, Path], Run]
 """(number of the round, name of the case, empty folder) → what the case came to in this round."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when a scenario began, and what the machine was like before anything of it ran."""
+
+    folder: Path
+    machine: Machine
+    at: datetime
+    begin: float
+
+
 @contextmanager
-def place_for(options: Options) -> Iterator[Path]:
+def place_for(options: Options) -> Iterator[Place]:
     """A folder that is removed in the end, whatever happens."""
-    place = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
-    place.chmod(0o711)  # PostgreSQL runs as another user in a folder below
+    folder = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
+    folder.chmod(0o711)  # PostgreSQL runs as another user in a folder below
     try:
-        yield place
+        machine = describe(folder)
+        for doubt in machine.doubts:
+            say(f"careful: {doubt}")
+        yield Place(folder, machine, datetime.now(UTC), time.monotonic())
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def carry_out(study: Study, options: Options, place: Path, one: One) -> int:
+def carry_out(study: Study, options: Options, place: Place, one: One) -> int:
     """Run every case in every round (A B C A B C …), print the table, write JSON and picture.
 
     Returns: 1 when a run was not whole, whatever the figures are; else 0.
     """
-    begin, started_at = time.monotonic(), datetime.now(UTC)
-    machine = describe(place)
-    for doubt in machine.doubts:
-        say(f"careful: {doubt}")
     runs = [
-        _in_a_folder(one, number, case.name, place) for number in range(1, options.rounds + 1) for case in study.cases
+        _in_a_folder(one, number, case.name, place.folder)
+        for number in range(1, options.rounds + 1)
+        for case in study.cases
     ]
     report = Report(
         scenario=options.scenario,
         study=study,
-        started_at=started_at.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - begin, 1),
-        machine=machine,
+        started_at=place.at.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - place.begin, 1),
+        machine=place.machine,
         options=_shown(options),
         medians=medians(runs),
         claims=claims(study.targets, runs),
-        doubts=doubts(machine, runs, rounds=options.rounds, enough=study.enough_rounds),
+        doubts=doubts(place.machine, runs, rounds=options.rounds, enough=study.enough_rounds),
         runs=runs,
     )
     return _publish(report, options.json)

@@ -75,8 +75,8 @@ def run(options: Options) -> int:
     prepare_tellwire(options)
     sizes = [size for size in SIZES if size <= options.events] or [options.events]
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        load = stack.enter_context(driver(place))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        load = stack.enter_context(driver(place.folder))
         plan = Fill(secret=SECRET, accounts=1, contacts=options.contacts, endpoints=[FilledEndpoint(url=load.sink)])
         kept = depot.keep("endpoint", plan)
         return carry_out(study_of(sizes), options, place, _Burst(options, kept, load).one)

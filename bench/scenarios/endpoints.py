@@ -51,8 +51,8 @@ def run(options: Options) -> int:
     prepare_tellwire(options)
     sizes = powers(1, options.events)
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        load = stack.enter_context(driver(place))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        load = stack.enter_context(driver(place.folder))
         kept = {}
         for size in sizes:
             endpoints = [FilledEndpoint(url=load.sink)]

@@ -115,8 +115,8 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a healthy endpoint missed a message."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        healthy, hang, fail = (stack.enter_context(driver(place, name)) for name in ("healthy", "hang", "fail"))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        healthy, hang, fail = (stack.enter_context(driver(place.folder, name)) for name in ("healthy", "hang", "fail"))
         endpoints = [
             FilledEndpoint(url=healthy.sink, count=HEALTHY),
             FilledEndpoint(url=hang.sink, count=HANGING, first_account=HEALTHY),

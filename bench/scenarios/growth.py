@@ -58,7 +58,7 @@ def run(options: Options) -> int:
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        load = stack.enter_context(driver(place))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        load = stack.enter_context(driver(place.folder))
         kept = {words(size): depot.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
         return carry_out(study_of(sizes), options, place, Standing(options, kept, load).one)

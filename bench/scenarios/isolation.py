@@ -90,8 +90,8 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a quiet endpoint missed a message."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        quiet, flood, hang = (stack.enter_context(driver(place, name)) for name in ("quiet", "flood", "hang"))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        quiet, flood, hang = (stack.enter_context(driver(place.folder, name)) for name in ("quiet", "flood", "hang"))
         endpoints = [
             FilledEndpoint(url=quiet.sink, count=QUIET_ENDPOINTS),
             FilledEndpoint(url=flood.sink, first_account=QUIET_ENDPOINTS),

@@ -137,8 +137,8 @@ def run(options: Options) -> int:
     options = _long_enough(options)
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        load = stack.enter_context(driver(place))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        load = stack.enter_context(driver(place.folder))
         down = FilledEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", first_account=1)
         plan = Fill(
             secret=SECRET,

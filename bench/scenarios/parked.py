@@ -42,8 +42,8 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a message was lost, refused or garbled."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        load = stack.enter_context(driver(place))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        load = stack.enter_context(driver(place.folder))
         paused = FilledEndpoint(url=load.sink, first_account=1, state="paused")
         plan = Fill(
             secret=SECRET,

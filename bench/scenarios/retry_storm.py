@@ -81,8 +81,8 @@ def run(options: Options) -> int:
     """Run it; returns 1 when a fresh event was lost, or no retry came."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place))
-        fresh, storm = (stack.enter_context(driver(place, name)) for name in ("fresh", "storm"))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        fresh, storm = (stack.enter_context(driver(place.folder, name)) for name in ("fresh", "storm"))
         plan = Fill(
             secret=SECRET,
             accounts=2,

@@ -56,6 +56,6 @@ def run(options: Options) -> int:
     """Run it; returns 0."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
-    with place_for(options) as place, depot_for(options, place) as depot:
+    with place_for(options) as place, depot_for(options, place.folder) as depot:
         kept = {words(size): depot.keep(words(size), past_of(size, NOWHERE, options)) for size in sizes}
         return carry_out(study_of(sizes), options, place, _Start(options, kept).one)

@@ -45,14 +45,14 @@ def test_the_product_reads_continues_and_delivers_it(database: Literal["sqlite",
     options = dataclasses.replace(OPTIONS, database=database)
     with ExitStack() as stack:
         place = stack.enter_context(place_for(options))
-        depot = stack.enter_context(depot_for(options, place))
-        load = stack.enter_context(driver(place))
+        depot = stack.enter_context(depot_for(options, place.folder))
+        load = stack.enter_context(driver(place.folder))
         plan = replace(PLAN, endpoints=[replace(PLAN.endpoints[0], url=load.sink), PLAN.endpoints[1]])
         kept = depot.keep("past", plan)
         filled = kept.filled
         assert filled.rows["events"] == filled.rows["messages"] == filled.rows["inbound"] == 40
         assert (filled.rows["deliveries"], filled.rows["attempts"]) == (40, 20)
-        served = stack.enter_context(kept.serving(place, fresh=True))
+        served = stack.enter_context(kept.serving(place.folder, fresh=True))
         load.aim(served.aim(SECRET))
         load.prepare(plan_of(OPTIONS))
         seen = load.go()
