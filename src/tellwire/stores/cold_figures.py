@@ -14,7 +14,7 @@ from tellwire.ids import id_floor, micros_of
 from tellwire.model import Micros
 from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, held_items, inbound, organizations
 
-MOST = 100_000
+MOST = 50_000
 """Counting stops here: a figure that reaches it means "at least"."""
 
 
