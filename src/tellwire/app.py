@@ -13,7 +13,6 @@ import structlog
 
 import tellwire_sdk
 from tellwire import addresses, handshake, trial
-from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
@@ -32,6 +31,7 @@ from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
 from tellwire.traces import OtelTracer, open_tracer
+from tellwire.updates import Options
 from tellwire.upkeep import Upkeep
 
 log = structlog.get_logger("tellwire")
