@@ -30,6 +30,8 @@ OUTSIDE = {
         "web",
         "app",
         "upkeep",
+        "carrier",
+        "courier",
         "dispatcher",
         "erasing",
         "leases",
