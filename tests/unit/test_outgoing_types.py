@@ -12,6 +12,7 @@ from msgspec.json import decode
 from tests.unit.outgoing import (
     HEADER,
     INTERACTIVE,
+    JSON,
     SENDABLE,
     TEMPLATE,
     button,
@@ -460,9 +461,6 @@ def test_a_flood_of_mistakes_is_cut() -> None:
 
 
 # --- hostile values ---------------------------------------------------------------------------------------------------
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
 @given(st.sampled_from([*TYPES, "poll"]) | JSON, JSON)
