@@ -100,11 +100,12 @@ _PARTS: dict[str, Fields | Kinds] = {
     "body": Fields(may={"parameters": Each(Kinds("type", _texts(ONLY_BODY)), least=0)}),
     "button": _BUTTON,
 }
+CARD_COMPONENT = Kinds("type", _PARTS, folded=True)
 _CARDS = Each(
     Fields(
         needs={
             "card_index": Number(0, 9, whole=True, texts=True),
-            "components": Each(Kinds("type", _PARTS, folded=True), least=0),
+            "components": Each(CARD_COMPONENT, least=0),
         }
     ),
     most=10,
@@ -190,8 +191,8 @@ TEMPLATE = Fields(
     needs={"name": _NAME, "language": _LANGUAGE},
     may={"components": Each(_COMPONENTS, least=0)},
     rules=(
-        Rule("one header, body, carousel and offer; every button's `index` differs from the others", _twice),
-        Rule("`parameter_name` on every parameter of header and body, or on none", _mixed),
+        Rule("one header, body, carousel and offer; every button's index differs from the others", _twice),
+        Rule("parameter_name on every parameter of header and body, or on none", _mixed),
         Rule(f"a body's text at most {WITH_OTHERS} characters, unless it is the only component", _too_long),
     ),
 )
