@@ -7,6 +7,7 @@ of components and buttons are taken in any case, as Meta does. Whether the param
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,6 @@ from tellwire.meta.outgoing.sharing import LOCATION
 ONLY_BODY = 32768
 WITH_OTHERS = 1024
 MOST_BUTTONS = 10
-_DIGITS = 9
 ONCE = ("header", "body", "carousel", "limited_time_offer")
 
 _NAME = Text(512, pattern="[a-z0-9_]+", wants="of lower-case letters, digits and underscores")
@@ -144,13 +144,17 @@ def _twice(value: Any) -> Iterator[Complaint]:
     """One header, one body, … and one button of each index; so on every card."""
     found = list(named(value))
     yield from repeated((f"{at}/type", kind) for at, kind, _ in found if kind in ONCE)
-    indexes = [(f"{at}/index", inner(each, "index")) for at, kind, each in found if kind == "button"]
-    yield from repeated((at, str(index)[:_DIGITS] if isinstance(index, str | int) else None) for at, index in indexes)
+    yield from repeated((f"{at}/index", _number(inner(each, "index"))) for at, kind, each in found if kind == "button")
     for at, _, component in found:
         cards = inner(component, "cards")
         for number, card in enumerate(cards if isinstance(cards, list) else ()):
             for pointer, words in _twice(card):
                 yield f"{at}/cards/{number}{pointer}", words
+
+
+def _number(index: Any) -> Any:
+    """An index written as a text is the same as the number."""
+    return int(index) if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index) else index
 
 
 def _mixed(value: Any) -> Iterator[Complaint]:
