@@ -13,7 +13,6 @@ import structlog
 
 import tellwire_sdk
 from tellwire import addresses, handshake, trial
-from tellwire.apply import Options
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
@@ -23,15 +22,17 @@ from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
+from tellwire.graph import open_graph
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
 from tellwire.model import Attempt, Delivery, Endpoint, Registry
-from tellwire.ports import Answer, Clock, Sender
+from tellwire.ports import Answer, Clock, Graph, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
 from tellwire.traces import OtelTracer, open_tracer
+from tellwire.updates import Options
 from tellwire.upkeep import Upkeep
 
 log = structlog.get_logger("tellwire")
@@ -70,6 +71,7 @@ class App:
         self.role = role
         self.store = store = opened.store
         self.sender = sender
+        self.graph: Graph = open_graph(settings.meta_graph_url)
         self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(
@@ -166,6 +168,7 @@ class App:
                 await self.dispatcher.stop(grace_seconds)
                 await self.upkeep.last_report()
         await self.sender.close()
+        await self.graph.close()
         await self.store.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)

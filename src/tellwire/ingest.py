@@ -13,12 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire import meta, tombstones
-from tellwire.apply import Options, apply_item, problem_key
+from tellwire.apply import apply_item, problem_key
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.cutting import cut
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
 from tellwire.model import Account, Inbound, ItemReport, Outcome
 from tellwire.ports import Book
+from tellwire.updates import Options
 
 __all__ = ["Ingest", "Options"]
 

@@ -16,10 +16,10 @@ from sqlalchemy import Connection
 
 from tellwire import keys
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
+from tellwire.ledger import KeptAnswer
 from tellwire.stores import cold_conversations, cold_idempotency, cold_organizations
 from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_endpoints import EndpointShelf
-from tellwire.stores.cold_idempotency import KeptAnswer
 from tellwire.stores.cold_pages import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.figures import Meters
