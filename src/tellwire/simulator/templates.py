@@ -18,6 +18,7 @@ CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 STATUSES = ("APPROVED", "PENDING", "REJECTED", "PAUSED", "DISABLED")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 _ALREADY_THERE = 2388024
+_FILTERS = ("status", "language", "category")
 _HEADER_KINDS = ("image", "video", "document", "location")
 
 
@@ -31,6 +32,7 @@ class Template(Struct, kw_only=True):
     components: list[Any]
     status: str = "APPROVED"
     quality: str = "UNKNOWN"
+    judged_at: int = 1_700_000_000
 
     def shown(self, fields: Iterable[str] = ()) -> dict[str, Any]:
         """As the Graph API shows it."""
@@ -41,7 +43,7 @@ class Template(Struct, kw_only=True):
             "language": self.language,
             "status": self.status,
             "category": self.category,
-            "quality_score": {"score": self.quality},
+            "quality_score": {"score": self.quality, "date": self.judged_at},
             "id": self.id,
         }
         wanted = {*fields}
@@ -171,16 +173,18 @@ class Templates:
             each
             for each in self._all.values()
             if query.get("name", "") in each.name
-            and query.get("status", each.status).upper() == each.status
-            and query.get("language", each.language) == each.language
-            and query.get("category", each.category).upper() == each.category
+            and all(getattr(each, key) in query.get(key, getattr(each, key)).split(",") for key in _FILTERS)
         ]
-        return page(
-            wanted,
-            query,
-            url,
-            show=lambda each: each.shown(field for field in query.get("fields", "").split(",") if field),
-        )
+        fields = [field for field in query.get("fields", "").split(",") if field]
+        shown = page(wanted, query, url, show=lambda each: each.shown(fields))
+        if query.get("summary"):
+            shown["summary"] = {
+                "total_count": len(wanted),
+                "message_template_count": len(self._all),
+                "message_template_limit": 250,
+                "are_translations_complete": True,
+            }
+        return shown
 
 
 def page(rows: list[Any], query: Mapping[str, str], url: str, *, show: Any = lambda each: each) -> dict[str, Any]:
