@@ -229,7 +229,10 @@ class State:
             Refused: there is no such template.
         """
         account = waba_id or self.business().waba_id
-        found = self.templates[account].named(name)
+        templates = self.templates.get(account)
+        if templates is None:
+            raise not_there(account)
+        found = templates.named(name)
         if not found:
             raise Refused(132001, f"there is no template {name}")
         for template in found:

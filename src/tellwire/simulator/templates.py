@@ -193,7 +193,7 @@ def page(rows: list[Any], query: Mapping[str, str], url: str, *, show: Any = lam
     Raises:
         Refused: the cursor is none of ours.
     """
-    limit = int(query["limit"]) if query.get("limit", "").isdigit() else 25
+    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 25
     start = _place_of(query["after"]) + 1 if query.get("after") else 0
     if query.get("before"):
         start = max(0, _place_of(query["before"]) - limit)
