@@ -25,7 +25,7 @@ def peak(process: Running) -> int:
     return int(told.split("VmHWM:")[1].split()[0])
 
 
-async def _file(digest: "hashlib._Hash") -> AsyncIterator[bytes]:
+async def _file(digest: hashlib._Hash) -> AsyncIterator[bytes]:
     for _ in range(SIZE // len(CHUNK)):
         digest.update(CHUNK)
         yield CHUNK

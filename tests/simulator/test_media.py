@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.acceptance.processes import until
 from tests.simulator.running import CUSTOMER, NUMBER, WABA, Meta, running, text
 from tests.world import SetClock
 
@@ -178,11 +179,8 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind() -> None:
             "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\n\r\n".encode()
         )
         writer.write(begun)
-        async with asyncio.timeout(10):
-            while not files():
-                await asyncio.sleep(0.001)
-            writer.close()
-            while files():
-                await asyncio.sleep(0.001)
+        await asyncio.to_thread(until, files, what="the beginning")
+        writer.close()
+        await asyncio.to_thread(until, lambda: not files(), what="the end")
 
     running(test)

@@ -18,6 +18,7 @@ import pytest
 import pywa
 import pywa.errors
 from pywa import types
+from pywa.handlers import CallbackButtonHandler, MessageHandler, MessageStatusHandler, TemplateStatusUpdateHandler
 from pywa.types.templates import (
     BodyText,
     ParamFormat,
@@ -31,7 +32,9 @@ from werkzeug.serving import make_server
 
 from tellwire.simulator import PEOPLE, TOKEN, Knobs, Simulator, State, number_for
 from tellwire.simulator.acts import write
+from tellwire.simulator.knobs import turned
 
+BODY: Any = BodyText  # its `params` takes words, whatever its annotations say
 VERIFY = "an-invented-verify-token"
 
 
@@ -51,10 +54,8 @@ class Shop:
         )
         self.received: list[Any] = []
         self._news = threading.Condition()
-        self.client.on_message()(self._take)
-        self.client.on_message_status()(self._take)
-        self.client.on_callback_button()(self._take)
-        self.client.on_template_status_update()(self._take)
+        for handler in (MessageHandler, MessageStatusHandler, CallbackButtonHandler, TemplateStatusUpdateHandler):
+            self.client.add_handlers(handler(self._take))
 
     def _take(self, _: pywa.WhatsApp, update: Any) -> None:
         with self._news:
@@ -78,7 +79,7 @@ class Shop:
 async def shop() -> AsyncIterator[tuple[Shop, Simulator]]:
     """A simulator, and a shop that serves its own webhook."""
     application = flask.Flask("shop")
-    simulator = Simulator(State(seed=1, knobs=Knobs(**AT_ONCE)))
+    simulator = Simulator(State(seed=1, knobs=turned(Knobs(), AT_ONCE)))
     await simulator.start()
     with httpx.Client(timeout=10) as session:
         ours = Shop(application, session)
@@ -175,13 +176,13 @@ def test_templates_are_made_listed_and_sent() -> None:
         assert {each.name for each in ours.client.get_templates()} == {"hello_world", "order_ready"}
         assert ours.client.get_template(made.id).status == TemplateStatus.APPROVED
         sent = ours.client.send_template(
-            CUSTOMER, "order_ready", TemplateLanguage.SPANISH_MEX, params=[BodyText.params("Ana", "42")]
+            CUSTOMER, "order_ready", TemplateLanguage.SPANISH_MEX, params=[BODY.params("Ana", "42")]
         )
         assert sent.status == "accepted"
         ours.until(lambda: len(ours.statuses(sent.id)) == 3)
         with pytest.raises(pywa.errors.WhatsAppError) as caught:
             ours.client.send_template(
-                CUSTOMER, "order_ready", TemplateLanguage.SPANISH_MEX, params=[BodyText.params("Ana")]
+                CUSTOMER, "order_ready", TemplateLanguage.SPANISH_MEX, params=[BODY.params("Ana")]
             )
         assert caught.value.code == 132000
 

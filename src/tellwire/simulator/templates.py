@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -10,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.simulator.pages import page
 from tellwire.simulator.refusals import Refused
 
 Json = Mapping[str, Any]
@@ -101,7 +101,7 @@ def _fill(kind: str, component: Json, parameters: list[Any]) -> None:
 
 
 class Templates:
-    """The templates of one account. `now` and random names are nobody's business here: ids count up."""
+    """The templates of one account; their ids count up."""
 
     def __init__(self, first_id: int = 400000000000001) -> None:
         self._ids = count(first_id)
@@ -114,11 +114,13 @@ class Templates:
         Raises:
             Refused: as Meta refuses it.
         """
-        name, language = str(given.get("name", "")), str(given.get("language", ""))
-        category, components = str(given.get("category", "")).upper(), given.get("components", [])
-        if not re.fullmatch(r"[a-z0-9_]{1,512}", name):
+        name, language, category, components = (
+            given.get(key) for key in ("name", "language", "category", "components")
+        )
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,512}", name):
             raise Refused(100, "name takes lower-case letters, digits and underscores")
-        if not language or category not in CATEGORIES:
+        category = str(category).upper()
+        if not isinstance(language, str) or not language or category not in CATEGORIES:
             raise Refused(100, f"language and category ({', '.join(CATEGORIES)}) are required")
         if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
             raise Refused(100, "components must be an array of objects")
@@ -185,40 +187,6 @@ class Templates:
                 "are_translations_complete": True,
             }
         return shown
-
-
-def page(rows: list[Any], query: Mapping[str, str], url: str, *, show: Any = lambda each: each) -> dict[str, Any]:
-    """A page of any list with the Graph API's cursors.
-
-    Raises:
-        Refused: the cursor is none of ours.
-    """
-    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 25
-    start = _place_of(query["after"]) + 1 if query.get("after") else 0
-    if query.get("before"):
-        start = max(0, _place_of(query["before"]) - limit)
-    shown = rows[start : start + limit]
-    if not shown:
-        return {"data": []}
-    last = start + len(shown) - 1
-    paging: dict[str, Any] = {"cursors": {"before": _cursor(start), "after": _cursor(last)}}
-    if last + 1 < len(rows):
-        paging["next"] = f"{url}?limit={limit}&after={_cursor(last)}"
-    return {"data": [show(each) for each in shown], "paging": paging}
-
-
-def _cursor(place: int) -> str:
-    return base64.urlsafe_b64encode(f"place:{place}".encode()).decode()
-
-
-def _place_of(cursor: str) -> int:
-    try:
-        word, _, number = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        if word == "place":
-            return int(number)
-    except ValueError:
-        pass
-    raise Refused(100, "the cursor is not one of this list")
 
 
 _HELLO = [
