@@ -99,7 +99,7 @@ class App:
         self.eraser = Eraser(store, clock, self.dispatcher.forget)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
-        self._routed: set[str] = set()
+        self._routed: set[tuple[str, str]] = set()
         self._owner = f"process-{uuid.uuid4()}"
 
     @classmethod
@@ -220,12 +220,13 @@ class App:
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""
-        self._routed.add(phone_number_id)
+        if account := self.store.registry().accounts.get(phone_number_id):
+            self._routed.add((phone_number_id, account.waba_id))
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""
-        self._routed &= registry.accounts.keys()
+        self._routed &= _places(registry)
 
     async def _do_chores(self) -> None:
         while True:
@@ -235,7 +236,7 @@ class App:
                     await close_idle_conversations(self.store, window=self.window)
                     await self.eraser.start_all()
                     await self.eraser.prune()
-                    for phone_number_id in self.store.registry().accounts.keys() - self._routed:
+                    for phone_number_id, _ in _places(self.store.registry()) - self._routed:
                         await self.route_unrouted(phone_number_id)
             except Unavailable as error:
                 log.warning("store_unavailable", detail=str(error))
@@ -253,6 +254,11 @@ class App:
             except Exception:
                 log.exception("retention_failed")
             await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def _places(registry: Registry) -> set[tuple[str, str]]:
+    """The number and the business account of every account."""
+    return {(account.phone_number_id, account.waba_id) for account in registry.accounts.values()}
 
 
 def keeping(settings: Settings) -> Keeping:
