@@ -11,6 +11,9 @@ from msgspec import Raw, Struct
 from tellwire.meta.notices import ban_states
 from tellwire.model import Seconds
 
+TOKEN = "access_token"  # noqa: S105 - the name of a fact
+"""The fact whether Meta takes the token: `accepted` or `refused`."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -65,9 +68,14 @@ def problems(facts: Mapping[str, Known]) -> list[str]:
         found.append("Meta flags the number's quality as low.")
     if _is(facts, "name_review", "REJECTED"):
         found.append("Meta rejected the display name.")
-    if _is(facts, "access_token", "refused"):
+    if token_refused(facts):
         found.append("Meta refuses the access token.")
     return found
+
+
+def token_refused(facts: Mapping[str, Known]) -> bool:
+    """Whether Meta did not take the account's token when it was last asked."""
+    return _is(facts, TOKEN, "refused")
 
 
 def _is(facts: Mapping[str, Known], name: str, *values: str) -> bool:
