@@ -61,6 +61,11 @@ class Ingest:
         self._book = book
         self._options = options
 
+    @property
+    def options(self) -> Options:
+        """What the settings decide."""
+        return self._options
+
     async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
         """Keep a verified POST and apply its items; when this returns it is durable.
 
