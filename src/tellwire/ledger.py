@@ -51,6 +51,8 @@ class Keys(Struct, kw_only=True):
     """(organization id, conversation id)"""
     own: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, id of a message of ours): the message, its send if there is one, its statuses"""
+    notices: set[tuple[str, str, str]] = field(default_factory=set)
+    """(WABA id, display phone number, `notices.key_of`): news of a business account"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""
@@ -60,6 +62,7 @@ class Keys(Struct, kw_only=True):
         self.parties |= other.parties
         self.conversations |= other.conversations
         self.own |= other.own
+        self.notices |= other.notices
         self.latest |= other.latest
 
 

@@ -9,7 +9,16 @@ from msgspec.structs import replace
 from tellwire import meta, outgoing
 from tellwire.apply import apply_item
 from tellwire.ledger import Keys, Ledger
-from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate
+from tellwire.meta.items import (
+    AccountNotice,
+    AccountProblem,
+    AddressChange,
+    Item,
+    MessageItem,
+    NotUnderstood,
+    StatusUpdate,
+    TemplateNotice,
+)
 from tellwire.model import Account, ItemReport, Message, Outcome
 from tellwire.updates import Options
 
@@ -63,6 +72,8 @@ def report_of(item: Item, outcome: Outcome, reason: str = "", message_id: str = 
             kind, wamid = "address change", ""
         case AccountProblem():
             kind, wamid = "account problem", ""
+        case AccountNotice() | TemplateNotice():
+            kind, wamid = item.event or item.place.field, ""
         case NotUnderstood():
             kind, wamid = item.kind, item.wamid
         case _:
