@@ -99,7 +99,15 @@ class App:
             tally=self.tally,
             tracer=tracer,
         )
-        self.courier = Courier(store, self.graph, clock, self.dispatcher.leases, random=random.random, tally=self.tally)
+        self.courier = Courier(
+            store,
+            self.graph,
+            clock,
+            self.dispatcher.leases,
+            options=self.ingest.options,
+            random=random.random,
+            tally=self.tally,
+        )
         self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)

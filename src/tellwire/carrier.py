@@ -27,6 +27,7 @@ from tellwire.ports import Answer, Book, Clock, Graph
 from tellwire.retry import MICROS, retry_after
 from tellwire.stores import cold_due
 from tellwire.tally import Tally
+from tellwire.updates import Options
 from tellwire.verdicts import Claimed, Settled
 
 log = structlog.get_logger("tellwire.courier")
@@ -62,6 +63,7 @@ class Carrier:
     Args:
         store, graph, clock: rows, Meta, and the time of every decision.
         holds: whether a partition is still owned under an epoch.
+        options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
         deadline_seconds: of a call, over everything.
     """
@@ -73,6 +75,7 @@ class Carrier:
         clock: Clock,
         *,
         holds: Callable[[int, int], bool],
+        options: Options,
         random: Callable[[], float],
         tally: Tally,
         deadline_seconds: float,
@@ -81,6 +84,7 @@ class Carrier:
         self._graph = graph
         self._clock = clock
         self._holds = holds
+        self._options = options
         self._random = random
         self._tally = tally
         self._deadline = deadline_seconds
@@ -112,10 +116,8 @@ class Carrier:
         )
         jitter = self._random()
         self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
-        settle = partial(verdicts.settle, claimed=claimed, outcome=came, jitter=jitter)
-        if not isinstance(came, Accepted):
-            return await self._record(claimed, settle)
-        return await self._record(claimed, settle, wamid=came.wamid)
+        settle = partial(verdicts.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
+        return await self._record(claimed, settle, came)
 
     async def _ask(self, claimed: Claimed, body: bytes) -> Answer:
         send, account = claimed.send, claimed.account
@@ -140,15 +142,15 @@ class Carrier:
         elif isinstance(came, Accepted):
             pace.went_well(began)
 
-    async def _record(self, claimed: Claimed, settle: Callable[..., Settled], *, wamid: str = "") -> Settled:
+    async def _record(self, claimed: Claimed, settle: Callable[..., Settled], came: Outcome | None = None) -> Settled:
         """Write it down, however long that takes."""
-        keys = verdicts.keys_of(claimed.account, [claimed.send.message_id], wamid)
+        keys = verdicts.keys_of_result(claimed, came)
         pause = _FIRST_PAUSE
         self.unrecorded += 1
         try:
             while True:
                 try:
-                    content = await self._masked(claimed) if wamid else b""
+                    content = await self._masked(claimed) if isinstance(came, Accepted) else b""
                     settled = await self._store.apply(keys, partial(_settled, settle, content))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
                     self._stumbled(error)

@@ -28,6 +28,7 @@ from tellwire.ports import Clock, Graph
 from tellwire.stores import cold_due
 from tellwire.stores.cold_due import Due
 from tellwire.tally import Tally
+from tellwire.updates import Options
 from tellwire.verdicts import Claimed, Turn
 
 log = structlog.get_logger("tellwire.courier")
@@ -68,6 +69,7 @@ class Courier:
     Args:
         store, graph, clock: rows, Meta, and the time of every decision.
         leases: what this process may send.
+        options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
         tally: counts.
         deadline_seconds: of a call to Meta, over everything.
@@ -81,6 +83,7 @@ class Courier:
         clock: Clock,
         leases: Leases,
         *,
+        options: Options,
         random: Callable[[], float],
         tally: Tally,
         deadline_seconds: float = 20.0,
@@ -97,6 +100,7 @@ class Courier:
             graph,
             clock,
             holds=leases.holds,
+            options=options,
             random=random,
             tally=tally,
             deadline_seconds=deadline_seconds,

@@ -11,11 +11,12 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import news, outgoing
+from tellwire import news, outgoing, releases
 from tellwire.ledger import Keys, Ledger
 from tellwire.meta.codes import CODES
 from tellwire.meta.outgoing.answers import Accepted, NotSent, Outcome, Refused, Unknown, next_after
 from tellwire.model import Account, Message, Micros, Send, StatusError
+from tellwire.updates import Options
 
 TRIED_FOR: Micros = 24 * 3600 * 1_000_000
 _SECOND = 1_000_000
@@ -46,14 +47,16 @@ class Settled(Struct, frozen=True):
     due_at: Micros = 0
 
 
-def keys_of(account: Account, message_ids: Sequence[str], wamid: str = "") -> Keys:
-    """What has to be loaded; `wamid`: what Meta called the message."""
-    number = account.phone_number_id
-    keys = Keys(own={(number, message_id) for message_id in message_ids})
-    if wamid:
-        keys.messages.add((number, wamid))
-        keys.statuses.add((number, wamid))
-    return keys
+def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
+    """What has to be loaded to decide about these messages."""
+    return Keys(own={(account.phone_number_id, message_id) for message_id in message_ids})
+
+
+def keys_of_result(claimed: Claimed, outcome: Outcome | None) -> Keys:
+    """What has to be loaded to record what an attempt came to."""
+    if isinstance(outcome, Accepted):
+        return releases.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
+    return keys_of(claimed.account, [claimed.send.message_id])
 
 
 def claim(ledger: Ledger, account: Account, turns: Sequence[Turn], *, epoch: int) -> list[Claimed]:
@@ -81,7 +84,9 @@ def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Cla
     return Claimed(account, send, message, conversation.party == conversation.contact_address)
 
 
-def settle(ledger: Ledger, claimed: Claimed, outcome: Outcome, *, jitter: float, content: bytes = b"") -> Settled:
+def settle(
+    ledger: Ledger, claimed: Claimed, outcome: Outcome, *, options: Options, jitter: float, content: bytes = b""
+) -> Settled:
     """Record what an attempt came to.
 
     Args:
@@ -93,7 +98,7 @@ def settle(ledger: Ledger, claimed: Claimed, outcome: Outcome, *, jitter: float,
     match outcome:
         case Accepted():
             status = outcome.message_status if outcome.message_status != "accepted" else ""
-            outgoing.accepted(ledger, account, identifier, outcome.wamid, status=status, content=content)
+            releases.accepted(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
             return Settled("accepted")
         case Unknown():
             outgoing.uncertain(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)

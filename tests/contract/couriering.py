@@ -108,7 +108,14 @@ class Office:
         self.tally = Tally()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
         self.courier = Courier(
-            world.store, meta, world.clock, self.leases, random=lambda: 0.5, tally=self.tally, most=most
+            world.store,
+            meta,
+            world.clock,
+            self.leases,
+            options=world.ingest.options,
+            random=lambda: 0.5,
+            tally=self.tally,
+            most=most,
         )
 
     @property
