@@ -37,7 +37,7 @@ OUTSIDE = {
         "recorder",
         "retention",
     ),
-    *("stores", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
+    *("stores", "graph", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
     *("clock", "ids", "logs", "settings", "traces", "vault"),
 }
 """The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""

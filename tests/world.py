@@ -12,7 +12,6 @@ from typing import Any, Literal
 from sqlalchemy import Connection, text
 from tests.postgres_server import drop_database, fresh_database
 
-from tellwire.apply import Options
 from tellwire.formats import FORMATS
 from tellwire.ingest import Ingest
 from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
@@ -25,6 +24,7 @@ from tellwire.stores.postgres_link import Server
 from tellwire.stores.postgres_outbox import PostgresOutbox
 from tellwire.stores.sqlite import SqliteStore
 from tellwire.stores.sqlite_outbox import SqliteOutbox
+from tellwire.updates import Options
 from tellwire.vault import Vault
 
 NUMBER = "375446602312881"

@@ -5,47 +5,41 @@ from __future__ import annotations
 from typing import assert_never
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire import contacts, conversations, snapshots
+from tellwire import contacts, conversations, notices, snapshots, statuses
 from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
-from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.meta.items import (
+    AccountNotice,
+    AccountProblem,
+    AddressChange,
+    Item,
+    MessageItem,
+    NotUnderstood,
+    StatusUpdate,
+    TemplateNotice,
+    Who,
+)
 from tellwire.meta.numbers import alias
 from tellwire.model import (
-    DEFAULT_ORGANIZATION,
     Account,
     Contact,
     Conversation,
-    Event,
     Message,
     Micros,
     Outcome,
     Seconds,
-    Snapshot,
     StatusFact,
 )
 from tellwire.rows import errors_json
+from tellwire.updates import Applied, Options, repeated, seconds, update
 
 _MICROS = 1_000_000
-_NOBODY = Contact(id="", organization_id="")
 _PLACEHOLDER = "media_placeholder"
 _ANOTHER = "another content under a wamid that is known; both raw texts are kept"
-
-Applied = tuple[Outcome, str, str]
-"""outcome, why (when it is not plainly applied), id of the message row"""
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never. `tracing`:
-    events remember their POST."""
-
-    auto_accounts: bool = False
-    window: Micros = 24 * 3600 * _MICROS
-    default_organization: str = DEFAULT_ORGANIZATION
-    tracing: bool = False
 
 
 def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, digest: str) -> Applied:
@@ -58,11 +52,13 @@ def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, d
         case MessageItem():
             return _message(ledger, item, account, options)
         case StatusUpdate():
-            return _status(ledger, item, account, options)
+            return statuses.status(ledger, item, account, options)
         case AddressChange():
             return _address_change(ledger, item, account)
         case AccountProblem():
             return _account_problem(ledger, item, account, digest)
+        case AccountNotice() | TemplateNotice():
+            return notices.apply(ledger, item, account, digest)
         case NotUnderstood():
             return Outcome.NOT_UNDERSTOOD, item.reason, ""
         case _:
@@ -79,7 +75,7 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     if item.who is None and not item.group_id:
         return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
     contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
-    at = _seconds(item.timestamp, ledger.now)
+    at = seconds(item.timestamp, ledger.now)
     incoming = item.direction == "incoming"
     address = item.who.address if item.who else item.group_id
     message = Message(
@@ -133,7 +129,7 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
         return Outcome.DUPLICATE, why, known.id
     status = known.status
     if item.origin != "customer":
-        at = _seconds(item.timestamp, ledger.now) * _MICROS
+        at = seconds(item.timestamp, ledger.now) * _MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
     at = item.timestamp or known.timestamp or ledger.now // _MICROS
     message = replace(known, status=status, kind="message", timestamp=at)
@@ -144,21 +140,21 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
     changed = tuple(
         name for name in ("content", "status", "timestamp") if getattr(message, name) != getattr(known, name)
     )
-    _update(ledger, message, account, changed)
+    update(ledger, message, account, changed)
     return Outcome.APPLIED, "", message.id
 
 
 def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     original = ledger.messages[account.id, item.edits]
-    fact = StatusFact(name="edited", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
-    if (account.id, item.wamid) in ledger.messages or _repeated(ledger, account, original, fact):
+    fact = StatusFact(name="edited", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
+    if (account.id, item.wamid) in ledger.messages or repeated(ledger, account, original, fact):
         return Outcome.DUPLICATE, "", original.id
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
         message = replace(message, content=item.edited_content, content_at=fact.at)
         changed = ("content", "status")
-    _update(ledger, message, account, changed)
+    update(ledger, message, account, changed)
     return Outcome.APPLIED, "", original.id
 
 
@@ -166,100 +162,20 @@ def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     original = ledger.messages.get((account.id, item.revokes))
     if original is None:
         return Outcome.HELD, "it revokes a message that has not come", ""
-    fact = StatusFact(name="deleted", at=_seconds(item.timestamp, ledger.now), participant=item.wamid)
-    if _repeated(ledger, account, original, fact):
+    fact = StatusFact(name="deleted", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
+    if repeated(ledger, account, original, fact):
         return Outcome.DUPLICATE, "", original.id
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if account.on_revoke == "erase":
         message = replace(message, content=_type_only(original.content))
         changed = ("content", "status")
-    _update(ledger, message, account, changed)
+    update(ledger, message, account, changed)
     return Outcome.APPLIED, "", original.id
 
 
 def _type_only(content: bytes) -> bytes:
     return msgspec.json.encode({"type": msgspec.json.decode(content, type=dict[str, Raw])["type"]})
-
-
-# --- statuses ---------------------------------------------------------------------------------------------------------
-
-
-def _status(ledger: Ledger, item: StatusUpdate, account: Account, options: Options) -> Applied:
-    if item.name == "errors":
-        return Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"', ""
-    errors = status_errors(item.errors) if item.name == "failed" else ()
-    fact = StatusFact(
-        name=item.name,
-        at=_seconds(item.timestamp, ledger.now),
-        participant=item.participant,
-        pricing=item.pricing,
-        errors=errors_json(errors) if errors else b"",
-    )
-    known = ledger.messages.get((account.id, item.wamid))
-    if known is None:
-        return _external(ledger, item, account, options, fact)
-    if known.direction == "incoming":
-        return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
-    if _repeated(ledger, account, known, fact):
-        return Outcome.DUPLICATE, "", known.id
-    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
-    message = merge(known, fact)
-    changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
-    _update(ledger, message, account, changed, item=item, fact=fact, person=person)
-    return Outcome.APPLIED, "", known.id
-
-
-def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> Applied:
-    """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
-    if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
-        return Outcome.HELD, "a status of a message that is not known", ""
-    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
-    contact = None if item.group_id else person
-    party = item.group_id or (contact.id if contact else "")
-    place = (account.id, party)
-    address = item.group_id or (item.who.address if item.who else "")
-    conversation = ledger.open.get(place) or ledger.latest.get(place)
-    if conversation is None:
-        conversation = conversations.open_with(ledger, account, party, address, window=options.window)
-    message = merge(
-        Message(
-            id=ledger.new_id(),
-            organization_id=account.organization_id,
-            account_id=account.id,
-            conversation_id=conversation.id,
-            contact_id=contact.id if contact else "",
-            direction="outgoing",
-            content=b'{"type":"external"}',
-            wamid=item.wamid,
-            to=address,
-            timestamp=fact.at,
-            kind="external",
-            created_at=ledger.now,
-            updated_at=ledger.now,
-        ),
-        fact,
-    )
-    ledger.put_message(message)
-    ledger.put_fact(account.id, item.wamid, fact)
-    _tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
-    return Outcome.APPLIED, "", message.id
-
-
-def _repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:
-    """Take a status fact down; True when (wamid, status, participant) was known, which then emits nothing.
-
-    A repeat still counts for the merge, so that the row does not depend on which copy came first.
-    """
-    wamid = message.wamid
-    known = ledger.facts.get((account.id, wamid), {}).get((fact.name, fact.participant))
-    if known is None:
-        ledger.put_fact(account.id, wamid, fact)
-        return False
-    merged = merge(message, fact)
-    if merged is not message:
-        ledger.put_message(merged)
-    return True
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
@@ -278,43 +194,16 @@ def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> Ap
     return Outcome.APPLIED, "", ""
 
 
-def problem_key(item: AccountProblem, digest: str) -> str:
-    """What stands in for a wamid, so that a POST that comes again warns once."""
-    return f"{digest}{item.place.pointer}"
-
-
 def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> Applied:
-    key = problem_key(item, digest)
-    fact = StatusFact(name="account.warning", at=ledger.now // _MICROS)
-    if (fact.name, "") in ledger.facts.get((account.id, key), {}):
+    if not notices.first(ledger, account, notices.WARNING, notices.key_of(item, digest)):
         return Outcome.DUPLICATE, "", ""
-    ledger.put_fact(account.id, key, fact)
-    row = b'{"account_id":"%b","phone_number_id":"%b","errors":%b}' % (
-        account.id.encode(),
-        account.phone_number_id.encode(),
-        errors_json(status_errors(item.errors)),
-    )
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=account.organization_id,
-            account_id=account.id,
-            entity="operational",
-            action="insert",
-            name="account.warning",
-            order_key=account.id,
-            snapshot=Snapshot(row=Raw(row)),
-            created_at=ledger.now,
-        )
-    )
+    errors = Raw(errors_json(status_errors(item.errors)))
+    data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "errors": errors}
+    notices.tell(ledger, account, notices.WARNING, data)
     return Outcome.APPLIED, "", ""
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
-
-
-def _seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
-    return now // _MICROS if meta_time is None else meta_time
 
 
 def _join(
@@ -335,63 +224,3 @@ def _address(contact: Contact, who: Who | None) -> str:
     if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
         return given
     return contact.phone or contact.user_id
-
-
-def _update(
-    ledger: Ledger,
-    message: Message,
-    account: Account,
-    changed: tuple[str, ...],
-    *,
-    item: StatusUpdate | None = None,
-    fact: StatusFact | None = None,
-    person: Contact | None = None,
-) -> None:
-    """Store a changed row and tell of it; `updated_at` strictly rises."""
-    message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
-    ledger.put_message(message)
-    conversation = ledger.conversations[message.conversation_id]
-    contact = contacts.survivor(ledger, message.contact_id)
-    if item is not None and fact is not None:
-        _tell_status(
-            ledger, message, account, conversation, contact, item=item, fact=fact, person=person, changed=changed
-        )
-        return
-    snapshots.tell(
-        ledger,
-        message,
-        action="update",
-        account=account,
-        conversation=conversation,
-        contact=contact,
-        participant=message.from_ or conversation.contact_address,
-        changed=changed,
-    )
-
-
-def _tell_status(
-    ledger: Ledger,
-    message: Message,
-    account: Account,
-    conversation: Conversation,
-    contact: Contact | None,
-    *,
-    item: StatusUpdate,
-    fact: StatusFact,
-    person: Contact | None,
-    changed: tuple[str, ...] = (),
-) -> None:
-    """Tell of one status. `contact` is the row's, `person` who the status is about: in a group one of many."""
-    snapshots.tell(
-        ledger,
-        message,
-        action="update" if changed else "insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
-        participant=item.who.address if item.who else conversation.contact_address,
-        name=(person or contact or _NOBODY).name,
-        changed=changed,
-        status=snapshots.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
-        business=item.place.display_phone_number,
-    )

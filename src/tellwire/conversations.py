@@ -32,7 +32,7 @@ def open_with(
         if known is not None:
             return known
     elif known is not None:
-        if not _run_out(known, ledger.now, window):
+        if known.id in ledger.unsent or not _run_out(known, ledger.now, window):
             return ledger.touch(known)
         close(ledger, known)
     conversation = Conversation(
@@ -57,8 +57,13 @@ def _run_out(conversation: Conversation, now: Micros, window: Micros) -> bool:
 
 
 def close_if_idle(ledger: Ledger, conversation: Conversation, *, window: Micros) -> bool:
-    """Close an open conversation whose last row is older than `window`; return whether it was."""
-    if conversation.status != "open" or not _run_out(conversation, ledger.now, window):
+    """Close an open conversation whose last row is older than `window` and that has nothing more to be sent; return
+    whether it was."""
+    if (
+        conversation.id in ledger.unsent
+        or conversation.status != "open"
+        or not _run_out(conversation, ledger.now, window)
+    ):
         return False
     close(ledger, conversation)
     return True

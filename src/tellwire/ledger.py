@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tellwire.model import (
     Account,
+    AgentTurn,
     Contact,
     Conversation,
     Delivery,
@@ -20,10 +21,13 @@ from tellwire.model import (
     Event,
     Inbound,
     ItemReport,
+    Media,
     Message,
     Micros,
     Outcome,
     Registry,
+    Seconds,
+    Send,
     StatusFact,
     Work,
 )
@@ -45,6 +49,10 @@ class Keys(Struct, kw_only=True):
     """also the latest conversation of each party, open or not"""
     conversations: set[tuple[str, str]] = field(default_factory=set)
     """(organization id, conversation id)"""
+    own: set[tuple[str, str]] = field(default_factory=set)
+    """(phone_number_id, id of a message of ours): the message, its send if there is one, its statuses"""
+    notices: set[tuple[str, str, str]] = field(default_factory=set)
+    """(WABA id, display phone number, `notices.key_of`): news of a business account"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""
@@ -53,17 +61,51 @@ class Keys(Struct, kw_only=True):
         self.addresses |= other.addresses
         self.parties |= other.parties
         self.conversations |= other.conversations
+        self.own |= other.own
+        self.notices |= other.notices
         self.latest |= other.latest
 
 
 class HeldItem(Struct, frozen=True):
-    """An item that waits for a message (or an account), with the POST that it came in."""
+    """An item that waits for a message (or an account), with the POST that it came in.
+
+    `retry_at`: it is applied then even if what it waits for has not come, 0 for never.
+    """
 
     inbound_id: str
     pointer: str
     outcome: Outcome
     body: bytes
     speaks_for: tuple[str, ...]
+    retry_at: Micros = 0
+
+
+class KeptAnswer(Struct, frozen=True):
+    """What was answered to the request with this hash."""
+
+    request_hash: str
+    status: int
+    body: bytes
+
+
+class Handover(Struct, frozen=True):
+    """A conversation's agent is paused (`reason`) by somebody: a person, a rule, or the agent itself."""
+
+    organization_id: str
+    conversation_id: str
+    reason: str
+    by: str
+
+
+class TemplateChange(Struct, frozen=True, kw_only=True):
+    """What Meta tells of a template: `values` are columns of its row and their new values."""
+
+    organization_id: str
+    waba_id: str
+    meta_id: str
+    name: str
+    language: str
+    values: dict[str, str]
 
 
 class Ledger:
@@ -77,6 +119,10 @@ class Ledger:
         self.trace = ""  # of the POST whose items are being applied, while tracing is on
         # known: filled by the store, kept current by the setters below
         self.messages: dict[tuple[str, str], Message] = {}
+        self.by_id: dict[str, Message] = {}
+        self.sends: dict[str, Send] = {}
+        self.unsent: set[str] = set()  # conversations with something still to be sent
+        self.in_flight: dict[str, set[str]] = {}  # account id → whom (`numbers.alias`) something is being sent to
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
         self.aliases: dict[tuple[str, str], str] = {}
         self.contacts: dict[str, Contact] = {}
@@ -87,6 +133,14 @@ class Ledger:
         self.erased: dict[tuple[str, str], Micros] = {}  # see `tombstones`
         # changes: read by the store
         self.new_accounts: dict[str, Account] = {}
+        self.changed_accounts: dict[str, Account] = {}
+        self.changed_sends: dict[str, Send] = {}
+        self.changed_media: dict[str, Media] = {}
+        self.new_turns: dict[str, AgentTurn] = {}  # by conversation
+        self.new_handovers: dict[str, Handover] = {}  # by conversation
+        self.new_calls: dict[tuple[str, str, str], Seconds] = {}  # (organization, account, party) → when
+        self.template_changes: list[TemplateChange] = []
+        self.new_answers: dict[tuple[str, str], KeptAnswer] = {}  # (organization, Idempotency-Key) → the answer
         self.changed_messages: dict[str, Message] = {}
         self.changed_contacts: dict[str, Contact] = {}
         self.changed_aliases: dict[tuple[str, str], str] = {}
@@ -96,24 +150,57 @@ class Ledger:
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
         self.new_marks: set[tuple[str, str]] = set()
-        self.new_held: list[tuple[str, str, str, str, Outcome]] = []
+        self.new_held: list[tuple[str, str, str, str, Outcome, Micros]] = []
         self.settled_held: list[tuple[str, str]] = []
         self.new_reports: list[tuple[str, ItemReport]] = []
         self.work: list[Work] = []
         self.events: list[Event] = []
 
+    @property
+    def registers(self) -> bool:
+        """Whether accounts were made or changed."""
+        return bool(self.new_accounts or self.changed_accounts)
+
+    @property
+    def has_errands(self) -> bool:
+        """Whether it left something to be done soon: a send, a download, an agent's turn."""
+        return bool(
+            self.new_turns
+            or any(send.state in ("queued", "scheduled") for send in self.changed_sends.values())
+            or any(media.state == "waiting" for media in self.changed_media.values())
+        )
+
     def account(self, phone_number_id: str) -> Account | None:
-        """The account of a phone number, one made in this transaction included."""
-        return self.registry.accounts.get(phone_number_id) or self.new_accounts.get(phone_number_id)
+        """The account of a phone number, as this transaction has made or changed it."""
+        return (
+            self.changed_accounts.get(phone_number_id)
+            or self.registry.accounts.get(phone_number_id)
+            or self.new_accounts.get(phone_number_id)
+        )
 
     def put_account(self, account: Account) -> None:
         self.new_accounts[account.phone_number_id] = account
         self.routes = self.routes.joined_by(account)
 
-    def put_message(self, message: Message) -> None:
+    def change_account(self, account: Account) -> None:
+        """Change one that is there; its secrets stay as they are stored."""
+        self.changed_accounts[account.phone_number_id] = account
+
+    def know_message(self, message: Message) -> None:
+        """Take in one as it is stored."""
+        self.by_id[message.id] = message
         if message.wamid:
             self.messages[message.account_id, message.wamid] = message
+
+    def put_message(self, message: Message) -> None:
+        self.know_message(message)
         self.changed_messages[message.id] = message
+
+    def put_send(self, send: Send) -> None:
+        self.sends[send.message_id] = send
+        self.changed_sends[send.message_id] = send
+        if send.open:
+            self.unsent.add(send.conversation_id)
 
     def put_contact(self, contact: Contact) -> None:
         self.contacts[contact.id] = contact
@@ -149,7 +236,7 @@ class Ledger:
 
     def put_held(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
         """Keep an item that waits; with a wamid a message of this very transaction may be what it waits for."""
-        self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome))
+        self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at))
         if wamid:
             self.held.setdefault((phone_number_id, wamid), []).append(held)
 

@@ -70,7 +70,12 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A WhatsApp business phone number. Secrets are plain here and encrypted at rest."""
+    """A WhatsApp business phone number. Secrets are plain here and encrypted at rest.
+
+    `agent_id`: the AI agent that answers its customers, "" for none. `send_rate`: messages a second at the most.
+    `sending_paused`: why nothing is sent for now, "" when it is. `about`: what Meta told of the number and its business
+    account (quality, limits, reviews), a JSON object.
+    """
 
     id: str
     organization_id: str
@@ -82,6 +87,10 @@ class Account(Struct, frozen=True, kw_only=True):
     app_secret: str = ""
     unknown_statuses: Literal["create", "hold"] = "create"
     on_revoke: Literal["keep", "erase"] = "keep"
+    agent_id: str = ""
+    send_rate: int = 80
+    sending_paused: str = ""
+    about: str = "{}"
     created_at: Micros = 0
     updated_at: Micros = 0
 
@@ -142,6 +151,7 @@ class StatusFact(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
+    `media` is the column of that name, a JSON array, b"" for none.
     `status` maps each status name to the micros it was first reached; `facts` (what the merge needs beside the
     map) holds for pricing and for errors the (rank, -seconds) that they came with.
     """
@@ -159,6 +169,7 @@ class Message(Struct, frozen=True, kw_only=True):
     errors_rank: tuple[int, int] = (-1, 0)
     pricing: bytes = b""
     pricing_rank: tuple[int, int] = (-1, 0)
+    media: bytes = b""
     wamid: str = ""
     from_: str = ""
     to: str = ""
@@ -168,6 +179,46 @@ class Message(Struct, frozen=True, kw_only=True):
     history: bool = False
     created_at: Micros = 0
     updated_at: Micros = 0
+
+
+SendState = Literal["scheduled", "queued", "sending", "accepted", "unknown", "failed", "cancelled"]
+OPEN_SENDS = frozenset({"scheduled", "queued", "sending"})
+
+
+class Send(Struct, frozen=True, kw_only=True):
+    """An outgoing message of ours on its way to Meta, beside its row in `messages` (INTERFACES.md, "Sending").
+
+    `recipient` is what Meta is told: a number with `+`, a business-scoped user id, or a group's id. Sends of one
+    `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: not before then. `epoch`: of the lease
+    under which it was last claimed. `cause`: what the last try came to, in plain words. `unchecked`: the customer
+    service window is not looked at. `tries_until`: when trying ends, 0 before the first try.
+    """
+
+    message_id: str
+    organization_id: str
+    account_id: str
+    conversation_id: str
+    order_key: str
+    partition: int
+    recipient: str
+    state: SendState = "queued"
+    due_at: Micros = 0
+    order_at: Micros = 0
+    scheduled_at: Micros = 0
+    attempts: int = 0
+    started_at: Micros = 0
+    tries_until: Micros = 0
+    epoch: int = 0
+    cause: str = ""
+    unchecked: bool = False
+    resent_as: str = ""
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be sent, or just being sent."""
+        return self.state in OPEN_SENDS
 
 
 class Participants(Struct, frozen=True, omit_defaults=True):
@@ -352,14 +403,72 @@ class Work(Struct, frozen=True):
     event: Event
 
 
+class Agent(Struct, frozen=True, kw_only=True):
+    """Who writes for the business: a person, or a model (`kind` ai). `api_key` and the values of tools' headers are
+    plain here and encrypted at rest; `options` are its settings that hold no secret, a JSON object."""
+
+    id: str
+    organization_id: str
+    name: str
+    kind: Literal["human", "ai"] = "human"
+    state: Literal["active", "paused"] = "active"
+    options: bytes = b"{}"
+    secrets: dict[str, str] = field(default_factory=dict)
+    debounce: Micros = 3_000_000
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+
+class Media(Struct, frozen=True, kw_only=True):
+    """A file of a message, or one that was uploaded to be sent.
+
+    `meta_id`: Meta's id of it; `sha256`: hex, as Meta told it, "" when it did not. `state`: `waiting` for its bytes,
+    `stored` here, `failed` (see `cause`), `expired`: Meta keeps it no longer, or `erased`.
+    """
+
+    id: str
+    organization_id: str
+    account_id: str
+    message_id: str = ""
+    meta_id: str = ""
+    meta_id_at: Micros = 0
+    mime_type: str = ""
+    sha256: str = ""
+    filename: str = ""
+    size: int = 0
+    state: Literal["waiting", "stored", "failed", "expired", "erased"] = "waiting"
+    cause: str = ""
+    attempts: int = 0
+    due_at: Micros = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+
+class AgentTurn(Struct, frozen=True, kw_only=True):
+    """A conversation in which an agent is to answer, at `due_at`, what came up to `message_id`; one a conversation."""
+
+    organization_id: str
+    conversation_id: str
+    account_id: str
+    agent_id: str
+    message_id: str
+    due_at: Micros
+    attempts: int = 0
+    created_at: Micros = 0
+
+
 class Registry(Struct, frozen=True, kw_only=True):
-    """Accounts and endpoints as of the last commit that changed them; shared, never edited."""
+    """Accounts, agents and endpoints as of the last commit that changed them; shared, never edited."""
 
     version: int
     accounts: dict[str, Account]
     """by phone_number_id"""
     endpoints: dict[str, Endpoint]
     """by id"""
+    agents: dict[str, Agent] = field(default_factory=dict)
+    """by id"""
+    media_key: bytes = b""
+    """what links to media are signed with"""
     erased_key: bytes = b""
     """what the marks of erased people are hashed with; none while there are no marks"""
     erasing: frozenset[str] = frozenset()

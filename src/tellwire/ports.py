@@ -33,14 +33,16 @@ class Request(Struct, frozen=True, kw_only=True):
     """One HTTP request out. `timeout` in seconds over everything, DNS to the end of the answer's body.
 
     `may_send` is asked right before the first byte is written: a process that was frozen meanwhile has lost its leave.
+    `once`: what may have been written is never written again, not even when a kept connection turns out to be closed.
     """
 
     url: str
-    method: Literal["POST", "GET"] = "POST"
+    method: Literal["POST", "GET", "DELETE"] = "POST"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     timeout: float = 15.0
     may_send: Callable[[], bool] | None = None
+    once: bool = False
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
     `allow_listed`: an address of the allow list was connected to, so the body may be a private network's.
     `withheld`: `may_send` said no, so nothing was sent; there is no answer, and nobody failed.
+    `written`: some of the request may have left, so the other side may have acted on it.
     """
 
     status: int = 0
@@ -60,6 +63,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     durations: dict[str, float] = {}
     allow_listed: bool = False
     withheld: bool = False
+    written: bool = False
 
     @property
     def ok(self) -> bool:
@@ -72,6 +76,36 @@ class Sender(Protocol):
 
     async def send(self, request: Request) -> Answer:
         """Never raises for what the other side does: every failure is an `Answer`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --- Meta's Graph API ------------------------------------------------------------------------------------------------
+
+
+class Graph(Protocol):
+    """Meta's Graph API, as JSON calls; nothing here says what an answer means."""
+
+    async def ask(
+        self,
+        token: str,
+        path: str,
+        *,
+        method: Literal["GET", "POST", "DELETE"] = "GET",
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        may_send: Callable[[], bool] | None = None,
+        timeout_seconds: float = 20.0,
+    ) -> Answer:
+        """Ask below META_GRAPH_URL; never raises for what the other side does.
+
+        Args:
+            token: the account's access token, sent as Bearer to that host only.
+            path: without leading slash (`<phone_number_id>/messages`).
+            body: JSON, for a POST.
+            timeout_seconds: over everything.
+        """
         ...
 
     async def close(self) -> None: ...

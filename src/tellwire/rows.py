@@ -93,6 +93,8 @@ def message_row(message: Message, contact: Contact | None) -> bytes:
         parts += b',"contact":', contact_json(contact)
     if message.pricing:
         parts += b',"pricing":', message.pricing
+    if message.media:
+        parts += b',"media":', message.media
     parts.append(b"}")
     return b"".join(parts)
 

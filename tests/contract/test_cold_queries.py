@@ -12,6 +12,7 @@ from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, 
 
 from tellwire import keys
 from tellwire.formats.chat_ids import chat_id
+from tellwire.ledger import KeptAnswer
 from tellwire.model import DEFAULT_ORGANIZATION
 from tellwire.stores import (
     cold_audit,
@@ -28,7 +29,6 @@ from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_conversations import ConversationFilter
 from tellwire.stores.cold_deliveries import DeliveryFilter
 from tellwire.stores.cold_events import EventFilter
-from tellwire.stores.cold_idempotency import KeptAnswer
 from tellwire.stores.cold_messages import MessageFilter
 from tellwire.stores.cold_pages import Page, Turn
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.world import DAY, NAMES, START, SetClock, World, incoming
 
-from tellwire.apply import Options
 from tellwire.clock import SystemClock
 from tellwire.dispatcher import Dispatcher
 from tellwire.formats import FORMATS
@@ -17,6 +16,7 @@ from tellwire.ports import Answer, Request
 from tellwire.stores.postgres import PostgresStore
 from tellwire.stores.postgres_link import Server
 from tellwire.stores.postgres_outbox import PostgresOutbox
+from tellwire.updates import Options
 from tellwire.vault import Vault
 
 

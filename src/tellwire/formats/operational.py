@@ -9,11 +9,13 @@ import msgspec
 from tellwire.model import Event, Micros
 
 EVENTS: tuple[str, ...] = (
+    "account.updated",
     "account.warning",
     "contact.erased",
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
+    "template.updated",
 )
 
 _encode = msgspec.json.Encoder().encode

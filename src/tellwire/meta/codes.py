@@ -1,7 +1,7 @@
 """PURE. Meta's error codes: what each means for a message that was to go out.
 
-Source: Meta, "Cloud API error codes"; what may be tried again is our reading, Meta says so of a few only. Titles will go,
-so nothing is decided by them, nor by the HTTP status: only by the code.
+Source: Meta, "Cloud API error codes"; what may be tried again is our reading, Meta says so of a few only.
+Titles will go, so nothing is decided by them, nor by the HTTP status: only by the code.
 """
 
 from __future__ import annotations

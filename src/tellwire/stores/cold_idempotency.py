@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
 from tellwire.errors import BadSettings
+from tellwire.ledger import KeptAnswer
 from tellwire.model import Micros
 from tellwire.stores.tables import idempotency_keys as table
 from tellwire.vault import Vault
 
 DAY: Micros = 24 * 3600 * 1_000_000
 """How long an answer is kept."""
-
-
-class KeptAnswer(Struct, frozen=True):
-    """What was answered to the request with this hash."""
-
-    request_hash: str
-    status: int
-    body: bytes
 
 
 def find(connection: Connection, vault: Vault, organization_id: str, key: str, *, now: Micros) -> KeptAnswer | None:
@@ -46,10 +38,15 @@ def keep(
             key=key,
             request_hash=answer.request_hash,
             status=answer.status,
-            answer=vault.seal(answer.body.decode(), sealed_place(organization_id, key)).encode(),
+            answer=sealed(vault, organization_id, key, answer.body),
             created_at=now,
         )
     )
+
+
+def sealed(vault: Vault, organization_id: str, key: str, body: bytes) -> bytes:
+    """An answer as it is stored."""
+    return vault.seal(body.decode(), sealed_place(organization_id, key)).encode()
 
 
 def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, and_, or_, select, update
 
 from tellwire.errors import BadSettings
 from tellwire.stores.cold_idempotency import sealed_place
-from tellwire.stores.tables import accounts, endpoints, erasures, facts, idempotency_keys, sealed_keys
+from tellwire.stores.tables import accounts, agents, endpoints, erasures, facts, idempotency_keys, sealed_keys
 from tellwire.vault import Vault
 
 _STRIDE = 200
@@ -36,6 +36,7 @@ SEALED = (
         for name in ("access_token", "app_secret")
     ),
     Sealed(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", heard=True),
+    Sealed(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", heard=True),
     Sealed(sealed_keys, "sealed", ("name",), lambda row: f"sealed_keys/{row.name}"),
     Sealed(erasures, "sealed", ("organization_id", "id"), lambda row: f"erasures/{row.id}"),
     Sealed(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision; compared without importing Alembic, so that an up-to-date start stays quick."""
 
 

@@ -50,6 +50,10 @@ class Store(Book, Protocol):
         """Call `wake` on the event loop after every commit that recorded events."""
         ...
 
+    def on_errands(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
+        ...
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read-only query."""
         ...

@@ -33,6 +33,7 @@ from tellwire.stores.postgres_link import (
     reaching,
     unavailable,
 )
+from tellwire.stores.sending_tables import OPEN_SEND
 from tellwire.tally import Tally
 from tellwire.vault import Vault
 
@@ -41,7 +42,9 @@ T = TypeVar("T")
 _READERS = 4
 _CHECK_IDLE = f"""
 SELECT c.organization_id, c.id, c.last_row_at, {postgres_load.LAST_ROW} FROM conversations c
-WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1 ORDER BY c.check_at LIMIT $2
+WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1
+AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})
+ORDER BY c.check_at LIMIT $2
 """
 _CHECK_LATER = """
 UPDATE conversations c SET check_at = k.at FROM unnest($1::text[], $2::text[], $3::bigint[]) k(a, b, at)
@@ -77,6 +80,7 @@ class PostgresStore:
         self._released: Callable[[], None] = lambda: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
+        self._errands: list[Callable[[], None]] = []
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
@@ -144,6 +148,10 @@ class PostgresStore:
         """Call `wake` on the event loop after every commit, of any process, that recorded events."""
         self._told.append(wake)
 
+    def on_errands(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit, of any process, that left sends, downloads or turns."""
+        self._errands.append(wake)
+
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
@@ -207,7 +215,7 @@ class PostgresStore:
         work = await postgres_write.write(connection, ledger, self.vault, self._window)
         fresh = (
             await postgres_load.registry(connection, self.vault, lenient=self._lenient)
-            if ledger.new_accounts
+            if ledger.registers
             else registry
         )
         await _commit(connection)
@@ -215,11 +223,10 @@ class PostgresStore:
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
         self._last |= loaded.last
         self._last |= {each.delivery.organization_id: each.delivery.id for each in work}
-        return results, lambda: self._tell(
-            work, others, happened=bool(ledger.events), new_accounts=fresh is not registry
-        )
+        hint = Hint(events=bool(ledger.events), errands=ledger.has_errands, registry=fresh is not registry)
+        return results, lambda: self._tell(work, others, hint)
 
-    def _tell(self, work: list[Work], others: Collection[str], *, happened: bool, new_accounts: bool) -> None:
+    def _tell(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
         """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
 
         Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
@@ -229,14 +236,12 @@ class PostgresStore:
             self._elsewhere([e.id for e in known if e.state == "active" and e.organization_id in others])
         if work:
             self._committed(work)
-        if happened:
-            self._wake()
-        if self._hints is not None and (happened or new_accounts):
-            endpoints = {each.delivery.endpoint_id for each in work}
-            self._hints.tell(Hint(events=happened, registry=new_accounts), endpoints)
+        self._wake(hint)
+        if self._hints is not None and (hint.events or hint.errands or hint.registry):
+            self._hints.tell(hint, {each.delivery.endpoint_id for each in work})
 
-    def _wake(self) -> None:
-        for wake in self._told:
+    def _wake(self, hint: Hint) -> None:
+        for wake in (*(self._told if hint.events else ()), *(self._errands if hint.errands else ())):
             wake()
 
     def _know(self, registry: Registry) -> None:
@@ -255,8 +260,7 @@ class PostgresStore:
             self._elsewhere([e.id for e in self._registry.endpoints.values() if e.state == "active"])
         elif hint.endpoints:
             self._elsewhere(hint.endpoints)
-        if hint.events:
-            self._wake()
+        self._wake(hint)
         if hint.released:
             self._released()
 
@@ -312,7 +316,7 @@ class PostgresStore:
                 self._hints.tell(Hint(registry=True, look=True))
         if told is not None:
             self._elsewhere(told)
-            self._wake()
+            self._wake(Hint(events=True))
             if self._hints is not None:
                 self._hints.tell(Hint(events=True), set(told))
         return result

@@ -26,17 +26,21 @@ _MOST_IDS = 1500
 
 
 class Hint(Struct, frozen=True, omit_defaults=True):
-    """What happened: new deliveries of these endpoints (`look`: of any), events, another registry, leases let go."""
+    """What happened: new deliveries of these endpoints (`look`: of any), events, another registry, leases let go.
+
+    `errands`: something is to be sent, downloaded or answered.
+    """
 
     sender: str = ""
     endpoints: tuple[str, ...] = ()
     look: bool = False
     events: bool = False
+    errands: bool = False
     registry: bool = False
     released: bool = False
 
 
-ANYTHING = Hint(look=True, events=True, registry=True, released=True)
+ANYTHING = Hint(look=True, events=True, errands=True, registry=True, released=True)
 """What a process must assume that could not listen for a while."""
 
 _decode = msgspec.json.Decoder(Hint).decode
@@ -77,6 +81,7 @@ class Hints:
         self._pending = Hint(
             look=hint.look or self._pending.look,
             events=hint.events or self._pending.events,
+            errands=hint.errands or self._pending.errands,
             registry=hint.registry or self._pending.registry,
             released=hint.released or self._pending.released,
         )

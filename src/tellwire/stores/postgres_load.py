@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tellwire import tombstones
+from tellwire import notices, tombstones
 from tellwire.ledger import HeldItem, Keys, Ledger
-from tellwire.meta.numbers import variants
+from tellwire.meta.numbers import alias, variants
 from tellwire.model import DEFAULT_ORGANIZATION, Micros, Outcome, Registry, StatusFact
-from tellwire.stores import records
+from tellwire.stores import records, sending_records
 from tellwire.stores.postgres_link import Connection
+from tellwire.stores.sending_tables import IN_FLIGHT, OPEN_SEND
 from tellwire.vault import Vault
 
 _BYTES = {"record", "content", "pricing", "errors"}
@@ -28,6 +29,7 @@ def _row(alias: str, names: Iterable[str], *more: str) -> str:
 
 
 LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
+_UNSENT = f"EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
 _OWN = ", ".join(
     f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
     for table in ("events", "deliveries", "messages", "conversations")
@@ -46,7 +48,9 @@ def found(table: str, alias: str, condition: str, more: str = "") -> str:
 LOAD = f"""
 WITH RECURSIVE
 message AS MATERIALIZED (
-  SELECT m.* FROM unnest($2::text[], $3::text[]) k(a, b) {found("messages", "m", "account_id = k.a AND wamid = k.b")}),
+  SELECT m.* FROM unnest($2::text[], $3::text[]) k(a, b) {found("messages", "m", "account_id = k.a AND wamid = k.b")}
+  UNION SELECT m.* FROM unnest($14::text[], $15::text[]) k(a, b)
+  {found("messages", "m", "organization_id = k.a AND id = k.b")}),
 alias AS MATERIALIZED (
   SELECT a.* FROM unnest($6::text[], $7::text[]) k(a, b)
   {found("contact_aliases", "a", "organization_id = k.a AND value = k.b")}),
@@ -76,11 +80,15 @@ SELECT
  {found("message_statuses", "f", "account_id = k.a AND wamid = k.b")}),
 (SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id)) FROM alias a),
 (SELECT json_agg({_row("c", records.CONTACT)}) FROM contact c),
-(SELECT json_agg({_row("c", records.CONVERSATION, LAST_ROW, "c.latest")}) FROM conversation c),
+(SELECT json_agg({_row("c", records.CONVERSATION, LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
 (SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome,
    encode(i.body,'hex'), encode(i.speaks_for,'hex')) ORDER BY h.inbound_id, h.pointer)
  FROM unnest($12::text[], $13::text[]) k(a, b)
- {found("held_items", "h", "phone_number_id = k.a AND wamid = k.b")} {found("inbound", "i", "id = h.inbound_id")})
+ {found("held_items", "h", "phone_number_id = k.a AND wamid = k.b")} {found("inbound", "i", "id = h.inbound_id")}),
+(SELECT json_agg({_row("s", sending_records.SEND)}) FROM unnest($14::text[], $15::text[]) k(a, b)
+ {found("sends", "s", "organization_id = k.a AND message_id = k.b")}),
+(SELECT json_agg(json_build_array(s.account_id, s.recipient)) FROM (SELECT DISTINCT unnest($4::text[]) AS a) k
+ {found("sends", "s", f"account_id = k.a AND {IN_FLIGHT}")})
 """
 
 
@@ -106,12 +114,18 @@ class Loaded(Struct, frozen=True):
     erased: Sequence[tuple[str, str, Micros]]
 
 
+def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
+    """What the keys name by phone number."""
+    return keys.messages, keys.statuses, keys.addresses, keys.parties, keys.own
+
+
 def organizations(keys: Keys, registry: Registry) -> list[str]:
     """Whose rows a decision may touch, sorted; an unknown phone number would join the default organization."""
-    numbers = {number for pairs in (keys.messages, keys.statuses, keys.addresses, keys.parties) for number, _ in pairs}
+    numbers = {number for pairs in pairs_of(keys) for number, _ in pairs}
     accounts = registry.accounts
     found = {accounts[n].organization_id if n in accounts else DEFAULT_ORGANIZATION for n in numbers}
-    return sorted(found | {organization_id for organization_id, _ in keys.conversations} or {DEFAULT_ORGANIZATION})
+    found |= {organization_id for organization_id, _ in keys.conversations} | notices.organizations(registry, keys)
+    return sorted(found or {DEFAULT_ORGANIZATION})
 
 
 async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> Loaded:
@@ -131,12 +145,13 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
         LOAD,
         list(organization_ids),
         *_columns(known(keys.messages)),
-        *_columns(known(keys.statuses)),
+        *_columns([*known(keys.statuses), *notices.wanted(registry, keys)]),
         *_columns(aliases),
         [group for _, group in keys.parties],
         list(latest),
         *_columns(keys.conversations),
         *_columns(keys.messages),
+        *_columns([(accounts[number].organization_id, i) for number, i in keys.own if number in accounts]),
     )
     if row is None:
         raise RuntimeError("a query without a row")
@@ -163,12 +178,15 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
 def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
     tombstones.note(ledger, loaded.marks, loaded.erased)
-    messages, facts, aliases, contacts, conversations, held = (
+    messages, facts, aliases, contacts, conversations, held, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )
     for *columns, record, content in messages:
-        message = records.message((*columns, bytes.fromhex(record), bytes.fromhex(content)))
-        ledger.messages[message.account_id, message.wamid] = message
+        ledger.know_message(records.message((*columns, bytes.fromhex(record), bytes.fromhex(content))))
+    for row in sends:
+        ledger.sends[row[0]] = sending_records.send(row)
+    for account_id, recipient in sending:
+        ledger.in_flight.setdefault(account_id, set()).add(alias(recipient))
     for account_id, wamid, name, participant, at, pricing, errors in facts:
         fact = StatusFact(
             name=name, at=at, participant=participant, pricing=bytes.fromhex(pricing), errors=bytes.fromhex(errors)
@@ -176,9 +194,11 @@ def fill(ledger: Ledger, loaded: Loaded) -> None:
         ledger.facts.setdefault((account_id, wamid), {})[name, participant] = fact
     ledger.contacts |= {row[0]: records.contact(row) for row in contacts}
     ledger.aliases |= {(owner, value): contact for owner, value, contact in aliases if contact in ledger.contacts}
-    for *columns, latest in conversations:
+    for *columns, latest, unsent in conversations:
         conversation = records.conversation(columns)
         ledger.conversations[conversation.id] = conversation
+        if unsent:
+            ledger.unsent.add(conversation.id)
         if latest:
             ledger.latest[conversation.account_id, conversation.party] = conversation
         elif conversation.status == "open":
@@ -197,12 +217,16 @@ async def registry(connection: Connection, vault: Vault, *, lenient: bool = Fals
     version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
     accounts = await connection.fetch("SELECT * FROM accounts ORDER BY id")
     endpoints = await connection.fetch("SELECT * FROM endpoints ORDER BY id")
+    agents = await connection.fetch("SELECT * FROM agents ORDER BY id")
+    links = await connection.fetchval("SELECT sealed FROM sealed_keys WHERE name = $1", sending_records.MEDIA_KEY)
     key = await connection.fetchval(_ERASED_KEY, records.ERASED_KEY)
     running = await connection.fetch("SELECT contact_ids FROM erasures WHERE state = 'running'")
     return Registry(
         version=version,
         accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
         endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
+        agents={a.id: a for a in records.opened(sending_records.agent, agents, vault, lenient=lenient)},
+        media_key=records.sealed_key(links, vault, sending_records.MEDIA_KEY) if links else b"",
         erased_key=records.sealed_key(key, vault, records.ERASED_KEY) if key else b"",
         erasing=records.erasing(row[0] for row in running),
     )

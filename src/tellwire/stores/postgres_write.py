@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from tellwire.ledger import Ledger
 from tellwire.model import Attempt, ItemReport, Outcome, Work
 from tellwire.ports import Result
-from tellwire.stores import attempt_rows, records
+from tellwire.stores import attempt_rows, postgres_sending, records
 from tellwire.stores.postgres_bulk import Insert, array, placeholder, write_rows
 from tellwire.stores.postgres_link import Connection
 from tellwire.stores.postgres_load import found
+from tellwire.stores.sending_records import MEDIA, SEND, TURN, media_row, send_row, turn_row, upserting
 from tellwire.vault import Vault
 
 _encode = msgspec.json.Encoder().encode
@@ -29,7 +30,9 @@ _TYPES = {
     **dict.fromkeys(("partition", "attempts", "burned", "replay", "number"), "integer"),
     **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
     **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
-    **dict.fromkeys(("out_of_order", "own_name"), "boolean"),
+    **dict.fromkeys(("out_of_order", "own_name", "unchecked"), "boolean"),
+    **dict.fromkeys(("order_at", "scheduled_at", "tries_until", "meta_id_at", "size", "retry_at"), "bigint"),
+    "send_rate": "integer",
     "erased_at": "bigint",
 }
 """Column → its type, where that is not text."""
@@ -73,9 +76,13 @@ _EVENTS = _insert("events", records.EVENT)
 _DELIVERIES = _insert("deliveries", (*records.DELIVERY, "conversation_id"))
 _HELD = _insert(
     "held_items",
-    ("inbound_id", "pointer", "phone_number_id", "wamid", "outcome"),
-    "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
+    ("inbound_id", "pointer", "phone_number_id", "wamid", "outcome", "retry_at"),
+    "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome,"
+    " retry_at=excluded.retry_at",
 )
+_SENDS = _insert("sends", SEND, upserting("sends", SEND, ("organization_id", "message_id"))[1])
+_MEDIA = _insert("media", MEDIA, upserting("media", MEDIA, ("organization_id", "id"))[1])
+_TURNS = _insert("agent_turns", TURN, upserting("agent_turns", TURN, ("organization_id", "conversation_id"))[1])
 _ERASED = _insert("erased", ("organization_id", "mark", "erased_at"), "ON CONFLICT DO NOTHING")
 _SEQUENCES = (
     "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
@@ -111,6 +118,9 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
                     for i in ledger.new_inbound
                 ],
             ),
+            (_SENDS, [send_row(send) for send in ledger.changed_sends.values()]),
+            (_MEDIA, [media_row(file) for file in ledger.changed_media.values()]),
+            (_TURNS, [turn_row(turn) for turn in ledger.new_turns.values()]),
             (_ERASED, [(*mark, ledger.now) for mark in sorted(ledger.new_marks)]),
             (_EVENTS, [records.event_row(e) for e in ledger.events]),
             (_DELIVERIES, [(*_delivery(w.delivery), w.event.conversation_id) for w in work]),
@@ -120,6 +130,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
         await connection.execute("UPDATE contact_aliases SET contact_id=$1 WHERE contact_id=$2", survivor, younger)
         await connection.execute("UPDATE conversations SET party=$1 WHERE party=$2", survivor, younger)
     await _write_held(connection, ledger)
+    await postgres_sending.write(connection, ledger, vault)
     return work
 
 

@@ -203,6 +203,7 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     timestamp: Seconds = 0
     content_at: Seconds = 0
     history: bool = False
+    media: bytes = b""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -230,6 +231,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.timestamp,
         value.content_at,
         value.history,
+        value.media,
     )
     return (
         value.id,

@@ -24,6 +24,7 @@ from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
 from tellwire.stores import cold_operational, cold_probe, records, sqlite_hot
 from tellwire.stores.checkpoints import Checkpointer
+from tellwire.stores.sending_tables import OPEN_SEND
 from tellwire.stores.writer import Committed, Writer
 from tellwire.tally import Tally
 from tellwire.vault import Vault
@@ -67,6 +68,7 @@ class SqliteStore:
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
+        self._errands: list[Callable[[], None]] = []
         self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
@@ -141,6 +143,10 @@ class SqliteStore:
         """Call `wake` on the event loop after every commit that recorded events."""
         self._told.append(wake)
 
+    def on_errands(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that left sends, downloads or turns."""
+        self._errands.append(wake)
+
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
@@ -195,7 +201,9 @@ class SqliteStore:
 
         query = (
             f"SELECT c.organization_id, c.id, c.last_row_at, {sqlite_hot.LAST_ROW} FROM conversations c"
-            " WHERE c.status = 'open' AND c.check_at <= ? ORDER BY c.check_at LIMIT ?"
+            " WHERE c.status = 'open' AND c.check_at <= ?"
+            f" AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
+            " ORDER BY c.check_at LIMIT ?"
         )
 
         def move(connection: Connection) -> list[tuple[str, str]]:
@@ -240,7 +248,7 @@ class SqliteStore:
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
         work: list[Work] = []
-        happened = False
+        happened = errands = False
         registry = self._written
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
@@ -251,8 +259,8 @@ class SqliteStore:
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
             work = sqlite_hot.write(db, ledger, self.vault, self._window)
-            happened = bool(ledger.events)
-            if ledger.new_accounts:
+            happened, errands = bool(ledger.events), ledger.has_errands
+            if ledger.registers:
                 registry = sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
         if records_:
             refused = sqlite_hot.write_results(db, [result for _, job in records_ for result in job.results])
@@ -262,11 +270,12 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            return lambda: self._tell(registry, work, told or [], happened=happened or told is not None)
+            hear = (*(self._told if happened or told is not None else ()), *(self._errands if errands else ()))
+            return lambda: self._tell(registry, work, told or [], hear)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work], told: list[str], *, happened: bool) -> None:
+    def _tell(self, registry: Registry, work: list[Work], told: list[str], hear: Sequence[Callable[[], None]]) -> None:
         """On the event loop, after the commit."""
         if registry is not self._registry:
             self._registry = registry
@@ -276,9 +285,8 @@ class SqliteStore:
             self._committed(work)
         if told:
             self._elsewhere(told)
-        if happened:
-            for wake in self._told:
-                wake()
+        for wake in hear:
+            wake()
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry

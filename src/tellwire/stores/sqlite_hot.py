@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from tellwire import tombstones
+from tellwire import notices, tombstones
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, ItemReport, Outcome, Registry, StatusFact, Work
 from tellwire.ports import Result
-from tellwire.stores import attempt_rows, records
+from tellwire.stores import attempt_rows, records, sending_records, sqlite_sending
 from tellwire.stores.sqlite_bulk import read_json, write_rows
 from tellwire.vault import Vault
 
@@ -83,11 +83,12 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
     if wanted := known(keys.messages):
         for row in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
-            message = records.message(row)
-            ledger.messages[message.account_id, message.wamid] = message
+            ledger.know_message(records.message(row))
+    if keys.own:
+        sqlite_sending.load_own(db, ledger, keys)
     if keys.messages:
         _load_held(db, ledger, keys)
-    if wanted := known(keys.statuses):
+    if wanted := [*known(keys.statuses), *notices.wanted(ledger.registry, keys)]:
         for account_id, wamid, name, participant, at, pricing, errors in db.execute(
             _FACTS, (_encode(wanted).decode(),)
         ).fetchall():
@@ -95,6 +96,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             ledger.facts.setdefault((account_id, wamid), {})[name, participant] = fact
     _load_people(db, ledger, keys)
     _load_conversations(db, ledger, keys)
+    sqlite_sending.load_open(db, ledger, keys)
 
 
 def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
@@ -124,7 +126,7 @@ def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             contact = records.contact(row)
             ledger.aliases[organization_id, value] = contact.id
             ledger.contacts[contact.id] = contact
-    missing = {(m.organization_id, m.contact_id) for m in ledger.messages.values() if m.contact_id}
+    missing = {(m.organization_id, m.contact_id) for m in ledger.by_id.values() if m.contact_id}
     while missing := {key for key in missing if key[1] not in ledger.contacts}:
         found = [records.contact(row) for row in read_json(db, _CONTACTS, list(missing))]
         ledger.contacts |= {contact.id: contact for contact in found}
@@ -146,7 +148,7 @@ def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> N
             conversation = records.conversation(row)
             ledger.conversations[conversation.id] = conversation
             ledger.latest[conversation.account_id, conversation.party] = conversation
-    wanted = {(m.organization_id, m.conversation_id) for m in ledger.messages.values()} | keys.conversations
+    wanted = {(m.organization_id, m.conversation_id) for m in ledger.by_id.values()} | keys.conversations
     wanted = {key for key in wanted if key[1] not in ledger.conversations}
     if wanted:
         for row in read_json(db, _BY_ID, list(wanted)):
@@ -184,6 +186,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
         "ON CONFLICT DO NOTHING",
     )
     _write_inbound(db, ledger)
+    sqlite_sending.write(db, ledger, vault)
     write_rows(
         db,
         f"INSERT INTO events({','.join(records.EVENT)})",
@@ -238,9 +241,10 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
         )
     write_rows(
         db,
-        "INSERT INTO held_items(inbound_id,pointer,phone_number_id,wamid,outcome)",
+        "INSERT INTO held_items(inbound_id,pointer,phone_number_id,wamid,outcome,retry_at)",
         ledger.new_held,
-        "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome",
+        "ON CONFLICT(inbound_id,pointer) DO UPDATE SET wamid=excluded.wamid, outcome=excluded.outcome,"
+        " retry_at=excluded.retry_at",
     )
     for inbound_id, body in ledger.new_bodies.items():
         db.execute("UPDATE inbound SET body=? WHERE id=?", (body, inbound_id))
@@ -360,10 +364,13 @@ def load_registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False
     version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
     accounts = _dicts(db.execute("SELECT * FROM accounts ORDER BY id"))
     endpoints = _dicts(db.execute("SELECT * FROM endpoints ORDER BY id"))
+    agents = _dicts(db.execute("SELECT * FROM agents ORDER BY id"))
     return Registry(
         version=version,
         accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
         endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
+        agents={a.id: a for a in records.opened(sending_records.agent, agents, vault, lenient=lenient)},
+        media_key=_media_key(db, vault),
         erased_key=_erased_key(db, vault),
         erasing=records.erasing(
             row[0] for row in db.execute("SELECT contact_ids FROM erasures WHERE state = 'running'")
@@ -376,6 +383,11 @@ def _erased_key(db: sqlite3.Connection, vault: Vault) -> bytes:
         "SELECT sealed FROM sealed_keys WHERE name = ? AND EXISTS (SELECT 1 FROM erased)", (records.ERASED_KEY,)
     ).fetchone()
     return records.sealed_key(row[0], vault, records.ERASED_KEY) if row else b""
+
+
+def _media_key(db: sqlite3.Connection, vault: Vault) -> bytes:
+    row = db.execute("SELECT sealed FROM sealed_keys WHERE name = ?", (sending_records.MEDIA_KEY,)).fetchone()
+    return records.sealed_key(row[0], vault, sending_records.MEDIA_KEY) if row else b""
 
 
 def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:

@@ -20,10 +20,41 @@ from sqlalchemy import (
     text,
 )
 
+from tellwire.stores.erasure_tables import RUNNING, erased, erasures, sealed_keys
 from tellwire.stores.schema import Text, metadata
+from tellwire.stores.sending_tables import (
+    agent_runs,
+    agent_turns,
+    agent_usage,
+    agents,
+    handovers,
+    media,
+    sends,
+    templates,
+    windows,
+)
 from tellwire.stores.upkeep_tables import OPEN_JOB, endpoint_health, jobs, replay_edits
 
-__all__ = ["OPEN_JOB", "endpoint_health", "jobs", "metadata", "replay_edits"]
+__all__ = [
+    "OPEN_JOB",
+    "RUNNING",
+    "agent_runs",
+    "agent_turns",
+    "agent_usage",
+    "agents",
+    "endpoint_health",
+    "erased",
+    "erasures",
+    "handovers",
+    "jobs",
+    "media",
+    "metadata",
+    "replay_edits",
+    "sealed_keys",
+    "sends",
+    "templates",
+    "windows",
+]
 """What is defined beside this module."""
 
 organizations = Table(
@@ -65,7 +96,12 @@ accounts = Table(
     Column("on_revoke", Text, nullable=False, server_default="keep"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("agent_id", Text, nullable=False, server_default=""),  # who answers
+    Column("send_rate", Integer, nullable=False, server_default="80"),  # messages a second
+    Column("sending_paused", Text, nullable=False, server_default=""),  # why, while it is
+    Column("about", Text, nullable=False, server_default="{}"),  # what Meta told of it, as JSON
     Index("accounts_by_organization", "organization_id", "id"),
+    Index("accounts_by_waba", "waba_id"),
 )
 
 endpoints = Table(
@@ -213,8 +249,15 @@ held_items = Table(
     Column("phone_number_id", Text, nullable=False),
     Column("wamid", Text, nullable=False),  # of the message that it waits for; "" for an unrouted item
     Column("outcome", Text, nullable=False),
+    Column("retry_at", BigInteger, nullable=False, server_default="0"),  # applied then, come what may; 0: never
     PrimaryKeyConstraint("inbound_id", "pointer"),
     Index("held_items_by_message", "phone_number_id", "wamid"),
+    Index(
+        "held_items_to_retry",
+        "retry_at",
+        sqlite_where=text("retry_at > 0"),
+        postgresql_where=text("retry_at > 0"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -338,47 +381,6 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("audit_by_organization", "organization_id", "id"),
-)
-
-sealed_keys = Table(
-    "sealed_keys",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("sealed", Text, nullable=False),
-)
-"""Random keys of the installation, made when first needed, sealed under the master key."""
-
-erased = Table(
-    "erased",
-    metadata,
-    Column("organization_id", Text, nullable=False),
-    Column("mark", Text, nullable=False),  # a keyed hash (`tombstones`)
-    Column("erased_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("organization_id", "mark"),
-    Index("erased_by_age", "erased_at"),
-    sqlite_with_rowid=False,
-)
-
-RUNNING = "state = 'running'"
-
-erasures = Table(
-    "erasures",
-    metadata,
-    Column("id", Text, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("contact_id", Text, nullable=False),
-    Column("contact_ids", LargeBinary, nullable=False),  # with those that were merged into it, as JSON
-    Column("state", Text, nullable=False),
-    Column("phase", Text, nullable=False),
-    Column("cursor", Text, nullable=False),
-    Column("counts", LargeBinary, nullable=False),  # what was erased so far, as JSON
-    Column("sealed", Text, nullable=False),  # whom to look for, sealed; "" once done
-    Column("erased_at", BigInteger, nullable=False),
-    Column("finished_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("organization_id", "id"),
-    Index("erasures_by_contact", "contact_id"),
-    Index("erasures_running", "id", sqlite_where=text(RUNNING), postgresql_where=text(RUNNING)),
-    sqlite_with_rowid=False,
 )
 
 facts = Table(

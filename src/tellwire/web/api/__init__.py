@@ -15,6 +15,7 @@ from tellwire.web.api import (
     inbound_posts,
     messages,
     organizations,
+    templates,
     webhook_endpoints,
 )
 
@@ -28,6 +29,7 @@ NOUNS: dict[str, ModuleType] = {
     "conversations": conversations,
     "messages": messages,
     "contacts": contacts,
+    "templates": templates,
     "inbound": inbound_posts,
     "audit": audit,
 }

@@ -1,0 +1,274 @@
+"""PURE. An outgoing message of ours, from the moment it is asked for to the moment Meta has said what became of it.
+
+INTERFACES.md, "Sending". Every step is a decision over a ledger, so that the row, its send, and the events that tell
+of them commit together. What is sent is never sent again unless it is certain that Meta did not take it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire import contacts, conversations, snapshots
+from tellwire.ledger import Keys, Ledger
+from tellwire.merge import merge
+from tellwire.meta.items import Who
+from tellwire.meta.numbers import alias
+from tellwire.model import (
+    Account,
+    Contact,
+    Conversation,
+    Message,
+    Micros,
+    Send,
+    SendState,
+    StatusError,
+    StatusFact,
+)
+from tellwire.routing import partition
+from tellwire.rows import errors_json
+from tellwire.updates import update
+
+_MICROS = 1_000_000
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A message that is asked for, checked already.
+
+    `to`: a number with `+` or a business-scoped user id; "" when `conversation` (as it was found) says to whom.
+    `content`: as the row shows it. `scheduled_at` 0: at once. `unchecked`: nobody looks at the customer service window.
+    """
+
+    account: Account
+    content: bytes
+    to: str = ""
+    conversation: Conversation | None = None
+    agent_id: str = ""
+    scheduled_at: Micros = 0
+    unchecked: bool = False
+    media: bytes = b""
+
+
+def keys_of(draft: Draft) -> Keys:
+    """What has to be loaded before it can be queued."""
+    keys = Keys(latest=True)
+    number = draft.account.phone_number_id
+    if draft.to:
+        keys.addresses.add((number, alias(draft.to)))
+    if draft.conversation is not None:
+        keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
+        keys.parties.add((number, draft.conversation.party))
+        if not _grouped(draft.conversation):
+            keys.addresses.add((number, alias(draft.conversation.contact_address)))
+    return keys
+
+
+def reachable(ledger: Ledger, draft: Draft) -> bool:
+    """Whether there is still somebody to write to: the contact of its conversation may have been erased meanwhile."""
+    if draft.conversation is None:
+        return True
+    known = ledger.conversations.get(draft.conversation.id)
+    return known is not None and (_grouped(known) or contacts.survivor(ledger, known.party) is not None)
+
+
+def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
+    """Record a message to be sent: its row, its place in the queue, and the events that tell of it.
+
+    It joins the contact's open conversation, which is opened when there is none. `window` as for `conversations`.
+    """
+    account = draft.account
+    contact, party, recipient = _whom(ledger, draft)
+    conversation = conversations.open_with(ledger, account, party, alias(recipient), window=window)
+    message = Message(
+        id=ledger.new_id(),
+        organization_id=account.organization_id,
+        account_id=account.id,
+        conversation_id=conversation.id,
+        contact_id=contact.id if contact else "",
+        direction="outgoing",
+        agent_id=draft.agent_id,
+        content=draft.content,
+        status={"pending": ledger.now},
+        media=draft.media,
+        to=alias(recipient),
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    due_at = max(draft.scheduled_at, ledger.now)
+    send = Send(
+        message_id=message.id,
+        organization_id=account.organization_id,
+        account_id=account.id,
+        conversation_id=conversation.id,
+        order_key=conversations.order_key(account.id, party),
+        partition=partition_of(account.id),
+        recipient=recipient,
+        state="scheduled" if draft.scheduled_at > ledger.now else "queued",
+        due_at=due_at,
+        order_at=due_at,
+        scheduled_at=draft.scheduled_at,
+        unchecked=draft.unchecked,
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    ledger.put_message(message)
+    ledger.put_send(send)
+    snapshots.tell(
+        ledger,
+        message,
+        action="insert",
+        account=account,
+        conversation=conversation,
+        contact=contact,
+        participant=conversation.contact_address,
+    )
+    return message, send
+
+
+def partition_of(account_id: str) -> int:
+    """The partition of an account's sends: one process sends for it, so that its limits are kept in one place."""
+    return partition(account_id, "")
+
+
+def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
+    """The contact (none in a group), the party of the conversation, and what Meta is told."""
+    if draft.conversation is None:
+        who = Who(address=draft.to, aliases=(alias(draft.to),))
+        contact = contacts.resolve(ledger, draft.account.organization_id, who)
+        return contact, contact.id, draft.to
+    known = ledger.conversations.get(draft.conversation.id, draft.conversation)
+    address = known.contact_address
+    if _grouped(known):
+        return None, known.party, address
+    person = contacts.survivor(ledger, known.party)
+    party = person.id if person else known.party
+    return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
+
+
+def _grouped(conversation: Conversation) -> bool:
+    """Whether it is a group's: then its id is the party and the address both."""
+    return conversation.party == conversation.contact_address
+
+
+# --- being sent -------------------------------------------------------------------------------------------------------
+
+
+def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
+    """Take a send that is due, to be sent now; None when it is not to be sent any more or not yet.
+
+    Once this is durable a crash leaves it `sending`, and its next owner knows that Meta may have it.
+    """
+    send = ledger.sends.get(message_id)
+    if send is None or send.state not in ("queued", "scheduled") or send.due_at > ledger.now:
+        return None
+    return _moved(
+        ledger,
+        send,
+        "sending",
+        attempts=send.attempts + 1,
+        started_at=ledger.now,
+        tries_until=send.tries_until or tries_until,
+        epoch=epoch,
+    )
+
+
+def accepted(
+    ledger: Ledger, account: Account, message_id: str, wamid: str, *, status: str = "", content: bytes = b""
+) -> Message | None:
+    """Meta has taken it: the row gets its id. `status`: what Meta's answer said beside ("" for plainly accepted).
+
+    `content`: what the row shows from now on, b"" for what it showed (parameters of authentication templates go).
+    """
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
+    if send is not None and send.state != "accepted":
+        _moved(ledger, send, "accepted", cause="")
+    if message is None:
+        return None
+    changed: list[str] = []
+    if not message.wamid:
+        message = replace(_folded(ledger, account, message, wamid), wamid=wamid)
+        changed.append("wamid")
+    if content and content != message.content:
+        message = replace(message, content=content)
+        changed.append("content")
+    if status and status not in message.status:
+        message = merge(message, StatusFact(name=status, at=ledger.now // _MICROS))
+    if changed or message is not ledger.by_id[message_id]:
+        columns = _columns(ledger.by_id[message_id], message)
+        update(ledger, message, account, columns)
+    return ledger.by_id[message_id]
+
+
+def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...], cause: str) -> None:
+    """It cannot be sent: the row fails with Meta's errors (or ours), and both formats tell of it."""
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
+    if send is not None:
+        _moved(ledger, send, "failed", cause=cause)
+    if message is None:
+        return
+    fact = StatusFact(name="failed", at=ledger.now // _MICROS, errors=errors_json(errors) if errors else b"")
+    update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
+
+
+def again(ledger: Ledger, message_id: str, *, epoch: int, due_at: Micros, cause: str, tried: bool = True) -> None:
+    """Meta did not take it, for certain: it is tried again at `due_at`. `tried`: Meta was asked, which counts."""
+    send = _claimed(ledger, message_id, epoch)
+    if send is not None:
+        attempts = send.attempts if tried else max(send.attempts - 1, 0)
+        _moved(ledger, send, "queued", due_at=due_at, cause=cause, attempts=attempts)
+
+
+def uncertain(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:
+    """Nobody can tell whether Meta took it: a status may, or a person decides."""
+    send = _claimed(ledger, message_id, epoch)
+    if send is not None:
+        _moved(ledger, send, "unknown", cause=cause)
+
+
+def abandoned(ledger: Ledger, message_id: str, *, epoch: int) -> bool:
+    """Who sent it is gone (it was claimed under an older lease than `epoch`): whether Meta took it is not known."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state != "sending" or send.epoch >= epoch:
+        return False
+    _moved(ledger, send, "unknown", cause="the process that was sending it ended before Meta's answer was recorded")
+    return True
+
+
+def _claimed(ledger: Ledger, message_id: str, epoch: int) -> Send | None:
+    send = ledger.sends.get(message_id)
+    return send if send is not None and send.state == "sending" and send.epoch == epoch else None
+
+
+def _moved(ledger: Ledger, send: Send, state: SendState, **changes: object) -> Send:
+    moved = replace(send, state=state, updated_at=max(ledger.now, send.updated_at + 1), **changes)
+    ledger.put_send(moved)
+    return moved
+
+
+def _columns(before: Message, after: Message) -> tuple[str, ...]:
+    """The columns of the row format that differ."""
+    shown = {"wamid": "wa_id", "content": "content", "status": "status", "pricing": "pricing", "timestamp": "timestamp"}
+    return tuple(name for field, name in shown.items() if getattr(before, field) != getattr(after, field))
+
+
+def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> Message:
+    """The row with what statuses told of it before it was known to be ours; the row that they made steps back."""
+    other = ledger.messages.get((account.id, wamid))
+    if other is None or other.id == message.id or other.kind != "external":
+        return message
+    for fact in ledger.facts.get((account.id, wamid), {}).values():
+        message = merge(message, fact)
+    ledger.put_message(replace(other, wamid="", updated_at=max(ledger.now, other.updated_at + 1)))
+    return message
+
+
+# --- what people decide -----------------------------------------------------------------------------------------------
+
+
+def cancel(ledger: Ledger, message_id: str) -> bool:
+    """Take back what has not been sent; False when it is too late."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state not in ("scheduled", "queued"):
+        return False
+    _moved(ledger, send, "cancelled", cause="cancelled before it was sent")
+    return True

@@ -1,0 +1,53 @@
+"""PostgreSQL: what of a ledger concerns sending and is rare, statement by statement."""
+
+from __future__ import annotations
+
+from msgspec.structs import astuple
+
+from tellwire.ledger import Ledger
+from tellwire.stores.postgres_link import Connection
+from tellwire.stores.sending_records import PAUSE, account_changes, answer_row, asked, template_values
+from tellwire.vault import Vault
+
+
+async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
+    """Write what a ledger changed of it."""
+    for handover in ledger.new_handovers.values():
+        pause = f"{PAUSE} VALUES ($1,$2,$3,$4,$5) ON CONFLICT DO NOTHING"
+        await connection.execute(pause, *astuple(handover), ledger.now)
+    for place, at in ledger.new_calls.items():
+        await connection.execute(
+            "INSERT INTO windows(organization_id,account_id,party,called_at) VALUES ($1,$2,$3,$4) ON CONFLICT"
+            " (organization_id,account_id,party) DO UPDATE SET"
+            " called_at=greatest(windows.called_at, excluded.called_at)",
+            *place,
+            at,
+        )
+    for change in ledger.template_changes:
+        columns, values = template_values(change, ledger.now)
+        sets = ", ".join(f"{name}=${number}" for number, name in enumerate(columns, 1))
+        a, b, c, d, e = (f"${len(columns) + number}" for number in range(1, 6))
+        await connection.execute(
+            f"UPDATE templates SET {sets} WHERE organization_id={a} AND waba_id={b}"
+            f" AND (meta_id={c} OR (name={d} AND language={e}))",
+            *values,
+        )
+        await connection.execute(
+            "UPDATE template_syncs SET asked_at=$1, due_at=least(due_at, greatest($2, synchronised_at + $3))"
+            " WHERE organization_id=$4 AND waba_id=$5",
+            *asked(change, ledger.now),
+        )
+    for (organization_id, key), answer in ledger.new_answers.items():
+        await connection.execute(
+            "INSERT INTO idempotency_keys(organization_id,key,request_hash,status,answer,created_at)"
+            " VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT(organization_id,key) DO UPDATE SET"
+            " request_hash=excluded.request_hash, status=excluded.status, answer=excluded.answer,"
+            " created_at=excluded.created_at",
+            *answer_row(vault, organization_id, key, answer, ledger.now),
+        )
+    for account in ledger.changed_accounts.values():
+        changes = account_changes(account)
+        sets = ", ".join(f"{name}=${number}" for number, name in enumerate(changes, 2))
+        await connection.execute(f"UPDATE accounts SET {sets} WHERE id=$1", account.id, *changes.values())
+    if ledger.changed_accounts:
+        await connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")

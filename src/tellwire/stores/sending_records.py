@@ -1,0 +1,98 @@
+"""Rows of what goes out as records of the model, and back: one place for every dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tellwire.ledger import KeptAnswer, TemplateChange
+from tellwire.model import Account, Agent, AgentTurn, Media, Micros, Send
+from tellwire.stores.cold_idempotency import sealed
+from tellwire.vault import Vault
+
+_encode = msgspec.json.Encoder().encode
+
+SEND = Send.__struct_fields__
+MEDIA = Media.__struct_fields__
+TURN = AgentTurn.__struct_fields__
+
+send_row = attrgetter(*SEND)
+media_row = attrgetter(*MEDIA)
+turn_row = attrgetter(*TURN)
+
+
+def send(row: Any) -> Send:
+    """A record of the columns in `SEND`'s order."""
+    values = dict(zip(SEND, row, strict=True))
+    values["unchecked"] = bool(values["unchecked"])
+    return Send(**values)
+
+
+def media(row: Any) -> Media:
+    """A record of the columns in `MEDIA`'s order."""
+    return Media(**dict(zip(MEDIA, row, strict=True)))
+
+
+def turn(row: Any) -> AgentTurn:
+    """A record of the columns in `TURN`'s order."""
+    return AgentTurn(**dict(zip(TURN, row, strict=True)))
+
+
+_AGENT_COLUMNS = ("id", "organization_id", "name", "kind", "state", "options", "debounce", "created_at", "updated_at")
+
+
+def agent(row: Any, vault: Vault) -> Agent:
+    """An agent of a mapping of its columns."""
+    secrets = msgspec.json.decode(vault.unseal(row["sealed"], f"agents/{row['id']}"), type=dict[str, str])
+    return Agent(**{name: row[name] for name in _AGENT_COLUMNS}, secrets=secrets)
+
+
+def agent_values(value: Agent, vault: Vault) -> dict[str, Any]:
+    """The columns of an agent, its secrets sealed."""
+    columns = {name: getattr(value, name) for name in _AGENT_COLUMNS}
+    return columns | {"sealed": vault.seal(_encode(value.secrets).decode(), f"agents/{value.id}")}
+
+
+MEDIA_KEY = "media"
+"""The name of the key that links to media are signed with (`sealed_keys`)."""
+PAUSE = "INSERT INTO handovers(organization_id,conversation_id,reason,handed_by,created_at)"
+
+
+def upserting(table: str, columns: Sequence[str], key: Sequence[str]) -> tuple[str, str]:
+    """Head and tail of a statement that inserts rows, or changes those that are there but for their `created_at`."""
+    names = ",".join(f'"{name}"' for name in columns)
+    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns if name not in (*key, "created_at"))
+    return f"INSERT INTO {table}({names})", f"ON CONFLICT({','.join(key)}) DO UPDATE SET {changes}"
+
+
+def template_values(change: TemplateChange, now: Micros) -> tuple[list[str], list[Any]]:
+    """The columns to set, and the parameters: their values, then what the row is known by."""
+    columns = [*change.values, "updated_at"]
+    known = (change.organization_id, change.waba_id, change.meta_id, change.name, change.language)
+    return columns, [*change.values.values(), now, *known]
+
+
+_SOON = 10_000_000
+_APART = 60_000_000
+
+
+def asked(change: TemplateChange, now: Micros) -> tuple[Micros, Micros, Micros, str, str]:
+    """The parameters of a statement that has templates synchronised soon, yet not twice in a minute."""
+    return now, now + _SOON, _APART, change.organization_id, change.waba_id
+
+
+def account_changes(account: Account) -> dict[str, Any]:
+    """The columns of an account that Meta's answers and webhooks may change."""
+    names = ("display_phone_number", "name", "sending_paused", "about", "updated_at")
+    return {name: getattr(account, name) for name in names}
+
+
+def answer_row(
+    vault: Vault, organization_id: str, key: str, answer: KeptAnswer, now: Micros
+) -> tuple[str, str, str, int, bytes, Micros]:
+    """The columns of a kept answer, sealed."""
+    body = sealed(vault, organization_id, key, answer.body)
+    return organization_id, key, answer.request_hash, answer.status, body, now

@@ -1,0 +1,105 @@
+"""SQLite: what of a ledger concerns sending: loaded and written in the transaction of the rest."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+from msgspec.structs import astuple
+
+from tellwire.ledger import Keys, Ledger
+from tellwire.meta.numbers import alias
+from tellwire.stores import records, sending_records
+from tellwire.stores.sending_records import PAUSE, upserting
+from tellwire.stores.sending_tables import IN_FLIGHT, OPEN_SEND
+from tellwire.stores.sqlite_bulk import read_json, write_rows
+from tellwire.vault import Vault
+
+_encode = msgspec.json.Encoder().encode
+_KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
+_MESSAGE = ",".join(f"m.{name}" for name in records.MESSAGE)
+_OWN = f"SELECT {_MESSAGE} FROM {_KEYS} k CROSS JOIN messages m ON m.organization_id = k.a AND m.id = k.b"
+_SEND = ",".join(f"s.{name}" for name in sending_records.SEND)
+_SENDS = (
+    f"SELECT json_group_array(json_array({_SEND})) FROM {_KEYS} k "
+    "CROSS JOIN sends s ON s.organization_id = k.a AND s.message_id = k.b"
+)
+_UNSENT = (
+    "SELECT json_group_array(DISTINCT s.conversation_id) FROM json_each(?) k "
+    f"CROSS JOIN sends s ON s.conversation_id = k.value AND s.{OPEN_SEND}"
+)
+_SENDING = (
+    "SELECT json_group_array(json_array(s.account_id, s.recipient)) FROM json_each(?) k "
+    f"CROSS JOIN sends s ON s.account_id = k.value AND s.{IN_FLIGHT}"
+)
+
+
+def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Messages of ours by id, with their sends."""
+    accounts = ledger.registry.accounts
+    wanted = [(accounts[number].organization_id, value) for number, value in keys.own if number in accounts]
+    if not wanted:
+        return
+    for row in db.execute(_OWN, (_encode(wanted).decode(),)).fetchall():
+        ledger.know_message(records.message(row))
+    for row in read_json(db, _SENDS, wanted):
+        send = sending_records.send(row)
+        ledger.sends[send.message_id] = send
+
+
+def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Which conversations have something to be sent still; and to whom something is being sent, where a status asks."""
+    if ledger.conversations:
+        ledger.unsent.update(read_json(db, _UNSENT, list(ledger.conversations)))
+    accounts = ledger.registry.accounts
+    known = ledger.messages
+    asked = {accounts[n].id for n, wamid in keys.statuses if n in accounts and (accounts[n].id, wamid) not in known}
+    if asked:
+        for account_id, recipient in read_json(db, _SENDING, list(asked)):
+            ledger.in_flight.setdefault(account_id, set()).add(alias(recipient))
+
+
+_PUT_SENDS = upserting("sends", sending_records.SEND, ("organization_id", "message_id"))
+_PUT_MEDIA = upserting("media", sending_records.MEDIA, ("organization_id", "id"))
+_PUT_TURNS = upserting("agent_turns", sending_records.TURN, ("organization_id", "conversation_id"))
+
+
+def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
+    """Write what a ledger changed of it."""
+    write_rows(db, _PUT_SENDS[0], [sending_records.send_row(s) for s in ledger.changed_sends.values()], _PUT_SENDS[1])
+    write_rows(db, _PUT_MEDIA[0], [sending_records.media_row(m) for m in ledger.changed_media.values()], _PUT_MEDIA[1])
+    write_rows(db, _PUT_TURNS[0], [sending_records.turn_row(t) for t in ledger.new_turns.values()], _PUT_TURNS[1])
+    for handover in ledger.new_handovers.values():
+        db.execute(f"{PAUSE} VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", (*astuple(handover), ledger.now))
+    for place, at in ledger.new_calls.items():
+        db.execute(
+            "INSERT INTO windows(organization_id,account_id,party,called_at) VALUES (?,?,?,?) ON CONFLICT"
+            " (organization_id,account_id,party) DO UPDATE SET called_at=max(called_at, excluded.called_at)",
+            (*place, at),
+        )
+    for change in ledger.template_changes:
+        columns, values = sending_records.template_values(change, ledger.now)
+        db.execute(
+            f"UPDATE templates SET {', '.join(f'{name}=?' for name in columns)} WHERE organization_id=? AND waba_id=?"
+            " AND (meta_id=? OR (name=? AND language=?))",
+            values,
+        )
+        db.execute(
+            "UPDATE template_syncs SET asked_at=?, due_at=min(due_at, max(?, synchronised_at + ?))"
+            " WHERE organization_id=? AND waba_id=?",
+            sending_records.asked(change, ledger.now),
+        )
+    for (organization_id, key), answer in ledger.new_answers.items():
+        db.execute(
+            "INSERT OR REPLACE INTO idempotency_keys(organization_id,key,request_hash,status,answer,created_at)"
+            " VALUES (?,?,?,?,?,?)",
+            sending_records.answer_row(vault, organization_id, key, answer, ledger.now),
+        )
+    for account in ledger.changed_accounts.values():
+        changes = sending_records.account_changes(account)
+        db.execute(
+            f"UPDATE accounts SET {', '.join(f'{name}=?' for name in changes)} WHERE id=?",
+            (*changes.values(), account.id),
+        )
+    if ledger.changed_accounts:
+        db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
