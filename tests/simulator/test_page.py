@@ -29,7 +29,7 @@ def table_of_knobs() -> str:
             assert isinstance(said, ast.Expr), field.target.id
             assert isinstance(said.value, ast.Constant)
             default = msgspec.json.encode(getattr(Knobs(), field.target.id)).decode()
-            rows.append(f"| `{field.target.id}` | {default} | {said.value.value} |")
+            rows.append(f"| `{field.target.id}` | {default} | {said.value.value!s} |")
     assert len(rows) == len(Knobs.__struct_fields__)
     return "\n".join(["| knob | unless turned | what it is |", "|---|---|---|", *rows]) + "\n"
 
