@@ -1,0 +1,38 @@
+"""What Tellwire sends, the simulated Meta takes; what that refuses, Tellwire puts in the class of its code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.unit.outgoing import SENDABLE
+
+from tellwire.meta.codes import CODES
+from tellwire.meta.outgoing.answers import Refused, outcome
+from tellwire.meta.outgoing.body import body_of
+from tellwire.meta.outgoing.recipient import Recipient
+from tellwire.simulator import refusals
+from tellwire.simulator.checks import INTERACTIVE_TYPES, read
+
+PHONE = Recipient("phone", "+5215500000001")
+
+
+@pytest.mark.parametrize(("kind", "value"), SENDABLE)
+def test_what_tellwire_sends_is_taken(kind: str, value: Any) -> None:
+    body = body_of(json.dumps({"type": kind, kind: value}).encode(), PHONE, callback="ours")
+    assert body is not None
+    sent = read(json.loads(body))
+    assert (sent.type, sent.phone, sent.callback_data) == (kind, "5215500000001", "ours")
+
+
+def test_every_interactive_kind_that_tellwire_sends_is_known() -> None:
+    assert {value["type"] for kind, value in SENDABLE if kind == "interactive"} <= {*INTERACTIVE_TYPES}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_refusal_is_read_as_its_code_says(code: int) -> None:
+    refused = refusals.Refused(code, "because")
+    read_as = outcome(refused.http, json.dumps(refused.body("T")).encode())
+    assert isinstance(read_as, Refused)
+    assert (read_as.code, read_as.kind) == (code, CODES[code].kind)
