@@ -32,6 +32,8 @@ OUTSIDE = {
         "web",
         "app",
         "upkeep",
+        "carrier",
+        "courier",
         "dispatcher",
         "erasing",
         "leases",
