@@ -10,10 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refused, not_there
 from tellwire.simulator.state import State
-from tellwire.simulator.templates import Template, page
+from tellwire.simulator.templates import Template
 
 APP_ID = "100200300400600"
 _OK = {"success": True}
@@ -112,8 +113,9 @@ def _account(_: State, waba_id: str, call: Call) -> Any:
 
 
 def _numbers(state: State, waba_id: str, call: Call) -> Any:
-    rows = [_chosen(_number(each), call) for each in state.businesses.values() if each.waba_id == waba_id]
-    return page(rows, call.query, f"{state.url}/{waba_id}/phone_numbers")
+    rows = [each for each in state.businesses.values() if each.waba_id == waba_id]
+    url = f"{state.url}/{waba_id}/phone_numbers"
+    return page(rows, call.query, url, show=lambda each: _chosen(_number(each), call))
 
 
 def _subscribe(state: State, waba_id: str, _: Call) -> Any:

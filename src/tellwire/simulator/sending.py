@@ -66,7 +66,7 @@ def _message(state: State, business: Business, body: object) -> Reply:
     trouble = _trouble(state, outgoing)
     if trouble is not None and not trouble.late:
         raise Refused(trouble.code, "as was asked of the simulator")
-    if not state.take_pair(business, outgoing.recipient):
+    if not state.take_pair(business, state.address(business, outgoing.recipient)):
         raise Refused(131056, "too many messages to this recipient in a short time")
     if outgoing.phone == business.display_phone_number:
         raise Refused(131021, "recipient and sender are the same")
@@ -149,7 +149,7 @@ def _accept(
         state.journal.fail(code)
     voice = outgoing.type == "audio" and bool(outgoing.content.get("voice"))
     price = pricing(category, in_window=state.in_window(customer))
-    told = partial(_update, customer, outgoing, made, now=now, price=price)
+    told = partial(_update, state, customer, outgoing, made, now=now, price=price)
     planned = steps(state.knobs, state.random, voice=voice, failure_code=code)
     early = None
     if planned and state.random.random() < state.knobs.early_rate:
@@ -167,7 +167,7 @@ def _customer(state: State, business: Business, outgoing: Outgoing) -> Customer:
 
 
 def _update(
-    customer: Customer, outgoing: Outgoing, made: str, step: Step, *, now: int, price: dict[str, Any]
+    state: State, customer: Customer, outgoing: Outgoing, made: str, step: Step, *, now: int, price: dict[str, Any]
 ) -> Update:
     person = customer.person
     item = status(
@@ -180,7 +180,7 @@ def _update(
         callback_data=outgoing.callback_data,
         group=bool(outgoing.group_id),
     )
-    introduced = step.name != "failed" and not outgoing.group_id
+    introduced = not outgoing.group_id and (step.name != "failed" or state.knobs.failed_contacts)
     return Update(business=customer.business, person=person, kind="statuses", item=item, introduced=introduced)
 
 

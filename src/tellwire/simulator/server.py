@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from tellwire.errors import Problem
@@ -160,7 +159,7 @@ class Simulator:
 
 
 def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:
@@ -170,6 +169,6 @@ async def _body(request: web.Request) -> Mapping[str, Any]:
     raw = await request.read()
     try:
         given = json.loads(raw) if raw else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(100, "the body is not JSON") from None
     return given if isinstance(given, dict) else {}
