@@ -13,7 +13,7 @@ import structlog
 
 import tellwire_sdk
 from tellwire import addresses, handshake, trial
-from tellwire.chores import close_idle_conversations, route_unrouted
+from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
 from tellwire.deliver import Wire
@@ -25,11 +25,12 @@ from tellwire.formats import FORMATS
 from tellwire.graph import open_graph
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
-from tellwire.model import Attempt, Delivery, Endpoint, Registry
+from tellwire.model import Attempt, Delivery, Endpoint, Inbound, Micros, Registry
 from tellwire.ports import Answer, Clock, Graph, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
+from tellwire.stores import cold_held
 from tellwire.stores.opening import Opened, open_store
 from tellwire.stores.template_shelf import TemplateShelf
 from tellwire.templates_sync import Templates
@@ -229,6 +230,9 @@ class App:
             self._routed.add((phone_number_id, account.waba_id))
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
+    async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
+        return await self.store.read(lambda c: cold_held.over(c, now, limit))
+
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""
         self._routed &= _places(registry)
@@ -239,6 +243,7 @@ class App:
                 await self.store.refresh()
                 if _CHORES_PARTITION in self.dispatcher.partitions:
                     await close_idle_conversations(self.store, window=self.window)
+                    await apply_held(self._held_for_long_enough, self.ingest, self.clock)
                     await self.eraser.start_all()
                     await self.eraser.prune()
                     for phone_number_id, _ in _places(self.store.registry()) - self._routed:
