@@ -36,7 +36,6 @@ sends = Table(
     PrimaryKeyConstraint("organization_id", "message_id"),
     Index(
         "sends_due",
-        "partition",
         "account_id",
         "due_at",
         sqlite_where=text(DUE_SEND),
