@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.acceptance.test_api_sending import draft, send, with_token
 from tests.served import MISSING, Served, served
-from tests.world import NUMBER, envelope, incoming, status, statuses
+from tests.world import CUSTOMER, NUMBER, envelope, incoming, status, statuses, value
 
 from tellwire import outgoing
 from tellwire.formats.chat_ids import chat_id
@@ -219,3 +221,56 @@ def test_a_template_is_held_against_what_meta_lists(app: Served) -> None:
 def synchronised(connection: Any, waba: str) -> None:
     standing = Standing(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
     cold_templates.put_standing(connection, standing)
+
+
+# --- erasure ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_erased_persons_messages_are_taken_back_and_statuses_bring_nothing_back(
+    tmp_path: Path, each_store: None
+) -> None:
+    with served(tmp_path) as app:
+        with_token(app)
+        waits = send(app)
+        exported = app.get(f"/v1/contacts/{waits['contact_id']}/export")
+        assert exported["messages"][0]["send"]["state"] == "queued"
+        assert exported["messages"][0]["send"]["recipient"] == "+" + CUSTOMER
+        path = f"/v1/contacts/{waits['contact_id']}"
+        call = {"id": "wacid.1", "from": CUSTOMER, "event": "connect", "direction": "USER_INITIATED"}
+        app.meta(envelope(value(calls=[call | {"timestamp": "1778038000"}]), field="calls"))
+        assert app.query("SELECT count(*) FROM windows") == [(1,)]
+        unknown = send(app)["id"]
+        own(app, unknown, lambda ledger: outgoing.claim(ledger, unknown, epoch=1, tries_until=2**60))
+        plant(app, waits["conversation_id"])
+        assert app.call("DELETE", path).json["state"] == "done"
+        for table in ("messages", "sends", "windows", "handovers", "agent_turns", "agent_runs", "conversations"):
+            assert app.query(f"SELECT count(*) FROM {table}") == [(0,)], table
+        late = status("wamid.late", "delivered", 1_778_039_999, biz_opaque_callback_data=unknown)
+        app.meta(envelope(statuses(late)))
+        app.meta(envelope(statuses(status("wamid.late", "read", 1_778_040_000))))
+        assert app.query("SELECT count(*) FROM messages") == [(0,)]
+        assert app.query("SELECT count(*) FROM contacts") == [(0,)]
+        assert app.post("/v1/messages", draft(), status=202)["contact_id"] != waits["contact_id"]
+
+
+def plant(app: Served, conversation_id: str) -> None:
+    """What an agent keeps of a conversation."""
+    known = {"o": DEFAULT_ORGANIZATION, "c": conversation_id}
+    columns = "organization_id, conversation_id"
+    app.write(
+        lambda c: [
+            c.execute(text(statement), known)
+            for statement in (
+                f"INSERT INTO handovers({columns}, reason, handed_by, created_at) VALUES (:o, :c, 'x', 'y', 1)",
+                (
+                    f"INSERT INTO agent_turns({columns}, account_id, agent_id, message_id, due_at, attempts, created_at)"
+                    " VALUES (:o, :c, 'a', 'b', 'm', 1, 0, 1)"
+                ),
+                (
+                    f"INSERT INTO agent_runs(id, {columns}, agent_id, message_id, outcome, detail, model, input_tokens,"
+                    " output_tokens, tool_calls, started_at, finished_at)"
+                    " VALUES ('r', :o, :c, 'a', '', 'x', 'x', 'x', 1, 1, 0, 1, 1)"
+                ),
+            )
+        ]
+    )
