@@ -263,8 +263,8 @@ def plant(app: Served, conversation_id: str) -> None:
             for statement in (
                 f"INSERT INTO handovers({columns}, reason, handed_by, created_at) VALUES (:o, :c, 'x', 'y', 1)",
                 (
-                    f"INSERT INTO agent_turns({columns}, account_id, agent_id, message_id, due_at, attempts, created_at)"
-                    " VALUES (:o, :c, 'a', 'b', 'm', 1, 0, 1)"
+                    f"INSERT INTO agent_turns({columns}, account_id, agent_id, message_id, due_at, attempts,"
+                    " created_at) VALUES (:o, :c, 'a', 'b', 'm', 1, 0, 1)"
                 ),
                 (
                     f"INSERT INTO agent_runs(id, {columns}, agent_id, message_id, outcome, detail, model, input_tokens,"
