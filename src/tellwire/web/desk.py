@@ -24,7 +24,7 @@ from tellwire.stores.cold_endpoints import EndpointShelf
 from tellwire.stores.cold_pages import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.figures import Meters
-from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id
+from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id, our_id
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
@@ -149,6 +149,18 @@ class Desk:
         if not found:
             raise NotFound("There is no conversation with this id.")
         return found
+
+    async def message_id(self, name: str) -> str:
+        """Our id of a message given by id or as the `chat` format shows it.
+
+        Raises:
+            NotFound: it can be none.
+        """
+        found = name
+        if looks_like_chat_id(name):
+            owner, chat_id = self.organization_id, self.services.chat_id
+            found = await self.read(lambda c: cold_conversations.message_of_chat_id(c, owner, name, chat_id))
+        return our_id(found, "message")
 
 
 AtDesk = NamedDependency[Desk]
