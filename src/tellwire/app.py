@@ -16,6 +16,7 @@ from tellwire import addresses, handshake, trial
 from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
+from tellwire.courier import Courier
 from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.egress import Proxy
@@ -46,6 +47,7 @@ _TEMPLATES_SECONDS = 2.0
 _MICROS = 1_000_000
 _DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
+_LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
 _CHORES_PARTITION = 0
@@ -96,6 +98,15 @@ class App:
             on_attempt=self._attempted,
             tally=self.tally,
             tracer=tracer,
+        )
+        self.courier = Courier(
+            store,
+            self.graph,
+            clock,
+            self.dispatcher.leases,
+            options=self.ingest.options,
+            random=random.random,
+            tally=self.tally,
         )
         self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
@@ -157,6 +168,7 @@ class App:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(self._owner)
+            self.courier.start()
             self.upkeep.start()
         self.store.on_changed(self._accounts_changed)
         works = (self._do_chores(), self._keep_retention(), self._keep_templates())
@@ -171,7 +183,10 @@ class App:
             await self.eraser.stop()
             if self.role != "ingest":
                 await self.upkeep.stop()
-                await self.dispatcher.stop(grace_seconds)
+                loop = asyncio.get_running_loop()
+                deadline = loop.time() + grace_seconds
+                await self.courier.stop(grace_seconds)
+                await self.dispatcher.stop(max(deadline - loop.time(), _LEAST_GRACE))
                 await self.upkeep.last_report()
         await self.sender.close()
         await self.graph.close()

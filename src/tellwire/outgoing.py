@@ -172,6 +172,13 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
     )
 
 
+def deferred(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
+    """It has to wait, and nothing was tried."""
+    send = ledger.sends.get(message_id)
+    if send is not None and send.state in ("queued", "scheduled"):
+        _moved(ledger, send, send.state, due_at=max(due_at, send.due_at), cause=cause)
+
+
 def accepted(
     ledger: Ledger, account: Account, message_id: str, wamid: str, *, status: str = "", content: bytes = b""
 ) -> Message | None:

@@ -93,10 +93,6 @@ def test_what_an_agent_sends_comes_out_as_in_the_documents(tmp_path: Path, each_
         assert json.dumps(dict(list(insert["data"].items())[: len(wanted)])) == json.dumps(wanted)
         assert list(insert["data"])[len(wanted) :] == ["updated_at", "to", "contact"]
         assert list(insert.items())[1:] == [("entity", "messages"), ("action", "insert")]
-            ["data", "entity", "action"],
-            "messages",
-            "insert",
-        )
 
         update = {
             "data": {

@@ -13,8 +13,8 @@ from tellwire.meta import slices, splicing
 from tellwire.meta.outgoing import recipient, types
 from tellwire.model import Account, Conversation, Message, Micros
 from tellwire.outgoing import Draft
-from tellwire.stores import cold_conversations, cold_messages, cold_templates, cold_windows
-from tellwire.templates import refusals
+from tellwire.stores import cold_conversations, cold_messages, cold_windows
+from tellwire.web import template_check
 from tellwire.web.desk import Desk
 from tellwire.web.message_fields import MessageDraft
 from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
@@ -28,7 +28,7 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
 
     Raises:
         Invalid: it cannot be sent as it is; with everything that is wrong with it. Of kind `window-closed` when the
-            customer service window is known to have run out.
+            customer service window is known to have run out; `template-mismatch` when it does not fit its template.
     """
     check = _Check(desk, given)
     account = check.account()
@@ -47,6 +47,7 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
         scheduled_at=scheduled_at,
         unchecked=unchecked,
     )
+    await template_check.fitting(desk, account, content)
     await windowed(desk, draft)
     return draft
 
@@ -158,20 +159,7 @@ class _Check:
         if kind == "reaction" and isinstance(value, dict) and not faults:
             wamid = await self._wamid(account, value["message_id"], "/reaction/message_id")
             payload = splicing.replaced(payload, {"/message_id": encode(wamid)})
-        if kind == "template" and isinstance(value, dict) and not faults and account is not None:
-            self.faults += await self._template(account, value)
         return b"" if self.faults else types.content_of(kind, payload, context)
-
-    async def _template(self, account: Account, given: dict[str, Any]) -> list[tuple[str, str]]:
-        """What does not fit the template, as it was synchronised."""
-        owner, waba_id = account.organization_id, account.waba_id
-
-        def look(connection: Any) -> list[tuple[str, str]]:
-            standing = cold_templates.standing(connection, owner, waba_id)
-            named = cold_templates.named(connection, owner, waba_id, given["name"])
-            return refusals(standing, named, given)
-
-        return await self._desk.read(look)
 
     async def _context(self, account: Account | None) -> str:
         context = self._given.context
