@@ -123,6 +123,7 @@ def services_of(app: App) -> Services:
         graph=app.graph,
         templates=app.templates,
         engine=app.dispatcher,
+        courier=app.courier,
         tracer=app.tracer,
     )
 
