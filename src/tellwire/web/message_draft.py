@@ -47,8 +47,7 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
         scheduled_at=scheduled_at,
         unchecked=unchecked,
     )
-    if given.type == "template":
-        await template_check.fitting(desk, account, content)
+    await template_check.fitting(desk, account, content)
     await windowed(desk, draft)
     return draft
 

@@ -71,6 +71,14 @@ def _sends() -> None:
     )
     op.create_index("sends_by_start", "sends", ["account_id", "started_at"], unique=False)
     op.create_index(
+        "sends_unfinished",
+        "sends",
+        ["organization_id", "state", "message_id"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'accepted'"),
+        postgresql_where=sa.text("state <> 'accepted'"),
+    )
+    op.create_index(
         "sends_due",
         "sends",
         ["account_id", "due_at"],
