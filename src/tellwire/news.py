@@ -1,22 +1,24 @@
-"""PURE. Operational events about endpoints and deliveries: what they tell (FORMATS.md section 3)."""
+"""PURE. Operational events about endpoints, deliveries and media: what they tell (FORMATS.md section 3)."""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import Raw, Struct
 
-from tellwire.model import Delivery, Endpoint, Event, Micros, Snapshot
+from tellwire.model import Delivery, Endpoint, Event, Media, Micros, Snapshot
 from tellwire.rows import instant
 
 DISABLED = "endpoint.disabled"
 RECOVERED = "endpoint.recovered"
 EXHAUSTED = "delivery.exhausted"
+MEDIA_FAILED = "media.failed"
 
 _encode = msgspec.json.Encoder().encode
 
 
 class News(Struct, frozen=True, kw_only=True):
-    """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
+    """An operational event to be told. It never goes to the endpoint that it is about (`endpoint_id`, "" for none), so
+    that none tells of itself.
 
     `account_id`: the account that it concerns; "" for none, which is told to endpoints of some accounts only, too.
     """
@@ -27,7 +29,7 @@ class News(Struct, frozen=True, kw_only=True):
     account_id: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
-        """As an event; those about one endpoint go in order."""
+        """As an event; those about one endpoint, else those about one account, go in order."""
         return Event(
             id=identifier,
             organization_id=organization_id,
@@ -35,7 +37,7 @@ class News(Struct, frozen=True, kw_only=True):
             entity="operational",
             action="insert",
             name=self.name,
-            order_key=self.endpoint_id,
+            order_key=self.endpoint_id or self.account_id,
             snapshot=Snapshot(row=Raw(self.data)),
             created_at=at,
         )
@@ -67,6 +69,18 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> News:
     }
     shown = _encode({name: value for name, value in data.items() if value != ""})
     return News(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+
+
+def media_failed(media: Media) -> News:
+    """A file of a message could not be fetched from Meta, and is not tried again by itself."""
+    data = {
+        "media_id": media.id,
+        "message_id": media.message_id,
+        "account_id": media.account_id,
+        "state": media.state,
+        "cause": media.cause,
+    }
+    return News(name=MEDIA_FAILED, endpoint_id="", data=_encode(data), account_id=media.account_id)
 
 
 def _about(endpoint: Endpoint) -> dict[str, str]:

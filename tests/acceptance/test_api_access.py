@@ -247,6 +247,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         running.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
         running.key()
         assert running.meta(envelope(incoming("wamid.A"))).status == 200
+        assert running.upload(b"a picture", ("account", NUMBER)).status == 201
         ids = {
             noun: running.get(f"/v1/{noun}")["data"][0]["id"]
             for noun in NOUNS

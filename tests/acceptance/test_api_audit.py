@@ -42,6 +42,11 @@ def contact(app: Served) -> str:
     return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
 
 
+def file(app: Served) -> str:
+    account(app)
+    return f"/v1/media/{app.upload(b'a picture', ('account', '1')).json['id']}"
+
+
 CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("POST", "/v1/api-keys"): (lambda _: "/v1/api-keys", {"name": "x"}, "api_key.created"),
     ("DELETE", "/v1/api-keys/{key_id:str}"): (key, None, "api_key.revoked"),
@@ -82,6 +87,7 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ),
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
+    ("DELETE", "/v1/media/{media_id:str}"): (file, None, "media.deleted"),
 }
 """Every route that changes one of them → where to call it, with what, and the action that it notes."""
 

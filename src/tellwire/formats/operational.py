@@ -14,6 +14,7 @@ EVENTS: tuple[str, ...] = (
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
+    "media.failed",
 )
 
 _encode = msgspec.json.Encoder().encode

@@ -14,6 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, e
 
 from tellwire.ids import id_floor
 from tellwire.model import DeliveryState, Micros
+from tellwire.stores import cold_media
 from tellwire.stores.tables import (
     attempts,
     conversations,
@@ -37,12 +38,14 @@ Conditions = Sequence[ColumnElement[bool]]
 
 class Cutoffs(Struct, frozen=True, kw_only=True):
     """What is older goes. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their statuses and
-    empty conversations (None: never); `changed`: no message that changed later; `answers`: kept idempotent answers."""
+    empty conversations (None: never); `changed`: no message that changed later; `answers`: kept idempotent answers.
+    `now`: when the bytes of their files are due to be removed."""
 
     payloads: Micros
     messages: Micros | None
     changed: Micros
     answers: Micros
+    now: Micros = 0
 
 
 class Found(Struct, frozen=True):
@@ -222,6 +225,8 @@ def _remove_messages(
     key = (*place, message_statuses.c.name, message_statuses.c.participant)
     statuses, left = _children(c, key, tuple_(*place).in_(known), limit) if known else (0, False)
     ids = [row.id for row in rows][: limit - statuses]
+    if not left and ids:
+        cold_media.erase_of(c, organization_id, ids, cutoffs.now)
     gone = 0 if left else _take(c, messages, _these(messages, organization_id, ids))
     return {"message_statuses": statuses, "messages": gone}
 

@@ -217,6 +217,14 @@ METRICS = (
         help="Results that were dropped because another process held the lease by then; its attempt counts.",
         read=lambda now: _one(now.engine.refused if now.engine else 0),
     ),
+    # --- media
+    Metric(
+        name="tellwire_media_downloads_total",
+        kind="counter",
+        help="Tries to fetch a file of a message from Meta, by what came of them.",
+        labels=("outcome",),
+        read=lambda now: _by(("stored", "retried", "failed", "expired"), now.tally.downloads),
+    ),
     # --- retention
     Metric(
         name="tellwire_retention_removed_total",

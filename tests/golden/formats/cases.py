@@ -145,6 +145,9 @@ OPERATIONAL = {
         "account.warning", {"phone_number_id": PHONE_NUMBER_ID, "errors": [{"code": 130429}]}
     ),
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
+    "media.failed": operational_event(
+        "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
+    ),
 }
 
 PEOPLE = {
