@@ -32,12 +32,15 @@ from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
+from tellwire.graph import HttpGraph
 from tellwire.ids import IdMaker
 from tellwire.media_wire import HttpMediaWire
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Endpoint
 from tellwire.ports import Answer, Request
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.template_shelf import TemplateShelf
+from tellwire.templates_sync import Templates
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -112,7 +115,9 @@ class Outside:
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
         self.downloads: Downloads | None = None
-        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, str, Any, bytes]] = []
+        self.graph: HttpGraph | None = None
+        self.refused: Answer | None = None
         self._ids = IdMaker()
         self.answer = Answer(status=200, body=b"thank you", durations={"total": 1.5})
 
@@ -144,13 +149,17 @@ class Outside:
 
     async def close(self) -> None: ...
 
+    async def ask(self, token: str, path: str, *, method: Any = "GET", **given: Any) -> Answer:
+        """Meta's Graph API: it lists no templates and takes every one."""
+        self.asked.append((method, path, given.get("query"), given.get("body", b"")))
+        if self.graph is not None:
+            answer: Answer = await self.graph.ask(token, path, method=method, **given)
+            return answer
+        bodies = {"GET": b'{"data":[]}', "POST": b'{"id":"400000000000001","status":"PENDING","category":"UTILITY"}'}
+        return self.refused or Answer(status=200, body=bodies.get(method, b'{"success":true}'))
+
     def wake(self) -> None:
         self.woken += 1
-
-    async def ask(self, token: str, path: str, **given: Any) -> Answer:
-        """Be Meta's Graph API."""
-        self.asked.append((token, path, given))
-        return self.answer
 
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
@@ -360,6 +369,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         wake=outside.wake,
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
-        graph=outside,
         tally=world.store.tally,
+        templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
+        graph=outside,
     )

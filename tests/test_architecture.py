@@ -17,7 +17,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "sdk/src").rglob("*.py")])
 FOLDERS = ("src", "sdk", "tests", "bench", "docs", ".ci")
 
-SOFT_CAP_BREACHES: dict[str, str] = {}
+SOFT_CAP_BREACHES: dict[str, str] = {
+    "src/tellwire/model.py": "the records, which everything speaks of, stand in one place"
+}
 """Module over 400 lines → why it may be. Empty is how it should be."""
 
 OUTSIDE = {
@@ -30,6 +32,8 @@ OUTSIDE = {
         "web",
         "app",
         "upkeep",
+        "carrier",
+        "courier",
         "dispatcher",
         "downloads",
         "erasing",

@@ -13,9 +13,10 @@ import structlog
 
 import tellwire_sdk
 from tellwire import addresses, handshake, trial
-from tellwire.chores import close_idle_conversations, route_unrouted
+from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
+from tellwire.courier import Courier
 from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.downloads import Downloads, Source
@@ -28,12 +29,15 @@ from tellwire.graph import open_graph
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
 from tellwire.media_wire import HttpMediaWire
-from tellwire.model import Attempt, Delivery, Endpoint, Registry
+from tellwire.model import Attempt, Delivery, Endpoint, Inbound, Micros, Registry
 from tellwire.ports import Answer, Clock, Graph, MediaStore, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
+from tellwire.stores import cold_held
 from tellwire.stores.opening import Opened, open_store
+from tellwire.stores.template_shelf import TemplateShelf
+from tellwire.templates_sync import Templates
 from tellwire.traces import OtelTracer, open_tracer
 from tellwire.updates import Options
 from tellwire.upkeep import Upkeep
@@ -43,9 +47,11 @@ log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
 _RETENTION_SECONDS = 600.0
+_TEMPLATES_SECONDS = 2.0
 _MICROS = 1_000_000
 _DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
+_LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
 _CHORES_PARTITION = 0
@@ -104,12 +110,22 @@ class App:
             tally=self.tally,
             tracer=tracer,
         )
-        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
-        self._on_attempt = on_attempt
-        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.files = files = files or open_files(settings.media_place)
         self.wire = HttpMediaWire(settings.meta_graph_url)
         self.uploads = Uploads(store, files, self.wire, clock)
+        self.courier = Courier(
+            store,
+            self.graph,
+            clock,
+            self.dispatcher.leases,
+            options=self.ingest.options,
+            random=random.random,
+            tally=self.tally,
+            ready=self.uploads.ready,
+        )
+        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
+        self._on_attempt = on_attempt
+        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.downloads = Downloads(
             store,
             files,
@@ -123,9 +139,10 @@ class App:
             owns=self._does_chores,
         )
         self.eraser = Eraser(store, clock, self.dispatcher.forget, self.downloads.sweep)
+        self.templates = Templates(TemplateShelf(store), self.graph, clock, random.random)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
-        self._routed: set[str] = set()
+        self._routed: set[tuple[str, str]] = set()
         self._owner = f"process-{uuid.uuid4()}"
 
     @classmethod
@@ -179,13 +196,14 @@ class App:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(self._owner)
+            self.courier.start()
             self.upkeep.start()
         self.store.on_changed(self._accounts_changed)
         self.store.on_errands(self.downloads.wake)
-        chores = [self._do_chores(), self._keep_retention()]
+        works = [self._do_chores(), self._keep_retention(), self._keep_templates()]
         if self.role != "ingest":
-            chores.append(self.downloads.run())
-        self._chores = [asyncio.create_task(work) for work in chores]
+            works.append(self.downloads.run())
+        self._chores = [asyncio.create_task(work) for work in works]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Finish what is in flight within the grace, commit what waits, let go of everything."""
@@ -196,7 +214,10 @@ class App:
             await self.eraser.stop()
             if self.role != "ingest":
                 await self.upkeep.stop()
-                await self.dispatcher.stop(grace_seconds)
+                loop = asyncio.get_running_loop()
+                deadline = loop.time() + grace_seconds
+                await self.courier.stop(grace_seconds)
+                await self.dispatcher.stop(max(deadline - loop.time(), _LEAST_GRACE))
                 await self.upkeep.last_report()
         await self.sender.close()
         await self.graph.close()
@@ -253,12 +274,16 @@ class App:
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""
-        self._routed.add(phone_number_id)
+        if account := self.store.registry().accounts.get(phone_number_id):
+            self._routed.add((phone_number_id, account.waba_id))
         return await route_unrouted(self.store, self.ingest, phone_number_id)
+
+    async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
+        return await self.store.read(lambda c: cold_held.over(c, now, limit))
 
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""
-        self._routed &= registry.accounts.keys()
+        self._routed &= _places(registry)
 
     def _does_chores(self) -> bool:
         return _CHORES_PARTITION in self.dispatcher.partitions
@@ -269,15 +294,27 @@ class App:
                 await self.store.refresh()
                 if self._does_chores():
                     await close_idle_conversations(self.store, window=self.window)
+                    await apply_held(self._held_for_long_enough, self.ingest, self.clock)
                     await self.eraser.start_all()
                     await self.eraser.prune()
-                    for phone_number_id in self.store.registry().accounts.keys() - self._routed:
+                    for phone_number_id, _ in _places(self.store.registry()) - self._routed:
                         await self.route_unrouted(phone_number_id)
             except Unavailable as error:
                 log.warning("store_unavailable", detail=str(error))
             except Exception:
                 log.exception("chore_failed")
             await asyncio.sleep(_CHORE_SECONDS)
+
+    async def _keep_templates(self) -> None:
+        while True:
+            try:
+                if _CHORES_PARTITION in self.dispatcher.partitions:
+                    await self.templates.synchronise_due()
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("templates_failed")
+            await asyncio.sleep(_TEMPLATES_SECONDS)
 
     async def _keep_retention(self) -> None:
         while True:
@@ -289,6 +326,11 @@ class App:
             except Exception:
                 log.exception("retention_failed")
             await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def _places(registry: Registry) -> set[tuple[str, str]]:
+    """The number and the business account of every account."""
+    return {(account.phone_number_id, account.waba_id) for account in registry.accounts.values()}
 
 
 def keeping(settings: Settings) -> Keeping:

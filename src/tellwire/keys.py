@@ -10,7 +10,14 @@ from typing import Literal, get_args
 from tellwire.model import ApiKey, Micros
 
 Scope = Literal[
-    "admin", "read", "messages:write", "webhooks:manage", "deliveries:replay", "accounts:manage", "contacts:manage"
+    "admin",
+    "read",
+    "messages:write",
+    "webhooks:manage",
+    "deliveries:replay",
+    "accounts:manage",
+    "contacts:manage",
+    "templates:manage",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -21,6 +28,7 @@ SCOPES: dict[Scope, str] = {
     "deliveries:replay": "replay deliveries and apply received items again, and read both",
     "accounts:manage": "change and delete accounts, and read them",
     "contacts:manage": "change, export and erase contacts",
+    "templates:manage": "synchronise, create and delete message templates, and read them",
 }
 """By name, what a key with it may do."""
 

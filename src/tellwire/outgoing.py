@@ -58,7 +58,17 @@ def keys_of(draft: Draft) -> Keys:
     if draft.conversation is not None:
         keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
         keys.parties.add((number, draft.conversation.party))
+        if not _grouped(draft.conversation):
+            keys.addresses.add((number, alias(draft.conversation.contact_address)))
     return keys
+
+
+def reachable(ledger: Ledger, draft: Draft) -> bool:
+    """Whether there is still somebody to write to: the contact of its conversation may have been erased meanwhile."""
+    if draft.conversation is None:
+        return True
+    known = ledger.conversations.get(draft.conversation.id)
+    return known is not None and (_grouped(known) or contacts.survivor(ledger, known.party) is not None)
 
 
 def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
@@ -127,9 +137,17 @@ def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
         contact = contacts.resolve(ledger, draft.account.organization_id, who)
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
-    person = contacts.survivor(ledger, known.party)
     address = known.contact_address
-    return person, known.party, f"+{address}" if person and address.isdecimal() else address
+    if _grouped(known):
+        return None, known.party, address
+    person = contacts.survivor(ledger, known.party)
+    party = person.id if person else known.party
+    return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
+
+
+def _grouped(conversation: Conversation) -> bool:
+    """Whether it is a group's: then its id is the party and the address both."""
+    return conversation.party == conversation.contact_address
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------
@@ -152,6 +170,13 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
         tries_until=send.tries_until or tries_until,
         epoch=epoch,
     )
+
+
+def deferred(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
+    """It has to wait, and nothing was tried."""
+    send = ledger.sends.get(message_id)
+    if send is not None and send.state in ("queued", "scheduled"):
+        _moved(ledger, send, send.state, due_at=max(due_at, send.due_at), cause=cause)
 
 
 def accepted(
@@ -234,13 +259,16 @@ def _columns(before: Message, after: Message) -> tuple[str, ...]:
 
 
 def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> Message:
-    """The row with what statuses told of it before it was known to be ours; the row that they made steps back."""
+    """The row with what was told of it before it was known to be ours; the row that came of that steps back."""
     other = ledger.messages.get((account.id, wamid))
-    if other is None or other.id == message.id or other.kind != "external":
+    if other is None or other.id == message.id:
         return message
     for fact in ledger.facts.get((account.id, wamid), {}).values():
         message = merge(message, fact)
-    ledger.put_message(replace(other, wamid="", updated_at=max(ledger.now, other.updated_at + 1)))
+    for name, at in other.status.items():
+        message = merge(message, StatusFact(name=name, at=at // _MICROS))
+    content = b'{"type":"external","external":{"folded_into":"%b"}}' % message.id.encode()
+    update(ledger, replace(other, wamid="", content=content, kind="external"), account, ("content",))
     return message
 
 
@@ -254,3 +282,32 @@ def cancel(ledger: Ledger, message_id: str) -> bool:
         return False
     _moved(ledger, send, "cancelled", cause="cancelled before it was sent")
     return True
+
+
+def mark_failed(ledger: Ledger, account: Account, message_id: str, *, by: str) -> bool:
+    """Somebody decides that Meta did not take what nobody knows the fate of; False when its fate is known."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state != "unknown":
+        return False
+    words = f"marked as failed by {by}, after: {send.cause}"
+    refused(ledger, account, message_id, (_DECIDED,), words)
+    return True
+
+
+def resend(ledger: Ledger, draft: Draft, message_id: str, *, window: Micros) -> tuple[Message, Send] | None:
+    """Send a copy (`draft`) in place of a message that was not sent, or may not have been; None when it cannot be."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state not in RESENDABLE or send.resent_as:
+        return None
+    queued = queue(ledger, draft, window=window)
+    ledger.put_send(replace(send, resent_as=queued[0].id, updated_at=max(ledger.now, send.updated_at + 1)))
+    return queued
+
+
+RESENDABLE = frozenset({"failed", "cancelled", "unknown"})
+_DECIDED = StatusError(
+    "marked_failed",
+    "Marked as failed",
+    "Marked as failed",
+    "Whether WhatsApp took this message was not known; a person decided that it counts as failed.",
+)

@@ -5,7 +5,7 @@ The courier asks `ready` right before it sends: a file that Meta does not know, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -13,9 +13,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from tellwire.errors import TellwireError
+from tellwire.errors import TellwireError, Unavailable
+from tellwire.meta.outgoing.answers import NotSent, Refused, outcome
 from tellwire.meta.outgoing.media import places
-from tellwire.model import Account, Media, Micros
+from tellwire.model import Account, Media, Micros, StatusError
 from tellwire.ports import Answer, Clock, MediaStore, MediaWire, Upload
 from tellwire.stores import cold_media
 
@@ -35,19 +36,29 @@ class Store(Protocol):
 
 
 class NotUploaded(TellwireError):  # noqa: N818 - named after what is wrong
-    """Meta has not taken a file; `answer` says why, and the message that names the file has not been sent."""
+    """A file that a message names is not at Meta, so the message is not sent; `outcome` is what follows for it."""
 
-    def __init__(self, detail: str, answer: Answer) -> None:
-        super().__init__(detail)
-        self.answer = answer
-
-
-class Missing(TellwireError):  # noqa: N818 - the same
-    """A file that a message names is not here (any more): no try will send the message."""
+    def __init__(self, outcome: Refused | NotSent) -> None:
+        super().__init__(outcome.cause if isinstance(outcome, NotSent) else str(outcome.code))
+        self.outcome = outcome
 
 
 class _Uploaded(Struct):
     id: str
+
+
+Ready = Callable[[Account, bytes], Awaitable[Mapping[str, str]]]
+"""`Uploads.ready`, as the courier knows it."""
+
+
+async def nothing_to_upload(_account: Account, _content: bytes) -> Mapping[str, str]:
+    """For where no message names a file of ours."""
+    return {}
+
+
+def is_ours(media_id: str) -> bool:
+    """Whether an id that a message names could be one of ours; Meta's are digits."""
+    return "-" in media_id
 
 
 def media_ids(connection: Connection, organization_id: str, account_id: str, content: bytes) -> list[Media]:
@@ -70,34 +81,47 @@ class Uploads:
         """Meta's id for each of our ids that a message names (`meta.outgoing.body_of` puts them in).
 
         Raises:
-            NotUploaded: Meta did not take one; trying again is safe, no message was sent.
-            Missing: one is not here.
-            Unavailable: the bytes or the row cannot be reached just now.
+            NotUploaded: one is not here, or not at Meta; no message was sent.
         """
-        if not places(content):
+        if not any(is_ours(place.id) for place in places(content)):
             return {}
-        found = await self._store.read(lambda c: media_ids(c, account.organization_id, account.id, content))
-        return {media.id: await self._known_to_meta(account, media) for media in found}
+        try:
+            found = await self._store.read(lambda c: media_ids(c, account.organization_id, account.id, content))
+            return {media.id: await self._known_to_meta(account, media) for media in found}
+        except Unavailable as error:
+            raise NotUploaded(NotSent(f"the file could not be read: {error}")) from None
 
     async def _known_to_meta(self, account: Account, media: Media) -> str:
         now = self._clock.now()
         if media.state != "stored":
-            raise Missing(f"the file {media.id} is {media.state}")
+            raise NotUploaded(_missing(f"the file {media.id} is {media.state}"))
         ours = not media.message_id  # what came in a webhook has an id that is for fetching only
         if ours and media.meta_id and now - media.meta_id_at < FRESH:
             return media.meta_id
         chunks = await self._files.read(media.id)
         if chunks is None:
-            raise Missing(f"the bytes of the file {media.id} are gone")
+            raise NotUploaded(_missing(f"the bytes of the file {media.id} are gone"))
         file = Upload(mime_type=media.mime_type, filename=media.filename or media.id, size=media.size, chunks=chunks)
         answer = await self._wire.upload(account.access_token, account.phone_number_id, file)
         meta_id = _id_of(answer)
         if not meta_id:
-            raise NotUploaded(answer.cause or f"Meta answered {answer.status} to the upload of a file", answer)
+            raise NotUploaded(_refusal(answer))
         if ours:
             after = replace(media, meta_id=meta_id, meta_id_at=now, updated_at=now)
             await self._store.write(lambda c: cold_media.settle(c, media, after))
         return meta_id
+
+
+def _missing(cause: str) -> Refused:
+    return Refused("fail", None, (StatusError(131053, "Media upload error", "Media upload error", cause),))
+
+
+def _refusal(answer: Answer) -> Refused | NotSent:
+    """What follows for the message, which has not been sent, whatever the answer."""
+    came = outcome(answer.status, answer.body, written=False, cause=answer.cause)
+    if isinstance(came, Refused):
+        return came
+    return NotSent(answer.cause or f"Meta answered {answer.status} to the upload of a file")
 
 
 def _id_of(answer: Answer) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.acceptance.processes import tellwire
-from tests.acceptance.test_api_access import ROUTES
+from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.acceptance.test_cli import run
 from tests.served import HOOK, Served, served
 from tests.world import CUSTOMER, envelope, incoming
@@ -23,6 +24,12 @@ def endpoint(app: Served) -> str:
 
 def account(app: Served) -> str:
     return f"/v1/accounts/{app.post('/v1/accounts', {'phone_number_id': '1'})['id']}"
+
+
+def resumption(app: Served) -> str:
+    path = account(app)
+    app.write(lambda c: c.execute(text("UPDATE accounts SET sending_paused = 'a reason'")))
+    return f"{path}/resume-sending"
 
 
 def key(app: Served) -> str:
@@ -47,12 +54,23 @@ def file(app: Served) -> str:
     return f"/v1/media/{app.upload(b'a picture', ('account', '1')).json['id']}"
 
 
+def account_with_token(app: Served) -> str:
+    draft = {"phone_number_id": "1", "waba_id": "2", "access_token": "an-invented-token"}
+    app.post("/v1/accounts", draft)
+    return "/v1/templates"
+
+
+def template(app: Served) -> str:
+    return f"{account_with_token(app)}/{app.post('/v1/templates', {'account': '1', **TEMPLATE})['id']}"
+
+
 CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("POST", "/v1/api-keys"): (lambda _: "/v1/api-keys", {"name": "x"}, "api_key.created"),
     ("DELETE", "/v1/api-keys/{key_id:str}"): (key, None, "api_key.revoked"),
     ("POST", "/v1/accounts"): (lambda _: "/v1/accounts", {"phone_number_id": "1"}, "account.created"),
     ("PATCH", "/v1/accounts/{account_id:str}"): (account, {"name": "x"}, "account.changed"),
     ("DELETE", "/v1/accounts/{account_id:str}"): (account, None, "account.deleted"),
+    ("POST", "/v1/accounts/{account_id:str}/resume-sending"): (resumption, None, "account.resumed"),
     ("POST", "/v1/webhook-endpoints"): (
         lambda _: "/v1/webhook-endpoints",
         {"url": HOOK, "format": "row"},
@@ -88,6 +106,8 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
     ("DELETE", "/v1/media/{media_id:str}"): (file, None, "media.deleted"),
+    ("POST", "/v1/templates"): (account_with_token, {"account": "1", **TEMPLATE}, "template.created"),
+    ("DELETE", "/v1/templates/{template_id:str}"): (template, None, "template.deleted"),
 }
 """Every route that changes one of them → where to call it, with what, and the action that it notes."""
 
@@ -113,15 +133,16 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
 
 
 def test_every_route_that_changes_them_is_in_the_table() -> None:
-    nouns = ("api-keys", "accounts", "webhook-endpoints", "contacts")
+    nouns = ("api-keys", "accounts", "webhook-endpoints", "contacts", "templates")
     changing = {(method, path) for method, path, _ in ROUTES if method != "GET" and path.split("/")[2] in nouns}
     assert changing - CHANGES.keys() <= NO_CHANGE
 
 
 NO_CHANGE = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/test"),
+    ("POST", "/v1/templates/sync"),
 }
-"""Routes that make deliveries and leave the endpoint as it is."""
+"""Routes that make deliveries and leave the endpoint as it is, or read what Meta has."""
 
 
 def test_what_changes_nothing_is_not_noted(tmp_path: Path) -> None:

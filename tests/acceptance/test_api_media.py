@@ -16,13 +16,14 @@ from tests.served import MISSING, SETTINGS, Served, served
 from tests.simulator.running import NUMBER as SIMULATED
 from tests.world import CUSTOMER, DAY, NUMBER, START, SetClock, contact, envelope, value
 
+from tellwire.meta.outgoing.answers import Refused
 from tellwire.meta.outgoing.media import replaced
 from tellwire.model import DEFAULT_ORGANIZATION, Media
 from tellwire.ports import Answer
 from tellwire.retention import Keeping, Retention
 from tellwire.stores import cold_media
 from tellwire.tally import Tally
-from tellwire.uploads import FRESH, Missing, NotUploaded, Uploads
+from tellwire.uploads import FRESH, NotUploaded, Uploads
 
 PNG = bytes(range(256)) * 40
 PDF = "application/pdf"
@@ -274,13 +275,11 @@ def test_deleting_says_whether_meta_deleted_its_copy_too(app: Served) -> None:
     app.call("GET", path_of(never_sent), key=None).problem_like(410)
     sent = uploaded(app)
     settle(app, sent["id"], meta_id="99", meta_id_at=START)
-    before, app.outside.answer = app.outside.answer, Answer(status=400)
+    app.outside.refused = Answer(status=400)
     gone = app.call("DELETE", f"/v1/media/{sent['id']}").json
-    app.outside.answer = before
+    app.outside.refused = None
     assert (gone["deleted_at_meta"], gone["cause"]) == (False, "Meta answered 400")
-    [(token, path, given)] = app.outside.asked
-    assert (token, path) == ("a token", "99")
-    assert given == {"method": "DELETE", "query": {"phone_number_id": NUMBER}}
+    assert app.outside.asked == [("DELETE", "99", {"phone_number_id": NUMBER}, b"")]
 
 
 def test_an_export_lists_files_with_links_and_an_erasure_removes_them(tmp_path: Path) -> None:
@@ -357,12 +356,15 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
         assert await uploads.ready(account, b'{"type":"text","text":{"body":"Hi"}}') == {}
         refused = replace(account, access_token="another")
         gallery.clock.move(FRESH)
-        with pytest.raises(NotUploaded, match="401") as caught:
+        with pytest.raises(NotUploaded) as caught:
             await uploads.ready(refused, content)
-        assert caught.value.answer.status == 401
+        assert isinstance(caught.value.outcome, Refused)
+        assert (caught.value.outcome.kind, caught.value.outcome.code) == ("pause", 190)
         await gallery.files.delete(media.id)
-        with pytest.raises(Missing):
+        with pytest.raises(NotUploaded) as caught:
             await uploads.ready(account, content)
+        assert isinstance(caught.value.outcome, Refused)
+        assert caught.value.outcome.kind == "fail"
 
     visit(tmp_path, scenario)
 
@@ -373,7 +375,7 @@ def test_a_file_that_a_customer_sent_can_be_sent_on(tmp_path: Path) -> None:
         waiting = await gallery.receives(size=1000)
         account = gallery.world.store.registry().accounts[SIMULATED]
         content = json.dumps({"type": "image", "image": {"id": waiting.id}}).encode()
-        with pytest.raises(Missing):
+        with pytest.raises(NotUploaded):
             await uploads.ready(account, content)
         media = await gallery.fetched()
         known = await uploads.ready(account, content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from tests.unit.outgoing import (
 )
 
 from tellwire.meta.outgoing.interactive import KINDS
+from tellwire.meta.outgoing.shapes import Each, Fields, Kinds, Number, Shape, Text
 from tellwire.meta.outgoing.types import MOST_COMPLAINTS, TYPES, check, content_of
 
 
@@ -45,6 +48,13 @@ def test_every_type_and_every_interactive_kind_has_an_example() -> None:
 
 FLOW = "/action/parameters"
 ONE_LINK = [interactive("carousel", {"cards": [reply_card(0), reply_card(1)]})]
+
+PRESS = {
+    "type": "button",
+    "sub_type": "quick_reply",
+    "index": 0,
+    "parameters": [{"type": "payload", "payload": "p"}],
+}
 
 LENGTHS: list[tuple[str, Any, str, int]] = [
     ("text", {"body": "x"}, "/body", 4096),
@@ -88,6 +98,7 @@ LENGTHS: list[tuple[str, Any, str, int]] = [
     ("template", TEMPLATE, "/components/2/parameters/0/text", 2000),
     ("template", TEMPLATE, "/components/3/parameters/0/coupon_code", 20),
     ("template", TEMPLATE, "/components/7/cards/0/components/1/parameters/0/payload", 256),
+    ("template", template(PRESS), "/components/0/parameters/0/payload", 256),
 ]
 
 
@@ -155,6 +166,12 @@ COUNTS: list[tuple[str, Any, Any, str]] = [
     ),
     (
         "interactive",
+        _product_list({"product_items": products(30)}),
+        _product_list({"product_items": products(31)}),
+        "/interactive/action/sections/0/product_items",
+    ),
+    (
+        "interactive",
         interactive("carousel", {"cards": [card(i) for i in range(10)]}),
         interactive("carousel", {"cards": [card(i) for i in range(11)]}),
         "/interactive/action/cards",
@@ -194,6 +211,52 @@ def test_a_number_at_its_limit_passes_and_one_over_it_fails(kind: str, fits: Any
     over = fits + fits[:1] if over == 258 else over
     assert check(kind, fits) == []
     assert pointer in [where for where, _ in check(kind, over)]
+
+
+# --- none is forgotten ------------------------------------------------------------------------------------------------
+
+
+def _limits(shape: Shape, at: str) -> Iterator[str]:
+    """Where the limits of a shape stand, as pointers with * for the elements of a list."""
+    match shape:
+        case Text(most=most) if most:
+            yield at
+        case Number():
+            yield at
+        case Each(item=item, most=most):
+            yield from [at] if most else []
+            yield from _limits(item, f"{at}/*")
+        case Fields(needs=needs, may=may):
+            for name, inner in [*needs.items(), *may.items()]:
+                yield from _limits(inner, f"{at}/{name}")
+        case Kinds(kinds=kinds):
+            for inner in kinds.values():
+                yield from _limits(inner, at)
+        case _:
+            pass
+
+
+ELSEWHERE = {
+    # a list with one element at most is in WRONG; what a template's action and offer hold is checked as outside of it
+    "/template/components/*/parameters",
+    "/template/components/*/cards/*/components/*/parameters",
+}
+SAME = [
+    ("/template/components/*/cards/*/components", "/template/components"),
+    ("/template/components/*/parameters/*/action", "/interactive/action"),
+    ("/template/components/*/parameters/*/location", "/location"),
+]
+"""A shape that stands in several places is tested in one."""
+
+
+def test_every_limit_of_the_tables_is_tested() -> None:
+    known = {pattern for kind, each in TYPES.items() for pattern in _limits(each.shape, f"/{kind}")}
+    tested = {f"/{kind}{pointer}" for kind, _, pointer, _ in LENGTHS} | {pointer for _, _, _, pointer in COUNTS}
+    tested |= {pointer for _, _, pointers in WRONG for pointer in pointers}
+    tested = {re.sub(r"/[0-9]+", "/*", pointer) for pointer in tested}
+    for here, there in SAME:
+        known = {pattern.replace(here, there) if pattern.startswith(here) else pattern for pattern in known}
+    assert known - tested - ELSEWHERE == set()
 
 
 # --- what else can be wrong -------------------------------------------------------------------------------------------
@@ -402,6 +465,26 @@ WRONG: list[tuple[str, Any, list[str]]] = [
             {"type": "button", "sub_type": "url", "index": 1}, {"type": "button", "sub_type": "flow", "index": "1"}
         ),
         ["/template/components/1/index"],
+    ),
+    (
+        "template",
+        template({"type": "carousel", "cards": [{"card_index": 10, "components": []}]}),
+        ["/template/components/0/cards/0/card_index"],
+    ),
+    (
+        "template",
+        changed(TEMPLATE, "/components/1/parameters/1/currency/amount_1000", 1.5),
+        ["/template/components/1/parameters/1/currency/amount_1000"],
+    ),
+    (
+        "template",
+        changed(TEMPLATE, "/components/6/parameters/0/limited_time_offer/expiration_time_ms", "soon"),
+        ["/template/components/6/parameters/0/limited_time_offer/expiration_time_ms"],
+    ),
+    (
+        "template",
+        template({"type": "button", "sub_type": "url", "index": 10**5000}),
+        ["/template/components/0/index"],
     ),
     ("template", template({"type": "button", "index": 0}), ["/template/components/0/sub_type"]),
     (

@@ -121,8 +121,9 @@ def services_of(app: App) -> Services:
         wake=app.dispatcher.wake,
         wake_downloads=app.downloads.wake,
         files=app.files,
-        graph=app.graph,
         tally=app.tally,
+        templates=app.templates,
+        graph=app.graph,
         engine=app.dispatcher,
         tracer=app.tracer,
     )

@@ -9,12 +9,14 @@ import msgspec
 from tellwire.model import Event, Micros
 
 EVENTS: tuple[str, ...] = (
+    "account.updated",
     "account.warning",
     "contact.erased",
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
     "media.failed",
+    "template.updated",
 )
 
 _encode = msgspec.json.Encoder().encode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +40,8 @@ def write(state: State, given: Given) -> Update:
     )
     if not person.address:
         raise Invalid("a customer has a wa_id or a user_id", ("/wa_id", "missing"))
+    if not re.fullmatch(r"[0-9]{0,15}", person.wa_id) or not re.fullmatch(r"[!-~]{0,140}", person.user_id):
+        raise Invalid("wa_id takes up to 15 digits, user_id printable ASCII", ("/wa_id", "malformed"))
     kind = _text(given, "type") or "text"
     act = ACTS.get(kind)
     if act is None:

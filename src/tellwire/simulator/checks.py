@@ -16,12 +16,15 @@ from tellwire.simulator.refusals import Refused
 Json = Mapping[str, Any]
 
 _USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
+_GROUP_ID = re.compile(r"[!-~]{1,256}")
 _BODIES = {"list": 4096}
+_BODILESS = ("product", "catalog_message", "call_permission_request")
 _CALLBACK_DATA = 512
 MEDIA_TYPES = ("image", "video", "audio", "document", "sticker")
 INTERACTIVE_TYPES = (
     *("button", "list", "cta_url", "flow", "product", "product_list", "catalog_message", "location_request_message"),
-    *("address_message", "carousel", "call_permission_request", "voice_call"),
+    *("address_message", "carousel", "call_permission_request", "voice_call", "request_contact_info"),
+    *("order_details", "order_status"),
 )
 
 
@@ -86,6 +89,8 @@ def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
     if not to and not user_id:
         raise Refused(131008, "to is missing")
     if sort == "group":
+        if not _GROUP_ID.fullmatch(to):
+            raise Refused(131009, "to is not the id of a group")
         return to, "", "", to
     if not to:
         if not _USER_ID.fullmatch(user_id):
@@ -174,7 +179,7 @@ def _check_interactive(content: object) -> None:
     kind = _text(interactive, "type")
     if kind not in INTERACTIVE_TYPES:
         raise Refused(131051, f"interactive type {kind} is not supported")
-    if kind not in ("product", "catalog_message") or "body" in interactive:
+    if kind not in _BODILESS or "body" in interactive:
         _bounded(_object(interactive.get("body"), "body"), "text", _BODIES.get(kind, 1024))
     if "footer" in interactive:
         _bounded(_object(interactive["footer"], "footer"), "text", 60)
@@ -210,6 +215,13 @@ def _check_sections(action: Json) -> None:
         _bounded(row, "description", 72, default="")
 
 
+def _array(given: Json, key: str) -> list[Any]:
+    value = given.get(key, [])
+    if not isinstance(value, list):
+        raise Refused(100, f"{key} must be an array")
+    return value
+
+
 def _list(given: Json, key: str, most: int) -> list[Any]:
     value = given.get(key)
     if not isinstance(value, list) or not value:
@@ -223,8 +235,9 @@ def _check_template(content: object) -> None:
     template = _object(content, "template")
     _text(template, "name")
     _text(_object(template.get("language"), "language"), "code")
-    if not isinstance(template.get("components", []), list):
-        raise Refused(100, "components must be an array")
+    for component in _array(template, "components"):
+        for parameter in _array(_object(component, "a component"), "parameters"):
+            _text(_object(parameter, "a parameter"), "parameter_name", "")
 
 
 CHECKS: dict[str, Callable[[object], None]] = {

@@ -146,7 +146,7 @@ def _clear(state: State, _: Given) -> Any:
 
 def _whole(given: Given, key: str, default: int) -> int:
     value = given.get(key, default)
-    if isinstance(value, bool) or not str(value).isdigit():
+    if isinstance(value, bool) or not str(value).isdecimal():
         raise Invalid(f"{key}: a whole number is required", (f"/{key}", "a whole number is required"))
     return int(value)
 

@@ -77,6 +77,8 @@ class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
     """share of statuses that come late"""
     late_seconds: _Seconds = 2.0
     """how late"""
+    failed_contacts: bool = False
+    """whether failed statuses name the contact too; Meta's don't, pywa reads only those that do"""
     service_window: bool = False
     """whether all but templates fail with 131047 unless the customer wrote within 24 hours"""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -62,7 +63,7 @@ class Medium(Struct, frozen=True, kw_only=True):
 class Draft:
     """A file that is being written."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._file = NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - closed by `close` or `drop`
         self.path = Path(self._file.name)
         self.size = 0
@@ -95,14 +96,15 @@ class Shelf:
     """All files of a simulator, in a folder that goes when it is closed."""
 
     def __init__(self, random: Random) -> None:
-        self._folder = TemporaryDirectory(prefix="simulated-media-")
+        self._made = TemporaryDirectory(prefix="simulated-media-")
+        self.folder = Path(self._made.name)
         self._random = random
         self._media: dict[str, Medium] = {}
         self._links: dict[str, tuple[str, int]] = {}
 
     def draft(self) -> Draft:
         """Begin a file."""
-        return Draft(self._folder.name)
+        return Draft(self.folder)
 
     def keep(self, draft: Draft, mime_type: str, *, phone_number_id: str, until: int) -> Medium:
         """Put a finished file under an id."""
@@ -166,7 +168,7 @@ class Shelf:
     def close(self) -> None:
         """Delete everything."""
         self._media.clear()
-        self._folder.cleanup()
+        self._made.cleanup()
 
 
 def days(number: int) -> int:
@@ -185,6 +187,8 @@ def check_upload(mime_type: str, size: int) -> None:
     Raises:
         Refused: its type is none of Meta's, or it is larger than its type may be.
     """
+    if not re.fullmatch(r"[ -~]{1,200}", mime_type):
+        raise Refused(100, "type is no media type")
     plain = mime_type.partition(";")[0].strip().lower()
     if plain not in TYPES:
         raise Refused(100, f"Param file must be a file with one of the following types: {', '.join(TYPES)}")

@@ -66,7 +66,7 @@ def _message(state: State, business: Business, body: object) -> Reply:
     trouble = _trouble(state, outgoing)
     if trouble is not None and not trouble.late:
         raise Refused(trouble.code, "as was asked of the simulator")
-    if not state.take_pair(business, outgoing.recipient):
+    if not state.take_pair(business, state.address(business, outgoing.recipient)):
         raise Refused(131056, "too many messages to this recipient in a short time")
     if outgoing.phone == business.display_phone_number:
         raise Refused(131021, "recipient and sender are the same")
@@ -106,7 +106,10 @@ def _trouble(state: State, outgoing: Outgoing) -> Trouble | None:
 def _check_references(state: State, business: Business, outgoing: Outgoing) -> str:
     """Refuse media and templates that are not there; returns the category that is charged."""
     if outgoing.type == "template":
-        return state.templates[business.waba_id].sent(outgoing.content).category.lower()
+        category = state.templates[business.waba_id].sent(outgoing.content).category.lower()
+        if category == "authentication" and outgoing.user_id:
+            raise Refused(131062, "authentication templates go to phone numbers only")
+        return category
     media_id = outgoing.content.get("id") if outgoing.type in MEDIA_TYPES else None
     if media_id and state.shelf.find(media_id, state.clock.now(), business.phone_number_id) is None:
         raise Refused(131009, f"there is no media {media_id} of this number, or it has expired")
@@ -149,14 +152,15 @@ def _accept(
         state.journal.fail(code)
     voice = outgoing.type == "audio" and bool(outgoing.content.get("voice"))
     price = pricing(category, in_window=state.in_window(customer))
-    told = partial(_update, customer, outgoing, made, now=now, price=price)
+    told = partial(_update, state, customer, outgoing, made, now=now, price=price)
     planned = steps(state.knobs, state.random, voice=voice, failure_code=code)
+    if business.waba_id not in state.subscribed:
+        planned = []
     early = None
     if planned and state.random.random() < state.knobs.early_rate:
         early = told(planned.pop(0))
-    if business.waba_id in state.subscribed:
-        for step in planned:
-            state.herald.tell(told(step), after=step.after)
+    for step in planned:
+        state.herald.tell(told(step), after=step.after)
     return Reply(body=_answer(outgoing, made, person, held=held), manner=manner, early=early)
 
 
@@ -167,7 +171,7 @@ def _customer(state: State, business: Business, outgoing: Outgoing) -> Customer:
 
 
 def _update(
-    customer: Customer, outgoing: Outgoing, made: str, step: Step, *, now: int, price: dict[str, Any]
+    state: State, customer: Customer, outgoing: Outgoing, made: str, step: Step, *, now: int, price: dict[str, Any]
 ) -> Update:
     person = customer.person
     item = status(
@@ -180,7 +184,7 @@ def _update(
         callback_data=outgoing.callback_data,
         group=bool(outgoing.group_id),
     )
-    introduced = step.name != "failed" and not outgoing.group_id
+    introduced = not outgoing.group_id and (step.name != "failed" or state.knobs.failed_contacts)
     return Update(business=customer.business, person=person, kind="statuses", item=item, introduced=introduced)
 
 

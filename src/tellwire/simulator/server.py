@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from tellwire.errors import Problem
@@ -122,13 +121,15 @@ class Simulator:
             return await self._of_number(request, self.state.business(first), edge)
         if not edge and self.state.shelf.find(first, self.state.clock.now()) is not None:
             return self._of_medium(request, first)
-        call = graph.Call(method=request.method, path=path, query=request.query, body=await _body(request), token=token)
+        body = await _body(request)
+        call = graph.Call(method=request.method, path=path, query=request.query, body=body, base=_base(request))
         return _json(graph.answer(self.state, call))
 
     def _of_medium(self, request: web.Request, media_id: str) -> web.StreamResponse:
         match request.method:
             case "GET":
-                return _json(files.describe(self.state, media_id, request.query.get("phone_number_id", "")))
+                number = request.query.get("phone_number_id", "")
+                return _json(files.describe(self.state, media_id, number, _base(request)))
             case "DELETE":
                 self.state.shelf.remove(media_id, self.state.clock.now())
                 return _json({"success": True})
@@ -159,8 +160,12 @@ class Simulator:
             return
 
 
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
 def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:
@@ -170,6 +175,6 @@ async def _body(request: web.Request) -> Mapping[str, Any]:
     raw = await request.read()
     try:
         given = json.loads(raw) if raw else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(100, "the body is not JSON") from None
     return given if isinstance(given, dict) else {}

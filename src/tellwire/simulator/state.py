@@ -194,6 +194,11 @@ class State:
             self._customers[key] = known
         return known
 
+    def address(self, business: Business, recipient: str) -> str:
+        """The one address of whoever has this number or user id: both share the limit of a pair."""
+        known = self._customers.get((business.phone_number_id, recipient))
+        return known.person.address if known else recipient
+
     def wrote(self, customer: Customer) -> None:
         """A customer writes now: their customer service window opens."""
         self._wrote[customer.business.phone_number_id, customer.person.address] = self.clock.now()
@@ -224,7 +229,10 @@ class State:
             Refused: there is no such template.
         """
         account = waba_id or self.business().waba_id
-        found = self.templates[account].named(name)
+        templates = self.templates.get(account)
+        if templates is None:
+            raise not_there(account)
+        found = templates.named(name)
         if not found:
             raise Refused(132001, f"there is no template {name}")
         for template in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -10,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.simulator.pages import page
 from tellwire.simulator.refusals import Refused
 
 Json = Mapping[str, Any]
@@ -18,6 +18,7 @@ CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 STATUSES = ("APPROVED", "PENDING", "REJECTED", "PAUSED", "DISABLED")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 _ALREADY_THERE = 2388024
+_FILTERS = ("status", "language", "category")
 _HEADER_KINDS = ("image", "video", "document", "location")
 
 
@@ -31,6 +32,7 @@ class Template(Struct, kw_only=True):
     components: list[Any]
     status: str = "APPROVED"
     quality: str = "UNKNOWN"
+    judged_at: int = 1_700_000_000
 
     def shown(self, fields: Iterable[str] = ()) -> dict[str, Any]:
         """As the Graph API shows it."""
@@ -41,7 +43,7 @@ class Template(Struct, kw_only=True):
             "language": self.language,
             "status": self.status,
             "category": self.category,
-            "quality_score": {"score": self.quality},
+            "quality_score": {"score": self.quality, "date": self.judged_at},
             "id": self.id,
         }
         wanted = {*fields}
@@ -99,7 +101,7 @@ def _fill(kind: str, component: Json, parameters: list[Any]) -> None:
 
 
 class Templates:
-    """The templates of one account. `now` and random names are nobody's business here: ids count up."""
+    """The templates of one account; their ids count up."""
 
     def __init__(self, first_id: int = 400000000000001) -> None:
         self._ids = count(first_id)
@@ -112,11 +114,13 @@ class Templates:
         Raises:
             Refused: as Meta refuses it.
         """
-        name, language = str(given.get("name", "")), str(given.get("language", ""))
-        category, components = str(given.get("category", "")).upper(), given.get("components", [])
-        if not re.fullmatch(r"[a-z0-9_]{1,512}", name):
+        name, language, category, components = (
+            given.get(key) for key in ("name", "language", "category", "components")
+        )
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,512}", name):
             raise Refused(100, "name takes lower-case letters, digits and underscores")
-        if not language or category not in CATEGORIES:
+        category = str(category).upper()
+        if not isinstance(language, str) or not language or category not in CATEGORIES:
             raise Refused(100, f"language and category ({', '.join(CATEGORIES)}) are required")
         if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
             raise Refused(100, "components must be an array of objects")
@@ -171,50 +175,18 @@ class Templates:
             each
             for each in self._all.values()
             if query.get("name", "") in each.name
-            and query.get("status", each.status).upper() == each.status
-            and query.get("language", each.language) == each.language
-            and query.get("category", each.category).upper() == each.category
+            and all(getattr(each, key) in query.get(key, getattr(each, key)).split(",") for key in _FILTERS)
         ]
-        return page(
-            wanted,
-            query,
-            url,
-            show=lambda each: each.shown(field for field in query.get("fields", "").split(",") if field),
-        )
-
-
-def page(rows: list[Any], query: Mapping[str, str], url: str, *, show: Any = lambda each: each) -> dict[str, Any]:
-    """A page of any list with the Graph API's cursors.
-
-    Raises:
-        Refused: the cursor is none of ours.
-    """
-    limit = int(query["limit"]) if query.get("limit", "").isdigit() else 25
-    start = _place_of(query["after"]) + 1 if query.get("after") else 0
-    if query.get("before"):
-        start = max(0, _place_of(query["before"]) - limit)
-    shown = rows[start : start + limit]
-    if not shown:
-        return {"data": []}
-    last = start + len(shown) - 1
-    paging: dict[str, Any] = {"cursors": {"before": _cursor(start), "after": _cursor(last)}}
-    if last + 1 < len(rows):
-        paging["next"] = f"{url}?limit={limit}&after={_cursor(last)}"
-    return {"data": [show(each) for each in shown], "paging": paging}
-
-
-def _cursor(place: int) -> str:
-    return base64.urlsafe_b64encode(f"place:{place}".encode()).decode()
-
-
-def _place_of(cursor: str) -> int:
-    try:
-        word, _, number = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        if word == "place":
-            return int(number)
-    except ValueError:
-        pass
-    raise Refused(100, "the cursor is not one of this list")
+        fields = [field for field in query.get("fields", "").split(",") if field]
+        shown = page(wanted, query, url, show=lambda each: each.shown(fields))
+        if query.get("summary"):
+            shown["summary"] = {
+                "total_count": len(wanted),
+                "message_template_count": len(self._all),
+                "message_template_limit": 250,
+                "are_translations_complete": True,
+            }
+        return shown
 
 
 _HELLO = [

@@ -11,6 +11,7 @@ from tellwire.stores.sending_records import (
     PAUSE,
     account_changes,
     answer_row,
+    asked,
     new_media_key,
     template_values,
 )
@@ -38,6 +39,11 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
             f"UPDATE templates SET {sets} WHERE organization_id={a} AND waba_id={b}"
             f" AND (meta_id={c} OR (name={d} AND language={e}))",
             *values,
+        )
+        await connection.execute(
+            "UPDATE template_syncs SET asked_at=$1, due_at=least(due_at, greatest($2, synchronised_at + $3))"
+            " WHERE organization_id=$4 AND waba_id=$5",
+            *asked(change, ledger.now),
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         await connection.execute(

@@ -34,7 +34,14 @@ sends = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "message_id"),
-    Index("sends_due", "partition", "due_at", sqlite_where=text(DUE_SEND), postgresql_where=text(DUE_SEND)),
+    Index(
+        "sends_due",
+        "partition",
+        "account_id",
+        "due_at",
+        sqlite_where=text(DUE_SEND),
+        postgresql_where=text(DUE_SEND),
+    ),
     Index(
         "sends_in_order",
         "order_key",
@@ -109,6 +116,21 @@ templates = Table(
     Index("templates_by_meta_id", "meta_id"),
     sqlite_with_rowid=False,
 )
+
+template_syncs = Table(
+    "template_syncs",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("waba_id", Text, nullable=False),
+    Column("synchronised_at", BigInteger, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),  # when a webhook told of what the rows may not hold yet, 0 for none
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("cause", Text, nullable=False),  # why the last attempt failed
+    PrimaryKeyConstraint("organization_id", "waba_id"),
+    sqlite_with_rowid=False,
+)
+"""How the templates of each business account stand with Meta's."""
 
 windows = Table(
     "windows",

@@ -107,7 +107,7 @@ _ORDER = Fields(
 # --- cards ------------------------------------------------------------------------------------------------------------
 
 _TWO_BREAKS = Rule(
-    "at most 2 line breaks in `text`",
+    "at most 2 line breaks in text",
     lambda body: (
         [("/text", f"must have at most 2 line breaks, {text.count(chr(10))} given")]
         if isinstance(text := inner(body, "text"), str) and text.count("\n") > 2

@@ -12,7 +12,7 @@ from tellwire.meta import slices, splicing
 from tellwire.meta.outgoing.rules import inner, one_of
 from tellwire.meta.outgoing.shapes import Fields, Flag, Shape, Text, step
 
-CAPTION = Text(1024)
+CAPTION = Text(1024, least=0)
 LINK = Text(pattern=r"(?i:https?)://[^\s/?#]+\S*", wants="an http:// or https:// URL")
 FILENAME = Text()
 

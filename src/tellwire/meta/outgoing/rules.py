@@ -10,7 +10,7 @@ from tellwire.meta.outgoing.shapes import Complaint, Rule, counted, quoted, step
 
 def one_of(first: str, second: str) -> Rule:
     """Exactly one of two members."""
-    says = f"exactly one of `{first}` and `{second}`"
+    says = f"exactly one of {first} and {second}"
 
     def broken(value: Any) -> Iterator[Complaint]:
         if first in value and second in value:
@@ -28,7 +28,7 @@ def beside(first: str, second: str) -> Rule:
         if first in value and second not in value:
             yield step(second), f"is missing: {first} needs it"
 
-    return Rule(f"`{first}` needs `{second}`", broken)
+    return Rule(f"{first} needs {second}", broken)
 
 
 def forbidden(name: str, why: str) -> Rule:
@@ -38,7 +38,7 @@ def forbidden(name: str, why: str) -> Rule:
         if name in value:
             yield step(name), why
 
-    return Rule(f"no `{name}`", broken)
+    return Rule(f"no {name}", broken)
 
 
 def different(what: str, *way: str) -> Rule:
@@ -71,7 +71,7 @@ def in_all(lists: str, of: str, most: int) -> Rule:
         if number > most:
             yield step(lists), f"must have at most {counted(most, of.rstrip('s'))} in all, {number} given"
 
-    return Rule(f"at most {most} `{of}` over all `{lists}`", broken)
+    return Rule(f"at most {most} {of} over all {lists}", broken)
 
 
 def different_in_all(lists: str, of: str, name: str) -> Rule:
@@ -84,7 +84,7 @@ def different_in_all(lists: str, of: str, name: str) -> Rule:
             for number, item in enumerate(items)
         )
 
-    return Rule(f"every `{name}` differs from the others, over all `{lists}`", broken)
+    return Rule(f"every {name} differs from the others, over all {lists}", broken)
 
 
 def titled_when_several(lists: str) -> Rule:
@@ -97,7 +97,7 @@ def titled_when_several(lists: str) -> Rule:
                 if isinstance(section, dict) and "title" not in section:
                     yield f"{step(lists)}/{number}/title", "is missing: it is needed as soon as there are two sections"
 
-    return Rule("`title` needed with more than one section", broken)
+    return Rule("title needed with more than one section", broken)
 
 
 def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:

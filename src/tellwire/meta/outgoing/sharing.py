@@ -39,7 +39,7 @@ CONTACTS = Each(
             "name": Fields(
                 needs={"formatted_name": Text()},
                 may=_texts(*_PARTS),
-                rules=(Rule("one part of the name beside `formatted_name`", _nameless),),
+                rules=(Rule("one part of the name beside formatted_name", _nameless),),
             )
         },
         may={

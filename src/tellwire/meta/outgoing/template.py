@@ -7,6 +7,7 @@ of components and buttons are taken in any case, as Meta does. Whether the param
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,6 @@ from tellwire.meta.outgoing.sharing import LOCATION
 ONLY_BODY = 32768
 WITH_OTHERS = 1024
 MOST_BUTTONS = 10
-_DIGITS = 9
 ONCE = ("header", "body", "carousel", "limited_time_offer")
 
 _NAME = Text(512, pattern="[a-z0-9_]+", wants="of lower-case letters, digits and underscores")
@@ -100,11 +100,12 @@ _PARTS: dict[str, Fields | Kinds] = {
     "body": Fields(may={"parameters": Each(Kinds("type", _texts(ONLY_BODY)), least=0)}),
     "button": _BUTTON,
 }
+CARD_COMPONENT = Kinds("type", _PARTS, folded=True)
 _CARDS = Each(
     Fields(
         needs={
             "card_index": Number(0, 9, whole=True, texts=True),
-            "components": Each(Kinds("type", _PARTS, folded=True), least=0),
+            "components": Each(CARD_COMPONENT, least=0),
         }
     ),
     most=10,
@@ -143,13 +144,17 @@ def _twice(value: Any) -> Iterator[Complaint]:
     """One header, one body, … and one button of each index; so on every card."""
     found = list(named(value))
     yield from repeated((f"{at}/type", kind) for at, kind, _ in found if kind in ONCE)
-    indexes = [(f"{at}/index", inner(each, "index")) for at, kind, each in found if kind == "button"]
-    yield from repeated((at, str(index)[:_DIGITS] if isinstance(index, str | int) else None) for at, index in indexes)
+    yield from repeated((f"{at}/index", _number(inner(each, "index"))) for at, kind, each in found if kind == "button")
     for at, _, component in found:
         cards = inner(component, "cards")
         for number, card in enumerate(cards if isinstance(cards, list) else ()):
             for pointer, words in _twice(card):
                 yield f"{at}/cards/{number}{pointer}", words
+
+
+def _number(index: Any) -> Any:
+    """An index written as a text is the same as the number."""
+    return int(index) if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index) else index
 
 
 def _mixed(value: Any) -> Iterator[Complaint]:
@@ -190,8 +195,8 @@ TEMPLATE = Fields(
     needs={"name": _NAME, "language": _LANGUAGE},
     may={"components": Each(_COMPONENTS, least=0)},
     rules=(
-        Rule("one header, body, carousel and offer; every button's `index` differs from the others", _twice),
-        Rule("`parameter_name` on every parameter of header and body, or on none", _mixed),
+        Rule("one header, body, carousel and offer; every button's index differs from the others", _twice),
+        Rule("parameter_name on every parameter of header and body, or on none", _mixed),
         Rule(f"a body's text at most {WITH_OTHERS} characters, unless it is the only component", _too_long),
     ),
 )

@@ -16,6 +16,7 @@ from tellwire.web.api import (
     media_files,
     messages,
     organizations,
+    templates,
     webhook_endpoints,
 )
 
@@ -30,6 +31,7 @@ NOUNS: dict[str, ModuleType] = {
     "messages": messages,
     "media": media_files,
     "contacts": contacts,
+    "templates": templates,
     "inbound": inbound_posts,
     "audit": audit,
 }
