@@ -29,8 +29,11 @@ PNG = bytes(range(256)) * 40
 PDF = "application/pdf"
 
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
+
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def app(tmp_path_factory: pytest.TempPathFactory, each_store: None) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("media")) as running:
         running.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a token"})
         yield running
@@ -315,6 +318,40 @@ def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
         app.run(Retention(app.world.store, clock, keeping, rest=rest, tally=Tally()).round())
         assert app.query("SELECT count(*) FROM messages") == [(0,)]
         assert app.query("SELECT id, state, due_at FROM media") == [(media["id"], "erased", clock.now())]
+
+
+# --- in messages to be sent ------------------------------------------------------------------------------------------
+
+
+def message(kind: str, media_id: str) -> dict[str, Any]:
+    return {"account": NUMBER, "to": f"+{CUSTOMER}", "type": kind, kind: {"id": media_id}}
+
+
+def test_the_row_of_a_message_shows_the_file_that_goes_with_it(app: Served) -> None:
+    made = uploaded(app)
+    row = app.post("/v1/messages", message("image", made["id"]), status=202)
+    shown = {name: made[name] for name in ("id", "url", "mime_type", "sha256", "filename")}
+    assert row["media"] == [shown]
+    assert row["content"]["image"] == {"id": made["id"]}
+    assert "media" not in app.post("/v1/messages", message("image", "1234567890"), status=202)
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "state", "words"),
+    [
+        ("video", "image/png", "stored", "as video"),
+        ("sticker", "image/png", "stored", "as sticker"),
+        ("image", "image/webp", "stored", "as image"),
+        ("document", "image/png", "failed", "is failed"),
+        ("document", "image/png", "erased", "no file"),
+    ],
+)
+def test_a_file_that_cannot_go_with_a_message(app: Served, kind: str, type_: str, state: str, words: str) -> None:
+    made = uploaded(app, kind=type_)
+    settle(app, made["id"], state=state)
+    problem = app.call("POST", "/v1/messages", message(kind, made["id"])).problem(422, f"/{kind}/id")
+    assert words in problem["errors"][0]["message"]
+    app.call("POST", "/v1/messages", message(kind, MISSING)).problem(422, f"/{kind}/id")
 
 
 # --- Meta's ids of our files ------------------------------------------------------------------------------------------

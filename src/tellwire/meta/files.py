@@ -26,9 +26,6 @@ LIMITS: Mapping[str, int] = {
     **dict.fromkeys(_DOCUMENTS, MOST),
 }
 """Bytes by type; WebP is for stickers, of which one that does not move may have 100 KB only."""
-LIFETIME_DAYS = 30
-"""How long the id of an uploaded file works."""
-
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
 
@@ -36,3 +33,19 @@ def plain_type(mime_type: str) -> str:
     """The type without parameters, in lower case; "" for what is none."""
     found = mime_type.partition(";")[0].strip().lower()
     return found if _TYPE.fullmatch(found) else ""
+
+
+def goes_as(mime_type: str, kind: str) -> bool:
+    """Whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`."""
+    plain = plain_type(mime_type)
+    if plain not in LIMITS:
+        return False
+    match kind:
+        case "document":
+            return True
+        case "sticker":
+            return plain == "image/webp"
+        case "gif":
+            return plain == "video/mp4"
+        case _:
+            return plain.startswith(f"{kind}/") and plain != "image/webp"
