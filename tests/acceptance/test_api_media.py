@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection
 from tests.media_world import Gallery, visit
-from tests.served import MISSING, SETTINGS, Served, served
+from tests.served import ADMIN, MISSING, SETTINGS, Served, served
 from tests.simulator.running import NUMBER as SIMULATED
 from tests.world import CUSTOMER, DAY, NUMBER, START, SetClock, contact, envelope, value
 
@@ -183,6 +184,37 @@ def test_an_idempotency_key_uploads_once(app: Served) -> None:
     assert (again.status, again.json, again.headers["idempotency-replayed"]) == (201, made, "true")
     app.upload(PNG[1:], ("account", NUMBER), headers=headers).problem(422)
     app.upload(PNG, ("account", NUMBER), name="other.png", headers=headers).problem(422)
+
+
+def test_an_upload_that_ended_in_between_is_swept_away(tmp_path: Path) -> None:
+    clock = SetClock(START)
+    with served(tmp_path, clock=clock) as app:
+        app.post("/v1/accounts", {"phone_number_id": NUMBER})
+        hold = threading.Event()
+        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + PNG
+        connection = app.connection()
+        connection.putrequest("POST", "/v1/media")
+        for name, given in (("Authorization", f"Bearer {ADMIN}"), ("Content-Type", "multipart/form-data; boundary=x")):
+            connection.putheader(name, given)
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders(body)
+        while app.query("SELECT count(*) FROM media") != [(1,)]:
+            hold.wait(0.01)
+        assert app.get("/v1/media")["data"] == []
+        [(reserved,)] = app.query("SELECT id FROM media")
+        clock.move(3_600_000_000)
+        app.run(app.outside.sweep())
+        rest = PNG + b'\r\n--x\r\nContent-Disposition: form-data; name="account"\r\n\r\n%b' % NUMBER.encode()
+        tail = b"\r\n--x--\r\n"
+        connection.send(rest + tail + b" " * (1_000_000 - len(body) - len(rest) - len(tail)))
+        answer = connection.getresponse()
+        assert answer.status == 409, answer.read()
+        connection.close()
+        assert app.call("GET", f"/v1/media/{reserved}").status == 404
+        clock.move(3_600_000_000)
+        app.run(app.outside.sweep())
+        assert app.query("SELECT count(*) FROM media") == [(0,)]
+        assert [each for each in (tmp_path / "media").rglob("*") if each.is_file()] == []
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

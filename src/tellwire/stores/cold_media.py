@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from tellwire.model import Media, Micros
 from tellwire.stores.cold_pages import Page, Turn, columns, newest, since
@@ -77,7 +77,7 @@ def due(connection: Connection, now: Micros, without: Collection[str], limit: in
 
 def settle(connection: Connection, before: Media, after: Media) -> bool:
     """Write how a row now stands, unless it stands otherwise than before; whether it was written."""
-    unchanged = (media.c.state == before.state) & (media.c.meta_id == before.meta_id)
+    unchanged = and_(*(media.c[name] == getattr(before, name) for name in ("state", "meta_id", "attempts")))
     mine = _this(before.organization_id, before.id)
     return connection.execute(update(media).where(mine, unchanged).values(asdict(after))).rowcount == 1
 

@@ -14,7 +14,7 @@ from litestar import Request
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from tellwire.errors import Invalid, Unavailable
+from tellwire.errors import Conflict, Invalid
 from tellwire.meta import files
 from tellwire.model import Media
 from tellwire.stores import cold_media
@@ -64,10 +64,10 @@ class Intake:
         """Write the row.
 
         Raises:
-            Unavailable: the upload took so long that it was swept away.
+            Conflict: the upload took so long that it was swept away.
         """
         if self._reserved is None or not cold_media.settle(connection, self._reserved, media):
-            raise Unavailable("the upload took more than an hour")
+            raise Conflict("The upload took more than an hour.", kind="too-slow")
         note(connection, self._desk.deed(), "media.uploaded", media.id)
 
     async def drop(self) -> None:

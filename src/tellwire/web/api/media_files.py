@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from tellwire import download_rules
-from tellwire.errors import Conflict, NotFound
+from tellwire.errors import Conflict, NotFound, Problem
 from tellwire.model import Media
 from tellwire.stores import cold_media
 from tellwire.stores.cold_audit import note
@@ -111,7 +111,7 @@ async def upload_media(request: Request[Any, Any, Any], desk: AtDesk) -> Respons
                 return None, msgspec.json.encode(media_read(desk.services, media))
 
             _, body = await once.write(work)
-    except BaseException:
+    except Problem:  # of anything else nobody knows whether the row is there: what is not is swept away
         await intake.drop()
         raise
     return shown(body, MediaRead, status=201)
