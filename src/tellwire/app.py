@@ -13,6 +13,9 @@ import structlog
 
 import tellwire_sdk
 from tellwire import addresses, handshake, trial
+from tellwire.agent_settings import SCRIPTED, settings_of
+from tellwire.answering import Answering
+from tellwire.chat_model import ChatModel
 from tellwire.chores import close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
@@ -22,11 +25,13 @@ from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
+from tellwire.http_client import Limits
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
-from tellwire.model import Attempt, Delivery, Endpoint, Registry
-from tellwire.ports import Answer, Clock, Sender
+from tellwire.model import Agent, Attempt, Delivery, Endpoint, Registry
+from tellwire.ports import Answer, Clock, Model, Sender
 from tellwire.retention import Keeping, Retention
+from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
@@ -43,6 +48,7 @@ _DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
+_MODEL_BODY = 1024 * 1024
 _CHORES_PARTITION = 0
 """Who owns it does the chores."""
 
@@ -95,6 +101,15 @@ class App:
         self._on_attempt = on_attempt
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.eraser = Eraser(store, clock, self.dispatcher.forget)
+        self._models = models = sender_of(settings, limits=Limits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))
+        self._chat, self._scripted = ChatModel(models, sender), ScriptedModel()
+        self.answering = Answering(
+            store,
+            clock,
+            model_of=self._model_of,
+            owned=lambda: self.dispatcher.partitions,
+            window=self.window,
+        )
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
         self._routed: set[str] = set()
@@ -139,18 +154,15 @@ class App:
             migrate=migrate,
             lenient=lenient,
         )
-        proxy = settings.delivery_proxy
-        sender = open_sender(
-            allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
-            proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
-        )
-        return cls(settings, opened, sender, clock=clock, role=role, on_attempt=on_attempt, tracer=tracer)
+        return cls(settings, opened, sender_of(settings), clock=clock, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(self._owner)
             self.upkeep.start()
+            self.store.on_errands(self.answering.wake)
+            self.answering.start()
         self.store.on_changed(self._accounts_changed)
         self._chores = [asyncio.create_task(work) for work in (self._do_chores(), self._keep_retention())]
 
@@ -162,13 +174,18 @@ class App:
             await asyncio.gather(*self._chores, return_exceptions=True)
             await self.eraser.stop()
             if self.role != "ingest":
+                await self.answering.stop()
                 await self.upkeep.stop()
                 await self.dispatcher.stop(grace_seconds)
                 await self.upkeep.last_report()
+        await self._models.close()
         await self.sender.close()
         await self.store.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
+
+    def _model_of(self, agent: Agent) -> Model:
+        return self._scripted if settings_of(agent).model == SCRIPTED else self._chat
 
     async def check_url(self, url: str) -> None:
         """Raise `Forbidden` when deliveries may not reach this URL.
@@ -250,6 +267,16 @@ class App:
             except Exception:
                 log.exception("retention_failed")
             await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def sender_of(settings: Settings, *, limits: Limits | None = None) -> Sender:
+    """HTTP out, as the settings allow."""
+    proxy = settings.delivery_proxy
+    return open_sender(
+        allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
+        limits=limits,
+        proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
+    )
 
 
 def keeping(settings: Settings) -> Keeping:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tellwire.model import (
     Account,
+    AgentRun,
     AgentTurn,
     Contact,
     Conversation,
@@ -52,6 +53,9 @@ class Keys(Struct, kw_only=True):
     own: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, id of a message of ours): the message, its send if there is one, its statuses"""
 
+    agents: bool = False
+    """also turns and hand-overs of the conversations, whether or not there are agents"""
+
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""
         self.messages |= other.messages
@@ -61,6 +65,7 @@ class Keys(Struct, kw_only=True):
         self.conversations |= other.conversations
         self.own |= other.own
         self.latest |= other.latest
+        self.agents |= other.agents
 
 
 class HeldItem(Struct, frozen=True):
@@ -126,6 +131,8 @@ class Ledger:
         self.conversations: dict[str, Conversation] = {}
         self.open: dict[tuple[str, str], Conversation] = {}
         self.latest: dict[tuple[str, str], Conversation] = {}
+        self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
+        self.handovers: dict[str, Handover] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
         self.erased: dict[tuple[str, str], Micros] = {}  # see `tombstones`
         # changes: read by the store
@@ -134,7 +141,10 @@ class Ledger:
         self.changed_sends: dict[str, Send] = {}
         self.changed_media: dict[str, Media] = {}
         self.new_turns: dict[str, AgentTurn] = {}  # by conversation
+        self.ended_turns: dict[str, str] = {}  # conversation → organization
         self.new_handovers: dict[str, Handover] = {}  # by conversation
+        self.ended_handovers: dict[str, str] = {}  # conversation → organization
+        self.new_runs: list[AgentRun] = []
         self.new_calls: dict[tuple[str, str, str], Seconds] = {}  # (organization, account, party) → when
         self.template_changes: list[TemplateChange] = []
         self.new_answers: dict[tuple[str, str], KeptAnswer] = {}  # (organization, Idempotency-Key) → the answer
@@ -198,6 +208,26 @@ class Ledger:
         self.changed_sends[send.message_id] = send
         if send.open:
             self.unsent.add(send.conversation_id)
+
+    def put_turn(self, turn: AgentTurn) -> None:
+        self.turns[turn.conversation_id] = self.new_turns[turn.conversation_id] = turn
+        self.ended_turns.pop(turn.conversation_id, None)
+
+    def end_turn(self, turn: AgentTurn) -> None:
+        self.turns.pop(turn.conversation_id, None)
+        self.new_turns.pop(turn.conversation_id, None)
+        self.ended_turns[turn.conversation_id] = turn.organization_id
+
+    def put_handover(self, handover: Handover) -> None:
+        place = handover.conversation_id
+        self.handovers[place] = self.new_handovers[place] = handover
+        self.ended_handovers.pop(place, None)
+
+    def end_handover(self, handover: Handover) -> None:
+        place = handover.conversation_id
+        self.handovers.pop(place, None)
+        self.new_handovers.pop(place, None)
+        self.ended_handovers[place] = handover.organization_id
 
     def put_contact(self, contact: Contact) -> None:
         self.contacts[contact.id] = contact

@@ -10,7 +10,10 @@ from tellwire.model import Event, Micros
 
 EVENTS: tuple[str, ...] = (
     "account.warning",
+    "agent.failed",
     "contact.erased",
+    "conversation.handed_over",
+    "conversation.resumed",
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",

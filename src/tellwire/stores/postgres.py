@@ -19,7 +19,7 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_write, records
+from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_sending, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
@@ -211,6 +211,7 @@ class PostgresStore:
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=self._routes)
         postgres_load.fill(ledger, loaded)
+        await postgres_sending.load_agents(connection, ledger, keys)
         results = [job.decide(ledger) for job in jobs]
         work = await postgres_write.write(connection, ledger, self.vault, self._window)
         fresh = (

@@ -145,6 +145,13 @@ OPERATIONAL = {
         "account.warning", {"phone_number_id": PHONE_NUMBER_ID, "errors": [{"code": 130429}]}
     ),
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
+    "agent.failed": operational_event(
+        "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}
+    ),
+    "conversation.handed_over": operational_event(
+        "conversation.handed_over", {"conversation_id": CONVERSATION, "reason": "a person wrote", "by": "an agent"}
+    ),
+    "conversation.resumed": operational_event("conversation.resumed", {"conversation_id": CONVERSATION, "by": "a key"}),
 }
 
 PEOPLE = {
