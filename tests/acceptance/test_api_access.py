@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tests.served import ADMIN, HOOK, MISSING, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
+from tellwire import keys
 from tellwire.model import DEFAULT_ORGANIZATION
 from tellwire.web.api import NOUNS
 
@@ -171,8 +172,7 @@ def concrete(path: str, identifier: str = MISSING) -> str:
 
 @pytest.mark.parametrize(("method", "path", "scopes"), ROUTES)
 def test_every_route_wants_its_scope(app: Served, method: str, path: str, scopes: tuple[str, ...]) -> None:
-    every = {"read", "messages:write", "webhooks:manage", "deliveries:replay", "accounts:manage", "contacts:manage"}
-    lacking = every - set(scopes)
+    lacking = set(keys.SCOPES) - {"admin", *scopes}
     app.call(method, concrete(path), key=app.key(*sorted(lacking))).problem(403)
     app.call(method, concrete(path), key=None).problem(401)
     for scope in (*scopes, "admin"):
@@ -245,6 +245,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
     """An app in which the default organization has one row of everything, and another's key."""
     with served(tmp_path_factory.mktemp("tenancy")) as running:
         running.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+        running.post("/v1/agents", {"name": "Ada", "kind": "human"})
         running.key()
         assert running.meta(envelope(incoming("wamid.A"))).status == 200
         ids = {

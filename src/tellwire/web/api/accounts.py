@@ -13,10 +13,10 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
-from tellwire.errors import NotAllowed, NotFound
+from tellwire.errors import Invalid, NotAllowed, NotFound
 from tellwire.model import Account
 from tellwire.rows import instant
-from tellwire.stores import cold_accounts
+from tellwire.stores import cold_accounts, cold_agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, turn_of
@@ -38,6 +38,9 @@ UnknownStatuses = Annotated[
 OnRevoke = Annotated[Literal["keep", "erase"], Meta(description="What becomes of the content of a revoked message.")]
 
 
+AgentId = Annotated[str, Meta(max_length=64, description="The AI agent that answers its customers; empty for none.")]
+
+
 class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An account to create."""
 
@@ -49,6 +52,7 @@ class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     app_secret: SecretText = ""
     unknown_statuses: UnknownStatuses = "create"
     on_revoke: OnRevoke = "keep"
+    agent_id: AgentId = ""
 
 
 class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +65,7 @@ class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
     app_secret: SecretText | UnsetType | None = UNSET
     unknown_statuses: UnknownStatuses | UnsetType | None = UNSET
     on_revoke: OnRevoke | UnsetType | None = UNSET
+    agent_id: AgentId | UnsetType | None = UNSET
 
 
 class AccountRead(Struct, kw_only=True):
@@ -76,6 +81,7 @@ class AccountRead(Struct, kw_only=True):
     has_app_secret: bool
     unknown_statuses: Literal["create", "hold"]
     on_revoke: Literal["keep", "erase"]
+    agent_id: str | None
     created_at: When
     updated_at: When
 
@@ -100,6 +106,7 @@ def _shown(account: Account) -> bytes:
             has_app_secret=bool(account.app_secret),
             unknown_statuses=account.unknown_statuses,
             on_revoke=account.on_revoke,
+            agent_id=account.agent_id or None,
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )
@@ -136,6 +143,7 @@ async def create_account(
                 updated_at=deed.at,
                 **asdict(data),
             )
+            _check_agent(connection, desk, account)
             return cold_accounts.add(connection, deed, vault, account), _shown(account)
 
         _, body = await once.write(work)
@@ -171,6 +179,8 @@ async def change_account(
     def work(connection: Connection) -> Account:
         account = _known(connection, desk, account_id)
         account = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
+        if "agent_id" in fields:
+            _check_agent(connection, desk, account)
         return cold_accounts.change(connection, deed, desk.services.store.vault, account)
 
     return shown(_shown(await desk.write(work)), AccountRead)
@@ -181,6 +191,11 @@ async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
     """Forget an account. Its conversations and messages stay; what comes for its number is unrouted from now on."""
     deed = desk.deed()
     await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
+
+
+def _check_agent(connection: Connection, desk: Desk, account: Account) -> None:
+    if account.agent_id and not cold_agents.is_ai(connection, desk.organization_id, account.agent_id):
+        raise Invalid("The account is not valid.", ("/agent_id", "is no AI agent of this organization"))
 
 
 def _known(connection: Connection, desk: Desk, name: str) -> Account:
