@@ -30,11 +30,14 @@ from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
+from tellwire.graph import HttpGraph
 from tellwire.ids import IdMaker
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Endpoint
 from tellwire.ports import Answer, Request
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.template_shelf import TemplateShelf
+from tellwire.templates_sync import Templates
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -108,6 +111,9 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
+        self.asked: list[tuple[str, str, Any, bytes]] = []
+        self.graph: HttpGraph | None = None
+        self.refused: Answer | None = None
         self._ids = IdMaker()
         self.answer = Answer(status=200, body=b"thank you", durations={"total": 1.5})
 
@@ -138,6 +144,15 @@ class Outside:
         return self.answer
 
     async def close(self) -> None: ...
+
+    async def ask(self, token: str, path: str, *, method: Any = "GET", **given: Any) -> Answer:
+        """Meta's Graph API: it lists no templates and takes every one."""
+        self.asked.append((method, path, given.get("query"), given.get("body", b"")))
+        if self.graph is not None:
+            answer: Answer = await self.graph.ask(token, path, method=method, **given)
+            return answer
+        bodies = {"GET": b'{"data":[]}', "POST": b'{"id":"400000000000001","status":"PENDING","category":"UTILITY"}'}
+        return self.refused or Answer(status=200, body=bodies.get(method, b'{"success":true}'))
 
     def wake(self) -> None:
         self.woken += 1
@@ -328,4 +343,5 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         erase=Eraser(world.store, world.clock, outside.forgotten.extend).start,
         wake=outside.wake,
         tally=world.store.tally,
+        templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
     )

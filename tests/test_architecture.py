@@ -17,7 +17,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "sdk/src").rglob("*.py")])
 FOLDERS = ("src", "sdk", "tests", "bench", "docs", ".ci")
 
-SOFT_CAP_BREACHES: dict[str, str] = {}
+SOFT_CAP_BREACHES: dict[str, str] = {
+    "src/tellwire/model.py": "the records, which everything speaks of, stand in one place"
+}
 """Module over 400 lines → why it may be. Empty is how it should be."""
 
 OUTSIDE = {
@@ -40,7 +42,7 @@ OUTSIDE = {
         "recorder",
         "retention",
     ),
-    *("stores", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
+    *("stores", "graph", "sender", "connector", "egress", "http_client", "certificates", "handshake"),
     *("clock", "ids", "logs", "settings", "traces", "vault"),
 }
 """The top-level modules that may touch the world outside. Any other is pure: it stands in the import contract."""

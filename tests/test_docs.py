@@ -12,6 +12,7 @@ from bench import page as results
 
 from tellwire import settings
 from tellwire.cli import COMMANDS
+from tellwire.meta.outgoing import page as limits
 from tellwire.web import metrics
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +21,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GENERATED: dict[str, tuple[Callable[[], str], str]] = {
     "docs/reference/settings.md": (settings.reference, "./run config --reference > docs/reference/settings.md"),
     "docs/reference/metrics.md": (metrics.reference, "./run config --metrics > docs/reference/metrics.md"),
+    "docs/reference/sending-limits.md": (
+        limits.reference,
+        "./run config --sending-limits > docs/reference/sending-limits.md",
+    ),
     "docs/reference/performance.md": (results.made, "python -m bench page"),
 }
 """Page → what it must equal, and the command that makes it so."""

@@ -25,16 +25,19 @@ from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
+from tellwire.graph import open_graph
 from tellwire.http_client import Limits
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
 from tellwire.model import Agent, Attempt, Delivery, Endpoint, Registry
-from tellwire.ports import Answer, Clock, Model, Sender
+from tellwire.ports import Answer, Clock, Graph, Model, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened, open_store
+from tellwire.stores.template_shelf import TemplateShelf
+from tellwire.templates_sync import Templates
 from tellwire.traces import OtelTracer, open_tracer
 from tellwire.updates import Options
 from tellwire.upkeep import Upkeep
@@ -43,6 +46,7 @@ log = structlog.get_logger("tellwire")
 
 _CHORE_SECONDS = 1.0
 _RETENTION_SECONDS = 600.0
+_TEMPLATES_SECONDS = 2.0
 _MICROS = 1_000_000
 _DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
@@ -76,6 +80,7 @@ class App:
         self.role = role
         self.store = store = opened.store
         self.sender = sender
+        self.graph: Graph = open_graph(settings.meta_graph_url)
         self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(
@@ -109,10 +114,12 @@ class App:
             model_of=self._model_of,
             owned=lambda: self.dispatcher.partitions,
             window=self.window,
+            graph=self.graph,
         )
+        self.templates = Templates(TemplateShelf(store), self.graph, clock, random.random)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
-        self._routed: set[str] = set()
+        self._routed: set[tuple[str, str]] = set()
         self._owner = f"process-{uuid.uuid4()}"
 
     @classmethod
@@ -164,7 +171,8 @@ class App:
             self.store.on_errands(self.answering.wake)
             self.answering.start()
         self.store.on_changed(self._accounts_changed)
-        self._chores = [asyncio.create_task(work) for work in (self._do_chores(), self._keep_retention())]
+        works = (self._do_chores(), self._keep_retention(), self._keep_templates())
+        self._chores = [asyncio.create_task(work) for work in works]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Finish what is in flight within the grace, commit what waits, let go of everything."""
@@ -180,6 +188,7 @@ class App:
                 await self.upkeep.last_report()
         await self._models.close()
         await self.sender.close()
+        await self.graph.close()
         await self.store.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
@@ -234,12 +243,13 @@ class App:
 
     async def route_unrouted(self, phone_number_id: str) -> int:
         """Apply what waited for this account."""
-        self._routed.add(phone_number_id)
+        if account := self.store.registry().accounts.get(phone_number_id):
+            self._routed.add((phone_number_id, account.waba_id))
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""
-        self._routed &= registry.accounts.keys()
+        self._routed &= _places(registry)
 
     async def _do_chores(self) -> None:
         while True:
@@ -249,13 +259,24 @@ class App:
                     await close_idle_conversations(self.store, window=self.window)
                     await self.eraser.start_all()
                     await self.eraser.prune()
-                    for phone_number_id in self.store.registry().accounts.keys() - self._routed:
+                    for phone_number_id, _ in _places(self.store.registry()) - self._routed:
                         await self.route_unrouted(phone_number_id)
             except Unavailable as error:
                 log.warning("store_unavailable", detail=str(error))
             except Exception:
                 log.exception("chore_failed")
             await asyncio.sleep(_CHORE_SECONDS)
+
+    async def _keep_templates(self) -> None:
+        while True:
+            try:
+                if _CHORES_PARTITION in self.dispatcher.partitions:
+                    await self.templates.synchronise_due()
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("templates_failed")
+            await asyncio.sleep(_TEMPLATES_SECONDS)
 
     async def _keep_retention(self) -> None:
         while True:
@@ -277,6 +298,11 @@ def sender_of(settings: Settings, *, limits: Limits | None = None) -> Sender:
         limits=limits,
         proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
     )
+
+
+def _places(registry: Registry) -> set[tuple[str, str]]:
+    """The number and the business account of every account."""
+    return {(account.phone_number_id, account.waba_id) for account in registry.accounts.values()}
 
 
 def keeping(settings: Settings) -> Keeping:

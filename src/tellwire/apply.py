@@ -8,22 +8,30 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire import contacts, conversations, snapshots, statuses, turns
+from tellwire import contacts, conversations, notices, snapshots, statuses, turns
 from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
-from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.meta.items import (
+    AccountNotice,
+    AccountProblem,
+    AddressChange,
+    Item,
+    MessageItem,
+    NotUnderstood,
+    StatusUpdate,
+    TemplateNotice,
+    Who,
+)
 from tellwire.meta.numbers import alias
 from tellwire.model import (
     Account,
     Contact,
     Conversation,
-    Event,
     Message,
     Micros,
     Outcome,
     Seconds,
-    Snapshot,
     StatusFact,
 )
 from tellwire.rows import errors_json
@@ -49,6 +57,8 @@ def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, d
             return _address_change(ledger, item, account)
         case AccountProblem():
             return _account_problem(ledger, item, account, digest)
+        case AccountNotice() | TemplateNotice():
+            return notices.apply(ledger, item, account, digest)
         case NotUnderstood():
             return Outcome.NOT_UNDERSTOOD, item.reason, ""
         case _:
@@ -189,35 +199,12 @@ def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> Ap
     return Outcome.APPLIED, "", ""
 
 
-def problem_key(item: AccountProblem, digest: str) -> str:
-    """What stands in for a wamid, so that a POST that comes again warns once."""
-    return f"{digest}{item.place.pointer}"
-
-
 def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> Applied:
-    key = problem_key(item, digest)
-    fact = StatusFact(name="account.warning", at=ledger.now // _MICROS)
-    if (fact.name, "") in ledger.facts.get((account.id, key), {}):
+    if not notices.first(ledger, account, notices.WARNING, notices.key_of(item, digest)):
         return Outcome.DUPLICATE, "", ""
-    ledger.put_fact(account.id, key, fact)
-    row = b'{"account_id":"%b","phone_number_id":"%b","errors":%b}' % (
-        account.id.encode(),
-        account.phone_number_id.encode(),
-        errors_json(status_errors(item.errors)),
-    )
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=account.organization_id,
-            account_id=account.id,
-            entity="operational",
-            action="insert",
-            name="account.warning",
-            order_key=account.id,
-            snapshot=Snapshot(row=Raw(row)),
-            created_at=ledger.now,
-        )
-    )
+    errors = Raw(errors_json(status_errors(item.errors)))
+    data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "errors": errors}
+    notices.tell(ledger, account, notices.WARNING, data)
     return Outcome.APPLIED, "", ""
 
 

@@ -11,7 +11,7 @@ from tellwire.errors import Unavailable
 from tellwire.evidence import Report, Witness
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Inbound, Micros
+from tellwire.model import Inbound, Micros, Registry
 from tellwire.ports import Book, Clock
 from tellwire.recovery import Job
 
@@ -22,6 +22,8 @@ _STUMBLES = 5
 
 class Waiting(Book, Protocol):
     """What the chores need of the store beside `Book`."""
+
+    def registry(self) -> Registry: ...
 
     async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]: ...
 
@@ -52,16 +54,18 @@ def _closer(keys: Sequence[tuple[str, str]], window: Micros) -> Callable[[Ledger
 
 
 async def route_unrouted(store: Waiting, ingest: Ingest, phone_number_id: str) -> int:
-    """Apply, in the order they came, the items that waited for this account.
+    """Apply, in the order they came, the items that waited for this account, then the news of its business account.
 
     Returns: how many POSTs were gone through.
     """
-    done, after = 0, ""
-    while waiting := await store.unrouted(phone_number_id, after=after, limit=_BATCH):
-        for inbound, pointers in waiting:
-            await ingest.reapply(inbound, pointers)
-            after = inbound.id
-            done += 1
+    account, done = store.registry().accounts.get(phone_number_id), 0
+    for name in (phone_number_id, account.waba_id if account else ""):
+        after = ""
+        while waiting := await store.unrouted(name, after=after, limit=_BATCH) if name else []:
+            for inbound, pointers in waiting:
+                await ingest.reapply(inbound, pointers)
+                after = inbound.id
+                done += 1
     return done
 
 

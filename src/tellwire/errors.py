@@ -12,7 +12,7 @@ TellwireError
 ├── NotMigrated          a PostgreSQL database without this version's schema
 └── Problem              an answer of the API: 4xx with the field and the reason
     ├── BadRequest 400   ├── Unauthorized 401   ├── NotAllowed 403   ├── NotFound 404
-    ├── Conflict 409     └── Invalid 422
+    ├── Conflict 409     ├── Invalid 422     ├── MetaRefused 422   └── MetaUnreachable 502
 """
 
 from __future__ import annotations
@@ -99,3 +99,15 @@ class Conflict(Problem):
 
 class Invalid(Problem):
     status, title, kind = 422, "Unprocessable content", "invalid"
+
+
+class MetaRefused(Problem):
+    """Meta says no; `detail` holds its code and words."""
+
+    status, title, kind = 422, "Meta refuses it", "meta-refused"
+
+
+class MetaUnreachable(Problem):
+    """Meta gave no answer, or none that says what became of it."""
+
+    status, title, kind = 502, "Meta did not answer", "meta-unreachable"

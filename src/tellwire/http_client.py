@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import select
 import ssl
 from collections.abc import Callable
 from functools import lru_cache
@@ -64,13 +65,14 @@ class Exchange:
 
     __slots__ = (
         "_since", "_started", "allow_listed", "answered", "body", "cause", "complete", "durations", "failure",
-        "headers", "may_send", "phase", "request", "status", "timeout", "truncated", "withheld",
+        "headers", "may_send", "phase", "request", "status", "timeout", "truncated", "withheld", "written",
     )  # fmt: skip
 
     def __init__(self, request: bytes, timeout: float, may_send: Callable[[], bool] | None = None) -> None:
         self.request = request
         self.may_send = may_send
         self.withheld = False
+        self.written = False  # some of it may have left
         self.timeout = timeout
         self.phase: Phase = ""
         self.durations: dict[str, float] = {}
@@ -186,10 +188,19 @@ class Connection(asyncio.Protocol):
             return waiter
         self._timer = loop.call_at(deadline, self._expire)
         exchange.enter("send")
+        exchange.written = True
         self._transport.write(exchange.request)
         if not self._paused:
             exchange.enter("first_byte")
         return waiter
+
+    def hung_up(self) -> bool:
+        """Whether the other side of an idle connection has closed it (or spoke unasked), though no loop saw it yet."""
+        if self._transport is None or self._transport.is_closing():
+            return True
+        waiting = select.poll()
+        waiting.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def close(self) -> None:
         """Close an idle connection, politely where the protocol has a way."""

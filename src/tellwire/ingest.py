@@ -12,11 +12,22 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import meta, tombstones
-from tellwire.apply import apply_item, problem_key
+from tellwire import meta, notices, tombstones
+from tellwire.apply import apply_item
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.cutting import cut
-from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.meta.items import (
+    AccountNotice,
+    AccountProblem,
+    AddressChange,
+    Item,
+    MessageItem,
+    Notice,
+    NotUnderstood,
+    StatusUpdate,
+    TemplateNotice,
+    Who,
+)
 from tellwire.model import Account, Inbound, ItemReport, Outcome
 from tellwire.ports import Book
 from tellwire.updates import Options
@@ -49,6 +60,11 @@ class Ingest:
     def __init__(self, book: Book, options: Options) -> None:
         self._book = book
         self._options = options
+
+    @property
+    def options(self) -> Options:
+        """What the settings decide."""
+        return self._options
 
     async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
         """Keep a verified POST and apply its items; when this returns it is durable.
@@ -165,6 +181,8 @@ def _one(ledger: Ledger, item: Item, post: Post, options: Options, organizations
         return _report(item, Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return _report(item, Outcome.NOT_UNDERSTOOD, item.reason)
+    if isinstance(item, Notice) and not place.phone_number_id:
+        return _news(ledger, item, post, organizations)
     if not place.phone_number_id:
         return _report(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or unspoken:
@@ -179,6 +197,23 @@ def _one(ledger: Ledger, item: Item, post: Post, options: Options, organizations
     if message_id and outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         _release(ledger, account, item.wamid, options)
     return report
+
+
+def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemReport:
+    """Apply news of a business account to every account that they concern and the secret speaks for."""
+    place = item.place
+    if not place.waba_id:
+        return _report(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
+    found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
+    spoken = [account for account in found if speaks(post.speaks_for, account)]
+    if not spoken:
+        number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
+        why = f"no account has the waba_id {place.waba_id}{number}"
+        why = "the secret that signed this POST does not speak for the account" if found else why
+        return _report(item, Outcome.UNROUTED, why)
+    organizations.update(account.organization_id for account in spoken)
+    outcomes = [notices.apply(ledger, item, account, post.digest)[0] for account in spoken]
+    return _report(item, Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
 
 
 def _may_create(speaks_for: Sequence[str], item: Item) -> bool:
@@ -205,7 +240,7 @@ def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, pos
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
         wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
         ledger.put_held(
-            place.phone_number_id,
+            place.phone_number_id or place.waba_id,
             wamid,
             HeldItem(inbound_id, place.pointer, report.outcome, post.body, post.speaks_for),
         )
@@ -220,7 +255,7 @@ def waits_for(item: Item) -> str:
             return item.revokes or item.edits
         case StatusUpdate():
             return item.wamid
-        case AddressChange() | AccountProblem() | NotUnderstood():
+        case AddressChange() | AccountProblem() | AccountNotice() | TemplateNotice() | NotUnderstood():
             return ""
         case _:
             assert_never(item)
@@ -251,6 +286,8 @@ def _report(item: Item, outcome: Outcome, reason: str = "", message_id: str = ""
             kind, wamid = "address change", ""
         case AccountProblem():
             kind, wamid = "account problem", ""
+        case AccountNotice() | TemplateNotice():
+            kind, wamid = item.event or item.place.field, ""
         case NotUnderstood():
             kind, wamid = item.kind, item.wamid
         case _:
@@ -287,14 +324,22 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
                 _add_who(keys, number, item.who, item.group_id)
             case AddressChange():
                 _add_who(keys, number, item.who, "")
-            case AccountProblem():
-                keys.statuses.add((number, problem_key(item, digest)))
+            case AccountProblem() | AccountNotice() | TemplateNotice():
+                _add_news(keys, number, item, notices.key_of(item, digest))
             case NotUnderstood():
                 if item.wamid:
                     keys.messages.add((number, item.wamid))
             case _:
                 assert_never(item)
     return keys
+
+
+def _add_news(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
+    """Whether it was told before; what names no number concerns those of its business account."""
+    if number or isinstance(item, AccountProblem):
+        keys.statuses.add((number, key))
+    else:
+        keys.notices.add((item.place.waba_id, item.place.display_phone_number, key))
 
 
 def _add_who(keys: Keys, number: str, who: Who | None, group_id: str) -> None:

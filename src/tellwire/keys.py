@@ -18,6 +18,7 @@ Scope = Literal[
     "accounts:manage",
     "contacts:manage",
     "agents:manage",
+    "templates:manage",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -29,6 +30,7 @@ SCOPES: dict[Scope, str] = {
     "accounts:manage": "change and delete accounts, and read them",
     "contacts:manage": "change, export and erase contacts",
     "agents:manage": "create, change and delete agents, and read them",
+    "templates:manage": "synchronise, create and delete message templates, and read them",
 }
 """By name, what a key with it may do."""
 

@@ -52,6 +52,8 @@ class Keys(Struct, kw_only=True):
     """(organization id, conversation id)"""
     own: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, id of a message of ours): the message, its send if there is one, its statuses"""
+    notices: set[tuple[str, str, str]] = field(default_factory=set)
+    """(WABA id, display phone number, `notices.key_of`): news of a business account"""
 
     agents: bool = False
     """also turns and hand-overs of the conversations, whether or not there are agents"""
@@ -64,6 +66,7 @@ class Keys(Struct, kw_only=True):
         self.parties |= other.parties
         self.conversations |= other.conversations
         self.own |= other.own
+        self.notices |= other.notices
         self.latest |= other.latest
         self.agents |= other.agents
 

@@ -58,7 +58,17 @@ def keys_of(draft: Draft) -> Keys:
     if draft.conversation is not None:
         keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
         keys.parties.add((number, draft.conversation.party))
+        if not _grouped(draft.conversation):
+            keys.addresses.add((number, alias(draft.conversation.contact_address)))
     return keys
+
+
+def reachable(ledger: Ledger, draft: Draft) -> bool:
+    """Whether there is still somebody to write to: the contact of its conversation may have been erased meanwhile."""
+    if draft.conversation is None:
+        return True
+    known = ledger.conversations.get(draft.conversation.id)
+    return known is not None and (_grouped(known) or contacts.survivor(ledger, known.party) is not None)
 
 
 def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
@@ -128,9 +138,17 @@ def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
         contact = contacts.resolve(ledger, draft.account.organization_id, who)
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
-    person = contacts.survivor(ledger, known.party)
     address = known.contact_address
-    return person, known.party, f"+{address}" if person and address.isdecimal() else address
+    if _grouped(known):
+        return None, known.party, address
+    person = contacts.survivor(ledger, known.party)
+    party = person.id if person else known.party
+    return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
+
+
+def _grouped(conversation: Conversation) -> bool:
+    """Whether it is a group's: then its id is the party and the address both."""
+    return conversation.party == conversation.contact_address
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------

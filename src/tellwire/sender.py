@@ -74,7 +74,8 @@ class HttpSender:
             exchange = Exchange(encode_request(request, target), request.timeout, request.may_send)
         except Forbidden as refusal:
             return Answer(failure="forbidden", cause=str(refusal))
-        await self._attempt(target, exchange, asyncio.get_running_loop().time() + request.timeout)
+        deadline = asyncio.get_running_loop().time() + request.timeout
+        await self._attempt(target, exchange, deadline, once=request.once)
         return _answer(exchange)
 
     async def close(self) -> None:
@@ -87,12 +88,17 @@ class HttpSender:
         if self._open:
             await self._closed.wait()
 
-    async def _attempt(self, target: ParsedTarget, exchange: Exchange, deadline: float) -> None:
+    async def _attempt(self, target: ParsedTarget, exchange: Exchange, deadline: float, *, once: bool) -> None:
         origin = (target.scheme, target.host, target.port)
         kept = self._take(origin)
+        while once and kept is not None and kept.hung_up():
+            kept.abort()
+            kept = self._take(origin)
         if kept is not None:
             await self._run(kept, origin, exchange, deadline)
             if exchange.answered or exchange.withheld or exchange.failure != "broken" or self._closed:
+                return
+            if once and exchange.written:
                 return
             exchange.failure = exchange.cause = ""  # it was closed while idle: once more, on a fresh one
         try:
@@ -186,6 +192,7 @@ def _answer(exchange: Exchange) -> Answer:
         durations=durations,
         allow_listed=exchange.allow_listed,
         withheld=exchange.withheld,
+        written=exchange.written,
     )
 
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from tellwire.ledger import Keys, Ledger
 from tellwire.meta.cutting import addresses_of
-from tellwire.meta.items import AccountProblem, Item, MessageItem, NotUnderstood, StatusUpdate
+from tellwire.meta.items import AccountProblem, Item, MessageItem, Notice, NotUnderstood, StatusUpdate
 from tellwire.model import DEFAULT_ORGANIZATION, Account, Micros, Registry
 
 KEPT: Micros = 40 * 24 * 3600 * 1_000_000
@@ -70,7 +70,7 @@ def bars(ledger: Ledger, item: Item, account: Account) -> bool:
 
 
 def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
-    if isinstance(item, AccountProblem | NotUnderstood) or item.timestamp is None:
+    if isinstance(item, AccountProblem | Notice | NotUnderstood) or item.timestamp is None:
         return False
     at, organization_id = item.timestamp * _MICROS, account.organization_id
     return any(at <= ledger.erased.get((organization_id, address), -1) for address in addresses_of(item))

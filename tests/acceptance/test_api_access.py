@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
 from tests.served import ADMIN, HOOK, MISSING, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
-from tellwire import keys
+from tellwire.keys import Scope
 from tellwire.model import DEFAULT_ORGANIZATION
 from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000
+TEMPLATE = {
+    "name": "order_ready",
+    "language": "en_US",
+    "category": "UTILITY",
+    "components": [{"type": "BODY", "text": "Your order is ready."}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +178,8 @@ def concrete(path: str, identifier: str = MISSING) -> str:
 
 @pytest.mark.parametrize(("method", "path", "scopes"), ROUTES)
 def test_every_route_wants_its_scope(app: Served, method: str, path: str, scopes: tuple[str, ...]) -> None:
-    lacking = set(keys.SCOPES) - {"admin", *scopes}
+    every = set(get_args(Scope)) - {"admin"}
+    lacking = every - set(scopes)
     app.call(method, concrete(path), key=app.key(*sorted(lacking))).problem(403)
     app.call(method, concrete(path), key=None).problem(401)
     for scope in (*scopes, "admin"):
@@ -248,6 +255,8 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         running.post("/v1/agents", {"name": "Ada", "kind": "human"})
         running.key()
         assert running.meta(envelope(incoming("wamid.A"))).status == 200
+        assert running.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an-invented-token"}).status == 200
+        running.post("/v1/templates", {"account": NUMBER, **TEMPLATE})
         ids = {
             noun: running.get(f"/v1/{noun}")["data"][0]["id"]
             for noun in NOUNS

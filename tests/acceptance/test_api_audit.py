@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.processes import tellwire
-from tests.acceptance.test_api_access import ROUTES
+from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.acceptance.test_cli import run
 from tests.served import HOOK, Served, served
 from tests.world import CUSTOMER, envelope, incoming
@@ -45,6 +45,16 @@ def recovery(app: Served) -> str:
 def contact(app: Served) -> str:
     assert app.meta(envelope(incoming("wamid.1"))).status == 200
     return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
+
+
+def account_with_token(app: Served) -> str:
+    draft = {"phone_number_id": "1", "waba_id": "2", "access_token": "an-invented-token"}
+    app.post("/v1/accounts", draft)
+    return "/v1/templates"
+
+
+def template(app: Served) -> str:
+    return f"{account_with_token(app)}/{app.post('/v1/templates', {'account': '1', **TEMPLATE})['id']}"
 
 
 CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
@@ -90,6 +100,8 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("DELETE", "/v1/agents/{agent_id:str}"): (agent, None, "agent.deleted"),
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
+    ("POST", "/v1/templates"): (account_with_token, {"account": "1", **TEMPLATE}, "template.created"),
+    ("DELETE", "/v1/templates/{template_id:str}"): (template, None, "template.deleted"),
 }
 """Every route that changes one of them → where to call it, with what, and the action that it notes."""
 
@@ -115,15 +127,16 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
 
 
 def test_every_route_that_changes_them_is_in_the_table() -> None:
-    nouns = ("api-keys", "accounts", "agents", "webhook-endpoints", "contacts")
+    nouns = ("api-keys", "accounts", "agents", "webhook-endpoints", "contacts", "templates")
     changing = {(method, path) for method, path, _ in ROUTES if method != "GET" and path.split("/")[2] in nouns}
     assert changing - CHANGES.keys() <= NO_CHANGE
 
 
 NO_CHANGE = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/test"),
+    ("POST", "/v1/templates/sync"),
 }
-"""Routes that make deliveries and leave the endpoint as it is."""
+"""Routes that make deliveries and leave the endpoint as it is, or read what Meta has."""
 
 
 def test_what_changes_nothing_is_not_noted(tmp_path: Path) -> None:

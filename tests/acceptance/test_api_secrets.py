@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.acceptance.test_api_access import ROUTES
+from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.served import SETTINGS, Served, served
 from tests.world import START, envelope, incoming
 
 from tellwire.model import Attempt, Delivery, DeliveryState
-from tellwire.ports import Result
+from tellwire.ports import Answer, Result
 from tellwire.settings import SETTINGS as SETTINGS_BY_NAME
 from tellwire.settings import AppSecret, Settings, shown
 
@@ -43,6 +44,7 @@ RENDERED = {
     "endpoint_id": "webhook-endpoints",
     "account_id": "accounts",
     "agent_id": "agents",
+    "template_id": "templates",
     "key_id": "api-keys",
     "organization_id": "organizations",
 }
@@ -70,9 +72,20 @@ def planted_in(text: str) -> list[str]:
 def filled(app: Served) -> list[str]:
     """Everything that takes a secret is given one; what is answered to changes, except where a secret is new."""
     key = PLANTED["admin"]
-    account = {"phone_number_id": "77", "access_token": PLANTED["access-token"], "app_secret": PLANTED["app-secret"]}
+    account = {
+        "phone_number_id": "77",
+        "waba_id": "78",
+        "access_token": PLANTED["access-token"],
+        "app_secret": PLANTED["app-secret"],
+    }
     answers = [app.call("POST", "/v1/accounts", account, key=key)]
     assert app.call("POST", "/v1/api-keys", {"name": "x"}, key=key).status == 201
+    assert app.call("POST", "/v1/templates", {"account": "77", **TEMPLATE}, key=key).status == 201
+    quoting = {"error": {"code": 190, "message": f"Malformed access token {PLANTED['access-token']}"}}
+    app.outside.refused = Answer(status=401, body=json.dumps(quoting).encode())
+    answers.append(app.call("POST", "/v1/templates/sync", {"account": "77"}, key=key))
+    assert "Malformed access token …" in answers[-1].json["detail"]
+    app.outside.refused = None
     draft = {
         "url": "https://hooks.example.com/in",
         "format": "row",

@@ -194,9 +194,9 @@ def test_hostile_values_in_one_message_cost_no_neighbour(tmp_path):
 
 def test_other_webhook_fields_are_kept_and_listed(tmp_path):
     async def scenario(world):
-        inbound = await world.post({"event": "VERIFIED_ACCOUNT"}, field="account_update")
+        inbound = await world.post({"event": "FLOW_STATUS_CHANGE"}, field="flows")
         assert inbound.outcome == Outcome.NOT_UNDERSTOOD
-        assert inbound.items[0].kind == "account_update"
+        assert inbound.items[0].kind == "flows"
         assert await world.names() == []
 
     play(tmp_path, scenario)

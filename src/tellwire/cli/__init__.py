@@ -68,8 +68,9 @@ COMMANDS = {
     "simulate": Command(
         module="tellwire.cli.simulate",
         function="simulate",
-        help="post to a webhook what Meta would",
-        example="tellwire simulate --messages 20 --types text,image,status --duplicates",
+        help="post to a webhook what Meta would; with --serve be Meta for code that sends",
+        example="tellwire simulate --messages 20 --types text,image,status --duplicates, "
+        "tellwire simulate --serve --url http://127.0.0.1:8000/webhook --secret s --knob throttle_rate=0.05",
     ),
     "openapi": Command(
         module="tellwire.cli.openapi",

@@ -9,6 +9,7 @@ import typer
 
 from tellwire import settings
 from tellwire.cli.output import Json, print_json, print_table
+from tellwire.meta.outgoing import page
 from tellwire.web import metrics as metrics_room
 
 
@@ -21,8 +22,14 @@ def config(
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Print the reference page of all metrics, in Markdown.")
     ] = False,
+    sending_limits: Annotated[
+        bool, typer.Option("--sending-limits", help="Print the reference page of what can be sent, in Markdown.")
+    ] = False,
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
+    if sending_limits:
+        sys.stdout.write(page.reference())
+        return
     if metrics:
         sys.stdout.write(metrics_room.reference())
         return

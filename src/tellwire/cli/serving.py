@@ -120,6 +120,7 @@ def services_of(app: App) -> Services:
         erase=app.eraser.start,
         wake=app.dispatcher.wake,
         tally=app.tally,
+        templates=app.templates,
         engine=app.dispatcher,
         tracer=app.tracer,
     )

@@ -1,4 +1,4 @@
-"""`tellwire simulate`: what Meta would send, to any server."""
+"""`tellwire simulate`: what Meta would send, to any server; with `--serve` all of Meta."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tellwire.cli import DONE, FAILED
 from tellwire.cli.dev.home import read_home
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import secret_of
+from tellwire.cli.simulate_serve import Serving, knobs_of
+from tellwire.cli.simulate_serve import serve as serving
 from tellwire.errors import BadSettings
 from tellwire.ports import Answer
 from tellwire.sender import open_sender
@@ -64,16 +66,46 @@ def simulate(
     rate: Annotated[
         float, typer.Option(min=0, help="POSTs a second, slow answers or not; 0: one after the other.")
     ] = 0,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Be Meta instead: the Graph API for code that sends, its webhooks to --url."),
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the port; 0: a free one.")] = 8702,
+    token: Annotated[
+        str, typer.Option(help="With --serve: the access token that is valid, @FILE reads it from a file.")
+    ] = "",
+    knob: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="With --serve: turn a knob, such as throttle_rate=0.05; repeatable."),
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Post what simulated customers do to a webhook, signed as Meta signs. Exit 1 when not all was answered 200."""
+    """Post what simulated customers do to a webhook, signed as Meta signs. Exit 1 when not all was answered 200.
+
+    With --serve be Meta, until a signal comes.
+    """
     _check(url)
-    random = Random(seed)  # noqa: S311 - a game, not a secret
     business = Business(
         waba_id=BUSINESS.waba_id,
         phone_number_id=phone_number_id,
         display_phone_number=BUSINESS.display_phone_number,
     )
+    if serve:
+        return serving(
+            Serving(
+                host=host,
+                port=port,
+                callback=url,
+                secret=secret_of("--secret", secret) or _configured_secret(phone_number_id),
+                business=business,
+                token=secret_of("--token", token),
+                knobs=knobs_of(knob or ()),
+                seed=seed,
+                as_json=json,
+            )
+        )
+    random = Random(seed)  # noqa: S311 - a game, not a secret
     people = (Person(name="Cliente Ejemplo", wa_id=sender.removeprefix("+")),) if sender else PEOPLE
     customers = [Customer(person, business, random) for person in people]
     updates = happenings(customers, [HAPPENINGS[name] for name in _names(types)], messages, at=int(time.time()))

@@ -9,6 +9,7 @@ import msgspec
 from tellwire.model import Event, Micros
 
 EVENTS: tuple[str, ...] = (
+    "account.updated",
     "account.warning",
     "agent.failed",
     "contact.erased",
@@ -17,6 +18,7 @@ EVENTS: tuple[str, ...] = (
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
+    "template.updated",
 )
 
 _encode = msgspec.json.Encoder().encode

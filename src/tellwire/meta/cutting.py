@@ -7,7 +7,7 @@ from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from tellwire.meta import scalars, slices, splicing
-from tellwire.meta.items import AccountProblem, Item, NotUnderstood, StatusUpdate
+from tellwire.meta.items import AccountProblem, Item, Notice, NotUnderstood, StatusUpdate
 from tellwire.meta.numbers import alias, variants
 
 _CHANGE = re.compile(r"/entry/[0-9]+/changes/[0-9]+")
@@ -28,7 +28,7 @@ def pattern_of(sought: Collection[str]) -> re.Pattern[bytes]:
 
 def addresses_of(item: Item) -> set[str]:
     """Every address that an item ties to its person."""
-    if isinstance(item, NotUnderstood | AccountProblem):
+    if isinstance(item, NotUnderstood | AccountProblem | Notice):
         return set()
     known = set() if item.who is None else {alias(item.who.address), *item.who.aliases, *item.who.adds}
     return known | {alias(item.participant)} - {""} if isinstance(item, StatusUpdate) else known
@@ -36,7 +36,7 @@ def addresses_of(item: Item) -> set[str]:
 
 def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
     """Whether an item is about somebody; what is not understood is so when it holds an address of theirs."""
-    if isinstance(item, NotUnderstood | AccountProblem):
+    if isinstance(item, NotUnderstood | AccountProblem | Notice):
         piece = splicing.at(body.removeprefix(BOM_UTF8), item.place.pointer)
         return piece is not None and pattern_of(sought).search(piece) is not None
     return not addresses_of(item).isdisjoint(sought)

@@ -14,11 +14,12 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 from msgspec.structs import replace
 
-from tellwire.meta import messages, scalars, slices, statuses
+from tellwire.meta import messages, notices, scalars, slices, statuses
 from tellwire.meta.identity import who
 from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, Place, StatusUpdate
 from tellwire.meta.plain import plain
 from tellwire.meta.scene import Change, Scene, scene_of
+from tellwire.model import Seconds
 
 _OBJECT = "whatsapp_business_account"
 _ABSENT = Raw(b"null")
@@ -31,6 +32,7 @@ class _Change(Struct, frozen=True, gc=False):
 
 class _Entry(Struct, frozen=True, gc=False):
     id: str = ""
+    time: Raw = _ABSENT
     changes: tuple[_Change, ...] = ()
 
 
@@ -96,9 +98,10 @@ def _regular(body: bytes) -> list[Change | NotUnderstood] | None:
     for i, entry in enumerate(post.entry):
         if not entry.changes:
             return None
-        waba_id = scalars.ident(entry.id) or ""
+        waba_id, at = scalars.ident(entry.id) or "", scalars.seconds(slices.read(bytes(entry.time))[0])
         for j, change in enumerate(entry.changes):
-            changes.append(Change(f"/entry/{i}/changes/{j}", waba_id, scalars.word(change.field), change.value))
+            pointer = f"/entry/{i}/changes/{j}"
+            changes.append(Change(pointer, waba_id, scalars.word(change.field), change.value, at))
     return changes
 
 
@@ -119,17 +122,17 @@ def _irregular(body: bytes) -> list[Change | NotUnderstood]:
         if entry is None:
             changes.append(_lost(pointer, "entry", "it is not an object"))
             continue
-        waba_id = scalars.ident(_read(entry, "id")) or ""
+        waba_id, at = scalars.ident(_read(entry, "id")) or "", scalars.seconds(_read(entry, "time"))
         for place, piece in _listed(entry, "changes", pointer, "entry"):
-            changes.append(piece if isinstance(piece, NotUnderstood) else _change(place, piece, waba_id))
+            changes.append(piece if isinstance(piece, NotUnderstood) else _change(place, piece, waba_id, at))
     return changes
 
 
-def _change(pointer: str, text: bytes, waba_id: str) -> Change | NotUnderstood:
+def _change(pointer: str, text: bytes, waba_id: str, at: Seconds | None) -> Change | NotUnderstood:
     change = slices.members(text)
     if change is None:
         return _lost(pointer, "change", "it is not an object", waba_id)
-    return Change(pointer, waba_id, scalars.word(_read(change, "field")), change.get("value", _ABSENT))
+    return Change(pointer, waba_id, scalars.word(_read(change, "field")), change.get("value", _ABSENT), at)
 
 
 def _listed(
@@ -302,5 +305,7 @@ FIELDS: dict[str, Callable[[Change], list[Item]]] = {
     "history": _conversation,
     "user_id_update": _user_id_update,
     "calls": _calls,
+    **dict.fromkeys(notices.ACCOUNT_FIELDS, notices.account),
+    **dict.fromkeys(notices.TEMPLATE_FIELDS, notices.template),
 }
 """What is made of a webhook field; of any other, one item that is not understood."""

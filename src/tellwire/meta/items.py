@@ -90,6 +90,38 @@ class AccountProblem(Struct, frozen=True, kw_only=True, gc=False):
     errors: bytes
 
 
+class AccountNotice(Struct, frozen=True, kw_only=True, gc=False):
+    """News of a business account or of one of its numbers: limits, quality, reviews, restrictions.
+
+    `event`: Meta's word for what happened, "" when it gave none. `facts`: what it says of the account, JSON by name.
+    `warns`: something is wrong or may soon be. `value` is Meta's, verbatim; `timestamp` its own or its entry's.
+    """
+
+    place: Place
+    event: str
+    value: bytes
+    facts: dict[str, bytes] = {}
+    warns: bool = False
+    timestamp: Seconds | None = None
+
+
+class TemplateNotice(Struct, frozen=True, kw_only=True, gc=False):
+    """News of a message template. `changes`: columns of its row and what they now hold; the rest as `AccountNotice`."""
+
+    place: Place
+    event: str
+    value: bytes
+    meta_id: str = ""
+    name: str = ""
+    language: str = ""
+    changes: dict[str, str] = {}
+    timestamp: Seconds | None = None
+
+
+Notice = AccountNotice | TemplateNotice
+"""What is told of a business account: it names no phone_number_id, as a rule."""
+
+
 class NotUnderstood(Struct, frozen=True, kw_only=True, gc=False):
     """Anything else: kept raw; `reason` says in plain words why nothing more was made of it."""
 
@@ -99,4 +131,4 @@ class NotUnderstood(Struct, frozen=True, kw_only=True, gc=False):
     wamid: str = ""
 
 
-Item = MessageItem | StatusUpdate | AddressChange | AccountProblem | NotUnderstood
+Item = MessageItem | StatusUpdate | AddressChange | AccountProblem | Notice | NotUnderstood

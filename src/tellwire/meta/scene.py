@@ -11,15 +11,17 @@ from tellwire.meta import scalars, slices
 from tellwire.meta.identity import People, people
 from tellwire.meta.items import NotUnderstood, Place
 from tellwire.meta.numbers import same
+from tellwire.model import Seconds
 
 
 class Change(Struct, frozen=True, gc=False):
-    """One element of `entry[].changes[]`; `value` is JSON, verbatim."""
+    """One element of `entry[].changes[]`; `value` is JSON, verbatim; `at` the time of its entry, where it has one."""
 
     pointer: str
     waba_id: str
     field: str
     value: bytes
+    at: Seconds | None = None
 
 
 class Scene(Struct, frozen=True, gc=False):

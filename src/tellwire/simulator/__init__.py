@@ -1,25 +1,38 @@
-"""Meta and its users as seen from outside: people who write, webhook bodies, and the POSTs that bring them to us.
+"""Meta and its users as seen from outside: people who write, the webhooks that bring it to us, and the Graph API.
 
-`payloads` shapes the bytes, `customer` decides what happens, `traffic` what is posted when, `poster` posts it.
+Webhooks alone: `payloads` shapes the bytes, `customer` decides what happens, `traffic` what is posted when, `poster`
+posts it. The whole Meta: `server` answers HTTP out of a `state`, `sending` decides about a message, `plan` about its
+statuses, `herald` posts them in time; `knobs` says what can be turned, `control` is the API that turns it.
 """
 
+from tellwire.simulator.control import counts
 from tellwire.simulator.customer import HAPPENINGS, Customer, Happening
+from tellwire.simulator.knobs import Knobs
 from tellwire.simulator.payloads import Business, Person, Update, body_of
 from tellwire.simulator.poster import Poster
+from tellwire.simulator.refusals import number_for
+from tellwire.simulator.server import Simulator
+from tellwire.simulator.state import TOKEN, State
 from tellwire.simulator.traffic import BUSINESS, PEOPLE, Round, happenings, rounds
 
 __all__ = [
     "BUSINESS",
     "HAPPENINGS",
     "PEOPLE",
+    "TOKEN",
     "Business",
     "Customer",
     "Happening",
+    "Knobs",
     "Person",
     "Poster",
     "Round",
+    "Simulator",
+    "State",
     "Update",
     "body_of",
+    "counts",
     "happenings",
+    "number_for",
     "rounds",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -50,14 +50,23 @@ class Customer:
         """Write, perhaps in reply to a message."""
         return self._say("text", {"body": body}, at=at, reply_to=reply_to)
 
-    def media(self, kind: str, *, at: int, caption: str = "", reply_to: str = "") -> Update:
-        """Send an image, video, audio, document or sticker; Meta's link to it lives five minutes."""
+    def media(
+        self, kind: str, *, at: int, caption: str = "", reply_to: str = "", file: Mapping[str, str] | None = None
+    ) -> Update:
+        """Send an image, video, audio, document or sticker; Meta's link to it lives five minutes.
+
+        Args:
+            file: `id`, `sha256`, `url` and perhaps more of one that is really there; made up otherwise.
+        """
+        content: Json = {"caption": caption} if caption and kind in _CAPTIONED else {}
+        content |= {**_MEDIA[kind], **(self._made_up(at) if file is None else file)}
+        return self._say(kind, content, at=at, reply_to=reply_to)
+
+    def _made_up(self, at: int) -> Json:
         number = str(self.random.randrange(10**14, 10**15))
         digest = self.random.randbytes(32)
         link = f"https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid={number}&source=webhook&ext={at + 300}"
-        content: Json = {"caption": caption} if caption and kind in _CAPTIONED else {}
-        content |= _MEDIA[kind] | {"sha256": base64.b64encode(digest).decode(), "id": number, "url": link}
-        return self._say(kind, content, at=at, reply_to=reply_to)
+        return {"sha256": base64.b64encode(digest).decode(), "id": number, "url": link}
 
     def location(self, *, at: int) -> Update:
         """Send a place."""
@@ -78,6 +87,15 @@ class Customer:
         """Tap a reply button of an interactive message."""
         reply = {"type": "button_reply", "button_reply": {"id": identifier, "title": title}}
         return self._say("interactive", reply, at=at, reply_to=reply_to)
+
+    def pick(self, identifier: str, title: str, description: str = "", *, at: int, reply_to: str = "") -> Update:
+        """Pick a row of a list message."""
+        row = {"id": identifier, "title": title} | ({"description": description} if description else {})
+        return self._say("interactive", {"type": "list_reply", "list_reply": row}, at=at, reply_to=reply_to)
+
+    def press(self, payload: str, text: str, *, at: int, reply_to: str = "") -> Update:
+        """Press a quick reply button of a template message."""
+        return self._say("button", {"payload": payload, "text": text}, at=at, reply_to=reply_to)
 
     def unsupported(self, kind: str, *, at: int) -> Update:
         """Do something that the Cloud API does not carry, a poll for example."""

@@ -77,6 +77,12 @@ def body_of(updates: Iterable[Update]) -> bytes:
     return escaped({"object": "whatsapp_business_account", "entry": entries})
 
 
+def notice(waba_id: str, field: str, value: Json, *, at: int) -> bytes:
+    """The body of one POST about an account, in any webhook field but `messages`; `at` in Unix seconds."""
+    change = {"value": value, "field": field}
+    return escaped({"object": "whatsapp_business_account", "entry": [{"id": waba_id, "time": at, "changes": [change]}]})
+
+
 def escaped(value: object) -> bytes:
     """Compact JSON in Meta's spelling: other than ASCII as lower-case `\\uXXXX`, a slash as `\\/`."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("/", "\\/").encode("ascii")
@@ -108,13 +114,16 @@ def status(
     pricing: Json | None = None,
     errors: Sequence[Json] = (),
     callback_data: str = "",
+    group: bool = False,
 ) -> Json:
-    """An element of `statuses`: what became of a message that went out to a person."""
+    """An element of `statuses`: what became of a message that went out to a person, or to a group."""
     item: Json = {"id": wamid, "status": name, "timestamp": str(at)}
     if person.wa_id:
         item["recipient_id"] = person.wa_id
     if person.user_id:
         item["recipient_user_id"] = person.user_id
+    if group:
+        item["recipient_type"] = "group"
     if callback_data:
         item["biz_opaque_callback_data"] = callback_data
     if pricing is not None:

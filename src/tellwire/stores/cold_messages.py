@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, select, update
 
-from tellwire.model import Contact, Message, Micros, StatusFact
-from tellwire.stores import records
+from tellwire.model import Contact, Message, Micros, Send, StatusFact
+from tellwire.stores import cold_sends, records
 from tellwire.stores.cold_audit import Deed, note
 from tellwire.stores.cold_pages import Page, Turn, newest, since
 from tellwire.stores.tables import contact_aliases, contacts, message_statuses, messages
@@ -24,14 +24,16 @@ class MessageFilter(Struct, frozen=True, kw_only=True):
     conversation_id: str = ""
     account_id: str = ""
     direction: str = ""
+    send_state: str = ""
     since: Micros | None = None
 
 
 class MessageEntry(Struct, frozen=True):
-    """A message and the person it is with, as known now."""
+    """A message and the person it is with, as known now; its way to Meta, where it is one that we send."""
 
     message: Message
     contact: Contact | None
+    send: Send | None = None
 
 
 def page(connection: Connection, organization_id: str, chosen: MessageFilter, turn: Turn) -> Page[MessageEntry]:
@@ -44,10 +46,13 @@ def page(connection: Connection, organization_id: str, chosen: MessageFilter, tu
     ):
         if value:
             query = query.where(column == value)
+    if chosen.send_state:
+        query = query.where(cold_sends.stands(organization_id, messages.c.id, chosen.send_state))
     query = since(query, messages.c.id, messages.c.created_at, chosen.since)
     found = newest(connection, query, messages.c.id, turn, records.message)
     people = _contacts(connection, organization_id, {message.contact_id for message in found.items})
-    return Page([MessageEntry(m, people.get(m.contact_id)) for m in found.items], found.after)
+    sends = cold_sends.of_messages(connection, organization_id, found.items)
+    return Page([MessageEntry(m, people.get(m.contact_id), sends.get(m.id)) for m in found.items], found.after)
 
 
 def get(connection: Connection, organization_id: str, message_id: str) -> MessageEntry | None:
@@ -58,7 +63,8 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
         return None
     message = records.message(row)
     people = _contacts(connection, organization_id, {message.contact_id})
-    return MessageEntry(message, people.get(message.contact_id))
+    send = cold_sends.of_messages(connection, organization_id, [message]).get(message_id)
+    return MessageEntry(message, people.get(message.contact_id), send)
 
 
 def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:

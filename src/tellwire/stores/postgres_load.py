@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tellwire import tombstones
+from tellwire import notices, tombstones
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import alias, variants
 from tellwire.model import DEFAULT_ORGANIZATION, Micros, Outcome, Registry, StatusFact
@@ -124,7 +124,8 @@ def organizations(keys: Keys, registry: Registry) -> list[str]:
     numbers = {number for pairs in pairs_of(keys) for number, _ in pairs}
     accounts = registry.accounts
     found = {accounts[n].organization_id if n in accounts else DEFAULT_ORGANIZATION for n in numbers}
-    return sorted(found | {organization_id for organization_id, _ in keys.conversations} or {DEFAULT_ORGANIZATION})
+    found |= {organization_id for organization_id, _ in keys.conversations} | notices.organizations(registry, keys)
+    return sorted(found or {DEFAULT_ORGANIZATION})
 
 
 async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> Loaded:
@@ -144,7 +145,7 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
         LOAD,
         list(organization_ids),
         *_columns(known(keys.messages)),
-        *_columns(known(keys.statuses)),
+        *_columns([*known(keys.statuses), *notices.wanted(registry, keys)]),
         *_columns(aliases),
         [group for _, group in keys.parties],
         list(latest),

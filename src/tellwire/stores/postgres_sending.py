@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 from tellwire.ledger import Keys, Ledger
 from tellwire.stores import sending_records
 from tellwire.stores.postgres_link import Connection
-from tellwire.stores.sending_records import PAUSE, account_changes, answer_row, template_values
+from tellwire.stores.sending_records import PAUSE, account_changes, answer_row, asked, template_values
 from tellwire.vault import Vault
 
 _TURNS, _HANDOVERS = (
@@ -74,6 +74,11 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
             f"UPDATE templates SET {sets} WHERE organization_id={a} AND waba_id={b}"
             f" AND (meta_id={c} OR (name={d} AND language={e}))",
             *values,
+        )
+        await connection.execute(
+            "UPDATE template_syncs SET asked_at=$1, due_at=least(due_at, greatest($2, synchronised_at + $3))"
+            " WHERE organization_id=$4 AND waba_id=$5",
+            *asked(change, ledger.now),
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         await connection.execute(

@@ -80,6 +80,15 @@ def template_values(change: TemplateChange, now: Micros) -> tuple[list[str], lis
     return columns, [*change.values.values(), now, *known]
 
 
+_SOON = 10_000_000
+_APART = 60_000_000
+
+
+def asked(change: TemplateChange, now: Micros) -> tuple[Micros, Micros, Micros, str, str]:
+    """The parameters of a statement that has templates synchronised soon, yet not twice in a minute."""
+    return now, now + _SOON, _APART, change.organization_id, change.waba_id
+
+
 def account_changes(account: Account) -> dict[str, Any]:
     """The columns of an account that Meta's answers and webhooks may change."""
     names = ("display_phone_number", "name", "sending_paused", "about", "updated_at")

@@ -104,6 +104,21 @@ templates = Table(
     sqlite_with_rowid=False,
 )
 
+template_syncs = Table(
+    "template_syncs",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("waba_id", Text, nullable=False),
+    Column("synchronised_at", BigInteger, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),  # when a webhook told of what the rows may not hold yet, 0 for none
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("cause", Text, nullable=False),  # why the last attempt failed
+    PrimaryKeyConstraint("organization_id", "waba_id"),
+    sqlite_with_rowid=False,
+)
+"""How the templates of each business account stand with Meta's."""
+
 windows = Table(
     "windows",
     metadata,

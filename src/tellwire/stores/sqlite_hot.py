@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tellwire import tombstones
+from tellwire import notices, tombstones
 from tellwire.ledger import HeldItem, Keys, Ledger
 from tellwire.meta.numbers import variants
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, ItemReport, Outcome, Registry, StatusFact, Work
@@ -88,7 +88,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
         sqlite_sending.load_own(db, ledger, keys)
     if keys.messages:
         _load_held(db, ledger, keys)
-    if wanted := known(keys.statuses):
+    if wanted := [*known(keys.statuses), *notices.wanted(ledger.registry, keys)]:
         for account_id, wamid, name, participant, at, pricing, errors in db.execute(
             _FACTS, (_encode(wanted).decode(),)
         ).fetchall():

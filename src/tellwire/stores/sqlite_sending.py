@@ -107,6 +107,11 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
             " AND (meta_id=? OR (name=? AND language=?))",
             values,
         )
+        db.execute(
+            "UPDATE template_syncs SET asked_at=?, due_at=min(due_at, max(?, synchronised_at + ?))"
+            " WHERE organization_id=? AND waba_id=?",
+            sending_records.asked(change, ledger.now),
+        )
     for (organization_id, key), answer in ledger.new_answers.items():
         db.execute(
             "INSERT OR REPLACE INTO idempotency_keys(organization_id,key,request_hash,status,answer,created_at)"

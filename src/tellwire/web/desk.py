@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 
 from tellwire import keys
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
-from tellwire.ledger import KeptAnswer
+from tellwire.ledger import KeptAnswer, Keys, Ledger
+from tellwire.model import Account
 from tellwire.stores import cold_conversations, cold_idempotency, cold_organizations
 from tellwire.stores.cold_audit import Deed
 from tellwire.stores.cold_endpoints import EndpointShelf
@@ -114,10 +115,14 @@ class Desk:
 
     def account_id(self, name: str) -> str:
         """Our id of an account given by id or phone_number_id; one that matches nothing when there is none such."""
-        for account in self.services.store.registry().accounts.values():
-            if account.organization_id == self.organization_id and name in (account.id, account.phone_number_id):
-                return account.id
-        return name
+        account = self.account(name)
+        return name if account is None else account.id
+
+    def account(self, name: str) -> Account | None:
+        """An account of the organization, given by id or phone_number_id."""
+        accounts = self.services.store.registry().accounts.values()
+        mine = (account for account in accounts if account.organization_id == self.organization_id)
+        return next((account for account in mine if name in (account.id, account.phone_number_id)), None)
 
     async def wanted_conversation(self, name: str) -> str:
         """The same for a filter: "" for none given, and what matches nothing for one that is not known."""
@@ -215,6 +220,29 @@ class Once:
             return made, body
 
         return await self._desk.write(job)
+
+    async def apply(
+        self, keys: Keys, decide: Callable[[Ledger], T | Problem], render: Callable[[T], bytes], *, status: int
+    ) -> tuple[T, bytes]:
+        """Run a decision over a ledger; `render` is the answer about what it made.
+
+        Raises:
+            Problem: what the decision returned instead, having changed nothing.
+        """
+
+        def job(ledger: Ledger) -> tuple[T, bytes] | Problem:
+            made = decide(ledger)
+            if isinstance(made, Problem):
+                return made
+            body = render(made)
+            if self._key:
+                ledger.new_answers[self._desk.organization_id, self._key] = KeptAnswer(self._hash, status, body)
+            return made, body
+
+        done = await self._desk.services.store.apply(keys, job)
+        if isinstance(done, Problem):
+            raise done
+        return done
 
 
 def shown(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -19,7 +19,7 @@ from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
 from tellwire.errors import BadRequest, Invalid, NotFound
-from tellwire.model import DeliveryState, Micros, Outcome
+from tellwire.model import DeliveryState, Micros, Outcome, SendState
 from tellwire.stores.cold_pages import Turn
 from tellwire.web.problems import WrongType, invalid_body
 
@@ -29,6 +29,7 @@ ENTITIES = ("messages", "conversations", "operational")
 ACTIONS = ("insert", "update")
 DIRECTIONS = ("incoming", "outgoing")
 STATUSES = ("open", "closed")
+SEND_STATES = get_args(SendState)
 
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Rows per page.")]
 Cursor = Annotated[
@@ -53,6 +54,7 @@ Name = Annotated[str, QueryParameter(max_length=256)]
 EntityName = Annotated[str, QueryParameter(schema_extra={"enum": ENTITIES})]
 ActionName = Annotated[str, QueryParameter(schema_extra={"enum": ACTIONS})]
 DirectionName = Annotated[str, QueryParameter(schema_extra={"enum": DIRECTIONS})]
+SendStateName = Annotated[str, QueryParameter(schema_extra={"enum": SEND_STATES})]
 StatusName = Annotated[str, QueryParameter(schema_extra={"enum": STATUSES})]
 OutcomeName = Annotated[str, QueryParameter(schema_extra={"enum": [*Outcome]})]
 StateName = Annotated[  # `state` itself is a word of Litestar's

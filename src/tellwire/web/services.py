@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Attempt, Endpoint, Event, Registry
+from tellwire.model import Account, Attempt, Endpoint, Event, Registry
 from tellwire.ports import Answer, Clock, Tracer
 from tellwire.tally import Tally
+from tellwire.templates import Counts
 from tellwire.vault import Vault
 
 T = TypeVar("T")
@@ -72,6 +73,18 @@ class Engine(Protocol):
     def refused(self) -> int: ...
 
 
+class Templates(Protocol):
+    """The templates of business accounts at Meta (`templates_sync.Templates`); each call raises Meta's problem."""
+
+    async def synchronise(self, account: Account) -> Counts: ...
+
+    async def create(self, account: Account, draft: Mapping[str, object]) -> tuple[str, str, str]:
+        """Returns Meta's id, the status and the category."""
+        ...
+
+    async def delete(self, account: Account, name: str, meta_id: str = "") -> None: ...
+
+
 class AppSecret(Protocol):
     """A secret of Meta's app; `bound_to` is the one id that it speaks for, "" for every one."""
 
@@ -119,8 +132,8 @@ class Services(Struct, frozen=True, kw_only=True):
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays.
-    `tally` holds the process's counts; `engine` is its dispatcher, None when it has none; `tracer` is there while
-    tracing is on.
+    `templates` are those at Meta. `tally` holds the process's counts; `engine` is its dispatcher, None when it has
+    none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -140,5 +153,6 @@ class Services(Struct, frozen=True, kw_only=True):
     erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]
     tally: Tally
+    templates: Templates
     engine: Engine | None = None
     tracer: Tracer | None = None

@@ -144,6 +144,25 @@ OPERATIONAL = {
     "account.warning": operational_event(
         "account.warning", {"phone_number_id": PHONE_NUMBER_ID, "errors": [{"code": 130429}]}
     ),
+    "account.updated": operational_event(
+        "account.updated",
+        {
+            "phone_number_id": PHONE_NUMBER_ID,
+            "field": "account_review_update",
+            "event": "APPROVED",
+            "value": {"decision": "APPROVED"},
+        },
+    ),
+    "template.updated": operational_event(
+        "template.updated",
+        {
+            "phone_number_id": PHONE_NUMBER_ID,
+            "field": "message_template_quality_update",
+            "event": "QUALITY",
+            "template_name": "order_ready",
+            "value": {"new_quality_score": "YELLOW"},
+        },
+    ),
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
     "agent.failed": operational_event(
         "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}

@@ -13,7 +13,7 @@ from tellwire.meta import parse
 from tellwire.meta.items import Item
 
 ROOT = Path(__file__).parent
-JSON_FIELDS = {"content", "edited_content", "pricing", "errors"}
+JSON_FIELDS = {"content", "edited_content", "pricing", "errors", "value"}
 
 
 def cases() -> list[Path]:
@@ -37,6 +37,8 @@ def _shown(item: Item) -> dict[str, object]:
     for name, value in msgspec.structs.asdict(item).items():
         if value != defaults[name]:
             shown[name] = msgspec.Raw(value) if name in JSON_FIELDS else value
+            if name == "facts":
+                shown[name] = {fact: msgspec.Raw(text) for fact, text in value.items()}
     return shown
 
 

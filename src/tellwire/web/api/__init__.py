@@ -16,6 +16,7 @@ from tellwire.web.api import (
     inbound_posts,
     messages,
     organizations,
+    templates,
     webhook_endpoints,
 )
 
@@ -30,6 +31,7 @@ NOUNS: dict[str, ModuleType] = {
     "conversations": conversations,
     "messages": messages,
     "contacts": contacts,
+    "templates": templates,
     "inbound": inbound_posts,
     "audit": audit,
 }

@@ -13,12 +13,14 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
+from tellwire import about
 from tellwire.errors import Invalid, NotAllowed, NotFound
 from tellwire.model import Account
 from tellwire.rows import instant
-from tellwire.stores import cold_accounts, cold_agents
+from tellwire.stores import cold_accounts, cold_agents, cold_templates
+from tellwire.templates import Standing
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown
+from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, turn_of
 
 log = logging.getLogger("tellwire.web")
@@ -27,6 +29,7 @@ _READ = {"scopes": ("read", "accounts:manage")}
 _MANAGE = {"scopes": ("accounts:manage",)}
 _NOUN = "accounts"
 _ROUTING_SECONDS = 5.0
+_MICROS = 1_000_000
 _DEFAULTS = Account(id="", organization_id="", phone_number_id="")
 
 MetaId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_.-]+(?![\s\S])")]
@@ -68,6 +71,13 @@ class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
     agent_id: AgentId | UnsetType | None = UNSET
 
 
+class AboutRead(Struct, kw_only=True):
+    """Something that Meta told of the account: the value as Meta gave it, and when."""
+
+    value: Any
+    at: When
+
+
 class AccountRead(Struct, kw_only=True):
     """An account, without its secrets."""
 
@@ -82,8 +92,27 @@ class AccountRead(Struct, kw_only=True):
     unknown_statuses: Literal["create", "hold"]
     on_revoke: Literal["keep", "erase"]
     agent_id: str | None
+    about: Annotated[
+        dict[str, AboutRead],
+        Meta(description="What Meta told of the number and its business account, by name: `quality`, `restrictions` …"),
+    ]
+    problems: Annotated[list[str], Meta(description="What is wrong with it just now, in plain words.")]
     created_at: When
     updated_at: When
+
+
+class TemplatesRead(Struct, kw_only=True):
+    """How the templates of the business account stand with Meta's; `cause`: why the last attempt failed."""
+
+    synchronised_at: When | None
+    next_at: When
+    cause: str
+
+
+class AccountWithTemplates(AccountRead, kw_only=True):
+    """An account with how its templates stand; null while nobody has looked."""
+
+    templates: TemplatesRead | None
 
 
 class AccountList(Struct, kw_only=True):
@@ -94,6 +123,7 @@ class AccountList(Struct, kw_only=True):
 
 
 def _shown(account: Account) -> bytes:
+    facts = about.known(account.about)
     return encode(
         AccountRead(
             id=account.id,
@@ -107,6 +137,8 @@ def _shown(account: Account) -> bytes:
             unknown_statuses=account.unknown_statuses,
             on_revoke=account.on_revoke,
             agent_id=account.agent_id or None,
+            about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
+            problems=about.problems(facts),
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )
@@ -162,9 +194,25 @@ async def _route(desk: Desk, phone_number_id: str) -> None:
 
 
 @get("/accounts/{account_id:str}", summary="Read an account", opt=_READ)
-async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[AccountRead]:
+async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[AccountWithTemplates]:
     """One account, by our id or its phone_number_id."""
-    return shown(_shown(await desk.read(lambda c: _known(c, desk, account_id))), AccountRead)
+
+    def find(connection: Connection) -> tuple[Account, Standing | None]:
+        account = _known(connection, desk, account_id)
+        return account, cold_templates.standing(connection, account.organization_id, account.waba_id)
+
+    account, standing = await desk.read(find)
+    return shown(joined(_shown(account), {"templates": _standing(standing)}), AccountWithTemplates)
+
+
+def _standing(found: Standing | None) -> TemplatesRead | None:
+    if found is None:
+        return None
+    return TemplatesRead(
+        synchronised_at=instant(found.synchronised_at) if found.synchronised_at else None,
+        next_at=instant(found.due_at),
+        cause=found.cause,
+    )
 
 
 @patch("/accounts/{account_id:str}", summary="Change an account", opt=_MANAGE)

@@ -16,7 +16,7 @@ from tellwire.rows import conversation_row, instant
 from tellwire.stores import cold_conversations, cold_messages
 from tellwire.stores.cold_conversations import ConversationFilter
 from tellwire.stores.cold_messages import MessageFilter
-from tellwire.web.api import conversation_agents, messages
+from tellwire.web.api import conversation_agents, message_rows, messages
 from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
 from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
@@ -102,12 +102,12 @@ async def read_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Res
 @get("/conversations/{conversation_id:str}/messages", summary="List a conversation's messages", opt=_READ)
 async def list_messages_of(
     conversation_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
-) -> Response[messages.MessageList]:
+) -> Response[message_rows.MessageList]:
     """The messages of one conversation."""
     chosen = MessageFilter(conversation_id=(await _known(desk, conversation_id)).id)
     turn = turn_of(messages.NOUN, limit, cursor)
     page = await desk.read(lambda c: cold_messages.page(c, desk.organization_id, chosen, turn))
-    return listed(messages.NOUN, page, messages.message_shown, messages.MessageList)
+    return listed(messages.NOUN, page, message_rows.message_shown, message_rows.MessageList)
 
 
 @post("/conversations/{conversation_id:str}/close", summary="Close a conversation", opt=_WRITE, status_code=200)

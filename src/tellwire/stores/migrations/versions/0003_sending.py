@@ -18,6 +18,7 @@ def upgrade() -> None:
     _sends()
     _media()
     _templates()
+    _template_syncs()
     _windows()
     _agents()
     _agent_turns()
@@ -160,6 +161,21 @@ def _templates() -> None:
     )
     op.create_index("templates_by_meta_id", "templates", ["meta_id"], unique=False)
     op.create_index("templates_by_name", "templates", ["organization_id", "waba_id", "name", "language"], unique=True)
+
+
+def _template_syncs() -> None:
+    op.create_table(
+        "template_syncs",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("waba_id", TEXT, nullable=False),
+        sa.Column("synchronised_at", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("cause", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "waba_id"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _windows() -> None:

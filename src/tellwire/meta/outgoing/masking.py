@@ -1,0 +1,61 @@
+"""PURE. The parameters of a template, masked once nobody needs them any more: one-time codes above all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.json import encode
+
+from tellwire.meta import slices
+
+MASK = "****"
+_PLAIN = ("type", "parameter_name")
+
+
+def mask(content: bytes, *, authentication: bool) -> bytes:
+    """The content of an accepted message as it is kept and shown from then on.
+
+    Args:
+        content: as `content_of` wrote it.
+        authentication: whether its template is of that category; the content of any other stays as it is.
+
+    Returns: every value of every parameter (header, body, buttons, cards) is "****". The JSON is written anew, so that
+        a member given twice leaves nothing behind.
+    """
+    if not authentication:
+        return content
+    value, refused = slices.read(content)
+    if refused or not isinstance(value, dict) or not isinstance(value.get("template"), dict):
+        return content
+    return encode({**value, "template": _holder(value["template"])})
+
+
+def is_masked(content: bytes) -> bool:
+    """Whether a content's parameters are gone, so that it cannot be sent again."""
+    masked = content.startswith(b'{"type":"template"') and encode(MASK) in content
+    return masked and mask(content, authentication=True) == content
+
+
+def _holder(value: Any) -> Any:
+    """A template, or one card of it."""
+    return _with(
+        value, "components", lambda component: _with(_with(component, "parameters", _masked), "cards", _holder)
+    )
+
+
+def _with(value: Any, name: str, change: Any) -> Any:
+    """An object with each element of one of its lists changed; anything else as it is."""
+    if not isinstance(value, dict) or not isinstance(value.get(name), list):
+        return value
+    return {**value, name: [change(each) for each in value[name]]}
+
+
+def _masked(parameter: Any) -> Any:
+    """A parameter's type and name stay; all else of it, an object's members too, is hidden."""
+    if not isinstance(parameter, dict):
+        return MASK
+    return {name: value if name in _PLAIN else _hidden(value) for name, value in parameter.items()}
+
+
+def _hidden(value: Any) -> Any:
+    return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK

@@ -1,0 +1,130 @@
+"""PURE. What must hold between the parts of a message: one of two, no two the same, so many in all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tellwire.meta.outgoing.shapes import Complaint, Rule, counted, quoted, step
+
+
+def one_of(first: str, second: str) -> Rule:
+    """Exactly one of two members."""
+    says = f"exactly one of {first} and {second}"
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        if first in value and second in value:
+            yield step(second), f"cannot stand beside {first}: give one of the two"
+        elif first not in value and second not in value:
+            yield step(first), f"is missing: give {first} or {second}"
+
+    return Rule(says, broken)
+
+
+def beside(first: str, second: str) -> Rule:
+    """Where one member stands, another must."""
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        if first in value and second not in value:
+            yield step(second), f"is missing: {first} needs it"
+
+    return Rule(f"{first} needs {second}", broken)
+
+
+def forbidden(name: str, why: str) -> Rule:
+    """A member that Meta does not take here."""
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        if name in value:
+            yield step(name), why
+
+    return Rule(f"no {name}", broken)
+
+
+def different(what: str, *way: str) -> Rule:
+    """No two elements of a list have the same text or number at the end of `way`."""
+    end = "".join(map(step, way))
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        return repeated((step(number) + end, inner(item, *way)) for number, item in enumerate(value))
+
+    return Rule(f"every {what} differs from the others", broken)
+
+
+def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
+    """Complain of each value that an earlier place had already."""
+    seen: set[Any] = set()
+    for pointer, value in found:
+        if not isinstance(value, str | int | float):
+            continue
+        if value in seen:
+            shown = quoted(value) if isinstance(value, str) else "the same number"
+            yield pointer, f"must differ from the others, {shown} was given before"
+        seen.add(value)
+
+
+def in_all(lists: str, of: str, most: int) -> Rule:
+    """A list of objects whose lists `of` have at most so many elements together."""
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        number = sum(len(items) for _, items in nested(value, lists, of))
+        if number > most:
+            yield step(lists), f"must have at most {counted(most, of.rstrip('s'))} in all, {number} given"
+
+    return Rule(f"at most {most} {of} over all {lists}", broken)
+
+
+def different_in_all(lists: str, of: str, name: str) -> Rule:
+    """No two elements of the lists `of`, over a whole list of objects, have the same `name`."""
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        return repeated(
+            (f"{at}{step(number)}{step(name)}", inner(item, name))
+            for at, items in nested(value, lists, of)
+            for number, item in enumerate(items)
+        )
+
+    return Rule(f"every {name} differs from the others, over all {lists}", broken)
+
+
+def titled_when_several(lists: str) -> Rule:
+    """With more than one section each has a title."""
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        sections = value.get(lists)
+        if isinstance(sections, list) and len(sections) > 1:
+            for number, section in enumerate(sections):
+                if isinstance(section, dict) and "title" not in section:
+                    yield f"{step(lists)}/{number}/title", "is missing: it is needed as soon as there are two sections"
+
+    return Rule("title needed with more than one section", broken)
+
+
+def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:
+    """The lists `of` inside a list of objects, each with its pointer."""
+    outer = value.get(lists)
+    for number, item in enumerate(outer if isinstance(outer, list) else ()):
+        if isinstance(items := inner(item, of), list):
+            yield f"{step(lists)}/{number}{step(of)}", items
+
+
+def inner(value: Any, *way: str) -> Any:
+    """What stands at the end of a way through objects; None when it leads nowhere."""
+    for name in way:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def alike(what: str, *way: str, trait: Callable[[Any], Any] | None = None) -> Rule:
+    """Every card has what the first has at the end of `way`, or shows the same `trait`; None counts for nothing."""
+    end = "".join(map(step, way))
+
+    def broken(value: Any) -> Iterator[Complaint]:
+        first = None
+        for number, card in enumerate(value):
+            shown = trait(card) if trait else inner(card, *way)
+            first = shown if first is None else first
+            if shown is not None and shown != first:
+                yield step(number) + end, f"must have the same {what} as the first card"
+
+    return Rule(f"the same {what} on every card", broken)

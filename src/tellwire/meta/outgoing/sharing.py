@@ -1,0 +1,55 @@
+"""PURE. Locations and contact cards. Sources: Meta, "Location messages", "Contacts messages"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tellwire.meta.outgoing.shapes import Complaint, Each, Fields, Number, Rule, Shape, Text
+
+LOCATION = Fields(
+    needs={
+        "latitude": Number(-90, 90, texts=True),
+        "longitude": Number(-180, 180, texts=True),
+    },
+    may={"name": Text(least=0), "address": Text(least=0), "url": Text(least=0)},
+    closed=True,
+)
+
+_TEXT = Text(least=0)
+_PARTS = ("first_name", "last_name", "middle_name", "prefix", "suffix")
+
+
+def _nameless(name: Any) -> Iterator[Complaint]:
+    if not any(part in name for part in _PARTS):
+        yield "", f"needs one more part beside formatted_name: {', '.join(_PARTS)}"
+
+
+def _texts(*names: str) -> dict[str, Shape]:
+    return dict.fromkeys(names, _TEXT)
+
+
+def _list_of(*names: str) -> Each:
+    return Each(Fields(may=_texts(*names)), least=0)
+
+
+CONTACTS = Each(
+    Fields(
+        needs={
+            "name": Fields(
+                needs={"formatted_name": Text()},
+                may=_texts(*_PARTS),
+                rules=(Rule("one part of the name beside formatted_name", _nameless),),
+            )
+        },
+        may={
+            "phones": _list_of("phone", "wa_id", "type"),
+            "emails": _list_of("email", "type"),
+            "urls": _list_of("url", "type"),
+            "addresses": _list_of("street", "city", "state", "zip", "country", "country_code", "type"),
+            "org": Fields(may=_texts("company", "department", "title")),
+            "birthday": Text(pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", wants="a date such as 1985-04-30"),
+        },
+    ),
+    most=257,
+)

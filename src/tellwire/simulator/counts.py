@@ -1,0 +1,83 @@
+"""PURE. What the simulator saw: the messages it accepted, and how often what happened."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+_KEPT = 200_000
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """A message that was accepted: the `number`-th since the start, at `at` (micros). `body` is what was sent."""
+
+    number: int
+    id: str
+    phone_number_id: str
+    recipient: str
+    type: str
+    callback_data: str
+    at: int
+    answered: bool
+    body: Mapping[str, Any]
+
+
+class Counts(Struct, kw_only=True):
+    """How often what happened. `refused` and `failed` are by error code: in the answer, in a failed status.
+
+    `unanswered`: accepted, but the answer never came. `without_body`: answered 5xx and nothing else.
+    `accepted_again`: accepted with the callback data of one that had been accepted before.
+    """
+
+    requests: int = 0
+    sends: int = 0
+    accepted: int = 0
+    accepted_again: int = 0
+    unanswered: int = 0
+    without_body: int = 0
+    refused: dict[int, int] = {}
+    failed: dict[int, int] = {}
+    receipts: int = 0
+    typing: int = 0
+
+
+class Journal:
+    """The accepted messages, the newest so many; the read receipts; and the counts."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.counts = Counts()
+        self.accepted: deque[Accepted] = deque(maxlen=_KEPT)
+        self.receipts: deque[str] = deque(maxlen=_KEPT)
+        self._data: set[str] = set()
+
+    def accept(self, message: Accepted) -> None:
+        """Note an accepted message."""
+        self.accepted.append(message)
+        self.counts.accepted += 1
+        if not message.answered:
+            self.counts.unanswered += 1
+        if message.callback_data in self._data:
+            self.counts.accepted_again += 1
+        elif message.callback_data:
+            self._data.add(message.callback_data)
+
+    def receipt(self, message_id: str, *, typing: bool) -> None:
+        """Note that the business read a message, and whether it is typing."""
+        self.receipts.append(message_id)
+        self.counts.receipts += 1
+        self.counts.typing += typing
+
+    def refuse(self, code: int) -> None:
+        """Note a send that was refused."""
+        self.counts.refused[code] = self.counts.refused.get(code, 0) + 1
+
+    def fail(self, code: int) -> None:
+        """Note a message that was accepted, and will fail."""
+        self.counts.failed[code] = self.counts.failed.get(code, 0) + 1

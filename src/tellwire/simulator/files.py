@@ -1,0 +1,77 @@
+"""Media over HTTP: streamed up and down in pieces, never whole in memory."""
+
+from __future__ import annotations
+
+from aiohttp import BodyPartReader, web
+
+from tellwire.simulator import media
+from tellwire.simulator.payloads import Business
+from tellwire.simulator.refusals import Refused, not_there
+from tellwire.simulator.state import State
+
+_FIELD = 4096
+
+
+async def upload(state: State, business: Business, request: web.Request) -> dict[str, str]:
+    """`POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
+
+    Raises:
+        Refused: the form lacks one of them, or Meta would not take the file.
+    """
+    if not request.content_type.startswith("multipart/"):
+        raise Refused(100, "a multipart form with a file is required")
+    fields: dict[str, str] = {}
+    draft: media.Draft | None = None
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                raise Refused(100, "the form has a form in it")
+            if part.name == "file" and draft is None:
+                draft = state.shelf.draft()
+                fields["file"] = part.headers.get("Content-Type", "")
+                while chunk := await part.read_chunk(media.CHUNK):
+                    draft.write(bytes(chunk))
+            elif part.name:
+                fields[part.name] = bytes(await part.read_chunk(_FIELD)).decode("utf-8", "replace")
+        return {"id": _keep(state, business, fields, draft)}
+    except ValueError as error:
+        raise Refused(100, f"not a multipart form: {error}") from None
+    finally:
+        if draft is not None and "kept" not in fields:
+            draft.drop()
+
+
+def _keep(state: State, business: Business, fields: dict[str, str], draft: media.Draft | None) -> str:
+    if fields.get("messaging_product") != "whatsapp":
+        raise Refused(100, "messaging_product must be whatsapp")
+    if draft is None:
+        raise Refused(100, "file is missing")
+    mime_type = fields.get("type") or fields["file"]
+    if "/" not in mime_type:
+        mime_type = fields["file"]
+    media.check_upload(mime_type, draft.size)
+    until = state.clock.now() + media.days(state.knobs.upload_days)
+    kept = state.shelf.keep(draft, mime_type, phone_number_id=business.phone_number_id, until=until)
+    fields["kept"] = kept.id
+    return kept.id
+
+
+def describe(state: State, media_id: str, phone_number_id: str) -> dict[str, object]:
+    """`GET /{media_id}`: what it is, and a link to it that works for a while.
+
+    Raises:
+        Refused: there is none, its id has expired, or it is another number's.
+    """
+    found = state.shelf.find(media_id, state.clock.now(), phone_number_id)
+    if found is None:
+        raise not_there(media_id, "get")
+    until = state.clock.now() + media.seconds(state.knobs.link_seconds)
+    return media.shown(found, state.url + state.shelf.link(found, until))
+
+
+def download(state: State, request: web.Request) -> web.StreamResponse:
+    """The bytes that a link leads to; 404 once it has expired."""
+    found = state.shelf.follow(request.query.get("hash", ""), state.clock.now())
+    if found is None:
+        return web.Response(status=404, text="Not Found")
+    return web.FileResponse(found.path, chunk_size=media.CHUNK, headers={"Content-Type": found.mime_type})

@@ -1,0 +1,62 @@
+"""PURE. Meta's limits, kept and counted: sends of a number a second, sends to one recipient, calls an hour."""
+
+from __future__ import annotations
+
+from collections import deque
+
+SECOND = 1_000_000
+
+
+class Window:
+    """At most `limit` in any stretch of `length` micros, both ends' instants told apart; 0: any number.
+
+    `broken` counts what was more, `peak` is the most that came in any stretch, `peak_let_in` the most that was let in.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._came: deque[int] = deque()
+        self._let_in: deque[int] = deque()
+        self.broken = 0
+        self.peak = 0
+        self.peak_let_in = 0
+
+    def take(self, now: int, limit: int) -> bool:
+        """Count one that comes `now`; whether it is within the limit, and thereby let in."""
+        for times in (self._came, self._let_in):
+            while times and times[0] <= now - self._length:
+                times.popleft()
+        self._came.append(now)
+        self.peak = max(self.peak, len(self._came))
+        if limit and len(self._let_in) >= limit:
+            self.broken += 1
+            return False
+        self._let_in.append(now)
+        self.peak_let_in = max(self.peak_let_in, len(self._let_in))
+        return True
+
+
+class Pairs:
+    """One send to a recipient every `seconds`, with a burst of `burst` borrowed from later (a token bucket each).
+
+    `broken` counts the sends that were more, by recipient.
+    """
+
+    def __init__(self) -> None:
+        self._levels: dict[str, tuple[float, int]] = {}
+        self.broken: dict[str, int] = {}
+        self.sends: dict[str, int] = {}
+
+    def take(self, recipient: str, now: int, *, burst: int, seconds: float) -> bool:
+        """Count one that comes `now`; whether it is within the limit."""
+        self.sends[recipient] = self.sends.get(recipient, 0) + 1
+        if not burst:
+            return True
+        level, then = self._levels.get(recipient, (float(burst), now))
+        regained = max(0, now - then) / (seconds * SECOND) if seconds else burst
+        level = min(float(burst), level + regained)
+        within = level >= 1 - 1e-9
+        self._levels[recipient] = (level - 1 if within else level, max(now, then))
+        if not within:
+            self.broken[recipient] = self.broken.get(recipient, 0) + 1
+        return within

@@ -1,0 +1,208 @@
+"""Media: files on disk, never whole in memory, under ids and links that expire as Meta's do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any
+
+from msgspec import Struct
+
+from tellwire.simulator.refusals import Refused, not_there
+
+_MB = 1024 * 1024
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+LARGEST = 100 * _MB
+CHUNK = 256 * 1024
+
+TYPES: dict[str, int] = {
+    **dict.fromkeys(("image/jpeg", "image/png"), 5 * _MB),
+    **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * _MB),
+    **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"), 16 * _MB),
+    "image/webp": 500 * 1024,
+    **dict.fromkeys(
+        (
+            "text/plain",
+            "application/pdf",
+            "application/msword",
+            "application/vnd.ms-excel",
+            "application/vnd.ms-powerpoint",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        ),
+        LARGEST,
+    ),
+}
+"""What may be uploaded, and how large it may be. Source: Meta, "Media"."""
+
+
+class Medium(Struct, frozen=True, kw_only=True):
+    """A file: `until` micros its id works."""
+
+    id: str
+    phone_number_id: str
+    mime_type: str
+    sha256: str
+    size: int
+    path: Path
+    until: int
+
+    @property
+    def digest(self) -> str:
+        """The hash as webhooks write it."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
+
+
+class Draft:
+    """A file that is being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - closed by `close` or `drop`
+        self.path = Path(self._file.name)
+        self.size = 0
+        self._hash = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+            Refused: it is larger than anything may be.
+        """
+        self.size += len(chunk)
+        if self.size > LARGEST:
+            raise Refused(131053, "the file is larger than 100 MB")
+        self._file.write(chunk)
+        self._hash.update(chunk)
+
+    def close(self) -> str:
+        """Finish it; returns its SHA-256 in hex."""
+        self._file.close()
+        return self._hash.hexdigest()
+
+    def drop(self) -> None:
+        """Forget it."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Shelf:
+    """All files of a simulator, in a folder that goes when it is closed."""
+
+    def __init__(self, random: Random) -> None:
+        self._made = TemporaryDirectory(prefix="simulated-media-")
+        self.folder = Path(self._made.name)
+        self._random = random
+        self._media: dict[str, Medium] = {}
+        self._links: dict[str, tuple[str, int]] = {}
+
+    def draft(self) -> Draft:
+        """Begin a file."""
+        return Draft(self.folder)
+
+    def keep(self, draft: Draft, mime_type: str, *, phone_number_id: str, until: int) -> Medium:
+        """Put a finished file under an id."""
+        made = Medium(
+            id=str(self._random.randrange(10**14, 10**15)),
+            phone_number_id=phone_number_id,
+            mime_type=mime_type,
+            sha256=draft.close(),
+            size=draft.size,
+            path=draft.path,
+            until=until,
+        )
+        self._media[made.id] = made
+        return made
+
+    def write(self, chunks: Iterable[bytes]) -> Draft:
+        """A file of these bytes."""
+        draft = self.draft()
+        try:
+            for chunk in chunks:
+                draft.write(chunk)
+        except BaseException:
+            draft.drop()
+            raise
+        return draft
+
+    def invented(self, size: int) -> Draft:
+        """A file of so many random bytes."""
+        return self.write(self._random.randbytes(min(CHUNK, size - start)) for start in range(0, size, CHUNK))
+
+    def find(self, media_id: str, now: int, phone_number_id: str = "") -> Medium | None:
+        """The one under an id that still works."""
+        found = self._media.get(media_id)
+        if found is None or now >= found.until or phone_number_id not in ("", found.phone_number_id):
+            return None
+        return found
+
+    def link(self, medium: Medium, until: int) -> str:
+        """Path and query of a new link to a file."""
+        key = f"{self._random.getrandbits(160):040x}"
+        self._links[key] = (medium.id, until)
+        return f"/whatsapp_business/attachments/?mid={medium.id}&ext={until // _SECOND}&hash={key}"
+
+    def follow(self, key: str, now: int) -> Medium | None:
+        """The file that a link leads to while it works."""
+        media_id, until = self._links.get(key, ("", 0))
+        return self.find(media_id, now) if now < until else None
+
+    def remove(self, media_id: str, now: int) -> None:
+        """Delete a file.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = self.find(media_id, now)
+        if found is None:
+            raise not_there(media_id, "delete")
+        del self._media[media_id]
+        found.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Delete everything."""
+        self._media.clear()
+        self._made.cleanup()
+
+
+def days(number: int) -> int:
+    """Days in micros."""
+    return number * _DAY
+
+
+def seconds(number: float) -> int:
+    """Seconds in micros."""
+    return round(number * _SECOND)
+
+
+def check_upload(mime_type: str, size: int) -> None:
+    """Refuse a file that Meta would not take.
+
+    Raises:
+        Refused: its type is none of Meta's, or it is larger than its type may be.
+    """
+    if not re.fullmatch(r"[ -~]{1,200}", mime_type):
+        raise Refused(100, "type is no media type")
+    plain = mime_type.partition(";")[0].strip().lower()
+    if plain not in TYPES:
+        raise Refused(100, f"Param file must be a file with one of the following types: {', '.join(TYPES)}")
+    if size > TYPES[plain]:
+        raise Refused(131053, f"a file of type {plain} may have {TYPES[plain]} bytes, not {size}")
+
+
+def shown(medium: Medium, url: str) -> dict[str, Any]:
+    """As the Graph API shows it."""
+    return {
+        "url": url,
+        "mime_type": medium.mime_type,
+        "sha256": medium.sha256,
+        "file_size": medium.size,
+        "id": medium.id,
+        "messaging_product": "whatsapp",
+    }

@@ -1,0 +1,174 @@
+"""The simulated Meta as a server: the Graph API with any version prefix, media, and the control API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from aiohttp import web
+
+from tellwire.errors import Problem
+from tellwire.ports import Sender
+from tellwire.sender import open_sender
+from tellwire.simulator import control, files, graph
+from tellwire.simulator.payloads import Business
+from tellwire.simulator.poster import Poster
+from tellwire.simulator.refusals import Refused, not_there
+from tellwire.simulator.sending import Reply, send
+from tellwire.simulator.state import State
+
+_EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]+")
+_LARGEST = 1024 * 1024
+
+
+class Simulator:
+    """Meta, for your own tests: point the code at `url`, and let it take webhooks at `callback`.
+
+    Args:
+        state: numbers, tokens, knobs and what happened; a new one unless given.
+        callback: where webhooks are posted; "": nowhere.
+        secret: the app secret that signs them.
+    """
+
+    def __init__(self, state: State | None = None, *, callback: str = "", secret: str = "") -> None:
+        self.state = state or State()
+        self._callback = callback
+        self._secret = secret
+        self._sender: Sender | None = None
+        self._runner: web.AppRunner | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end; "" until it does."""
+        return self.state.url
+
+    async def start(self, sock: socket.socket | None = None, *, port: int = 0, url: str = "") -> str:
+        """Listen on a socket, or on a port of 127.0.0.1 (0: a free one); returns the URL.
+
+        Args:
+            url: what others reach it by, if that is something else.
+        """
+        app = web.Application(client_max_size=_LARGEST)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        await self._runner.setup()
+        listening = sock or socket.create_server(("127.0.0.1", port))
+        await web.SockSite(self._runner, listening).start()
+        host, number = listening.getsockname()[:2]
+        self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
+        self._sender = open_sender(allow=_EVERYWHERE)
+        self.call_back(self._callback, self._secret)
+        self.state.herald.start()
+        return self.url
+
+    def call_back(self, url: str, secret: str) -> None:
+        """Post webhooks to another URL from now on, signed with this secret; "": nowhere."""
+        self._callback, self._secret = url, secret
+        if self._sender is not None:
+            self.state.herald.poster = Poster(self._sender, url, secret) if url else None
+
+    async def stop(self) -> None:
+        """Stop listening and posting, and delete all media."""
+        self._stopping.set()
+        await self.state.herald.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._sender is not None:
+            await self._sender.close()
+        self.state.shelf.close()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """Every request comes here."""
+        path = request.path.strip("/")
+        version, _, rest = path.partition("/")
+        if _VERSION.fullmatch(version):
+            path = rest
+        try:
+            if path.startswith("_simulator"):
+                return await self._control(request, path.removeprefix("_simulator").strip("/"))
+            self.state.journal.counts.requests += 1
+            if self.state.knobs.latency:
+                await asyncio.sleep(self.state.knobs.latency)
+            return await self._graph(request, path)
+        except Refused as refused:
+            trace = f"A{self.state.random.getrandbits(96):024x}"
+            return _json(refused.body(trace), refused.http)
+        except Problem as problem:
+            return _json({"error": problem.detail, "fields": dict(problem.fields)}, problem.status)
+
+    async def _control(self, request: web.Request, path: str) -> web.StreamResponse:
+        body = await _body(request)
+        return _json(control.answer(self.state, request.method, path, request.query, body))
+
+    async def _graph(self, request: web.Request, path: str) -> web.StreamResponse:
+        if path == "oauth/access_token":
+            return _json(graph.new_token(self.state))
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.query.get(
+            "access_token", ""
+        )
+        self.state.admit(token)
+        if path == "whatsapp_business/attachments" and request.method == "GET":
+            return files.download(self.state, request)
+        first, _, edge = path.partition("/")
+        if request.method == "POST" and first and edge in ("messages", "media"):
+            return await self._of_number(request, self.state.business(first), edge)
+        if not edge and self.state.shelf.find(first, self.state.clock.now()) is not None:
+            return self._of_medium(request, first)
+        call = graph.Call(method=request.method, path=path, query=request.query, body=await _body(request), token=token)
+        return _json(graph.answer(self.state, call))
+
+    def _of_medium(self, request: web.Request, media_id: str) -> web.StreamResponse:
+        match request.method:
+            case "GET":
+                return _json(files.describe(self.state, media_id, request.query.get("phone_number_id", "")))
+            case "DELETE":
+                self.state.shelf.remove(media_id, self.state.clock.now())
+                return _json({"success": True})
+            case method:
+                raise not_there(media_id, method.lower())
+
+    async def _of_number(self, request: web.Request, business: Business, edge: str) -> web.StreamResponse:
+        if edge == "media":
+            return _json(await files.upload(self.state, business, request))
+        return await self._told(request, send(self.state, business, await _body(request)))
+
+    async def _told(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        """The answer to a send, if there is one."""
+        if reply.early is not None:
+            await self.state.herald.tell_now(reply.early)
+        if reply.manner == "hang":
+            await self._hang()
+        if reply.manner != "answer" and request.transport is not None:
+            request.transport.abort()
+        if reply.body is None:
+            return web.Response(status=reply.http)
+        return _json(reply.body, reply.http)
+
+    async def _hang(self) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), self.state.knobs.hang_seconds)
+        except TimeoutError:
+            return
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
+
+
+async def _body(request: web.Request) -> Mapping[str, Any]:
+    """The JSON object or the form of a request; {} for anything else."""
+    if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+    raw = await request.read()
+    try:
+        given = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        raise Refused(100, "the body is not JSON") from None
+    return given if isinstance(given, dict) else {}

@@ -1,0 +1,261 @@
+"""The state of a simulated Meta: numbers, tokens, customers, media, templates, limits, and what happened.
+
+Everything that the control API does is a method or an attribute here, for tests that run in the same process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from tellwire.clock import SystemClock
+from tellwire.ports import Clock
+from tellwire.simulator.counts import Journal
+from tellwire.simulator.customer import Customer
+from tellwire.simulator.herald import Herald
+from tellwire.simulator.knobs import Knobs, turned
+from tellwire.simulator.limits import Pairs, Window
+from tellwire.simulator.media import Shelf
+from tellwire.simulator.payloads import Business, Person, notice
+from tellwire.simulator.refusals import How, Refused, Trouble, not_there
+from tellwire.simulator.templates import Template, Templates
+from tellwire.simulator.traffic import BUSINESS
+
+TOKEN = "a-simulated-token"  # noqa: S105 - known to everybody
+_EXPIRED = 463
+_SECOND = 1_000_000
+_HOUR = 3_600 * _SECOND
+_WINDOW = 24 * _HOUR
+
+
+class State:
+    """Args:
+    businesses: the numbers that there are.
+    tokens: those that are valid; none: any is.
+    knobs: see `Knobs`.
+    seed: the same seed and the same requests, one after the other, make the same ids, errors and statuses.
+    clock: of limits, links, the customer service window and time stamps; pauses are real time.
+    """
+
+    def __init__(
+        self,
+        *,
+        businesses: Sequence[Business] = (BUSINESS,),
+        tokens: Sequence[str] = (TOKEN,),
+        knobs: Knobs | None = None,
+        seed: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.random = Random(seed)  # noqa: S311 - a game, not a secret
+        self.clock: Clock = clock or SystemClock()
+        self.knobs = knobs or Knobs()
+        self.journal = Journal()
+        self.herald = Herald(lambda: self.knobs)
+        self.shelf = Shelf(self.random)
+        self.url = ""
+        self.businesses: dict[str, Business] = {}
+        self.templates: dict[str, Templates] = {}
+        self.subscribed: set[str] = set()
+        for business in businesses:
+            self.add_business(business)
+        self._valid = dict.fromkeys(tokens)
+        self._expired: set[str] = set()
+        self._any_token = not tokens
+        self._troubles: deque[Trouble] = deque()
+        self._customers: dict[tuple[str, str], Customer] = {}
+        self._wrote: dict[tuple[str, str], int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.rates: dict[str, Window] = {}
+        self.pairs: dict[str, Pairs] = {}
+        self.management: dict[str, Window] = {}
+
+    # --- turning ------------------------------------------------------------------------------------------------------
+
+    def turn(self, **knobs: Any) -> None:
+        """Change knobs.
+
+        Raises:
+            Invalid: there is no such knob, or it does not take that value.
+        """
+        self.knobs = turned(self.knobs, knobs)
+
+    def fail_next(self, code: int, *, count: int = 1, how: How = "usual") -> None:
+        """Let the next `count` sends end with an error."""
+        self._troubles.extend([Trouble(code, how)] * count)
+
+    def next_trouble(self) -> Trouble | None:
+        """What the next send is to end with; it is used up thereby."""
+        return self._troubles.popleft() if self._troubles else None
+
+    def clear(self) -> None:
+        """Forget what happened and what was to happen; numbers, tokens, templates, media and knobs stay."""
+        self.journal.clear()
+        self._troubles.clear()
+        self._customers.clear()
+        self._wrote.clear()
+        self.herald.clear()
+        self._begin()
+
+    # --- numbers and tokens -------------------------------------------------------------------------------------------
+
+    def add_business(self, business: Business) -> None:
+        """Add a number, and its account unless that is there."""
+        self.businesses[business.phone_number_id] = business
+        if business.waba_id not in self.templates:
+            self.templates[business.waba_id] = Templates()
+            self.subscribed.add(business.waba_id)
+
+    def business(self, phone_number_id: str = "") -> Business:
+        """A number, the first one unless named.
+
+        Raises:
+            Refused: there is no such number.
+        """
+        if not phone_number_id:
+            return next(iter(self.businesses.values()))
+        found = self.businesses.get(phone_number_id)
+        if found is None:
+            raise not_there(phone_number_id)
+        return found
+
+    def add_token(self, token: str) -> None:
+        """From now on this token is valid."""
+        self._expired.discard(token)
+        self._valid[token] = None
+
+    def invalidate(self, token: str = "") -> None:
+        """From now on a token, or every one, is answered 190."""
+        gone = [token] if token else [*self._valid]
+        self._expired.update(gone)
+        for each in gone:
+            self._valid.pop(each, None)
+
+    def standing(self, token: str) -> str:
+        """What a token is: valid, expired or unknown."""
+        if token in self._expired:
+            return "expired"
+        return "valid" if token in self._valid or (self._any_token and token) else "unknown"
+
+    def admit(self, token: str) -> None:
+        """Let a bearer of a valid token in.
+
+        Raises:
+            Refused: 190.
+        """
+        match self.standing(token):
+            case "valid":
+                return
+            case "expired":
+                raise Refused(190, subcode=_EXPIRED, message="Error validating access token: Session has expired")
+            case _:
+                raise Refused(190, message="Invalid OAuth access token - Cannot parse access token")
+
+    # --- limits -------------------------------------------------------------------------------------------------------
+
+    def manage(self, waba_id: str) -> None:
+        """Count a call about an account.
+
+        Raises:
+            Refused: 80007.
+        """
+        window = self.management.setdefault(waba_id, Window(_HOUR))
+        if not window.take(self.clock.now(), self.knobs.management_per_hour):
+            raise Refused(80007, "too many calls about this WhatsApp Business account within an hour")
+
+    def take_send(self, business: Business) -> bool:
+        """Count a send of a number; whether it is within the number's limit."""
+        window = self.rates.setdefault(business.phone_number_id, Window(_SECOND))
+        return window.take(self.clock.now(), self.knobs.sends_per_second)
+
+    def take_pair(self, business: Business, recipient: str) -> bool:
+        """Count a send to a recipient; whether it is within the limit of the two."""
+        pairs = self.pairs.setdefault(business.phone_number_id, Pairs())
+        burst, seconds = self.knobs.pair_burst, self.knobs.pair_seconds
+        return pairs.take(recipient, self.clock.now(), burst=burst, seconds=seconds)
+
+    # --- customers ----------------------------------------------------------------------------------------------------
+
+    def customer(self, business: Business, person: Person) -> Customer:
+        """Whoever has this number or user id: as known, or as given and with a user id of their own."""
+        keys = [(business.phone_number_id, each) for each in (person.wa_id, person.user_id) if each]
+        known = next((self._customers[key] for key in keys if key in self._customers), None)
+        if known is None:
+            user_id = person.user_id or f"US.{self.random.randrange(10**19, 10**20)}"
+            name = person.name or f"Customer {person.address[-4:]}"
+            met = Person(name=name, wa_id=person.wa_id, user_id=user_id, username=person.username)
+            known = Customer(met, business, self.random)
+            keys.append((business.phone_number_id, user_id))
+        for key in keys:
+            self._customers[key] = known
+        return known
+
+    def address(self, business: Business, recipient: str) -> str:
+        """The one address of whoever has this number or user id: both share the limit of a pair."""
+        known = self._customers.get((business.phone_number_id, recipient))
+        return known.person.address if known else recipient
+
+    def wrote(self, customer: Customer) -> None:
+        """A customer writes now: their customer service window opens."""
+        self._wrote[customer.business.phone_number_id, customer.person.address] = self.clock.now()
+
+    def in_window(self, customer: Customer) -> bool:
+        """Whether a customer wrote within 24 hours."""
+        at = self._wrote.get((customer.business.phone_number_id, customer.person.address))
+        return at is not None and self.clock.now() - at < _WINDOW
+
+    # --- accounts -----------------------------------------------------------------------------------------------------
+
+    def notify(self, field: str, value: Mapping[str, Any], *, waba_id: str = "") -> None:
+        """Post a webhook about an account: `account_update`, `phone_number_quality_update` and so on."""
+        account = waba_id or self.business().waba_id
+        self.tell_account(account, [(field, value)])
+
+    def tell_account(self, waba_id: str, notices: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Post webhooks about an account, if it is subscribed to."""
+        if waba_id not in self.subscribed:
+            return
+        for field, value in notices:
+            self.herald.tell_body(notice(waba_id, field, dict(value), at=self.clock.now() // _SECOND))
+
+    def judge(self, name: str, status: str, *, reason: str | None = None, waba_id: str = "") -> list[Template]:
+        """Give a template, in every language, a status (APPROVED, REJECTED, PAUSED, DISABLED), and tell of it.
+
+        Raises:
+            Refused: there is no such template.
+        """
+        account = waba_id or self.business().waba_id
+        templates = self.templates.get(account)
+        if templates is None:
+            raise not_there(account)
+        found = templates.named(name)
+        if not found:
+            raise Refused(132001, f"there is no template {name}")
+        for template in found:
+            self._judge(template, account, status, reason)
+        return found
+
+    def approve_later(self, template: Template, waba_id: str) -> None:
+        """Approve a template that waits for it after a while, if that is how the knob stands."""
+        if self.knobs.approve_seconds >= 0:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.knobs.approve_seconds, self._approve, template, waba_id)
+
+    def _approve(self, template: Template, waba_id: str) -> None:
+        if template.status == "PENDING":
+            self._judge(template, waba_id, "APPROVED", None)
+
+    def _judge(self, template: Template, waba_id: str, status: str, reason: str | None) -> None:
+        template.status = status
+        told = {
+            "event": status,
+            "message_template_id": int(template.id),
+            "message_template_name": template.name,
+            "message_template_language": template.language,
+            "reason": reason or ("NONE" if status == "APPROVED" else None),
+        }
+        self.tell_account(waba_id, [("message_template_status_update", told)])

@@ -1,0 +1,196 @@
+"""PURE. Message templates of a WhatsApp Business account: made, listed, judged, and matched against what is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Any
+
+from msgspec import Struct
+
+from tellwire.simulator.pages import page
+from tellwire.simulator.refusals import Refused
+
+Json = Mapping[str, Any]
+
+CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
+STATUSES = ("APPROVED", "PENDING", "REJECTED", "PAUSED", "DISABLED")
+_PLACE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
+_ALREADY_THERE = 2388024
+_FILTERS = ("status", "language", "category")
+_HEADER_KINDS = ("image", "video", "document", "location")
+
+
+class Template(Struct, kw_only=True):
+    """A template in one language."""
+
+    id: str
+    name: str
+    language: str
+    category: str
+    components: list[Any]
+    status: str = "APPROVED"
+    quality: str = "UNKNOWN"
+    judged_at: int = 1_700_000_000
+
+    def shown(self, fields: Iterable[str] = ()) -> dict[str, Any]:
+        """As the Graph API shows it."""
+        whole = {
+            "name": self.name,
+            "parameter_format": "NAMED" if any(not name.isdigit() for name in self._names()) else "POSITIONAL",
+            "components": self.components,
+            "language": self.language,
+            "status": self.status,
+            "category": self.category,
+            "quality_score": {"score": self.quality, "date": self.judged_at},
+            "id": self.id,
+        }
+        wanted = {*fields}
+        return {key: value for key, value in whole.items() if not wanted or key in wanted or key == "id"}
+
+    def change(self, given: Json) -> None:
+        """Edit it; it has to be approved anew.
+
+        Raises:
+            Refused: the components are no array.
+        """
+        components = given.get("components", self.components)
+        if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
+            raise Refused(100, "components must be an array of objects")
+        self.components, self.status = components, "PENDING"
+
+    def check(self, components: list[Any]) -> None:
+        """Refuse what does not fill its places.
+
+        Raises:
+            Refused: as Meta refuses it.
+        """
+        if self.status == "PAUSED":
+            raise Refused(132015, f"template {self.name} is paused")
+        if self.status == "DISABLED":
+            raise Refused(132016, f"template {self.name} is disabled")
+        given = {str(each.get("type", "")).lower(): each for each in components if isinstance(each, dict)}
+        for component in self.components:
+            kind = str(component.get("type", "")).lower()
+            if kind in ("header", "body"):
+                _fill(kind, component, given.get(kind, {}).get("parameters") or [])
+
+    def _names(self) -> list[str]:
+        return [name for each in self.components for name in _PLACE.findall(str(each.get("text", "")))]
+
+
+def _fill(kind: str, component: Json, parameters: list[Any]) -> None:
+    wanted = str(component.get("format", "TEXT")).lower()
+    if kind == "header" and wanted in _HEADER_KINDS:
+        if len(parameters) != 1:
+            raise Refused(132012, f"header: one {wanted} is expected")
+        if parameters[0].get("type") != wanted:
+            raise Refused(132012, f"header: Format mismatch, expected {wanted.upper()}")
+        return
+    places = list(dict.fromkeys(_PLACE.findall(str(component.get("text", "")))))
+    if len(parameters) != len(places):
+        raise Refused(
+            132000,
+            f"{kind}: number of localizable_params ({len(parameters)}) does not match the expected number of params "
+            f"({len(places)})",
+        )
+    named = [place for place in places if not place.isdigit()]
+    if named and {each.get("parameter_name") for each in parameters} != {*named}:
+        raise Refused(132012, f"{kind}: parameters must be named {', '.join(named)}")
+
+
+class Templates:
+    """The templates of one account; their ids count up."""
+
+    def __init__(self, first_id: int = 400000000000001) -> None:
+        self._ids = count(first_id)
+        self._all: dict[str, Template] = {}
+        self.add({"name": "hello_world", "language": "en_US", "category": "UTILITY", "components": _HELLO}, "APPROVED")
+
+    def add(self, given: Json, status: str = "PENDING") -> Template:
+        """Make one.
+
+        Raises:
+            Refused: as Meta refuses it.
+        """
+        name, language, category, components = (
+            given.get(key) for key in ("name", "language", "category", "components")
+        )
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,512}", name):
+            raise Refused(100, "name takes lower-case letters, digits and underscores")
+        category = str(category).upper()
+        if not isinstance(language, str) or not language or category not in CATEGORIES:
+            raise Refused(100, f"language and category ({', '.join(CATEGORIES)}) are required")
+        if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
+            raise Refused(100, "components must be an array of objects")
+        if self.find(name, language) is not None:
+            raise Refused(100, "Content in this language already exists", subcode=_ALREADY_THERE)
+        made = Template(
+            id=str(next(self._ids)),
+            name=name,
+            language=language,
+            category=category,
+            components=components,
+            status=status,
+        )
+        self._all[made.id] = made
+        return made
+
+    def find(self, name: str, language: str) -> Template | None:
+        """The one of this name in this language."""
+        return next((each for each in self._all.values() if (each.name, each.language) == (name, language)), None)
+
+    def get(self, template_id: str) -> Template | None:
+        """The one with this id."""
+        return self._all.get(template_id)
+
+    def named(self, name: str) -> list[Template]:
+        """Those of this name, in every language."""
+        return [each for each in self._all.values() if each.name == name]
+
+    def remove(self, name: str, template_id: str = "") -> bool:
+        """Delete the languages of a name, or the one with an id; whether there was any."""
+        gone = [each.id for each in self.named(name) if not template_id or each.id == template_id]
+        for each in gone:
+            del self._all[each]
+        return bool(gone)
+
+    def sent(self, content: Json) -> Template:
+        """The template that a message is made of, checked.
+
+        Raises:
+            Refused: as Meta refuses it.
+        """
+        name, language = content["name"], content["language"]["code"]
+        found = self.find(name, language)
+        if found is None or found.status in ("PENDING", "REJECTED"):
+            raise Refused(132001, f"template name ({name}) does not exist in {language}")
+        found.check(content.get("components") or [])
+        return found
+
+    def page(self, query: Mapping[str, str], url: str) -> dict[str, Any]:
+        """A page of the list; `url` is that of the list, for the next page's address."""
+        wanted = [
+            each
+            for each in self._all.values()
+            if query.get("name", "") in each.name
+            and all(getattr(each, key) in query.get(key, getattr(each, key)).split(",") for key in _FILTERS)
+        ]
+        fields = [field for field in query.get("fields", "").split(",") if field]
+        shown = page(wanted, query, url, show=lambda each: each.shown(fields))
+        if query.get("summary"):
+            shown["summary"] = {
+                "total_count": len(wanted),
+                "message_template_count": len(self._all),
+                "message_template_limit": 250,
+                "are_translations_complete": True,
+            }
+        return shown
+
+
+_HELLO = [
+    {"type": "HEADER", "format": "TEXT", "text": "Hello World"},
+    {"type": "BODY", "text": "Welcome and congratulations!! This message shows that you can send messages."},
+    {"type": "FOOTER", "text": "WhatsApp Business Platform sample message"},
+]

@@ -1,0 +1,89 @@
+"""Where the synchronisation of templates keeps what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, select, update
+
+from tellwire import about
+from tellwire.model import Account, Micros, Registry
+from tellwire.stores import cold_templates
+from tellwire.stores.cold_store import ColdStore
+from tellwire.stores.tables import accounts, facts
+from tellwire.templates import Counts, Listed, Standing
+
+_MICROS = 1_000_000
+
+
+class TemplateShelf:
+    """The templates of an installation."""
+
+    def __init__(self, store: ColdStore) -> None:
+        self._store = store
+
+    def registry(self) -> Registry:
+        """The accounts."""
+        return self._store.registry()
+
+    async def standings(self) -> list[Standing]:
+        """How the templates of every business account stand that was looked at."""
+        return await self._store.read(cold_templates.standings)
+
+    async def keep(
+        self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
+    ) -> Counts:
+        """Make the templates of the account's business account those that Meta listed."""
+
+        def work(connection: Connection) -> Counts:
+            before = _standing(connection, account)
+            counts = cold_templates.keep(
+                connection, self._store.new_id, of_=before, listed=listed, started=started, now=now
+            )
+            stale = before.asked_at > started
+            after = replace(
+                before,
+                synchronised_at=now,
+                asked_at=before.asked_at if stale else 0,
+                due_at=min(before.due_at, due_at) if stale else due_at,
+                attempts=0,
+                cause="",
+            )
+            cold_templates.put_standing(connection, after)
+            _note_token(connection, account, "accepted", now)
+            return counts
+
+        return await self._store.write(work)
+
+    async def failed(
+        self, account: Account, cause: str, *, now: Micros, due_at: Micros, token_refused: bool = False
+    ) -> None:
+        """Write down why Meta gave no list, and when to ask again."""
+
+        def work(connection: Connection) -> None:
+            before = _standing(connection, account)
+            after = replace(before, attempts=before.attempts + 1, cause=cause, due_at=due_at)
+            cold_templates.put_standing(connection, after)
+            if token_refused:
+                _note_token(connection, account, "refused", now)
+
+        await self._store.write(work)
+
+
+def _standing(connection: Connection, account: Account) -> Standing:
+    found = cold_templates.standing(connection, account.organization_id, account.waba_id)
+    return found or Standing(organization_id=account.organization_id, waba_id=account.waba_id)
+
+
+def _note_token(connection: Connection, account: Account, word: str, now: Micros) -> None:
+    """Show on the account whether Meta takes its token; that it does only after it did not."""
+    row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
+    if row is None:
+        return
+    known = about.known(row.about).get(about.TOKEN)
+    if word == (known.value if known else "accepted"):
+        return
+    merged = about.merged(row.about, {about.TOKEN: f'"{word}"'.encode()}, now // _MICROS)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
+    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
