@@ -344,4 +344,5 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         wake=outside.wake,
         tally=world.store.tally,
         templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
+        graph=outside,
     )

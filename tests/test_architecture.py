@@ -35,6 +35,8 @@ OUTSIDE = {
         "answering",
         "chat_model",
         "openai_chat",
+        "carrier",
+        "courier",
         "dispatcher",
         "erasing",
         "leases",

@@ -16,9 +16,10 @@ from tellwire import addresses, handshake, trial
 from tellwire.agent_settings import SCRIPTED, settings_of
 from tellwire.answering import Answering
 from tellwire.chat_model import ChatModel
-from tellwire.chores import close_idle_conversations, route_unrouted
+from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
+from tellwire.courier import Courier
 from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
 from tellwire.egress import Proxy
@@ -29,12 +30,13 @@ from tellwire.graph import open_graph
 from tellwire.http_client import Limits
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
-from tellwire.model import Agent, Attempt, Delivery, Endpoint, Registry
+from tellwire.model import Agent, Attempt, Delivery, Endpoint, Inbound, Micros, Registry
 from tellwire.ports import Answer, Clock, Graph, Model, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
+from tellwire.stores import cold_held
 from tellwire.stores.opening import Opened, open_store
 from tellwire.stores.template_shelf import TemplateShelf
 from tellwire.templates_sync import Templates
@@ -50,6 +52,7 @@ _TEMPLATES_SECONDS = 2.0
 _MICROS = 1_000_000
 _DAY = 24 * 3600 * _MICROS
 _LOOK_UP_SECONDS = 5.0
+_LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
 _MODEL_BODY = 1024 * 1024
@@ -101,6 +104,15 @@ class App:
             on_attempt=self._attempted,
             tally=self.tally,
             tracer=tracer,
+        )
+        self.courier = Courier(
+            store,
+            self.graph,
+            clock,
+            self.dispatcher.leases,
+            options=self.ingest.options,
+            random=random.random,
+            tally=self.tally,
         )
         self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
@@ -167,6 +179,7 @@ class App:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(self._owner)
+            self.courier.start()
             self.upkeep.start()
             self.store.on_errands(self.answering.wake)
             self.answering.start()
@@ -184,7 +197,10 @@ class App:
             if self.role != "ingest":
                 await self.answering.stop()
                 await self.upkeep.stop()
-                await self.dispatcher.stop(grace_seconds)
+                loop = asyncio.get_running_loop()
+                deadline = loop.time() + grace_seconds
+                await self.courier.stop(grace_seconds)
+                await self.dispatcher.stop(max(deadline - loop.time(), _LEAST_GRACE))
                 await self.upkeep.last_report()
         await self._models.close()
         await self.sender.close()
@@ -247,6 +263,9 @@ class App:
             self._routed.add((phone_number_id, account.waba_id))
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
+    async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
+        return await self.store.read(lambda c: cold_held.over(c, now, limit))
+
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""
         self._routed &= _places(registry)
@@ -257,6 +276,7 @@ class App:
                 await self.store.refresh()
                 if _CHORES_PARTITION in self.dispatcher.partitions:
                     await close_idle_conversations(self.store, window=self.window)
+                    await apply_held(self._held_for_long_enough, self.ingest, self.clock)
                     await self.eraser.start_all()
                     await self.eraser.prune()
                     for phone_number_id, _ in _places(self.store.registry()) - self._routed:

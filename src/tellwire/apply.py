@@ -42,8 +42,15 @@ _PLACEHOLDER = "media_placeholder"
 _ANOTHER = "another content under a wamid that is known; both raw texts are kept"
 
 
-def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, digest: str) -> Applied:
-    """Apply one item; `digest` is the POST's, for what has no key of its own."""
+def apply_item(
+    ledger: Ledger, item: Item, account: Account, options: Options, digest: str, *, held_until: Micros = 0
+) -> Applied:
+    """Apply one item.
+
+    Args:
+        digest: the POST's, for what has no key of its own.
+        held_until: how long a status may wait for the answer to a send that is under way.
+    """
     match item:
         case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
             return _edit(ledger, item, account)
@@ -52,7 +59,7 @@ def apply_item(ledger: Ledger, item: Item, account: Account, options: Options, d
         case MessageItem():
             return _message(ledger, item, account, options)
         case StatusUpdate():
-            return statuses.status(ledger, item, account, options)
+            return statuses.status(ledger, item, account, options, held_until=held_until)
         case AddressChange():
             return _address_change(ledger, item, account)
         case AccountProblem():

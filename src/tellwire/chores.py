@@ -3,7 +3,7 @@ reported, and recoveries go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from tellwire.conversations import close_if_idle
@@ -66,6 +66,21 @@ async def route_unrouted(store: Waiting, ingest: Ingest, phone_number_id: str) -
                 await ingest.reapply(inbound, pointers)
                 after = inbound.id
                 done += 1
+    return done
+
+
+async def apply_held(
+    over: Callable[[Micros, int], Awaitable[Sequence[tuple[Inbound, frozenset[str]]]]], ingest: Ingest, clock: Clock
+) -> int:
+    """Apply what was held for a while and has waited for long enough (`over`): what it waited for has not come.
+
+    Returns: how many POSTs were gone through.
+    """
+    done = 0
+    while posts := await over(clock.now(), _BATCH):
+        for inbound, pointers in posts:
+            await ingest.reapply(inbound, pointers)
+            done += 1
     return done
 
 

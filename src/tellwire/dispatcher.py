@@ -89,7 +89,7 @@ class Dispatcher:
         self._lanes = Lanes(limits or Limits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
-        self._leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
+        self.leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
         self._barred: set[str] = set()
         self._subscribed = False
         self._running = False
@@ -111,12 +111,12 @@ class Dispatcher:
                 committed=self._committed,
                 changed=self._changed,
                 elsewhere=self._elsewhere,
-                released=self._leases.nudge,
+                released=self.leases.nudge,
             )
         self._bar(self._outbox.registry())
         self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running = True
-        await self._leases.start(owner)
+        await self.leases.start(owner)
         self._recorder.start()
         self._reader.start()
 
@@ -130,7 +130,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
         await self._reader.stop()
-        await self._leases.stop(timeout_seconds)
+        await self.leases.stop(timeout_seconds)
         if self._sending:
             await asyncio.wait(self._sending, timeout=max(deadline - loop.time(), 0.0))
         await self._recorder.stop(max(deadline - loop.time(), 0.0))
@@ -138,11 +138,11 @@ class Dispatcher:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        await self._leases.release()
+        await self.leases.release()
 
     def wake(self) -> None:
         """Look at the rows now (a replay was asked for, the store is back)."""
-        self._leases.nudge()
+        self.leases.nudge()
         self._reader.wake()
         self._recorder.nudge()
 
@@ -167,12 +167,12 @@ class Dispatcher:
     @property
     def partitions(self) -> Collection[int]:
         """The partitions that this process owns."""
-        return self._leases.owned
+        return self.leases.owned
 
     @property
     def lease_moves(self) -> int:
         """How many times a partition came or went."""
-        return self._leases.moves
+        return self.leases.moves
 
     @property
     def unrecorded(self) -> int:
@@ -217,8 +217,8 @@ class Dispatcher:
         """Start every attempt and every read that may be started now."""
         if not self._running:
             return
-        if not self._leases.live():
-            self._leases.nudge()
+        if not self.leases.live():
+            self.leases.nudge()
             return
         lanes, now = self._lanes, self._clock.now()
         while (ticket := lanes.next(now)) is not None:
@@ -250,7 +250,7 @@ class Dispatcher:
     async def _attempt(self, ticket: Ticket) -> None:
         endpoint, edit = ticket.queue.endpoint, None
         delivery = ticket.work.delivery
-        may_send = partial(self._leases.holds, delivery.partition, ticket.epoch)
+        may_send = partial(self.leases.holds, delivery.partition, ticket.epoch)
         request: Request | None = None
         try:
             if delivery.lane == "replay":
@@ -280,7 +280,7 @@ class Dispatcher:
         """The lease was gone before the request was: no attempt was made."""
         self._lanes.unsent(ticket)
         self._lanes.dropped(ticket)
-        self._leases.finished()
+        self.leases.finished()
         self._pump()
 
     def _entry(
@@ -337,7 +337,7 @@ class Dispatcher:
         now = self._clock.now()
         for entry in entries:
             self._settle(entry, now)
-        self._leases.finished()
+        self.leases.finished()
         self._pump()
 
     def _settle(self, entry: Entry, now: Micros) -> None:
@@ -374,9 +374,9 @@ class Dispatcher:
         log.warning("results_refused", count=len(entries))
         self.refused += len(entries)
         for entry in entries:
-            self._leases.lost(entry.ticket.work.delivery.partition, entry.ticket.epoch)
+            self.leases.lost(entry.ticket.work.delivery.partition, entry.ticket.epoch)
             self._lanes.dropped(entry.ticket)
-        self._leases.finished()
+        self.leases.finished()
         self._reader.wake()
         self._pump()
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tellwire import meta, notices, tombstones
 from tellwire.apply import apply_item
@@ -28,12 +27,16 @@ from tellwire.meta.items import (
     TemplateNotice,
     Who,
 )
-from tellwire.model import Account, Inbound, ItemReport, Outcome
+from tellwire.model import Account, Inbound, ItemReport, Micros, Outcome
 from tellwire.ports import Book
+from tellwire.releases import release, report_of
+from tellwire.statuses import UNDER_WAY, our_id
 from tellwire.updates import Options
 
 __all__ = ["Ingest", "Options"]
 
+_HELD_FOR: Micros = 60 * 1_000_000
+"""How long a status of a message that nobody knows waits for the answer to a send that is under way."""
 _SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
@@ -46,12 +49,14 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`."""
+    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`. `gone`: pointers to items
+    that were asked for and are there no more."""
 
     body: bytes
     items: tuple[Item, ...]
     speaks_for: tuple[str, ...]
     digest: str
+    gone: frozenset[str] = frozenset()
 
 
 class Ingest:
@@ -82,10 +87,12 @@ class Ingest:
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
         """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        gone = pointers
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
         digest = hashlib.sha256(inbound.body).hexdigest()
-        return await self._applied(Post(inbound.body, items, inbound.speaks_for, digest), inbound)
+        gone -= {item.place.pointer for item in items}
+        return await self._applied(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Inbound:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
@@ -117,18 +124,23 @@ def decide_post(
     """Apply every item of a POST to the ledger and record what became of each."""
     inbound_id = kept.id if kept else ledger.new_id()
     ledger.trace = inbound_id if options.tracing else ""
+    if kept:
+        ledger.forget_held(kept.id, {item.place.pointer for item in post.items})
+        for pointer in post.gone:
+            ledger.settle_held(kept.id, pointer)
+    held_until = (kept.received_at if kept else ledger.now) + _HELD_FOR
     reports: list[ItemReport] = []
     organizations: set[str] = set()
     for index, item in enumerate(post.items):
         if index in skip:
-            report = _report(item, Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
+            report = report_of(item, Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                report = _one(ledger, item, post, options, organizations)
+                report = _one(ledger, item, post, options, organizations, held_until=held_until)
             except Exception as error:
                 raise ItemFailed(index, error) from error
         reports.append(report)
-        _settle(ledger, inbound_id, item, report, post, known=kept is not None)
+        _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
             ledger.new_reports.append((inbound_id, report))
     ledger.trace = ""
@@ -171,31 +183,33 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
-def _one(ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str]) -> ItemReport:
+def _one(
+    ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str], *, held_until: Micros
+) -> ItemReport:
     place = item.place
     account = ledger.account(place.phone_number_id) if place.phone_number_id else None
     unspoken = account is not None and not speaks(post.speaks_for, account)
     if account is not None and not unspoken:
         organizations.add(account.organization_id)
     if account is not None and tombstones.bars(ledger, item, account):
-        return _report(item, Outcome.ERASED, "of a person who was erased")
+        return report_of(item, Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
-        return _report(item, Outcome.NOT_UNDERSTOOD, item.reason)
+        return report_of(item, Outcome.NOT_UNDERSTOOD, item.reason)
     if isinstance(item, Notice) and not place.phone_number_id:
         return _news(ledger, item, post, organizations)
     if not place.phone_number_id:
-        return _report(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
+        return report_of(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or unspoken:
         if unspoken:
-            return _report(item, Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
+            return report_of(item, Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
         if not (options.auto_accounts and _may_create(post.speaks_for, item)):
-            return _report(item, Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
+            return report_of(item, Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
         account = _auto_account(ledger, item, options)
         organizations.add(account.organization_id)
-    outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest)
-    report = _report(item, outcome, reason, message_id)
+    outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
+    report = report_of(item, outcome, reason, message_id)
     if message_id and outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
-        _release(ledger, account, item.wamid, options)
+        release(ledger, account, item.wamid, options)
     return report
 
 
@@ -203,17 +217,17 @@ def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> 
     """Apply news of a business account to every account that they concern and the secret speaks for."""
     place = item.place
     if not place.waba_id:
-        return _report(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
+        return report_of(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
     found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
     spoken = [account for account in found if speaks(post.speaks_for, account)]
     if not spoken:
         number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
         why = f"no account has the waba_id {place.waba_id}{number}"
         why = "the secret that signed this POST does not speak for the account" if found else why
-        return _report(item, Outcome.UNROUTED, why)
+        return report_of(item, Outcome.UNROUTED, why)
     organizations.update(account.organization_id for account in spoken)
     outcomes = [notices.apply(ledger, item, account, post.digest)[0] for account in spoken]
-    return _report(item, Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
+    return report_of(item, Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
 
 
 def _may_create(speaks_for: Sequence[str], item: Item) -> bool:
@@ -234,7 +248,9 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
     return account
 
 
-def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool) -> None:
+def _settle(
+    ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
+) -> None:
     """Keep what waits where it is found again; of a POST that is `known` already, take out what waits no more."""
     place = item.place
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
@@ -242,7 +258,14 @@ def _settle(ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, pos
         ledger.put_held(
             place.phone_number_id or place.waba_id,
             wamid,
-            HeldItem(inbound_id, place.pointer, report.outcome, post.body, post.speaks_for),
+            HeldItem(
+                inbound_id,
+                place.pointer,
+                report.outcome,
+                post.body,
+                post.speaks_for,
+                held_until if report.reason == UNDER_WAY else 0,
+            ),
         )
     elif known:
         ledger.settle_held(inbound_id, place.pointer)
@@ -259,49 +282,6 @@ def waits_for(item: Item) -> str:
             return ""
         case _:
             assert_never(item)
-
-
-def _release(ledger: Ledger, account: Account, wamid: str, options: Options) -> None:
-    """Apply what was held until this message came."""
-    for held in ledger.held.pop((account.phone_number_id, wamid), ()):
-        for item in meta.parse(held.body):
-            if item.place.pointer != held.pointer:
-                continue
-            if isinstance(item, StatusUpdate):
-                item = replace(item, who=None)  # noqa: PLW2901 - nobody has looked up its addresses; the row has them
-            outcome, reason, message_id = apply_item(ledger, item, account, options, "")
-            report = _report(item, outcome, reason, message_id)
-            ledger.new_reports.append((held.inbound_id, report))
-            if outcome != Outcome.HELD:
-                ledger.settle_held(held.inbound_id, held.pointer)
-
-
-def _report(item: Item, outcome: Outcome, reason: str = "", message_id: str = "") -> ItemReport:
-    match item:
-        case MessageItem():
-            kind, wamid = item.type, item.wamid
-        case StatusUpdate():
-            kind, wamid = f"status {item.name}", item.wamid
-        case AddressChange():
-            kind, wamid = "address change", ""
-        case AccountProblem():
-            kind, wamid = "account problem", ""
-        case AccountNotice() | TemplateNotice():
-            kind, wamid = item.event or item.place.field, ""
-        case NotUnderstood():
-            kind, wamid = item.kind, item.wamid
-        case _:
-            assert_never(item)
-    return ItemReport(
-        pointer=item.place.pointer,
-        field=item.place.field,
-        kind=kind,
-        wamid="" if outcome == Outcome.ERASED else wamid,  # Meta spells the phone number in it
-        phone_number_id=item.place.phone_number_id,
-        outcome=outcome,
-        reason=reason,
-        message_id=message_id,
-    )
 
 
 def keys_of(items: Iterable[Item], digest: str) -> Keys:
@@ -321,6 +301,8 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
                 keys.messages.add((number, item.wamid))
                 keys.statuses.add((number, item.wamid))
                 keys.latest = True
+                if own := our_id(item):
+                    keys.own.add((number, own))
                 _add_who(keys, number, item.who, item.group_id)
             case AddressChange():
                 _add_who(keys, number, item.who, "")

@@ -41,8 +41,7 @@ class Leases:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._under_way = under_way
-        self._moved = moved
+        self._users = [(under_way, moved)]
         self._owner = ""
         self._lease = Lease({}, 0, 0)
         self._leaving: frozenset[int] = frozenset()
@@ -53,6 +52,10 @@ class Leases:
         self.moves = 0
 
     # --- life ---------------------------------------------------------------------------------------------------------
+
+    def join(self, *, under_way: Callable[[int], int], moved: Callable[[Mapping[int, int]], None]) -> None:
+        """Let another work under the same leases; both as for the first one."""
+        self._users.append((under_way, moved))
 
     async def start(self, owner: str) -> None:
         """Take what is free, and keep it from now on."""
@@ -105,7 +108,7 @@ class Leases:
 
     def finished(self) -> None:
         """Something that was under way no longer is: a partition may be ready to be given back."""
-        if any(not self._under_way(p) for p in self._leaving):
+        if any(self._idle(p) for p in self._leaving):
             self.nudge()
 
     # --- keeping ------------------------------------------------------------------------------------------------------
@@ -137,7 +140,7 @@ class Leases:
 
     async def _give_back(self) -> None:
         """Release what is to leave and has nothing under way."""
-        ready = {p for p in self._leaving if not self._under_way(p)}
+        ready = {p for p in self._leaving if self._idle(p)}
         if ready:
             left = {p: e for p, e in self._lease.partitions.items() if p not in ready}
             self._take(Lease(left, self._lease.until, self._lease.share))
@@ -146,11 +149,16 @@ class Leases:
     def _take(self, lease: Lease) -> None:
         before, self._lease = self._lease.partitions, lease
         self._leaving = surplus(lease, self._leaving)
-        if moved := before.items() ^ lease.partitions.items():
-            self.moves += len({partition for partition, _ in moved})
+        if changes := before.items() ^ lease.partitions.items():
+            self.moves += len({partition for partition, _ in changes})
             log.info("leases", owned=len(lease.partitions), share=lease.share, leaving=len(self._leaving))
-        self._moved({p: e for p, e in lease.partitions.items() if p not in self._leaving})
+        staying = {p: e for p, e in lease.partitions.items() if p not in self._leaving}
+        for _, moved in self._users:
+            moved(staying)
         self.finished()
+
+    def _idle(self, partition: int) -> bool:
+        return not any(under_way(partition) for under_way, _ in self._users)
 
 
 def surplus(lease: Lease, leaving: Collection[int]) -> frozenset[int]:

@@ -6,7 +6,7 @@ and a decision never sees a database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -269,6 +269,11 @@ class Ledger:
         self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at))
         if wamid:
             self.held.setdefault((phone_number_id, wamid), []).append(held)
+
+    def forget_held(self, inbound_id: str, pointers: Container[str]) -> None:
+        """Items of a POST that are just being applied: nobody else releases them meanwhile."""
+        for place, items in self.held.items():
+            self.held[place] = [held for held in items if held.inbound_id != inbound_id or held.pointer not in pointers]
 
     def settle_held(self, inbound_id: str, pointer: str) -> None:
         """An item waits no more, if it did."""

@@ -1,16 +1,18 @@
-"""PURE. Operational events about endpoints and deliveries: what they tell (FORMATS.md section 3)."""
+"""PURE. Operational events about endpoints, deliveries and accounts: what they tell (FORMATS.md section 3)."""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import Raw, Struct
 
-from tellwire.model import Delivery, Endpoint, Event, Micros, Snapshot
+from tellwire.model import Account, Delivery, Endpoint, Event, Micros, Snapshot
 from tellwire.rows import instant
 
 DISABLED = "endpoint.disabled"
 RECOVERED = "endpoint.recovered"
 EXHAUSTED = "delivery.exhausted"
+PAUSED = "account.paused"
+RESUMED = "account.resumed"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -18,16 +20,17 @@ _encode = msgspec.json.Encoder().encode
 class News(Struct, frozen=True, kw_only=True):
     """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
 
-    `account_id`: the account that it concerns; "" for none, which is told to endpoints of some accounts only, too.
+    `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
+    endpoints of some accounts only, too.
     """
 
     name: str
-    endpoint_id: str
+    endpoint_id: str = ""
     data: bytes
     account_id: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
-        """As an event; those about one endpoint go in order."""
+        """As an event; those about one endpoint go in order, and those about an account alone."""
         return Event(
             id=identifier,
             organization_id=organization_id,
@@ -35,7 +38,7 @@ class News(Struct, frozen=True, kw_only=True):
             entity="operational",
             action="insert",
             name=self.name,
-            order_key=self.endpoint_id,
+            order_key=self.endpoint_id or self.account_id,
             snapshot=Snapshot(row=Raw(self.data)),
             created_at=at,
         )
@@ -67,6 +70,18 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> News:
     }
     shown = _encode({name: value for name, value in data.items() if value != ""})
     return News(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+
+
+def paused(account: Account, reason: str) -> News:
+    """Nothing is sent for an account any more until somebody resumes it, and why."""
+    data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "reason": reason}
+    return News(name=PAUSED, data=_encode(data), account_id=account.id)
+
+
+def resumed(account: Account, how: str) -> News:
+    """Messages of an account are sent again."""
+    data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "how": how}
+    return News(name=RESUMED, data=_encode(data), account_id=account.id)
 
 
 def _about(endpoint: Endpoint) -> dict[str, str]:

@@ -173,6 +173,13 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
     )
 
 
+def deferred(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
+    """It has to wait, and nothing was tried."""
+    send = ledger.sends.get(message_id)
+    if send is not None and send.state in ("queued", "scheduled"):
+        _moved(ledger, send, send.state, due_at=max(due_at, send.due_at), cause=cause)
+
+
 def accepted(
     ledger: Ledger, account: Account, message_id: str, wamid: str, *, status: str = "", content: bytes = b""
 ) -> Message | None:
@@ -253,13 +260,16 @@ def _columns(before: Message, after: Message) -> tuple[str, ...]:
 
 
 def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> Message:
-    """The row with what statuses told of it before it was known to be ours; the row that they made steps back."""
+    """The row with what was told of it before it was known to be ours; the row that came of that steps back."""
     other = ledger.messages.get((account.id, wamid))
-    if other is None or other.id == message.id or other.kind != "external":
+    if other is None or other.id == message.id:
         return message
     for fact in ledger.facts.get((account.id, wamid), {}).values():
         message = merge(message, fact)
-    ledger.put_message(replace(other, wamid="", updated_at=max(ledger.now, other.updated_at + 1)))
+    for name, at in other.status.items():
+        message = merge(message, StatusFact(name=name, at=at // _MICROS))
+    content = b'{"type":"external","external":{"folded_into":"%b"}}' % message.id.encode()
+    update(ledger, replace(other, wamid="", content=content, kind="external"), account, ("content",))
     return message
 
 
@@ -273,3 +283,32 @@ def cancel(ledger: Ledger, message_id: str) -> bool:
         return False
     _moved(ledger, send, "cancelled", cause="cancelled before it was sent")
     return True
+
+
+def mark_failed(ledger: Ledger, account: Account, message_id: str, *, by: str) -> bool:
+    """Somebody decides that Meta did not take what nobody knows the fate of; False when its fate is known."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state != "unknown":
+        return False
+    words = f"marked as failed by {by}, after: {send.cause}"
+    refused(ledger, account, message_id, (_DECIDED,), words)
+    return True
+
+
+def resend(ledger: Ledger, draft: Draft, message_id: str, *, window: Micros) -> tuple[Message, Send] | None:
+    """Send a copy (`draft`) in place of a message that was not sent, or may not have been; None when it cannot be."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state not in RESENDABLE or send.resent_as:
+        return None
+    queued = queue(ledger, draft, window=window)
+    ledger.put_send(replace(send, resent_as=queued[0].id, updated_at=max(ledger.now, send.updated_at + 1)))
+    return queued
+
+
+RESENDABLE = frozenset({"failed", "cancelled", "unknown"})
+_DECIDED = StatusError(
+    "marked_failed",
+    "Marked as failed",
+    "Marked as failed",
+    "Whether WhatsApp took this message was not known; a person decided that it counts as failed.",
+)

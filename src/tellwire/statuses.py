@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from tellwire import contacts, conversations
+import re
+
+from tellwire import contacts, conversations, outgoing
 from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
-from tellwire.meta.items import StatusUpdate
-from tellwire.model import Account, Message, Outcome, StatusFact
+from tellwire.meta.items import StatusUpdate, Who
+from tellwire.meta.numbers import alias, variants
+from tellwire.model import Account, Message, Micros, Outcome, StatusFact
 from tellwire.rows import errors_json
 from tellwire.updates import Applied, Options, repeated, seconds, tell_status, update
 
+_OUR_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
 
-def status(ledger: Ledger, item: StatusUpdate, account: Account, options: Options) -> Applied:
-    """Apply a status to the row that it speaks of, one of ours or one that only statuses tell of."""
+
+def our_id(item: StatusUpdate) -> str:
+    """Our id of the message, if the status brings back what could be one; "" else."""
+    return item.callback_data if _OUR_ID.fullmatch(item.callback_data) else ""
+
+
+def status(
+    ledger: Ledger, item: StatusUpdate, account: Account, options: Options, *, held_until: Micros = 0
+) -> Applied:
+    """Apply a status to the row that it speaks of: one of ours, or one that only statuses tell of.
+
+    `held_until`: until then it may wait for the answer to a send that is under way.
+    """
     if item.name == "errors":
         return Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"', ""
     errors = status_errors(item.errors) if item.name == "failed" else ()
@@ -24,8 +40,11 @@ def status(ledger: Ledger, item: StatusUpdate, account: Account, options: Option
         pricing=item.pricing,
         errors=errors_json(errors) if errors else b"",
     )
+    _settle_own(ledger, item, account)
     known = ledger.messages.get((account.id, item.wamid))
     if known is None:
+        if ledger.now < held_until and _under_way(ledger, item, account):
+            return Outcome.HELD, UNDER_WAY, ""
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
@@ -36,6 +55,31 @@ def status(ledger: Ledger, item: StatusUpdate, account: Account, options: Option
     changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
     update(ledger, message, account, changed, item=item, fact=fact, person=person)
     return Outcome.APPLIED, "", known.id
+
+
+def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
+    """A status that brings back our id says that Meta has accepted the message, and what it is called there."""
+    own = ledger.by_id.get(our_id(item))
+    if own is not None and own.account_id == account.id and own.id in ledger.sends and not own.wamid:
+        outgoing.accepted(ledger, account, own.id, item.wamid)
+
+
+def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
+    """Whether something is just being sent to the recipient, by any address or spelling that is known of them."""
+    sending = ledger.in_flight.get(account.id)
+    if not sending:
+        return False
+    if item.group_id:
+        return alias(item.group_id) in sending
+    return item.who is not None and not sending.isdisjoint(_spellings(ledger, account, item.who))
+
+
+def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
+    given = {spelling for address in who.aliases for spelling in (address, *variants(address))}
+    ids = {ledger.aliases.get((account.organization_id, address)) for address in given}
+    people = [ledger.contacts[each] for each in ids if each in ledger.contacts]
+    known = {address for person in people for address in (person.phone, person.user_id) if address}
+    return given | known | {spelling for address in known for spelling in variants(address)}
 
 
 def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> Applied:

@@ -57,3 +57,5 @@ class Tally:
         """Whole rounds of retention."""
         self.strides = Spread(STRIDE_SECONDS)
         """Seconds for which strides of retention kept the store's writer."""
+        self.sends: Counter[str] = Counter()
+        """Tries to send a message by what they came to ("accepted", "failed", "unknown", "throttled", …)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.world import NUMBER, envelope, incoming
 
 from tellwire.keys import Scope
 from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.ports import Answer
 from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000
@@ -202,11 +204,34 @@ def test_options_tells_any_key_what_a_path_takes(app: Served, path: str) -> None
         assert "OPTIONS" in reply.headers["allow"]
 
 
-def test_admin_keys_alone_create_accounts(app: Served) -> None:
-    draft = {"phone_number_id": "555"}
-    problem = app.call("POST", "/v1/accounts", draft, key=app.key("accounts:manage")).problem(403)
-    assert "admin" in problem["detail"]
+def test_a_key_without_admin_creates_an_account_only_with_a_token_that_meta_shows_the_number_to(app: Served) -> None:
+    draft = {"phone_number_id": "555", "access_token": "an-invented-token"}
+    key = app.key("accounts:manage")
+    asked = len(app.outside.asked)
+    app.call("POST", "/v1/accounts", {"phone_number_id": "555"}, key=key).problem(422, "/access_token")
+    assert len(app.outside.asked) == asked
+    app.call("POST", "/v1/accounts", draft, key=key).problem(422, "/phone_number_id")  # Meta shows something else
+    refusal = {"error": {"message": "Invalid token an-invented-token", "type": "OAuthException", "code": 190}}
+    app.outside.refused = Answer(status=401, body=json.dumps(refusal).encode())
+    problem = app.call("POST", "/v1/accounts", draft, key=key).problem(422)
+    assert "code 190" in problem["detail"]
+    assert "an-invented-token" not in str(problem)
+    app.outside.refused = Answer(failure="refused", cause="connection refused")
+    app.call("POST", "/v1/accounts", draft, key=key).problem(502)
+    app.outside.refused = Answer(status=200, body=b'{"id":"555","display_phone_number":"+52 1","verified_name":"x"}')
+    try:
+        assert app.call("POST", "/v1/accounts", draft, key=key).status == 201
+    finally:
+        app.outside.refused = None
+    fields = {"fields": "id,display_phone_number,verified_name"}
+    assert app.outside.asked[-1][:3] == ("GET", "555", fields)
+
+
+def test_an_admin_key_creates_an_account_without_asking_anybody(app: Served) -> None:
+    asked = len(app.outside.asked)
+    draft = {"phone_number_id": "556", "access_token": "an-invented-token"}
     assert app.call("POST", "/v1/accounts", draft, key=app.key("admin")).status == 201
+    assert len(app.outside.asked) == asked
 
 
 # --- organizations ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import text
 from tests.served import MISSING, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
@@ -19,8 +20,16 @@ FULL = {
     "waba_id": "102290129340398",
     "unknown_statuses": "hold",
     "on_revoke": "erase",
+    "send_rate": 250,
 }
-DEFAULTS = {"display_phone_number": "", "name": "", "waba_id": "", "unknown_statuses": "create", "on_revoke": "keep"}
+DEFAULTS = {
+    "display_phone_number": "",
+    "name": "",
+    "waba_id": "",
+    "unknown_statuses": "create",
+    "on_revoke": "keep",
+    "send_rate": 80,
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +43,7 @@ def test_create_and_read(app: Served) -> None:
     made = app.post(PATH, {"phone_number_id": "1001"} | FULL | secrets)
     assert {name: made[name] for name in FULL} == FULL
     assert (made["has_access_token"], made["has_app_secret"]) == (True, True)
-    assert app.get(f"{PATH}/{made['id']}") == app.get(f"{PATH}/1001") == made
+    assert app.get(f"{PATH}/{made['id']}") == app.get(f"{PATH}/1001") == made | {"templates": None}
     assert made in app.get(f"{PATH}?limit=200")["data"]
     shown = json.dumps([made, app.get(PATH), app.get("/v1/audit")]) + str(app.query("SELECT * FROM accounts"))
     assert all(secret not in shown for secret in secrets.values())
@@ -77,6 +86,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"app_secret": ["x"]}, "/app_secret"),
     ({"unknown_statuses": "drop"}, "/unknown_statuses"),
     ({"on_revoke": "delete"}, "/on_revoke"),
+    ({"send_rate": 0}, "/send_rate"),
+    ({"send_rate": 1001}, "/send_rate"),
+    ({"send_rate": "80"}, "/send_rate"),
+    ({"sending_paused": "no"}, "/sending_paused"),
     ({"has_app_secret": True}, "/has_app_secret"),
     ({"id": MISSING}, "/id"),
 ]
@@ -155,3 +168,43 @@ def test_changes_are_audited(app: Served) -> None:
     app.call("DELETE", f"{PATH}/1009")
     entries = [each["action"] for each in app.get("/v1/audit")["data"] if each["subject"] == made["id"]]
     assert entries == ["account.deleted", "account.changed", "account.created"]
+
+
+def paused(app: Served, number: str) -> dict[str, Any]:
+    """A paused account, and an endpoint that hears of it."""
+    made: dict[str, Any] = app.post(PATH, {"phone_number_id": number, "access_token": "an-invented-token"})
+    assert made["sending_paused"] is None
+    app.write(
+        lambda c: c.execute(text("UPDATE accounts SET sending_paused = 'a reason' WHERE id = :id"), {"id": made["id"]})
+    )
+    assert app.get(f"{PATH}/{number}")["sending_paused"] == "a reason"
+    return made
+
+
+def resumptions(app: Served, account_id: str) -> list[str]:
+    rows = app.query("SELECT account_id FROM events WHERE name = 'account.resumed'")
+    return [row[0] for row in rows if row[0] == account_id]
+
+
+def test_sending_is_resumed_once(app: Served) -> None:
+    made = paused(app, "1101")
+    for _ in range(2):
+        assert app.post(f"{PATH}/1101/resume-sending", status=200)["sending_paused"] is None
+    assert resumptions(app, made["id"]) == [made["id"]]
+    app.call("POST", f"{PATH}/nobody/resume-sending").problem(404)
+
+
+def test_a_new_token_resumes_sending_and_another_change_does_not(app: Served) -> None:
+    made = paused(app, "1102")
+    for same in ({"name": "x"}, {"access_token": "an-invented-token"}):
+        assert app.call("PATCH", f"{PATH}/1102", same).json["sending_paused"] == "a reason"
+    assert app.call("PATCH", f"{PATH}/1102", {"access_token": "another"}).json["sending_paused"] is None
+    assert resumptions(app, made["id"]) == [made["id"]]
+
+
+def test_deleting_an_account_cancels_what_is_still_to_be_sent(app: Served) -> None:
+    app.post(PATH, {"phone_number_id": "1103", "access_token": "an-invented-token"})
+    draft = {"account": "1103", "to": "+525500000001", "type": "text", "text": {"body": "Hello!"}}
+    sent = app.post("/v1/messages", draft, status=202)
+    assert app.call("DELETE", f"{PATH}/1103").status == 204
+    assert app.query(f"SELECT state FROM sends WHERE message_id = '{sent['id']}'") == [("cancelled",)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.acceptance.processes import tellwire
 from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.acceptance.test_cli import run
@@ -23,6 +24,12 @@ def endpoint(app: Served) -> str:
 
 def account(app: Served) -> str:
     return f"/v1/accounts/{app.post('/v1/accounts', {'phone_number_id': '1'})['id']}"
+
+
+def resumption(app: Served) -> str:
+    path = account(app)
+    app.write(lambda c: c.execute(text("UPDATE accounts SET sending_paused = 'a reason'")))
+    return f"{path}/resume-sending"
 
 
 def key(app: Served) -> str:
@@ -63,6 +70,7 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("POST", "/v1/accounts"): (lambda _: "/v1/accounts", {"phone_number_id": "1"}, "account.created"),
     ("PATCH", "/v1/accounts/{account_id:str}"): (account, {"name": "x"}, "account.changed"),
     ("DELETE", "/v1/accounts/{account_id:str}"): (account, None, "account.deleted"),
+    ("POST", "/v1/accounts/{account_id:str}/resume-sending"): (resumption, None, "account.resumed"),
     ("POST", "/v1/webhook-endpoints"): (
         lambda _: "/v1/webhook-endpoints",
         {"url": HOOK, "format": "row"},

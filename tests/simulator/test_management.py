@@ -254,6 +254,16 @@ def test_a_template_without_what_it_needs_is_refused(key: str) -> None:
     running(test)
 
 
+def test_an_authentication_template_needs_a_phone_number() -> None:
+    async def test(there: Meta) -> None:
+        there.state.templates[WABA].add({**ORDER, "category": "AUTHENTICATION", "components": []}, "APPROVED")
+        status, answer = await there.send({**template(), "to": "", "recipient": "MX.90000000000000000001"})
+        assert (status, answer["error"]["code"]) == (400, 131062)
+        assert (await there.send(template()))[0] == 200
+
+    running(test)
+
+
 def test_held_templates_fail_later() -> None:
     async def test(there: Meta) -> None:
         _, answer = await there.send(template("hello_world", "en_US"))

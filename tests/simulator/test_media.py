@@ -47,6 +47,7 @@ def test_an_upload_is_described_and_comes_back() -> None:
             "file_size": len(PNG),
             "id": answer["id"],
         }
+        assert told["url"].startswith(there.simulator.url + "/")
         assert await bytes_at(there, told["url"]) == (200, "image/png", PNG)
         assert (await bytes_at(there, told["url"], token=""))[0] == 401
         assert (await bytes_at(there, told["url"], token="another"))[0] == 401

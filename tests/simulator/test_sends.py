@@ -200,6 +200,18 @@ def test_a_send_that_is_accepted_may_never_be_answered() -> None:
     running(test, timeout_rate=1)
 
 
+def test_it_stops_though_answers_hang_and_webhooks_wait() -> None:
+    async def test(there: Meta) -> None:
+        sending = asyncio.create_task(there.send(text()))
+        await there.callback.until(there.callback.statuses)
+        async with asyncio.timeout(5):
+            await there.simulator.stop()
+        with pytest.raises(aiohttp.ClientError):
+            await sending
+
+    running(test, timeout_rate=1, delivered_after=60)
+
+
 def test_the_first_status_may_come_before_the_answer() -> None:
     async def test(there: Meta) -> None:
         await there.send(text())

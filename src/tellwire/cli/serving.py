@@ -121,6 +121,7 @@ def services_of(app: App) -> Services:
         wake=app.dispatcher.wake,
         tally=app.tally,
         templates=app.templates,
+        graph=app.graph,
         engine=app.dispatcher,
         tracer=app.tracer,
     )

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tellwire.cli import DONE
 from tellwire.cli.output import print_json
-from tellwire.cli.serving import bind, run
+from tellwire.cli.serving import bind, run, url_of
 from tellwire.errors import BadSettings, Problem
 from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State, counts
 from tellwire.simulator.knobs import turned
@@ -62,7 +62,7 @@ async def _serve(what: Serving, stop: asyncio.Event) -> int:
     sock = bind(what.host, what.port)
     state = State(businesses=(what.business,), tokens=(what.token or TOKEN,), knobs=what.knobs, seed=what.seed)
     simulator = Simulator(state, callback=what.callback, secret=what.secret)
-    url = await simulator.start(sock)
+    url = await simulator.start(sock, url=url_of(sock))
     try:
         _tell(what, url)
         await stop.wait()

@@ -18,11 +18,13 @@ Json = Mapping[str, Any]
 _USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 _GROUP_ID = re.compile(r"[!-~]{1,256}")
 _BODIES = {"list": 4096}
+_BODILESS = ("product", "catalog_message", "call_permission_request")
 _CALLBACK_DATA = 512
 MEDIA_TYPES = ("image", "video", "audio", "document", "sticker")
 INTERACTIVE_TYPES = (
     *("button", "list", "cta_url", "flow", "product", "product_list", "catalog_message", "location_request_message"),
-    *("address_message", "carousel", "call_permission_request", "voice_call"),
+    *("address_message", "carousel", "call_permission_request", "voice_call", "request_contact_info"),
+    *("order_details", "order_status"),
 )
 
 
@@ -177,7 +179,7 @@ def _check_interactive(content: object) -> None:
     kind = _text(interactive, "type")
     if kind not in INTERACTIVE_TYPES:
         raise Refused(131051, f"interactive type {kind} is not supported")
-    if kind not in ("product", "catalog_message") or "body" in interactive:
+    if kind not in _BODILESS or "body" in interactive:
         _bounded(_object(interactive.get("body"), "body"), "text", _BODIES.get(kind, 1024))
     if "footer" in interactive:
         _bounded(_object(interactive["footer"], "footer"), "text", 60)

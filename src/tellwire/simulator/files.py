@@ -56,8 +56,8 @@ def _keep(state: State, business: Business, fields: dict[str, str], draft: media
     return kept.id
 
 
-def describe(state: State, media_id: str, phone_number_id: str) -> dict[str, object]:
-    """`GET /{media_id}`: what it is, and a link to it that works for a while.
+def describe(state: State, media_id: str, phone_number_id: str, base: str) -> dict[str, object]:
+    """`GET /{media_id}`: what it is, and a link to it, below `base`, that works for a while.
 
     Raises:
         Refused: there is none, its id has expired, or it is another number's.
@@ -66,7 +66,7 @@ def describe(state: State, media_id: str, phone_number_id: str) -> dict[str, obj
     if found is None:
         raise not_there(media_id, "get")
     until = state.clock.now() + media.seconds(state.knobs.link_seconds)
-    return media.shown(found, state.url + state.shelf.link(found, until))
+    return media.shown(found, base + state.shelf.link(found, until))
 
 
 def download(state: State, request: web.Request) -> web.StreamResponse:

@@ -22,13 +22,16 @@ _LIFE_SECONDS = 5_184_000
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """A request: `path` without version and slashes around; `body` is {} unless it was a JSON object or a form."""
+    """A request: `path` without version and slashes around; `body` is {} unless it was a JSON object or a form.
+
+    `base`: the URL of the simulator as the caller wrote it, so that links lead to a host that the caller knows.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     body: Mapping[str, Any]
-    token: str
+    base: str
 
 
 def answer(state: State, call: Call) -> Any:
@@ -114,7 +117,7 @@ def _account(_: State, waba_id: str, call: Call) -> Any:
 
 def _numbers(state: State, waba_id: str, call: Call) -> Any:
     rows = [each for each in state.businesses.values() if each.waba_id == waba_id]
-    url = f"{state.url}/{waba_id}/phone_numbers"
+    url = f"{call.base}/{waba_id}/phone_numbers"
     return page(rows, call.query, url, show=lambda each: _chosen(_number(each), call))
 
 
@@ -134,7 +137,7 @@ def _subscribed(state: State, waba_id: str, _: Call) -> Any:
 
 
 def _list_templates(state: State, waba_id: str, call: Call) -> Any:
-    return state.templates[waba_id].page(call.query, f"{state.url}/{waba_id}/message_templates")
+    return state.templates[waba_id].page(call.query, f"{call.base}/{waba_id}/message_templates")
 
 
 def _create_template(state: State, waba_id: str, call: Call) -> Any:

@@ -106,7 +106,10 @@ def _trouble(state: State, outgoing: Outgoing) -> Trouble | None:
 def _check_references(state: State, business: Business, outgoing: Outgoing) -> str:
     """Refuse media and templates that are not there; returns the category that is charged."""
     if outgoing.type == "template":
-        return state.templates[business.waba_id].sent(outgoing.content).category.lower()
+        category = state.templates[business.waba_id].sent(outgoing.content).category.lower()
+        if category == "authentication" and outgoing.user_id:
+            raise Refused(131062, "authentication templates go to phone numbers only")
+        return category
     media_id = outgoing.content.get("id") if outgoing.type in MEDIA_TYPES else None
     if media_id and state.shelf.find(media_id, state.clock.now(), business.phone_number_id) is None:
         raise Refused(131009, f"there is no media {media_id} of this number, or it has expired")
@@ -151,12 +154,13 @@ def _accept(
     price = pricing(category, in_window=state.in_window(customer))
     told = partial(_update, state, customer, outgoing, made, now=now, price=price)
     planned = steps(state.knobs, state.random, voice=voice, failure_code=code)
+    if business.waba_id not in state.subscribed:
+        planned = []
     early = None
     if planned and state.random.random() < state.knobs.early_rate:
         early = told(planned.pop(0))
-    if business.waba_id in state.subscribed:
-        for step in planned:
-            state.herald.tell(told(step), after=step.after)
+    for step in planned:
+        state.herald.tell(told(step), after=step.after)
     return Reply(body=_answer(outgoing, made, person, held=held), manner=manner, early=early)
 
 

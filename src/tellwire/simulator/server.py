@@ -121,13 +121,15 @@ class Simulator:
             return await self._of_number(request, self.state.business(first), edge)
         if not edge and self.state.shelf.find(first, self.state.clock.now()) is not None:
             return self._of_medium(request, first)
-        call = graph.Call(method=request.method, path=path, query=request.query, body=await _body(request), token=token)
+        body = await _body(request)
+        call = graph.Call(method=request.method, path=path, query=request.query, body=body, base=_base(request))
         return _json(graph.answer(self.state, call))
 
     def _of_medium(self, request: web.Request, media_id: str) -> web.StreamResponse:
         match request.method:
             case "GET":
-                return _json(files.describe(self.state, media_id, request.query.get("phone_number_id", "")))
+                number = request.query.get("phone_number_id", "")
+                return _json(files.describe(self.state, media_id, number, _base(request)))
             case "DELETE":
                 self.state.shelf.remove(media_id, self.state.clock.now())
                 return _json({"success": True})
@@ -156,6 +158,10 @@ class Simulator:
             await asyncio.wait_for(self._stopping.wait(), self.state.knobs.hang_seconds)
         except TimeoutError:
             return
+
+
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
 
 
 def _json(value: object, status: int = 200) -> web.Response:

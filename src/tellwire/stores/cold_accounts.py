@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from tellwire.errors import Conflict
 from tellwire.model import Account
 from tellwire.stores import records
 from tellwire.stores.cold_audit import Deed, note_change
 from tellwire.stores.cold_pages import Page, Turn, columns, newest
+from tellwire.stores.sending_tables import DUE_SEND, IN_FLIGHT, sends
 from tellwire.stores.tables import accounts
 from tellwire.vault import Vault
 
@@ -45,16 +46,25 @@ def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn)
     return newest(connection, query, accounts.c.id, turn, lambda row: _account(row, vault))
 
 
-def change(connection: Connection, deed: Deed, vault: Vault, account: Account) -> Account:
-    """Write an account as it now is."""
+def change(
+    connection: Connection, deed: Deed, vault: Vault, account: Account, *, action: str = "account.changed"
+) -> Account:
+    """Write an account as it now is; `action` is the word for the audit."""
     columns = records.account_values(account, vault)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns))
-    note_change(connection, deed, "account.changed", account.id)
+    note_change(connection, deed, action, account.id)
     return account
 
 
 def remove(connection: Connection, deed: Deed, account_id: str) -> None:
-    """Forget an account; its conversations and messages stay."""
+    """Forget an account; its conversations and messages stay, and what is still to be sent is cancelled.
+
+    What is just being sent is unknown from then on: the answer finds no account any more.
+    """
+    over = {"cause": "the account was deleted", "updated_at": deed.at}
+    mine = sends.c.account_id == account_id
+    connection.execute(update(sends).where(mine, text(DUE_SEND)).values(state="cancelled", **over))
+    connection.execute(update(sends).where(mine, text(IN_FLIGHT)).values(state="unknown", **over))
     connection.execute(delete(accounts).where(accounts.c.id == account_id))
     note_change(connection, deed, "account.deleted", account_id)
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select, text
 
 from tellwire.meta.numbers import alias, variants
+from tellwire.meta.outgoing.windows import window_closed
 from tellwire.model import Account, Micros, Seconds
 from tellwire.stores import records
 from tellwire.stores.sending_tables import windows
 from tellwire.stores.tables import MERGED, contact_aliases, contacts, conversations, messages
 
-WINDOW: Seconds = 24 * 3600
-"""How long the window stays open. Source: Meta, "Customer service windows"."""
-
 _CONVERSATIONS = 20
 _ROWS = 200
-_MICROS = 1_000_000
 _MESSAGE = tuple(messages.c[name] for name in records.MESSAGE)
 
 
@@ -25,8 +22,7 @@ def closed(connection: Connection, organization_id: str, account_id: str, party:
     Args:
         party: the conversation's: a contact's id or a group's.
     """
-    at = last_heard(connection, organization_id, account_id, party)
-    return bool(at) and now >= (at + WINDOW) * _MICROS
+    return window_closed(now, last_heard(connection, organization_id, account_id, party) or None)
 
 
 def last_heard(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:

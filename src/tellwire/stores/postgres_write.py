@@ -111,7 +111,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
                 _CONVERSATIONS,
                 [(*_conversation(c), c.last_row_at + window) for c in ledger.changed_conversations.values()],
             ),
-            (_MESSAGES, [records.message_row(m) for m in ledger.changed_messages.values()]),
+            (_MESSAGES, records.message_rows(ledger.changed_messages.values())),
             (_FACTS, [(*key, f.at, f.pricing, f.errors) for key, f in ledger.new_facts.items()]),
             (
                 _INBOUND,

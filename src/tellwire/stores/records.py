@@ -217,6 +217,11 @@ def message(row: Any) -> Message:
     return Message(**known, **msgspec.structs.asdict(_message_record.decode(record)), content=content)
 
 
+def message_rows(values: Iterable[Message]) -> list[tuple[Any, ...]]:
+    """Messages as they are written: first those without a wamid, as one of them may have had another's until now."""
+    return [message_row(value) for value in sorted(values, key=lambda value: bool(value.wamid))]
+
+
 def message_row(value: Message) -> tuple[Any, ...]:
     """The columns of a message in `MESSAGE`'s order."""
     record = _MessageRecord(

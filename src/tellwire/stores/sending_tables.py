@@ -34,7 +34,14 @@ sends = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "message_id"),
-    Index("sends_due", "partition", "due_at", sqlite_where=text(DUE_SEND), postgresql_where=text(DUE_SEND)),
+    Index(
+        "sends_due",
+        "partition",
+        "account_id",
+        "due_at",
+        sqlite_where=text(DUE_SEND),
+        postgresql_where=text(DUE_SEND),
+    ),
     Index(
         "sends_in_order",
         "order_key",

@@ -176,7 +176,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
     write_rows(
         db,
         f"INSERT INTO messages({','.join(records.MESSAGE)})",
-        [records.message_row(m) for m in ledger.changed_messages.values()],
+        records.message_rows(ledger.changed_messages.values()),
         "ON CONFLICT(organization_id,id) DO UPDATE SET wamid=excluded.wamid, kind=excluded.kind,"
         " updated_at=excluded.updated_at, record=excluded.record, content=excluded.content",
     )

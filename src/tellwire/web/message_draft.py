@@ -14,6 +14,7 @@ from tellwire.meta.outgoing import recipient, types
 from tellwire.model import Account, Conversation, Message, Micros
 from tellwire.outgoing import Draft
 from tellwire.stores import cold_conversations, cold_messages, cold_windows
+from tellwire.web import template_check
 from tellwire.web.desk import Desk
 from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
 
@@ -92,7 +93,7 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
 
     Raises:
         Invalid: it cannot be sent as it is; with everything that is wrong with it. Of kind `window-closed` when the
-            customer service window is known to have run out.
+            customer service window is known to have run out; `template-mismatch` when it does not fit its template.
     """
     check = _Check(desk, given)
     account = check.account()
@@ -111,6 +112,8 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
         scheduled_at=scheduled_at,
         unchecked=unchecked,
     )
+    if given.type == "template":
+        await template_check.fitting(desk, account, content)
     if types.TYPES[given.type].windowed and not unchecked:
         await open_window(desk, draft)
     return draft

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Account, Attempt, Endpoint, Event, Registry
-from tellwire.ports import Answer, Clock, Tracer
+from tellwire.ports import Answer, Clock, Graph, Tracer
 from tellwire.tally import Tally
 from tellwire.templates import Counts
 from tellwire.vault import Vault
@@ -132,8 +132,8 @@ class Services(Struct, frozen=True, kw_only=True):
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays.
-    `templates` are those at Meta. `tally` holds the process's counts; `engine` is its dispatcher, None when it has
-    none; `tracer` is there while tracing is on.
+    `templates` are those at Meta, `graph` is Meta's API. `tally` holds the process's counts; `engine` is its
+    dispatcher, None when it has none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -154,5 +154,6 @@ class Services(Struct, frozen=True, kw_only=True):
     wake: Callable[[], None]
     tally: Tally
     templates: Templates
+    graph: Graph
     engine: Engine | None = None
     tracer: Tracer | None = None

@@ -59,3 +59,17 @@ def _masked(parameter: Any) -> Any:
 
 def _hidden(value: Any) -> Any:
     return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
+
+
+def carries_code(content: bytes) -> bool:
+    """Whether a template's parameters look like those of an authentication template, for where its category is not
+    known: the body's one parameter is repeated by a button that copies or fills it in."""
+    value, refused = slices.read(content)
+    template = value.get("template") if not refused and isinstance(value, dict) else None
+    components = template.get("components") if isinstance(template, dict) else None
+    texts: dict[str, list[Any]] = {"body": [], "button": []}
+    for component in components if isinstance(components, list) else ():
+        kind = str(component.get("type")).lower() if isinstance(component, dict) else ""
+        if kind in texts and isinstance(component.get("parameters"), list):
+            texts[kind] += [p.get("text") for p in component["parameters"] if isinstance(p, dict)]
+    return len(texts["body"]) == 1 and bool(texts["body"][0]) and texts["body"][0] in texts["button"]

@@ -13,14 +13,16 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
-from tellwire import about
-from tellwire.errors import Invalid, NotAllowed, NotFound
+from tellwire import about, news
+from tellwire.errors import Invalid, NotFound
 from tellwire.model import Account
 from tellwire.rows import instant
-from tellwire.stores import cold_accounts, cold_agents, cold_templates
+from tellwire.stores import cold_accounts, cold_agents, cold_operational, cold_templates
+from tellwire.stores.cold_audit import Deed
 from tellwire.templates import Standing
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
+from tellwire.web.number_check import check_number
 from tellwire.web.parameters import Cursor, Limit, turn_of
 
 log = logging.getLogger("tellwire.web")
@@ -38,6 +40,7 @@ SecretText = Annotated[str, Meta(max_length=4096, pattern=LINE, description="Kep
 UnknownStatuses = Annotated[
     Literal["create", "hold"], Meta(description="What a status of a message that nobody knows does.")
 ]
+SendRate = Annotated[int, Meta(ge=1, le=1000, description="Messages a second at the most, as Meta allows the number.")]
 OnRevoke = Annotated[Literal["keep", "erase"], Meta(description="What becomes of the content of a revoked message.")]
 
 
@@ -56,6 +59,7 @@ class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     unknown_statuses: UnknownStatuses = "create"
     on_revoke: OnRevoke = "keep"
     agent_id: AgentId = ""
+    send_rate: SendRate = 80
 
 
 class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +73,7 @@ class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
     unknown_statuses: UnknownStatuses | UnsetType | None = UNSET
     on_revoke: OnRevoke | UnsetType | None = UNSET
     agent_id: AgentId | UnsetType | None = UNSET
+    send_rate: SendRate | UnsetType | None = UNSET
 
 
 class AboutRead(Struct, kw_only=True):
@@ -92,6 +97,10 @@ class AccountRead(Struct, kw_only=True):
     unknown_statuses: Literal["create", "hold"]
     on_revoke: Literal["keep", "erase"]
     agent_id: str | None
+    send_rate: int
+    sending_paused: Annotated[
+        str | None, Meta(description="Why nothing is sent, null when it is; a new token or `resume-sending` ends it.")
+    ]
     about: Annotated[
         dict[str, AboutRead],
         Meta(description="What Meta told of the number and its business account, by name: `quality`, `restrictions` …"),
@@ -137,6 +146,8 @@ def _shown(account: Account) -> bytes:
             unknown_statuses=account.unknown_statuses,
             on_revoke=account.on_revoke,
             agent_id=account.agent_id or None,
+            send_rate=account.send_rate,
+            sending_paused=account.sending_paused or None,
             about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
             problems=about.problems(facts),
             created_at=instant(account.created_at),
@@ -157,14 +168,13 @@ async def list_accounts(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") ->
 async def create_account(
     request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AccountDraft]
 ) -> Response[AccountRead]:
-    """What waited for the number is applied at once. Takes a key with the scope `admin`."""
-    if not desk.caller.admin:
-        raise NotAllowed(
-            "Only an admin key creates accounts: Tellwire does not yet ask Meta whether a number is the caller's."
-        )
+    """What waited for the number is applied at once. A key without the scope `admin` must bring a token for which Meta
+    shows the number; with that scope nothing is asked outside."""
     async with desk.once(request) as once:
         if once.kept:
             return once.kept
+        if not desk.caller.admin:
+            await check_number(desk.services.graph, data.phone_number_id, data.access_token)
         deed, vault = desk.deed(), desk.services.store.vault
 
         def work(connection: Connection) -> tuple[Account, bytes]:
@@ -226,17 +236,43 @@ async def change_account(
 
     def work(connection: Connection) -> Account:
         account = _known(connection, desk, account_id)
-        account = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
+        changed = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
         if "agent_id" in fields:
-            _check_agent(connection, desk, account)
-        return cold_accounts.change(connection, deed, desk.services.store.vault, account)
+            _check_agent(connection, desk, changed)
+        if changed.access_token != account.access_token:
+            changed = _resumed(connection, deed, changed, "a new access token")
+        return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
 
     return shown(_shown(await desk.write(work)), AccountRead)
 
 
+@post("/accounts/{account_id:str}/resume-sending", summary="Send again", opt=_MANAGE, status_code=200)
+async def resume_sending(account_id: FromPath[str], desk: AtDesk) -> Response[AccountRead]:
+    """Send what waits again, after what paused it is settled. Nothing happens when it is not paused."""
+    deed = desk.deed()
+
+    def work(connection: Connection) -> Account:
+        account = _known(connection, desk, account_id)
+        if not account.sending_paused:
+            return account
+        changed = replace(account, updated_at=max(deed.at, account.updated_at + 1))
+        changed = _resumed(connection, deed, changed, "a person resumed it")
+        return cold_accounts.change(connection, deed, desk.services.store.vault, changed, action="account.resumed")
+
+    return shown(_shown(await desk.write(work)), AccountRead)
+
+
+def _resumed(connection: Connection, deed: Deed, account: Account, how: str) -> Account:
+    """The account with sending on; when it was off that is told."""
+    if account.sending_paused:
+        cold_operational.tell(connection, deed, news.resumed(account, how))
+    return replace(account, sending_paused="")
+
+
 @delete("/accounts/{account_id:str}", summary="Delete an account", opt=_MANAGE, status_code=204)
 async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
-    """Forget an account. Its conversations and messages stay; what comes for its number is unrouted from now on."""
+    """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
+    its number is unrouted from now on."""
     deed = desk.deed()
     await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
 
@@ -253,4 +289,4 @@ def _known(connection: Connection, desk: Desk, name: str) -> Account:
     return account
 
 
-HANDLERS = (list_accounts, create_account, read_account, change_account, delete_account)
+HANDLERS = (list_accounts, create_account, read_account, change_account, resume_sending, delete_account)

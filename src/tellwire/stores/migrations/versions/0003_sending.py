@@ -73,7 +73,7 @@ def _sends() -> None:
     op.create_index(
         "sends_due",
         "sends",
-        ["partition", "due_at"],
+        ["partition", "account_id", "due_at"],
         unique=False,
         sqlite_where=sa.text("state IN ('scheduled', 'queued')"),
         postgresql_where=sa.text("state IN ('scheduled', 'queued')"),

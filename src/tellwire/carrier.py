@@ -1,0 +1,194 @@
+"""Carries one claimed message to Meta and records what came of it; a result is not given up while the process lives.
+
+Nothing that may have left is tried again, so Meta's answer is all there is: while the store cannot take it, it is kept
+and tried again, and the conversation waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
+from sqlalchemy import Connection
+
+from tellwire import pacing, verdicts
+from tellwire.ledger import Ledger
+from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Outcome, Refused, outcome
+from tellwire.meta.outgoing.body import body_of
+from tellwire.meta.outgoing.masking import carries_code, mask
+from tellwire.meta.outgoing.recipient import known
+from tellwire.pacing import Pace
+from tellwire.ports import Answer, Book, Clock, Graph
+from tellwire.retry import MICROS, retry_after
+from tellwire.stores import cold_due
+from tellwire.tally import Tally
+from tellwire.updates import Options
+from tellwire.verdicts import Claimed, Settled
+
+log = structlog.get_logger("tellwire.courier")
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_WAIT = 5.0
+_UNREACHABLE_SECONDS = 30.0
+
+
+class Rows(Book, Protocol):
+    """What is needed of the store."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+
+class _Template(Struct):
+    name: str = ""
+    language: Any = None
+
+
+class _Content(Struct):
+    template: _Template
+
+
+_content = Decoder(_Content)
+
+
+class Carrier:
+    """Sends what was claimed.
+
+    Args:
+        store, graph, clock: rows, Meta, and the time of every decision.
+        holds: whether a partition is still owned under an epoch.
+        options: what the settings decide of statuses, which may have waited for a message to be accepted.
+        random: a number from 0 to 1, for jitter.
+        deadline_seconds: of a call, over everything.
+    """
+
+    def __init__(
+        self,
+        store: Rows,
+        graph: Graph,
+        clock: Clock,
+        *,
+        holds: Callable[[int, int], bool],
+        options: Options,
+        random: Callable[[], float],
+        tally: Tally,
+        deadline_seconds: float,
+    ) -> None:
+        self._store = store
+        self._graph = graph
+        self._clock = clock
+        self._holds = holds
+        self._options = options
+        self._random = random
+        self._tally = tally
+        self._deadline = deadline_seconds
+        self.unrecorded = 0
+        self.failing = ""
+
+    async def carry(self, claimed: Claimed, pace: Pace) -> Settled:
+        """Send it, once, and record what came of it; `pace` has let it begin."""
+        send, keys = claimed.send, pair_keys(claimed)
+        to = known(send.recipient, group=claimed.grouped)
+        body = None if to is None else body_of(claimed.message.content, to, callback=send.message_id)
+        if body is None:
+            pace.undo(keys, self._clock.now())
+            return await self._record(claimed, partial(verdicts.unsendable, claimed=claimed))
+        answer = await self._ask(claimed, body)
+        now = self._clock.now()
+        if answer.written:
+            pace.end(keys, now if answer.status else now + pacing.LINGER)
+        else:
+            pace.undo(keys, now)
+        if answer.withheld:
+            return await self._record(claimed, partial(verdicts.withheld, claimed=claimed))
+        came = outcome(
+            answer.status,
+            answer.body,
+            written=answer.written,
+            cause=answer.cause,
+            retry_after=retry_after(answer.headers, now) / MICROS,
+        )
+        jitter = self._random()
+        self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
+        settle = partial(verdicts.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
+        return await self._record(claimed, settle, came)
+
+    async def _ask(self, claimed: Claimed, body: bytes) -> Answer:
+        send, account = claimed.send, claimed.account
+        try:
+            return await self._graph.ask(
+                account.access_token,
+                f"{account.phone_number_id}/messages",
+                method="POST",
+                body=body,
+                may_send=partial(self._holds, send.partition, send.epoch),
+                timeout_seconds=self._deadline,
+            )
+        except Exception as error:  # the port promises that there is none
+            log.exception("send_failed")
+            return Answer(failure="broken", cause=f"the call ended in an error ({type(error).__name__})", written=True)
+
+    def _tell_pace(self, pace: Pace, came: Outcome, *, began: int, now: int, jitter: float) -> None:
+        if isinstance(came, NotSent):
+            pace.stumble(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
+        elif isinstance(came, Refused) and came.kind == "throttled":
+            pace.stumble(began, now, jitter=jitter, longest=LONGEST_PAUSE)
+        elif isinstance(came, Accepted):
+            pace.went_well(began)
+
+    async def _record(self, claimed: Claimed, settle: Callable[..., Settled], came: Outcome | None = None) -> Settled:
+        """Write it down, however long that takes."""
+        keys = verdicts.keys_of_result(claimed, came)
+        pause = _FIRST_PAUSE
+        self.unrecorded += 1
+        try:
+            while True:
+                try:
+                    content = await self._masked(claimed) if isinstance(came, Accepted) else b""
+                    settled = await self._store.apply(keys, partial(_settled, settle, content))
+                except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
+                    self._stumbled(error)
+                else:
+                    self.failing = ""
+                    self._tally.sends[settled.word] += 1
+                    return settled
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_WAIT)
+        finally:
+            self.unrecorded -= 1
+
+    def _stumbled(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        if not self.failing:
+            log.error("sends_not_recorded", reason=reason)
+        self.failing = reason
+
+    async def _masked(self, claimed: Claimed) -> bytes:
+        """What the row of an accepted message shows: codes of authentication templates are hidden from then on."""
+        content = claimed.message.content
+        if not content.startswith(cold_due.TEMPLATE):
+            return b""
+        try:
+            template = _content.decode(content).template
+        except MsgspecError:
+            return b""
+        language = template.language.get("code") if isinstance(template.language, dict) else template.language
+        secret = await self._store.read(
+            lambda c: cold_due.is_authentication(c, claimed.account, template.name, str(language))
+        )
+        return mask(content, authentication=carries_code(content) if secret is None else secret)
+
+
+def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:
+    return settle(ledger, content=content) if content else settle(ledger)
+
+
+def pair_keys(claimed: Claimed) -> tuple[str, str]:
+    """What its recipient's limit is kept by."""
+    return pacing.keys_of(claimed.send.account_id, claimed.send.order_key, claimed.send.recipient)

@@ -1,0 +1,305 @@
+"""The courier over each store: at most once, in order, and what each answer of Meta's leads to."""
+
+from __future__ import annotations
+
+import pytest
+from tests.contract.couriering import LOST, UNREACHED, error, office, taken
+from tests.world import NUMBER, World, play
+
+pytestmark = pytest.mark.usefixtures("each_store")
+
+SECOND = 1_000_000
+
+
+def test_what_is_queued_is_sent_once_and_its_row_gets_metas_id(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            sent = await at.queue()
+            await at.until("accepted")
+            ((token, path, body),) = at.meta.asked
+            assert (token, path) == ("EAA-invented", f"{NUMBER}/messages")
+            assert body == {
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                "to": "+5215588392274",
+                "type": "text",
+                "text": {"body": "Hello!"},
+                "biz_opaque_callback_data": sent,
+            }
+            rows = [row for row in await world.rows() if row.get("id") == sent]
+            assert [row.get("wa_id") for row in rows] == [None, f"wamid.{sent}"]
+            assert at.tally.sends == {"accepted": 1}
+
+    play(tmp_path, scenario)
+
+
+def test_messages_of_one_conversation_go_one_after_the_other_and_others_beside_them(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.gate.clear()
+            first = [await at.queue("+4915112345671") for _ in range(3)]
+            second = [await at.queue("+4915112345672") for _ in range(3)]
+            await at.meta.came.acquire()
+            await at.meta.came.acquire()
+            await at.rounds()
+            assert at.meta.most_under_way == 2
+            at.meta.gate.set()
+            await at.until(*["accepted"] * 6)
+            order = [body["biz_opaque_callback_data"] for body in at.meta.bodies]
+            assert [one for one in order if one in first] == first
+            assert [one for one in order if one in second] == second
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "words"),
+    [
+        ([LOST], "unknown", {"unknown": 1}),
+        ([error(131026)], "failed", {"failed": 1}),
+        ([error(133010)], "failed", {"failed": 1}),
+    ],
+)
+def test_an_answer_that_ends_it(tmp_path, answers, state, words):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.extend(answers)
+            sent, after = await at.queue(), await at.queue()
+            await at.until(state, "accepted")
+            assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [sent, after]
+            assert at.tally.sends == words | {"accepted": 1}
+            status = await at.statuses(sent)
+            assert ("failed" in status) == (state == "failed")
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word", "attempts"),
+    [
+        (error(131016, 503), "retry", 1),
+        (error(130429), "throttled", 1),
+        (error(131056), "pair", 1),
+        (UNREACHED, "not_sent", 0),
+    ],
+)
+def test_what_meta_did_not_take_goes_again_when_its_time_has_come_and_the_next_waits(tmp_path, answer, word, attempts):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.append(answer)
+            first, second = await at.queue(), await at.queue()
+            await at.meta.came.acquire()
+            await at.until("queued", "queued")
+            await at.rounds()
+            assert len(at.meta.asked) == 1
+            send = (await at.sends())[first]
+            assert (send.attempts, send.due_at) == (attempts, world.clock.now() + SECOND)
+            world.clock.move(SECOND)
+            await at.until("accepted", "accepted")
+            assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [first, first, second]
+            assert at.tally.sends == {word: 1, "accepted": 2}
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(("code", "others"), [(130429, 0), (131056, 1)])
+def test_throttling_holds_the_account_and_a_pair_limit_only_its_recipient(tmp_path, code, others):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.append(error(code))
+            await at.queue("+4915112345671")
+            await at.meta.came.acquire()
+            await at.until("queued")
+            await at.queue("+4915112345672")
+            await at.rounds()
+            await at.until("queued", "accepted" if others else "queued")
+            assert len(at.meta.asked) == 1 + others
+            world.clock.move(SECOND)
+            await at.until("accepted", "accepted")
+
+    play(tmp_path, scenario)
+
+
+def test_an_attempt_limit_of_a_code_ends_it_with_metas_error(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.extend([error(1), error(1)])
+            sent = await at.queue()
+            await at.meta.came.acquire()
+            await at.until("queued")
+            world.clock.move(SECOND)
+            await at.until("failed")
+            assert (await at.statuses(sent))["errors"][0]["code"] == 1
+
+    play(tmp_path, scenario)
+
+
+def test_a_day_of_trying_ends_it(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.extend([error(131016, 503)] * 2)
+            sent = await at.queue(unchecked=True)
+            await at.meta.came.acquire()
+            await at.until("queued")
+            world.clock.move(24 * 3600 * SECOND)
+            await at.until("failed")
+            assert (await at.statuses(sent))["errors"][0]["code"] == 131016
+
+    play(tmp_path, scenario)
+
+
+def test_a_bad_token_pauses_the_account_once_and_resuming_sends_what_waited(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.gate.clear()
+            at.meta.answers.extend([error(190, 401)] * 3)
+            for n in range(3):
+                await at.queue(f"+491511234567{n}")
+            for _ in range(3):
+                await at.meta.came.acquire()
+            at.meta.gate.set()
+            await at.until("queued", "queued", "queued")
+            await at.queue()
+            await at.rounds()
+            assert at.account.sending_paused == "190: Access token has expired"
+            assert (await world.names()).count("account.paused") == 1
+            assert len(at.meta.asked) == 3
+            await at.change(sending_paused="", access_token="EAA-new")
+            await at.until(*["accepted"] * 4)
+            assert {token for token, _, _ in at.meta.asked[3:]} == {"EAA-new"}
+
+    play(tmp_path, scenario)
+
+
+def test_a_scheduled_message_waits_for_its_time_and_holds_nobody_up(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            await at.queue(scheduled_at=world.clock.now() + 10 * SECOND)
+            await at.queue()
+            await at.until("scheduled", "accepted")
+            world.clock.move(10 * SECOND)
+            await at.until("accepted", "accepted")
+
+    play(tmp_path, scenario)
+
+
+def test_nothing_is_sent_without_a_token(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            await at.change(access_token="")
+            await at.queue()
+            await at.rounds()
+            assert at.meta.asked == []
+            await at.change(access_token="EAA-invented")
+            await at.until("accepted")
+
+    play(tmp_path, scenario)
+
+
+def test_the_rate_and_the_pair_limit_are_kept(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            await at.change(send_rate=3)
+            for n in range(5):
+                await at.queue(f"+491511234567{n}")
+            await at.until("accepted", "accepted", "accepted", "queued", "queued")
+            await at.rounds()
+            assert len(at.meta.asked) == 3
+            world.clock.move(SECOND)
+            await at.until(*["accepted"] * 5)
+
+    play(tmp_path, scenario)
+
+
+def test_a_frozen_owner_sends_nothing_and_the_message_stays_queued(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            held = at.leases.holds
+            at.courier._carrier._holds = lambda _partition, _epoch: False
+            await at.queue()
+            await at.rounds(3)
+            assert at.meta.asked == []
+            at.courier._carrier._holds = held
+            await at.until("accepted")
+            assert (await at.sends()).popitem()[1].attempts == 1
+
+    play(tmp_path, scenario)
+
+
+def test_what_another_process_was_sending_is_unknown_and_the_next_goes(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.gate.clear()
+            lost, after = await at.queue(), await at.queue()
+            await at.meta.came.acquire()
+            for task in at.courier._carried.values():  # as kill -9 leaves it
+                task.cancel()
+            await at.courier.stop(0)
+        async with office(world, owner="two") as at:
+            await at.until("unknown", "accepted")
+            assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [after]
+            assert (await at.sends())[lost].cause
+            assert at.tally.sends == {"abandoned": 1, "accepted": 1}
+
+    play(tmp_path, scenario)
+
+
+def test_stopping_waits_for_answers_and_records_what_is_known_of_the_rest(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.gate.clear()
+            await at.queue("+4915112345671")
+            await at.queue("+4915112345671")
+            await at.meta.came.acquire()
+            await at.courier.stop(0.05)
+            assert await at.states() == ["unknown", "queued"]
+
+    play(tmp_path, scenario)
+
+
+def test_what_a_message_held_may_be_erased_before_its_turn(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            sent = await at.queue(content=b'{"type":"text"}')
+            await at.until("failed")
+            assert at.meta.asked == []
+            assert (await at.statuses(sent))["errors"][0]["error_data"]["details"].startswith("Not sent")
+
+    play(tmp_path, scenario)
+
+
+def test_codes_of_authentication_templates_are_hidden_once_meta_has_them(tmp_path):
+    content = (
+        b'{"type":"template","template":{"name":"code","language":{"code":"en"},"components":['
+        b'{"type":"body","parameters":[{"type":"text","text":"123456"}]},'
+        b'{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"123456"}]}]}}'
+    )
+
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            sent = await at.queue(content=content)
+            await at.until("accepted")
+            assert "123456" in str(at.meta.bodies[0])
+            last = [row for row in await world.rows() if row.get("id") == sent][-1]
+            assert "123456" not in str(last)
+            assert "****" in str(last)
+
+    play(tmp_path, scenario)
+
+
+def test_meta_may_hold_a_template_for_quality(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            held = taken({"biz_opaque_callback_data": "x"})
+            at.meta.answers.append(
+                type(held)(
+                    status=200,
+                    body=b'{"messages":[{"id":"wamid.x","message_status":"held_for_quality_assessment"}]}',
+                    written=True,
+                )
+            )
+            sent = await at.queue()
+            await at.until("accepted")
+            assert "held_for_quality_assessment" in await at.statuses(sent)
+
+    play(tmp_path, scenario)

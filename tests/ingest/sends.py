@@ -1,0 +1,88 @@
+"""Messages of ours, step by step, as the API and the loop that sends them take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tests.world import CUSTOMER, DISPLAY, NUMBER, World
+
+from tellwire import outgoing, releases
+from tellwire.chores import apply_held
+from tellwire.ledger import Keys, Ledger
+from tellwire.meta.outgoing.types import content_of
+from tellwire.model import DEFAULT_ORGANIZATION, Account, Message, Send
+from tellwire.stores import cold_held, records, sending_records
+from tellwire.updates import Options
+
+T = TypeVar("T")
+HELLO = content_of("text", {"body": "Hello! How can I help you today?"})
+
+
+async def an_account(world: World) -> Account:
+    """The account that the payloads speak of, made if need be."""
+    if NUMBER not in world.store.registry().accounts:
+
+        def make(ledger: Ledger) -> None:
+            ledger.put_account(
+                Account(
+                    id=ledger.new_id(),
+                    organization_id=DEFAULT_ORGANIZATION,
+                    phone_number_id=NUMBER,
+                    display_phone_number=DISPLAY,
+                    access_token="an invented token",
+                )
+            )
+
+        await world.store.apply(Keys(), make)
+    return world.store.registry().accounts[NUMBER]
+
+
+async def queued(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message:
+    """A message of ours in the queue."""
+    draft = outgoing.Draft(account=await an_account(world), to=to, **({"content": HELLO} | more))
+    keys = outgoing.keys_of(draft)
+    message, _ = await world.store.apply(keys, lambda ledger: outgoing.queue(ledger, draft, window=world.window))
+    return message
+
+
+async def under_way(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message:
+    """A message of ours that is just being sent."""
+    message = await queued(world, to, **more)
+    claimed = await own(world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60))
+    assert claimed is not None
+    return message
+
+
+async def own(world: World, message: Message, decide: Callable[[Ledger], T]) -> T:
+    """Decide about a message of ours."""
+    return await world.store.apply(Keys(own={(NUMBER, message.id)}), decide)
+
+
+async def accepted(world: World, message: Message, wamid: str, **more: Any) -> None:
+    """Meta's answer."""
+    account, options = await an_account(world), Options(window=world.window)
+    await world.store.apply(
+        releases.keys_of_acceptance(account, message.id, wamid),
+        lambda ledger: releases.accepted(ledger, account, message.id, wamid, options, **more),
+    )
+
+
+async def stored(world: World, message: Message) -> Message:
+    """The row as it now stands."""
+    ((*row,),) = await world.query(f"SELECT {', '.join(records.MESSAGE)} FROM messages WHERE id = '{message.id}'")
+    return records.message(row)
+
+
+async def send_of(world: World, message: Message) -> Send:
+    """Its way to Meta as it now stands."""
+    names = ", ".join(f'"{name}"' for name in sending_records.SEND)
+    ((*row,),) = await world.query(f"SELECT {names} FROM sends WHERE message_id = '{message.id}'")
+    return sending_records.send(row)
+
+
+async def waited(world: World) -> None:
+    """What was held for a while is applied, as the chore does."""
+    await apply_held(
+        lambda now, limit: world.store.read(lambda c: cold_held.over(c, now, limit)), world.ingest, world.clock
+    )

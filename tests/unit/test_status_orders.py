@@ -1,0 +1,37 @@
+"""FORMATS.md, "Merge": whatever the order, duplication and loss of statuses, and whenever the send's answer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from tests.ingest.orders import STEPS, whatever_order
+from tests.world import DAY, SetClock, World
+
+Played = tuple[asyncio.Runner, World]
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """One world for all orders: each has a message and a recipient of its own."""
+    path: Path = tmp_path_factory.mktemp("orders") / "world.db"
+    with asyncio.Runner() as runner:
+        world = World(path, SetClock(), DAY, auto_accounts=True)
+        runner.run(world.store.open())
+        try:
+            yield runner, world
+        finally:
+            runner.run(world.close())
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS)
+def test_the_final_row_is_the_same_in_any_order(played: Played, steps: list[Any]) -> None:
+    runner, world = played
+    runner.run(whatever_order(world, steps, next(_numbers)))
