@@ -19,9 +19,12 @@ from tellwire.stores import attempt_rows, cold_erasures, cold_exports, cold_idem
 from tellwire.stores.cold_erasures import Counts, Erasure
 from tellwire.stores.cold_pages import unindexed
 from tellwire.stores.tables import (
+    agent_runs,
+    agent_turns,
     attempts,
     deliveries,
     events,
+    handovers,
     idempotency_keys,
     message_statuses,
     messages,
@@ -57,6 +60,8 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
     if rows:
         counts = _erase_messages(connection, vault, erasure, rows)
         return Stride(cold_erasures.advance(connection, erasure, counts))
+    for table in (agent_turns, handovers, agent_runs):  # their reasons are in words
+        connection.execute(delete(table).where(table.c.conversation_id.in_(some)))
     return Stride(cold_erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
 
 
