@@ -24,6 +24,7 @@ from tellwire.model import Account, Agent, AgentRun, AgentTurn, Message, Micros,
 from tellwire.outgoing import partition_of
 from tellwire.ports import Book, Clock, Graph, Line, Model, Reply, Use
 from tellwire.stores import cold_turns
+from tellwire.tally import Tally
 from tellwire.transcript import transcript
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Answering:
         model_of: what answers for an agent.
         owned: the partitions that are this process's; an account's turns are run by who sends for it.
         window: micros after which an idle conversation closes.
+        tally: told of what came of each.
         graph: Meta's API, for read marks and typing indicators; None shows neither.
     """
 
@@ -66,6 +68,7 @@ class Answering:
         model_of: Callable[[Agent], Model],
         owned: Callable[[], Collection[int]],
         window: Micros,
+        tally: Tally,
         graph: Graph | None = None,
     ) -> None:
         self._store = store
@@ -73,6 +76,7 @@ class Answering:
         self._model_of = model_of
         self._owned = owned
         self._window = window
+        self._tally = tally
         self._graph = graph
         self._running: dict[str, asyncio.Task[None]] = {}
         self._by_agent: Counter[str] = Counter()
@@ -215,6 +219,7 @@ class Answering:
         return reply
 
     def _note(self, asking: Asking, run: AgentRun) -> None:
+        self._tally.agent_runs[run.outcome] += 1
         place = asking.turn.conversation_id
         if run.outcome == "superseded":
             self._superseded[place] = self._superseded.get(place, 0) + 1

@@ -95,11 +95,15 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
         return f"the conversation is handed over: {found.handed_over}"
     if asked.timestamp * SECOND + WINDOW <= now:
         return "the customer service window is closed"
-    if any(
-        each.id > asked.id and each.direction == "outgoing" and each.agent_id != agent.id for each in found.messages
-    ):
+    if any(each.id > asked.id and _answers(each, agent) for each in found.messages):
         return "it was answered by somebody else"
     return _spent(settings_of(agent), found, in_flight)
+
+
+def _answers(message: Message, agent: Agent) -> bool:
+    """Whether a message of ours, by somebody else, has reached the customer or is on its way."""
+    ours = message.direction == "outgoing" and message.agent_id != agent.id
+    return ours and not message.history and "failed" not in message.status
 
 
 def _spent(settings: AgentSettings, found: Situation, in_flight: int) -> str:

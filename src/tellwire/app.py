@@ -126,6 +126,7 @@ class App:
             model_of=self._model_of,
             owned=lambda: self.dispatcher.partitions,
             window=self.window,
+            tally=self.tally,
             graph=self.graph,
         )
         self.templates = Templates(TemplateShelf(store), self.graph, clock, random.random)

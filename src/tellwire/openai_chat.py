@@ -20,6 +20,7 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tellwire import http_tools
@@ -112,7 +113,11 @@ class _Run:
         if settings.temperature is not None:
             wanted["temperature"] = settings.temperature
         return Conversationalist(
-            OpenAIChatModel(settings.model, provider=OpenAIProvider(openai_client=openai)),
+            OpenAIChatModel(
+                settings.model,
+                provider=OpenAIProvider(openai_client=openai),
+                profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=_is_openais(settings.base_url)),
+            ),
             instructions=FRAME + settings.instructions,
             tools=[self._handing_over(), *(self._tool(settings, tool) for tool in settings.tools)],
             model_settings=wanted,
@@ -149,6 +154,12 @@ class _Run:
                 return ModelFailed("the model refused to answer", again=False)
             case _:
                 return ModelFailed("the model's answer could not be used")
+
+
+def _is_openais(base_url: str) -> bool:
+    """Whether the limit goes by the name that OpenAI gave it since; other servers know the older one."""
+    host = httpx2.URL(base_url).host
+    return host.endswith((".openai.com", ".azure.com"))
 
 
 def _message(line: Line) -> ModelMessage:

@@ -196,6 +196,25 @@ def test_agents_are_paused_and_resumed_in_a_conversation(tmp_path: Path) -> None
         app.call("POST", f"{path}/pause", {"reason": "a\nb"}).problem(422, "/reason")
 
 
+def test_the_agent_leaves_when_a_person_sends_by_the_api(tmp_path: Path) -> None:
+    with served(tmp_path) as app:
+        app.meta(envelope(incoming("wamid.1")))
+        ai = app.post(PATH, {"name": "Demo", "kind": "ai", "model": "scripted"})["id"]
+        person = app.post(PATH, {"name": "Ana", "kind": "human"})["id"]
+        change = {"agent_id": ai, "access_token": "an-invented-token"}
+        assert app.call("PATCH", f"/v1/accounts/{NUMBER}", change).status == 200
+        [conversation] = app.get(f"/v1/conversations?contact={CUSTOMER}")["data"]
+        path = f"/v1/conversations/{conversation['id']}/agent"
+        draft = {"account": NUMBER, "to": CUSTOMER, "type": "text", "text": {"body": "Your receipt"}}
+        app.post("/v1/messages", draft, status=202)
+        app.post("/v1/messages", draft | {"agent_id": ai}, status=202)
+        assert app.get(path)["paused"] is False
+        row = app.post("/v1/messages", draft | {"agent_id": person, "text": {"body": "I am Ana"}}, status=202)
+        assert row["agent_id"] == person
+        paused = app.get(path)
+        assert (paused["paused"], paused["reason"], paused["by"]) == (True, "a person wrote", f"agent {person}")
+
+
 def test_agents_are_paused_where_there_are_none_too(app: Served) -> None:
     [conversation] = app.get(f"/v1/conversations?contact={CUSTOMER}")["data"]
     path = f"/v1/conversations/{conversation['id']}/agent"

@@ -74,6 +74,7 @@ class Desk:
             model_of=model_of,
             owned=lambda: range(PARTITIONS),
             window=DAY,
+            tally=self.world.store.tally,
             graph=self.meta,
         )
 
