@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tellwire.meta.notices import ban_states
+from tellwire.meta.scalars import seconds
 from tellwire.model import Seconds
 
 TOKEN = "access_token"  # noqa: S105 - the name of a fact
@@ -49,14 +50,14 @@ def known(about: str) -> dict[str, Known]:
     return _known.decode(about)
 
 
-def problems(facts: Mapping[str, Known]) -> list[str]:
+def problems(facts: Mapping[str, Known], now: Seconds) -> list[str]:
     """What is wrong with an account just now, in plain words."""
     found: list[str] = []
     if "ban" in facts:
         states = [state for state in ban_states(facts["ban"].value) if state != "REINSTATE"]
         if states or not isinstance(facts["ban"].value, dict):
             found.append(f"Meta bans the business account ({', '.join(states) or 'no details'}).")
-    if restrictions := _words(facts, "restrictions", "restriction_type"):
+    if restrictions := _words(facts, "restrictions", "restriction_type", now):
         found.append(f"Meta restricts the business account ({restrictions}).")
     if violation := _words(facts, "violation", "violation_type"):
         found.append(f"Meta names a violation of its policies ({violation}).")
@@ -82,11 +83,16 @@ def _is(facts: Mapping[str, Known], name: str, *values: str) -> bool:
     return name in facts and facts[name].value in values
 
 
-def _words(facts: Mapping[str, Known], name: str, key: str) -> str:
-    """The words under a key of a fact that is an object or a list of them; its own when it is neither."""
+def _words(facts: Mapping[str, Known], name: str, key: str, now: Seconds = 0) -> str:
+    """The words under a key of a fact that is an object or a list of them; its own when it is neither.
+
+    With `now`, without what has expired.
+    """
     if name not in facts:
         return ""
     given = facts[name].value
     each = given if isinstance(given, list) else [given]
+    if now:
+        each = [one for one in each if not isinstance(one, dict) or (seconds(one.get("expiration")) or now) >= now]
     words = [str(one.get(key, "no details")) if isinstance(one, dict) else str(one) for one in each]
     return ", ".join(words)

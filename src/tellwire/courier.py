@@ -176,6 +176,7 @@ class Courier:
         failing = False
         while self._running:
             self._woken.clear()
+            began = asyncio.get_running_loop().time()
             try:
                 seconds = await self._round()
                 failing = False
@@ -186,8 +187,8 @@ class Courier:
                 elif not failing:
                     log.exception("round_failed")
                 failing, seconds = True, _PAUSE_SECONDS
-            # A burst of hints is one look; so much time is between two looks at least.
-            await asyncio.sleep(_BREATH)
+            # A burst of hints is one look, and a long queue, which makes looks long, makes them rare.
+            await asyncio.sleep(max(_BREATH, asyncio.get_running_loop().time() - began))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._woken.wait()

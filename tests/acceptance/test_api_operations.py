@@ -239,7 +239,7 @@ def test_page_is_plain_and_accessible(app: Served) -> None:
     page = Page(reply)
     assert page.of("html") == [{"lang": "en"}]
     assert len(page.of("main")) == len(page.of("h1")) == len(page.of("title")) == 1
-    assert len(page.of("table")) == len(page.of("caption")) == 3
+    assert len(page.of("table")) == len(page.of("caption")) == 4
     assert all(each.get("scope") in {"col", "row"} for each in page.of("th"))
     assert page.of("script") == page.of("img") == page.of("link") == []
     assert not any(name.startswith("on") or name == "style" for _, attributes in page.tags for name in attributes)

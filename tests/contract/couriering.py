@@ -14,6 +14,7 @@ from tests.world import NUMBER, START, World, envelope, incoming
 
 from tellwire import outgoing
 from tellwire.courier import Courier
+from tellwire.errors import Unavailable
 from tellwire.leases import Leases
 from tellwire.model import DEFAULT_ORGANIZATION, Account, Message, Send
 from tellwire.outgoing import Draft
@@ -102,13 +103,13 @@ class Meta:
 class Office:
     """What a test acts on."""
 
-    def __init__(self, world: World, meta: Meta, *, most: int) -> None:
+    def __init__(self, world: World, meta: Meta, *, most: int, store: Any = None) -> None:
         self.world = world
         self.meta = meta
         self.tally = Tally()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
         self.courier = Courier(
-            world.store,
+            store or world.store,
             meta,
             world.clock,
             self.leases,
@@ -168,21 +169,23 @@ class Office:
 
 
 @asynccontextmanager
-async def office(world: World, *, started: bool = True, most: int = 256, owner: str = "one") -> AsyncIterator[Office]:
-    """A courier over the world, for one account with a token."""
+async def office(
+    world: World, *, started: bool = True, most: int = 256, owner: str = "one", store: Any = None
+) -> AsyncIterator[Office]:
+    """A courier over the world, for one account with a token; `store` in place of the world's."""
     if NUMBER not in world.store.registry().accounts:
-        store = world.store
-        deed = Deed(DEFAULT_ORGANIZATION, "test", START, store.new_id)
+        shelf = world.store
+        deed = Deed(DEFAULT_ORGANIZATION, "test", START, shelf.new_id)
         account = Account(
-            id=world.store.new_id(),
+            id=shelf.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
             phone_number_id=NUMBER,
             access_token="EAA-invented",
             created_at=START,
             updated_at=START,
         )
-        await store.write(lambda c: cold_accounts.add(c, deed, store.vault, account))
-    opened = Office(world, Meta(), most=most)
+        await shelf.write(lambda c: cold_accounts.add(c, deed, shelf.vault, account))
+    opened = Office(world, Meta(), most=most, store=store)
     await opened.leases.start(owner)
     if started:
         opened.courier.start()
@@ -194,6 +197,31 @@ async def office(world: World, *, started: bool = True, most: int = 256, owner: 
         await opened.leases.release()
 
 
-async def hears(world: World, wamid: str = "wamid.in", sender: str = "5215588392274") -> None:
-    """The customer writes."""
-    await world.post_body(envelope(incoming(wamid, sender=sender)))
+async def hears(world: World, *, sender: str, at: int) -> None:
+    """A customer writes, by Meta's time."""
+    await world.post_body(envelope(incoming(f"wamid.{sender}", sender=sender, at=at)))
+
+
+class Stumbling:
+    """A store that fails: `refusing` before anything of it is applied, `forgetful` after it is durable."""
+
+    def __init__(self, world: World) -> None:
+        self._store = world.store
+        self.refusing = 0
+        self.forgetful = 0
+        self.failed = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def apply(self, keys: Any, decide: Any) -> Any:
+        if self.refusing:
+            self.refusing -= 1
+            self.failed += 1
+            raise Unavailable("the disk is full")
+        done = await self._store.apply(keys, decide)
+        if self.forgetful:
+            self.forgetful -= 1
+            self.failed += 1
+            raise Unavailable("the connection was lost at the commit")
+        return done

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.couriering import LOST, UNREACHED, error, office, taken
-from tests.world import NUMBER, World, play
+from tests.contract.couriering import LOST, UNREACHED, Stumbling, error, hears, office, taken
+from tests.world import NUMBER, START, World, play
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -196,7 +196,7 @@ def test_nothing_is_sent_without_a_token(tmp_path):
     play(tmp_path, scenario)
 
 
-def test_the_rate_and_the_pair_limit_are_kept(tmp_path):
+def test_the_rate_is_kept(tmp_path):
     async def scenario(world: World) -> None:
         async with office(world) as at:
             await at.change(send_rate=3)
@@ -301,5 +301,127 @@ def test_meta_may_hold_a_template_for_quality(tmp_path):
             sent = await at.queue()
             await at.until("accepted")
             assert "held_for_quality_assessment" in await at.statuses(sent)
+
+    play(tmp_path, scenario)
+
+
+# --- limits, also over a change of owners -----------------------------------------------------------------------------
+
+
+def test_a_recipient_gets_a_burst_and_then_one_message_each_six_seconds_while_others_go_on(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            for _ in range(47):
+                await at.queue("+4915112345671")
+            await at.until(*["accepted"] * 45, "queued", "queued")
+            await at.queue("+4915112345672")
+            await at.until(*["accepted"] * 45, "queued", "queued", "accepted")
+            world.clock.move(6 * SECOND)
+            await at.until(*["accepted"] * 46, "queued", "accepted")
+            world.clock.move(6 * SECOND)
+            await at.until(*["accepted"] * 48)
+
+    play(tmp_path, scenario)
+
+
+def test_the_next_owner_knows_what_was_sent(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            await at.change(send_rate=1000)
+            for _ in range(45):
+                await at.queue("+4915112345671")
+            await at.until(*["accepted"] * 45)
+        async with office(world, owner="two") as at:
+            await at.change(send_rate=46)
+            await at.queue("+4915112345671")
+            await at.queue("+4915112345672")
+            await at.queue("+4915112345673")
+            await at.until(*["accepted"] * 45, "queued", "accepted", "queued")
+            world.clock.move(7 * SECOND)
+            await at.until(*["accepted"] * 48)
+
+    play(tmp_path, scenario)
+
+
+def test_more_calls_than_allowed_are_never_under_way(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world, most=2) as at:
+            at.meta.gate.clear()
+            for n in range(5):
+                await at.queue(f"+491511234567{n}")
+            await at.meta.came.acquire()
+            await at.meta.came.acquire()
+            await at.rounds()
+            assert at.meta.under_way == 2
+            at.meta.gate.set()
+            await at.until(*["accepted"] * 5)
+            assert at.meta.most_under_way == 2
+
+    play(tmp_path, scenario)
+
+
+# --- the customer service window --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heard", "content", "unchecked", "state"),
+    [
+        (-23 * 3600, b'{"type":"text","text":{"body":"x"}}', False, "failed"),
+        (-21 * 3600, b'{"type":"text","text":{"body":"x"}}', False, "accepted"),
+        (None, b'{"type":"text","text":{"body":"x"}}', False, "accepted"),
+        (-23 * 3600, b'{"type":"text","text":{"body":"x"}}', True, "accepted"),
+        (-23 * 3600, b'{"type":"template","template":{"name":"x","language":{"code":"en"}}}', False, "accepted"),
+    ],
+)
+def test_the_window_is_looked_at_again_when_a_scheduled_message_is_due(tmp_path, heard, content, unchecked, state):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            if heard is not None:
+                await hears(world, sender="4915112345671", at=START // SECOND + heard)
+            due = world.clock.now() + 2 * 3600 * SECOND
+            sent = await at.queue("+4915112345671", content, scheduled_at=due, unchecked=unchecked)
+            await at.rounds()
+            world.clock.move(2 * 3600 * SECOND)
+            await at.until(state)
+            assert len(at.meta.asked) == (state == "accepted")
+            if state == "failed":
+                error = (await at.statuses(sent))["errors"][0]
+                assert error["code"] == 131047
+                assert error["error_data"]["details"].startswith("Not sent")
+
+    play(tmp_path, scenario)
+
+
+# --- a store that fails -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["refusing", "forgetful"])
+def test_an_answer_is_kept_until_the_store_takes_it(tmp_path, way):
+    async def scenario(world: World) -> None:
+        store = Stumbling(world)
+        async with office(world, store=store) as at:
+            at.meta.gate.clear()
+            await at.queue()
+            await at.queue()
+            await at.meta.came.acquire()
+            setattr(store, way, 3)
+            at.meta.gate.set()
+            await at.until("accepted", "accepted")
+            assert (store.failed, len(at.meta.asked)) == (3, 2)
+            assert (at.courier.unrecorded, at.courier.failing) == (0, "")
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("way", ["refusing", "forgetful"])
+def test_a_claim_that_was_not_confirmed_sends_nothing_and_is_made_again(tmp_path, way):
+    async def scenario(world: World) -> None:
+        store = Stumbling(world)
+        setattr(store, way, 1)
+        async with office(world, store=store) as at:
+            await at.queue()
+            await at.until("accepted")
+            assert (store.failed, len(at.meta.asked)) == (1, 1)
+            assert (await at.sends()).popitem()[1].attempts == 1
 
     play(tmp_path, scenario)

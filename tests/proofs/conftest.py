@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from tests.postgres_server import Postgres
-from tests.proofs.table import Row, table
+from tests.proofs.table import SENT, Row, aligned, table
 
 _ROWS = pytest.StashKey[list[Row]]()
+_SENT = pytest.StashKey[list[tuple[str, ...]]]()
 _FIGURES = pytest.StashKey[list[str]]()
 
 
@@ -16,6 +17,12 @@ _FIGURES = pytest.StashKey[list[str]]()
 def matrix(request: pytest.FixtureRequest) -> list[Row]:
     """The lines of the kill matrix so far."""
     return request.config.stash.setdefault(_ROWS, [])
+
+
+@pytest.fixture
+def sent(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
+    """The lines about messages that were sent, so far."""
+    return request.config.stash.setdefault(_SENT, [])
 
 
 @pytest.fixture
@@ -39,6 +46,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if rows := config.stash.get(_ROWS, []):
         terminalreporter.section("kill matrix")
         terminalreporter.write_line(table(rows))
+    if sent := config.stash.get(_SENT, []):
+        terminalreporter.section("messages sent")
+        terminalreporter.write_line(aligned(SENT, sent))
     if figures := config.stash.get(_FIGURES, []):
         terminalreporter.section("figures of the proofs")
         terminalreporter.write_line("\n".join(figures))

@@ -120,9 +120,13 @@ class Deployment:
             ids[name] = answer["id"]
         return ids
 
+    async def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database itself."""
+        raise AssertionError("no database is known here")
+
     async def unrecorded(self) -> set[str]:
         """The webhook-ids whose deliveries are still to be made, by the database itself."""
-        raise AssertionError("no database is known here")
+        return {row[0] for row in await self.query(_UNRECORDED)}
 
 
 class OnSqlite(Deployment):
@@ -136,12 +140,12 @@ class OnSqlite(Deployment):
         """Of the process."""
         return self.processes["all"].process.pid
 
-    async def unrecorded(self) -> set[str]:
-        """See `Deployment.unrecorded`."""
+    async def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database itself."""
 
-        def read() -> set[str]:
+        def read() -> list[tuple[Any, ...]]:
             with closing(sqlite3.connect(self.folder / "tellwire.db")) as db:
-                return {row[0] for row in db.execute(_UNRECORDED)}
+                return [tuple(row) for row in db.execute(sql)]
 
         return await asyncio.to_thread(read)
 
@@ -151,13 +155,16 @@ class OnPostgres(Deployment):
 
     Args:
         server: one of the test's own, that may be killed too; None: the one that all tests share.
+        settings: of every process, without their prefix.
     """
 
-    def __init__(self, folder: Path, parts: Mapping[str, Sequence[str]], *, server: Postgres | None = None) -> None:
+    def __init__(
+        self, folder: Path, parts: Mapping[str, Sequence[str]], *, server: Postgres | None = None, **settings: str
+    ) -> None:
         self.server = server
         self.database = fresh_database(server=server.url if server is not None else "")
         key = base64.b64encode(bytes(32)).decode()
-        super().__init__(folder, parts, DATABASE_URL=self.database, MASTER_KEY=key)
+        super().__init__(folder, parts, DATABASE_URL=self.database, MASTER_KEY=key, **settings)
 
     async def start(self, name: str) -> None:
         """See `Deployment.start`."""
@@ -180,10 +187,6 @@ class OnPostgres(Deployment):
             return [tuple(row) for row in await connection.fetch(sql)]
         finally:
             await connection.close()
-
-    async def unrecorded(self) -> set[str]:
-        """See `Deployment.unrecorded`."""
-        return {row[0] for row in await self.query(_UNRECORDED)}
 
     async def owners(self) -> dict[str, int]:
         """How many partitions each owner has."""

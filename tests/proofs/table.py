@@ -33,10 +33,22 @@ class Row(Struct, frozen=True, kw_only=True):
         return (self.store, self.victim, *map(str, numbers), f"{self.silence:.1f} s")
 
 
+SENT = (
+    "store", "seed", "kills", "messages", "recipients", "accepted", "failed", "unknown", "settled by a status", "twice",
+    "out of order", "over the rate", "over a pair's", "most a second", "took",
+)  # fmt: skip
+"""The head of the table of messages that were sent to a Meta in trouble."""
+
+
 def table(rows: Sequence[Row]) -> str:
-    """Every line, under its head."""
-    lines = [_HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    """Every line of the kill matrix, under its head."""
+    return aligned(_HEAD, [row.cells() for row in rows])
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under their head."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     texts = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([texts[0], rule, *texts[1:]])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.dispatching import endpoint_of
 from tests.unit.fleet import Fleet, Process
+from tests.world import SetClock
 
-from tellwire.leases import surplus
-from tellwire.ports import Lease
+from tellwire.leases import Leases, surplus
+from tellwire.ports import Lease, Outbox
 from tellwire.routing import PARTITIONS
 
 KEYS = [f"k{n}" for n in range(12)]
@@ -285,3 +287,39 @@ def test_whoever_freezes_dies_or_comes_nothing_is_lost_or_reordered(
         assert owned(fleet.processes[-1]) == PARTITIONS
         if "deaf" not in [step for step, *_ in story]:
             assert fleet.duplicates <= allowed
+
+
+# --- several that work under the same leases --------------------------------------------------------------------------
+
+
+class Crowded:
+    """An outbox of partitions 1 and 2, of which this process should have one."""
+
+    def __init__(self) -> None:
+        self.released: list[set[int]] = []
+
+    async def renew(self, owner: str) -> Lease:
+        left = {1, 2} - set().union(*self.released)
+        return Lease(dict.fromkeys(left, 7), 10**18, 1)
+
+    async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
+        self.released.append(set(partitions or ()))
+
+
+def test_a_partition_is_kept_until_nobody_has_anything_under_way_there() -> None:
+    async def scenario() -> None:
+        outbox, busy = Crowded(), {1: 1, 2: 1}
+        told: list[dict[int, int]] = []
+        keeper = Leases(cast("Outbox", outbox), SetClock(), under_way=lambda _: 0, moved=lambda _: None)
+        keeper.join(under_way=busy.__getitem__, moved=lambda epochs: told.append(dict(epochs)))
+        await keeper.start("one")
+        await keeper._give_back()
+        assert outbox.released == []
+        (staying,) = told[-1]
+        busy[3 - staying] = 0
+        await keeper._give_back()
+        assert outbox.released == [{3 - staying}]
+        assert keeper.holds(staying, 7)
+        await keeper.stop(1.0)
+
+    asyncio.run(scenario())

@@ -123,6 +123,7 @@ def services_of(app: App) -> Services:
         templates=app.templates,
         graph=app.graph,
         engine=app.dispatcher,
+        courier=app.courier,
         tracer=app.tracer,
     )
 

@@ -9,6 +9,8 @@ import msgspec
 from tellwire.model import Event, Micros
 
 EVENTS: tuple[str, ...] = (
+    "account.paused",
+    "account.resumed",
     "account.updated",
     "account.warning",
     "agent.failed",

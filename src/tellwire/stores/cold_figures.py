@@ -12,6 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from tellwire.ids import id_floor, micros_of
 from tellwire.model import Micros
+from tellwire.stores.sending_tables import DUE_SEND, OPEN_SEND, sends
 from tellwire.stores.tables import DUE, FAILED, LIVE, PARKED, deliveries, events, held_items, inbound, organizations
 
 MOST = 50_000
@@ -74,6 +75,16 @@ def late(connection: Connection) -> Micros:
 def held(connection: Connection) -> Mapping[str, int]:
     """Items that wait, by outcome."""
     return _counts(connection, select(held_items.c.outcome.label("word")))
+
+
+def unsent(connection: Connection) -> Mapping[str, int]:
+    """Messages that are still to be sent, by state."""
+    return _counts(connection, select(sends.c.state.label("word")).where(text(OPEN_SEND)))
+
+
+def send_due(connection: Connection) -> Micros:
+    """Since when the first of them could be sent, or when it can; 0 when there are none."""
+    return connection.execute(select(func.min(sends.c.due_at)).where(text(DUE_SEND))).scalar_one() or 0
 
 
 def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:

@@ -21,7 +21,8 @@ class Figures(Struct, frozen=True, kw_only=True):
 
     `oldest` and `parked`: by endpoint, when the oldest delivery was recorded that waits, or that is parked.
     `late`: when the first of the late retries and replays is or was due, 0 for none. `held`: items that wait, by
-    outcome.
+    outcome. `unsent`: messages that are still to be sent, by state; `send_due`: when the first of them is or was due, 0
+    for none.
     """
 
     at: Micros
@@ -31,6 +32,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     parked: Mapping[str, Micros]
     late: Micros
     held: Mapping[str, int]
+    unsent: Mapping[str, int]
+    send_due: Micros
 
 
 class Waits:
@@ -101,4 +104,6 @@ def _figures(connection: Connection, now: Micros) -> Figures:
         parked=cold_figures.oldest(connection, "parked"),
         late=cold_figures.late(connection),
         held=cold_figures.held(connection),
+        unsent=cold_figures.unsent(connection),
+        send_due=cold_figures.send_due(connection),
     )

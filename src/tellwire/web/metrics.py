@@ -21,7 +21,7 @@ from tellwire.model import DeliveryState, Outcome, RunOutcome
 from tellwire.stores import cold_figures, cold_retention
 from tellwire.tally import Spread, Tally
 from tellwire.web.figures import Figures
-from tellwire.web.services import Engine, Store
+from tellwire.web.services import Courier, Engine, Store
 
 _MICROS = 1_000_000
 _STATUSES = (200, 400, 401, 408, 413, 500, 503)
@@ -35,6 +35,20 @@ _SHOWN = (
     DeliveryState.FAILED,
 )
 
+_TRIES = (
+    "accepted",
+    "failed",
+    "unknown",
+    "abandoned",
+    "retry",
+    "throttled",
+    "pair",
+    "paused",
+    "not_sent",
+    "withheld",
+)
+_UNSENT = ("scheduled", "queued", "sending")
+
 Values = Iterable[tuple[Sequence[str], float]]
 
 
@@ -45,6 +59,7 @@ class Now(Struct, frozen=True, kw_only=True):
     figures: Figures
     store: Store
     engine: Engine | None
+    courier: Courier | None
     posts_waiting: int
 
 
@@ -79,6 +94,15 @@ def _oldest_due(now: Now) -> Values:
                 oldest[endpoint.state] = min(oldest[endpoint.state], at)
     oldest["active"] = min(oldest["active"], now.figures.late or now.figures.at)
     return [((state,), max(0, now.figures.at - at) / _MICROS) for state, at in oldest.items()]
+
+
+def _send_due(now: Now) -> Values:
+    at, due = now.figures.at, now.figures.send_due
+    return _one(max(0, at - due) / _MICROS if due else 0)
+
+
+def _paused(now: Now) -> Values:
+    return _one(sum(bool(account.sending_paused) for account in now.store.registry().accounts.values()))
 
 
 def _attempts(now: Now) -> Values:
@@ -224,6 +248,47 @@ METRICS = (
         help="Turns for which an AI agent's model was asked, by what came of it.",
         labels=("outcome",),
         read=lambda now: _by([each for each in get_args(RunOutcome) if each != "declined"], now.tally.agent_runs),
+    ),
+    # --- messages to Meta
+    Metric(
+        name="tellwire_sends_total",
+        kind="counter",
+        help="Tries to send a message to Meta by what they came to: `accepted`; `failed` for good; `unknown`, Meta may "
+        "have it (`abandoned`: because a process ended); `retry`, `throttled` and `pair`, Meta wants it later; "
+        "`paused`, the account is; `not_sent`, Meta was not reached; `withheld`, another process sends by now.",
+        labels=("outcome",),
+        read=lambda now: _by(_TRIES, now.tally.sends),
+    ),
+    Metric(
+        name="tellwire_sends_in_flight",
+        kind="gauge",
+        help="Messages that this process claimed and whose result is not committed.",
+        read=lambda now: _one(now.courier.in_flight if now.courier else 0),
+    ),
+    Metric(
+        name="tellwire_send_results_waiting",
+        kind="gauge",
+        help="Answers of Meta that wait for their commit.",
+        read=lambda now: _one(now.courier.unrecorded if now.courier else 0),
+    ),
+    Metric(
+        name="tellwire_messages_unsent",
+        kind="gauge",
+        help=f"Messages that are still to be sent, by state; counting stops at {cold_figures.MOST}.",
+        labels=("state",),
+        read=lambda now: _by(_UNSENT, now.figures.unsent),
+    ),
+    Metric(
+        name="tellwire_oldest_send_due_seconds",
+        kind="gauge",
+        help="How long the oldest message that is due has waited to be sent; of paused accounts too.",
+        read=_send_due,
+    ),
+    Metric(
+        name="tellwire_accounts_paused",
+        kind="gauge",
+        help="Accounts for which nothing is sent until somebody resumes it.",
+        read=_paused,
     ),
     # --- retention
     Metric(

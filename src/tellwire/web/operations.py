@@ -76,6 +76,8 @@ def _unready(services: Services, waits: Waits) -> str:
         return f"The last commit failed: {services.store.failing}"
     if services.engine is not None and services.engine.failing:
         return f"Results of deliveries cannot be recorded: {services.engine.failing}"
+    if services.courier is not None and services.courier.failing:
+        return f"What Meta answers to messages cannot be recorded: {services.courier.failing}"
     if waits.longest > _LONGEST_WAIT_SECONDS:
         return f"A POST from Meta has waited {waits.longest:.0f} s for its commit."
     if 0 < waits.most <= waits.count:
@@ -100,6 +102,7 @@ async def metrics(request: Request[Any, Any, Any], office: InOffice) -> Response
         figures=await office.meters.figures(),
         store=services.store,
         engine=services.engine,
+        courier=services.courier,
         posts_waiting=office.meters.waits.count,
     )
     return Response(exposition(now), media_type=_EXPOSITION)

@@ -73,6 +73,21 @@ class Engine(Protocol):
     def refused(self) -> int: ...
 
 
+class Courier(Protocol):
+    """What the web shows of the courier."""
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def unrecorded(self) -> int: ...
+
+    @property
+    def failing(self) -> str:
+        """Why Meta's answers can't be written down; "" when they can."""
+        ...
+
+
 class Templates(Protocol):
     """The templates of business accounts at Meta (`templates_sync.Templates`); each call raises Meta's problem."""
 
@@ -133,7 +148,7 @@ class Services(Struct, frozen=True, kw_only=True):
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays.
     `templates` are those at Meta, `graph` is Meta's API. `tally` holds the process's counts; `engine` is its
-    dispatcher, None when it has none; `tracer` is there while tracing is on.
+    dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -156,4 +171,5 @@ class Services(Struct, frozen=True, kw_only=True):
     templates: Templates
     graph: Graph
     engine: Engine | None = None
+    courier: Courier | None = None
     tracer: Tracer | None = None

@@ -76,6 +76,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 <p>Version {escape(__version__)}, as of <time datetime="{instant(figures.at)}">{instant(figures.at)}</time>.</p>
 {_table("Last 24 hours", ("What", "How many"), _day(figures))}
 {_table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered))}
+{_table("Messages that are still to be sent", ("State", "How many"), _counts(figures.unsent))}
 {_endpoints(words, figures) if seen else "<p>Which endpoints there are is shown with an API key.</p>"}
 {_NEXT}
 </main>

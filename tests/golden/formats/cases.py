@@ -163,6 +163,13 @@ OPERATIONAL = {
             "value": {"new_quality_score": "YELLOW"},
         },
     ),
+    "account.paused": operational_event(
+        "account.paused",
+        {"phone_number_id": PHONE_NUMBER_ID, "reason": "190: Access token has expired"},
+    ),
+    "account.resumed": operational_event(
+        "account.resumed", {"phone_number_id": PHONE_NUMBER_ID, "how": "a new access token"}
+    ),
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
     "agent.failed": operational_event(
         "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}

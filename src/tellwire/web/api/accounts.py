@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from tellwire import about, news
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Account
+from tellwire.model import Account, Micros
 from tellwire.rows import instant
 from tellwire.stores import cold_accounts, cold_agents, cold_operational, cold_templates
 from tellwire.stores.cold_audit import Deed
@@ -131,7 +131,7 @@ class AccountList(Struct, kw_only=True):
     next_cursor: NextCursor
 
 
-def _shown(account: Account) -> bytes:
+def _shown(account: Account, now: Micros) -> bytes:
     facts = about.known(account.about)
     return encode(
         AccountRead(
@@ -149,7 +149,7 @@ def _shown(account: Account) -> bytes:
             send_rate=account.send_rate,
             sending_paused=account.sending_paused or None,
             about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
-            problems=about.problems(facts),
+            problems=about.problems(facts, now // _MICROS),
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )
@@ -161,7 +161,8 @@ async def list_accounts(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") ->
     """The accounts of the organization."""
     vault = desk.services.store.vault
     page = await desk.read(lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
-    return listed(_NOUN, page, _shown, AccountList)
+    now = desk.services.clock.now()
+    return listed(_NOUN, page, lambda account: _shown(account, now), AccountList)
 
 
 @post("/accounts", summary="Create an account", opt=_MANAGE)
@@ -186,7 +187,7 @@ async def create_account(
                 **asdict(data),
             )
             _check_agent(connection, desk, account)
-            return cold_accounts.add(connection, deed, vault, account), _shown(account)
+            return cold_accounts.add(connection, deed, vault, account), _shown(account, deed.at)
 
         _, body = await once.write(work)
         await _route(desk, data.phone_number_id)
@@ -212,7 +213,9 @@ async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[Acco
         return account, cold_templates.standing(connection, account.organization_id, account.waba_id)
 
     account, standing = await desk.read(find)
-    return shown(joined(_shown(account), {"templates": _standing(standing)}), AccountWithTemplates)
+    return shown(
+        joined(_shown(account, desk.services.clock.now()), {"templates": _standing(standing)}), AccountWithTemplates
+    )
 
 
 def _standing(found: Standing | None) -> TemplatesRead | None:
@@ -243,7 +246,7 @@ async def change_account(
             changed = _resumed(connection, deed, changed, "a new access token")
         return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
 
-    return shown(_shown(await desk.write(work)), AccountRead)
+    return shown(_shown(await desk.write(work), deed.at), AccountRead)
 
 
 @post("/accounts/{account_id:str}/resume-sending", summary="Send again", opt=_MANAGE, status_code=200)
@@ -259,7 +262,7 @@ async def resume_sending(account_id: FromPath[str], desk: AtDesk) -> Response[Ac
         changed = _resumed(connection, deed, changed, "a person resumed it")
         return cold_accounts.change(connection, deed, desk.services.store.vault, changed, action="account.resumed")
 
-    return shown(_shown(await desk.write(work)), AccountRead)
+    return shown(_shown(await desk.write(work), deed.at), AccountRead)
 
 
 def _resumed(connection: Connection, deed: Deed, account: Account, how: str) -> Account:
