@@ -38,6 +38,7 @@ def test_runs_go_with_time_and_hand_overs_with_their_conversation(tmp_path):
         await desk.customer("wamid.1", "a person, please")
         await desk.turn()
         assert await counts(desk) == [0, 1, 1]
+        await desk.world.store.write(lambda c: c.exec_driver_sql("UPDATE sends SET state = 'accepted'"))
         rounds = Rounds(desk.world, Keeping(payloads=90 * DAY, messages=30 * DAY))
         desk.world.clock.move(31 * DAY)
         await rounds.round()

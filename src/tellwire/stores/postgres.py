@@ -215,11 +215,9 @@ class PostgresStore:
         await postgres_sending.load_agents(connection, ledger, keys)
         results = [job.decide(ledger) for job in jobs]
         work = await postgres_write.write(connection, ledger, self.vault, self._window)
-        fresh = (
-            await postgres_load.registry(connection, self.vault, lenient=self._lenient)
-            if ledger.registers
-            else registry
-        )
+        fresh = registry
+        if ledger.registers:
+            fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
         await _commit(connection)
         self._know(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
