@@ -232,7 +232,7 @@ async def change_account(
     def work(connection: Connection) -> Account:
         account = _known(connection, desk, account_id)
         changed = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
-        if changed.access_token != account.access_token:
+        if changed.access_token not in ("", account.access_token):
             changed = _resumed(connection, deed, changed, "a new access token")
         return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
 
