@@ -19,7 +19,7 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_write, records
+from tellwire.stores import cold_operational, cold_probe, postgres_load, postgres_sending, postgres_write, records
 from tellwire.stores.committer import Committer
 from tellwire.stores.postgres_cold import ColdRunner
 from tellwire.stores.postgres_hints import Hint, Hints
@@ -111,9 +111,10 @@ class PostgresStore:
         with reaching(self.server):
             connection = await self._applying.connection()
             await check(connection)
+            if serving:
+                await postgres_sending.make_key(connection, self.vault)
             self._know(await postgres_load.registry(connection, self.vault, lenient=self._lenient))
-        options = self.server.options(hot=True)
-        self._pool = await asyncpg.create_pool(**options, min_size=0, max_size=_READERS)
+        self._pool = await asyncpg.create_pool(**self.server.options(hot=True), min_size=0, max_size=_READERS)
         self._appliers.start()
         self._recorders.start()
         if serving and not self.server.pooled:
