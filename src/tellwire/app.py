@@ -13,6 +13,9 @@ import structlog
 
 import tellwire_sdk
 from tellwire import addresses, handshake, trial
+from tellwire.agent_settings import SCRIPTED, settings_of
+from tellwire.answering import Answering
+from tellwire.chat_model import ChatModel
 from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
 from tellwire.clock import SystemClock
 from tellwire.connector import SystemResolver
@@ -26,12 +29,14 @@ from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.files import open_files
 from tellwire.formats import FORMATS
 from tellwire.graph import open_graph
+from tellwire.http_client import Limits
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
 from tellwire.media_wire import HttpMediaWire
-from tellwire.model import Attempt, Delivery, Endpoint, Inbound, Micros, Registry
-from tellwire.ports import Answer, Clock, Graph, MediaStore, Sender
+from tellwire.model import Agent, Attempt, Delivery, Endpoint, Inbound, Micros, Registry
+from tellwire.ports import Answer, Clock, Graph, MediaStore, Model, Sender
 from tellwire.retention import Keeping, Retention
+from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender
 from tellwire.settings import Settings
 from tellwire.stores import cold_held
@@ -54,6 +59,7 @@ _LOOK_UP_SECONDS = 5.0
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
+_MODEL_BODY = 1024 * 1024
 _CHORES_PARTITION = 0
 """Who owns it does the chores."""
 
@@ -139,6 +145,17 @@ class App:
             owns=self._does_chores,
         )
         self.eraser = Eraser(store, clock, self.dispatcher.forget, self.downloads.sweep)
+        self._models = models = sender_of(settings, limits=Limits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))
+        self._chat, self._scripted = ChatModel(models, sender), ScriptedModel()
+        self.answering = Answering(
+            store,
+            clock,
+            model_of=self._model_of,
+            owned=lambda: self.dispatcher.partitions,
+            window=self.window,
+            tally=self.tally,
+            graph=self.graph,
+        )
         self.templates = Templates(TemplateShelf(store), self.graph, clock, random.random)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
@@ -185,12 +202,16 @@ class App:
             migrate=migrate,
             lenient=lenient,
         )
-        proxy = settings.delivery_proxy
-        sender = open_sender(
-            allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
-            proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
+        return cls(
+            settings,
+            opened,
+            sender_of(settings),
+            clock=clock,
+            files=files,
+            role=role,
+            on_attempt=on_attempt,
+            tracer=tracer,
         )
-        return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
@@ -198,6 +219,8 @@ class App:
             await self.dispatcher.start(self._owner)
             self.courier.start()
             self.upkeep.start()
+            self.store.on_errands(self.answering.wake)
+            self.answering.start()
         self.store.on_changed(self._accounts_changed)
         self.store.on_errands(self.downloads.wake)
         works = [self._do_chores(), self._keep_retention(), self._keep_templates()]
@@ -213,12 +236,14 @@ class App:
             await asyncio.gather(*self._chores, return_exceptions=True)
             await self.eraser.stop()
             if self.role != "ingest":
+                await self.answering.stop()
                 await self.upkeep.stop()
                 loop = asyncio.get_running_loop()
                 deadline = loop.time() + grace_seconds
                 await self.courier.stop(grace_seconds)
                 await self.dispatcher.stop(max(deadline - loop.time(), _LEAST_GRACE))
                 await self.upkeep.last_report()
+        await self._models.close()
         await self.sender.close()
         await self.graph.close()
         await self.wire.close()
@@ -226,6 +251,9 @@ class App:
         await self.store.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
+
+    def _model_of(self, agent: Agent) -> Model:
+        return self._scripted if settings_of(agent).model == SCRIPTED else self._chat
 
     async def check_url(self, url: str) -> None:
         """Raise `Forbidden` when deliveries may not reach this URL.
@@ -326,6 +354,16 @@ class App:
             except Exception:
                 log.exception("retention_failed")
             await asyncio.sleep(_RETENTION_SECONDS)
+
+
+def sender_of(settings: Settings, *, limits: Limits | None = None) -> Sender:
+    """HTTP out, as the settings allow."""
+    proxy = settings.delivery_proxy
+    return open_sender(
+        allow=tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs),
+        limits=limits,
+        proxy=None if proxy is None else Proxy(proxy.host, proxy.port),
+    )
 
 
 def _places(registry: Registry) -> set[tuple[str, str]]:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire import attachments, contacts, conversations, notices, snapshots, statuses
+from tellwire import attachments, contacts, conversations, notices, snapshots, statuses, turns
 from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
@@ -120,6 +120,11 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         participant=address,
         business=item.place.display_phone_number,
     )
+    match item.origin:
+        case "customer" if not item.group_id and not item.edits:
+            turns.asked(ledger, account, message, item.type)
+        case "echo" if not item.group_id:
+            turns.taken_over(ledger, account, conversation, by=turns.THE_PHONE_APP)
     return Outcome.APPLIED, "", message.id
 
 

@@ -7,6 +7,7 @@ TellwireError
 ├── Unavailable          the store cannot make it durable just now: try again
 ├── Broken               what the other side sends ended before its end, or never began
 ├── Forbidden            an address that deliveries may not reach
+├── ModelFailed          an AI agent's model gave no answer that could be sent
 ├── BadSettings          a setting that is unknown, malformed or missing
 ├── AlreadyRunning       another process owns this SQLite file
 ├── NotMigrated          a PostgreSQL database without this version's schema
@@ -44,6 +45,14 @@ class Broken(TellwireError):
 
 class Forbidden(TellwireError):
     """Deliveries may not reach this address; the text names it and the rule."""
+
+
+class ModelFailed(TellwireError):
+    """A model gave no answer; the text says why, for people who run it. `again`: it may if it is asked once more."""
+
+    def __init__(self, why: str, *, again: bool = True) -> None:
+        super().__init__(why)
+        self.again = again
 
 
 class BadSettings(TellwireError):

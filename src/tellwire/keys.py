@@ -17,17 +17,19 @@ Scope = Literal[
     "deliveries:replay",
     "accounts:manage",
     "contacts:manage",
+    "agents:manage",
     "templates:manage",
 ]
 
 SCOPES: dict[Scope, str] = {
     "admin": "everything, API keys and organizations included",
     "read": "every read",
-    "messages:write": "open and close conversations",
+    "messages:write": "open and close conversations, pause and resume agents in them",
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, and read both",
     "accounts:manage": "change and delete accounts, and read them",
     "contacts:manage": "change, export and erase contacts",
+    "agents:manage": "create, change and delete agents, and read them",
     "templates:manage": "synchronise, create and delete message templates, and read them",
 }
 """By name, what a key with it may do."""

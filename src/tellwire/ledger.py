@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tellwire.model import (
     Account,
+    AgentRun,
     AgentTurn,
     Contact,
     Conversation,
@@ -56,6 +57,8 @@ class Keys(Struct, kw_only=True):
 
     answers: set[tuple[str, str]] = field(default_factory=set)
     """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
+    agents: bool = False
+    """also turns and hand-overs of the conversations, whether or not there are agents"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""
@@ -68,6 +71,7 @@ class Keys(Struct, kw_only=True):
         self.answers |= other.answers
         self.notices |= other.notices
         self.latest |= other.latest
+        self.agents |= other.agents
 
 
 class HeldItem(Struct, frozen=True):
@@ -134,6 +138,8 @@ class Ledger:
         self.conversations: dict[str, Conversation] = {}
         self.open: dict[tuple[str, str], Conversation] = {}
         self.latest: dict[tuple[str, str], Conversation] = {}
+        self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
+        self.handovers: dict[str, Handover] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
         self.erased: dict[tuple[str, str], Micros] = {}  # see `tombstones`
         # changes: read by the store
@@ -142,7 +148,10 @@ class Ledger:
         self.changed_sends: dict[str, Send] = {}
         self.changed_media: dict[str, Media] = {}
         self.new_turns: dict[str, AgentTurn] = {}  # by conversation
+        self.ended_turns: dict[str, str] = {}  # conversation → organization
         self.new_handovers: dict[str, Handover] = {}  # by conversation
+        self.ended_handovers: dict[str, str] = {}  # conversation → organization
+        self.new_runs: list[AgentRun] = []
         self.new_calls: dict[tuple[str, str, str], Seconds] = {}  # (organization, account, party) → when
         self.template_changes: list[TemplateChange] = []
         self.new_answers: dict[tuple[str, str], KeptAnswer] = {}  # (organization, Idempotency-Key) → the answer
@@ -206,6 +215,26 @@ class Ledger:
         self.changed_sends[send.message_id] = send
         if send.open:
             self.unsent.add(send.conversation_id)
+
+    def put_turn(self, turn: AgentTurn) -> None:
+        self.turns[turn.conversation_id] = self.new_turns[turn.conversation_id] = turn
+        self.ended_turns.pop(turn.conversation_id, None)
+
+    def end_turn(self, turn: AgentTurn) -> None:
+        self.turns.pop(turn.conversation_id, None)
+        self.new_turns.pop(turn.conversation_id, None)
+        self.ended_turns[turn.conversation_id] = turn.organization_id
+
+    def put_handover(self, handover: Handover) -> None:
+        place = handover.conversation_id
+        self.handovers[place] = self.new_handovers[place] = handover
+        self.ended_handovers.pop(place, None)
+
+    def end_handover(self, handover: Handover) -> None:
+        place = handover.conversation_id
+        self.handovers.pop(place, None)
+        self.new_handovers.pop(place, None)
+        self.ended_handovers[place] = handover.organization_id
 
     def put_contact(self, contact: Contact) -> None:
         self.contacts[contact.id] = contact

@@ -445,7 +445,10 @@ class Media(Struct, frozen=True, kw_only=True):
 
 
 class AgentTurn(Struct, frozen=True, kw_only=True):
-    """A conversation in which an agent is to answer, at `due_at`, what came up to `message_id`; one a conversation."""
+    """A conversation in which an agent is to answer, at `due_at`, what came up to `message_id`; one a conversation.
+
+    `created_at`: since when it waits without an answer.
+    """
 
     organization_id: str
     conversation_id: str
@@ -455,6 +458,31 @@ class AgentTurn(Struct, frozen=True, kw_only=True):
     due_at: Micros
     attempts: int = 0
     created_at: Micros = 0
+
+
+RunOutcome = Literal["replied", "handed_over", "superseded", "retrying", "failed", "declined"]
+
+
+class AgentRun(Struct, frozen=True, kw_only=True):
+    """What became of a turn: a model was asked, or there was a reason not to.
+
+    `message_id`: the reply's, "" for none. `outcome`: `superseded` by a newer message of the customer, `retrying` after
+    a failure, `declined` without asking; `detail` says why.
+    """
+
+    id: str
+    organization_id: str
+    agent_id: str
+    conversation_id: str
+    message_id: str = ""
+    outcome: RunOutcome
+    detail: str = ""
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    tool_calls: int = 0
+    started_at: Micros = 0
+    finished_at: Micros = 0
 
 
 class Registry(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import contacts, conversations, snapshots
+from tellwire import contacts, conversations, snapshots, turns
 from tellwire.ledger import Keys, Ledger
 from tellwire.merge import merge
 from tellwire.meta.items import Who
@@ -122,6 +122,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         contact=contact,
         participant=conversation.contact_address,
     )
+    turns.written(ledger, account, conversation, draft.agent_id)
     return message, send
 
 

@@ -59,5 +59,7 @@ class Tally:
         """Whole rounds of retention."""
         self.strides = Spread(STRIDE_SECONDS)
         """Seconds for which strides of retention kept the store's writer."""
+        self.agent_runs: Counter[str] = Counter()
+        """Turns that a model was asked for, by outcome."""
         self.sends: Counter[str] = Counter()
         """Tries to send a message by what they came to ("accepted", "failed", "unknown", "throttled", …)."""

@@ -277,6 +277,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
     """An app in which the default organization has one row of everything, and another's key."""
     with served(tmp_path_factory.mktemp("tenancy")) as running:
         running.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+        running.post("/v1/agents", {"name": "Ada", "kind": "human"})
         running.key()
         assert running.meta(envelope(incoming("wamid.A"))).status == 200
         assert running.upload(b"a picture", ("account", NUMBER)).status == 201

@@ -36,6 +36,11 @@ def key(app: Served) -> str:
     return f"/v1/api-keys/{app.post('/v1/api-keys', {'name': 'x'})['id']}"
 
 
+def agent(app: Served) -> str:
+    return f"/v1/agents/{app.post('/v1/agents', AGENT)['id']}"
+
+
+AGENT = {"name": "Ada", "kind": "ai", "model": "scripted"}
 RECOVERY = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
 
 
@@ -103,6 +108,9 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
         None,
         "endpoint.recover_cancelled",
     ),
+    ("POST", "/v1/agents"): (lambda _: "/v1/agents", AGENT, "agent.created"),
+    ("PATCH", "/v1/agents/{agent_id:str}"): (agent, {"name": "x"}, "agent.changed"),
+    ("DELETE", "/v1/agents/{agent_id:str}"): (agent, None, "agent.deleted"),
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
     ("DELETE", "/v1/media/{media_id:str}"): (file, None, "media.deleted"),
@@ -133,7 +141,7 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
 
 
 def test_every_route_that_changes_them_is_in_the_table() -> None:
-    nouns = ("api-keys", "accounts", "webhook-endpoints", "contacts", "templates")
+    nouns = ("api-keys", "accounts", "agents", "webhook-endpoints", "contacts", "templates")
     changing = {(method, path) for method, path, _ in ROUTES if method != "GET" and path.split("/")[2] in nouns}
     assert changing - CHANGES.keys() <= NO_CHANGE
 

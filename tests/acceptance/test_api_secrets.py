@@ -20,7 +20,19 @@ from tellwire.settings import AppSecret, Settings, shown
 
 PLANTED = {
     name: f"planted-{name}-7f3a9c"
-    for name in ("access-token", "app-secret", "signing", "rotated", "token", "header", "admin", "meta", "verify")
+    for name in (
+        "access-token",
+        "app-secret",
+        "signing",
+        "rotated",
+        "token",
+        "header",
+        "admin",
+        "meta",
+        "verify",
+        "model",
+        "tool",
+    )
 }
 RENDERED = {
     "event_id": "events",
@@ -31,6 +43,7 @@ RENDERED = {
     "inbound_id": "inbound",
     "endpoint_id": "webhook-endpoints",
     "account_id": "accounts",
+    "agent_id": "agents",
     "template_id": "templates",
     "key_id": "api-keys",
     "organization_id": "organizations",
@@ -84,7 +97,15 @@ def filled(app: Served) -> list[str]:
     made = app.call("POST", "/v1/webhook-endpoints", draft, key=key).json
     path = f"/v1/webhook-endpoints/{made['id']}"
     assert app.call("POST", f"{path}/rotate-secret", {"secret": PLANTED["rotated"]}, key=key).status == 200
+    tool = {"name": "look", "url": "https://x.example/", "headers": {"Authorization": f"Bearer {PLANTED['tool']}"}}
+    agent: dict[str, object] = {"name": "Ada", "kind": "ai", "model": "m", "base_url": "https://models.example/v1"}
+    agent |= {"api_key": PLANTED["model"], "tools": [tool], "allowed_tool_origins": ["https://x.example"]}
+    hired = app.call("POST", "/v1/agents", agent, key=key)
+    assert hired.status == 201, hired.body
     answers += [
+        hired,
+        app.call("PATCH", f"/v1/agents/{hired.json['id']}", {"api_key": PLANTED["model"]}, key=key),
+        app.call("POST", "/v1/agents", agent | {"model": "", "base_url": PLANTED["model"] + "\n"}, key=key),
         app.call("PATCH", path, {"token": PLANTED["token"], "description": "x"}, key=key),
         app.call("PATCH", "/v1/accounts/77", {"app_secret": PLANTED["app-secret"]}, key=key),
         app.call("POST", f"{path}/pause", key=key),

@@ -63,7 +63,7 @@ async def _with_signals(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
 def log_to_stderr() -> None:
     """Set up the logs, of libraries only what is wrong."""
     logs.set_up()
-    for library in ("alembic", "uvicorn"):
+    for library in ("alembic", "uvicorn", "httpx2", "openai"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 

@@ -17,10 +17,12 @@ from tellwire.model import DeliveryState, Micros
 from tellwire.stores import cold_forgetting, cold_media
 from tellwire.stores.sending_tables import sends
 from tellwire.stores.tables import (
+    agent_runs,
     attempts,
     conversations,
     deliveries,
     events,
+    handovers,
     held_items,
     idempotency_keys,
     inbound,
@@ -251,9 +253,32 @@ def _find_conversations(c: Connection, organization_id: str, after: str, cutoffs
 
 
 def _remove_conversations(
+    c: Connection, organization_id: str, keys: Sequence[str], _cutoffs: Cutoffs, limit: int
+) -> Mapping[str, int]:
+    gone = and_(_these(conversations, organization_id, keys), _EMPTY)
+    theirs = select(conversations.c.id).where(gone)
+    mine = handovers.c.organization_id == organization_id
+    paused, left = _children(
+        c, (handovers.c.conversation_id,), and_(mine, handovers.c.conversation_id.in_(theirs)), limit
+    )
+    some = select(conversations.c.id).where(gone).order_by(conversations.c.id).limit(max(limit - paused, 0))
+    taken = 0 if left else _take(c, conversations, gone, conversations.c.id.in_(some))
+    return {"handovers": paused, "conversations": taken}
+
+
+# --- what became of agents' turns -------------------------------------------------------------------------------------
+
+
+def _find_runs(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+    old = agent_runs.c.id < id_floor(cutoffs.payloads)
+    within = (agent_runs.c.organization_id == organization_id, agent_runs.c.id > after, old)
+    return _stretch(c, agent_runs.c.id, within, (), limit)
+
+
+def _remove_runs(
     c: Connection, organization_id: str, keys: Sequence[str], _cutoffs: Cutoffs, _limit: int
 ) -> Mapping[str, int]:
-    return {"conversations": _take(c, conversations, _these(conversations, organization_id, keys), _EMPTY)}
+    return {"agent_runs": _take(c, agent_runs, _these(agent_runs, organization_id, keys))}
 
 
 # --- answers kept by Idempotency-Key ----------------------------------------------------------------------------------
@@ -280,6 +305,7 @@ SHELVES = (
     Shelf("inbound", _find_inbound, _remove_inbound, shared=True),
     Shelf("messages", _find_messages, _remove_messages),
     Shelf("conversations", _find_conversations, _remove_conversations),
+    Shelf("agent_runs", _find_runs, _remove_runs),
     Shelf("idempotency_keys", _find_answers, _remove_answers),
 )
 """In the order in which they are gone through: what hangs on others first."""
@@ -294,7 +320,9 @@ TABLES = (
     "message_statuses",
     "sends",
     "messages",
+    "handovers",
     "conversations",
+    "agent_runs",
     "idempotency_keys",
 )
 """The tables that lose rows."""

@@ -212,6 +212,7 @@ class PostgresStore:
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=self._routes)
         postgres_load.fill(ledger, loaded)
+        await postgres_sending.load_agents(connection, ledger, keys)
         results = [job.decide(ledger) for job in jobs]
         work = await postgres_write.write(connection, ledger, self.vault, self._window)
         fresh = (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import astuple
 
-from tellwire.ledger import Ledger
+from tellwire.ledger import Keys, Ledger
+from tellwire.stores import sending_records
 from tellwire.stores.postgres_link import Connection
 from tellwire.stores.sending_records import (
     MEDIA_KEY,
@@ -17,12 +20,52 @@ from tellwire.stores.sending_records import (
 )
 from tellwire.vault import Vault
 
+_TURNS, _HANDOVERS = (
+    f"SELECT {','.join(f't.{name}' for name in columns)} FROM unnest($1::text[], $2::text[]) k(a, b)"
+    f" CROSS JOIN LATERAL (SELECT * FROM {table} WHERE organization_id = k.a AND conversation_id = k.b OFFSET 0) t"
+    for table, columns in (("agent_turns", sending_records.TURN), ("handovers", sending_records.HANDOVER))
+)
 
-async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
-    """Write what a ledger changed of it."""
+
+async def load_agents(connection: Connection, ledger: Ledger, keys: Keys) -> None:
+    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    if not ledger.conversations or not (ledger.registry.agents or keys.agents):
+        return
+    some = ledger.conversations.values()
+    places = [each.organization_id for each in some], [each.id for each in some]
+    turns = await connection.fetch(_TURNS, *places)
+    sending_records.know_agents(ledger, turns, await connection.fetch(_HANDOVERS, *places))
+
+
+async def _write_agents(connection: Connection, ledger: Ledger) -> None:
     for handover in ledger.new_handovers.values():
         pause = f"{PAUSE} VALUES ($1,$2,$3,$4,$5) ON CONFLICT DO NOTHING"
         await connection.execute(pause, *astuple(handover), ledger.now)
+    for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
+        for place, owner in ended.items():
+            await connection.execute(
+                f"DELETE FROM {table} WHERE organization_id=$1 AND conversation_id=$2", owner, place
+            )
+    for run in ledger.new_runs:
+        await connection.execute(_RUN, *sending_records.run_row(run))
+    for use in sending_records.use_rows(ledger.new_runs):
+        await connection.execute(_USE, *use)
+
+
+def _places(columns: Sequence[str]) -> str:
+    return ",".join(f"${number}" for number, _ in enumerate(columns, 1))
+
+
+_RUN = f"INSERT INTO agent_runs({','.join(sending_records.RUN)}) VALUES ({_places(sending_records.RUN)})"
+_USE = (
+    f"INSERT INTO agent_usage({','.join(sending_records.USE)}) VALUES ({_places(sending_records.USE)})"
+    f" {sending_records.USED}"
+)
+
+
+async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
+    """Write what a ledger changed of it."""
+    await _write_agents(connection, ledger)
     for place, at in ledger.new_calls.items():
         await connection.execute(
             "INSERT INTO windows(organization_id,account_id,party,called_at) VALUES ($1,$2,$3,$4) ON CONFLICT"

@@ -82,7 +82,9 @@ _HELD = _insert(
 )
 _SENDS = _insert("sends", SEND, upserting("sends", SEND, ("organization_id", "message_id"))[1])
 _MEDIA = _insert("media", MEDIA, upserting("media", MEDIA, ("organization_id", "id"))[1])
-_TURNS = _insert("agent_turns", TURN, upserting("agent_turns", TURN, ("organization_id", "conversation_id"))[1])
+_TURNS = _insert(
+    "agent_turns", TURN, upserting("agent_turns", TURN, ("organization_id", "conversation_id"), keeping=())[1]
+)
 _ERASED = _insert("erased", ("organization_id", "mark", "erased_at"), "ON CONFLICT DO NOTHING")
 _SEQUENCES = (
     "INSERT INTO sequences AS s (endpoint_id, order_key, last)"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from tellwire.ledger import KeptAnswer, TemplateChange
-from tellwire.model import Account, Agent, AgentTurn, Media, Micros, Send
+from tellwire.ledger import Handover, KeptAnswer, Ledger, TemplateChange
+from tellwire.model import Account, Agent, AgentRun, AgentTurn, Media, Micros, Send
 from tellwire.stores import records
 from tellwire.stores.cold_idempotency import sealed
 from tellwire.vault import Vault
@@ -81,13 +81,18 @@ def new_media_key(vault: Vault) -> str:
     return records.key_sealed(os.urandom(32), vault, MEDIA_KEY)
 
 
+RUN = AgentRun.__struct_fields__
+run_row = attrgetter(*RUN)
+HANDOVER = ("organization_id", "conversation_id", "reason", "handed_by")
 PAUSE = "INSERT INTO handovers(organization_id,conversation_id,reason,handed_by,created_at)"
 
 
-def upserting(table: str, columns: Sequence[str], key: Sequence[str]) -> tuple[str, str]:
-    """Head and tail of a statement that inserts rows, or changes those that are there but for their `created_at`."""
+def upserting(
+    table: str, columns: Sequence[str], key: Sequence[str], *, keeping: Sequence[str] = ("created_at",)
+) -> tuple[str, str]:
+    """Head and tail of a statement that inserts rows, or changes those that are there but for the columns `keeping`."""
     names = ",".join(f'"{name}"' for name in columns)
-    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns if name not in (*key, "created_at"))
+    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns if name not in (*key, *keeping))
     return f"INSERT INTO {table}({names})", f"ON CONFLICT({','.join(key)}) DO UPDATE SET {changes}"
 
 
@@ -119,3 +124,34 @@ def answer_row(
     """The columns of a kept answer, sealed."""
     body = sealed(vault, organization_id, key, answer.body)
     return organization_id, key, answer.request_hash, answer.status, body, now
+
+
+def know_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) -> None:
+    """Put turns, and hand-overs in the order of `HANDOVER`, into a ledger as they are stored."""
+    for row in turns:
+        ledger.turns[row[1]] = turn(row)
+    for row in handovers:
+        ledger.handovers[row[1]] = Handover(*row)
+
+
+_DAY: Micros = 24 * 3600 * 1_000_000
+USE = ("organization_id", "agent_id", "day", "replies", "tokens")
+USED = (
+    "ON CONFLICT(organization_id,agent_id,day) DO UPDATE SET replies=agent_usage.replies+excluded.replies,"
+    " tokens=agent_usage.tokens+excluded.tokens"
+)
+
+
+def day_of(at: Micros) -> int:
+    """Days since 1970-01-01 in UTC."""
+    return at // _DAY
+
+
+def use_rows(runs: Iterable[AgentRun]) -> list[tuple[str, str, int, int, int]]:
+    """What runs add to the use of their agents, by day, in `USE`'s order."""
+    found: dict[tuple[str, str, int], tuple[int, int]] = {}
+    for run in runs:
+        place = (run.organization_id, run.agent_id, day_of(run.finished_at))
+        replies, tokens = found.get(place, (0, 0))
+        found[place] = (replies + bool(run.message_id), tokens + run.input_tokens + run.output_tokens)
+    return [(*place, *counts) for place, counts in found.items()]

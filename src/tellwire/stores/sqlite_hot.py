@@ -97,6 +97,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     _load_people(db, ledger, keys)
     _load_conversations(db, ledger, keys)
     sqlite_sending.load_open(db, ledger, keys)
+    sqlite_sending.load_agents(db, ledger, keys)
 
 
 def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:

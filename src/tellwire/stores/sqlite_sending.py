@@ -71,16 +71,39 @@ def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 _PUT_SENDS = upserting("sends", sending_records.SEND, ("organization_id", "message_id"))
 _PUT_MEDIA = upserting("media", sending_records.MEDIA, ("organization_id", "id"))
-_PUT_TURNS = upserting("agent_turns", sending_records.TURN, ("organization_id", "conversation_id"))
+_PUT_TURNS = upserting("agent_turns", sending_records.TURN, ("organization_id", "conversation_id"), keeping=())
+_TURNS, _HANDOVERS = (
+    f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {_KEYS} k"
+    f" CROSS JOIN {table} t ON t.organization_id = k.a AND t.conversation_id = k.b"
+    for table, columns in (("agent_turns", sending_records.TURN), ("handovers", sending_records.HANDOVER))
+)
+
+
+def load_agents(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    if ledger.conversations and (ledger.registry.agents or keys.agents):
+        places = [(each.organization_id, each.id) for each in ledger.conversations.values()]
+        sending_records.know_agents(ledger, read_json(db, _TURNS, places), read_json(db, _HANDOVERS, places))
+
+
+def _write_agents(db: sqlite3.Connection, ledger: Ledger) -> None:
+    for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
+        for place, owner in ended.items():
+            db.execute(f"DELETE FROM {table} WHERE organization_id=? AND conversation_id=?", (owner, place))
+    write_rows(db, _PUT_TURNS[0], [sending_records.turn_row(t) for t in ledger.new_turns.values()], _PUT_TURNS[1])
+    for handover in ledger.new_handovers.values():
+        db.execute(f"{PAUSE} VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", (*astuple(handover), ledger.now))
+    runs = [sending_records.run_row(run) for run in ledger.new_runs]
+    write_rows(db, f"INSERT INTO agent_runs({','.join(sending_records.RUN)})", runs)
+    used = sending_records.use_rows(ledger.new_runs)
+    write_rows(db, f"INSERT INTO agent_usage({','.join(sending_records.USE)})", used, sending_records.USED)
 
 
 def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
     """Write what a ledger changed of it."""
     write_rows(db, _PUT_SENDS[0], [sending_records.send_row(s) for s in ledger.changed_sends.values()], _PUT_SENDS[1])
     write_rows(db, _PUT_MEDIA[0], [sending_records.media_row(m) for m in ledger.changed_media.values()], _PUT_MEDIA[1])
-    write_rows(db, _PUT_TURNS[0], [sending_records.turn_row(t) for t in ledger.new_turns.values()], _PUT_TURNS[1])
-    for handover in ledger.new_handovers.values():
-        db.execute(f"{PAUSE} VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", (*astuple(handover), ledger.now))
+    _write_agents(db, ledger)
     for place, at in ledger.new_calls.items():
         db.execute(
             "INSERT INTO windows(organization_id,account_id,party,called_at) VALUES (?,?,?,?) ON CONFLICT"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,7 +17,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from tellwire import __version__
-from tellwire.model import DeliveryState, Outcome
+from tellwire.model import DeliveryState, Outcome, RunOutcome
 from tellwire.stores import cold_figures, cold_retention
 from tellwire.tally import Spread, Tally
 from tellwire.web.figures import Figures
@@ -240,6 +240,14 @@ METRICS = (
         kind="counter",
         help="Results that were dropped because another process held the lease by then; its attempt counts.",
         read=lambda now: _one(now.engine.refused if now.engine else 0),
+    ),
+    # --- agents
+    Metric(
+        name="tellwire_agent_runs_total",
+        kind="counter",
+        help="Turns for which an AI agent's model was asked, by what came of it.",
+        labels=("outcome",),
+        read=lambda now: _by([each for each in get_args(RunOutcome) if each != "declined"], now.tally.agent_runs),
     ),
     # --- messages to Meta
     Metric(

@@ -174,6 +174,13 @@ OPERATIONAL = {
     "media.failed": operational_event(
         "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
     ),
+    "agent.failed": operational_event(
+        "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}
+    ),
+    "conversation.handed_over": operational_event(
+        "conversation.handed_over", {"conversation_id": CONVERSATION, "reason": "a person wrote", "by": "an agent"}
+    ),
+    "conversation.resumed": operational_event("conversation.resumed", {"conversation_id": CONVERSATION, "by": "a key"}),
 }
 
 PEOPLE = {

@@ -6,6 +6,7 @@ from types import ModuleType
 
 from tellwire.web.api import (
     accounts,
+    agents,
     api_keys,
     audit,
     contacts,
@@ -24,6 +25,7 @@ NOUNS: dict[str, ModuleType] = {
     "organizations": organizations,
     "api-keys": api_keys,
     "accounts": accounts,
+    "agents": agents,
     "webhook-endpoints": webhook_endpoints,
     "events": events,
     "deliveries": deliveries,

@@ -14,10 +14,10 @@ from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
 from tellwire import about, news
-from tellwire.errors import NotFound
+from tellwire.errors import Invalid, NotFound
 from tellwire.model import Account, Micros
 from tellwire.rows import instant
-from tellwire.stores import cold_accounts, cold_operational, cold_templates
+from tellwire.stores import cold_accounts, cold_agents, cold_operational, cold_templates
 from tellwire.stores.cold_audit import Deed
 from tellwire.templates import Standing
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
@@ -44,6 +44,9 @@ SendRate = Annotated[int, Meta(ge=1, le=1000, description="Messages a second at 
 OnRevoke = Annotated[Literal["keep", "erase"], Meta(description="What becomes of the content of a revoked message.")]
 
 
+AgentId = Annotated[str, Meta(max_length=64, description="The AI agent that answers its customers; empty for none.")]
+
+
 class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An account to create."""
 
@@ -55,6 +58,7 @@ class AccountDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     app_secret: SecretText = ""
     unknown_statuses: UnknownStatuses = "create"
     on_revoke: OnRevoke = "keep"
+    agent_id: AgentId = ""
     send_rate: SendRate = 80
 
 
@@ -68,6 +72,7 @@ class AccountChange(Struct, kw_only=True, forbid_unknown_fields=True):
     app_secret: SecretText | UnsetType | None = UNSET
     unknown_statuses: UnknownStatuses | UnsetType | None = UNSET
     on_revoke: OnRevoke | UnsetType | None = UNSET
+    agent_id: AgentId | UnsetType | None = UNSET
     send_rate: SendRate | UnsetType | None = UNSET
 
 
@@ -91,6 +96,7 @@ class AccountRead(Struct, kw_only=True):
     has_app_secret: bool
     unknown_statuses: Literal["create", "hold"]
     on_revoke: Literal["keep", "erase"]
+    agent_id: str | None
     send_rate: int
     sending_paused: Annotated[
         str | None, Meta(description="Why nothing is sent, null when it is; a new token or `resume-sending` ends it.")
@@ -139,6 +145,7 @@ def _shown(account: Account, now: Micros) -> bytes:
             has_app_secret=bool(account.app_secret),
             unknown_statuses=account.unknown_statuses,
             on_revoke=account.on_revoke,
+            agent_id=account.agent_id or None,
             send_rate=account.send_rate,
             sending_paused=account.sending_paused or None,
             about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
@@ -179,6 +186,7 @@ async def create_account(
                 updated_at=deed.at,
                 **asdict(data),
             )
+            _check_agent(connection, desk, account)
             return cold_accounts.add(connection, deed, vault, account), _shown(account, deed.at)
 
         _, body = await once.write(work)
@@ -232,6 +240,8 @@ async def change_account(
     def work(connection: Connection) -> Account:
         account = _known(connection, desk, account_id)
         changed = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
+        if "agent_id" in fields:
+            _check_agent(connection, desk, changed)
         if changed.access_token not in ("", account.access_token):
             changed = _resumed(connection, deed, changed, "a new access token")
         return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
@@ -268,6 +278,11 @@ async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
     its number is unrouted from now on."""
     deed = desk.deed()
     await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
+
+
+def _check_agent(connection: Connection, desk: Desk, account: Account) -> None:
+    if account.agent_id and not cold_agents.is_ai(connection, desk.organization_id, account.agent_id):
+        raise Invalid("The account is not valid.", ("/agent_id", "is no AI agent of this organization"))
 
 
 def _known(connection: Connection, desk: Desk, name: str) -> Account:

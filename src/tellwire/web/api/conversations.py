@@ -16,7 +16,7 @@ from tellwire.rows import conversation_row, instant
 from tellwire.stores import cold_conversations, cold_messages
 from tellwire.stores.cold_conversations import ConversationFilter
 from tellwire.stores.cold_messages import MessageFilter
-from tellwire.web.api import message_rows, messages
+from tellwire.web.api import conversation_agents, message_rows, messages
 from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
 from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
@@ -167,4 +167,11 @@ async def _known(desk: Desk, name: str) -> Conversation:
     return conversation
 
 
-HANDLERS = (list_conversations, read_conversation, list_messages_of, close_conversation, reopen_conversation)
+HANDLERS = (
+    list_conversations,
+    read_conversation,
+    list_messages_of,
+    close_conversation,
+    reopen_conversation,
+    *conversation_agents.HANDLERS,
+)

@@ -1,0 +1,338 @@
+"""`/v1/agents`: who writes for the business, people and models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.json import encode
+from msgspec.structs import asdict, replace
+from sqlalchemy import Connection
+
+from tellwire import agent_settings
+from tellwire.agent_settings import AgentSettings, Budget, Tool, settings_of
+from tellwire.errors import Forbidden, Invalid, NotFound
+from tellwire.model import Agent, AgentRun, RunOutcome
+from tellwire.rows import instant
+from tellwire.stores import cold_agents
+from tellwire.tool_calls import MASK
+from tellwire.web.api.shapes import LINE, Id, NextCursor, When
+from tellwire.web.desk import AtDesk, Desk, listed, shown
+from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+
+_READ = {"scopes": ("read", "agents:manage")}
+_MANAGE = {"scopes": ("agents:manage",)}
+_NOUN = "agents"
+_RUNS = "agent-runs"
+_MICROS = 1_000_000
+
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=LINE)]
+Instructions = Annotated[str, Meta(max_length=32_768, description="What the model is told of the business.")]
+ModelName = Annotated[
+    str, Meta(max_length=256, pattern=LINE, description="As its server names it; `scripted` for a demo without one.")
+]
+Url = Annotated[
+    str, Meta(max_length=2048, pattern=LINE, description="Of an OpenAI-compatible API, such as https://…/v1.")
+]
+ApiKeyText = Annotated[str, Meta(max_length=4096, pattern=LINE, description="Kept encrypted, never shown again.")]
+Messages = Annotated[int, Meta(ge=1, le=200, description="How many of the conversation's last messages are told.")]
+Debounce = Annotated[
+    float,
+    Meta(
+        ge=0, le=300, description="How long the customer must have paused; who writes on and on waits four times that."
+    ),
+]
+Tools = Annotated[tuple[Tool, ...], Meta(max_length=agent_settings.MOST_TOOLS)]
+Origins = Annotated[
+    tuple[Annotated[str, Meta(max_length=512)], ...],
+    Meta(max_length=64, description="Scheme, host and port that tools may reach, such as https://api.example.com."),
+]
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+MaxTokens = Annotated[int, Meta(ge=1, le=100_000)]
+OnFailure = Annotated[
+    Literal["hand_over", "nothing"], Meta(description="What happens to the conversation when the model fails for good.")
+]
+State = Literal["active", "paused"]
+
+
+class AgentDraft(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An agent to create. A `human` has a name and a state; the rest is for an `ai`."""
+
+    name: Name
+    kind: Literal["human", "ai"]
+    state: State = "active"
+    instructions: Instructions = ""
+    model: ModelName = ""
+    base_url: Url = ""
+    api_key: ApiKeyText = ""
+    history_messages: Messages = 30
+    debounce_seconds: Debounce = 3.0
+    typing: bool = True
+    tools: Tools = ()
+    allowed_tool_origins: Origins = ()
+    budget: Budget = Budget()
+    temperature: Temperature | None = None
+    max_tokens: MaxTokens = 1024
+    on_failure: OnFailure = "nothing"
+
+
+class AgentChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change of an agent. What is left out stays; null takes the default again. A header value of a tool that
+    is given as `********` stays as it is."""
+
+    name: Name | UnsetType = UNSET
+    state: State | UnsetType = UNSET
+    instructions: Instructions | UnsetType | None = UNSET
+    model: ModelName | UnsetType | None = UNSET
+    base_url: Url | UnsetType | None = UNSET
+    api_key: ApiKeyText | UnsetType | None = UNSET
+    history_messages: Messages | UnsetType | None = UNSET
+    debounce_seconds: Debounce | UnsetType | None = UNSET
+    typing: bool | UnsetType | None = UNSET
+    tools: Tools | UnsetType | None = UNSET
+    allowed_tool_origins: Origins | UnsetType | None = UNSET
+    budget: Budget | UnsetType | None = UNSET
+    temperature: Temperature | UnsetType | None = UNSET
+    max_tokens: MaxTokens | UnsetType | None = UNSET
+    on_failure: OnFailure | UnsetType | None = UNSET
+
+
+class AgentRead(Struct, kw_only=True):
+    """An agent, without its secrets: values of tools' headers are masked."""
+
+    id: Id
+    organization_id: Id
+    name: str
+    kind: Literal["human", "ai"]
+    state: State
+    instructions: str
+    model: str
+    base_url: str
+    has_api_key: bool
+    history_messages: int
+    debounce_seconds: float
+    typing: bool
+    tools: tuple[Tool, ...]
+    allowed_tool_origins: tuple[str, ...]
+    budget: Budget
+    temperature: float | None
+    max_tokens: int
+    on_failure: Literal["hand_over", "nothing"]
+    created_at: When
+    updated_at: When
+
+
+class AgentList(Struct, kw_only=True):
+    """A page of agents, newest first."""
+
+    data: list[AgentRead]
+    next_cursor: NextCursor
+
+
+class RunRead(Struct, kw_only=True):
+    """What became of a turn. `superseded`: the customer wrote more, or somebody else answered meanwhile; `retrying`:
+    the model failed and is asked again; `declined`: it was not asked; `detail` says why."""
+
+    id: Id
+    agent_id: Id
+    organization_id: Id
+    conversation_id: Id
+    message_id: Annotated[str | None, Meta(description="The reply, or the first part of it.")]
+    outcome: RunOutcome
+    detail: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    tool_calls: int
+    started_at: When
+    finished_at: When
+
+
+class RunList(Struct, kw_only=True):
+    """A page of runs, newest first."""
+
+    data: list[RunRead]
+    next_cursor: NextCursor
+
+
+_SETTINGS = AgentSettings.__struct_fields__
+_DEFAULTS = AgentDraft(name="", kind="ai")
+
+
+def _shown(agent: Agent) -> bytes:
+    settings = settings_of(agent)
+    fields = {name: getattr(settings, name) for name in _SETTINGS}
+    fields["tools"] = tuple(replace(tool, headers=dict.fromkeys(tool.headers, MASK)) for tool in settings.tools)
+    return encode(
+        AgentRead(
+            id=agent.id,
+            organization_id=agent.organization_id,
+            name=agent.name,
+            kind=agent.kind,
+            state=agent.state,
+            has_api_key=bool(agent.secrets.get(agent_settings.API_KEY)),
+            debounce_seconds=agent.debounce / _MICROS,
+            created_at=instant(agent.created_at),
+            updated_at=instant(agent.updated_at),
+            **fields,
+        )
+    )
+
+
+def _run_shown(run: AgentRun) -> bytes:
+    fields: dict[str, Any] = asdict(run)
+    times = {name: instant(fields[name]) for name in ("started_at", "finished_at")}
+    return encode(RunRead(**fields | times | {"message_id": run.message_id or None}))
+
+
+async def _made(desk: Desk, draft: AgentDraft, agent: Agent) -> Agent:
+    """The agent as a draft wants it: `agent` as it was, for its ids and its secrets.
+
+    Raises:
+        Invalid: it cannot be like this.
+    """
+    if draft.kind == "human":
+        _only_a_name(draft)
+        return replace(agent, name=draft.name, kind="human", state=draft.state, secrets={})
+    settings = AgentSettings(**{name: getattr(draft, name) for name in _SETTINGS})
+    settings = replace(settings, tools=tuple(_with_values(tool, agent) for tool in settings.tools))
+    faults = agent_settings.faults(settings)
+    if settings.base_url and not faults:
+        try:
+            await desk.services.check_url(settings.base_url)
+        except Forbidden as refusal:
+            faults.append(("/base_url", str(refusal)))
+    if faults:
+        raise Invalid("The agent is not valid.", *faults)
+    secrets = {
+        agent_settings.secret_place(tool.name, name): value
+        for tool in settings.tools
+        for name, value in tool.headers.items()
+    }
+    if draft.api_key:
+        secrets[agent_settings.API_KEY] = draft.api_key
+    bare = tuple(replace(tool, headers=dict.fromkeys(tool.headers, "")) for tool in settings.tools)
+    return replace(
+        agent,
+        name=draft.name,
+        kind="ai",
+        state=draft.state,
+        options=encode(replace(settings, tools=bare)),
+        secrets=secrets,
+        debounce=int(draft.debounce_seconds * _MICROS),
+    )
+
+
+def _only_a_name(draft: AgentDraft) -> None:
+    of_people = {"name", "kind", "state"}
+    wrong = [
+        (f"/{name}", "is for agents of the kind ai")
+        for name, value in asdict(draft).items()
+        if name not in of_people and value != getattr(_DEFAULTS, name)
+    ]
+    if wrong:
+        raise Invalid("The agent is not valid.", *wrong)
+
+
+def _with_values(tool: Tool, agent: Agent) -> Tool:
+    """A tool whose masked header values are what they were."""
+    kept = {
+        name: agent.secrets.get(agent_settings.secret_place(tool.name, name), "") if value == MASK else value
+        for name, value in tool.headers.items()
+    }
+    return replace(tool, headers=kept)
+
+
+def _as_draft(agent: Agent) -> AgentDraft:
+    settings = settings_of(agent)
+    tools = tuple(replace(tool, headers=agent_settings.headers_of(agent, tool)) for tool in settings.tools)
+    return AgentDraft(
+        name=agent.name,
+        kind=agent.kind,
+        state=agent.state,
+        api_key=agent.secrets.get(agent_settings.API_KEY, ""),
+        debounce_seconds=agent.debounce / _MICROS,
+        **{name: getattr(settings, name) for name in _SETTINGS} | {"tools": tools},
+    )
+
+
+@get("/agents", summary="List agents", opt=_READ)
+async def list_agents(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
+    """The agents of the organization."""
+    vault, turn = desk.services.store.vault, turn_of(_NOUN, limit, cursor)
+    page = await desk.read(lambda c: cold_agents.page(c, vault, desk.organization_id, turn))
+    return listed(_NOUN, page, _shown, AgentList)
+
+
+@post("/agents", summary="Create an agent", opt=_MANAGE)
+async def create_agent(
+    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AgentDraft]
+) -> Response[AgentRead]:
+    """A person who writes for the business, or a model that answers customers: set it as an account's `agent_id`."""
+    async with desk.once(request) as once:
+        if once.kept:
+            return once.kept
+        deed, vault = desk.deed(), desk.services.store.vault
+        blank = Agent(id="", organization_id=desk.organization_id, name="", created_at=deed.at, updated_at=deed.at)
+        agent = await _made(desk, data, blank)
+
+        def work(connection: Connection) -> tuple[Agent, bytes]:
+            made = cold_agents.add(connection, deed, vault, replace(agent, id=deed.new_id()))
+            return made, _shown(made)
+
+        _, body = await once.write(work)
+    return shown(body, AgentRead, status=201)
+
+
+@get("/agents/{agent_id:str}", summary="Read an agent", opt=_READ)
+async def read_agent(agent_id: FromPath[str], desk: AtDesk) -> Response[AgentRead]:
+    """One agent."""
+    return shown(_shown(await desk.read(lambda c: _known(c, desk, agent_id))), AgentRead)
+
+
+@patch("/agents/{agent_id:str}", summary="Change an agent", opt=_MANAGE)
+async def change_agent(agent_id: FromPath[str], desk: AtDesk, data: JSONBody[AgentChange]) -> Response[AgentRead]:
+    """Change what is given, leave the rest. The kind stays. What is being answered just now is answered as before."""
+    given = {name: value for name, value in asdict(data).items() if value is not UNSET}
+    changes = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
+    deed, vault = desk.deed(), desk.services.store.vault
+    while True:
+        before = await desk.read(lambda c: _known(c, desk, agent_id))
+        after = await _made(desk, replace(_as_draft(before), **changes), before)
+        after = replace(after, updated_at=max(deed.at, before.updated_at + 1))
+
+        def work(connection: Connection, before: Agent = before, after: Agent = after) -> Agent | None:
+            if _known(connection, desk, agent_id) != before:
+                return None
+            return cold_agents.change(connection, deed, vault, after)
+
+        if (changed := await desk.write(work)) is not None:
+            return shown(_shown(changed), AgentRead)
+
+
+@delete("/agents/{agent_id:str}", summary="Delete an agent", opt=_MANAGE, status_code=204)
+async def delete_agent(agent_id: FromPath[str], desk: AtDesk) -> None:
+    """Forget an agent; what it wrote stays. 409 while an account has it as its `agent_id`."""
+    deed = desk.deed()
+    await desk.write(lambda c: cold_agents.remove(c, deed, _known(c, desk, agent_id).id))
+
+
+@get("/agents/{agent_id:str}/runs", summary="List an agent's runs", opt=_READ)
+async def list_runs(agent_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[RunList]:
+    """What became of its turns: answers, failures, and why it did not answer."""
+    turn = turn_of(_RUNS, limit, cursor)
+    page = await desk.read(lambda c: cold_agents.runs(c, desk.organization_id, _known(c, desk, agent_id).id, turn))
+    return listed(_RUNS, page, _run_shown, RunList)
+
+
+def _known(connection: Connection, desk: Desk, name: str) -> Agent:
+    identifier = our_id(name, "agent")
+    agent = cold_agents.get(connection, desk.services.store.vault, desk.organization_id, identifier)
+    if agent is None:
+        raise NotFound("There is no agent with this id.")
+    return agent
+
+
+HANDLERS = (list_agents, create_agent, read_agent, change_agent, delete_agent, list_runs)

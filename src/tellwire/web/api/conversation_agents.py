@@ -1,0 +1,110 @@
+"""`/v1/conversations/{id}/agent`: whether an AI agent answers in a conversation, and taking it out and back in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+
+from tellwire import turns
+from tellwire.errors import NotFound
+from tellwire.ledger import Keys, Ledger
+from tellwire.model import Conversation
+from tellwire.stores import cold_agents, cold_conversations
+from tellwire.web.api.shapes import LINE, When, when
+from tellwire.web.desk import AtDesk, Desk, told
+
+_READ = {"scopes": ("read",)}
+_WRITE = {"scopes": ("messages:write",)}
+_PATH = "/conversations/{conversation_id:str}/agent"
+
+
+class UsageRead(Struct, kw_only=True):
+    """What agents have used up in a conversation."""
+
+    replies: int
+    input_tokens: int
+    output_tokens: int
+
+
+class ConversationAgentRead(Struct, kw_only=True):
+    """How a conversation stands with the account's AI agent."""
+
+    agent_id: Annotated[str | None, Meta(description="The AI agent of the account; null for none.")]
+    paused: bool
+    reason: str | None
+    by: str | None
+    since: When | None
+    usage: UsageRead
+
+
+class PauseWanted(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why people take over."""
+
+    reason: Annotated[str, Meta(max_length=200, pattern=LINE)] = ""
+
+
+@get(_PATH, summary="Read how a conversation stands with its agent", opt=_READ)
+async def read_conversation_agent(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationAgentRead]:
+    """Whether the agent is paused in it, why, by whom and since when."""
+    return await _answer(desk, await _known(desk, conversation_id))
+
+
+@post(f"{_PATH}/pause", summary="Pause the agent in a conversation", opt=_WRITE, status_code=200)
+async def pause_conversation_agent(
+    conversation_id: FromPath[str], desk: AtDesk, data: JSONBody[PauseWanted | None] = None
+) -> Response[ConversationAgentRead]:
+    """Hand the conversation over to people: the agent says no more in it. One that is paused stays as it is."""
+    reason = (data.reason if data else "") or "paused by request"
+    by = desk.caller.actor
+    return await _decided(desk, conversation_id, lambda ledger, c: turns.pause(ledger, c, reason=reason, by=by))
+
+
+@post(f"{_PATH}/resume", summary="Resume the agent in a conversation", opt=_WRITE, status_code=200)
+async def resume_conversation_agent(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationAgentRead]:
+    """Let the agent answer again, from the customer's next message on."""
+    by = desk.caller.actor
+    return await _decided(desk, conversation_id, lambda ledger, c: turns.resume(ledger, c, by=by))
+
+
+async def _decided(
+    desk: Desk, name: str, decision: Callable[[Ledger, Conversation], bool]
+) -> Response[ConversationAgentRead]:
+    known = await _known(desk, name)
+
+    def decide(ledger: Ledger) -> None:
+        decision(ledger, ledger.conversations.get(known.id, known))
+
+    await desk.services.store.apply(Keys(conversations={(desk.organization_id, known.id)}, agents=True), decide)
+    return await _answer(desk, known)
+
+
+async def _answer(desk: Desk, conversation: Conversation) -> Response[ConversationAgentRead]:
+    found = await desk.read(lambda c: cold_agents.standing(c, desk.organization_id, conversation.id))
+    accounts = desk.services.store.registry().accounts.values()
+    agent_id = next((each.agent_id for each in accounts if each.id == conversation.account_id), "")
+    usage = UsageRead(replies=found.replies, input_tokens=found.input_tokens, output_tokens=found.output_tokens)
+    return told(
+        ConversationAgentRead(
+            agent_id=agent_id or None,
+            paused=bool(found.since),
+            reason=found.reason or None,
+            by=found.by or None,
+            since=when(found.since),
+            usage=usage,
+        )
+    )
+
+
+async def _known(desk: Desk, name: str) -> Conversation:
+    identifier = await desk.conversation_id(name)
+    conversation = await desk.read(lambda c: cold_conversations.get(c, desk.organization_id, identifier))
+    if conversation is None:
+        raise NotFound("There is no conversation with this id.")
+    return conversation
+
+
+HANDLERS = (read_conversation_agent, pause_conversation_agent, resume_conversation_agent)
