@@ -158,6 +158,13 @@ class Office:
                 self.courier.wake()
                 await asyncio.sleep(_PAUSE)
 
+    async def tried(self, message_id: str) -> None:
+        """Return once a message waits for its next try."""
+        async with asyncio.timeout(PATIENCE):
+            while (send := (await self.sends())[message_id]).state != "queued" or send.due_at <= self.world.clock.now():
+                self.courier.wake()
+                await asyncio.sleep(_PAUSE)
+
     async def rounds(self, count: int = 2) -> None:
         """Let the courier look so many times."""
         async with asyncio.timeout(PATIENCE):
