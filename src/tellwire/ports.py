@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
 from tellwire.evidence import Standing
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Agent, Attempt, Delivery, Edit, Endpoint, Inbound, Micros, Registry, Work
+from tellwire.model import Attempt, Delivery, Edit, Endpoint, Inbound, Micros, Registry, Work
 from tellwire.news import News
 
 T = TypeVar("T")
@@ -111,47 +112,69 @@ class Graph(Protocol):
     async def close(self) -> None: ...
 
 
-# --- models -----------------------------------------------------------------------------------------------------------
+# --- media ------------------------------------------------------------------------------------------------------------
 
 
-class Line(Struct, frozen=True):
-    """Something that was said in a conversation, in words: by the customer, or by the business."""
+class MediaStore(Protocol):
+    """Where the bytes of media are: a name each, whole or not there at all.
 
-    by_customer: bool
-    text: str
+    Every call raises `Unavailable` when the place cannot be reached or is full.
+    """
 
+    async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store what `chunks` gives, and return how many bytes that were; durable when this returns.
 
-class Use(Struct, kw_only=True):
-    """What an answer has cost so far; counted on while it is made, so that a failure's cost is known too."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    tool_calls: int = 0
-
-
-class Reply(Struct, frozen=True, kw_only=True):
-    """What a model answers. `handed_over`: why a person is to take over from here, "" when none is; then `text` may be
-    empty."""
-
-    text: str = ""
-    handed_over: str = ""
-
-
-class Model(Protocol):
-    """Something that answers customers."""
-
-    async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
-        """Answer the last line of a conversation.
-
-        Args:
-            agent: whose settings and secrets count.
-            history: what was said, the oldest first; the last line is the customer's.
-            use: filled with what it costs.
-
-        Raises:
-            ModelFailed: there is no answer that a customer could be sent.
+        Nothing is there under the name before, and nothing changes when `chunks` raises.
         """
         ...
+
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
+        """The bytes from `start` up to `end` (not included) in pieces; None when nothing is there."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Nothing is there any more; no matter whether anything was."""
+        ...
+
+    async def tidy(self, older_than_seconds: float) -> None:
+        """Remove what writes of processes that are gone have left, unseen as it is."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Incoming(Struct, frozen=True):
+    """An answer whose body is still to be read, once: `chunks` raises `Broken` when it ends too early."""
+
+    status: int
+    chunks: AsyncIterator[bytes]
+
+
+class Upload(Struct, frozen=True, kw_only=True):
+    """A file for Meta, of `size` bytes."""
+
+    mime_type: str
+    filename: str
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+class MediaWire(Protocol):
+    """Files from and to Meta, streamed; redirects are not followed."""
+
+    def open(self, url: str, token: str) -> AbstractAsyncContextManager[Incoming]:
+        """GET a file with the token. Whether the URL may see it has been asked before.
+
+        Raises:
+            Broken: no answer came.
+        """
+        ...
+
+    async def upload(self, token: str, phone_number_id: str, file: Upload) -> Answer:
+        """POST a file to a number's media, below META_GRAPH_URL; never raises for what the other side does."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 # --- traces ----------------------------------------------------------------------------------------------------------

@@ -15,16 +15,21 @@ from tellwire import tombstones
 from tellwire.meta.cutting import pattern_of
 from tellwire.meta.numbers import alias
 from tellwire.model import DeliveryState, Micros
-from tellwire.stores import attempt_rows, cold_erasures, cold_exports, cold_idempotency, cold_tombstones
+from tellwire.stores import (
+    attempt_rows,
+    cold_erasures,
+    cold_exports,
+    cold_forgetting,
+    cold_idempotency,
+    cold_media,
+    cold_tombstones,
+)
 from tellwire.stores.cold_erasures import Counts, Erasure
 from tellwire.stores.cold_pages import unindexed
 from tellwire.stores.tables import (
-    agent_runs,
-    agent_turns,
     attempts,
     deliveries,
     events,
-    handovers,
     idempotency_keys,
     message_statuses,
     messages,
@@ -58,10 +63,10 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
         .limit(_STRIDE)
     ).all()
     if rows:
-        counts = _erase_messages(connection, vault, erasure, rows)
+        counts = _erase_messages(connection, vault, now, erasure, rows)
         return Stride(cold_erasures.advance(connection, erasure, counts))
-    for table in (agent_turns, handovers, agent_runs):  # their reasons are in words
-        connection.execute(delete(table).where(table.c.conversation_id.in_(some)))
+    if cold_forgetting.agents_traces(connection, erasure.organization_id, some, _STRIDE):
+        return Stride(erasure)
     return Stride(cold_erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
 
 
@@ -76,7 +81,7 @@ def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Era
     return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
 
 
-def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:  # noqa: ARG001
+def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:
     """Of the group at the cursor the person's messages, and their part in the statuses of others', some of them."""
     group, _, after = _place(erasure)
     rows = connection.execute(
@@ -87,7 +92,8 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
     ).all()
     if not rows:
         return Stride(cold_erasures.advance(connection, erasure, Counts(), cursor=group))
-    counts = _erase_messages(connection, vault, erasure, [row for row in rows if row.contact_id in erasure.contact_ids])
+    theirs = [row for row in rows if row.contact_id in erasure.contact_ids]
+    counts = _erase_messages(connection, vault, now, erasure, theirs)
     _erase_participant(connection, erasure, [row for row in rows if row.contact_id not in erasure.contact_ids])
     cursor = f"{group} messages {rows[-1].id}"
     return Stride(cold_erasures.advance(connection, erasure, counts, cursor=cursor))
@@ -164,8 +170,8 @@ def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
         )
 
 
-def _erase_messages(connection: Connection, vault: Vault, erasure: Erasure, rows: Sequence[Any]) -> Counts:
-    """Erase messages with their statuses; what comes late for them is known by their marks."""
+def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]) -> Counts:
+    """Erase messages with their statuses and files; what comes late for them is known by their marks."""
     if not rows:
         return Counts()
     key, owner = cold_tombstones.key(connection, vault), erasure.organization_id
@@ -180,8 +186,10 @@ def _erase_messages(connection: Connection, vault: Vault, erasure: Erasure, rows
         of_account = message_statuses.c.account_id == account_id
         connection.execute(delete(message_statuses).where(of_account, message_statuses.c.wamid.in_(wamids)))
     ids = [row.id for row in rows]
+    cold_forgetting.sends_of(connection, owner, ids)
+    files = cold_media.erase_of(connection, owner, ids, now)
     connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
-    return Counts(messages=len(rows))
+    return Counts(messages=len(rows), media=files)
 
 
 def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[Any]) -> None:
@@ -195,10 +203,10 @@ def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[
 
 
 def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
+    """What statuses may call these messages: Meta's id, ours where there is none of Meta's yet."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        if row.wamid:
-            found.setdefault(row.account_id, []).append(row.wamid)
+        found.setdefault(row.account_id, []).append(row.wamid or row.id)
     return found
 
 

@@ -178,6 +178,9 @@ OPERATIONAL = {
         "conversation.handed_over", {"conversation_id": CONVERSATION, "reason": "a person wrote", "by": "an agent"}
     ),
     "conversation.resumed": operational_event("conversation.resumed", {"conversation_id": CONVERSATION, "by": "a key"}),
+    "media.failed": operational_event(
+        "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
+    ),
 }
 
 PEOPLE = {

@@ -85,6 +85,7 @@ async def running(
     async with AsyncExitStack() as stack:
         sock = bind(settings.host, ports.server, move=True)
         stack.callback(sock.close)
+        settings = replace(settings, port=sock.getsockname()[1])
         catching = bind("127.0.0.1", ports.catcher, move=True)
         stack.callback(catching.close)
         catcher = Catcher(home.secrets, on_catch=journeys.caught)
