@@ -221,8 +221,7 @@ class PostgresStore:
         await _commit(connection)
         self._know(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
-        self._last |= loaded.last
-        self._last |= {each.delivery.organization_id: each.delivery.id for each in work}
+        self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
         hint = Hint(events=bool(ledger.events), errands=ledger.has_errands, registry=fresh is not registry)
         return results, lambda: self._tell(work, others, hint)
 
