@@ -46,6 +46,15 @@ def merge(message: Message, fact: StatusFact) -> Message:
     )
 
 
+def joined(message: Message, other: Message) -> Message:
+    """Return the row with every status fact in it that is in another row of the same message."""
+    for name, at in other.status.items():
+        message = merge(message, StatusFact(name=name, at=at // _MICROS))
+    pricing = _best((message.pricing_rank, message.pricing), (other.pricing_rank, other.pricing))
+    errors = _best((message.errors_rank, message.errors), (other.errors_rank, other.errors))
+    return replace(message, pricing_rank=pricing[0], pricing=pricing[1], errors_rank=errors[0], errors=errors[1])
+
+
 _Ranked = tuple[tuple[int, int], bytes]
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tellwire import contacts, conversations, snapshots, turns
 from tellwire.ledger import Keys, Ledger
-from tellwire.merge import merge
+from tellwire.merge import joined, merge
 from tellwire.meta.items import Who
 from tellwire.meta.numbers import alias
 from tellwire.model import (
@@ -264,10 +264,7 @@ def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> M
     other = ledger.messages.get((account.id, wamid))
     if other is None or other.id == message.id:
         return message
-    for fact in ledger.facts.get((account.id, wamid), {}).values():
-        message = merge(message, fact)
-    for name, at in other.status.items():
-        message = merge(message, StatusFact(name=name, at=at // _MICROS))
+    message = joined(message, other)
     content = b'{"type":"external","external":{"folded_into":"%b"}}' % message.id.encode()
     update(ledger, replace(other, wamid="", content=content, kind="external"), account, ("content",))
     return message

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from tests.ingest.orders import STEPS, whatever_order
-from tests.world import DAY, SetClock, World
+from tests.world import DAY, START, SetClock, World
 
 Played = tuple[asyncio.Runner, World]
 _numbers = itertools.count()
@@ -30,7 +30,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
             runner.run(world.close())
 
 
+PRICED_LATE = [
+    {"name": "delivered", "at": START // 1_000_000, "ours": False, "pricing": {"billable": True}},
+    "timeout",
+    {"name": "delivered", "at": START // 1_000_000 + 1, "ours": False},
+    "answer",
+]
+"""A price that only a repeated status had, of a row that turned out to be ours."""
+
+
 @settings(max_examples=150, deadline=None)
+@example(steps=PRICED_LATE)
+@example(steps=[PRICED_LATE[2], "timeout", PRICED_LATE[0], "answer"])
 @given(steps=STEPS)
 def test_the_final_row_is_the_same_in_any_order(played: Played, steps: list[Any]) -> None:
     runner, world = played
