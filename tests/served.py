@@ -343,6 +343,6 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         erase=Eraser(world.store, world.clock, outside.forgotten.extend).start,
         wake=outside.wake,
         tally=world.store.tally,
-        templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
         graph=outside,
+        templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -16,6 +16,7 @@ from tellwire.meta.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
+    CallMade,
     Item,
     MessageItem,
     NotUnderstood,
@@ -62,6 +63,8 @@ def apply_item(
             return statuses.status(ledger, item, account, options, held_until=held_until)
         case AddressChange():
             return _address_change(ledger, item, account)
+        case CallMade():
+            return _call(ledger, item, account)
         case AccountProblem():
             return _account_problem(ledger, item, account, digest)
         case AccountNotice() | TemplateNotice():
@@ -204,6 +207,15 @@ def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> Ap
     if len(ledger.events) == before:
         return Outcome.RECORDED, "the contact has no open conversation on this number", ""
     return Outcome.APPLIED, "", ""
+
+
+def _call(ledger: Ledger, item: CallMade, account: Account) -> Applied:
+    contact = contacts.find(ledger, account.organization_id, item.who.aliases)
+    if contact is None:
+        return Outcome.RECORDED, "nobody is known by these addresses", ""
+    place = (account.organization_id, account.id, contact.id)
+    ledger.new_calls[place] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(place, 0))
+    return Outcome.RECORDED, "a call: it opens the customer service window", ""
 
 
 def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> Applied:

@@ -206,15 +206,15 @@ class Courier:
         await self._resolve_doubts(accounts)
         now = self._clock.now()
         self._forget(now, epochs)
-        waiting, next_due = await self._store.read(
-            lambda c: (cold_due.waiting(c, epochs, now), cold_due.next_due(c, epochs, now))
-        )
-        may = [accounts[i] for i in waiting if i in accounts and _may_send(accounts[i])]
-        lines = [await self._line(account, epochs[partition_of(account.id)]) for account in may]
+        mine = [a.id for a in accounts.values() if partition_of(a.id) in epochs and _may_send(a)]
+        found = await self._store.read(lambda c: cold_due.dues(c, mine, now)) if mine else []
+        lines = [
+            await self._line(accounts[one.account_id], epochs[partition_of(one.account_id)]) for one in found if one.due
+        ]
+        turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
+        lines = lines[turn:] + lines[:turn]
         room = max(self._most - len(self._carried), 0)
-        times = [now + int(_SWEEP_SECONDS * _MICROS)]
-        if next_due is not None:
-            times.append(next_due)
+        times = [now + int(_SWEEP_SECONDS * _MICROS), *(one.following for one in found if one.following)]
         if lines and room:
             share = max(room // len(lines), 1)
             served = await asyncio.gather(*(self._serve(line, share) for line in lines[:room]), return_exceptions=True)
@@ -232,7 +232,7 @@ class Courier:
         if not limit:
             return pace.more_at(now) or never
         partition = partition_of(account.id)
-        found = await self._store.read(lambda c: cold_due.heads(c, account.id, partition, now, limit))
+        found = await self._store.read(lambda c: cold_due.heads(c, account.id, now, limit))
         turns = self._turns(line, found, now)
         if turns:
             await self._claim(line, partition, turns, {due.send.message_id: due for due in found})

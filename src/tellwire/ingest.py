@@ -19,6 +19,7 @@ from tellwire.meta.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
+    CallMade,
     Item,
     MessageItem,
     Notice,
@@ -278,7 +279,7 @@ def waits_for(item: Item) -> str:
             return item.revokes or item.edits
         case StatusUpdate():
             return item.wamid
-        case AddressChange() | AccountProblem() | AccountNotice() | TemplateNotice() | NotUnderstood():
+        case AddressChange() | CallMade() | AccountProblem() | AccountNotice() | TemplateNotice() | NotUnderstood():
             return ""
         case _:
             assert_never(item)
@@ -304,7 +305,7 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
                 if own := our_id(item):
                     keys.own.add((number, own))
                 _add_who(keys, number, item.who, item.group_id)
-            case AddressChange():
+            case AddressChange() | CallMade():
                 _add_who(keys, number, item.who, "")
             case AccountProblem() | AccountNotice() | TemplateNotice():
                 _add_news(keys, number, item, notices.key_of(item, digest))

@@ -57,6 +57,8 @@ class Keys(Struct, kw_only=True):
 
     agents: bool = False
     """also turns and hand-overs of the conversations, whether or not there are agents"""
+    answers: set[tuple[str, str]] = field(default_factory=set)
+    """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""
@@ -66,6 +68,7 @@ class Keys(Struct, kw_only=True):
         self.parties |= other.parties
         self.conversations |= other.conversations
         self.own |= other.own
+        self.answers |= other.answers
         self.notices |= other.notices
         self.latest |= other.latest
         self.agents |= other.agents
@@ -128,6 +131,7 @@ class Ledger:
         self.sends: dict[str, Send] = {}
         self.unsent: set[str] = set()  # conversations with something still to be sent
         self.in_flight: dict[str, set[str]] = {}  # account id → whom (`numbers.alias`) something is being sent to
+        self.answered: dict[tuple[str, str], Micros] = {}  # (organization, Idempotency-Key) → when
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
         self.aliases: dict[tuple[str, str], str] = {}
         self.contacts: dict[str, Contact] = {}

@@ -58,7 +58,7 @@ def keys_of(draft: Draft) -> Keys:
     if draft.conversation is not None:
         keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
         keys.parties.add((number, draft.conversation.party))
-        if not _grouped(draft.conversation):
+        if not grouped(draft.conversation):
             keys.addresses.add((number, alias(draft.conversation.contact_address)))
     return keys
 
@@ -68,7 +68,7 @@ def reachable(ledger: Ledger, draft: Draft) -> bool:
     if draft.conversation is None:
         return True
     known = ledger.conversations.get(draft.conversation.id)
-    return known is not None and (_grouped(known) or contacts.survivor(ledger, known.party) is not None)
+    return known is not None and (grouped(known) or contacts.survivor(ledger, known.party) is not None)
 
 
 def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
@@ -139,14 +139,14 @@ def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
     address = known.contact_address
-    if _grouped(known):
+    if grouped(known):
         return None, known.party, address
     person = contacts.survivor(ledger, known.party)
     party = person.id if person else known.party
     return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
 
 
-def _grouped(conversation: Conversation) -> bool:
+def grouped(conversation: Conversation) -> bool:
     """Whether it is a group's: then its id is the party and the address both."""
     return conversation.party == conversation.contact_address
 
@@ -295,17 +295,32 @@ def mark_failed(ledger: Ledger, account: Account, message_id: str, *, by: str) -
     return True
 
 
+def mark_read(ledger: Ledger, account: Account, message_id: str) -> Message | None:
+    """Meta has taken it that we read a message which came in; None when it is there no more."""
+    message = ledger.by_id.get(message_id)
+    if message is not None and "read" not in message.status:
+        update(ledger, replace(message, status={**message.status, "read": ledger.now}), account, ("status",))
+    return ledger.by_id.get(message_id)
+
+
 def resend(ledger: Ledger, draft: Draft, message_id: str, *, window: Micros) -> tuple[Message, Send] | None:
-    """Send a copy (`draft`) in place of a message that was not sent, or may not have been; None when it cannot be."""
-    send = ledger.sends.get(message_id)
-    if send is None or send.state not in RESENDABLE or send.resent_as:
+    """Send a copy (`draft`) in place of a message that did not arrive, or may not have; None when it cannot be."""
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
+    if send is None or message is None or not resendable(message, send):
         return None
     queued = queue(ledger, draft, window=window)
     ledger.put_send(replace(send, resent_as=queued[0].id, updated_at=max(ledger.now, send.updated_at + 1)))
     return queued
 
 
-RESENDABLE = frozenset({"failed", "cancelled", "unknown"})
+def resendable(message: Message, send: Send) -> bool:
+    """Whether it was not sent, did not arrive, or may not have been sent; and was not sent again yet."""
+    failed = send.state in ("failed", "cancelled", "unknown") or (
+        send.state == "accepted" and "failed" in message.status
+    )
+    return failed and not send.resent_as
+
+
 _DECIDED = StatusError(
     "marked_failed",
     "Marked as failed",

@@ -13,6 +13,7 @@ from tellwire.meta.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
+    CallMade,
     Item,
     MessageItem,
     NotUnderstood,
@@ -70,6 +71,8 @@ def report_of(item: Item, outcome: Outcome, reason: str = "", message_id: str = 
             kind, wamid = f"status {item.name}", item.wamid
         case AddressChange():
             kind, wamid = "address change", ""
+        case CallMade():
+            kind, wamid = "call", ""
         case AccountProblem():
             kind, wamid = "account problem", ""
         case AccountNotice() | TemplateNotice():

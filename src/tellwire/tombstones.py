@@ -22,7 +22,7 @@ Mark = tuple[str, str]
 
 
 def of_message(key: bytes, organization_id: str, account_id: str, wamid: str) -> Mark:
-    """The mark of a message."""
+    """The mark of a message, by Meta's id; by ours where Meta's was not known when it was erased."""
     return organization_id, _hash(key, "message", account_id, wamid)
 
 
@@ -39,7 +39,7 @@ def wanted(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
     """The marks to look up for a decision, each with the (account id, wamid) or (organization id, address) it is of."""
     key, accounts = registry.erased_key, registry.accounts
     found: dict[Mark, tuple[str, str]] = {}
-    for number, wamid in keys.messages | keys.statuses:
+    for number, wamid in keys.messages | keys.statuses | keys.own:
         if account := accounts.get(number):
             found[of_message(key, account.organization_id, account.id, wamid)] = account.id, wamid
     for number, address in keys.addresses:
@@ -80,7 +80,9 @@ def _wamids(item: Item) -> tuple[str, ...]:
     match item:
         case MessageItem():
             return item.wamid, item.edits, item.revokes
-        case StatusUpdate() | NotUnderstood():
+        case StatusUpdate():
+            return item.wamid, item.callback_data
+        case NotUnderstood():
             return (item.wamid,)
         case _:
             return ()
@@ -89,5 +91,5 @@ def _wamids(item: Item) -> tuple[str, ...]:
 def _erased(ledger: Ledger, account: Account, wamid: str) -> bool:
     if not wamid:
         return False
-    known = ledger.messages.get((account.id, wamid))
+    known = ledger.messages.get((account.id, wamid)) or ledger.by_id.get(wamid)
     return (account.id, wamid) in ledger.erased or (known is not None and known.contact_id in ledger.registry.erasing)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.served import MISSING, Served, served
-from tests.world import CUSTOMER, NUMBER, START, envelope, incoming
+from tests.world import CUSTOMER, NUMBER, START, envelope, incoming, value
 
 from tellwire.formats.chat_ids import chat_id
 from tellwire.model import DEFAULT_ORGANIZATION
@@ -226,6 +226,11 @@ def test_the_window_is_closed_only_when_it_was_seen_to_run_out(tmp_path: Path, e
         app.post("/v1/messages", {"account": NUMBER, "to": CUSTOMER, **TEMPLATE}, status=202)
         other = with_token(app, "another-number")
         assert app.post("/v1/messages", draft(account=other), status=202)["send_state"] == "queued"
-        assert app.meta(envelope(incoming("wamid.2", at=at + 200))).status == 200
+        call = {"id": "wacid.1", "from": CUSTOMER, "event": "connect", "direction": "USER_INITIATED"}
+        assert app.meta(envelope(value(calls=[call | {"timestamp": str(at + 200)}]), field="calls")).status == 200
+        send(app)
+        app.clock.move(200 * 1_000_000)
+        app.call("POST", "/v1/messages", draft()).problem(422, "/type")
+        assert app.meta(envelope(incoming("wamid.2", at=at + 400))).status == 200
         send(app)
         assert {row[0] for row in app.query("SELECT organization_id FROM sends")} == {DEFAULT_ORGANIZATION}

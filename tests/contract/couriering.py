@@ -130,9 +130,12 @@ class Office:
         account = replace(self.account, **changes)
         await store.write(lambda c: cold_accounts.change(c, deed, store.vault, account))
 
-    async def queue(self, to: str = "+5215588392274", content: bytes = TEXT, **options: Any) -> str:
+    async def queue(
+        self, to: str = "+5215588392274", content: bytes = TEXT, *, number: str = NUMBER, **options: Any
+    ) -> str:
         """Ask for a message to be sent; its id."""
-        draft = Draft(account=self.account, content=content, to=to, **options)
+        account = self.world.store.registry().accounts[number]
+        draft = Draft(account=account, content=content, to=to, **options)
         made: tuple[Message, Send] = await self.world.store.apply(
             outgoing.keys_of(draft), lambda ledger: outgoing.queue(ledger, draft, window=self.world.window)
         )
@@ -168,23 +171,28 @@ class Office:
         return found
 
 
+async def add_account(world: World, number: str) -> None:
+    """One with a token."""
+    shelf = world.store
+    deed = Deed(DEFAULT_ORGANIZATION, "test", START, shelf.new_id)
+    account = Account(
+        id=shelf.new_id(),
+        organization_id=DEFAULT_ORGANIZATION,
+        phone_number_id=number,
+        access_token="EAA-invented",
+        created_at=START,
+        updated_at=START,
+    )
+    await shelf.write(lambda c: cold_accounts.add(c, deed, shelf.vault, account))
+
+
 @asynccontextmanager
 async def office(
     world: World, *, started: bool = True, most: int = 256, owner: str = "one", store: Any = None
 ) -> AsyncIterator[Office]:
     """A courier over the world, for one account with a token; `store` in place of the world's."""
     if NUMBER not in world.store.registry().accounts:
-        shelf = world.store
-        deed = Deed(DEFAULT_ORGANIZATION, "test", START, shelf.new_id)
-        account = Account(
-            id=shelf.new_id(),
-            organization_id=DEFAULT_ORGANIZATION,
-            phone_number_id=NUMBER,
-            access_token="EAA-invented",
-            created_at=START,
-            updated_at=START,
-        )
-        await shelf.write(lambda c: cold_accounts.add(c, deed, shelf.vault, account))
+        await add_account(world, NUMBER)
     opened = Office(world, Meta(), most=most, store=store)
     await opened.leases.start(owner)
     if started:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.couriering import LOST, UNREACHED, Stumbling, error, hears, office, taken
+from tests.contract.couriering import LOST, UNREACHED, Stumbling, add_account, error, hears, office, taken
 from tests.world import NUMBER, START, World, play
 
 pytestmark = pytest.mark.usefixtures("each_store")
@@ -116,6 +116,35 @@ def test_throttling_holds_the_account_and_a_pair_limit_only_its_recipient(tmp_pa
             assert len(at.meta.asked) == 1 + others
             world.clock.move(SECOND)
             await at.until("accepted", "accepted")
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("code", [130429, 190])
+def test_what_holds_one_account_up_holds_up_no_other(tmp_path, code):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.append(error(code))
+            await at.queue("+4915112345671")
+            await at.meta.came.acquire()
+            await at.until("queued")
+            await add_account(world, "222")
+            await at.queue("+4915112345671", number="222")
+            await at.until("queued", "accepted")
+            assert [path for _, path, _ in at.meta.asked] == [f"{NUMBER}/messages", "222/messages"]
+
+    play(tmp_path, scenario)
+
+
+def test_accounts_share_the_calls_that_may_be_under_way(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world, most=1) as at:
+            for number in ("221", "222", "223"):
+                await add_account(world, number)
+            for n in range(9):
+                await at.queue(f"+491511234567{n}", number=("221", "222", "223")[n // 3])
+            await at.until(*["accepted"] * 9)
+            assert at.meta.most_under_way == 1
 
     play(tmp_path, scenario)
 

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
+from tests.ingest.sends import accepted, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
+from tellwire import outgoing
 from tellwire.model import DEFAULT_ORGANIZATION, Edit, Outcome
 from tellwire.retention import DEDUPE, STRIDE_SECONDS, Keeping, Retention, next_size
 from tellwire.routing import PARTITIONS
@@ -259,6 +261,27 @@ def test_a_message_whose_status_came_within_8_days_stays(tmp_path: Path, age: in
         await Rounds(world, FORGETFUL).round()
         left = await counts(world)
         assert (left["messages"], left["message_statuses"]) == ((1, 2) if stays else (0, 0))
+
+    play(tmp_path, scenario)
+
+
+def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_sends(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        kept = {
+            "scheduled": await queued(world, "+4915155500001", scheduled_at=world.clock.now() + 300 * DAY),
+            "queued": await queued(world, "+4915155500002"),
+            "sending": await under_way(world, "+4915155500003"),
+            "unknown": await under_way(world, "+4915155500004"),
+        }
+        await own(world, kept["unknown"], lambda g: outgoing.uncertain(g, kept["unknown"].id, epoch=1, cause="?"))
+        cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
+        await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
+        await accepted(world, done, "wamid.done")
+        world.clock.move(200 * DAY)
+        await Rounds(world, FORGETFUL).round()
+        left = {row[0] for row in await world.query("SELECT id FROM messages")}
+        assert left == {message.id for message in kept.values()}
+        assert {row[0] for row in await world.query("SELECT message_id FROM sends")} == left
 
     play(tmp_path, scenario)
 

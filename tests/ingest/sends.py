@@ -70,7 +70,12 @@ async def accepted(world: World, message: Message, wamid: str, **more: Any) -> N
 
 async def stored(world: World, message: Message) -> Message:
     """The row as it now stands."""
-    ((*row,),) = await world.query(f"SELECT {', '.join(records.MESSAGE)} FROM messages WHERE id = '{message.id}'")
+    return await named(world, message.id)
+
+
+async def named(world: World, message_id: str) -> Message:
+    """A message by our id."""
+    ((*row,),) = await world.query(f"SELECT {', '.join(records.MESSAGE)} FROM messages WHERE id = '{message_id}'")
     return records.message(row)
 
 

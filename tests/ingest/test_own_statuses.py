@@ -10,8 +10,8 @@ from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, play, status, sta
 
 from tellwire import outgoing
 from tellwire.chores import close_idle_conversations
-from tellwire.ledger import Keys
-from tellwire.model import Outcome
+from tellwire.ledger import KeptAnswer, Keys
+from tellwire.model import DEFAULT_ORGANIZATION, Outcome
 
 SECOND = 1_000_000
 
@@ -182,5 +182,16 @@ def test_the_final_row_is_the_same_in_any_order_on_each_store(tmp_path):
         for number, steps in enumerate(ORDERS):
             await whatever_order(world, steps, number)
             await whatever_order(world, steps[::-1], 100 + number)
+
+    play(tmp_path, scenario)
+
+
+def test_a_decision_sees_the_answers_that_other_processes_kept(tmp_path):
+    async def scenario(world):
+        mine, others = (DEFAULT_ORGANIZATION, "order-5"), (DEFAULT_ORGANIZATION, "order-6")
+        answer = KeptAnswer("hash", 202, b"{}")
+        await world.store.apply(Keys(), lambda ledger: ledger.new_answers.update({mine: answer}))
+        seen = await world.store.apply(Keys(answers={mine, others}), lambda ledger: dict(ledger.answered))
+        assert seen == {mine: START}
 
     play(tmp_path, scenario)

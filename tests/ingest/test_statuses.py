@@ -354,3 +354,23 @@ def test_a_repeated_status_gives_nobody_an_older_name_back(tmp_path):
         assert await world.query("SELECT name FROM contacts") == [("After",)]
 
     play(tmp_path, scenario)
+
+
+def test_a_call_of_a_person_is_noted_for_the_window_and_tells_nothing(tmp_path):
+    async def scenario(world):
+        call = {"id": "wacid.1", "from": CUSTOMER, "event": "connect", "direction": "USER_INITIATED"}
+        stranger = await world.post(value(calls=[call | {"timestamp": "1778038000"}]), field="calls")
+        assert stranger.outcome == Outcome.RECORDED
+        assert await world.query("SELECT count(*) FROM windows") == [(0,)]
+        await world.post(incoming("wamid.1"))
+        before = await world.names()
+        for at in ("1778038900", "1778038700"):
+            made = await world.post(value(calls=[call | {"timestamp": at}]), field="calls")
+            assert made.outcome == Outcome.RECORDED
+        for other in ({"direction": "BUSINESS_INITIATED"}, {"event": "terminate"}, {"event": 5}):
+            odd = await world.post(value(calls=[call | {"timestamp": "1778039999"} | other]), field="calls")
+            assert odd.outcome == Outcome.NOT_UNDERSTOOD
+        assert await world.query("SELECT called_at FROM windows") == [(1778038900,)]
+        assert await world.names() == before
+
+    play(tmp_path, scenario)

@@ -9,7 +9,7 @@ from hypothesis import given
 from msgspec.json import decode, encode
 from tests.unit.outgoing import JSON, SENDABLE, TEMPLATE, template, text
 
-from tellwire.meta.outgoing.masking import MASK, is_masked, mask
+from tellwire.meta.outgoing.masking import MASK, carries_code, is_masked, mask
 from tellwire.meta.outgoing.types import content_of
 from tellwire.meta.outgoing.windows import window_closed
 
@@ -92,3 +92,31 @@ DAY = 24 * 3600
 )
 def test_the_window_is_closed_only_when_it_is_known_to_be(now: int, last: int | None, closed: bool) -> None:
     assert window_closed(now, last) is closed
+
+
+@pytest.mark.parametrize(
+    ("components", "expected"),
+    [
+        ([("body", ["123456"]), ("button", ["123456"])], True),
+        ([("BODY", ["123456"]), ("Button", ["123456"])], True),
+        ([("body", ["123456"]), ("button", ["another"])], False),
+        ([("body", ["Ana", "123456"]), ("button", ["123456"])], False),
+        ([("body", ["123456"])], False),
+        ([("body", [""]), ("button", [""])], False),
+        ([], False),
+    ],
+)
+def test_a_code_is_the_bodys_one_parameter_that_a_button_repeats(
+    components: list[tuple[str, list[str]]], expected: bool
+) -> None:
+    made = [
+        {"type": kind, "parameters": [{"type": "text", "text": text} for text in texts]} for kind, texts in components
+    ]
+    content = {"type": "template", "template": {"name": "x", "language": {"code": "en"}, "components": made}}
+    assert carries_code(encode(content)) is expected
+
+
+@given(JSON)
+def test_any_content_carries_a_code_or_not(value: Any) -> None:
+    for content in (encode(value), encode({"template": value}), encode({"template": {"components": value}})):
+        assert carries_code(content) in (True, False)

@@ -16,7 +16,16 @@ from msgspec.structs import replace
 
 from tellwire.meta import messages, notices, scalars, slices, statuses
 from tellwire.meta.identity import who
-from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, NotUnderstood, Place, StatusUpdate
+from tellwire.meta.items import (
+    AccountProblem,
+    AddressChange,
+    CallMade,
+    Item,
+    MessageItem,
+    NotUnderstood,
+    Place,
+    StatusUpdate,
+)
 from tellwire.meta.plain import plain
 from tellwire.meta.scene import Change, Scene, scene_of
 from tellwire.model import Seconds
@@ -287,8 +296,26 @@ def _address_change(scene: Scene, text: bytes, pointer: str) -> AddressChange | 
 
 
 def _calls(change: Change) -> list[Item]:
-    scene = scene_of(change, slices.members(change.value) or {})
-    return [scene.lost(change.pointer, change.field, "calls are kept, nothing is made of them (yet)")]
+    """Calls that people begin; of any other, and of their statuses, nothing is made."""
+    value = slices.members(change.value) or {}
+    scene = scene_of(change, value)
+    pieces = (slices.elements(value["calls"]) or ()) if "calls" in value and not scene.fault else ()
+    made = [_call(scene, bytes(piece), f"{change.pointer}/value/calls/{i}") for i, piece in enumerate(pieces)]
+    found: list[Item] = [call for call in made if call is not None]
+    if found and len(found) == len(made) and "statuses" not in value:
+        return found
+    return [*found, scene.lost(change.pointer, change.field, "calls are kept, nothing is made of them (yet)")]
+
+
+def _call(scene: Scene, text: bytes, pointer: str) -> CallMade | None:
+    call = slices.lenient(text)
+    if call.get("event") != "connect" or call.get("direction") != "USER_INITIATED":
+        return None
+    phone, user_id = scalars.ident(call.get("from")), scalars.ident(call.get("from_user_id"))
+    person = who(scene.people, phone or "", user_id or "")
+    if person is None:
+        return None
+    return CallMade(place=scene.at(pointer), who=person, timestamp=scalars.seconds(call.get("timestamp")))
 
 
 def _other(change: Change) -> list[Item]:

@@ -83,6 +83,14 @@ class AddressChange(Struct, frozen=True, kw_only=True, gc=False):
     timestamp: Seconds | None = None
 
 
+class CallMade(Struct, frozen=True, kw_only=True, gc=False):
+    """A person called the business: that opens the customer service window, as a message does."""
+
+    place: Place
+    who: Who
+    timestamp: Seconds | None = None
+
+
 class AccountProblem(Struct, frozen=True, kw_only=True, gc=False):
     """`value.errors`: a warning about the account, not a message; `errors` is Meta's array verbatim."""
 
@@ -131,4 +139,4 @@ class NotUnderstood(Struct, frozen=True, kw_only=True, gc=False):
     wamid: str = ""
 
 
-Item = MessageItem | StatusUpdate | AddressChange | AccountProblem | Notice | NotUnderstood
+Item = MessageItem | StatusUpdate | AddressChange | CallMade | AccountProblem | Notice | NotUnderstood

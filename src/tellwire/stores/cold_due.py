@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_,
 from tellwire.model import Account, Micros, Send
 from tellwire.stores import cold_windows, sending_records
 from tellwire.stores.sending_tables import DUE_SEND, IN_FLIGHT, sends, templates
-from tellwire.stores.tables import conversations, messages
+from tellwire.stores.tables import accounts, conversations, messages
 
 _SEND = tuple(sends.c[name] for name in sending_records.SEND)
 _OTHER = sends.alias("other")
@@ -26,6 +26,14 @@ class Due(Struct, frozen=True):
     late: bool
 
 
+class Dues(Struct, frozen=True):
+    """Whether an account has something `due`, and when the `following` becomes so (0: nothing does by time)."""
+
+    account_id: str
+    due: bool
+    following: Micros
+
+
 class Recent(Struct, frozen=True):
     """Sends to one recipient of late. `last`: when the last of them was recorded, the future for one in flight."""
 
@@ -35,13 +43,18 @@ class Recent(Struct, frozen=True):
     last: Micros
 
 
-def waiting(connection: Connection, partitions: Collection[int], now: Micros) -> set[str]:
-    """The accounts that have something due."""
-    query = select(sends.c.account_id).where(sends.c.partition.in_(partitions), text(DUE_SEND), sends.c.due_at <= now)
-    return set(connection.execute(query.distinct()).scalars())
+def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> list[Dues]:
+    """What is due by account; two look-ups for each, however much waits."""
+    mine = sends.c.account_id == accounts.c.id
+    first = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at <= now)
+    following = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at > now)
+    query = select(accounts.c.id, first.scalar_subquery(), following.scalar_subquery()).where(
+        accounts.c.id.in_(account_ids)
+    )
+    return [Dues(row[0], row[1] is not None, row[2] or 0) for row in connection.execute(query)]
 
 
-def heads(connection: Connection, account_id: str, partition: int, now: Micros, limit: int) -> list[Due]:
+def heads(connection: Connection, account_id: str, now: Micros, limit: int) -> list[Due]:
     """The sends of an account that are due and the first of their order key, longest due first.
 
     One that is scheduled for later is behind; one that waits for its next try is first, and blocks.
@@ -55,7 +68,6 @@ def heads(connection: Connection, account_id: str, partition: int, now: Micros, 
     query = (
         select(*_SEND)
         .where(
-            sends.c.partition == partition,
             sends.c.account_id == account_id,
             text(f"sends.{DUE_SEND}"),
             sends.c.due_at <= now,
@@ -90,14 +102,6 @@ def _late(connection: Connection, send: Send, now: Micros) -> bool:
     )
     who = connection.execute(party).scalar_one_or_none()
     return who is not None and cold_windows.closed(connection, send.organization_id, send.account_id, who, now)
-
-
-def next_due(connection: Connection, partitions: Collection[int], now: Micros) -> Micros | None:
-    """When the next send becomes due by time."""
-    query = select(func.min(sends.c.due_at)).where(
-        sends.c.partition.in_(partitions), text(DUE_SEND), sends.c.due_at > now
-    )
-    return connection.execute(query).scalar()
 
 
 def left_behind(connection: Connection, epochs: Mapping[int, int]) -> list[Send]:

@@ -15,16 +15,20 @@ from tellwire import tombstones
 from tellwire.meta.cutting import pattern_of
 from tellwire.meta.numbers import alias
 from tellwire.model import DeliveryState, Micros
-from tellwire.stores import attempt_rows, cold_erasures, cold_exports, cold_idempotency, cold_tombstones
+from tellwire.stores import (
+    attempt_rows,
+    cold_erasures,
+    cold_exports,
+    cold_forgetting,
+    cold_idempotency,
+    cold_tombstones,
+)
 from tellwire.stores.cold_erasures import Counts, Erasure
 from tellwire.stores.cold_pages import unindexed
 from tellwire.stores.tables import (
-    agent_runs,
-    agent_turns,
     attempts,
     deliveries,
     events,
-    handovers,
     idempotency_keys,
     message_statuses,
     messages,
@@ -60,8 +64,8 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
     if rows:
         counts = _erase_messages(connection, vault, erasure, rows)
         return Stride(cold_erasures.advance(connection, erasure, counts))
-    for table in (agent_turns, handovers, agent_runs):  # their reasons are in words
-        connection.execute(delete(table).where(table.c.conversation_id.in_(some)))
+    if cold_forgetting.agents_traces(connection, erasure.organization_id, some, _STRIDE):
+        return Stride(erasure)
     return Stride(cold_erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
 
 
@@ -180,6 +184,7 @@ def _erase_messages(connection: Connection, vault: Vault, erasure: Erasure, rows
         of_account = message_statuses.c.account_id == account_id
         connection.execute(delete(message_statuses).where(of_account, message_statuses.c.wamid.in_(wamids)))
     ids = [row.id for row in rows]
+    cold_forgetting.sends_of(connection, owner, ids)
     connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
     return Counts(messages=len(rows))
 
@@ -195,10 +200,10 @@ def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[
 
 
 def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
+    """What statuses may call these messages: Meta's id, ours where there is none of Meta's yet."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        if row.wamid:
-            found.setdefault(row.account_id, []).append(row.wamid)
+        found.setdefault(row.account_id, []).append(row.wamid or row.id)
     return found
 
 

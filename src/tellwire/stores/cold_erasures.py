@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, 
 
 from tellwire import tombstones
 from tellwire.model import Micros
-from tellwire.stores import cold_persons, cold_tombstones
+from tellwire.stores import cold_forgetting, cold_persons, cold_tombstones
 from tellwire.stores.cold_audit import Deed, note
 from tellwire.stores.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
 from tellwire.vault import Vault
@@ -73,6 +73,8 @@ def begin(connection: Connection, deed: Deed, vault: Vault, contact_id: str) -> 
         some = theirs[start : start + _STRIDE]
         mine = conversations.c.organization_id == owner
         connection.execute(delete(conversations).where(mine, conversations.c.id.in_(some)))
+        cold_forgetting.cancel_sends(connection, owner, some, deed.at)
+    cold_forgetting.windows_of(connection, owner, ids)
     identifier = deed.new_id()
     erasure = Erasure(
         id=identifier,

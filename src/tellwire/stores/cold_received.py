@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from tellwire import meta, tombstones
 from tellwire.meta.cutting import cut, is_about, pieces
-from tellwire.meta.items import AccountProblem, AddressChange, Item, MessageItem, Notice
+from tellwire.meta.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
 from tellwire.model import DEFAULT_ORGANIZATION, Inbound, ItemReport, Outcome, Registry
 from tellwire.stores import cold_tombstones, records
 from tellwire.stores.tables import held_items, inbound
@@ -151,7 +151,7 @@ def _marks(
 
 
 def _wamids(item: Item) -> tuple[str, ...]:
-    if isinstance(item, AddressChange | AccountProblem | Notice):
+    if isinstance(item, AddressChange | CallMade | AccountProblem | Notice):
         return ()
     return (item.wamid, item.edits, item.revokes) if isinstance(item, MessageItem) else (item.wamid,)
 

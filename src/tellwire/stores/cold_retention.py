@@ -14,6 +14,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, e
 
 from tellwire.ids import id_floor
 from tellwire.model import DeliveryState, Micros
+from tellwire.stores import cold_forgetting
+from tellwire.stores.sending_tables import sends
 from tellwire.stores.tables import (
     agent_runs,
     attempts,
@@ -39,7 +41,8 @@ Conditions = Sequence[ColumnElement[bool]]
 
 class Cutoffs(Struct, frozen=True, kw_only=True):
     """What is older goes. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their statuses and
-    empty conversations (None: never); `changed`: no message that changed later; `answers`: kept idempotent answers."""
+    empty conversations (None: never, nor what is still to be sent); `changed`: no message that changed later;
+    `answers`: kept idempotent answers."""
 
     payloads: Micros
     messages: Micros | None
@@ -207,7 +210,11 @@ def _find_messages(c: Connection, organization_id: str, after: str, cutoffs: Cut
     if cutoffs.messages is None:
         return _NOTHING
     within = _mine(messages, organization_id, after, cutoffs.messages)
-    return _stretch(c, messages.c.id, within, (messages.c.updated_at < cutoffs.changed,), limit)
+    return _stretch(c, messages.c.id, within, _done_with(cutoffs), limit)
+
+
+def _done_with(cutoffs: Cutoffs) -> Conditions:
+    return (messages.c.updated_at < cutoffs.changed, cold_forgetting.SETTLED)
 
 
 def _remove_messages(
@@ -215,7 +222,7 @@ def _remove_messages(
 ) -> Mapping[str, int]:
     query = (
         select(messages.c.id, messages.c.account_id, messages.c.wamid)
-        .where(_these(messages, organization_id, keys), messages.c.updated_at < cutoffs.changed)
+        .where(_these(messages, organization_id, keys), *_done_with(cutoffs))
         .order_by(messages.c.id)
     )
     rows = c.execute(query).all()
@@ -223,9 +230,13 @@ def _remove_messages(
     known = [(row.account_id, row.wamid) for row in rows if row.wamid]
     key = (*place, message_statuses.c.name, message_statuses.c.participant)
     statuses, left = _children(c, key, tuple_(*place).in_(known), limit) if known else (0, False)
-    ids = [row.id for row in rows][: limit - statuses]
+    ids, sent = [row.id for row in rows], 0
+    if not left:
+        theirs = and_(sends.c.organization_id == organization_id, sends.c.message_id.in_(ids))
+        sent, left = _children(c, (sends.c.message_id,), theirs, limit - statuses)
+    ids = ids[: limit - statuses - sent]
     gone = 0 if left else _take(c, messages, _these(messages, organization_id, ids))
-    return {"message_statuses": statuses, "messages": gone}
+    return {"message_statuses": statuses, "sends": sent, "messages": gone}
 
 
 _EMPTY = and_(conversations.c.status == "closed", ~exists().where(messages.c.conversation_id == conversations.c.id))
@@ -304,6 +315,7 @@ TABLES = (
     "held_items",
     "inbound",
     "message_statuses",
+    "sends",
     "messages",
     "handovers",
     "conversations",

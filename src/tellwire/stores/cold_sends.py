@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, exists, select, text
 
 from tellwire.model import Message, Send
 from tellwire.stores import sending_records
-from tellwire.stores.sending_tables import OPEN_SEND, sends
+from tellwire.stores.sending_tables import NOT_ACCEPTED, sends
 
 _SEND = tuple(sends.c[name] for name in sending_records.SEND)
 
@@ -23,13 +23,11 @@ def of_messages(connection: Connection, organization_id: str, messages: Iterable
 
 
 def stands(organization_id: str, message_id: ColumnElement[str], state: str) -> ColumnElement[bool]:
-    """Whether a message's send is in a state."""
-    return exists().where(
-        sends.c.organization_id == organization_id, sends.c.message_id == message_id, sends.c.state == state
+    """Whether a message's send is in a state. Those in any other state than accepted are few, and lead the search."""
+    if state == "accepted":
+        accepted = (sends.c.organization_id == organization_id) & (sends.c.message_id == message_id)
+        return exists().where(accepted, sends.c.state == state)
+    few = select(sends.c.message_id).where(
+        sends.c.organization_id == organization_id, sends.c.state == state, text(NOT_ACCEPTED)
     )
-
-
-def any_open(connection: Connection, conversation_id: str) -> bool:
-    """Whether a conversation has something that is still to be sent."""
-    query = select(sends.c.message_id).where(sends.c.conversation_id == conversation_id, text(OPEN_SEND)).limit(1)
-    return connection.execute(query).first() is not None
+    return message_id.in_(few)

@@ -99,11 +99,17 @@ SELECT e.organization_id, e.mark, e.erased_at FROM unnest($1::text[], $2::text[]
 _ERASED_KEY = "SELECT sealed FROM sealed_keys WHERE name = $1 AND EXISTS (SELECT 1 FROM erased)"
 
 
+_ANSWERED = (
+    "SELECT i.organization_id, i.key, i.created_at FROM unnest($1::text[], $2::text[]) k(a, b)"
+    " JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
+)
+
+
 class Loaded(Struct, frozen=True):
     """What was read beside the ledger's rows: the registry's version, the highest id of the organizations.
 
     `last`: the highest id of each organization's deliveries, whoever committed it. `marks` and `erased`: which marks
-    of erased people were looked for, and which are there.
+    of erased people were looked for, and which are there. `answered`: the answers that are kept, and since when.
     """
 
     version: int
@@ -112,6 +118,7 @@ class Loaded(Struct, frozen=True):
     row: Any
     marks: Mapping[tombstones.Mark, tuple[str, str]]
     erased: Sequence[tuple[str, str, Micros]]
+    answered: Sequence[tuple[str, str, Micros]]
 
 
 def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
@@ -158,7 +165,14 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     marks, erased = await _erased(connection, keys, registry)
     last: dict[str, str | None] = msgspec.json.decode(row[2])
     highest = {organization: found or "" for organization, found in last.items()}
-    return Loaded(row[0], row[1] or "", highest, row, marks, erased)
+    return Loaded(row[0], row[1] or "", highest, row, marks, erased, await _answered(connection, keys))
+
+
+async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:
+    """The answers that are kept under Idempotency-Keys; asked only for a request that came with one."""
+    if not keys.answers:
+        return []
+    return [tuple(row) for row in await connection.fetch(_ANSWERED, *_columns(keys.answers))]
 
 
 async def _erased(
@@ -178,6 +192,7 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
 def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
     tombstones.note(ledger, loaded.marks, loaded.erased)
+    ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
     messages, facts, aliases, contacts, conversations, held, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )

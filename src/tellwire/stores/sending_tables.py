@@ -9,6 +9,8 @@ from tellwire.stores.schema import Text, metadata
 OPEN_SEND = "state IN ('scheduled', 'queued', 'sending')"
 DUE_SEND = "state IN ('scheduled', 'queued')"
 IN_FLIGHT = "state = 'sending'"
+NOT_ACCEPTED = "state <> 'accepted'"
+"""Few beside the accepted ones, and what people look for."""
 
 sends = Table(
     "sends",
@@ -36,7 +38,6 @@ sends = Table(
     PrimaryKeyConstraint("organization_id", "message_id"),
     Index(
         "sends_due",
-        "partition",
         "account_id",
         "due_at",
         sqlite_where=text(DUE_SEND),
@@ -53,6 +54,14 @@ sends = Table(
     Index("sends_in_flight", "account_id", sqlite_where=text(IN_FLIGHT), postgresql_where=text(IN_FLIGHT)),
     Index("sends_open", "conversation_id", sqlite_where=text(OPEN_SEND), postgresql_where=text(OPEN_SEND)),
     Index("sends_by_start", "account_id", "started_at"),
+    Index(
+        "sends_unfinished",
+        "organization_id",
+        "state",
+        "message_id",
+        sqlite_where=text(NOT_ACCEPTED),
+        postgresql_where=text(NOT_ACCEPTED),
+    ),
     sqlite_with_rowid=False,
 )
 

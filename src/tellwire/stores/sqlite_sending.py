@@ -47,8 +47,18 @@ def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
         ledger.sends[send.message_id] = send
 
 
+_ANSWERED = (
+    "SELECT json_group_array(json_array(i.organization_id, i.key, i.created_at)) "
+    f"FROM {_KEYS} k CROSS JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
+)
+
+
 def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Which conversations have something to be sent still; and to whom something is being sent, where a status asks."""
+    """Which conversations have something to be sent still; to whom something is being sent, where a status asks; and
+    which answers were kept meanwhile."""
+    if keys.answers:
+        rows = read_json(db, _ANSWERED, list(keys.answers))
+        ledger.answered |= {(owner, key): at for owner, key, at in rows}
     if ledger.conversations:
         ledger.unsent.update(read_json(db, _UNSENT, list(ledger.conversations)))
     accounts = ledger.registry.accounts

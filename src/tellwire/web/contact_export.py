@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
-from tellwire.model import Contact, Conversation, Event, Message
+from tellwire.model import Contact, Conversation, Event, Message, Send
 from tellwire.rows import conversation_row, instant, message_row
-from tellwire.stores import cold_exports, cold_persons, cold_received
+from tellwire.stores import cold_exports, cold_persons, cold_received, cold_sends
 from tellwire.stores.cold_exports import Carried, Portion
 from tellwire.stores.cold_persons import Person
 from tellwire.stores.cold_received import Search
+from tellwire.web.api.shapes import when
 from tellwire.web.desk import Desk, joined
 
 T = TypeVar("T")
@@ -58,7 +59,8 @@ async def _messages(
     desk: Desk, person: Person, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
     async for page in _paged(desk, cold_exports.messages_of, [each.id for each in conversations]):
-        yield map(_message, page)
+        sends = await desk.read(partial(cold_sends.of_messages, organization_id=desk.organization_id, messages=page))
+        yield [_message(each, sends.get(each.id)) for each in page]
     async for group in _groups(desk):
         async for page in _paged(desk, cold_exports.messages_of, [group]):
             yield [_message(each) for each in page if each.contact_id in person.ids]
@@ -136,8 +138,20 @@ def _contact(contact: Contact) -> bytes:
     return _encode({**fields, "created_at": instant(contact.created_at), "updated_at": instant(contact.updated_at)})
 
 
-def _message(message: Message) -> bytes:
-    return joined(message_row(message, None), {"contact_id": message.contact_id, "account_id": message.account_id})
+def _message(message: Message, send: Send | None = None) -> bytes:
+    row = joined(message_row(message, None), {"contact_id": message.contact_id, "account_id": message.account_id})
+    return row if send is None else joined(row, {"send": _sent(send)})
+
+
+def _sent(send: Send) -> dict[str, Any]:
+    return {
+        "state": send.state,
+        "recipient": send.recipient,
+        "scheduled_at": when(send.scheduled_at),
+        "attempts": send.attempts,
+        "cause": send.cause,
+        "resent_as": send.resent_as or None,
+    }
 
 
 def _event(event: Event) -> bytes:

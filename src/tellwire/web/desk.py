@@ -24,7 +24,7 @@ from tellwire.stores.cold_endpoints import EndpointShelf
 from tellwire.stores.cold_pages import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.figures import Meters
-from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id
+from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id, our_id
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
@@ -150,6 +150,18 @@ class Desk:
             raise NotFound("There is no conversation with this id.")
         return found
 
+    async def message_id(self, name: str) -> str:
+        """Our id of a message given by id or as the `chat` format shows it.
+
+        Raises:
+            NotFound: it can be none.
+        """
+        found = name
+        if looks_like_chat_id(name):
+            owner, chat_id = self.organization_id, self.services.chat_id
+            found = await self.read(lambda c: cold_conversations.message_of_chat_id(c, owner, name, chat_id))
+        return our_id(found, "message")
+
 
 AtDesk = NamedDependency[Desk]
 InOffice = NamedDependency[Office]
@@ -176,7 +188,7 @@ class Once:
             raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
         place = (self._desk.organization_id, given[0])
         if place in self._desk.office.in_flight:
-            raise Conflict("A request with this Idempotency-Key is in flight.", kind="idempotency-in-flight")
+            raise _in_flight()
         self._key = given[0]
         self._desk.office.in_flight.add(place)
         try:
@@ -230,19 +242,29 @@ class Once:
             Problem: what the decision returned instead, having changed nothing.
         """
 
+        place = (self._desk.organization_id, self._key)
+        if self._key:
+            keys.answers.add(place)
+
         def job(ledger: Ledger) -> tuple[T, bytes] | Problem:
+            if self._key and ledger.answered.get(place, 0) > ledger.now - cold_idempotency.DAY:
+                return _in_flight()  # another process has just done it: the answer is there when it is asked for again
             made = decide(ledger)
             if isinstance(made, Problem):
                 return made
             body = render(made)
             if self._key:
-                ledger.new_answers[self._desk.organization_id, self._key] = KeptAnswer(self._hash, status, body)
+                ledger.new_answers[place] = KeptAnswer(self._hash, status, body)
             return made, body
 
         done = await self._desk.services.store.apply(keys, job)
         if isinstance(done, Problem):
             raise done
         return done
+
+
+def _in_flight() -> Conflict:
+    return Conflict("A request with this Idempotency-Key is in flight.", kind="idempotency-in-flight")
 
 
 def shown(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001

@@ -1,14 +1,14 @@
-"""What `POST /v1/messages` takes, and the check of it: everything that is wrong with it is told at once."""
+"""The check of what is to be sent: everything that is wrong with it is told at once."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.json import encode
 
-from tellwire.errors import Invalid
+from tellwire.errors import Invalid, NotFound
 from tellwire.meta import slices, splicing
 from tellwire.meta.outgoing import recipient, types
 from tellwire.model import Account, Conversation, Message, Micros
@@ -16,76 +16,11 @@ from tellwire.outgoing import Draft
 from tellwire.stores import cold_conversations, cold_messages, cold_windows
 from tellwire.web import template_check
 from tellwire.web.desk import Desk
+from tellwire.web.message_fields import MessageDraft
 from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
 
 _LATEST: Micros = 365 * 24 * 3600 * 1_000_000
 _LONGEST_WAMID = 256
-_TEXT = {"type": "string"}
-
-Word = Annotated[Any, Meta(extra_json_schema=_TEXT)]
-Payload = Annotated[Raw | UnsetType, Meta(extra_json_schema={"type": "object"})]
-Payloads = Annotated[Raw | UnsetType, Meta(extra_json_schema={"type": "array", "items": {"type": "object"}})]
-Kind = Annotated[Any, Meta(description="What it is.", extra_json_schema=_TEXT | {"enum": list(types.TYPES)})]
-AccountText = Annotated[Any, Meta(description="A phone_number_id or our id.", extra_json_schema=_TEXT)]
-To = Annotated[
-    Any,
-    Meta(
-        description="A phone number with the country's code, or a business-scoped user id; sent as it is given.",
-        extra_json_schema=_TEXT,
-    ),
-]
-ConversationText = Annotated[
-    Any, Meta(description="Our id, or the 24 digits of the `chat` format.", extra_json_schema=_TEXT)
-]
-AgentText = Annotated[
-    Any, Meta(description="Our id of the agent who writes: a person or an AI.", extra_json_schema=_TEXT)
-]
-Later = Annotated[
-    Any,
-    Meta(
-        description="When to send it (RFC 3339), at most 365 days ahead.",
-        extra_json_schema=_TEXT | {"format": "date-time"},
-    ),
-]
-Flag = Annotated[
-    Any,
-    Meta(
-        description="Send it, whatever is known of the customer service window.",
-        extra_json_schema={"type": "boolean"},
-    ),
-]
-Context = Annotated[
-    Any,
-    Meta(
-        description="The message that this one answers.",
-        extra_json_schema={"type": "object", "required": ["message_id"], "properties": {"message_id": _TEXT}},
-    ),
-]
-
-
-class MessageDraft(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A message to send, to an address (`to`) or into a conversation (`conversation_id`). The object named by `type` is
-    as Meta's Cloud API takes it. A `message_id` in `context` or `reaction` is ours, or Meta's."""
-
-    account: AccountText
-    to: To = UNSET
-    conversation_id: ConversationText = UNSET
-    type: Kind
-    text: Payload = UNSET
-    image: Payload = UNSET
-    video: Payload = UNSET
-    audio: Payload = UNSET
-    document: Payload = UNSET
-    sticker: Payload = UNSET
-    location: Payload = UNSET
-    contacts: Payloads = UNSET
-    reaction: Payload = UNSET
-    interactive: Payload = UNSET
-    template: Payload = UNSET
-    context: Context = UNSET
-    agent_id: AgentText = UNSET
-    scheduled_at: Later = UNSET
-    skip_window_check: Flag = UNSET
 
 
 async def checked(desk: Desk, given: MessageDraft) -> Draft:
@@ -112,19 +47,20 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
         scheduled_at=scheduled_at,
         unchecked=unchecked,
     )
-    if given.type == "template":
-        await template_check.fitting(desk, account, content)
-    if types.TYPES[given.type].windowed and not unchecked:
-        await open_window(desk, draft)
+    await template_check.fitting(desk, account, content)
+    await windowed(desk, draft)
     return draft
 
 
-async def open_window(desk: Desk, draft: Draft) -> None:
-    """Make sure that the customer service window was not seen to run out.
+async def windowed(desk: Desk, draft: Draft) -> None:
+    """Make sure that the customer service window was not seen to run out, where it counts.
 
     Raises:
         Invalid: it was.
     """
+    kind = msgspec.json.decode(draft.content, type=_Typed).type
+    if draft.unchecked or not types.TYPES[kind].windowed:
+        return
     now = desk.services.clock.now()
     account = draft.account
 
@@ -139,6 +75,10 @@ async def open_window(desk: Desk, draft: Draft) -> None:
             ("/type", "must be template while the 24-hour window is closed; skip_window_check sends it all the same"),
             kind="window-closed",
         )
+
+
+class _Typed(Struct):
+    type: str
 
 
 class _Check:
@@ -251,16 +191,13 @@ class _Check:
         return message.wamid
 
     async def _message(self, name: str) -> Message | None:
-        owner, chat_id = self._desk.organization_id, self._desk.services.chat_id
-
-        def look(connection: Any) -> Message | None:
-            found = name
-            if looks_like_chat_id(name):
-                found = cold_conversations.message_of_chat_id(connection, owner, name, chat_id)
-            entry = cold_messages.get(connection, owner, found)
-            return None if entry is None else entry.message
-
-        return await self._desk.read(look)
+        owner = self._desk.organization_id
+        try:
+            found = await self._desk.message_id(name)
+        except NotFound:
+            return None
+        entry = await self._desk.read(lambda c: cold_messages.get(c, owner, found))
+        return None if entry is None else entry.message
 
     def agent(self) -> str:
         name = self._text(self._given.agent_id, "/agent_id")

@@ -147,7 +147,7 @@ class Services(Struct, frozen=True, kw_only=True):
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays.
-    `templates` are those at Meta, `graph` is Meta's API. `tally` holds the process's counts; `engine` is its
+    `graph` asks Meta; `templates` are those at Meta. `tally` holds the process's counts; `engine` is its
     dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing is on.
     """
 
@@ -168,8 +168,8 @@ class Services(Struct, frozen=True, kw_only=True):
     erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]
     tally: Tally
-    templates: Templates
     graph: Graph
+    templates: Templates
     engine: Engine | None = None
     courier: Courier | None = None
     tracer: Tracer | None = None

@@ -112,7 +112,8 @@ async def list_messages_of(
 
 @post("/conversations/{conversation_id:str}/close", summary="Close a conversation", opt=_WRITE, status_code=200)
 async def close_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
-    """Close it and tell subscribers; a closed one stays as it is."""
+    """Close it and tell subscribers; a closed one stays as it is. 409 while messages in it are queued, scheduled or
+    being sent."""
     return await _decided(desk, conversation_id, _close)
 
 
@@ -125,7 +126,9 @@ async def reopen_conversation(conversation_id: FromPath[str], desk: AtDesk) -> R
 _Decision = Callable[[Ledger, Conversation], Conversation | Conflict]
 
 
-def _close(ledger: Ledger, conversation: Conversation) -> Conversation:
+def _close(ledger: Ledger, conversation: Conversation) -> Conversation | Conflict:
+    if conversation.status == "open" and conversation.id in ledger.unsent:
+        return Conflict("Messages are still to be sent in it: wait for them, or cancel them first.", kind="unsent")
     return conversation if conversation.status == "closed" else conversations.close(ledger, conversation)
 
 

@@ -6,9 +6,9 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from tellwire.errors import NotFound
-from tellwire.stores import cold_conversations, cold_messages
+from tellwire.stores import cold_messages
 from tellwire.stores.cold_messages import MessageFilter
-from tellwire.web.api import sending
+from tellwire.web.api import message_calls, sending
 from tellwire.web.api.message_rows import MessageList, MessageWithStatuses, message_shown, statuses_shown
 from tellwire.web.desk import AtDesk, joined, listed, shown
 from tellwire.web.parameters import (
@@ -23,8 +23,6 @@ from tellwire.web.parameters import (
     Since,
     choice,
     instant_of,
-    looks_like_chat_id,
-    our_id,
     turn_of,
 )
 
@@ -60,12 +58,7 @@ async def list_messages(
 @get("/messages/{message_id:str}", summary="Read a message", opt=_READ)
 async def read_message(message_id: FromPath[str], desk: AtDesk) -> Response[MessageWithStatuses]:
     """One message with its statuses."""
-    name = message_id
-    if looks_like_chat_id(name):
-        name = await desk.read(
-            lambda c: cold_conversations.message_of_chat_id(c, desk.organization_id, message_id, desk.services.chat_id)
-        )
-    identifier = our_id(name, "message")
+    identifier = await desk.message_id(message_id)
     entry = await desk.read(lambda c: cold_messages.get(c, desk.organization_id, identifier))
     if entry is None:
         raise NotFound("There is no message with this id.")
@@ -73,4 +66,4 @@ async def read_message(message_id: FromPath[str], desk: AtDesk) -> Response[Mess
     return shown(joined(message_shown(entry), {"statuses": statuses_shown(facts)}), MessageWithStatuses)
 
 
-HANDLERS = (list_messages, read_message, *sending.HANDLERS)
+HANDLERS = (list_messages, read_message, *sending.HANDLERS, *message_calls.HANDLERS)

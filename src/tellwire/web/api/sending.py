@@ -13,7 +13,8 @@ from tellwire.ledger import Ledger
 from tellwire.stores.cold_messages import MessageEntry
 from tellwire.web.api.message_rows import MessageRead, message_shown
 from tellwire.web.desk import AtDesk, shown
-from tellwire.web.message_draft import MessageDraft, checked
+from tellwire.web.message_draft import checked
+from tellwire.web.message_fields import MessageDraft
 
 _WRITE = {"scopes": ("messages:write",)}
 

@@ -71,9 +71,17 @@ def _sends() -> None:
     )
     op.create_index("sends_by_start", "sends", ["account_id", "started_at"], unique=False)
     op.create_index(
+        "sends_unfinished",
+        "sends",
+        ["organization_id", "state", "message_id"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'accepted'"),
+        postgresql_where=sa.text("state <> 'accepted'"),
+    )
+    op.create_index(
         "sends_due",
         "sends",
-        ["partition", "account_id", "due_at"],
+        ["account_id", "due_at"],
         unique=False,
         sqlite_where=sa.text("state IN ('scheduled', 'queued')"),
         postgresql_where=sa.text("state IN ('scheduled', 'queued')"),
