@@ -24,14 +24,17 @@ from tests.world import DAY, KIND, START, Kind, SetClock, World
 import tellwire_sdk
 from tellwire import chores, trial
 from tellwire.deliver import Wire
+from tellwire.downloads import Downloads, Source
 from tellwire.erasing import Eraser
 from tellwire.errors import Forbidden, Invalid
+from tellwire.files.folder import Folder
 from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
 from tellwire.graph import HttpGraph
 from tellwire.ids import IdMaker
+from tellwire.media_wire import HttpMediaWire
 from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Endpoint
 from tellwire.ports import Answer, Request
 from tellwire.settings import AppSecret, Settings
@@ -111,6 +114,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
+        self.downloads: Downloads | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
@@ -157,12 +161,20 @@ class Outside:
     def wake(self) -> None:
         self.woken += 1
 
+    async def sweep(self) -> None:
+        """Remove the bytes of erased media, where a test has any."""
+        if self.downloads is not None:
+            await self.downloads.sweep()
+
 
 class Served:
     """A running app."""
 
-    def __init__(self, world: World, outside: Outside, loop: asyncio.AbstractEventLoop, port: int) -> None:
+    def __init__(
+        self, world: World, outside: Outside, loop: asyncio.AbstractEventLoop, port: int, files: Folder
+    ) -> None:
         self.world = world
+        self.files = files
         self.clock = world.clock
         self.outside = outside
         self.port = port
@@ -212,6 +224,16 @@ class Served:
         reply = self.call("POST", path, body, **options)
         assert reply.status == status, (path, reply.status, reply.body)
         return reply.json
+
+    def upload(
+        self, content: bytes, *fields: tuple[str, str], name: str = "photo.png", kind: str = "image/png", **options: Any
+    ) -> Reply:
+        """POST a file, in a form whose other fields come behind it."""
+        parts = [f'Content-Disposition: form-data; name="{key}"\r\n\r\n{value}'.encode() for key, value in fields]
+        head = f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        body = b"".join(b"--frontier\r\n%b\r\n" % part for part in (head.encode() + content, *parts))
+        sent = {"content-type": "multipart/form-data; boundary=frontier"} | options.pop("headers", {})
+        return self.call("POST", "/v1/media", body + b"--frontier--\r\n", headers=sent, **options)
 
     def meta(self, body: Any, secret: str = APP_SECRET, **headers: str) -> Reply:
         """POST as Meta does."""
@@ -287,7 +309,10 @@ async def _serve(
         world = World(tmp_path / "served.db", clock, DAY, settings.auto_accounts, kind=kind)
         await world.store.open()
         outside = Outside()
-        services = services_of(world, outside, settings)
+        files = Folder(tmp_path / "media")
+        source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
+        outside.downloads = Downloads(world.store, files, clock, source, owns=lambda: True)
+        services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
         probes_only = changes.pop("probes_only", False)
@@ -305,7 +330,7 @@ async def _serve(
     with listening("127.0.0.1", 0) as socket:
         serving = asyncio.ensure_future(server.serve([socket]))
         try:
-            ready.set_result(Served(world, outside, loop, socket.getsockname()[1]))
+            ready.set_result(Served(world, outside, loop, socket.getsockname()[1], files))
             await serving
         finally:
             await world.close()
@@ -319,7 +344,7 @@ def _migrated() -> bytes:
         return (Path(folder) / "empty.db").read_bytes()
 
 
-def services_of(world: World, outside: Outside, settings: Settings) -> Services:
+def services_of(world: World, outside: Outside, settings: Settings, files: Folder | None = None) -> Services:
     """Services over a world."""
 
     async def route_unrouted(phone_number_id: str) -> int:
@@ -340,8 +365,10 @@ def services_of(world: World, outside: Outside, settings: Settings) -> Services:
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=route_unrouted,
-        erase=Eraser(world.store, world.clock, outside.forgotten.extend).start,
+        erase=Eraser(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
         wake=outside.wake,
+        wake_downloads=outside.wake,
+        files=files or Folder(Path("no-media")),
         tally=world.store.tally,
         graph=outside,
         templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),

@@ -22,16 +22,19 @@ from tellwire.connector import SystemResolver
 from tellwire.courier import Courier
 from tellwire.deliver import Wire
 from tellwire.dispatcher import Defaults, Dispatcher
+from tellwire.downloads import Downloads, Source
 from tellwire.egress import Proxy
 from tellwire.erasing import Eraser
 from tellwire.errors import BadSettings, Forbidden, Unavailable
+from tellwire.files import open_files
 from tellwire.formats import FORMATS
 from tellwire.graph import open_graph
 from tellwire.http_client import Limits
 from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
+from tellwire.media_wire import HttpMediaWire
 from tellwire.model import Agent, Attempt, Delivery, Endpoint, Inbound, Micros, Registry
-from tellwire.ports import Answer, Clock, Graph, Model, Sender
+from tellwire.ports import Answer, Clock, Graph, MediaStore, Model, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender
@@ -43,6 +46,7 @@ from tellwire.templates_sync import Templates
 from tellwire.traces import OtelTracer, open_tracer
 from tellwire.updates import Options
 from tellwire.upkeep import Upkeep
+from tellwire.uploads import Uploads
 
 log = structlog.get_logger("tellwire")
 
@@ -73,6 +77,7 @@ class App:
         sender: Sender,
         *,
         clock: Clock,
+        files: MediaStore | None = None,
         role: Role = "all",
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
         tracer: OtelTracer | None = None,
@@ -87,7 +92,13 @@ class App:
         self.tally = store.tally
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(
-            store, Options(auto_accounts=settings.auto_accounts, window=self.window, tracing=settings.tracing)
+            store,
+            Options(
+                auto_accounts=settings.auto_accounts,
+                window=self.window,
+                tracing=settings.tracing,
+                public_url=settings.base_url,
+            ),
         )
         self.allow = tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
         self.dispatcher = Dispatcher(
@@ -105,6 +116,9 @@ class App:
             tally=self.tally,
             tracer=tracer,
         )
+        self.files = files = files or open_files(settings.media_place)
+        self.wire = HttpMediaWire(settings.meta_graph_url)
+        self.uploads = Uploads(store, files, self.wire, clock)
         self.courier = Courier(
             store,
             self.graph,
@@ -113,11 +127,24 @@ class App:
             options=self.ingest.options,
             random=random.random,
             tally=self.tally,
+            ready=self.uploads.ready,
         )
         self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
-        self.eraser = Eraser(store, clock, self.dispatcher.forget)
+        self.downloads = Downloads(
+            store,
+            files,
+            clock,
+            Source(
+                graph=self.graph,
+                wire=self.wire,
+                graph_url=settings.meta_graph_url,
+                most_bytes=settings.media_max_bytes,
+            ),
+            owns=self._does_chores,
+        )
+        self.eraser = Eraser(store, clock, self.dispatcher.forget, self.downloads.sweep)
         self._models = models = sender_of(settings, limits=Limits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))
         self._chat, self._scripted = ChatModel(models, sender), ScriptedModel()
         self.answering = Answering(
@@ -163,6 +190,7 @@ class App:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
         clock = clock or SystemClock()
         tracer = open_tracer() if settings.tracing and serving else None
+        files = open_files(settings.media_place)
         opened = await open_store(
             settings.database_url,
             clock=clock,
@@ -174,7 +202,16 @@ class App:
             migrate=migrate,
             lenient=lenient,
         )
-        return cls(settings, opened, sender_of(settings), clock=clock, role=role, on_attempt=on_attempt, tracer=tracer)
+        return cls(
+            settings,
+            opened,
+            sender_of(settings),
+            clock=clock,
+            files=files,
+            role=role,
+            on_attempt=on_attempt,
+            tracer=tracer,
+        )
 
     async def start(self) -> None:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
@@ -185,7 +222,10 @@ class App:
             self.store.on_errands(self.answering.wake)
             self.answering.start()
         self.store.on_changed(self._accounts_changed)
-        works = (self._do_chores(), self._keep_retention(), self._keep_templates())
+        self.store.on_errands(self.downloads.wake)
+        works = [self._do_chores(), self._keep_retention(), self._keep_templates()]
+        if self.role != "ingest":
+            works.append(self.downloads.run())
         self._chores = [asyncio.create_task(work) for work in works]
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
@@ -206,6 +246,8 @@ class App:
         await self._models.close()
         await self.sender.close()
         await self.graph.close()
+        await self.wire.close()
+        await self.files.close()
         await self.store.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
@@ -271,11 +313,14 @@ class App:
         """Accounts made by another process: their waiting items are the next chore's."""
         self._routed &= _places(registry)
 
+    def _does_chores(self) -> bool:
+        return _CHORES_PARTITION in self.dispatcher.partitions
+
     async def _do_chores(self) -> None:
         while True:
             try:
                 await self.store.refresh()
-                if _CHORES_PARTITION in self.dispatcher.partitions:
+                if self._does_chores():
                     await close_idle_conversations(self.store, window=self.window)
                     await apply_held(self._held_for_long_enough, self.ingest, self.clock)
                     await self.eraser.start_all()
@@ -302,7 +347,7 @@ class App:
     async def _keep_retention(self) -> None:
         while True:
             try:
-                if _CHORES_PARTITION in self.dispatcher.partitions:
+                if self._does_chores():
                     await self.retention.round()
             except Unavailable as error:
                 log.warning("store_unavailable", detail=str(error))

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire import contacts, conversations, notices, snapshots, statuses, turns
+from tellwire import attachments, contacts, conversations, notices, snapshots, statuses, turns
 from tellwire.ledger import Ledger
 from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
@@ -54,7 +54,7 @@ def apply_item(
     """
     match item:
         case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
-            return _edit(ledger, item, account)
+            return _edit(ledger, item, account, options)
         case MessageItem(revokes=original) if original:
             return _revoke(ledger, item, account)
         case MessageItem():
@@ -81,7 +81,7 @@ def apply_item(
 def _message(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
     known = ledger.messages.get((account.id, item.wamid))
     if known is not None:
-        return _known_message(ledger, item, account, known)
+        return _known_message(ledger, item, account, known, options)
     if item.who is None and not item.group_id:
         return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
     contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
@@ -107,6 +107,8 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         created_at=ledger.now,
         updated_at=ledger.now,
     )
+    if item.type in attachments.TYPES:
+        message = attachments.attach(ledger, message, options.public_url)
     ledger.put_message(message)
     snapshots.tell(
         ledger,
@@ -132,7 +134,7 @@ def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micr
     return {item.status: at * _MICROS} if item.status else {}
 
 
-def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message) -> Applied:
+def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> Applied:
     """The first copy wins; a placeholder and an external row wait for their content."""
     fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
     if not fills or known.direction != item.direction:
@@ -152,14 +154,16 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
         message = replace(message, content=_type_only(item.content), content_at=at)
     elif "edited" not in status:
         message = replace(message, content=item.content, content_at=at)
+        if item.type in attachments.TYPES:
+            message = attachments.attach(ledger, message, options.public_url)
     changed = tuple(
-        name for name in ("content", "status", "timestamp") if getattr(message, name) != getattr(known, name)
+        name for name in ("content", "status", "timestamp", "media") if getattr(message, name) != getattr(known, name)
     )
     update(ledger, message, account, changed)
     return Outcome.APPLIED, "", message.id
 
 
-def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
+def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
     original = ledger.messages[account.id, item.edits]
     fact = StatusFact(name="edited", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
     if (account.id, item.wamid) in ledger.messages or repeated(ledger, account, original, fact):
@@ -168,7 +172,8 @@ def _edit(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     changed: tuple[str, ...] = ("status",)
     if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
         message = replace(message, content=item.edited_content, content_at=fact.at)
-        changed = ("content", "status")
+        message = attachments.attach_anew(ledger, message, options.public_url)
+        changed = ("content", "status", "media") if message.media != original.media else ("content", "status")
     update(ledger, message, account, changed)
     return Outcome.APPLIED, "", original.id
 
@@ -183,8 +188,8 @@ def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if account.on_revoke == "erase":
-        message = replace(message, content=_type_only(original.content))
-        changed = ("content", "status")
+        message = attachments.detach(ledger, replace(message, content=_type_only(original.content)))
+        changed = ("content", "status", "media") if original.media else ("content", "status")
     update(ledger, message, account, changed)
     return Outcome.APPLIED, "", original.id
 

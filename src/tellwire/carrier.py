@@ -28,6 +28,7 @@ from tellwire.retry import MICROS, retry_after
 from tellwire.stores import cold_due
 from tellwire.tally import Tally
 from tellwire.updates import Options
+from tellwire.uploads import NotUploaded, Ready, nothing_to_upload
 from tellwire.verdicts import Claimed, Settled
 
 log = structlog.get_logger("tellwire.courier")
@@ -66,6 +67,7 @@ class Carrier:
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
         deadline_seconds: of a call, over everything.
+        ready: brings the files of a message to Meta first.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Carrier:
         random: Callable[[], float],
         tally: Tally,
         deadline_seconds: float,
+        ready: Ready = nothing_to_upload,
     ) -> None:
         self._store = store
         self._graph = graph
@@ -88,6 +91,7 @@ class Carrier:
         self._random = random
         self._tally = tally
         self._deadline = deadline_seconds
+        self._ready = ready
         self.unrecorded = 0
         self.failing = ""
 
@@ -95,7 +99,13 @@ class Carrier:
         """Send it, once, and record what came of it; `pace` has let it begin."""
         send, keys = claimed.send, pair_keys(claimed)
         to = known(send.recipient, group=claimed.grouped)
-        body = None if to is None else body_of(claimed.message.content, to, callback=send.message_id)
+        try:
+            media_ids = await self._ready(claimed.account, claimed.message.content)
+        except NotUploaded as refusal:
+            pace.undo(keys, self._clock.now())
+            return await self._settle(claimed, refusal.outcome)
+        content = claimed.message.content
+        body = None if to is None else body_of(content, to, callback=send.message_id, media_ids=media_ids)
         if body is None:
             pace.undo(keys, self._clock.now())
             return await self._record(claimed, partial(verdicts.unsendable, claimed=claimed))
@@ -116,6 +126,10 @@ class Carrier:
         )
         jitter = self._random()
         self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
+        return await self._settle(claimed, came, jitter)
+
+    async def _settle(self, claimed: Claimed, came: Outcome, jitter: float | None = None) -> Settled:
+        jitter = self._random() if jitter is None else jitter
         settle = partial(verdicts.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
         return await self._record(claimed, settle, came)
 

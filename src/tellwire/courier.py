@@ -29,6 +29,7 @@ from tellwire.stores import cold_due
 from tellwire.stores.cold_due import Due
 from tellwire.tally import Tally
 from tellwire.updates import Options
+from tellwire.uploads import Ready, nothing_to_upload
 from tellwire.verdicts import Claimed, Turn
 
 log = structlog.get_logger("tellwire.courier")
@@ -74,6 +75,7 @@ class Courier:
         tally: counts.
         deadline_seconds: of a call to Meta, over everything.
         most: calls at the same time.
+        ready: brings the files of a message to Meta before it is sent.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Courier:
         tally: Tally,
         deadline_seconds: float = 20.0,
         most: int = 256,
+        ready: Ready = nothing_to_upload,
     ) -> None:
         self._store = store
         self._graph = graph
@@ -104,6 +107,7 @@ class Courier:
             random=random,
             tally=tally,
             deadline_seconds=deadline_seconds,
+            ready=ready,
         )
         self._epochs: Mapping[int, int] = {}
         self._taken_over: dict[int, int] = {}

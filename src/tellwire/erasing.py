@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -44,12 +44,24 @@ class Store(Book, Protocol):
 
 
 class Eraser:
-    """Runs erasures. `forget` is told of every delivery that was cancelled, so that it does not go out from memory."""
+    """Runs erasures.
 
-    def __init__(self, store: Store, clock: Clock, forget: Callable[[Sequence[str]], None]) -> None:
+    Args:
+        forget: told of every delivery that was cancelled, so that it does not go out from memory.
+        sweep: removes the bytes of all media whose rows were erased.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        forget: Callable[[Sequence[str]], None],
+        sweep: Callable[[], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._forget = forget
+        self._sweep = sweep
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def start(self, organization_id: str, erasure_id: str) -> asyncio.Task[None]:
@@ -155,7 +167,12 @@ class Eraser:
         await self._stride(erasure, work)
 
     async def _end(self, erasure: Erasure) -> None:
-        """Tell subscribers, once more when the process ends before the erasure is noted as done."""
+        """Tell subscribers, once more when the process ends before the erasure is noted as done.
+
+        Raises:
+            Unavailable: the bytes of media cannot be removed just now; the erasure is not over until they are.
+        """
+        await self._sweep()
         now = self._clock.now()
         await self._store.apply(Keys(), lambda ledger: _tell(ledger, erasure))
         await self._store.write(lambda c: cold_erasures.finish(c, erasure, now))

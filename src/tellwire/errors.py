@@ -5,6 +5,7 @@ TellwireError
 ├── TooLarge             a body above its limit
 ├── BadSignature         a POST whose signature is missing or does not verify
 ├── Unavailable          the store cannot make it durable just now: try again
+├── Broken               what the other side sends ended before its end, or never began
 ├── Forbidden            an address that deliveries may not reach
 ├── ModelFailed          an AI agent's model gave no answer that could be sent
 ├── BadSettings          a setting that is unknown, malformed or missing
@@ -36,6 +37,10 @@ class BadSignature(TellwireError):
 
 class Unavailable(TellwireError):
     """The store cannot commit just now (disk full, read-only, stopping); nothing was applied: try again."""
+
+
+class Broken(TellwireError):
+    """What the other side sends ended before its end, or never began; the text says how."""
 
 
 class Forbidden(TellwireError):

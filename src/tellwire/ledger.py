@@ -55,10 +55,10 @@ class Keys(Struct, kw_only=True):
     notices: set[tuple[str, str, str]] = field(default_factory=set)
     """(WABA id, display phone number, `notices.key_of`): news of a business account"""
 
-    agents: bool = False
-    """also turns and hand-overs of the conversations, whether or not there are agents"""
     answers: set[tuple[str, str]] = field(default_factory=set)
     """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
+    agents: bool = False
+    """also turns and hand-overs of the conversations, whether or not there are agents"""
 
     def add(self, other: Keys) -> None:
         """Take in what another decision needs."""

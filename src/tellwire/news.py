@@ -1,16 +1,17 @@
-"""PURE. Operational events about endpoints, deliveries and accounts: what they tell (FORMATS.md section 3)."""
+"""PURE. Operational events about endpoints, deliveries, media and accounts: what they tell (FORMATS.md section 3)."""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import Raw, Struct
 
-from tellwire.model import Account, Delivery, Endpoint, Event, Micros, Snapshot
+from tellwire.model import Account, Delivery, Endpoint, Event, Media, Micros, Snapshot
 from tellwire.rows import instant
 
 DISABLED = "endpoint.disabled"
 RECOVERED = "endpoint.recovered"
 EXHAUSTED = "delivery.exhausted"
+MEDIA_FAILED = "media.failed"
 PAUSED = "account.paused"
 RESUMED = "account.resumed"
 
@@ -70,6 +71,18 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> News:
     }
     shown = _encode({name: value for name, value in data.items() if value != ""})
     return News(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+
+
+def media_failed(media: Media) -> News:
+    """A file of a message could not be fetched from Meta, and is not tried again by itself."""
+    data = {
+        "media_id": media.id,
+        "message_id": media.message_id,
+        "account_id": media.account_id,
+        "state": media.state,
+        "cause": media.cause,
+    }
+    return News(name=MEDIA_FAILED, data=_encode(data), account_id=media.account_id)
 
 
 def paused(account: Account, reason: str) -> News:

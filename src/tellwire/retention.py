@@ -45,7 +45,9 @@ class Keeping(Struct, frozen=True, kw_only=True):
     def cutoffs(self, now: Micros) -> Cutoffs:
         """What goes at this time: everything from before these."""
         messages = None if self.messages is None else now - max(self.messages, DEDUPE, self.window)
-        return Cutoffs(payloads=now - self.payloads, messages=messages, changed=now - DEDUPE, answers=now - _ANSWERS)
+        return Cutoffs(
+            payloads=now - self.payloads, messages=messages, changed=now - DEDUPE, answers=now - _ANSWERS, now=now
+        )
 
 
 class Store(Protocol):

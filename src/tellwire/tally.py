@@ -49,6 +49,8 @@ class Tally:
         """Seconds from the recording of an event to the first byte of a delivery's first attempt."""
         self.accepted = Spread(LAG_SECONDS)
         """Seconds from the recording of an event to a receiver's 2xx; replays aside."""
+        self.downloads: Counter[str] = Counter()
+        """Files of messages, by what came of a try to fetch them ("stored", "retried", "failed", "expired")."""
         self.removed: Counter[str] = Counter()
         """Rows that retention took away, by table."""
         self.removed_until = 0

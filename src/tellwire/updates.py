@@ -32,12 +32,13 @@ Applied = tuple[Outcome, str, str]
 
 class Options(Struct, frozen=True, kw_only=True):
     """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never. `tracing`:
-    events remember their POST."""
+    events remember their POST. `public_url`: what links to media begin with."""
 
     auto_accounts: bool = False
     window: Micros = 24 * 3600 * _MICROS
     default_organization: str = DEFAULT_ORGANIZATION
     tracing: bool = False
+    public_url: str = ""
 
 
 def seconds(meta_time: Seconds | None, now: Micros) -> Seconds:

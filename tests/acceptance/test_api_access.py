@@ -280,6 +280,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         running.post("/v1/agents", {"name": "Ada", "kind": "human"})
         running.key()
         assert running.meta(envelope(incoming("wamid.A"))).status == 200
+        assert running.upload(b"a picture", ("account", NUMBER)).status == 201
         assert running.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an-invented-token"}).status == 200
         running.post("/v1/templates", {"account": NUMBER, **TEMPLATE})
         ids = {

@@ -54,6 +54,11 @@ def contact(app: Served) -> str:
     return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
 
 
+def file(app: Served) -> str:
+    account(app)
+    return f"/v1/media/{app.upload(b'a picture', ('account', '1')).json['id']}"
+
+
 def account_with_token(app: Served) -> str:
     draft = {"phone_number_id": "1", "waba_id": "2", "access_token": "an-invented-token"}
     app.post("/v1/accounts", draft)
@@ -108,6 +113,7 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("DELETE", "/v1/agents/{agent_id:str}"): (agent, None, "agent.deleted"),
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
+    ("DELETE", "/v1/media/{media_id:str}"): (file, None, "media.deleted"),
     ("POST", "/v1/templates"): (account_with_token, {"account": "1", **TEMPLATE}, "template.created"),
     ("DELETE", "/v1/templates/{template_id:str}"): (template, None, "template.deleted"),
 }

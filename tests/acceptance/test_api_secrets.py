@@ -47,6 +47,7 @@ RENDERED = {
     "template_id": "templates",
     "key_id": "api-keys",
     "organization_id": "organizations",
+    "media_id": "media",
 }
 
 
@@ -111,6 +112,7 @@ def filled(app: Served) -> list[str]:
         app.call("POST", f"{path}/resume", key=key),
     ]
     assert app.meta(envelope(incoming("wamid.1")), secret=PLANTED["meta"]).status == 200
+    assert app.upload(b"a picture", ("account", "77"), key=key).status == 201
     delivery = app.get("/v1/deliveries", key=key)["data"][0]
     attempted(app, delivery)
     return [answer.body.decode() for answer in answers]

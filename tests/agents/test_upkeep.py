@@ -29,6 +29,10 @@ async def counts(desk: Desk) -> list[int]:
     return [(await desk.world.query(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES]
 
 
+async def no_files() -> None:
+    """No message here has any."""
+
+
 def test_runs_go_with_time_and_hand_overs_with_their_conversation(tmp_path):
     async def scenario(desk: Desk):
         await desk.customer("wamid.1", "a person, please")
@@ -61,7 +65,7 @@ def test_what_agents_did_goes_with_the_person(tmp_path):
         deed = Deed(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
         erasure = await store.write(lambda c: cold_erasures.begin(c, deed, store.vault, person))
         assert erasure is not None
-        await Eraser(store, clock, lambda _: None).run(DEFAULT_ORGANIZATION, erasure.id)
+        await Eraser(store, clock, lambda _: None, no_files).run(DEFAULT_ORGANIZATION, erasure.id)
         assert await counts(desk) == [1, 0, 0], "the other one's turn stays"
         [(tokens,)] = await desk.world.query("SELECT tokens FROM agent_usage")
         assert tokens == 36, "a day's figures are nobody's"
@@ -83,7 +87,7 @@ def test_an_answer_to_somebody_who_was_erased_meanwhile_goes_nowhere(tmp_path):
                 deed = Deed(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
                 erasure = await store.write(lambda c: cold_erasures.begin(c, deed, store.vault, person))
                 assert erasure is not None
-                await Eraser(store, clock, lambda _: None).run(DEFAULT_ORGANIZATION, erasure.id)
+                await Eraser(store, clock, lambda _: None, no_files).run(DEFAULT_ORGANIZATION, erasure.id)
                 return Reply(text="never")
 
         await desk.turn(desk.worker(Slow()), after=0)

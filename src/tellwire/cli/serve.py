@@ -8,6 +8,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from msgspec.structs import replace
 
 from tellwire import settings as settings_room
 from tellwire.app import App
@@ -50,6 +51,7 @@ def serve(
 
 async def _serve(stop: asyncio.Event, settings: Settings, role: Role, *, migrate: bool, as_json: bool) -> int:
     sock = bind(settings.host, settings.port)
+    settings = replace(settings, port=sock.getsockname()[1])
     try:
         with usable(settings):
             app = await App.open(settings, role=role.value, migrate=migrate)

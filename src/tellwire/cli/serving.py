@@ -119,6 +119,8 @@ def services_of(app: App) -> Services:
         route_unrouted=app.route_unrouted,
         erase=app.eraser.start,
         wake=app.dispatcher.wake,
+        wake_downloads=app.downloads.wake,
+        files=app.files,
         tally=app.tally,
         graph=app.graph,
         templates=app.templates,

@@ -20,6 +20,7 @@ EVENTS: tuple[str, ...] = (
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
+    "media.failed",
     "template.updated",
 )
 

@@ -68,6 +68,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             parse=values.port,
         ),
     ] = 8700
+    public_url: Annotated[
+        str,
+        Setting(
+            help="Where this installation is reached from outside: links to media begin with it, and stay as they are "
+            "in rows that were written before it changed.",
+            takes="an `http://` or `https://` URL",
+            parse=values.http_url,
+            default="what HOST and PORT say",
+        ),
+    ] = ""
     allowed_hosts: Annotated[
         tuple[str, ...],
         Setting(
@@ -123,6 +133,24 @@ class Settings(Struct, frozen=True, kw_only=True):
             parse=values.http_url,
         ),
     ] = "https://graph.facebook.com/v24.0"
+    media_url: Annotated[
+        str,
+        Setting(
+            help="Where the bytes of media are kept: a folder, or a bucket of an S3-compatible store (the extra `s3`; "
+            "credentials and region come from the standard `AWS_*` variables). Several processes must share it.",
+            takes="`file:///FOLDER` or `s3://BUCKET/PREFIX?endpoint=URL`",
+            parse=values.media_url,
+            default="a folder `NAME-media` beside an SQLite database; on PostgreSQL `media` in the working directory",
+        ),
+    ] = ""
+    media_max_bytes: Annotated[
+        int,
+        Setting(
+            help="How large a file may be, fetched from Meta or uploaded; Meta's own limit is 100 MB.",
+            takes="a whole number of bytes, more than 0",
+            parse=values.count,
+        ),
+    ] = 100 * 1024 * 1024
     auto_accounts: Annotated[
         bool,
         Setting(
@@ -219,6 +247,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             return ("*",)
         loopback = self.host in {"localhost", "::1"} or self.host.startswith("127.")
         return tuple(dict.fromkeys([self.host, "localhost", "127.0.0.1", "::1"])) if loopback else (self.host,)
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
+        if self.public_url:
+            return self.public_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - recognised, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def media_place(self) -> str:
+        """MEDIA_URL, or the folder that is taken without it."""
+        if self.media_url:
+            return self.media_url
+        database = self.sqlite_path
+        folder = Path("media") if database is None else database.with_name(f"{database.stem}-media")
+        return folder.absolute().as_uri()
 
     @property
     def sqlite_path(self) -> Path | None:

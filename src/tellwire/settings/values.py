@@ -47,6 +47,13 @@ def port(text: str) -> int:
     raise ValueError(text)
 
 
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if (number := int(text)) > 0:
+        return number
+    raise ValueError(text)
+
+
 def not_negative(text: str) -> float:
     if math.isfinite(number := float(text)) and number >= 0:
         return number
@@ -70,6 +77,15 @@ def database_url(text: str) -> str:
             return f"postgresql://{rest}"
         case _:
             raise ValueError(text)
+
+
+def media_url(text: str) -> str:
+    """`file:///FOLDER` or `s3://BUCKET…`."""
+    place = urlsplit(text)
+    folder = place.scheme == "file" and not place.netloc and place.path.strip("/")
+    if folder or (place.scheme == "s3" and place.hostname and not (place.username or place.password)):
+        return text
+    raise ValueError(text)
 
 
 def host(text: str) -> str:

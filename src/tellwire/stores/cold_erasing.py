@@ -21,6 +21,7 @@ from tellwire.stores import (
     cold_exports,
     cold_forgetting,
     cold_idempotency,
+    cold_media,
     cold_tombstones,
 )
 from tellwire.stores.cold_erasures import Counts, Erasure
@@ -62,7 +63,7 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
         .limit(_STRIDE)
     ).all()
     if rows:
-        counts = _erase_messages(connection, vault, erasure, rows)
+        counts = _erase_messages(connection, vault, now, erasure, rows)
         return Stride(cold_erasures.advance(connection, erasure, counts))
     if cold_forgetting.agents_traces(connection, erasure.organization_id, some, _STRIDE):
         return Stride(erasure)
@@ -80,7 +81,7 @@ def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Era
     return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
 
 
-def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:  # noqa: ARG001
+def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:
     """Of the group at the cursor the person's messages, and their part in the statuses of others', some of them."""
     group, _, after = _place(erasure)
     rows = connection.execute(
@@ -91,7 +92,8 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
     ).all()
     if not rows:
         return Stride(cold_erasures.advance(connection, erasure, Counts(), cursor=group))
-    counts = _erase_messages(connection, vault, erasure, [row for row in rows if row.contact_id in erasure.contact_ids])
+    theirs = [row for row in rows if row.contact_id in erasure.contact_ids]
+    counts = _erase_messages(connection, vault, now, erasure, theirs)
     _erase_participant(connection, erasure, [row for row in rows if row.contact_id not in erasure.contact_ids])
     cursor = f"{group} messages {rows[-1].id}"
     return Stride(cold_erasures.advance(connection, erasure, counts, cursor=cursor))
@@ -168,8 +170,8 @@ def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
         )
 
 
-def _erase_messages(connection: Connection, vault: Vault, erasure: Erasure, rows: Sequence[Any]) -> Counts:
-    """Erase messages with their statuses; what comes late for them is known by their marks."""
+def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]) -> Counts:
+    """Erase messages with their statuses and files; what comes late for them is known by their marks."""
     if not rows:
         return Counts()
     key, owner = cold_tombstones.key(connection, vault), erasure.organization_id
@@ -185,8 +187,9 @@ def _erase_messages(connection: Connection, vault: Vault, erasure: Erasure, rows
         connection.execute(delete(message_statuses).where(of_account, message_statuses.c.wamid.in_(wamids)))
     ids = [row.id for row in rows]
     cold_forgetting.sends_of(connection, owner, ids)
+    files = cold_media.erase_of(connection, owner, ids, now)
     connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
-    return Counts(messages=len(rows))
+    return Counts(messages=len(rows), media=files)
 
 
 def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[Any]) -> None:

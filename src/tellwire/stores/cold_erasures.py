@@ -33,6 +33,7 @@ class Counts(Struct, frozen=True):
     """What was erased so far."""
 
     messages: int = 0
+    media: int = 0
     events: int = 0
     deliveries_cancelled: int = 0
     received: int = 0

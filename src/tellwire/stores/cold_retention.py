@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, e
 
 from tellwire.ids import id_floor
 from tellwire.model import DeliveryState, Micros
-from tellwire.stores import cold_forgetting
+from tellwire.stores import cold_forgetting, cold_media
 from tellwire.stores.sending_tables import sends
 from tellwire.stores.tables import (
     agent_runs,
@@ -42,12 +42,13 @@ Conditions = Sequence[ColumnElement[bool]]
 class Cutoffs(Struct, frozen=True, kw_only=True):
     """What is older goes. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their statuses and
     empty conversations (None: never, nor what is still to be sent); `changed`: no message that changed later;
-    `answers`: kept idempotent answers."""
+    `answers`: kept idempotent answers. `now`: when the bytes of their files are due to be removed."""
 
     payloads: Micros
     messages: Micros | None
     changed: Micros
     answers: Micros
+    now: Micros = 0
 
 
 class Found(Struct, frozen=True):
@@ -235,6 +236,8 @@ def _remove_messages(
         theirs = and_(sends.c.organization_id == organization_id, sends.c.message_id.in_(ids))
         sent, left = _children(c, (sends.c.message_id,), theirs, limit - statuses)
     ids = ids[: limit - statuses - sent]
+    if not left and ids:
+        cold_media.erase_of(c, organization_id, ids, cutoffs.now)
     gone = 0 if left else _take(c, messages, _these(messages, organization_id, ids))
     return {"message_statuses": statuses, "sends": sent, "messages": gone}
 

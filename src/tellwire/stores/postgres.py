@@ -111,9 +111,10 @@ class PostgresStore:
         with reaching(self.server):
             connection = await self._applying.connection()
             await check(connection)
+            if serving:
+                await postgres_sending.make_key(connection, self.vault)
             self._know(await postgres_load.registry(connection, self.vault, lenient=self._lenient))
-        options = self.server.options(hot=True)
-        self._pool = await asyncpg.create_pool(**options, min_size=0, max_size=_READERS)
+        self._pool = await asyncpg.create_pool(**self.server.options(hot=True), min_size=0, max_size=_READERS)
         self._appliers.start()
         self._recorders.start()
         if serving and not self.server.pooled:

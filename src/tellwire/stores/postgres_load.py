@@ -241,7 +241,7 @@ async def registry(connection: Connection, vault: Vault, *, lenient: bool = Fals
         accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
         endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
         agents={a.id: a for a in records.opened(sending_records.agent, agents, vault, lenient=lenient)},
-        media_key=records.sealed_key(links, vault, sending_records.MEDIA_KEY) if links else b"",
+        media_key=sending_records.media_key(links, vault, lenient=lenient),
         erased_key=records.sealed_key(key, vault, records.ERASED_KEY) if key else b"",
         erasing=records.erasing(row[0] for row in running),
     )

@@ -9,7 +9,15 @@ from msgspec.structs import astuple
 from tellwire.ledger import Keys, Ledger
 from tellwire.stores import sending_records
 from tellwire.stores.postgres_link import Connection
-from tellwire.stores.sending_records import PAUSE, account_changes, answer_row, asked, template_values
+from tellwire.stores.sending_records import (
+    MEDIA_KEY,
+    PAUSE,
+    account_changes,
+    answer_row,
+    asked,
+    new_media_key,
+    template_values,
+)
 from tellwire.vault import Vault
 
 _TURNS, _HANDOVERS = (
@@ -94,3 +102,10 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
         await connection.execute(f"UPDATE accounts SET {sets} WHERE id=$1", account.id, *changes.values())
     if ledger.changed_accounts:
         await connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+
+
+async def make_key(connection: Connection, vault: Vault) -> None:
+    """Make the key that links to media are signed with, unless it is there."""
+    if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM sealed_keys WHERE name = $1)", MEDIA_KEY):
+        made = "INSERT INTO sealed_keys(name,sealed) VALUES ($1,$2) ON CONFLICT DO NOTHING"
+        await connection.execute(made, MEDIA_KEY, new_media_key(vault))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 
 from tellwire.ledger import Handover, KeptAnswer, Ledger, TemplateChange
 from tellwire.model import Account, Agent, AgentRun, AgentTurn, Media, Micros, Send
+from tellwire.stores import records
 from tellwire.stores.cold_idempotency import sealed
 from tellwire.vault import Vault
 
@@ -58,6 +60,27 @@ def agent_values(value: Agent, vault: Vault) -> dict[str, Any]:
 
 MEDIA_KEY = "media"
 """The name of the key that links to media are signed with (`sealed_keys`)."""
+
+
+def media_key(sealed: str | None, vault: Vault, *, lenient: bool) -> bytes:
+    """That key; b"" while there is none, and with `lenient` when no master key opens it."""
+    return (
+        next(
+            records.opened(
+                lambda row, vault: records.sealed_key(row, vault, MEDIA_KEY), [sealed], vault, lenient=lenient
+            ),
+            b"",
+        )
+        if sealed
+        else b""
+    )
+
+
+def new_media_key(vault: Vault) -> str:
+    """A new one, sealed."""
+    return records.key_sealed(os.urandom(32), vault, MEDIA_KEY)
+
+
 RUN = AgentRun.__struct_fields__
 run_row = attrgetter(*RUN)
 HANDOVER = ("organization_id", "conversation_id", "reason", "handed_by")

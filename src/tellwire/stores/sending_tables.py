@@ -93,6 +93,12 @@ media = Table(
         sqlite_where=text("state = 'waiting'"),
         postgresql_where=text("state = 'waiting'"),
     ),
+    Index(
+        "media_erased",
+        "due_at",
+        sqlite_where=text("state = 'erased'"),
+        postgresql_where=text("state = 'erased'"),
+    ),
     sqlite_with_rowid=False,
 )
 

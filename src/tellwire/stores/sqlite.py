@@ -22,7 +22,7 @@ from tellwire.ledger import Keys, Ledger
 from tellwire.model import Inbound, Micros, Registry, Work
 from tellwire.ports import Clock, Result
 from tellwire.routing import Names, Routes
-from tellwire.stores import cold_operational, cold_probe, records, sqlite_hot
+from tellwire.stores import cold_operational, cold_probe, records, sqlite_hot, sqlite_sending
 from tellwire.stores.checkpoints import Checkpointer
 from tellwire.stores.sending_tables import OPEN_SEND
 from tellwire.stores.writer import Committed, Writer
@@ -93,6 +93,8 @@ class SqliteStore:
         self._lenient = lenient
         db = _connect(self._path)
         try:
+            if serving:
+                sqlite_sending.make_key(db, self.vault)
             self._registry = self._written = sqlite_hot.load_registry(db, self.vault, lenient=self._lenient)
             self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))

@@ -371,7 +371,7 @@ def load_registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False
         accounts={a.phone_number_id: a for a in records.opened(records.account, accounts, vault, lenient=lenient)},
         endpoints={e.id: e for e in records.opened(records.endpoint, endpoints, vault, lenient=lenient)},
         agents={a.id: a for a in records.opened(sending_records.agent, agents, vault, lenient=lenient)},
-        media_key=_media_key(db, vault),
+        media_key=_media_key(db, vault, lenient=lenient),
         erased_key=_erased_key(db, vault),
         erasing=records.erasing(
             row[0] for row in db.execute("SELECT contact_ids FROM erasures WHERE state = 'running'")
@@ -386,9 +386,9 @@ def _erased_key(db: sqlite3.Connection, vault: Vault) -> bytes:
     return records.sealed_key(row[0], vault, records.ERASED_KEY) if row else b""
 
 
-def _media_key(db: sqlite3.Connection, vault: Vault) -> bytes:
+def _media_key(db: sqlite3.Connection, vault: Vault, *, lenient: bool) -> bytes:
     row = db.execute("SELECT sealed FROM sealed_keys WHERE name = ?", (sending_records.MEDIA_KEY,)).fetchone()
-    return records.sealed_key(row[0], vault, sending_records.MEDIA_KEY) if row else b""
+    return sending_records.media_key(row and row[0], vault, lenient=lenient)
 
 
 def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:

@@ -136,3 +136,12 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
         )
     if ledger.changed_accounts:
         db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+
+
+def make_key(db: sqlite3.Connection, vault: Vault) -> None:
+    """Make the key that links to media are signed with, unless it is there."""
+    made = (sending_records.MEDIA_KEY, sending_records.new_media_key(vault))
+    db.execute(
+        "INSERT INTO sealed_keys(name,sealed) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM sealed_keys WHERE name = ?)",
+        (*made, sending_records.MEDIA_KEY),
+    )

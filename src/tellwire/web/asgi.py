@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
 from tellwire.errors import Problem
-from tellwire.web import operations, status_page
+from tellwire.web import media, operations, status_page
 from tellwire.web.api import NOUNS
 from tellwire.web.desk import Desk, Office
 from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
@@ -123,6 +123,7 @@ def routes() -> list[Any]:
             return_dto=None,
         ),
         *operations.HANDLERS,
+        *media.HANDLERS,
         *status_page.HANDLERS,
     ]
 

@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 
 from tellwire.model import Contact, Conversation, Event, Message, Send
 from tellwire.rows import conversation_row, instant, message_row
-from tellwire.stores import cold_exports, cold_persons, cold_received, cold_sends
+from tellwire.stores import cold_exports, cold_media, cold_persons, cold_received, cold_sends
 from tellwire.stores.cold_exports import Carried, Portion
 from tellwire.stores.cold_persons import Person
 from tellwire.stores.cold_received import Search
 from tellwire.web.api.shapes import when
 from tellwire.web.desk import Desk, joined
+from tellwire.web.media_rows import media_read
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ async def export(desk: Desk, person: Person) -> AsyncIterator[bytes]:
     yield b',"aliases":' + _encode(person.aliases)
     yield b',"conversations":[' + b",".join(map(conversation_row, conversations)) + b"]"
     async for portion in _list("messages", _messages(desk, person, conversations)):
+        yield portion
+    async for portion in _list("media", _media(desk, person, conversations)):
         yield portion
     async for portion in _list("events", _events(desk, person, conversations)):
         yield portion
@@ -58,12 +61,26 @@ async def _list(name: str, portions: AsyncIterator[Iterable[bytes]]) -> AsyncIte
 async def _messages(
     desk: Desk, person: Person, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
-    async for page in _paged(desk, cold_exports.messages_of, [each.id for each in conversations]):
+    async for page in _message_pages(desk, person, conversations):
         sends = await desk.read(partial(cold_sends.of_messages, organization_id=desk.organization_id, messages=page))
         yield [_message(each, sends.get(each.id)) for each in page]
+
+
+async def _message_pages(
+    desk: Desk, person: Person, conversations: Sequence[Conversation]
+) -> AsyncIterator[Sequence[Message]]:
+    async for page in _paged(desk, cold_exports.messages_of, [each.id for each in conversations]):
+        yield page
     async for group in _groups(desk):
         async for page in _paged(desk, cold_exports.messages_of, [group]):
-            yield [_message(each) for each in page if each.contact_id in person.ids]
+            yield [each for each in page if each.contact_id in person.ids]
+
+
+async def _media(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+    async for messages in _message_pages(desk, person, conversations):
+        ids = [each.id for each in messages if each.media]
+        found = await desk.read(partial(cold_media.of_messages, message_ids=ids)) if ids else []
+        yield [_encode(media_read(desk.services, each)) for each in found if each.state != "erased"]
 
 
 async def _events(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:

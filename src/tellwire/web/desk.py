@@ -109,9 +109,12 @@ class Desk:
         """The organization's endpoints within a transaction."""
         return EndpointShelf(connection, self.deed(), self.services.store.vault)
 
-    def once(self, request: Request[Any, Any, Any]) -> Once:
-        """Do what a request asks for once, however often it is sent with the same `Idempotency-Key`."""
-        return Once(self, request)
+    def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> Once:
+        """Do what a request asks for once, however often it is sent with the same `Idempotency-Key`.
+
+        `digest` stands for a body that was read already.
+        """
+        return Once(self, request, digest)
 
     def account_id(self, name: str) -> str:
         """Our id of an account given by id or phone_number_id; one that matches nothing when there is none such."""
@@ -173,9 +176,10 @@ class Once:
     The answer is kept in the same commit as the change, so that neither is ever there without the other.
     """
 
-    def __init__(self, desk: Desk, request: Request[Any, Any, Any]) -> None:
+    def __init__(self, desk: Desk, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
         self._desk = desk
         self._request = request
+        self._digest = digest
         self._key = ""
         self._hash = ""
         self.kept: Response[Any] | None = None
@@ -205,7 +209,7 @@ class Once:
             self._desk.office.in_flight.discard((self._desk.organization_id, self._key))
 
     async def _look(self) -> None:
-        body = await self._request.body()
+        body = await self._request.body() if self._digest is None else self._digest
         head = f"{self._request.method} {self._request.url.path}\n".encode()
         self._hash = hashlib.sha256(head + body).hexdigest()
         vault, now = self._desk.services.store.vault, self._desk.services.clock.now()

@@ -17,6 +17,7 @@ from tellwire.stores import cold_conversations, cold_messages, cold_windows
 from tellwire.web import template_check
 from tellwire.web.desk import Desk
 from tellwire.web.message_fields import MessageDraft
+from tellwire.web.message_files import column_of
 from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
 
 _LATEST: Micros = 365 * 24 * 3600 * 1_000_000
@@ -35,6 +36,7 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
     conversation = await check.conversation(account)
     to = check.recipient()
     content = await check.content(account)
+    media = await column_of(desk, account, content, check.faults)
     agent_id, scheduled_at, unchecked = check.agent(), check.scheduled_at(), check.flag()
     if check.faults or account is None:
         raise Invalid("The message cannot be sent as it is.", *check.faults)
@@ -46,6 +48,7 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
         agent_id=agent_id,
         scheduled_at=scheduled_at,
         unchecked=unchecked,
+        media=media,
     )
     await template_check.fitting(desk, account, content)
     await windowed(desk, draft)

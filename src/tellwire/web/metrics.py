@@ -290,6 +290,14 @@ METRICS = (
         help="Accounts for which nothing is sent until somebody resumes it.",
         read=_paused,
     ),
+    # --- media
+    Metric(
+        name="tellwire_media_downloads_total",
+        kind="counter",
+        help="Tries to fetch a file of a message from Meta, by what came of them.",
+        labels=("outcome",),
+        read=lambda now: _by(("stored", "retried", "failed", "expired"), now.tally.downloads),
+    ),
     # --- retention
     Metric(
         name="tellwire_retention_removed_total",

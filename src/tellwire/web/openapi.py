@@ -60,6 +60,22 @@ _PARAMETERS = {
     },
 }
 
+_FORM = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["account", "file"],
+                "properties": {
+                    "account": {"type": "string", "description": "A phone_number_id or our id of an account."},
+                    "type": {"type": "string", "description": "The file's MIME type."},
+                    "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                },
+            }
+        }
+    },
+}
 _REFUSED = {"4XX": {"$ref": "#/components/responses/Problem"}, "503": {"$ref": "#/components/responses/Problem"}}
 _META = {
     "get": {
@@ -168,6 +184,8 @@ def _rewrite(path: str, operation: dict[str, Any], handler: HTTPRouteHandler, by
             "required": not optional,
             "content": {"application/json": {"schema": by_type[repr(body)]}},
         }
+    elif handler.opt.get("form"):
+        operation["requestBody"] = _FORM
     operation["responses"] = _responses(handler, by_type)
     scopes = handler.opt.get("scopes")
     if scopes:
@@ -175,7 +193,7 @@ def _rewrite(path: str, operation: dict[str, Any], handler: HTTPRouteHandler, by
         operation["security"] = [{_KEY: []}]
         operation["description"] += f"\n\nTakes the scope {' or '.join(f'`{scope}`' for scope in scopes)}."
         operation["parameters"] += [_shared("Tellwire-Organization")]
-        if "request" in handler.parsed_fn_signature.parameters and body is not None:
+        if "request" in handler.parsed_fn_signature.parameters and (body is not None or handler.opt.get("form")):
             operation["parameters"] += [_shared("Idempotency-Key")]
         if handler.parsed_return_field.annotation is Stream and handler.opt["media_type"] == "text/event-stream":
             operation["parameters"] += [_shared("Last-Event-ID")]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tellwire.ingest import Ingest
 from tellwire.ledger import Keys, Ledger
 from tellwire.model import Account, Attempt, Endpoint, Event, Registry
-from tellwire.ports import Answer, Clock, Graph, Tracer
+from tellwire.ports import Answer, Clock, Graph, MediaStore, Tracer
 from tellwire.tally import Tally
 from tellwire.templates import Counts
 from tellwire.vault import Vault
@@ -123,6 +123,14 @@ class WebSettings(Protocol):
     def meta_app_secret(self) -> Sequence[AppSecret]: ...
 
     @property
+    def base_url(self) -> str:
+        """What links begin with."""
+        ...
+
+    @property
+    def media_max_bytes(self) -> int: ...
+
+    @property
     def accepted_hosts(self) -> Sequence[str]:
         """Host headers to answer, without port: names, `*.example.org`, or `*` for any."""
         ...
@@ -146,9 +154,10 @@ class Services(Struct, frozen=True, kw_only=True):
     libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
-    been begun; `wake` tells the dispatcher of replays.
-    `graph` asks Meta; `templates` are those at Meta. `tally` holds the process's counts; `engine` is its
-    dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing is on.
+    been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
+    `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `tally` holds the process's
+    counts; `engine` is its dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing
+    is on.
     """
 
     store: Store
@@ -167,6 +176,8 @@ class Services(Struct, frozen=True, kw_only=True):
     route_unrouted: Callable[[str], Awaitable[object]]
     erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]
+    wake_downloads: Callable[[], None]
+    files: MediaStore
     tally: Tally
     graph: Graph
     templates: Templates

@@ -171,6 +171,9 @@ OPERATIONAL = {
         "account.resumed", {"phone_number_id": PHONE_NUMBER_ID, "how": "a new access token"}
     ),
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
+    "media.failed": operational_event(
+        "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
+    ),
     "agent.failed": operational_event(
         "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}
     ),

@@ -116,7 +116,11 @@ async def running(
         stack.callback(graph.close)
         url, catcher_url, meta_url = url_of(sock), url_of(catching), url_of(graph)
         simulated = not settings.meta_graph_url
-        settings = replace(settings, meta_graph_url=settings.meta_graph_url or f"{meta_url}/{_GRAPH_VERSION}")
+        settings = replace(
+            settings,
+            port=sock.getsockname()[1],
+            meta_graph_url=settings.meta_graph_url or f"{meta_url}/{_GRAPH_VERSION}",
+        )
         catcher = Catcher(home.secrets, on_catch=on_catch)
         await catcher.start(catching)
         stack.push_async_callback(catcher.stop)  # after the app, whose deliveries may be under way

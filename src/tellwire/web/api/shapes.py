@@ -25,6 +25,16 @@ class ContactShown(Struct):
     user_id: str | UnsetType = UNSET
 
 
+class MediaShown(Struct):
+    """A file as a message row shows it; `sha256` as Meta gave it."""
+
+    id: Id
+    url: str
+    mime_type: str
+    sha256: str
+    filename: str | UnsetType = UNSET
+
+
 class MessageRow(Struct, kw_only=True):
     """A row of `messages`, as in the `row` format. Keys without a value are left out."""
 
@@ -43,6 +53,7 @@ class MessageRow(Struct, kw_only=True):
     timestamp: When | UnsetType = UNSET
     contact: ContactShown | UnsetType = UNSET
     pricing: Any | UnsetType = UNSET
+    media: list[MediaShown] | UnsetType = UNSET
 
 
 class ConversationRow(Struct, kw_only=True):

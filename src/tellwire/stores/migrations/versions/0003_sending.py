@@ -144,6 +144,14 @@ def _media() -> None:
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     )
+    op.create_index(
+        "media_erased",
+        "media",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'erased'"),
+        postgresql_where=sa.text("state = 'erased'"),
+    )
 
 
 def _templates() -> None:

@@ -1,0 +1,131 @@
+"""Files in a bucket of an S3-compatible store; credentials and region come from the standard AWS_* variables."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from tellwire.errors import BadSettings, Unavailable
+
+_CHUNK = 256 * 1024
+_PART = 8 * 1024 * 1024
+_PARTS_AT_ONCE = 2
+_RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+
+
+class Bucket:
+    """A `MediaStore` of objects; an upload that is broken off leaves none."""
+
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+
+    async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store an object, in parts when it is large."""
+        source = _Source(chunks)
+        try:
+            with _told():
+                await obstore.put_async(
+                    self._store, _place(name), source, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
+                )
+        except Exception:
+            if source.error is not None:  # what the source raised comes back wrapped
+                raise source.error from None
+            raise
+        return source.size
+
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
+        """Some bytes of an object."""
+        options: dict[str, Any] = {}
+        if end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
+        with _told():
+            try:
+                found = await obstore.get_async(self._store, _place(name), options=options)  # type: ignore[arg-type]
+            except FileNotFoundError:
+                return None
+        return _pieces(found)
+
+    async def delete(self, name: str) -> None:
+        """Remove an object."""
+        with _told():
+            try:
+                await obstore.delete_async(self._store, _place(name))
+            except FileNotFoundError:
+                return
+
+    async def tidy(self, older_than_seconds: float) -> None:
+        """Nothing: what is unfinished is no object, and the bucket's own rules remove it."""
+
+    async def close(self) -> None:
+        """Connections go with the store."""
+
+
+class _Source:
+    """The pieces, counted; what was raised while they were fetched is kept."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.size = 0
+        self.error: Exception | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+        self.size += len(chunk)
+        return chunk
+
+
+def open_bucket(url: str) -> Bucket:
+    """`s3://BUCKET/PREFIX?endpoint=URL`; without `endpoint` Amazon's own.
+
+    Raises:
+        BadSettings: the URL names no bucket, or the variables do not fit.
+    """
+    place = urlsplit(url)
+    endpoint = parse_qs(place.query).get("endpoint", [""])[0]
+    if not place.hostname:
+        raise BadSettings("MEDIA_URL names no bucket: s3://BUCKET/PREFIX?endpoint=URL")
+    options: dict[str, Any] = {"prefix": place.path.strip("/") or None, "retry_config": _RETRIES}
+    if endpoint:
+        options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+        options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+    try:
+        return Bucket(S3Store(place.netloc, **options))
+    except BaseError as error:
+        raise BadSettings(f"MEDIA_URL cannot be used: {error}") from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        # Only the kind: an answer of the store may quote the request.
+        raise Unavailable(f"the bucket of media cannot be used ({type(error).__name__})") from None
+
+
+def _place(name: str) -> str:
+    return f"{name[-2:]}/{name}"
+
+
+async def _pieces(found: Any) -> AsyncIterator[bytes]:
+    with _told():
+        async for piece in found.stream(min_chunk_size=_CHUNK):
+            yield bytes(piece)

@@ -1,0 +1,51 @@
+"""PURE. What files Meta takes for sending, and how large each may be. Source: Meta, "Media"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_KB, _MB = 1024, 1024 * 1024
+MOST = 100 * _MB
+"""No file of any type is larger."""
+_DOCUMENTS = (
+    "text/plain",
+    "application/pdf",
+    "application/msword",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+)
+LIMITS: Mapping[str, int] = {
+    **dict.fromkeys(("image/jpeg", "image/png"), 5 * _MB),
+    **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * _MB),
+    **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"), 16 * _MB),
+    "image/webp": 500 * _KB,
+    **dict.fromkeys(_DOCUMENTS, MOST),
+}
+"""Bytes by type; WebP is for stickers, of which one that does not move may have 100 KB only."""
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+
+
+def plain_type(mime_type: str) -> str:
+    """The type without parameters, in lower case; "" for what is none."""
+    found = mime_type.partition(";")[0].strip().lower()
+    return found if _TYPE.fullmatch(found) else ""
+
+
+def goes_as(mime_type: str, kind: str) -> bool:
+    """Whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`."""
+    plain = plain_type(mime_type)
+    if plain not in LIMITS:
+        return False
+    match kind:
+        case "document":
+            return True
+        case "sticker":
+            return plain == "image/webp"
+        case "gif":
+            return plain == "video/mp4"
+        case _:
+            return plain.startswith(f"{kind}/") and plain != "image/webp"

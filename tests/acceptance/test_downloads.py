@@ -1,0 +1,326 @@
+"""Files of messages: announced from the first event on, fetched afterwards, verified, given up, erased."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+from tests.media_world import BASE, Gallery, visit
+from tests.simulator.running import CUSTOMER
+from tests.world import DAY
+
+from tellwire import media_links
+from tellwire.files.folder import Folder
+from tellwire.simulator import TOKEN
+from tellwire.stores import cold_media
+
+pytestmark = pytest.mark.usefixtures("each_store")
+
+BYTES = b"an invented picture" * 100
+SENT = base64.b64encode(BYTES).decode()
+DIGEST = hashlib.sha256(BYTES)
+
+
+def left(gallery: Gallery) -> list[str]:
+    """The names of all files in the folder of media."""
+    return [each.name for each in gallery.files._root.rglob("*") if each.is_file()]
+
+
+def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        media = await gallery.receives("document", base64=SENT, filename="año.pdf", mime_type="application/pdf")
+        [row] = (await gallery.world.rows("messages.insert"))[1:]
+        key = gallery.world.store.registry().media_key
+        assert row["media"] == [
+            {
+                "id": media.id,
+                "url": media_links.link(BASE, key, media.id),
+                "mime_type": "application/pdf",
+                "sha256": base64.b64encode(DIGEST.digest()).decode(),
+                "filename": "año.pdf",
+            }
+        ]
+        assert (media.state, media.message_id, media.sha256) == ("waiting", row["id"], DIGEST.hexdigest())
+        assert await gallery.content(media) is None
+        fetched = await gallery.fetched()
+        assert (fetched.state, fetched.size, fetched.sha256) == ("stored", len(BYTES), DIGEST.hexdigest())
+        assert await gallery.content(media) == BYTES
+        assert gallery.world.store.tally.downloads == {"stored": 1}
+
+    visit(tmp_path, scenario)
+
+
+def test_a_message_that_comes_again_has_its_file_once(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT)
+        await gallery.world.post_body(gallery.meta.callback.bodies[-1])
+        assert len(await gallery.media()) == 1
+
+    visit(tmp_path, scenario)
+
+
+def test_a_message_with_errors_and_no_file_has_none(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT)
+        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+        [message] = body["entry"][0]["changes"][0]["value"]["messages"]
+        message |= {"id": "wamid.broken", "errors": [{"code": 131052, "title": "Media download error"}]}
+        message["image"] = {"mime_type": "image/jpeg"}
+        await gallery.world.post_body(body)
+        row = (await gallery.world.rows("messages.insert"))[-1]
+        assert "media" not in row
+        assert row["content"]["errors"][0]["code"] == 131052
+        assert len(await gallery.media()) == 1
+
+    visit(tmp_path, scenario)
+
+
+def test_another_hash_than_announced_is_reported(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT, wrong_hash=True)
+        media = await gallery.fetched()
+        assert media.state == "failed"
+        assert DIGEST.hexdigest() in media.cause
+        assert left(gallery) == []
+        [told] = await gallery.told("media.failed")
+        assert told == {
+            "media_id": media.id,
+            "message_id": media.message_id,
+            "account_id": media.account_id,
+            "state": "failed",
+            "cause": media.cause,
+        }
+
+    visit(tmp_path, scenario)
+
+
+def test_a_file_that_is_too_large_is_given_up(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT)
+        media = await gallery.fetched()
+        assert (media.state, left(gallery)) == ("failed", [])
+        assert "MEDIA_MAX_BYTES" in media.cause
+
+    visit(tmp_path, scenario, most_bytes=len(BYTES) - 1)
+
+
+def test_a_link_that_has_expired_is_asked_for_again(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT)
+        media = await gallery.fetched()
+        assert (media.state, media.cause) == ("waiting", "the link to the file answered 404")
+        gallery.meta.state.turn(link_seconds=300)
+        assert (await gallery.fetched()).attempts == 1  # its time has not come
+        gallery.clock.at = media.due_at
+        assert (await gallery.fetched()).state == "stored"
+
+    visit(tmp_path, scenario, link_seconds=0)
+
+
+def test_an_id_that_has_expired_is_over_and_told(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT)
+        gallery.clock.move(7 * DAY)
+        media = await gallery.fetched()
+        assert media.state == "expired"
+        assert [told["state"] for told in await gallery.told("media.failed")] == ["expired"]
+
+    visit(tmp_path, scenario)
+
+
+def test_a_token_that_fails_waits_for_another(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.set_token("another")
+        await gallery.receives(base64=SENT)
+        media = await gallery.fetched()
+        assert media.state == "waiting"
+        assert "access token" in media.cause
+        gallery.clock.move(60_000_000)
+        assert (await gallery.fetched()).attempts == 1
+        await gallery.set_token("")
+        assert (await gallery.fetched()).cause == "the account has no access token"
+        await gallery.set_token(TOKEN)
+        assert (await gallery.fetched()).state == "stored"
+
+    visit(tmp_path, scenario)
+
+
+def test_what_was_begun_by_a_process_that_ended_is_fetched_anew(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        media = await gallery.receives(base64=SENT)
+        folder = gallery.files._root / media.id[-2:]
+        folder.mkdir(parents=True)
+        (folder / "begun.unfinished").write_bytes(BYTES[:100])
+        assert await gallery.content(media) is None
+        assert (await gallery.fetched()).state == "stored"
+        assert await gallery.content(media) == BYTES
+
+    visit(tmp_path, scenario)
+
+
+def test_erased_while_it_was_fetched_it_is_gone(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        media = await gallery.receives(base64=SENT)
+
+        class Erasing(Folder):
+            async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
+                size = await super().write(name, chunks)
+                await gallery.world.store.write(
+                    lambda c: cold_media.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
+                )
+                return size
+
+        gallery.downloads._files = Erasing(gallery.files._root)
+        after = await gallery.fetched()
+        assert (after.state, after.meta_id, after.sha256) == ("erased", "", "")
+        assert left(gallery) == []
+        await gallery.downloads.sweep()
+        gallery.clock.move(3_600_000_000)
+        await gallery.downloads.sweep()
+        assert await gallery.media() == []
+
+    visit(tmp_path, scenario)
+
+
+def test_revoked_with_erasing_on_its_file_goes_too(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        await gallery.receives(base64=SENT)
+        media = await gallery.fetched()
+
+        def keepless(connection: Any) -> None:
+            connection.execute(text("UPDATE accounts SET on_revoke = 'erase'"))
+            connection.execute(text("UPDATE facts SET value = value + 1 WHERE name = 'registry'"))
+
+        await gallery.world.store.write(keepless)
+        [message] = gallery.meta.callback.bodies[-1]["entry"][0]["changes"][0]["value"]["messages"]
+        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+        value = body["entry"][0]["changes"][0]["value"]
+        revoked = {"from": CUSTOMER, "id": "wamid.revoke", "timestamp": message["timestamp"], "type": "revoke"}
+        value["messages"] = [revoked | {"revoke": {"original_message_id": message["id"]}}]
+        await gallery.world.post_body(body)
+        row = (await gallery.world.rows("messages.update"))[-1]
+        assert "media" not in row
+        await gallery.downloads.sweep()
+        assert await gallery.content(media) is None
+
+    visit(tmp_path, scenario)
+
+
+# --- where the token goes ---------------------------------------------------------------------------------------------
+
+
+class Elsewhere:
+    """A host that is not Meta's, which notes what it is sent."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+        self.url = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.seen.append(request.headers.get("Authorization"))
+        return web.Response(body=BYTES)
+
+
+@asynccontextmanager
+async def listening(*routes: Any) -> AsyncIterator[str]:
+    application = web.Application()
+    for path, handler in routes:
+        application.router.add_route("*", path, handler)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("how", ["link", "redirect"])
+def test_the_token_is_sent_to_no_other_host(tmp_path: Path, how: str) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        other = Elsewhere()
+        async with listening(("/{any:.*}", other.take)) as elsewhere:
+            seen: list[str | None] = []
+
+            async def graph(request: web.Request) -> web.Response:
+                seen.append(request.headers.get("Authorization"))
+                if request.path.startswith("/file"):
+                    return web.Response(status=302, headers={"Location": f"{elsewhere}/file"})
+                url = f"{elsewhere}/file" if how == "link" else f"{request.url.origin()}/file"
+                return web.json_response({"url": url, "sha256": DIGEST.hexdigest(), "mime_type": "image/jpeg"})
+
+            async with listening(("/{any:.*}", graph)) as meta_url:
+                await gallery.receives(base64=SENT)
+                inner = Gallery(gallery.world, gallery.meta, gallery.files, f"{meta_url}/v24.0", 1000)
+                try:
+                    media = await inner.fetched()
+                finally:
+                    await inner.close()
+            assert set(seen) == {f"Bearer {TOKEN}"}
+            assert other.seen == []
+            if how == "link":
+                assert (media.state, media.cause) == (
+                    "failed",
+                    "Meta's link to the file leads to a host that is not Meta's",
+                )
+            else:
+                assert (media.state, media.cause) == ("waiting", "the link to the file answered 302")
+
+    visit(tmp_path, scenario)
+
+
+def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        breaks = [True]
+
+        async def graph(request: web.Request) -> web.StreamResponse:
+            if not request.path.startswith("/file"):
+                link = f"{request.url.origin()}/file"
+                return web.json_response({"url": link, "sha256": DIGEST.hexdigest(), "mime_type": "image/jpeg"})
+            answer = web.StreamResponse(headers={"Content-Length": str(len(BYTES))})
+            await answer.prepare(request)
+            await answer.write(BYTES[:1000])
+            if breaks.pop() if breaks else False:
+                assert request.transport is not None
+                request.transport.close()
+                return answer
+            await answer.write(BYTES[1000:])
+            return answer
+
+        async with listening(("/{any:.*}", graph)) as meta_url:
+            await gallery.receives(base64=SENT)
+            inner = Gallery(gallery.world, gallery.meta, gallery.files, f"{meta_url}/v24.0", 10_000)
+            try:
+                media = await inner.fetched()
+                assert (media.state, left(gallery)) == ("waiting", [])
+                assert "broke" in media.cause
+                gallery.clock.at = media.due_at
+                assert (await inner.fetched()).state == "stored"
+            finally:
+                await inner.close()
+
+    visit(tmp_path, scenario)
+
+
+def test_it_runs_until_it_is_cancelled_and_wakes(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        gallery.world.store.on_errands(gallery.downloads.wake)
+        running = asyncio.create_task(gallery.downloads.run())
+        media = await gallery.receives(base64=SENT)
+        async with asyncio.timeout(10):
+            while (await gallery.media())[-1].state != "stored":  # noqa: ASYNC110 - a database is looked at
+                await asyncio.sleep(0.01)
+        assert await gallery.content(media) == BYTES
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    visit(tmp_path, scenario)

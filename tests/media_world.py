@@ -1,0 +1,118 @@
+"""A world whose files come from a simulated Meta on loopback: what customers send is posted, fetched and looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import text
+from tests.simulator.running import CUSTOMER, NUMBER, Meta, meta
+from tests.world import DAY, KIND, START, SetClock, World
+
+from tellwire.downloads import Downloads, Source
+from tellwire.files.folder import Folder
+from tellwire.graph import open_graph
+from tellwire.ingest import Ingest
+from tellwire.media_wire import HttpMediaWire
+from tellwire.model import Media
+from tellwire.simulator import TOKEN
+from tellwire.stores import cold_media, records
+from tellwire.updates import Options
+
+BASE = "https://hooks.example.org"
+MOST = 100 * 1024 * 1024
+
+
+class Gallery:
+    """What a test holds."""
+
+    def __init__(self, world: World, there: Meta, files: Folder, graph_url: str, most_bytes: int) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.meta = there
+        self.files = files
+        self.graph = open_graph(graph_url)
+        self.wire = HttpMediaWire(graph_url)
+        world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
+        source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
+        self.downloads = Downloads(world.store, files, world.clock, source, owns=lambda: True)
+
+    async def close(self) -> None:
+        await self.graph.close()
+        await self.wire.close()
+
+    async def receives(self, kind: str = "image", **given: Any) -> Media:
+        """A customer sends a file, Meta posts it, and its row is there."""
+        before = len(self.meta.callback.bodies)
+        status, _ = await self.meta.control("customer", wa_id=CUSTOMER, name="Ana", type=kind, **given)
+        assert status == 200
+        await self.meta.callback.until(lambda: len(self.meta.callback.bodies) > before)
+        await self.world.post_body(self.meta.callback.bodies[-1])
+        return (await self.media())[-1]
+
+    async def media(self) -> list[Media]:
+        """Every row, oldest first."""
+        ids = [row[0] for row in await self.world.query("SELECT id FROM media ORDER BY id")]
+        found = await self.world.store.read(lambda c: [cold_media.find(c, each) for each in ids])
+        return [each for each in found if each is not None]
+
+    async def fetched(self) -> Media:
+        """Fetch what is due, and return the newest file."""
+        await self.downloads.round()
+        await self.downloads.settled()
+        return (await self.media())[-1]
+
+    async def content(self, media: Media) -> bytes | None:
+        chunks = await self.files.read(media.id)
+        return None if chunks is None else b"".join([chunk async for chunk in chunks])
+
+    async def set_token(self, token: str) -> None:
+        """Give the account another access token."""
+        account = self.world.store.registry().accounts[NUMBER]
+        columns = records.account_values(replace(account, access_token=token), self.world.store.vault)
+
+        def work(connection: Any) -> None:
+            change = text("UPDATE accounts SET access_token = :token WHERE phone_number_id = :number")
+            connection.execute(change, {"token": columns["access_token"], "number": NUMBER})
+            connection.execute(text("UPDATE facts SET value = value + 1 WHERE name = 'registry'"))
+
+        await self.world.store.write(work)
+        assert self.world.store.registry().accounts[NUMBER].access_token == token
+
+    async def told(self, name: str) -> list[dict[str, Any]]:
+        """What operational events of a name say."""
+        return [json.loads(bytes(e.snapshot.row)) for e in await self.world.events() if e.name == name]
+
+
+def visit(
+    tmp_path: Path,
+    scenario: Callable[[Gallery], Awaitable[None]],
+    *,
+    graph_url: str = "",
+    most_bytes: int = MOST,
+    **knobs: Any,
+) -> None:
+    """Run a scenario with an account that has a token."""
+
+    async def run() -> None:
+        clock = SetClock(START)
+        async with meta(clock=clock, **knobs) as there:
+            world = World(tmp_path / "world.db", clock, DAY, auto_accounts=True, kind=KIND.get())
+            await world.store.open()
+            files = Folder(tmp_path / "media")
+            gallery = Gallery(world, there, files, graph_url or f"{there.simulator.url}/v24.0", most_bytes)
+            try:
+                await there.control("customer", wa_id=CUSTOMER, name="Ana", text="Hi")
+                await there.callback.until(lambda: there.callback.bodies)
+                await world.post_body(there.callback.bodies[-1])
+                await gallery.set_token(TOKEN)
+                await scenario(gallery)
+            finally:
+                await gallery.close()
+                await world.close()
+
+    asyncio.run(run())
