@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
-from tests.acceptance.processes import ROOT, SECONDS, Running, environment, every, request, running, tellwire
+from tests.acceptance.processes import ROOT, SECONDS, Running, environment, every, request, running, tellwire, until
 from tests.agents.openai_server import Said, completion, loopback
 
 LIVE = re.compile(
@@ -352,6 +352,18 @@ def test_the_simulators_other_customers_write_too_and_get_what_is_typed(tmp_path
         goes_all_the_way(dev, "text by you", '  "Hello!"')
         typed = next(row for row in every(url, "messages", key=key) if row["content"]["text"]["body"] == "Hello!")
         assert typed["to"].lstrip("+") == "15550001111"
+
+
+def test_a_file_of_the_simulators_customer_can_be_had_under_our_link(tmp_path: Path) -> None:
+    with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
+        graph, url, key = shown(dev, "Graph API"), shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        said = {"wa_id": "15550001111", "type": "document", "mime_type": "text/plain", "base64": "SGVsbG8="}
+        assert request(f"{graph}/_simulator/customer", method="POST", body=said)[0] == 200
+        dev.wait_for(first(f"  document +{BOTH}  message "))
+        [row] = every(url, "messages", key=key)
+        link = row["media"][0]["url"]
+        assert link.startswith(url)
+        assert until(lambda: (answer := request(link))[0] == 200 and answer[1], what="the file") == "Hello"
 
 
 def test_a_second_dev_beside_the_first_says_why_not(tmp_path: Path) -> None:
