@@ -21,8 +21,9 @@ from tellwire.agent_settings import settings_of
 from tellwire.answers import Asking, Situation
 from tellwire.errors import ModelFailed, Unavailable
 from tellwire.model import Account, Agent, AgentRun, AgentTurn, Message, Micros, Registry
+from tellwire.model_port import Line, Model, Reply, Use
 from tellwire.outgoing import partition_of
-from tellwire.ports import Book, Clock, Graph, Line, Model, Reply, Use
+from tellwire.ports import Book, Clock, Graph
 from tellwire.stores import cold_turns
 from tellwire.tally import Tally
 from tellwire.transcript import transcript

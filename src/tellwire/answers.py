@@ -28,7 +28,7 @@ from tellwire.model import (
     RunOutcome,
     Snapshot,
 )
-from tellwire.ports import Reply, Use
+from tellwire.model_port import Reply, Use
 
 SECOND: Micros = 1_000_000
 WINDOW: Micros = 24 * 3600 * SECOND

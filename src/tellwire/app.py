@@ -34,7 +34,8 @@ from tellwire.ids import IdMaker
 from tellwire.ingest import Ingest
 from tellwire.media_wire import HttpMediaWire
 from tellwire.model import Agent, Attempt, Delivery, Endpoint, Inbound, Micros, Registry
-from tellwire.ports import Answer, Clock, Graph, MediaStore, Model, Sender
+from tellwire.model_port import Model
+from tellwire.ports import Answer, Clock, Graph, MediaStore, Sender
 from tellwire.retention import Keeping, Retention
 from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender

@@ -22,6 +22,7 @@ from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Out
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.outgoing.recipient import known
+from tellwire.model import StatusError
 from tellwire.pacing import Pace
 from tellwire.ports import Answer, Book, Clock, Graph
 from tellwire.retry import MICROS, retry_after
@@ -98,14 +99,13 @@ class Carrier:
     async def carry(self, claimed: Claimed, pace: Pace) -> Settled:
         """Send it, once, and record what came of it; `pace` has let it begin."""
         send, keys = claimed.send, pair_keys(claimed)
-        to = known(send.recipient, group=claimed.grouped)
         try:
-            media_ids = await self._ready(claimed.account, claimed.message.content)
-        except NotUploaded as refusal:
-            pace.undo(keys, self._clock.now())
-            return await self._settle(claimed, refusal.outcome)
-        content = claimed.message.content
-        body = None if to is None else body_of(content, to, callback=send.message_id, media_ids=media_ids)
+            body = await self._body(claimed)
+        except Exception as error:  # noqa: BLE001 - nothing has left, so whatever it was may be tried again
+            now, jitter, came = self._clock.now(), self._random(), _unmade(error)
+            pace.undo(keys, now)
+            self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
+            return await self._settle(claimed, came, jitter)
         if body is None:
             pace.undo(keys, self._clock.now())
             return await self._record(claimed, partial(verdicts.unsendable, claimed=claimed))
@@ -128,8 +128,14 @@ class Carrier:
         self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
         return await self._settle(claimed, came, jitter)
 
-    async def _settle(self, claimed: Claimed, came: Outcome, jitter: float | None = None) -> Settled:
-        jitter = self._random() if jitter is None else jitter
+    async def _body(self, claimed: Claimed) -> bytes | None:
+        """What is sent, once Meta has the files that it names; None when there is nothing left to send."""
+        send, content = claimed.send, claimed.message.content
+        media_ids = await self._ready(claimed.account, content)
+        to = known(send.recipient, group=claimed.grouped)
+        return None if to is None else body_of(content, to, callback=send.message_id, media_ids=media_ids)
+
+    async def _settle(self, claimed: Claimed, came: Outcome, jitter: float) -> Settled:
         settle = partial(verdicts.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
         return await self._record(claimed, settle, came)
 
@@ -197,6 +203,15 @@ class Carrier:
             lambda c: cold_due.is_authentication(c, claimed.account, template.name, str(language))
         )
         return mask(content, authentication=carries_code(content) if secret is None else secret)
+
+
+def _unmade(error: Exception) -> Outcome:
+    """What it comes to when the request could not be made; an error of ours is not tried for a whole day."""
+    if isinstance(error, NotUploaded):
+        return error.outcome
+    log.error("request_not_made", exc_info=error)
+    words = f"the request could not be made ({type(error).__name__})"
+    return Refused("retry", None, (StatusError("not_made", "Not made", "Not made", f"Not sent: {words}."),), tries=5)
 
 
 def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:

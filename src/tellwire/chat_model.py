@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from tellwire.errors import ModelFailed
 from tellwire.model import Agent
-from tellwire.ports import Line, Model, Reply, Sender, Use
+from tellwire.model_port import Line, Model, Reply, Use
+from tellwire.ports import Sender
 
 _MISSING = "AI agents need the extra `agents`: pip install 'tellwire[agents]'"
 
 
 class ChatModel:
-    """`ports.Model` over HTTP.
+    """`model_port.Model` over HTTP.
 
     Args:
         models: the sender that models are asked with; its guard says which addresses they may have.
@@ -26,7 +27,7 @@ class ChatModel:
         self._model: Model | None = None
 
     async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
-        """See `ports.Model.answer`."""
+        """See `model_port.Model.answer`."""
         if self._model is None:
             self._model = await asyncio.to_thread(self._load)
         return await self._model.answer(agent, history, use)

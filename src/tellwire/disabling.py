@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tellwire import news
-from tellwire.ports import EndpointShelf
+from tellwire.endpoint_ports import EndpointShelf
 
 STRIDE = 5_000
 """Deliveries moved per transaction."""

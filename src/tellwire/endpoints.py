@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from tellwire import news
 from tellwire.disabling import STRIDE
+from tellwire.endpoint_ports import EndpointShelf, Gate
 from tellwire.endpoint_rules import faults, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import Endpoint, Micros, Ordering, Secret
-from tellwire.ports import EndpointShelf, Gate
 
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""

@@ -27,7 +27,8 @@ from tellwire import http_tools
 from tellwire.agent_settings import API_KEY, HANDING_OVER, AgentSettings, Tool, settings_of
 from tellwire.errors import ModelFailed
 from tellwire.model import Agent
-from tellwire.ports import Line, Reply, Request, Sender, Use
+from tellwire.model_port import Line, Reply, Use
+from tellwire.ports import Request, Sender
 
 TIMEOUT_SECONDS = 30.0
 MOST_ROUNDS = 10
@@ -53,14 +54,14 @@ _MOST_REASON = 200
 
 
 class OpenAIChat:
-    """`ports.Model` over HTTP; see `ChatModel`."""
+    """`model_port.Model` over HTTP; see `ChatModel`."""
 
     def __init__(self, models: Sender, tools: Sender) -> None:
         self._models = models
         self._tools = tools
 
     async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
-        """See `ports.Model.answer`."""
+        """See `model_port.Model.answer`."""
         run = _Run(agent, self._models, self._tools)
         usage = RunUsage()
         try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from tellwire.evidence import Standing
 from tellwire.ledger import Keys, Ledger
-from tellwire.model import Agent, Attempt, Delivery, Edit, Endpoint, Inbound, Micros, Registry, Work
-from tellwire.news import News
+from tellwire.model import Attempt, Delivery, Edit, Inbound, Micros, Registry, Work
 
 T = TypeVar("T")
 
@@ -177,49 +175,6 @@ class MediaWire(Protocol):
     async def close(self) -> None: ...
 
 
-# --- models -----------------------------------------------------------------------------------------------------------
-
-
-class Line(Struct, frozen=True):
-    """Something that was said in a conversation, in words: by the customer, or by the business."""
-
-    by_customer: bool
-    text: str
-
-
-class Use(Struct, kw_only=True):
-    """What an answer has cost so far; counted on while it is made, so that a failure's cost is known too."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    tool_calls: int = 0
-
-
-class Reply(Struct, frozen=True, kw_only=True):
-    """What a model answers. `handed_over`: why a person is to take over from here, "" when none is; then `text` may be
-    empty."""
-
-    text: str = ""
-    handed_over: str = ""
-
-
-class Model(Protocol):
-    """Something that answers customers."""
-
-    async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
-        """Answer the last line of a conversation.
-
-        Args:
-            agent: whose settings and secrets count.
-            history: what was said, the oldest first; the last line is the customer's.
-            use: filled with what it costs.
-
-        Raises:
-            ModelFailed: there is no answer that a customer could be sent.
-        """
-        ...
-
-
 # --- traces ----------------------------------------------------------------------------------------------------------
 
 
@@ -347,84 +302,4 @@ class Outbox(Protocol):
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """Disable an endpoint, tell of it, and park its deliveries."""
-        ...
-
-
-# --- endpoints --------------------------------------------------------------------------------------------------------
-
-
-class EventNames(Protocol):
-    """What endpoints need to know of a payload format."""
-
-    @property
-    def EVENTS(self) -> Sequence[str]:  # noqa: N802
-        """The names that an endpoint of this format may subscribe to."""
-        ...
-
-
-class Gate(Protocol):
-    """What is asked of the outside before an endpoint is let in."""
-
-    @property
-    def formats(self) -> Mapping[str, EventNames]:
-        """The payload formats by name."""
-        ...
-
-    @property
-    def event_names(self) -> Sequence[str]:
-        """The names that every endpoint may subscribe to: those of the `tellwire-event` header."""
-        ...
-
-    def check_url(self, url: str) -> Awaitable[None]:
-        """Raise `Forbidden` when deliveries may not reach this URL."""
-        ...
-
-    def challenge(self, url: str) -> Awaitable[None]:
-        """Have the receiver echo a challenge; raise `Invalid` with what came back when it does not."""
-        ...
-
-
-class EndpointShelf(Protocol):
-    """The endpoints of one organization within one transaction; every change is noted in the audit."""
-
-    @property
-    def organization_id(self) -> str: ...
-
-    @property
-    def now(self) -> Micros: ...
-
-    def new_id(self) -> str: ...
-
-    def get(self, endpoint_id: str) -> Endpoint | None: ...
-
-    def add(self, endpoint: Endpoint) -> None: ...
-
-    def put(self, endpoint: Endpoint, action: str) -> None:
-        """Write a changed endpoint; `action` is the word for the audit ("paused")."""
-        ...
-
-    def remove(self, endpoint_id: str) -> None: ...
-
-    def park(self, endpoint_id: str, limit: int) -> bool:
-        """Park deliveries that wait, at most `limit`; True once none is left."""
-        ...
-
-    def unpark(self, endpoint_id: str, limit: int) -> bool:
-        """Make parked deliveries pending and due, at most `limit`; True once none is left."""
-        ...
-
-    def cancel(self, endpoint_id: str, limit: int) -> bool:
-        """Cancel deliveries that wait or are parked, at most `limit`; True once none is left."""
-        ...
-
-    def standing(self, endpoint_id: str) -> Standing:
-        """How its attempts went."""
-        ...
-
-    def pardon(self, endpoint_id: str) -> None:
-        """What failed so far counts no more."""
-        ...
-
-    def tell(self, news: News) -> None:
-        """Record an operational event, with a delivery for each endpoint that subscribes to it."""
         ...

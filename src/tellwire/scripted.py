@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tellwire.model import Agent
-from tellwire.ports import Line, Reply, Use
+from tellwire.model_port import Line, Reply, Use
 
 NOTE = "(I am a scripted demo agent, not a model.)"
 GREETING = f"Hi! How can I help you today? {NOTE}"
@@ -21,7 +21,7 @@ A_PERSON = ("human", "person", "agent")
 
 
 class ScriptedModel:
-    """`ports.Model` without a model."""
+    """`model_port.Model` without a model."""
 
     async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:  # noqa: ARG002
         """Answer from the script."""

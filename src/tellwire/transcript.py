@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tellwire.model import Message
-from tellwire.ports import Line
+from tellwire.model_port import Line
 
 _FILES = {
     "image": "an image",

@@ -21,7 +21,8 @@ from tellwire.answering import Answering
 from tellwire.chat_model import ChatModel
 from tellwire.http_client import Limits
 from tellwire.model import DEFAULT_ORGANIZATION, Agent, AgentRun, Message
-from tellwire.ports import Answer, Model
+from tellwire.model_port import Model
+from tellwire.ports import Answer
 from tellwire.routing import PARTITIONS
 from tellwire.scripted import ScriptedModel
 from tellwire.sender import open_sender

@@ -17,7 +17,8 @@ from tellwire import logs
 from tellwire.agent_settings import Budget
 from tellwire.answers import BACKOFF, WINDOW
 from tellwire.model import Agent
-from tellwire.ports import Answer, Line, Reply, Use
+from tellwire.model_port import Line, Reply, Use
+from tellwire.ports import Answer
 from tellwire.turns import PATIENCE
 
 GREETING = "Hi! How can I help you today?"

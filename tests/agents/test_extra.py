@@ -16,7 +16,7 @@ sys.modules["pydantic_ai"] = None
 from tellwire.chat_model import ChatModel
 from tellwire.errors import ModelFailed
 from tellwire.model import Agent
-from tellwire.ports import Use
+from tellwire.model_port import Use
 try:
     asyncio.run(ChatModel(None, None).answer(Agent(id="", organization_id="", name=""), [], Use()))
 except ModelFailed as failure:

@@ -12,7 +12,7 @@ from tests.world import CUSTOMER, DAY, incoming
 
 from tellwire.erasing import Eraser
 from tellwire.model import DEFAULT_ORGANIZATION, Agent
-from tellwire.ports import Line, Reply, Use
+from tellwire.model_port import Line, Reply, Use
 from tellwire.retention import Keeping
 from tellwire.stores import cold_erasures
 from tellwire.stores.cold_audit import Deed
@@ -25,12 +25,12 @@ def over_each_store(each_store: None) -> None:
     """Ask for it."""
 
 
+async def nothing() -> None:
+    """There are no files to sweep."""
+
+
 async def counts(desk: Desk) -> list[int]:
     return [(await desk.world.query(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES]
-
-
-async def no_files() -> None:
-    """No message here has any."""
 
 
 def test_runs_go_with_time_and_hand_overs_with_their_conversation(tmp_path):
@@ -38,6 +38,7 @@ def test_runs_go_with_time_and_hand_overs_with_their_conversation(tmp_path):
         await desk.customer("wamid.1", "a person, please")
         await desk.turn()
         assert await counts(desk) == [0, 1, 1]
+        await desk.world.store.write(lambda c: c.exec_driver_sql("UPDATE sends SET state = 'accepted'"))
         rounds = Rounds(desk.world, Keeping(payloads=90 * DAY, messages=30 * DAY))
         desk.world.clock.move(31 * DAY)
         await rounds.round()
@@ -65,7 +66,7 @@ def test_what_agents_did_goes_with_the_person(tmp_path):
         deed = Deed(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
         erasure = await store.write(lambda c: cold_erasures.begin(c, deed, store.vault, person))
         assert erasure is not None
-        await Eraser(store, clock, lambda _: None, no_files).run(DEFAULT_ORGANIZATION, erasure.id)
+        await Eraser(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
         assert await counts(desk) == [1, 0, 0], "the other one's turn stays"
         [(tokens,)] = await desk.world.query("SELECT tokens FROM agent_usage")
         assert tokens == 36, "a day's figures are nobody's"
@@ -87,7 +88,7 @@ def test_an_answer_to_somebody_who_was_erased_meanwhile_goes_nowhere(tmp_path):
                 deed = Deed(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
                 erasure = await store.write(lambda c: cold_erasures.begin(c, deed, store.vault, person))
                 assert erasure is not None
-                await Eraser(store, clock, lambda _: None, no_files).run(DEFAULT_ORGANIZATION, erasure.id)
+                await Eraser(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
                 return Reply(text="never")
 
         await desk.turn(desk.worker(Slow()), after=0)

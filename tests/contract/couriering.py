@@ -25,6 +25,7 @@ from tellwire.stores.sending_tables import sends
 from tellwire.tally import Tally
 
 PATIENCE = 20.0
+_PAUSE = 0.005
 TEXT = b'{"type":"text","text":{"body":"Hello!"}}'
 Script = Callable[[dict[str, Any]], Answer]
 
@@ -155,6 +156,14 @@ class Office:
         async with asyncio.timeout(PATIENCE):
             while await self.states() != list(states) or self.courier.in_flight > self.meta.under_way:
                 self.courier.wake()
+                await asyncio.sleep(_PAUSE)
+
+    async def tried(self, message_id: str) -> None:
+        """Return once a message waits for its next try."""
+        async with asyncio.timeout(PATIENCE):
+            while (send := (await self.sends())[message_id]).state != "queued" or send.due_at <= self.world.clock.now():
+                self.courier.wake()
+                await asyncio.sleep(_PAUSE)
 
     async def rounds(self, count: int = 2) -> None:
         """Let the courier look so many times."""
@@ -162,7 +171,7 @@ class Office:
             enough = self.courier.rounds + count
             while self.courier.rounds < enough:
                 self.courier.wake()
-                await self.world.store.read(lambda _: None)
+                await asyncio.sleep(_PAUSE)
 
     async def statuses(self, message_id: str) -> dict[str, Any]:
         """The newest `status` column of a message, as an event showed it."""

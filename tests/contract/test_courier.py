@@ -454,3 +454,23 @@ def test_a_claim_that_was_not_confirmed_sends_nothing_and_is_made_again(tmp_path
             assert (await at.sends()).popitem()[1].attempts == 1
 
     play(tmp_path, scenario)
+
+
+def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_in_plain_sight(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+
+            async def broken(*_: object) -> dict[str, str]:
+                raise ValueError("a defect")
+
+            at.courier._carrier._ready = broken
+            sent = await at.queue()
+            for _ in range(4):
+                await at.tried(sent)
+                world.clock.move(300 * SECOND)
+            await at.until("failed")
+            assert at.meta.asked == []
+            assert at.tally.sends == {"retry": 4, "failed": 1}
+            assert (await at.statuses(sent))["errors"][0]["code"] == "not_made"
+
+    play(tmp_path, scenario)

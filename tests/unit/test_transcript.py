@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tellwire.answers import LONGEST, parts
 from tellwire.model import Message
-from tellwire.ports import Line
+from tellwire.model_port import Line
 from tellwire.transcript import transcript, words
 
 

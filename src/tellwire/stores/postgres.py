@@ -215,16 +215,13 @@ class PostgresStore:
         await postgres_sending.load_agents(connection, ledger, keys)
         results = [job.decide(ledger) for job in jobs]
         work = await postgres_write.write(connection, ledger, self.vault, self._window)
-        fresh = (
-            await postgres_load.registry(connection, self.vault, lenient=self._lenient)
-            if ledger.registers
-            else registry
-        )
+        fresh = registry
+        if ledger.registers:
+            fresh = await postgres_load.registry(connection, self.vault, lenient=self._lenient)
         await _commit(connection)
         self._know(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
-        self._last |= loaded.last
-        self._last |= {each.delivery.organization_id: each.delivery.id for each in work}
+        self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
         hint = Hint(events=bool(ledger.events), errands=ledger.has_errands, registry=fresh is not registry)
         return results, lambda: self._tell(work, others, hint)
 

@@ -242,7 +242,7 @@ async def change_account(
         changed = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
         if "agent_id" in fields:
             _check_agent(connection, desk, changed)
-        if changed.access_token != account.access_token:
+        if changed.access_token not in ("", account.access_token):
             changed = _resumed(connection, deed, changed, "a new access token")
         return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
 
