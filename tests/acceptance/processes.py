@@ -59,6 +59,7 @@ class Running:
             [*within, sys.executable, "-m", "tellwire", *arguments],
             cwd=cwd,
             env=environment(**settings),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -94,6 +95,12 @@ class Running:
                 self._news.wait(min(left, 1))
             return result
 
+    def type(self, line: str) -> None:
+        """Give it a line of input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the whole group as a terminal does, and return the exit code."""
         if self.process.poll() is None:
@@ -101,7 +108,7 @@ class Running:
         code = self.process.wait(SECONDS)
         for reader in self._readers:
             reader.join(SECONDS)
-        for stream in (self.process.stdout, self.process.stderr):
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
         return code

@@ -32,7 +32,7 @@ COMMANDS = {
     "dev": Command(
         module="tellwire.cli.dev.command",
         function="dev",
-        help="run everything here, with a simulated customer and a catcher: nothing to prepare",
+        help="run everything here, with a simulated Meta and a catcher: nothing to prepare",
         example="tellwire dev --once --json",
     ),
     "serve": Command(

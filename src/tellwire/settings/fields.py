@@ -127,7 +127,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     meta_graph_url: Annotated[
         str,
         Setting(
-            help="Meta's Graph API with its version, or anything compatible, the simulator's too.",
+            help="Meta's Graph API with its version, or anything compatible, the simulator's too. `dev` sends to its "
+            "own simulator unless this is given.",
             takes="an `http://` or `https://` URL",
             parse=values.http_url,
         ),

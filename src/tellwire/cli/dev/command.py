@@ -7,23 +7,30 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tellwire.catcher import Tally
+from tellwire.catcher import Catch, Tally
 from tellwire.cli import DONE, FAILED
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
 from tellwire.cli.dev.journeys import Journeys
-from tellwire.cli.dev.once import once
+from tellwire.cli.dev.once import KNOBS, once
+from tellwire.cli.dev.replies import Replies
 from tellwire.cli.dev.screen import Screen, Voice
-from tellwire.cli.dev.stack import CATCHER_PORT, FORMATS, Ports, Stack, dev_settings, running
-from tellwire.cli.dev.story import converse
+from tellwire.cli.dev.stack import CATCHER_PORT, FORMATS, SIMULATOR_PORT, Ports, Stack, dev_settings, running
+from tellwire.cli.dev.story import Story
+from tellwire.cli.dev.terminal import typed
 from tellwire.cli.output import Json
 from tellwire.cli.serving import log_to_stderr, run
 from tellwire.errors import TellwireError
+from tellwire.simulator import Knobs
+
+_KNOBS = Knobs(sent_after=0.1, delivered_after=0.4, read_after=0.8)
+"""Slow enough to be watched."""
 
 
 def dev(
@@ -31,12 +38,14 @@ def dev(
     end: Annotated[bool, typer.Option("--once", help="Do the main job once on data of its own, then exit.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help=f"Delete what earlier runs kept in {FOLDER}/.")] = False,
     silent: Annotated[bool, typer.Option("--no-traffic", help="The simulated customer stays silent.")] = False,
+    agentless: Annotated[bool, typer.Option("--no-agent", help="The scripted demo agent does not answer.")] = False,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of the server; a taken one gives way to the next free.")
     ] = None,
     json: Json = False,
 ) -> int:
-    """Run everything on this machine: server, SQLite, a simulated customer and a catcher that verifies what arrives.
+    """Run everything on this machine: server, SQLite, a simulated Meta with a customer who writes, and a catcher that
+    verifies what arrives. A line that is typed, or piped in, is sent to the customer who wrote last.
 
     Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether both formats arrived.
     """
@@ -44,17 +53,19 @@ def dev(
     log_to_stderr()
     if end:
         return run(lambda stop: _once(stop, started=started, port=port or 0, as_json=json))
-    return run(lambda stop: _live(stop, port=port, fresh=fresh, silent=silent, as_json=json))
+    return run(lambda stop: _live(stop, port=port, fresh=fresh, silent=silent, scripted=not agentless, as_json=json))
 
 
 async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool) -> int:
-    home, formats, ok = make_home(FORMATS), dict[str, str](), False
+    home, ok = make_home(FORMATS), False
     tallies = {name: Tally() for name in FORMATS}
-    journeys = Journeys(formats, arrived=lambda _: None, elsewhere=lambda *_: None)
+    journeys = Journeys(arrived=lambda _: None, elsewhere=lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="tellwire-", ignore_cleanup_errors=True) as folder:
         settings = dev_settings(home, Path(folder) / "tellwire.db", keep_database=False)
         try:
-            async with running(settings, home, Ports(port, 0), journeys, formats, anew=False) as stack:
+            async with running(
+                settings, home, Ports(port, 0, 0), journeys, anew=False, on_catch=journeys.caught, knobs=KNOBS
+            ) as stack:
                 tallies = stack.catcher.tallies
                 ok = await _unless(stop, once(stack))
                 seconds = time.perf_counter() - started
@@ -82,22 +93,43 @@ async def _unless(stop: asyncio.Event, work: Any) -> bool:
     return False
 
 
-async def _live(stop: asyncio.Event, *, port: int | None, fresh: bool, silent: bool, as_json: bool) -> int:
+async def _live(
+    stop: asyncio.Event, *, port: int | None, fresh: bool, silent: bool, scripted: bool, as_json: bool
+) -> int:
     held = lock(FOLDER)
     try:
         if fresh:
             clear(FOLDER)
         home, anew = keep(FOLDER, FORMATS)
         settings = dev_settings(home, FOLDER / "tellwire.db", keep_database=True)
-        ports = Ports(settings.port if port is None else port, CATCHER_PORT)
+        ports = Ports(settings.port if port is None else port, CATCHER_PORT, SIMULATOR_PORT)
         screen = Screen(Voice(as_json=as_json, unheard=stop.set))
-        formats: dict[str, str] = {}
-        journeys = Journeys(formats, arrived=screen.arrived, elsewhere=screen.elsewhere)
-        async with running(settings, home, ports, journeys, formats, anew=anew) as stack:
+        journeys = Journeys(arrived=screen.arrived, elsewhere=screen.elsewhere)
+        ears: list[Callable[[Catch], None]] = [journeys.caught]
+
+        def caught(catch: Catch) -> None:
+            for hear in ears:
+                hear(catch)
+
+        async with running(
+            settings,
+            home,
+            ports,
+            journeys,
+            anew=anew,
+            on_catch=caught,
+            scripted=scripted,
+            knobs=_KNOBS,
+        ) as stack:
+            story = Story(stack.meta, stack.poster, before=screen.before, after=screen.after)
+            answer = story.answer if stack.simulated and not silent else None
+            replies = Replies(stack.rest, screen, person=stack.staff.person, simulated=stack.simulated, answer=answer)
+            ears.append(replies.caught)
             screen.ready(stack, home, settings, notes=_moved(stack, ports))
-            await _unless(
-                stop, stop.wait() if silent else converse(stack.poster, before=screen.before, after=screen.after)
-            )
+            try:
+                await _unless(stop, _happenings(story, replies, silent=silent))
+            finally:
+                await replies.stop()
         journeys.close()
         screen.stopped(stack.catcher.tallies, settings)
         return DONE
@@ -105,9 +137,22 @@ async def _live(stop: asyncio.Event, *, port: int | None, fresh: bool, silent: b
         os.close(held)
 
 
+async def _happenings(story: Story, replies: Replies, *, silent: bool) -> None:
+    """Whatever happens until it is cancelled: what is typed, and what the customer does."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(replies.send_all(typed()))
+        if not silent:
+            group.create_task(story.converse())
+        await asyncio.Event().wait()
+
+
 def _moved(stack: Stack, ports: Ports) -> list[str]:
     """What to say of ports that were taken."""
-    wanted = {"the server": (stack.url, ports.server), "the catcher": (stack.catcher_url, ports.catcher)}
+    wanted = {
+        "the server": (stack.url, ports.server),
+        "the catcher": (stack.catcher_url, ports.catcher),
+        "the simulated Graph API": (stack.meta_url, ports.simulator),
+    }
     return [
         f"port {port} was taken: {what} is at {url}"
         for what, (url, port) in wanted.items()

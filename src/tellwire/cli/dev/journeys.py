@@ -31,6 +31,12 @@ class Journey(Struct, kw_only=True):
     title: str = ""
     wamid: str = ""
     row: str = ""
+    way: tuple[str, ...] = ()
+    """of a message of ours: the statuses that its row has"""
+    cause: str = ""
+    """why it failed, in Meta's words"""
+    wrote: str = ""
+    """when it is new: the text, if you or the demo agent wrote it"""
     stops: dict[str, Stop] = field(default_factory=dict)
     awaits: frozenset[str] = frozenset()
     """the formats that have a place for it, once that is known"""
@@ -40,23 +46,27 @@ class Journeys:
     """Joins attempts and catches by event.
 
     Args:
-        formats: endpoint id → format, of the catcher's endpoints.
         arrived: called with a journey that is complete, or has waited long enough.
         elsewhere: called with each attempt at any other endpoint.
     """
 
     def __init__(
         self,
-        formats: Mapping[str, str],
         *,
         arrived: Callable[[Journey], None],
         elsewhere: Callable[[Attempt, Delivery], None],
     ) -> None:
-        self._formats = formats
+        self._formats: dict[str, str] = {}
+        self._authors: dict[str, str] = {}
         self._arrived = arrived
         self._elsewhere = elsewhere
         self._catches: OrderedDict[tuple[str, str], Catch] = OrderedDict()
         self._under_way: dict[str, tuple[Journey, asyncio.TimerHandle]] = {}
+
+    def know(self, *, formats: Mapping[str, str] | None = None, authors: Mapping[str, str] | None = None) -> None:
+        """Learn which endpoints are the catcher's (id → format), and what agents of ours are called (id → name)."""
+        self._formats.update(formats or {})
+        self._authors.update(authors or {})
 
     def caught(self, catch: Catch) -> None:
         """Take note of a catch; the attempt that brought it is reported soon."""
@@ -78,7 +88,7 @@ class Journeys:
             error=catch.error if catch is not None else attempt.cause,
         )
         if catch is not None:
-            _describe(journey, catch)
+            _describe(journey, catch, self._authors)
         if journey.awaits and journey.stops.keys() >= journey.awaits:
             self._finish(delivery.event_id)
 
@@ -99,7 +109,7 @@ class Journeys:
         self._arrived(journey)
 
 
-def _describe(journey: Journey, catch: Catch) -> None:
+def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> None:
     """Fill in what a payload tells. An update of a row does not tell whether `chat` has a place for it too."""
     journey.event = catch.event
     if catch.message_id:
@@ -111,9 +121,12 @@ def _describe(journey: Journey, catch: Catch) -> None:
             journey.awaits = frozenset({"row"})
         case RowEvent(data=MessageRow() as row, action=action):
             journey.wamid = row.wa_id or ""
-            reached = [name for name in row.status or {} if name != "errors"]
+            reached = tuple(name for name in row.status or {} if name != "errors")
+            if row.direction == "outgoing" and "pending" in reached:
+                _describe_ours(journey, row, reached, authors, new=action == "insert")
+                return
             told = action == "insert" and row.type != "external"
-            journey.title = journey.title or (row.type or "" if told else f"status {(reached or ['?'])[-1]}")
+            journey.title = journey.title or (row.type or "" if told else f"status {(reached or ('?',))[-1]}")
             if action == "insert":
                 journey.awaits = frozenset({"row", "chat"})
         case ChatMessage(message=message):
@@ -124,3 +137,22 @@ def _describe(journey: Journey, catch: Catch) -> None:
             journey.awaits = frozenset({"row", "chat"})
         case _:
             journey.title = journey.title or journey.event
+
+
+def _describe_ours(
+    journey: Journey, row: MessageRow, reached: tuple[str, ...], authors: Mapping[str, str], *, new: bool
+) -> None:
+    """A message that was sent through us: `chat` hears of its statuses alone, not of itself nor that Meta took it."""
+    journey.way = reached
+    journey.cause = "; ".join(f"{error.code} {error.title}" for error in row.errors)
+    if new:
+        author = authors.get(row.agent_id, "agent") if row.agent_id else "API"
+        journey.title = f"{row.type} by {author}"
+        if row.agent_id in authors:
+            journey.wrote = str((row.content or {}).get("text", {}).get("body", ""))
+    elif reached == ("pending",):
+        journey.title = "accepted by Meta"
+    else:
+        journey.title = journey.title or f"status {reached[-1]}"
+        return
+    journey.awaits = frozenset({"row"})

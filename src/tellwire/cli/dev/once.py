@@ -1,19 +1,23 @@
-"""One round of the main job that ends by itself: a text, an image and a status go in, both payloads come out."""
+"""One round of the main job that ends by itself: a text, an image and a status go in, an answer goes out and is read,
+and all of it comes out under both formats."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterable
-from random import Random
 
 from tellwire.catcher import Catch, Catcher
 from tellwire.cli.dev.stack import Stack
+from tellwire.cli.dev.story import act, customer_of
 from tellwire.errors import TellwireError
-from tellwire.simulator import BUSINESS, PEOPLE, Customer
-from tellwire_sdk import ConversationRow, MessageRow, RowEvent
+from tellwire.simulator import BUSINESS, PEOPLE, Knobs
+from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent
 
 _SECONDS = 30
+_WAY = ("sent", "delivered", "read")
+KNOBS = Knobs(sent_after=0.01, delivered_after=0.01, read_after=0.01)
+"""What the simulator is turned to: everybody reads at once."""
 
 
 async def once(stack: Stack) -> None:
@@ -22,20 +26,22 @@ async def once(stack: Stack) -> None:
     Raises:
         TellwireError: something was refused, did not verify or did not come in time, with what is known of it.
     """
-    customer, now = Customer(PEOPLE[0], BUSINESS, Random()), int(time.time())  # noqa: S311 - a game, not a secret
+    customer = customer_of(stack.meta)
     updates = [
-        customer.text("Hello! Is the blue one still available?", at=now),
-        customer.media("image", at=now, caption="This one"),
-        customer.status(customer.sent_message(), "delivered", at=now),
+        *act(stack.meta, customer, "text"),
+        *act(stack.meta, customer, "image", caption="This one"),
+        customer.status(customer.sent_message(), "delivered", at=int(time.time())),
     ]
     for update in updates:
         answer = await stack.poster.tell(update)
         if answer.status != 200:
             raise TellwireError(f"the POST of a simulated {update.title} was answered {answer.status} {answer.cause}")
     wamids = {update.wamid for update in updates}
+    to = {"account": BUSINESS.phone_number_id, "to": f"+{PEOPLE[0].wa_id}"}
+    reply = await stack.rest.call("POST", "/v1/messages", {**to, "type": "text", "text": {"body": "Yes, it is."}})
     try:
         async with asyncio.timeout(_SECONDS):
-            await stack.catcher.until(lambda: arrived(stack.catcher.recent, wamids))
+            await stack.catcher.until(lambda: arrived(stack.catcher.recent, wamids, reply["id"]))
     except TimeoutError:
         raise TellwireError(f"not everything arrived within {_SECONDS} s: {summary(stack.catcher)}") from None
     for catch in stack.catcher.recent:
@@ -43,22 +49,32 @@ async def once(stack: Stack) -> None:
             raise TellwireError(f"a delivery of the {catch.format} format did not verify: {catch.error}")
 
 
-def arrived(catches: Iterable[Catch], wamids: set[str]) -> bool:
-    """Whether rows of these messages and of a conversation have come, and a chat payload for each of the messages."""
+def arrived(catches: Iterable[Catch], wamids: set[str], reply: str) -> bool:
+    """Whether rows of these messages and of a conversation have come, a chat payload for each of the messages, and of
+    the reply all its statuses under both formats.
+    """
     rows: dict[str, str] = {}
     conversation = False
     in_chat = set()
+    row_statuses: set[str] = set()
+    chat_statuses: set[str] = set()
     for catch in catches:
         match catch.payload:
+            case RowEvent(data=MessageRow(id=message_id) as row) if message_id == reply:
+                row_statuses.update(row.status or {})
             case RowEvent(data=MessageRow() as row):
                 rows[row.wa_id or ""] = row.id
             case RowEvent(data=ConversationRow()):
                 conversation = True
+            case ChatStatus(statuses=statuses) if catch.message_id == reply:
+                chat_statuses.update(status.status for status in statuses)
             case None:
                 pass
             case _:
                 in_chat.add(catch.message_id)
-    return conversation and rows.keys() >= wamids and {rows[wamid] for wamid in wamids} <= in_chat
+    answered = row_statuses >= {"pending", *_WAY} and chat_statuses >= {*_WAY}
+    told = conversation and rows.keys() >= wamids and {rows[wamid] for wamid in wamids} <= in_chat
+    return answered and told
 
 
 def summary(catcher: Catcher) -> str:

@@ -1,13 +1,34 @@
-"""The catcher's endpoints, through the real REST API: created at the first start, used again at the next."""
+"""What `dev` makes through the real REST API at its first start, and finds again at the next: the catcher's endpoints,
+the account that customers write to, and who answers them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tellwire.cli.dev.rest import Rest
+from msgspec import Struct
 
-_ENDPOINTS = "/v1/webhook-endpoints"
+from tellwire.cli.dev.rest import Rest
+from tellwire.simulator import BUSINESS, TOKEN
+
+_ENDPOINTS, _ACCOUNTS, _AGENTS = "/v1/webhook-endpoints", "/v1/accounts", "/v1/agents"
+_PERSON = {"name": "You, in the terminal of tellwire dev", "kind": "human"}
+_SCRIPTED = {"name": "Scripted demo agent of tellwire dev", "kind": "ai", "model": "scripted", "debounce_seconds": 1.0}
+
+
+class Staff(Struct, frozen=True, kw_only=True):
+    """Who answers customers: ids of agents, "" for nobody.
+
+    Args:
+        person: whoever types in the terminal.
+        scripted: the demo agent, if it answers.
+        own: the user's own agent that the account has, and its name.
+    """
+
+    person: str
+    scripted: str = ""
+    own: str = ""
+    own_name: str = ""
 
 
 async def register(rest: Rest, targets: Mapping[str, str], secrets: Mapping[str, str], *, anew: bool) -> dict[str, str]:
@@ -20,7 +41,7 @@ async def register(rest: Rest, targets: Mapping[str, str], secrets: Mapping[str,
 
     Returns: endpoint id → format.
     """
-    known = {endpoint["description"]: endpoint for endpoint in await _all(rest)}
+    known = {endpoint["description"]: endpoint for endpoint in await rest.every(_ENDPOINTS)}
     registered = {}
     for name, url in targets.items():
         description = f"built-in catcher of tellwire dev ({name})"
@@ -39,19 +60,45 @@ async def register(rest: Rest, targets: Mapping[str, str], secrets: Mapping[str,
     return registered
 
 
-async def create_account(rest: Rest, phone_number_id: str) -> None:
-    """Make the account that simulated customers write to, unless it is there."""
-    page = await rest.call("GET", "/v1/accounts?limit=200")
-    if phone_number_id not in {account["phone_number_id"] for account in page["data"]}:
-        await rest.call("POST", "/v1/accounts", {"phone_number_id": phone_number_id, "name": "simulated"})
+async def settle_account(rest: Rest, *, simulated: bool) -> dict[str, Any]:
+    """See to it that the account that simulated customers write to is there; what it has already is kept.
+
+    Args:
+        simulated: messages go to the simulator, which takes any token: the account is given one if it has none.
+    """
+    wanted: dict[str, Any] = {"waba_id": BUSINESS.waba_id, "display_phone_number": BUSINESS.display_phone_number}
+    accounts = {account["phone_number_id"]: account for account in await rest.every(_ACCOUNTS)}
+    known: dict[str, Any] | None = accounts.get(BUSINESS.phone_number_id)
+    if known is None:
+        draft = {"phone_number_id": BUSINESS.phone_number_id, "name": "simulated", **wanted}
+        known = await rest.call("POST", _ACCOUNTS, draft | ({"access_token": TOKEN} if simulated else {}))
+        return known
+    missing = {name: value for name, value in wanted.items() if not known[name]}
+    if simulated and not known["has_access_token"]:
+        missing["access_token"] = TOKEN
+    if missing:
+        known = await rest.call("PATCH", f"{_ACCOUNTS}/{known['id']}", missing)
+    return known
 
 
-async def _all(rest: Rest) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = await rest.call("GET", f"{_ENDPOINTS}?limit=200{cursor}")
-        found += page["data"]
-        if not page["next_cursor"]:
-            return found
-        cursor = f"&cursor={page['next_cursor']}"
+async def hire(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> Staff:
+    """See to it that a person can write, and that the demo agent answers or does not.
+
+    An agent that the user gave the account stays.
+
+    Args:
+        scripted: the demo agent is to answer where no other does.
+    """
+    agents = {agent["name"]: agent for agent in await rest.every(_AGENTS)}
+    person = agents.get(_PERSON["name"]) or await rest.call("POST", _AGENTS, _PERSON)
+    demo = agents.get(_SCRIPTED["name"])
+    has = account["agent_id"] or ""
+    if has and (demo is None or has != demo["id"]):
+        name = next((agent["name"] for agent in agents.values() if agent["id"] == has), "")
+        return Staff(person=person["id"], own=has, own_name=name)
+    if scripted and demo is None:
+        demo = await rest.call("POST", _AGENTS, _SCRIPTED)
+    answers = demo["id"] if scripted and demo is not None else ""
+    if has != answers:
+        await rest.call("PATCH", f"{_ACCOUNTS}/{account['id']}", {"agent_id": answers})
+    return Staff(person=person["id"], scripted=answers)

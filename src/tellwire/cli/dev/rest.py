@@ -14,6 +14,15 @@ from tellwire.errors import TellwireError
 _SECONDS = 30
 
 
+class Rejected(TellwireError):  # noqa: N818 - what the server did
+    """An answer that is not 2xx: its status, and what it says in words."""
+
+    def __init__(self, call: str, status: int, said: str) -> None:
+        super().__init__(f"{call} was answered {status}: {said}")
+        self.status = status
+        self.said = said
+
+
 class Rest:
     """Calls to one server with one key."""
 
@@ -25,14 +34,25 @@ class Rest:
         """Return the JSON of an answer (None when it has no content).
 
         Raises:
-            TellwireError: no answer, or one that is not 2xx, with what it says.
+            Rejected: it is not 2xx.
+            TellwireError: there is no answer.
         """
         status, content = await asyncio.to_thread(self._exchange, method, path, body)
         answer: Any = msgspec.json.decode(content) if content else None
         if not 200 <= status < 300:
-            said = answer.get("detail", "") if isinstance(answer, dict) else ""
-            raise TellwireError(f"{method} {path} was answered {status}: {said}")
+            raise Rejected(f"{method} {path}", status, _words(answer))
         return answer
+
+    async def every(self, path: str) -> list[dict[str, Any]]:
+        """All rows of a list."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self.call("GET", f"{path}?limit=200{cursor}")
+            found += page["data"]
+            if not page["next_cursor"]:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
 
     def _exchange(self, method: str, path: str, body: object) -> tuple[int, bytes]:
         connection = HTTPConnection(self._place, timeout=_SECONDS)
@@ -45,3 +65,11 @@ class Rest:
             raise TellwireError(f"{method} {path}: {error}") from None
         finally:
             connection.close()
+
+
+def _words(answer: Any) -> str:
+    """What a problem says: its detail, and each field that is wrong."""
+    if not isinstance(answer, dict):
+        return ""
+    fields = [f"{each['pointer']}: {each['message']}" for each in answer.get("errors") or ()]
+    return "; ".join([str(answer.get("detail", "")), *fields])

@@ -10,20 +10,27 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 
 from tellwire import __version__
 from tellwire.catcher import Tally
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
+from tellwire.cli.dev.registration import Staff
+from tellwire.cli.dev.replies import RESUME
 from tellwire.cli.dev.stack import FORMATS, Stack
 from tellwire.model import Attempt, Delivery
 from tellwire.ports import Answer
 from tellwire.settings import Settings
-from tellwire.simulator import Update
+from tellwire.simulator import BUSINESS, PEOPLE, Update
 
 _TITLE_WIDTH = 20
-_TEXT_WIDTH = 40
+_TEXT_WIDTH = 130
 _TEXTS = 1000
+_TO = f"+{PEOPLE[0].wa_id}"
+_MESSAGE = json.dumps(
+    {"account": BUSINESS.phone_number_id, "to": _TO, "type": "text", "text": {"body": "Hello from curl"}}
+)
 
 
 class Voice:
@@ -44,7 +51,9 @@ class Voice:
 
 
 class Screen:
-    """Turns what happens into lines. What people write is shown only where our own simulated customer wrote it."""
+    """Turns what happens into lines. What people write is shown only where our own simulated customer, you or
+    the demo agent wrote it.
+    """
 
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
@@ -60,11 +69,23 @@ class Screen:
             "api_key": None if own else home.admin_key,
             "secrets": home.secrets,
             "meta_app_secret": home.app_secret,
+            "meta_graph_url": stack.meta_url if stack.simulated else settings.meta_graph_url,
+            "account": BUSINESS.phone_number_id,
+            "to": _TO,
+            "agent": stack.staff.own or stack.staff.scripted or None,
             "data": _data(settings),
             "notes": notes,
         }
-        key = "$TELLWIRE_ADMIN_KEY" if own else home.admin_key
-        self._voice.say(banner(stack.url, home, key=key, data=_data(settings), notes=notes), document)
+        facts = Facts(
+            url=stack.url,
+            key="$TELLWIRE_ADMIN_KEY" if own else home.admin_key,
+            graph=f"{stack.meta_url}  (simulated)" if stack.simulated else f"{settings.meta_graph_url}  (yours)",
+            simulated=stack.simulated,
+            agent=_agent(stack.staff),
+            data=_data(settings),
+            notes=notes,
+        )
+        self._voice.say(banner(facts, home), document)
 
     def before(self, update: Update) -> None:
         """A simulated customer is about to do something."""
@@ -81,6 +102,23 @@ class Screen:
             document = {"event": "refused", "what": update.title, "status": answer.status, "cause": said}
             self._voice.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
 
+    def not_sent(self, status: int | None, cause: str) -> None:
+        """A line that was typed could not be sent."""
+        document = {"event": "refused", "what": "reply", "status": status, "cause": cause}
+        self._voice.say(f"{_now()}  {'not sent':<{_TITLE_WIDTH}}  {cause}", document)
+
+    def paused(self, conversation_id: str) -> None:
+        """The agent leaves a conversation to the person who wrote in it."""
+        document = {"event": "conversation.handed_over", "conversation_id": conversation_id}
+        text = f"you have taken over conversation {conversation_id}; the line {RESUME} lets the agent answer again"
+        self._voice.say(f"{_now()}  {'agent paused':<{_TITLE_WIDTH}}  {text}", document)
+
+    def resumed(self, conversation_id: str) -> None:
+        """The agent answers again."""
+        document = {"event": "conversation.resumed", "conversation_id": conversation_id}
+        text = f"it answers again in conversation {conversation_id}"
+        self._voice.say(f"{_now()}  {'agent resumed':<{_TITLE_WIDTH}}  {text}", document)
+
     def arrived(self, journey: Journey) -> None:
         """What became of an event."""
         deliveries = {
@@ -93,7 +131,10 @@ class Screen:
             "row": journey.row,
             "deliveries": deliveries,
         }
+        if journey.way:
+            document["status"] = journey.way
         text = self._texts.get(journey.wamid, "") if journey.event == "messages.insert" else ""
+        text = journey.wrote or text
         self._voice.say(f"{_now()}  {journey_line(journey, text)}", document)
 
     def elsewhere(self, attempt: Attempt, delivery: Delivery) -> None:
@@ -119,38 +160,77 @@ class Screen:
         self._voice.say(text, {"event": "stopped", "formats": tallies, "data": _data(settings)})
 
 
-def banner(url: str, home: Home, *, key: str, data: str, notes: Sequence[str]) -> str:
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the first lines say beside what is kept."""
+
+    url: str
+    key: str
+    graph: str
+    simulated: bool = True
+    agent: str = "none"
+    data: str
+    notes: Sequence[str] = ()
+
+
+def banner(facts: Facts, home: Home) -> str:
     """The first lines."""
+    url, key = facts.url, facts.key
+    head = "simulator ON: no Meta account needed, nothing leaves this machine"
+    away = "customers are simulated, but messages go to TELLWIRE_META_GRAPH_URL"
     lines = [
-        f"Tellwire {__version__} · simulator ON: no Meta account needed, nothing leaves this machine",
+        f"Tellwire {__version__} · {head if facts.simulated else away}",
         "",
         f"  status page      {url}/",
         f"  API document     {url}/openapi.json",
         f"  API key          {key}",
         *(f"  signing secret   {secret}  ({name})" for name, secret in home.secrets.items()),
         f"  Meta webhook     {url}/meta/webhook  (app secret {home.app_secret})",
-        f"  data             {data}  (kept; --fresh starts without)",
-        *(f"  note             {note}" for note in notes),
+        f"  Graph API        {facts.graph}",
+        f"  agent            {facts.agent}",
+        f"  data             {facts.data}  (kept; --fresh starts without)",
+        *(f"  note             {note}" for note in facts.notes),
         "",
         "To send everything to your own code too, as `row` or as `chat`:",
-        f"  curl -X POST {url}/v1/webhook-endpoints -H 'Content-Type: application/json' \\",
-        f'    -H "Authorization: Bearer {key}" -d \'{{"url": "http://127.0.0.1:3000/webhook", "format": "row"}}\'',
-        "",
-        "Ctrl-C stops everything. A simulated customer:",
+        *_curl(f"{url}/v1/webhook-endpoints", key, '{"url": "http://127.0.0.1:3000/webhook", "format": "row"}'),
         "",
     ]
-    return "\n".join(lines)
+    if facts.simulated:
+        lines += [
+            "To write to a customer, type a line here: it goes to who wrote last. Or, from anywhere else:",
+            *_curl(f"{url}/v1/messages", key, _MESSAGE),
+            "",
+        ]
+    else:
+        lines += ["A line that is typed here goes to the customer who wrote last, unless they are simulated.", ""]
+    return "\n".join([*lines, "Ctrl-C stops everything. A simulated customer:", ""])
+
+
+def _curl(url: str, key: str, body: str) -> list[str]:
+    return [
+        f"  curl -X POST {url} -H 'Content-Type: application/json' \\",
+        f"    -H \"Authorization: Bearer {key}\" -d '{body}'",
+    ]
+
+
+def _agent(staff: Staff) -> str:
+    """Who answers customers by itself."""
+    if staff.own:
+        return f"{staff.own_name}  (yours)"
+    return "a scripted demo agent answers, no model  (--no-agent: nobody)" if staff.scripted else "none"
 
 
 def journey_line(journey: Journey, text: str) -> str:
-    """What became of an event; `text` is what a simulated customer wrote, "" for anything else."""
+    """What became of an event; `text` is what may be shown of what somebody wrote, "" for anything else."""
     cut = text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
-    steps = ["received", "stored"]
+    ours = journey.way and journey.event == "messages.insert"
+    steps = ["stored"] if ours else ["received", "stored"]
     for name, stop in sorted(journey.stops.items(), key=lambda each: FORMATS.index(each[0])):
         proof = "verified" if stop.verified else stop.error or "not verified"
         steps.append(f"{'delivered' if 200 <= stop.status < 300 else 'failed'} {name} {stop.status} ({proof})")
     said = f'"{cut}"' if cut else ""
-    return f"{journey.title:<{_TITLE_WIDTH}}  {' → '.join(steps)}  {journey.row}  {said}".rstrip()
+    way = " → ".join(journey.way) + (f" ({journey.cause})" if journey.cause else "")
+    parts = [f"{journey.title:<{_TITLE_WIDTH}}", " → ".join(steps), journey.row, way, said]
+    return "  ".join(part for part in parts if part)
 
 
 def _data(settings: Settings) -> str:

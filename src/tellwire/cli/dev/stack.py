@@ -1,9 +1,9 @@
-"""Everything that `dev` runs, in one event loop: the server, the catcher with its endpoints, and Meta's end."""
+"""Everything that `dev` runs, in one event loop: the server, the catcher with its endpoints, and a simulated Meta."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -12,22 +12,24 @@ from msgspec.structs import replace
 
 from tellwire import settings as settings_room
 from tellwire.app import App
-from tellwire.catcher import Catcher
+from tellwire.catcher import Catch, Catcher
 from tellwire.cli.database import usable
 from tellwire.cli.dev.home import Home
 from tellwire.cli.dev.journeys import Journeys
-from tellwire.cli.dev.registration import create_account, register
+from tellwire.cli.dev.registration import Staff, hire, register, settle_account
 from tellwire.cli.dev.rest import Rest
 from tellwire.cli.serving import Site, bind, url_of
 from tellwire.errors import TellwireError
 from tellwire.sender import open_sender
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
-from tellwire.simulator import BUSINESS, Poster
+from tellwire.simulator import Knobs, Poster, Simulator, State
 
 FORMATS = ("row", "chat")
 _GRACE_SECONDS = 3
+_HERE = "127.0.0.1"
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-CATCHER_PORT = 8701
+CATCHER_PORT, SIMULATOR_PORT = 8701, 8703  # 8702 is that of `simulate --serve`
+_GRAPH_VERSION = "v24.0"
 
 
 class Ports(Struct, frozen=True):
@@ -35,6 +37,7 @@ class Ports(Struct, frozen=True):
 
     server: int
     catcher: int
+    simulator: int
 
 
 class Stack(Struct, frozen=True, kw_only=True):
@@ -44,23 +47,33 @@ class Stack(Struct, frozen=True, kw_only=True):
     catcher_url: str
     catcher: Catcher
     poster: Poster
+    rest: Rest
+    meta: State
+    meta_url: str
+    simulated: bool
+    """whether messages go to the simulator, and not to a META_GRAPH_URL of the user's own"""
+    staff: Staff
 
 
 def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings:
     """The settings in force, with what `dev` adds: the catcher and the simulator must get through.
 
     Args:
-        database: the file to use; one that the settings name goes before it only if `keep_database`.
+        database: the file to use.
+        keep_database: what the settings name goes before the file, and their META_GRAPH_URL before the simulator, whose
+            place is left empty.
     """
     ours: dict[str, object] = {
         "database_url": f"sqlite:///{database}",
         "admin_key": home.admin_key,
         "meta_verify_token": home.verify_token,
+        "meta_graph_url": "",
     }
     given = settings_room.load(defaults={**DEV_DEFAULTS, **ours})
     return replace(
         given,
         database_url=given.database_url if keep_database else f"sqlite:///{database}",
+        meta_graph_url=given.meta_graph_url if keep_database else "",
         meta_app_secret=(*given.meta_app_secret, AppSecret(home.app_secret)),
         delivery_allow_cidrs=tuple(dict.fromkeys((*given.delivery_allow_cidrs, *LOOPBACK))),
         allowed_hosts=(*given.allowed_hosts, *_LOOPBACK_NAMES) if given.allowed_hosts else (),
@@ -69,15 +82,27 @@ def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings
 
 @asynccontextmanager
 async def running(
-    settings: Settings, home: Home, ports: Ports, journeys: Journeys, formats: dict[str, str], *, anew: bool
+    settings: Settings,
+    home: Home,
+    ports: Ports,
+    journeys: Journeys,
+    *,
+    anew: bool,
+    on_catch: Callable[[Catch], None],
+    scripted: bool = False,
+    knobs: Knobs | None = None,
 ) -> AsyncIterator[Stack]:
     """Start everything, and stop it in the reverse order.
 
-    Deliveries begin only when the endpoints lead to this catcher: an earlier one may have listened elsewhere.
+    Deliveries and sending begin only when the endpoints lead to this catcher: an earlier one may have listened
+    elsewhere.
 
     Args:
-        formats: filled with endpoint id → format.
+        journeys: hears of each attempt, and learns whose endpoints and agents are ours.
         anew: endpoints that are there already were given other secrets.
+        on_catch: hears of each catch.
+        scripted: the demo agent answers customers, unless the user's own does or messages leave for the real Meta.
+        knobs: of the simulator.
 
     Raises:
         TellwireError: something cannot start, with the reason.
@@ -85,27 +110,51 @@ async def running(
     async with AsyncExitStack() as stack:
         sock = bind(settings.host, ports.server, move=True)
         stack.callback(sock.close)
-        settings = replace(settings, port=sock.getsockname()[1])
-        catching = bind("127.0.0.1", ports.catcher, move=True)
+        catching = bind(_HERE, ports.catcher, move=True)
         stack.callback(catching.close)
-        catcher = Catcher(home.secrets, on_catch=journeys.caught)
+        graph = bind(_HERE, ports.simulator, move=True)
+        stack.callback(graph.close)
+        url, catcher_url, meta_url = url_of(sock), url_of(catching), url_of(graph)
+        simulated = not settings.meta_graph_url
+        settings = replace(
+            settings,
+            port=sock.getsockname()[1],
+            meta_graph_url=settings.meta_graph_url or f"{meta_url}/{_GRAPH_VERSION}",
+        )
+        catcher = Catcher(home.secrets, on_catch=on_catch)
         await catcher.start(catching)
         stack.push_async_callback(catcher.stop)  # after the app, whose deliveries may be under way
+        meta = State(tokens=(), knobs=knobs)  # any token will do: none of them leaves this machine
+        simulator = Simulator(meta, callback=f"{url}/meta/webhook", secret=home.app_secret)
+        await simulator.start(graph)
+        stack.push_async_callback(simulator.stop)
         with usable(settings):
             app = await App.open(settings, on_attempt=journeys.attempted)
         stack.push_async_callback(app.stop, grace_seconds=_GRACE_SECONDS)
         site = Site(app, sock, grace_seconds=_GRACE_SECONDS)
         await site.start()
         stack.push_async_callback(site.stop)
-        url, catcher_url = url_of(sock), url_of(catching)
         rest = Rest(url, settings.admin_key)
-        formats |= await register(rest, {name: f"{catcher_url}/{name}" for name in FORMATS}, home.secrets, anew=anew)
-        if not settings.auto_accounts:
-            await create_account(rest, BUSINESS.phone_number_id)
+        journeys.know(
+            formats=await register(rest, {name: f"{catcher_url}/{name}" for name in FORMATS}, home.secrets, anew=anew)
+        )
+        account = await settle_account(rest, simulated=simulated)
+        staff = await hire(rest, account, scripted=scripted and simulated)
+        journeys.know(authors={staff.person: "you", staff.scripted: "demo agent"})
         sender = open_sender(allow=LOOPBACK)
         stack.push_async_callback(sender.close)
         poster = Poster(sender, f"{url}/meta/webhook", home.app_secret)
         if not await poster.handshake(settings.meta_verify_token, secrets.token_hex(8)):
             raise TellwireError("the server did not pass Meta's handshake on /meta/webhook")
         await app.start()
-        yield Stack(url=url, catcher_url=catcher_url, catcher=catcher, poster=poster)
+        yield Stack(
+            url=url,
+            catcher_url=catcher_url,
+            catcher=catcher,
+            poster=poster,
+            rest=rest,
+            meta=meta,
+            meta_url=meta_url,
+            simulated=simulated,
+            staff=staff,
+        )

@@ -1,4 +1,4 @@
-"""What the simulated customer of `dev` does: a short varied chat, then a slower one that goes on."""
+"""What the simulated customer of `dev` does: a short varied chat, then a slower one that goes on, and answers."""
 
 from __future__ import annotations
 
@@ -6,30 +6,71 @@ import asyncio
 import time
 from collections.abc import Callable
 from itertools import chain, cycle
-from random import Random
 
 from tellwire.ports import Answer
-from tellwire.simulator import BUSINESS, HAPPENINGS, PEOPLE, Customer, Poster, Update
+from tellwire.simulator import BUSINESS, HAPPENINGS, PEOPLE, Customer, Poster, State, Update
+from tellwire.simulator.acts import ACTS
+from tellwire.simulator.checks import MEDIA_TYPES
 
 _OPENING = ("text", "status", "reply", "image", "reaction")
 _THEN = ("text", "location", "status", "audio", "edit", "document", "failure", "sticker", "contacts", "interactive")
 _FIRST_SECONDS, _PAUSE_SECONDS, _LATER_SECONDS = 1.0, 3.0, 15.0
 _LIVELY = 30
+_ANSWERS = ("Thanks, that helps! 🙏", "Perfect, thank you!", "Great, see you then 👋")
+
+Heard = Callable[[Update], None]
+Answered = Callable[[Update, Answer], None]
 
 
-async def converse(
-    poster: Poster, *, before: Callable[[Update], None], after: Callable[[Update, Answer], None]
-) -> None:
-    """Let a customer chat until cancelled; `before` and `after` hear of each update that is posted.
+class Story:
+    """One of the simulator's customers, whose webhooks are posted here so that what they are answered is known.
 
-    Statuses are of messages that other code would have sent: nobody answers here.
+    Args:
+        state: the simulator's, where the customer lives.
+        poster: Meta's end of the webhook.
+        before, after: hear of each update that is posted.
     """
-    customer = Customer(PEOPLE[0], BUSINESS, Random())  # noqa: S311 - a game, not a secret
-    pause = _FIRST_SECONDS
-    for number, name in enumerate(chain(_OPENING, cycle(_THEN))):
-        await asyncio.sleep(pause)
-        for update in HAPPENINGS[name](customer, int(time.time())):
-            before(update)
-            after(update, await poster.tell(update))
-            await asyncio.sleep(_FIRST_SECONDS)
-        pause = _PAUSE_SECONDS if number < _LIVELY else _LATER_SECONDS
+
+    def __init__(self, state: State, poster: Poster, *, before: Heard, after: Answered) -> None:
+        self._state = state
+        self._poster = poster
+        self._before = before
+        self._after = after
+        self._customer = customer_of(state)
+        self._thanks = cycle(_ANSWERS)
+
+    async def converse(self) -> None:
+        """Chat until cancelled. Statuses among it are of messages that other code would have sent."""
+        pause = _FIRST_SECONDS
+        for number, name in enumerate(chain(_OPENING, cycle(_THEN))):
+            await asyncio.sleep(pause)
+            for update in act(self._state, self._customer, name):
+                await self._post(update)
+                await asyncio.sleep(_FIRST_SECONDS)
+            pause = _PAUSE_SECONDS if number < _LIVELY else _LATER_SECONDS
+
+    async def answer(self, wamid: str) -> None:
+        """Answer a message that a person wrote, in words, if it was to this customer."""
+        if wamid not in self._customer.heard:
+            return
+        await asyncio.sleep(_FIRST_SECONDS)
+        await self._post(self._customer.text(next(self._thanks), at=int(time.time()), reply_to=wamid))
+
+    async def _post(self, update: Update) -> None:
+        self._before(update)
+        if update.kind == "messages":
+            self._state.wrote(self._customer)
+        self._after(update, await self._poster.tell(update))
+
+
+def customer_of(state: State) -> Customer:
+    """The customer who chats."""
+    return state.customer(BUSINESS, PEOPLE[0])
+
+
+def act(state: State, customer: Customer, name: str, **given: str) -> list[Update]:
+    """Let a happening happen; files are ones that can be downloaded."""
+    at = int(time.time())
+    if name in MEDIA_TYPES:
+        return [ACTS[name](state, customer, {**given, "type": name}, at)]
+    return HAPPENINGS[name](customer, at)
