@@ -187,3 +187,14 @@ def test_depth(value: Any) -> None:
     text, depth = json.dumps(value).encode(), measure(value)
     assert not slices.deeper(text, depth)
     assert depth == 0 or slices.deeper(text, depth - 1)
+
+
+@pytest.mark.parametrize("value", [["x" * 500], [[]] * 300])
+def test_a_piece_is_read_like_a_text(value: list[Any]) -> None:
+    text = json.dumps({"a": value}).encode()
+    assert slices.read((slices.members(text) or {})["a"]) == (value, "")
+
+
+def test_a_deep_piece_is_refused_like_a_text() -> None:
+    piece = (slices.members(b'{"a":' + b"[" * 300 + b"]" * 300 + b"}") or {})["a"]
+    assert slices.read(piece) == (None, "it is nested deeper than 200 levels")

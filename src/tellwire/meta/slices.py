@@ -61,7 +61,7 @@ def check(text: bytes) -> None:
 
 def read(text: bytes) -> tuple[Any, str]:
     """Read a JSON text in full: (the value, ""), or (None, why no value can hold it)."""
-    if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and deeper(text, MAX_DEPTH):
+    if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and deeper(text, MAX_DEPTH):
         return None, f"it is nested deeper than {MAX_DEPTH} levels"
     try:
         return _ANY.decode(text), ""
@@ -71,6 +71,10 @@ def read(text: bytes) -> tuple[Any, str]:
         return None, "it holds a number out of range"
     except (DecodeError, RecursionError):
         return None, "it holds half of a surrogate pair"
+
+
+def _many_brackets(text: bytes) -> bool:
+    return text.count(b"[") + text.count(b"{") > MAX_DEPTH
 
 
 def members(text: bytes) -> Mapping[str, bytes] | None:
