@@ -18,11 +18,11 @@ from sqlalchemy import Connection
 
 from tellwire import pacing, verdicts
 from tellwire.ledger import Ledger
-from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Outcome, Refused, outcome
+from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Outcome, Refused, Unknown, outcome
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.outgoing.recipient import known
-from tellwire.model import StatusError
+from tellwire.model import Micros, StatusError
 from tellwire.pacing import Pace
 from tellwire.ports import Answer, Book, Clock, Graph
 from tellwire.retry import MICROS, retry_after
@@ -117,13 +117,7 @@ class Carrier:
             pace.undo(keys, now)
         if answer.withheld:
             return await self._record(claimed, partial(verdicts.withheld, claimed=claimed))
-        came = outcome(
-            answer.status,
-            answer.body,
-            written=answer.written,
-            cause=answer.cause,
-            retry_after=retry_after(answer.headers, now) / MICROS,
-        )
+        came = _understood(answer, now)
         jitter = self._random()
         self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
         return await self._settle(claimed, came, jitter)
@@ -203,6 +197,21 @@ class Carrier:
             lambda c: cold_due.is_authentication(c, claimed.account, template.name, str(language))
         )
         return mask(content, authentication=carries_code(content) if secret is None else secret)
+
+
+def _understood(answer: Answer, now: Micros) -> Outcome:
+    """What the answer means; one that we fail to read must not leave the message `sending`, with all behind it."""
+    try:
+        return outcome(
+            answer.status,
+            answer.body,
+            written=answer.written,
+            cause=answer.cause,
+            retry_after=retry_after(answer.headers, now) / MICROS,
+        )
+    except Exception as error:
+        log.exception("answer_not_understood", status=answer.status)
+        return Unknown(f"Meta's answer ({answer.status}) could not be read ({type(error).__name__})")
 
 
 def _unmade(error: Exception) -> Outcome:
