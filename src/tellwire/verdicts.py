@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tellwire import news, outgoing, releases
 from tellwire.ledger import Keys, Ledger
+from tellwire.meta import scalars
 from tellwire.meta.codes import CODES
 from tellwire.meta.outgoing.answers import Accepted, NotSent, Outcome, Refused, Unknown, next_after
 from tellwire.model import Account, Message, Micros, Send, StatusError
@@ -202,7 +203,7 @@ def _words(errors: Sequence[StatusError]) -> str:
         return "Meta refused it and did not say why"
     code = errors[0].code
     known = CODES.get(code) if isinstance(code, int) else None
-    return f"{code}: {known.title if known else errors[0].title}"
+    return f"{code}: {known.title if known else scalars.name(errors[0].title) or 'without a title'}"
 
 
 _LATE = StatusError(

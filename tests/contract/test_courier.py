@@ -6,6 +6,8 @@ import pytest
 from tests.contract.couriering import LOST, UNREACHED, Stumbling, add_account, error, hears, office, taken
 from tests.world import NUMBER, START, World, play
 
+from tellwire.ports import Answer
+
 pytestmark = pytest.mark.usefixtures("each_store")
 
 SECOND = 1_000_000
@@ -472,5 +474,35 @@ def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_in_pla
             assert at.meta.asked == []
             assert at.tally.sends == {"retry": 4, "failed": 1}
             assert (await at.statuses(sent))["errors"][0]["code"] == "not_made"
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["a\\u0000b", "a\\ud800b", "", "x" * 300, "x" * 300_000],
+    ids=["NUL", "surrogate", "empty", "usual", "long"],
+)
+def test_whatever_metas_title_of_an_unknown_code_holds_the_message_fails_and_the_next_goes(tmp_path, title):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            body = b'{"error":{"code":99999,"message":"%b"}}' % title.encode()
+            at.meta.answers.append(Answer(status=400, body=body, written=True))
+            sent = await at.queue()
+            await at.queue()
+            await at.until("failed", "accepted")
+            assert at.courier.failing == ""
+            assert len((await at.sends())[sent].cause) < 600
+
+    play(tmp_path, scenario)
+
+
+def test_an_answer_that_cannot_be_read_leaves_its_outcome_unknown_and_the_next_goes(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.append(Answer(status=400, headers=(("retry-after", 5),), written=True))  # type: ignore[arg-type]
+            await at.queue()
+            await at.queue()
+            await at.until("unknown", "accepted")
 
     play(tmp_path, scenario)
