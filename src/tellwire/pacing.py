@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from tellwire.meta.numbers import alias
-from tellwire.meta.outgoing.answers import pause_after
+from tellwire.meta.outgoing.answers import LONGEST_PAUSE, pause_after
 from tellwire.model import Micros
 
 SECOND: Micros = 1_000_000
@@ -21,6 +21,7 @@ PAIR_GAP: Micros = 6 * SECOND
 PAIR_BURST = 45
 MEMORY: Micros = PAIR_BURST * PAIR_GAP
 """How long a send can matter: by then a full bucket has emptied."""
+_LONGEST_WAIT: Micros = int(LONGEST_PAUSE) * SECOND
 LINGER: Micros = 2 * SECOND
 """What has left without an answer may reach Meta this much later."""
 
@@ -42,6 +43,8 @@ class Rate:
         """How many may begin now."""
         while self._over and self._over[0] <= now:
             heapq.heappop(self._over)
+        if self._over and self._over[0] > now + SECOND + LINGER:  # the clock was set back
+            self._over = [now + SECOND + LINGER] * len(self._over)
         return max(self.rate - self.in_flight - len(self._over), 0)
 
     def more_at(self) -> Micros | None:
@@ -100,6 +103,7 @@ class Pairs:
         pair = self._pairs.get(key)
         if pair is None:
             return now
+        pair.at = min(pair.at, now + LINGER)  # the clock may have been set back
         pair.settle(now)
         over = pair.level - (PAIR_BURST - 1) * PAIR_GAP
         return max(pair.at, now) + over if over > 0 else now
@@ -152,6 +156,7 @@ class Pace:
 
     def room(self, now: Micros) -> int:
         """How many may begin now."""
+        self._held_until = min(self._held_until, now + _LONGEST_WAIT)  # the clock may have been set back
         return 0 if now < self._held_until else self.rate.room(now)
 
     def more_at(self, now: Micros) -> Micros | None:

@@ -162,3 +162,18 @@ def test_a_wait_is_bounded():
 
 def test_a_recipient_is_known_by_the_person_and_by_the_address():
     assert keys_of("a", "k", "+491701234567") == ("k", "a/491701234567")
+
+
+def test_a_clock_that_was_set_back_holds_nobody_up():
+    hour = 3600 * SECOND
+    pace, keys = Pace(1), ("person", "address")
+    for _ in range(PAIR_BURST):
+        pace.begin(keys, hour)
+        pace.end(keys, hour)
+    pace.stumble(hour, hour, jitter=0.5, longest=30.0)
+    assert pace.room(0) == 0
+    assert (pace.more_at(0) or 0) <= 300 * SECOND
+    assert pace.rate.room(0) == 0
+    assert pace.rate.room(SECOND + LINGER) == 1
+    assert pace.room(300 * SECOND) == 1
+    assert pace.pairs.ready_at(keys, 0) <= LINGER + PAIR_GAP
