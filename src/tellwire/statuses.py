@@ -10,6 +10,7 @@ from tellwire.merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.items import StatusUpdate, Who
 from tellwire.meta.numbers import alias, variants
+from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.model import Account, Message, Micros, Outcome, StatusFact
 from tellwire.rows import errors_json
 from tellwire.updates import Applied, Options, repeated, seconds, tell_status, update
@@ -61,7 +62,12 @@ def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
     """A status that brings back our id says that Meta has accepted the message, and what it is called there."""
     own = ledger.by_id.get(our_id(item))
     if own is not None and own.account_id == account.id and own.id in ledger.sends and not own.wamid:
-        outgoing.accepted(ledger, account, own.id, item.wamid)
+        outgoing.accepted(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
+
+
+def _without_codes(content: bytes) -> bytes:
+    """Nobody has looked up the template's category; whether it is a one-time code shows in its parameters."""
+    return mask(content, authentication=carries_code(content))
 
 
 def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:

@@ -11,6 +11,7 @@ from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, play, status, sta
 from tellwire import outgoing
 from tellwire.chores import close_idle_conversations
 from tellwire.ledger import KeptAnswer, Keys
+from tellwire.meta.outgoing.types import content_of
 from tellwire.model import DEFAULT_ORGANIZATION, Outcome
 
 SECOND = 1_000_000
@@ -144,6 +145,20 @@ def test_what_the_answer_says_beside_is_a_status(tmp_path):
         assert list(row["status"]) == ["pending", "held_for_quality_assessment"]
         changed = (await world.events())[-1].snapshot.changed
         assert set(changed) == {"wa_id", "status"}
+
+    play(tmp_path, scenario)
+
+
+def test_codes_are_hidden_too_when_a_status_says_that_meta_has_them(tmp_path):
+    async def scenario(world):
+        parameters = [{"type": "text", "text": "123456"}]
+        button = {"type": "button", "sub_type": "url", "index": "0", "parameters": parameters}
+        components = [{"type": "body", "parameters": parameters}, button]
+        template = {"name": "code", "language": {"code": "en"}, "components": components}
+        message = await under_way(world, content=content_of("template", template))
+        await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
+        await world.post(statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id)))
+        assert b"123456" not in (await stored(world, message)).content
 
     play(tmp_path, scenario)
 
