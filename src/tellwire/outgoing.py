@@ -63,6 +63,12 @@ def keys_of(draft: Draft) -> Keys:
     return keys
 
 
+def accountable(ledger: Ledger, draft: Draft) -> bool:
+    """Whether the account is still there: it may have been deleted since the draft was checked."""
+    known = ledger.account(draft.account.phone_number_id)
+    return known is not None and known.id == draft.account.id
+
+
 def reachable(ledger: Ledger, draft: Draft) -> bool:
     """Whether there is still somebody to write to: the contact of its conversation may have been erased meanwhile."""
     if draft.conversation is None:

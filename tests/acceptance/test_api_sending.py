@@ -12,6 +12,7 @@ from tests.world import CUSTOMER, NUMBER, START, envelope, incoming, value
 
 from tellwire.formats.chat_ids import chat_id
 from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.outgoing import Draft, accountable, keys_of
 
 DAY = 24 * 3600 * 1_000_000
 TEXT = {"type": "text", "text": {"body": "Good morning"}}
@@ -188,6 +189,18 @@ def test_a_reply_names_its_message_by_our_id_or_by_metas(app: Served) -> None:
 def test_a_scheduled_message_waits(app: Served) -> None:
     made = send(app, scheduled_at="2026-05-07T03:39:23+02:00")
     assert (made["send_state"], made["scheduled_at"]) == ("scheduled", "2026-05-07T01:39:23+00:00")
+
+
+def test_an_account_that_is_deleted_during_the_check_gets_no_message(app: Served) -> None:
+    gone = with_token(app, "deleted-meanwhile")
+    account = app.world.store.registry().accounts["deleted-meanwhile"]
+    asked = Draft(account=account, content=b'{"type":"text","text":{"body":"x"}}', to="+491701234567")
+    assert app.run(app.world.store.apply(keys_of(asked), lambda ledger: accountable(ledger, asked)))
+    app.call("DELETE", f"/v1/accounts/{gone}")
+    assert not app.run(app.world.store.apply(keys_of(asked), lambda ledger: accountable(ledger, asked)))
+    again = with_token(app, "deleted-meanwhile")
+    assert again != gone
+    assert not app.run(app.world.store.apply(keys_of(asked), lambda ledger: accountable(ledger, asked)))
 
 
 def test_once_is_once_and_the_answer_is_kept_with_the_message(app: Served) -> None:

@@ -73,6 +73,8 @@ async def resend_message(
         window, identifier = desk.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
+            if not outgoing.accountable(ledger, draft):
+                return _NO_ACCOUNT
             if not outgoing.reachable(ledger, draft):
                 return _NOBODY
             made = outgoing.resend(ledger, draft, identifier, window=window)
@@ -119,6 +121,7 @@ async def mark_message_read(
 
 
 _NO_MESSAGE = "There is no message with this id."
+_NO_ACCOUNT = Conflict("The account of this message is there no more.", kind="no-account")
 _NOBODY = Conflict("The contact of this message is there no more.", kind="no-contact")
 
 _Decision = Callable[[Ledger, Account, Send], Problem | None]
@@ -186,7 +189,7 @@ async def _entry(desk: Desk, name: str) -> MessageEntry:
 def _account(desk: Desk, account_id: str, *, sending: bool = True) -> Account:
     account = desk.account(account_id)
     if account is None:
-        raise Conflict("The account of this message is there no more.", kind="no-account")
+        raise _NO_ACCOUNT
     if sending and not account.access_token:
         raise Invalid("The account of this message has no access_token: give it one with PATCH /v1/accounts/{id}.")
     return account

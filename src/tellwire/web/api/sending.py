@@ -32,6 +32,8 @@ async def send_message(
         window = desk.services.ingest.options.window
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
+            if not outgoing.accountable(ledger, draft):
+                return Conflict("The account of this message is there no more.", kind="no-account")
             if not outgoing.reachable(ledger, draft):
                 return Conflict("The contact of this conversation is there no more.", kind="no-contact")
             message, send = outgoing.queue(ledger, draft, window=window)
