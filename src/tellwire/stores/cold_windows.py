@@ -28,7 +28,8 @@ def closed(connection: Connection, organization_id: str, account_id: str, party:
 def last_heard(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
     """Meta's time of the latest message or call of a contact or group on an account, 0 when none is known.
 
-    Messages of Meta's `history` count for nothing. It looks at the newest conversations, and the newest rows of each.
+    Messages of Meta's `history` count for nothing. It looks at the newest conversations, and at what came in last in
+    each.
     """
     newest = (
         select(conversations.c.id)
@@ -51,12 +52,12 @@ def last_heard(connection: Connection, organization_id: str, account_id: str, pa
 def _written(connection: Connection, conversation_id: str) -> Seconds:
     query = (
         select(*_MESSAGE)
-        .where(messages.c.conversation_id == conversation_id)
+        .where(messages.c.conversation_id == conversation_id, messages.c.direction == "incoming")
         .order_by(messages.c.id.desc())
         .limit(_ROWS)
     )
     found = (records.message(row) for row in connection.execute(query))
-    return max((m.timestamp for m in found if m.direction == "incoming" and not m.history), default=0)
+    return max((m.timestamp for m in found if not m.history), default=0)
 
 
 def _called(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
