@@ -111,7 +111,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         recipient=recipient,
         state="scheduled" if draft.scheduled_at > ledger.now else "queued",
         due_at=due_at,
-        order_at=due_at,
+        order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _place_of(message.id),
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
         created_at=ledger.now,
@@ -130,6 +130,11 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
     )
     turns.written(ledger, account, conversation, draft.agent_id)
     return message, send
+
+
+def _place_of(message_id: str) -> Micros:
+    """When the id was made: it never falls, whatever the clock does, and the id itself decides within a millisecond."""
+    return int(message_id[:8] + message_id[9:13], 16) * 1000
 
 
 def partition_of(account_id: str) -> int:
