@@ -204,7 +204,7 @@ def accepted(
     if message is None:
         return None
     changed: list[str] = []
-    if not message.wamid:
+    if not message.wamid and not _of_another(ledger, account, message, wamid):
         message = replace(_folded(ledger, account, message, wamid), wamid=wamid)
         changed.append("wamid")
     if content and content != message.content:
@@ -268,6 +268,12 @@ def _columns(before: Message, after: Message) -> tuple[str, ...]:
     """The columns of the row format that differ."""
     shown = {"wamid": "wa_id", "content": "content", "status": "status", "pricing": "pricing", "timestamp": "timestamp"}
     return tuple(name for field, name in shown.items() if getattr(before, field) != getattr(after, field))
+
+
+def _of_another(ledger: Ledger, account: Account, message: Message, wamid: str) -> bool:
+    """Whether the id is that of a message that came in or that we sent: that row keeps it, and what it holds."""
+    other = ledger.messages.get((account.id, wamid))
+    return other is not None and other.id != message.id and other.kind != "external"
 
 
 def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> Message:
