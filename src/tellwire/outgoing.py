@@ -229,12 +229,25 @@ def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[Sta
     update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
 
 
-def again(ledger: Ledger, message_id: str, *, epoch: int, due_at: Micros, cause: str, tried: bool = True) -> None:
-    """Meta did not take it, for certain: it is tried again at `due_at`. `tried`: Meta was asked, which counts."""
+def again(
+    ledger: Ledger,
+    message_id: str,
+    *,
+    epoch: int,
+    due_at: Micros,
+    cause: str,
+    tried: bool = True,
+    anew: bool = False,
+) -> None:
+    """Meta did not take it, for certain: it is tried again at `due_at`.
+
+    `tried`: Meta was asked, which counts. `anew`: the time within which it is tried begins with the next try.
+    """
     send = _claimed(ledger, message_id, epoch)
     if send is not None:
         attempts = send.attempts if tried else max(send.attempts - 1, 0)
-        _moved(ledger, send, "queued", due_at=due_at, cause=cause, attempts=attempts)
+        until = 0 if anew else send.tries_until
+        _moved(ledger, send, "queued", due_at=due_at, cause=cause, attempts=attempts, tries_until=until)
 
 
 def uncertain(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:

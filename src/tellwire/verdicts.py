@@ -111,10 +111,10 @@ def settle(
                 _fail(ledger, account, identifier, outcome.errors)
                 return Settled("failed")
             if outcome.kind == "pause":
-                outgoing.again(
-                    ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=_words(outcome.errors)
-                )
-                _pause(ledger, account, _words(outcome.errors))
+                words = _words(outcome.errors)
+                outgoing.again(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
+                if account.access_token == claimed.account.access_token:  # else it speaks of one that was replaced
+                    _pause(ledger, account, words)
                 return Settled("paused", ledger.now)
             return _again(ledger, account, claimed, outcome, jitter)
         case _:
@@ -178,7 +178,8 @@ def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused 
 
 def _fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...]) -> None:
     send = ledger.sends.get(message_id)
-    if send is None or send.state != "failed":  # else this was written before, and only the answer was lost
+    # One that failed was written before, and only the answer was lost; of one that was accepted a status has told.
+    if send is None or send.state not in ("failed", "accepted"):
         outgoing.refused(ledger, account, message_id, errors, _words(errors))
 
 

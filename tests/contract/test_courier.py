@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from tests.contract.couriering import LOST, UNREACHED, Stumbling, add_account, error, hears, office, taken
-from tests.world import NUMBER, START, World, play
+from tests.world import NUMBER, START, World, envelope, incoming, play, status, statuses
 
 from tellwire.ports import Answer
+from tellwire.stores import cold_windows
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
 SECOND = 1_000_000
+TEMPLATE = b'{"type":"template","template":{"name":"x","language":{"code":"en"}}}'
 
 
 def test_what_is_queued_is_sent_once_and_its_row_gets_metas_id(tmp_path):
@@ -504,5 +506,102 @@ def test_an_answer_that_cannot_be_read_leaves_its_outcome_unknown_and_the_next_g
             await at.queue()
             await at.queue()
             await at.until("unknown", "accepted")
+
+    play(tmp_path, scenario)
+
+
+def test_what_was_refused_for_a_token_that_was_replaced_meanwhile_goes_again_and_pauses_nothing(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.gate.clear()
+            at.meta.answers.append(error(190, 401))
+            await at.queue()
+            await at.meta.came.acquire()
+            await at.change(access_token="EAA-new")
+            at.meta.gate.set()
+            await at.until("accepted")
+            assert [token for token, _, _ in at.meta.asked] == ["EAA-invented", "EAA-new"]
+            assert at.account.sending_paused == ""
+
+    play(tmp_path, scenario)
+
+
+def test_the_time_of_a_pause_does_not_count_as_time_of_trying(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.answers.append(error(190, 401))
+            sent = await at.queue(content=TEMPLATE)
+            await at.rounds()
+            while not at.account.sending_paused:
+                await at.rounds(1)
+            world.clock.move(2 * 24 * 3600 * SECOND)
+            at.meta.answers.append(UNREACHED)
+            await at.change(sending_paused="", access_token="EAA-new")
+            await at.tried(sent)
+            world.clock.move(30 * SECOND)
+            await at.until("accepted")
+
+    play(tmp_path, scenario)
+
+
+def test_a_refusal_after_a_status_that_says_otherwise_changes_nothing(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            at.meta.gate.clear()
+            at.meta.answers.append(error(131026))
+            sent = await at.queue("+4915112345671")
+            await at.meta.came.acquire()
+            told = status("wamid.1", "sent", to="4915112345671", biz_opaque_callback_data=sent)
+            await world.post(statuses(told))
+            at.meta.gate.set()
+            await at.until("accepted")
+            assert "failed" not in await at.statuses(sent)
+
+    play(tmp_path, scenario)
+
+
+def test_an_id_of_metas_that_another_message_has_stays_with_that_one(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            same = Answer(status=200, body=b'{"messages":[{"id":"wamid.same"}]}', written=True)
+            at.meta.answers.extend([same, same])
+            first, second = await at.queue(), await at.queue()
+            await at.until("accepted", "accepted")
+            rows = {row["id"]: row for row in await world.rows()}
+            assert (rows[first]["wa_id"], rows[first]["content"]["type"]) == ("wamid.same", "text")
+            assert "wa_id" not in rows[second]
+
+    play(tmp_path, scenario)
+
+
+def test_the_order_in_a_conversation_is_kept_when_the_clock_is_set_back(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world, started=False) as at:
+            sent = [await at.queue()]
+            world.clock.move(-SECOND)
+            sent += [await at.queue(), await at.queue()]
+            world.clock.move(2 * SECOND)
+            at.courier.start()
+            await at.until(*["accepted"] * 3)
+            assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == sent
+
+    play(tmp_path, scenario)
+
+
+def test_a_window_is_known_however_much_was_sent_since(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world, started=False) as at:
+            number, day = "4915112345671", 24 * 3600
+            now = world.clock.now() // SECOND
+            await world.post_body(envelope(incoming("wamid.old", sender=number, at=now)))
+            world.clock.move(3 * day * SECOND)
+            await world.post_body(envelope(incoming("wamid.new", sender=number, at=now + 3 * day)))
+            for _ in range(201):
+                await at.queue(f"+{number}")
+            ((contact,),) = await world.query("SELECT DISTINCT party FROM conversations")
+            heard = await world.store.read(
+                lambda c: cold_windows.last_heard(c, at.account.organization_id, at.account.id, contact)
+            )
+            assert heard == now + 3 * day
 
     play(tmp_path, scenario)
