@@ -7,6 +7,7 @@ and tried again, and the conversation waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -39,6 +40,7 @@ T = TypeVar("T")
 _FIRST_PAUSE = 0.05
 _LONGEST_WAIT = 5.0
 _UNREACHABLE_SECONDS = 30.0
+_LAST_WORDS = 1.0
 
 
 class Rows(Book, Protocol):
@@ -101,6 +103,9 @@ class Carrier:
         send, keys = claimed.send, pair_keys(claimed)
         try:
             body = await self._body(claimed)
+        except asyncio.CancelledError:  # we are stopping, in the middle of an upload: the message itself has not left
+            await self._give_back(claimed)
+            raise
         except Exception as error:  # noqa: BLE001 - nothing has left, so whatever it was may be tried again
             now, jitter, came = self._clock.now(), self._random(), _unmade(error)
             pace.undo(keys, now)
@@ -128,6 +133,13 @@ class Carrier:
         media_ids = await self._ready(claimed.account, content)
         to = known(send.recipient, group=claimed.grouped)
         return None if to is None else body_of(content, to, callback=send.message_id, media_ids=media_ids)
+
+    async def _give_back(self, claimed: Claimed) -> None:
+        """Queue it again, if that can be done in the time that is left; else its next owner calls it unknown."""
+        keys = verdicts.keys_of_result(claimed, None)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._store.apply(keys, partial(verdicts.interrupted, claimed=claimed))
 
     async def _settle(self, claimed: Claimed, came: Outcome, jitter: float) -> Settled:
         settle = partial(verdicts.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)

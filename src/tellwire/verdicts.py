@@ -134,6 +134,18 @@ def withheld(ledger: Ledger, claimed: Claimed) -> Settled:
     return Settled("withheld", ledger.now)
 
 
+def interrupted(ledger: Ledger, claimed: Claimed) -> None:
+    """This process stops before the message could be sent."""
+    outgoing.again(
+        ledger,
+        claimed.send.message_id,
+        epoch=claimed.send.epoch,
+        due_at=ledger.now,
+        cause="not sent: the process stopped before",
+        tried=False,
+    )
+
+
 def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
     """There is nothing left that could be sent."""
     _fail_unsent(ledger, claimed.account, claimed.send.message_id, _ERASED)

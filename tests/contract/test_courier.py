@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from tests.contract.couriering import LOST, UNREACHED, Stumbling, add_account, error, hears, office, taken
+from tests.contract.couriering import LOST, PATIENCE, UNREACHED, Stumbling, add_account, error, hears, office, taken
 from tests.world import NUMBER, START, World, envelope, incoming, play, status, statuses
 
 from tellwire.ports import Answer
@@ -603,5 +605,28 @@ def test_a_window_is_known_however_much_was_sent_since(tmp_path):
                 lambda c: cold_windows.last_heard(c, at.account.organization_id, at.account.id, contact)
             )
             assert heard == now + 3 * day
+
+    play(tmp_path, scenario)
+
+
+def test_stopping_in_the_middle_of_an_upload_leaves_the_message_queued(tmp_path):
+    async def scenario(world: World) -> None:
+        async with office(world) as at:
+            begun = asyncio.Event()
+
+            async def hanging(*_: object) -> dict[str, str]:
+                begun.set()
+                await asyncio.Event().wait()
+                return {}
+
+            at.courier._carrier._ready = hanging
+            await at.queue()
+            async with asyncio.timeout(PATIENCE):
+                await begun.wait()
+            await at.courier.stop(0.05)
+            assert await at.states() == ["queued"]
+        async with office(world, owner="two") as at:
+            await at.until("accepted")
+            assert len(at.meta.asked) == 1
 
     play(tmp_path, scenario)
