@@ -61,6 +61,8 @@ def test_the_command_serves_what_curl_asks_of_it(tmp_path: Path) -> None:
         assert status == 200
         assert answer["messages"][0]["id"].startswith("wamid.")
         [data] = [json.loads(found) for found in re.findall(r"-d '(\{.*wa_id.*\})'", PAGE)]
-        assert request(f"{known['url']}/_simulator/customer", method="POST", body=data)[0] == 200
+        as_curl = {"Content-Type": "application/x-www-form-urlencoded"}  # what `curl -d` says of any body
+        url = f"{known['url']}/_simulator/customer"
+        assert request(url, method="POST", body=data, headers=as_curl)[0] == 200
         assert process.stop(signal.SIGINT) == 0
         assert process.out[-1] == "1 sends, 1 accepted, 0 refused"
