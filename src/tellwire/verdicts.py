@@ -113,8 +113,9 @@ def settle(
             if outcome.kind == "pause":
                 words = _words(outcome.errors)
                 outgoing.again(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
-                if account.access_token == claimed.account.access_token:  # else it speaks of one that was replaced
-                    _pause(ledger, account, words)
+                if account.access_token != claimed.account.access_token:  # it speaks of one that was replaced
+                    return Settled("retry", ledger.now)
+                _pause(ledger, account, words)
                 return Settled("paused", ledger.now)
             return _again(ledger, account, claimed, outcome, jitter)
         case _:

@@ -524,6 +524,7 @@ def test_what_was_refused_for_a_token_that_was_replaced_meanwhile_goes_again_and
             await at.until("accepted")
             assert [token for token, _, _ in at.meta.asked] == ["EAA-invented", "EAA-new"]
             assert at.account.sending_paused == ""
+            assert at.tally.sends == {"retry": 1, "accepted": 1}
 
     play(tmp_path, scenario)
 
