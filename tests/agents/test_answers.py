@@ -524,6 +524,25 @@ def test_the_model_hands_over(tmp_path):
     at_work(tmp_path, says, scenario)
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (completion("Half a smile \ud83d, and\0 more"), "replied"),
+        (calling("hand_over_to_human", reason="a NUL\0"), "handed_over"),
+    ],
+    ids=["text", "reason"],
+)
+def test_characters_that_cannot_be_kept_end_the_turn_all_the_same(tmp_path, said: Said, outcome: str):
+    async def scenario(desk: Desk):
+        await desk.customer("wamid.1")
+        await desk.turn()
+        assert await desk.outcomes() == [outcome]
+        assert await desk.turns() == []
+        assert await desk.sent() == ["Half a smile ?, and\ufffd more" if outcome == "replied" else "One moment."]
+
+    at_work(tmp_path, in_turn(said, completion("One moment.")), scenario)
+
+
 def test_a_hand_over_counts_even_when_the_model_fails_behind_it(tmp_path):
     async def scenario(desk: Desk):
         await desk.customer("wamid.1", "I want a person")
