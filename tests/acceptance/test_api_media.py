@@ -452,3 +452,23 @@ def test_a_file_that_a_customer_sent_can_be_sent_on(tmp_path: Path) -> None:
         assert await gallery.media() == [media]  # its own id is for fetching
 
     visit(tmp_path, scenario)
+
+
+def test_the_type_that_a_customer_gives_a_file_adds_nothing_to_what_is_uploaded(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        uploads = Uploads(gallery.world.store, gallery.files, gallery.wire, gallery.clock)
+        await gallery.receives(size=1000)
+        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+        [message] = body["entry"][0]["changes"][0]["value"]["messages"]
+        message["id"] = "wamid.broken"
+        message["image"]["mime_type"] = "image/jpeg;\r\nX-Own: 1\r\n\r\nin front of the file"
+        await gallery.world.post_body(body)
+        media = await gallery.fetched()
+        account = gallery.world.store.registry().accounts[SIMULATED]
+        content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
+        known = await uploads.ready(account, content)
+        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        assert at_meta is not None
+        assert (at_meta.size, at_meta.sha256) == (media.size, media.sha256)
+
+    visit(tmp_path, scenario)
