@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from tests.served import MISSING, Served, served
 from tests.world import (
     CUSTOMER,
@@ -510,7 +511,7 @@ def test_what_agents_keep_of_a_persons_conversations_is_exported(app: Served) ->
     for each, why in ((mine, "a complaint"), (other, "of another")):
         app.call("POST", f"/v1/conversations/{each['id']}/agent/pause", {"reason": why})
         values = {**structs.asdict(run), "conversation_id": each["id"], "id": each["id"], "detail": why}
-        app.write(lambda c, values=values: c.execute(insert(agent_runs).values(values)))
+        app.write(partial(Connection.execute, statement=insert(agent_runs).values(values)))
     answer = app.call("GET", f"/v1/contacts/{person(app)}/export")
     assert "of another" not in answer.body.decode()
     [paused], [ran] = answer.json["handovers"], answer.json["agent_runs"]
