@@ -147,6 +147,9 @@ def answered(ledger: Ledger, asking: Asking, reply: Reply, use: Use, *, supersed
     """
     turn, current = asking.turn, ledger.turns.get(asking.turn.conversation_id)
     conversation = ledger.conversations.get(turn.conversation_id)
+    account = ledger.account(asking.account.phone_number_id)
+    if account is None or account.id != turn.account_id:
+        return _noted(ledger, asking, use, "superseded", "the account is gone")
     if current is None or conversation is None or contacts.survivor(ledger, conversation.party) is None:
         return _noted(ledger, asking, use, "superseded", "the turn was over when the answer came")
     if current.message_id != turn.message_id:

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from tests.agents.office import DEBOUNCE, KEY, Desk, at_work
 from tests.agents.openai_server import Asked, Said, calling, completion, error, in_turn
-from tests.world import CUSTOMER, START, incoming, status, statuses, text_message, value
+from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
 from tellwire import logs
 from tellwire.agent_settings import Budget
@@ -19,6 +19,8 @@ from tellwire.answers import BACKOFF, WINDOW
 from tellwire.model import Agent
 from tellwire.model_port import Line, Reply, Use
 from tellwire.ports import Answer
+from tellwire.stores import cold_accounts
+from tellwire.stores.cold_audit import Deed
 from tellwire.turns import PATIENCE
 
 GREETING = "Hi! How can I help you today?"
@@ -503,6 +505,51 @@ def test_a_person_who_writes_while_the_model_thinks_comes_first(tmp_path):
         await desk.turn(desk.worker(Overtaken()))
         assert await desk.sent() == ["I am Ana"]
         assert await desk.outcomes() == ["superseded"]
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_path):
+    async def scenario(desk: Desk):
+        store = desk.world.store
+
+        class Overtaken:
+            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+                account = store.registry().accounts[NUMBER]
+                deed = Deed(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
+                await store.write(lambda c: cold_accounts.remove(c, deed, account.id))
+                return Reply(text="never")
+
+        await desk.customer("wamid.1")
+        await desk.turn(desk.worker(Overtaken()))
+        assert await desk.outcomes() == ["superseded"]
+        await desk.turn()
+        assert await desk.sent() == []
+        assert await desk.turns() == []
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_an_answer_that_cannot_be_recorded_is_a_failure_like_others(tmp_path, fits: bool):
+    async def scenario(desk: Desk):
+        class Strange:
+            asked = 0
+
+            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+                self.asked += 1
+                use.output_tokens = 7 if fits else 1 << 70
+                return Reply(text="Hi")
+
+        model = Strange()
+        worker = desk.worker(model)
+        await desk.customer("wamid.1")
+        for after in (DEBOUNCE, *BACKOFF):
+            await desk.turn(worker, after=after)
+        assert await desk.outcomes() == (["replied"] if fits else ["retrying"] * 3 + ["failed"])
+        assert await desk.sent() == (["Hi"] if fits else [])
+        assert await desk.turns() == []
+        assert model.asked == (1 if fits else 4)
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 
