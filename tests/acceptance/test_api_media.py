@@ -338,6 +338,17 @@ def test_an_export_lists_files_with_links_and_an_erasure_removes_them(tmp_path: 
         assert app.get("/v1/media")["data"] == []
 
 
+def test_an_export_lists_the_files_that_were_sent_to_the_person(app: Served) -> None:
+    made = uploaded(app)
+    for _ in range(2):
+        app.post("/v1/messages", message("image", made["id"]), status=202)
+    uploaded(app)
+    [person] = app.get(f"/v1/contacts?alias={CUSTOMER}")["data"]
+    listed = [each["id"] for each in app.get(f"/v1/contacts/{person['id']}/export")["media"]]
+    assert listed.count(made["id"]) == 1
+    assert len(listed) == 1
+
+
 def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
     clock = SetClock(START)
     with served(tmp_path, clock=clock) as app:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
-from tellwire.model import AgentRun, Contact, Conversation, Event, Message, Send
+from tellwire.model import AgentRun, Contact, Conversation, Event, Media, Message, Send
 from tellwire.rows import conversation_row, instant, message_row
 from tellwire.stores import cold_exports, cold_media, cold_persons, cold_received, cold_sends
 from tellwire.stores.cold_exports import Carried, HandedOver, Portion
@@ -82,9 +82,20 @@ async def _message_pages(
 
 async def _media(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
     async for messages in _message_pages(desk, person, conversations):
-        ids = [each.id for each in messages if each.media]
-        found = await desk.read(partial(cold_media.of_messages, message_ids=ids)) if ids else []
+        found = await desk.read(_files(desk.organization_id, [each for each in messages if each.media]))
         yield [_encode(media_read(desk.services, each)) for each in found if each.state != "erased"]
+
+
+def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Connection], list[Media]]:
+    """The files that came with messages, and those of ours that went with them."""
+    shown = {each["id"] for message in messages for each in msgspec.json.decode(message.media)}
+
+    def find(connection: Connection) -> list[Media]:
+        came = cold_media.of_messages(connection, [each.id for each in messages])
+        went = cold_media.these(connection, organization_id, shown - {each.id for each in came})
+        return [*came, *went]
+
+    return find
 
 
 async def _handovers(desk: Desk, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
