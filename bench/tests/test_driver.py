@@ -98,7 +98,7 @@ def test_a_closed_loop_and_then_an_open_one(tmp_path: Path) -> None:
         assert (result.accepted, result.delivered, result.duplicates, result.foreign) == (count, count, 0, 0)
         assert result.signatures_checked == (2 if result is closed else 0)
         assert 0 < result.end_to_end.p50 <= result.end_to_end.p99
-    assert opened.seconds >= 39 / 200
+    assert opened.seconds + opened.late.max / 1000 >= 39 / 200, "from the first, which may be late, to the last"
 
 
 def test_a_loss_shows_when_the_limit_is_over(tmp_path: Path) -> None:

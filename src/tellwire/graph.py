@@ -11,6 +11,8 @@ from ipaddress import ip_network
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
+from msgspec.structs import replace
+
 from tellwire.http_client import Limits
 from tellwire.ports import Answer, Request, Sender
 from tellwire.sender import open_sender
@@ -48,7 +50,7 @@ class HttpGraph:
         if body:
             headers.append(("Content-Type", "application/json"))
         asked = f"?{urlencode(query)}" if query else ""
-        return await self._sender.send(
+        answer = await self._sender.send(
             Request(
                 url=f"{self._url}/{quote(path, safe='/')}{asked}",
                 method=method,
@@ -59,6 +61,7 @@ class HttpGraph:
                 once=True,
             )
         )
+        return replace(answer, cause=answer.cause.replace("your server", "Meta", 1))
 
     async def close(self) -> None:
         """Drop every connection."""

@@ -11,6 +11,7 @@ from tellwire.errors import Invalid
 from tellwire.ports import Answer, Request, Sender
 
 _SHOWN = 2048
+_ASKED = 'a `chat` endpoint answers GET …?challenge=X with 200 and {"challenge": "X"}'
 
 
 class _Echo(Struct):
@@ -51,4 +52,4 @@ def challenge_url(url: str, token: str) -> str:
 def _refusal(reason: str, answer: Answer) -> Invalid:
     shown = "" if answer.allow_listed else answer.body[:_SHOWN].decode(errors="replace")
     came = f"; it said: {shown}" if shown else ""
-    return Invalid(f"the challenge was not met: {reason}{came}", ("/url", reason))
+    return Invalid(f"the challenge was not met: {reason}{came} ({_ASKED})", ("/url", reason))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx2
+import pydantic_ai
 from openai import AsyncOpenAI
 from pydantic_ai import Agent as Conversationalist
 from pydantic_ai import ModelSettings, RunUsage, UsageLimits
@@ -30,6 +31,7 @@ from tellwire.model import Agent
 from tellwire.model_port import Line, Reply, Use
 from tellwire.ports import Request, Sender
 
+pydantic_ai.BANNER_ENABLED = False  # the terminal is ours
 TIMEOUT_SECONDS = 30.0
 MOST_ROUNDS = 10
 FRAME = """\

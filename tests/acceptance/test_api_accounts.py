@@ -177,7 +177,8 @@ def paused(app: Served, number: str) -> dict[str, Any]:
     app.write(
         lambda c: c.execute(text("UPDATE accounts SET sending_paused = 'a reason' WHERE id = :id"), {"id": made["id"]})
     )
-    assert app.get(f"{PATH}/{number}")["sending_paused"] == "a reason"
+    shown = app.get(f"{PATH}/{number}")
+    assert (shown["sending_paused"], shown["problems"]) == ("a reason", ["Nothing is sent (a reason)."])
     return made
 
 

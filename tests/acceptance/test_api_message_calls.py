@@ -106,6 +106,16 @@ def test_what_was_not_sent_can_be_sent_again(app: Served, state: str) -> None:
     assert copy["id"] in app.call("POST", f"/v1/messages/{made}/resend").problem(409)["detail"]
 
 
+def test_what_waits_for_another_try_says_when(app: Served) -> None:
+    made = standing(app, "sending")
+    due_at = 1_778_038_799 * 1_000_000
+    own(app, made, lambda ledger: outgoing.again(ledger, made, epoch=1, due_at=due_at, cause="130429: Rate limit hit"))
+    shown = app.get(f"/v1/messages/{made}")
+    assert (shown["send_state"], shown["attempts"], shown["cause"]) == ("queued", 1, "130429: Rate limit hit")
+    assert shown["next_attempt_at"] == "2026-05-06T03:39:59+00:00"
+    assert app.post(f"/v1/messages/{made}/cancel", status=200).get("next_attempt_at") is None
+
+
 def test_masked_parameters_are_not_sent_again(app: Served) -> None:
     component = {"type": "body", "parameters": [{"type": "text", "text": "****"}]}
     template = {"name": "code", "language": {"code": "en"}, "components": [component]}

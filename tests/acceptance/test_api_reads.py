@@ -253,6 +253,15 @@ def test_messages_show_what_meta_said_of_them(app: Served) -> None:
     assert told["errors"][0]["code"] == 131026
 
 
+def test_statuses_of_one_second_stand_in_the_order_they_happened_in(each_store: None, tmp_path: Path) -> None:
+    with served(tmp_path) as running:
+        for name in ("read", "delivered", "sent"):
+            running.meta(envelope(statuses(status("wamid.quick", name, 1_778_038_766, to="5215500000000"))))
+        (message,) = running.get("/v1/messages?direction=outgoing")["data"]
+        told = running.get(f"/v1/messages/{message['id']}")["statuses"]
+        assert [each["name"] for each in told] == ["sent", "delivered", "read"]
+
+
 def test_messages_are_filtered(app: Served) -> None:
     everything = app.get("/v1/messages")["data"]
     conversation = everything[0]["conversation_id"]

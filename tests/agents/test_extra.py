@@ -22,6 +22,10 @@ try:
 except ModelFailed as failure:
     print(failure, failure.again)
 """
+QUIET = """
+import tellwire.openai_chat, pydantic_ai
+print(pydantic_ai.BANNER_ENABLED)
+"""
 
 
 def said(program: str) -> str:
@@ -35,3 +39,7 @@ def test_a_server_starts_without_the_extra() -> None:
 
 def test_who_asks_is_told_what_is_missing() -> None:
     assert said(ASKS) == "AI agents need the extra `agents`: pip install 'tellwire[agents]' False"
+
+
+def test_the_library_of_the_extra_prints_no_banner() -> None:
+    assert said(QUIET) == "False"

@@ -47,6 +47,18 @@ async def test_a_redirect_is_an_answer_and_the_token_stays_at_home():
 
 
 @on_both_loops
+async def test_causes_speak_of_meta():
+    async def closing(peer: Peer) -> None:
+        await peer.request()
+
+    async with listening(closing) as server:
+        graph = open_graph(base(server))
+        came = await graph.ask("EAAtoken", "106/messages", method="POST", body=b"{}")
+        await graph.close()
+    assert came.cause == "Meta closed the connection before answering"
+
+
+@on_both_loops
 async def test_a_large_answer_is_read_whole():
     body = b"x" * 3_000_000
     async with listening(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)) as server:

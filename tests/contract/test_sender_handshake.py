@@ -83,6 +83,7 @@ async def test_anything_else_is_not_and_an_allow_listed_address_is_not_quoted(bo
     assert refusal.value.status == 422
     assert [pointer for pointer, _ in refusal.value.fields] == ["/url"]
     assert "it said" not in refusal.value.detail
+    assert 'GET …?challenge=X with 200 and {"challenge": "X"}' in refusal.value.detail
     assert not body or body not in refusal.value.detail
 
 
@@ -99,7 +100,7 @@ async def test_what_a_public_address_said_is_quoted_up_to_2_kib():
     sender = Public(Answer(status=500, cause="your server answered 500", body=b"\xffno such hook" + b"x" * 9999))
     with pytest.raises(Invalid, match=r"answered 500; it said: .no such hookx") as refusal:
         await challenge(sender, "https://a.example/", TOKEN, timeout=3.5)
-    assert len(refusal.value.detail) < 2048 + 100
+    assert len(refusal.value.detail) < 2048 + 200
     assert sender.requests == [Request(url=f"https://a.example/?challenge={TOKEN}", method="GET", timeout=3.5)]
 
 

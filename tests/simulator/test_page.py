@@ -7,11 +7,12 @@ import inspect
 import json
 import re
 import signal
+import socket
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
-from tests.acceptance.processes import request, running
+from tests.acceptance.processes import request, running, tellwire
 
 from tellwire.simulator import TOKEN, Knobs, knobs, number_for
 from tellwire.simulator.acts import ACTS
@@ -61,6 +62,18 @@ def test_the_command_serves_what_curl_asks_of_it(tmp_path: Path) -> None:
         assert status == 200
         assert answer["messages"][0]["id"].startswith("wamid.")
         [data] = [json.loads(found) for found in re.findall(r"-d '(\{.*wa_id.*\})'", PAGE)]
-        assert request(f"{known['url']}/_simulator/customer", method="POST", body=data)[0] == 200
+        as_curl = {"Content-Type": "application/x-www-form-urlencoded"}  # what `curl -d` says of any body
+        url = f"{known['url']}/_simulator/customer"
+        assert request(url, method="POST", body=data, headers=as_curl)[0] == 200
         assert process.stop(signal.SIGINT) == 0
         assert process.out[-1] == "1 sends, 1 accepted, 0 refused"
+
+
+def test_a_taken_port_is_told_with_the_option_that_changes_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = tellwire("simulate", "--serve", "--secret", "x", "--port", str(port), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"port {port} on 127.0.0.1 is taken: stop what listens there, or choose another with --port\n"
+    )

@@ -177,11 +177,25 @@ def test_a_message_of_ours_names_who_wrote_it_and_is_for_rows_alone(
 
 def test_that_meta_took_it_is_for_rows_alone() -> None:
     def test(journeys: Journeys) -> None:
-        journeys.caught(caught("row", message_row("w", "update", status={"pending": "t"}, **OURS), "h1"))
+        row = message_row("w", "update", status={"pending": "t"}, **OURS)
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
         journeys.attempted(*attempted("e-row", "v1", "h1"))
 
     ((journey,), _) = travelled(test)
     assert journey.title == "accepted by Meta"
+    assert "received" not in journey_line(journey, "")
+
+
+@pytest.mark.parametrize(("wamid", "received"), [("", False), ("w", True)])
+def test_a_refusal_is_received_only_when_a_status_brings_it(wamid: str, *, received: bool) -> None:
+    def test(journeys: Journeys) -> None:
+        row = message_row(wamid, "update", status={"pending": "t", "failed": "t"}, **OURS)
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+        journeys.close()
+
+    ((journey,), _) = travelled(test)
+    assert ("received" in journey_line(journey, "")) is received
 
 
 def test_a_status_of_ours_waits_for_both_formats_and_shows_the_way_so_far() -> None:

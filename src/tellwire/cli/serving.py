@@ -29,6 +29,7 @@ from tellwire.web.server import Server, listening
 GRACE_SECONDS = 4
 """How long requests under way, and then deliveries, may take to end after a signal: supervisors kill after 10 s."""
 _MOVES = 50
+_NAMES = ("TELLWIRE_HOST", "TELLWIRE_PORT")
 _SWITCH_SECONDS = 0.0005
 """How soon a busy event loop lets the store's writer have the interpreter: each of its statements asks anew, and the
 default of 5 ms made them wait (up to 1.4 times the messages/s, measured with `bench`)."""
@@ -67,8 +68,8 @@ def log_to_stderr() -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
-def bind(host: str, port: int, *, move: bool = False) -> socket.socket:
-    """Listen on an address; with `move` on the next free port if this one is taken.
+def bind(host: str, port: int, *, move: bool = False, names: tuple[str, str] = _NAMES) -> socket.socket:
+    """Listen on an address; with `move` on the next free port if this one is taken. `names`: what sets host and port.
 
     Raises:
         TellwireError: the port is taken, or the host is no address of this machine.
@@ -79,18 +80,18 @@ def bind(host: str, port: int, *, move: bool = False) -> socket.socket:
         except OSError as error:
             if error.errno == errno.EADDRINUSE and move:
                 continue
-            raise TellwireError(_why(host, candidate, error)) from None
+            raise TellwireError(_why(host, candidate, error, names)) from None
     raise TellwireError(f"no port is free on {host}")
 
 
-def _why(host: str, port: int, error: OSError) -> str:
+def _why(host: str, port: int, error: OSError, names: tuple[str, str]) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"port {port} on {host} is taken: stop what listens there, or choose another with TELLWIRE_PORT"
+            return f"port {port} on {host} is taken: stop what listens there, or choose another with {names[1]}"
         case errno.EACCES:
-            return f"this user may not listen on port {port}: choose one above 1023 with TELLWIRE_PORT"
+            return f"this user may not listen on port {port}: choose one above 1023 with {names[1]}"
         case _:
-            return f"cannot listen on {host} port {port}: {error.strerror}; see TELLWIRE_HOST and TELLWIRE_PORT"
+            return f"cannot listen on {host} port {port}: {error.strerror}; see {names[0]} and {names[1]}"
 
 
 def url_of(sock: socket.socket) -> str:

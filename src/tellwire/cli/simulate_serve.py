@@ -59,7 +59,7 @@ def knobs_of(given: Sequence[str]) -> Knobs:
 
 
 async def _serve(what: Serving, stop: asyncio.Event) -> int:
-    sock = bind(what.host, what.port)
+    sock = bind(what.host, what.port, names=("--host", "--port"))
     state = State(businesses=(what.business,), tokens=(what.token or TOKEN,), knobs=what.knobs, seed=what.seed)
     simulator = Simulator(state, callback=what.callback, secret=what.secret)
     url = await simulator.start(sock, url=url_of(sock))

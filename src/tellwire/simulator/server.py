@@ -104,7 +104,7 @@ class Simulator:
             return _json({"error": problem.detail, "fields": dict(problem.fields)}, problem.status)
 
     async def _control(self, request: web.Request, path: str) -> web.StreamResponse:
-        body = await _body(request)
+        body = _object(await request.read())  # whatever type it is said to be: `curl -d` says that it is a form
         return _json(control.answer(self.state, request.method, path, request.query, body))
 
     async def _graph(self, request: web.Request, path: str) -> web.StreamResponse:
@@ -172,7 +172,10 @@ async def _body(request: web.Request) -> Mapping[str, Any]:
     """The JSON object or the form of a request; {} for anything else."""
     if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
-    raw = await request.read()
+    return _object(await request.read())
+
+
+def _object(raw: bytes) -> Mapping[str, Any]:
     try:
         given = json.loads(raw) if raw else {}
     except (ValueError, RecursionError):

@@ -16,6 +16,7 @@ from tellwire.stores.tables import contact_aliases, contacts, message_statuses, 
 
 _CONTACT = tuple(contacts.c[name] for name in records.CONTACT)
 _MESSAGE = tuple(messages.c[name] for name in records.MESSAGE)
+_STEPS = ("sent", "delivered", "read", "played")  # Meta's times are whole seconds, in which several steps fit
 
 
 class MessageFilter(Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
 
 
 def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
-    """Every status that Meta named for a message, in the order of Meta's times."""
+    """Every status that Meta named for a message, in the order of Meta's times and of what follows what."""
     if not message.wamid:
         return []
     query = (
@@ -76,10 +77,11 @@ def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
         .where(message_statuses.c.account_id == message.account_id, message_statuses.c.wamid == message.wamid)
         .order_by(message_statuses.c.at, message_statuses.c.name, message_statuses.c.participant)
     )
-    return [
+    facts = [
         StatusFact(name=row.name, at=row.at, participant=row.participant, pricing=row.pricing, errors=row.errors)
         for row in connection.execute(query)
     ]
+    return sorted(facts, key=lambda fact: (fact.at, _STEPS.index(fact.name) if fact.name in _STEPS else len(_STEPS)))
 
 
 def contacts_page(connection: Connection, organization_id: str, alias: str, turn: Turn) -> Page[Contact]:

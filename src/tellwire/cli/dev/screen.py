@@ -222,7 +222,7 @@ def _agent(staff: Staff) -> str:
 def journey_line(journey: Journey, text: str) -> str:
     """What became of an event; `text` is what may be shown of what somebody wrote, "" for anything else."""
     cut = text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
-    ours = journey.way and journey.event == "messages.insert"
+    ours = journey.way and (journey.way == ("pending",) or not journey.wamid)  # nothing of Meta's was posted to us
     steps = ["stored"] if ours else ["received", "stored"]
     for name, stop in sorted(journey.stops.items(), key=lambda each: FORMATS.index(each[0])):
         proof = "verified" if stop.verified else stop.error or "not verified"

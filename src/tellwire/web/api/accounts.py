@@ -134,6 +134,7 @@ class AccountList(Struct, kw_only=True):
 
 def _shown(account: Account, now: Micros) -> bytes:
     facts = about.known(account.about)
+    paused = [f"Nothing is sent ({account.sending_paused})."] if account.sending_paused else []
     return encode(
         AccountRead(
             id=account.id,
@@ -150,7 +151,7 @@ def _shown(account: Account, now: Micros) -> bytes:
             send_rate=account.send_rate,
             sending_paused=account.sending_paused or None,
             about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
-            problems=about.problems(facts, now // _MICROS),
+            problems=[*paused, *about.problems(facts, now // _MICROS)],
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )

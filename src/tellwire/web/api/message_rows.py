@@ -16,6 +16,9 @@ from tellwire.web.desk import joined
 _MICROS = 1_000_000
 Kind = Literal["message", "external", "placeholder", "edit"]
 Cause = Annotated[str, Meta(description="What the last try came to, in plain words; empty when nothing went wrong.")]
+NextAttempt = Annotated[
+    When, Meta(description="When it is tried next, at the earliest; only after a try, while queued.")
+]
 ResentAs = Annotated[str, Meta(description="The message that was sent in its place.")]
 
 
@@ -27,6 +30,7 @@ class _More(Struct, kw_only=True):
     scheduled_at: When | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
     cause: Cause | UnsetType = UNSET
+    next_attempt_at: NextAttempt | UnsetType = UNSET
     resent_as: ResentAs | UnsetType = UNSET
 
 
@@ -51,6 +55,7 @@ class MessageRead(MessageRow, kw_only=True):
     scheduled_at: When | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
     cause: Cause | UnsetType = UNSET
+    next_attempt_at: NextAttempt | UnsetType = UNSET
     resent_as: ResentAs | UnsetType = UNSET
 
 
@@ -76,6 +81,7 @@ def message_shown(entry: MessageEntry) -> bytes:
         more.scheduled_at = instant(send.scheduled_at) if send.scheduled_at else UNSET
         more.attempts = send.attempts
         more.cause = send.cause
+        more.next_attempt_at = instant(send.due_at) if send.state == "queued" and send.attempts else UNSET
         more.resent_as = send.resent_as or UNSET
     return joined(message_row(message, entry.contact), more)
 
