@@ -11,6 +11,7 @@ import pytest
 import structlog
 from tests.agents.office import DEBOUNCE, KEY, Desk, at_work
 from tests.agents.openai_server import Asked, Said, calling, completion, error, in_turn
+from tests.ingest.test_statuses import revoke
 from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
 from tellwire import logs
@@ -252,6 +253,24 @@ def test_budgets_are_kept(tmp_path, budget, why):
             assert await desk.outcomes() == ["replied", "replied", "declined", "replied"]
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario, budget=Budget(**budget))
+
+
+def test_what_the_customer_took_back_is_not_answered_alone(tmp_path):
+    async def scenario(desk: Desk):
+        await desk.customer("wamid.1")
+        await desk.turn()
+        await desk.customer("wamid.2", "never mind")
+        await desk.world.post(value(messages=[revoke("wamid.3", "wamid.2")]))
+        await desk.turn()
+        assert await desk.outcomes() == ["replied", "declined"]
+        assert (await desk.runs())[-1].detail == "the customer took the message back"
+        await desk.customer("wamid.4", "Are you open?")
+        await desk.customer("wamid.5", "never mind")
+        await desk.world.post(value(messages=[revoke("wamid.6", "wamid.5")]))
+        await desk.turn()
+        assert await desk.outcomes() == ["replied", "declined", "replied"]
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 
 
 def test_what_somebody_else_answered_is_not_answered_again(tmp_path):
