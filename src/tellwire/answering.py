@@ -20,6 +20,7 @@ from tellwire import answers, turns
 from tellwire.agent_settings import settings_of
 from tellwire.answers import Asking, Situation
 from tellwire.errors import ModelFailed, Unavailable
+from tellwire.ledger import Ledger
 from tellwire.model import Account, Agent, AgentRun, AgentTurn, Message, Micros, Registry
 from tellwire.model_port import Line, Model, Reply, Use
 from tellwire.outgoing import partition_of
@@ -203,14 +204,23 @@ class Answering:
             decision = partial(answers.failed, asking=asking, use=use, why=why, again=again)
         except Exception as error:
             log.exception("agent_stumbled", agent_id=asking.agent.id)
-            why = f"an error of our own ({type(error).__name__}); the server's log has it"
-            decision = partial(answers.failed, asking=asking, use=use, why=why, again=True)
+            decision = _stumbled(asking, use, error)
         else:
             before = self._superseded.get(asking.turn.conversation_id, 0)
             decision = partial(answers.answered, asking=asking, reply=reply, use=use, superseded=before)
         finally:
             await asyncio.gather(typing, return_exceptions=True)  # so that the answer ends it
-        self._note(asking, await self._store.apply(asking.keys, decision))
+        self._note(asking, await self._recorded(asking, decision))
+
+    async def _recorded(self, asking: Asking, decision: Callable[[Ledger], AgentRun]) -> AgentRun:
+        """Record what came of it; what cannot be recorded is a failure, else the model would be asked for ever."""
+        try:
+            return await self._store.apply(asking.keys, decision)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("agent_stumbled", agent_id=asking.agent.id)
+            return await self._store.apply(asking.keys, _stumbled(asking, Use(), error))
 
     async def _answer(self, asking: Asking, history: Sequence[Line], use: Use) -> Reply:
         async with asyncio.timeout(RUN_SECONDS):
@@ -245,3 +255,9 @@ class Answering:
         )
         if not answer.ok:
             log.info("typing_not_shown", account_id=account.id, status=answer.status, failure=answer.failure)
+
+
+def _stumbled(asking: Asking, use: Use, error: Exception) -> partial[AgentRun]:
+    """What an error of ours comes to."""
+    why = f"an error of our own ({type(error).__name__}); the server's log has it"
+    return partial(answers.failed, asking=asking, use=use, why=why, again=True)

@@ -93,11 +93,19 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
         return "the message is gone"
     if found.handed_over:
         return f"the conversation is handed over: {found.handed_over}"
+    if "deleted" in asked.status and not _still_asked(found.messages):
+        return "the customer took the message back"
     if asked.timestamp * SECOND + WINDOW <= now:
         return "the customer service window is closed"
     if any(each.id > asked.id and _answers(each, agent) for each in found.messages):
         return "it was answered by somebody else"
     return _spent(settings_of(agent), found, in_flight)
+
+
+def _still_asked(messages: Sequence[Message]) -> bool:
+    """Whether the last thing that was said and not taken back is the customer's."""
+    said = [each for each in messages if "deleted" not in each.status]
+    return bool(said) and said[-1].direction == "incoming"
 
 
 def _answers(message: Message, agent: Agent) -> bool:
@@ -147,6 +155,9 @@ def answered(ledger: Ledger, asking: Asking, reply: Reply, use: Use, *, supersed
     """
     turn, current = asking.turn, ledger.turns.get(asking.turn.conversation_id)
     conversation = ledger.conversations.get(turn.conversation_id)
+    account = ledger.account(asking.account.phone_number_id)
+    if account is None or account.id != turn.account_id:
+        return _noted(ledger, asking, use, "superseded", "the account is gone")
     if current is None or conversation is None or contacts.survivor(ledger, conversation.party) is None:
         return _noted(ledger, asking, use, "superseded", "the turn was over when the answer came")
     if current.message_id != turn.message_id:

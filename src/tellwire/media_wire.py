@@ -90,12 +90,13 @@ async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 def _head(boundary: str, file: Upload) -> bytes:
     quoted = _LINE.sub("_", file.filename).replace("\\", "_").replace('"', "%22") or "file"
-    parts = [("messaging_product", "whatsapp"), ("type", file.mime_type)]
+    mime_type = _LINE.sub("_", file.mime_type)  # of what is sent on, it is the customer's to say
+    parts = [("messaging_product", "whatsapp"), ("type", mime_type)]
     fields = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in parts
     )
     named = f'Content-Disposition: form-data; name="file"; filename="{quoted}"'
-    return f"{fields}--{boundary}\r\n{named}\r\nContent-Type: {file.mime_type}\r\n\r\n".encode()
+    return f"{fields}--{boundary}\r\n{named}\r\nContent-Type: {mime_type}\r\n\r\n".encode()
 
 
 async def _form(head: bytes, chunks: AsyncIterator[bytes], tail: bytes) -> AsyncIterator[bytes]:

@@ -99,7 +99,7 @@ class _Run:
                 if self._handed_over:
                     return Reply(handed_over=self._handed_over)
                 raise self._failure(error) from None
-        text = done.output.strip()
+        text = _writable(done.output).strip()
         if not text and not self._handed_over:
             raise ModelFailed("the model's answer was empty")
         return Reply(text=text, handed_over=self._handed_over)
@@ -129,7 +129,8 @@ class _Run:
     def _handing_over(self) -> ModelTool[object]:
         async def hand_over(**given: Any) -> str:
             self.tool_calls += 1
-            self._handed_over = str(given.get("reason") or "").strip()[:_MOST_REASON] or "the agent could not help"
+            reason = _writable(str(given.get("reason") or "")).strip()[:_MOST_REASON]
+            self._handed_over = reason or "the agent could not help"
             return "A person takes over. Tell the customer so in one sentence."
 
         return ModelTool.from_schema(hand_over, HANDING_OVER, "Hand the conversation over to a person.", _REASON)
@@ -157,6 +158,11 @@ class _Run:
                 return ModelFailed("the model refused to answer", again=False)
             case _:
                 return ModelFailed("the model's answer could not be used")
+
+
+def _writable(text: str) -> str:
+    """What a model said without halves of characters and NUL: no JSON takes the former, PostgreSQL not the latter."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _is_openais(base_url: str) -> bool:

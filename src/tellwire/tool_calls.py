@@ -50,6 +50,15 @@ def origin_of(text: str) -> tuple[str, str, int] | None:
         return None
 
 
+def same_origin(one: str, other: str) -> bool:
+    """Whether two URLs, perhaps with places for parameters, lead to one server."""
+    try:
+        first, second = (_origin(check_url(with_samples(each), _ANYWHERE)) for each in (one, other))
+    except Forbidden:
+        return False
+    return first == second
+
+
 def _origin(target: ParsedTarget) -> tuple[str, str, int]:
     return target.scheme, target.host, target.port
 

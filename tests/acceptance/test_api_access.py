@@ -227,6 +227,39 @@ def test_a_key_without_admin_creates_an_account_only_with_a_token_that_meta_show
     assert app.outside.asked[-1][:3] == ("GET", "555", fields)
 
 
+@pytest.mark.parametrize(
+    ("claim", "shown"),
+    [
+        ({"waba_id": "9001"}, {"id": "9001"}),
+        ({"display_phone_number": "+52 55 1234 5678"}, {"id": "557", "display_phone_number": "+52 55 1234-5678"}),
+    ],
+    ids=["waba_id", "display_phone_number"],
+)
+def test_a_key_without_admin_hears_no_news_of_what_meta_does_not_show_it(
+    app: Served, claim: dict[str, str], shown: dict[str, str]
+) -> None:
+    name = next(iter(claim))
+    number = {"waba_id": "558"}.get(name, "557")
+    theirs = app.organization()
+    app.post("/v1/accounts", {"phone_number_id": number}, headers={"tellwire-organization": theirs})
+    key, path = app.key("accounts:manage", organization=theirs), f"/v1/accounts/{number}"
+    app.call("PATCH", path, claim, key=key).problem(422, "/access_token")
+    claim |= {"access_token": "an-invented-token"}
+    app.outside.refused = Answer(status=200, body=json.dumps({"id": number, "display_phone_number": "+1 555"}).encode())
+    try:
+        app.call("PATCH", path, claim, key=key).problem(422, f"/{name}")
+        draft = {"phone_number_id": number, **claim}
+        app.call("POST", "/v1/accounts", draft, key=key).problem(422, f"/{name}")
+        assert app.get(path, headers={"tellwire-organization": theirs})[name] == ""
+        app.outside.refused = Answer(status=200, body=json.dumps(shown).encode())
+        assert app.call("PATCH", path, claim, key=key).json[name] == claim[name]
+        app.outside.refused = Answer(status=400)
+        assert app.call("PATCH", path, claim | {"name": "x"}, key=key).status == 200  # nothing new is claimed
+        assert app.call("PATCH", path, {name: None}, key=key).status == 200
+    finally:
+        app.outside.refused = None
+
+
 def test_an_admin_key_creates_an_account_without_asking_anybody(app: Served) -> None:
     asked = len(app.outside.asked)
     draft = {"phone_number_id": "556", "access_token": "an-invented-token"}

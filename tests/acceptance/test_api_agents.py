@@ -38,6 +38,8 @@ AI: dict[str, Any] = {
     "state": "paused",
 }
 
+AI_KEY = {"model": "some-model", "api_key": AI["api_key"]}
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -63,6 +65,22 @@ def test_create_and_read(app: Served) -> None:
     assert AI["api_key"] not in stored
     assert "a-secret-of-the-shop" not in stored
     assert app.get(f"{PATH}/{made['id']}/runs") == {"data": [], "next_cursor": None}
+
+
+def test_secrets_stay_with_the_server_that_they_were_given_for(app: Served) -> None:
+    path = f"{PATH}/{app.post(PATH, AI)['id']}"
+    elsewhere = {"base_url": "https://models.example.net/v1"}
+    app.call("PATCH", path, elsewhere).problem(422, "/api_key")
+    assert app.call("PATCH", path, {"base_url": "https://models.example.com/v2"}).status == 200
+    masked = TOOL | {"headers": {"Authorization": "********"}, "url": "https://api.example.net/orders/{order}"}
+    origins = {"allowed_tool_origins": ["https://api.example.com", "https://api.example.net"]}
+    app.call("PATCH", path, {"tools": [masked], **origins}).problem(422, "/tools/0/headers")
+    assert app.get(path)["tools"][0]["url"] == TOOL["url"]
+    anew = {"tools": [masked | {"headers": {"Authorization": "Bearer another"}}], **origins}
+    assert app.call("PATCH", path, anew).json["tools"][0]["url"] == masked["url"]
+    assert app.call("PATCH", path, elsewhere | {"api_key": None}).json["has_api_key"] is False
+    assert app.call("PATCH", path, {"model": "scripted", "base_url": None}).status == 200
+    assert app.call("PATCH", path, AI_KEY | elsewhere).json["has_api_key"] is True
 
 
 def test_people_have_a_name(app: Served) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
+from sqlalchemy import Connection, insert
 from tests.served import MISSING, Served, served
 from tests.world import (
     CUSTOMER,
@@ -28,11 +31,11 @@ from tests.world import (
 )
 
 from tellwire.erasing import Eraser
-from tellwire.model import Attempt, Delivery, DeliveryState
+from tellwire.model import AgentRun, Attempt, Delivery, DeliveryState
 from tellwire.ports import Result
 from tellwire.stores import cold_erasures
 from tellwire.stores.cold_audit import Deed
-from tellwire.stores.tables import metadata
+from tellwire.stores.tables import agent_runs, metadata
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -497,6 +500,23 @@ def test_a_person_of_whom_little_is_known_is_exported(app: Served) -> None:
     told = app.get(f"/v1/contacts/{person(app)}/export")
     assert len(told["messages"]) == len(told["received"]) == 1
     app.call("GET", f"/v1/contacts/{MISSING}/export").problem(404)
+
+
+def test_what_agents_keep_of_a_persons_conversations_is_exported(app: Served) -> None:
+    meta(app, said("wamid.1"))
+    meta(app, statuses(status("wamid.other", "sent", recipient_id=OTHER)))
+    mine, other = sorted(app.get("/v1/conversations")["data"], key=lambda each: each["contact_address"] != CUSTOMER)
+    run = AgentRun(id=MISSING, organization_id=mine["organization_id"], agent_id="a", conversation_id=mine["id"],
+                   outcome="replied", detail="asked for a refund", started_at=1, finished_at=2)  # fmt: skip
+    for each, why in ((mine, "a complaint"), (other, "of another")):
+        app.call("POST", f"/v1/conversations/{each['id']}/agent/pause", {"reason": why})
+        values = {**structs.asdict(run), "conversation_id": each["id"], "id": each["id"], "detail": why}
+        app.write(partial(Connection.execute, statement=insert(agent_runs).values(values)))
+    answer = app.call("GET", f"/v1/contacts/{person(app)}/export")
+    assert "of another" not in answer.body.decode()
+    [paused], [ran] = answer.json["handovers"], answer.json["agent_runs"]
+    assert (paused["conversation_id"], paused["reason"]) == (mine["id"], "a complaint")
+    assert (ran["conversation_id"], ran["detail"], ran["message_id"]) == (mine["id"], "a complaint", None)
 
 
 # --- renamed ----------------------------------------------------------------------------------------------------------

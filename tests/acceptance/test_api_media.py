@@ -338,6 +338,16 @@ def test_an_export_lists_files_with_links_and_an_erasure_removes_them(tmp_path: 
         assert app.get("/v1/media")["data"] == []
 
 
+def test_an_export_lists_the_files_that_were_sent_to_the_person(app: Served) -> None:
+    made, never_sent = uploaded(app), uploaded(app)
+    for _ in range(2):
+        app.post("/v1/messages", message("image", made["id"]), status=202)
+    [person] = app.get(f"/v1/contacts?alias={CUSTOMER}")["data"]
+    listed = [each["id"] for each in app.get(f"/v1/contacts/{person['id']}/export")["media"]]
+    assert listed.count(made["id"]) == 1
+    assert never_sent["id"] not in listed
+
+
 def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
     clock = SetClock(START)
     with served(tmp_path, clock=clock) as app:
@@ -450,5 +460,25 @@ def test_a_file_that_a_customer_sent_can_be_sent_on(tmp_path: Path) -> None:
         known = await uploads.ready(account, content)
         assert known[media.id] != media.meta_id
         assert await gallery.media() == [media]  # its own id is for fetching
+
+    visit(tmp_path, scenario)
+
+
+def test_the_type_that_a_customer_gives_a_file_adds_nothing_to_what_is_uploaded(tmp_path: Path) -> None:
+    async def scenario(gallery: Gallery) -> None:
+        uploads = Uploads(gallery.world.store, gallery.files, gallery.wire, gallery.clock)
+        await gallery.receives(size=1000)
+        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+        [message] = body["entry"][0]["changes"][0]["value"]["messages"]
+        message["id"] = "wamid.broken"
+        message["image"]["mime_type"] = "image/jpeg;\r\nX-Own: 1\r\n\r\nin front of the file"
+        await gallery.world.post_body(body)
+        media = await gallery.fetched()
+        account = gallery.world.store.registry().accounts[SIMULATED]
+        content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
+        known = await uploads.ready(account, content)
+        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        assert at_meta is not None
+        assert (at_meta.size, at_meta.sha256) == (media.size, media.sha256)
 
     visit(tmp_path, scenario)

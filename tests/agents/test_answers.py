@@ -11,7 +11,8 @@ import pytest
 import structlog
 from tests.agents.office import DEBOUNCE, KEY, Desk, at_work
 from tests.agents.openai_server import Asked, Said, calling, completion, error, in_turn
-from tests.world import CUSTOMER, START, incoming, status, statuses, text_message, value
+from tests.ingest.test_statuses import revoke
+from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
 from tellwire import logs
 from tellwire.agent_settings import Budget
@@ -19,6 +20,8 @@ from tellwire.answers import BACKOFF, WINDOW
 from tellwire.model import Agent
 from tellwire.model_port import Line, Reply, Use
 from tellwire.ports import Answer
+from tellwire.stores import cold_accounts
+from tellwire.stores.cold_audit import Deed
 from tellwire.turns import PATIENCE
 
 GREETING = "Hi! How can I help you today?"
@@ -250,6 +253,24 @@ def test_budgets_are_kept(tmp_path, budget, why):
             assert await desk.outcomes() == ["replied", "replied", "declined", "replied"]
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario, budget=Budget(**budget))
+
+
+def test_what_the_customer_took_back_is_not_answered_alone(tmp_path):
+    async def scenario(desk: Desk):
+        await desk.customer("wamid.1")
+        await desk.turn()
+        await desk.customer("wamid.2", "never mind")
+        await desk.world.post(value(messages=[revoke("wamid.3", "wamid.2")]))
+        await desk.turn()
+        assert await desk.outcomes() == ["replied", "declined"]
+        assert (await desk.runs())[-1].detail == "the customer took the message back"
+        await desk.customer("wamid.4", "Are you open?")
+        await desk.customer("wamid.5", "never mind")
+        await desk.world.post(value(messages=[revoke("wamid.6", "wamid.5")]))
+        await desk.turn()
+        assert await desk.outcomes() == ["replied", "declined", "replied"]
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 
 
 def test_what_somebody_else_answered_is_not_answered_again(tmp_path):
@@ -507,6 +528,51 @@ def test_a_person_who_writes_while_the_model_thinks_comes_first(tmp_path):
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 
 
+def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_path):
+    async def scenario(desk: Desk):
+        store = desk.world.store
+
+        class Overtaken:
+            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+                account = store.registry().accounts[NUMBER]
+                deed = Deed(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
+                await store.write(lambda c: cold_accounts.remove(c, deed, account.id))
+                return Reply(text="never")
+
+        await desk.customer("wamid.1")
+        await desk.turn(desk.worker(Overtaken()))
+        assert await desk.outcomes() == ["superseded"]
+        await desk.turn()
+        assert await desk.sent() == []
+        assert await desk.turns() == []
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_an_answer_that_cannot_be_recorded_is_a_failure_like_others(tmp_path, fits: bool):
+    async def scenario(desk: Desk):
+        class Strange:
+            asked = 0
+
+            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+                self.asked += 1
+                use.output_tokens = 7 if fits else 1 << 70
+                return Reply(text="Hi")
+
+        model = Strange()
+        worker = desk.worker(model)
+        await desk.customer("wamid.1")
+        for after in (DEBOUNCE, *BACKOFF):
+            await desk.turn(worker, after=after)
+        assert await desk.outcomes() == (["replied"] if fits else ["retrying"] * 3 + ["failed"])
+        assert await desk.sent() == (["Hi"] if fits else [])
+        assert await desk.turns() == []
+        assert model.asked == (1 if fits else 4)
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
 def test_the_model_hands_over(tmp_path):
     async def scenario(desk: Desk):
         await desk.customer("wamid.1", "I want a person")
@@ -522,6 +588,25 @@ def test_the_model_hands_over(tmp_path):
 
     says = in_turn(calling("hand_over_to_human", reason="wants a person"), completion("A colleague will be with you."))
     at_work(tmp_path, says, scenario)
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (completion("Half a smile \ud83d, and\0 more"), "replied"),
+        (calling("hand_over_to_human", reason="a NUL\0"), "handed_over"),
+    ],
+    ids=["text", "reason"],
+)
+def test_characters_that_cannot_be_kept_end_the_turn_all_the_same(tmp_path, said: Said, outcome: str):
+    async def scenario(desk: Desk):
+        await desk.customer("wamid.1")
+        await desk.turn()
+        assert await desk.outcomes() == [outcome]
+        assert await desk.turns() == []
+        assert await desk.sent() == ["Half a smile ?, and\ufffd more" if outcome == "replied" else "One moment."]
+
+    at_work(tmp_path, in_turn(said, completion("One moment.")), scenario)
 
 
 def test_a_hand_over_counts_even_when_the_model_fails_behind_it(tmp_path):

@@ -167,6 +167,19 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
                 "http://x:y",
             )
         ),
+        *(
+            ("MEDIA_URL", text)
+            for text in (
+                "file:///",
+                "file://host/x",
+                "s3:///prefix",
+                "s3://key:word@bucket",
+                "s3://bucket?endpoint=https://key:word@s3.example.org",
+                "s3://bucket?endpoint=https%3A%2F%2Fkey%3Aword%40s3.example.org",
+                "s3://bucket?endpoint=s3.example.org",
+                "s3://bucket?secret_access_key=word",
+            )
+        ),
         *(("DELIVERY_TIMEOUT_SECONDS", text) for text in ("0", "-1", "nan", "inf", "15s")),
         *(("RETRY_SCHEDULE", text) for text in ("5;6", "5,-1", "5,inf")),
         *(("CONVERSATION_WINDOW_HOURS", text) for text in ("-0.1", "nan", "never")),
@@ -175,6 +188,11 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
 )
 def test_a_malformed_value_is_named_with_what_it_takes(tmp_path: Path, name: str, text: str) -> None:
     assert problem_of(tmp_path, **{name: text}).startswith(f"TELLWIRE_{name} takes {SETTINGS[name.lower()].takes}")
+
+
+@pytest.mark.parametrize("name", ["MEDIA_URL", "META_GRAPH_URL", "PUBLIC_URL", "DELIVERY_PROXY"])
+def test_a_refused_url_with_a_password_is_not_repeated(tmp_path: Path, name: str) -> None:
+    assert "pass-word" not in problem_of(tmp_path, **{name: "https://user:pass-word@host.example"})
 
 
 def test_postgresql_needs_a_master_key(tmp_path: Path) -> None:
@@ -223,7 +241,9 @@ def test_lists_and_numbers(tmp_path: Path) -> None:
         META_GRAPH_URL="http://127.0.0.1:9000/v24.0/",
         RETENTION_MESSAGES_DAYS="365",
         DELIVERY_PROXY="http://[::1]:3128/",
+        MEDIA_URL="s3://bucket/prefix?endpoint=https://s3.example.org",
     )
+    assert shown(settings, "media_url") == "s3://bucket/prefix?endpoint=https://s3.example.org"
     assert settings.delivery_proxy == ProxyAddress("::1", 3128)
     assert shown(settings, "delivery_proxy") == "http://[::1]:3128"
     assert settings.retry_schedule == (1, 2.5, 0)

@@ -6,7 +6,7 @@ import base64
 import ipaddress
 import math
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
@@ -80,10 +80,14 @@ def database_url(text: str) -> str:
 
 
 def media_url(text: str) -> str:
-    """`file:///FOLDER` or `s3://BUCKET…`."""
+    """`file:///FOLDER` or `s3://BUCKET…`, without credentials: it is shown as it is."""
     place = urlsplit(text)
     folder = place.scheme == "file" and not place.netloc and place.path.strip("/")
-    if folder or (place.scheme == "s3" and place.hostname and not (place.username or place.password)):
+    if folder:
+        return text
+    query = dict(parse_qsl(place.query, keep_blank_values=True, strict_parsing=bool(place.query)))
+    if place.scheme == "s3" and place.hostname and query.keys() <= {"endpoint"} and "@" not in unquote(text):
+        _ = http_url(query.get("endpoint", "http://none"))
         return text
     raise ValueError(text)
 

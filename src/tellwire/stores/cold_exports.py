@@ -8,16 +8,17 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from tellwire.model import Attempt, Delivery, Event, Message
-from tellwire.stores import attempt_rows, records
-from tellwire.stores.cold_pages import unindexed
-from tellwire.stores.tables import attempts, deliveries, events, messages
+from tellwire.model import AgentRun, Attempt, Delivery, Event, Message, Micros
+from tellwire.stores import attempt_rows, records, sending_records
+from tellwire.stores.cold_pages import columns, unindexed
+from tellwire.stores.tables import agent_runs, attempts, deliveries, events, handovers, messages
 
 T = TypeVar("T")
 
 _MESSAGE = tuple(messages.c[name] for name in records.MESSAGE)
 _EVENT = tuple(events.c[name] for name in records.EVENT)
 _DELIVERY = tuple(deliveries.c[name] for name in records.DELIVERY)
+_RUN = tuple(agent_runs.c[name] for name in sending_records.RUN)
 
 
 class Portion(Struct, Generic[T], frozen=True):
@@ -25,6 +26,15 @@ class Portion(Struct, Generic[T], frozen=True):
 
     rows: list[T]
     after: str
+
+
+class HandedOver(Struct, frozen=True):
+    """A conversation that people have taken over: why, by whom and since when."""
+
+    conversation_id: str
+    reason: str
+    by: str
+    since: Micros
 
 
 class Carried(Struct, frozen=True):
@@ -46,6 +56,21 @@ def events_of(connection: Connection, conversation_ids: Collection[str], after: 
     query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids), events.c.id > after)
     rows = connection.execute(query.order_by(events.c.id).limit(limit)).all()
     return Portion([records.event(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def runs_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[AgentRun]:
+    """What became of the next turns of agents in conversations."""
+    query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids), agent_runs.c.id > after)
+    rows = connection.execute(query.order_by(agent_runs.c.id).limit(limit)).all()
+    return Portion([AgentRun(**columns(row)) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def handovers_of(connection: Connection, organization_id: str, conversation_ids: Collection[str]) -> list[HandedOver]:
+    """Those of conversations that people have taken over."""
+    mine = handovers.c.organization_id == organization_id
+    query = select(handovers).where(mine, handovers.c.conversation_id.in_(conversation_ids))
+    rows = connection.execute(query.order_by(handovers.c.conversation_id))
+    return [HandedOver(row.conversation_id, row.reason, row.handed_by, row.created_at) for row in rows]
 
 
 def only_about(

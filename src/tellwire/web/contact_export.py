@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
-from tellwire.model import Contact, Conversation, Event, Message, Send
+from tellwire.model import AgentRun, Contact, Conversation, Event, Media, Message, Send
 from tellwire.rows import conversation_row, instant, message_row
 from tellwire.stores import cold_exports, cold_media, cold_persons, cold_received, cold_sends
-from tellwire.stores.cold_exports import Carried, Portion
+from tellwire.stores.cold_exports import Carried, HandedOver, Portion
 from tellwire.stores.cold_persons import Person
 from tellwire.stores.cold_received import Search
 from tellwire.web.api.shapes import when
@@ -38,6 +38,10 @@ async def export(desk: Desk, person: Person) -> AsyncIterator[bytes]:
     async for portion in _list("messages", _messages(desk, person, conversations)):
         yield portion
     async for portion in _list("media", _media(desk, person, conversations)):
+        yield portion
+    async for portion in _list("handovers", _handovers(desk, conversations)):
+        yield portion
+    async for portion in _list("agent_runs", _runs(desk, conversations)):
         yield portion
     async for portion in _list("events", _events(desk, person, conversations)):
         yield portion
@@ -78,9 +82,35 @@ async def _message_pages(
 
 async def _media(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
     async for messages in _message_pages(desk, person, conversations):
-        ids = [each.id for each in messages if each.media]
-        found = await desk.read(partial(cold_media.of_messages, message_ids=ids)) if ids else []
+        found = await desk.read(_files(desk.organization_id, [each for each in messages if each.media]))
         yield [_encode(media_read(desk.services, each)) for each in found if each.state != "erased"]
+
+
+def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Connection], list[Media]]:
+    """The files that came with messages, and those of ours that went with them."""
+    shown = {each["id"] for message in messages for each in msgspec.json.decode(message.media)}
+
+    def find(connection: Connection) -> list[Media]:
+        came = cold_media.of_messages(connection, [each.id for each in messages])
+        went = cold_media.these(connection, organization_id, shown - {each.id for each in came})
+        return [*came, *went]
+
+    return find
+
+
+async def _handovers(desk: Desk, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+    for start in range(0, len(conversations), _AT_ONCE):
+        some = [each.id for each in conversations[start : start + _AT_ONCE]]
+        yield map(_handed_over, await desk.read(_handed(desk.organization_id, some)))
+
+
+def _handed(organization_id: str, conversation_ids: Sequence[str]) -> Callable[[Connection], list[HandedOver]]:
+    return lambda connection: cold_exports.handovers_of(connection, organization_id, conversation_ids)
+
+
+async def _runs(desk: Desk, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+    async for page in _paged(desk, cold_exports.runs_of, [each.id for each in conversations]):
+        yield map(_run, page)
 
 
 async def _events(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
@@ -169,6 +199,15 @@ def _sent(send: Send) -> dict[str, Any]:
         "cause": send.cause,
         "resent_as": send.resent_as or None,
     }
+
+
+def _handed_over(found: HandedOver) -> bytes:
+    return _encode({**msgspec.structs.asdict(found), "since": instant(found.since)})
+
+
+def _run(run: AgentRun) -> bytes:
+    times = {"started_at": instant(run.started_at), "finished_at": instant(run.finished_at)}
+    return _encode({**msgspec.structs.asdict(run), **times, "message_id": run.message_id or None})
 
 
 def _event(event: Event) -> bytes:

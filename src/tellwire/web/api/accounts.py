@@ -22,7 +22,7 @@ from tellwire.stores.cold_audit import Deed
 from tellwire.templates import Standing
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
-from tellwire.web.number_check import check_number
+from tellwire.web.number_check import check_business, check_number
 from tellwire.web.parameters import Cursor, Limit, turn_of
 
 log = logging.getLogger("tellwire.web")
@@ -33,6 +33,7 @@ _NOUN = "accounts"
 _ROUTING_SECONDS = 5.0
 _MICROS = 1_000_000
 _DEFAULTS = Account(id="", organization_id="", phone_number_id="")
+_CLAIMS = frozenset(("display_phone_number", "waba_id"))
 
 MetaId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_.-]+(?![\s\S])")]
 Line = Annotated[str, Meta(max_length=256, pattern=LINE)]
@@ -171,12 +172,16 @@ async def create_account(
     request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AccountDraft]
 ) -> Response[AccountRead]:
     """What waited for the number is applied at once. A key without the scope `admin` must bring a token for which Meta
-    shows the number; with that scope nothing is asked outside."""
+    shows the number, and the business account; with that scope nothing is asked outside."""
     async with desk.once(request) as once:
         if once.kept:
             return once.kept
         if not desk.caller.admin:
-            await check_number(desk.services.graph, data.phone_number_id, data.access_token)
+            await check_number(
+                desk.services.graph, data.phone_number_id, data.access_token, display=data.display_phone_number
+            )
+            if data.waba_id:
+                await check_business(desk.services.graph, data.waba_id, data.access_token)
         deed, vault = desk.deed(), desk.services.store.vault
 
         def work(connection: Connection) -> tuple[Account, bytes]:
@@ -233,10 +238,13 @@ def _standing(found: Standing | None) -> TemplatesRead | None:
 async def change_account(
     account_id: FromPath[str], desk: AtDesk, data: JSONBody[AccountChange]
 ) -> Response[AccountRead]:
-    """Change what is given, leave the rest."""
+    """Change what is given, leave the rest. For a key without the scope `admin` Meta must show another phone number or
+    business account to the account's token."""
     deed = desk.deed()
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
     fields = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
+    if not desk.caller.admin and not _CLAIMS.isdisjoint(fields):
+        await _check_claims(desk, await desk.read(lambda c: _known(c, desk, account_id)), fields)
 
     def work(connection: Connection) -> Account:
         account = _known(connection, desk, account_id)
@@ -279,6 +287,16 @@ async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
     its number is unrouted from now on."""
     deed = desk.deed()
     await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
+
+
+async def _check_claims(desk: Desk, account: Account, fields: dict[str, Any]) -> None:
+    """Whether the account may be called these: by them news find the accounts that they concern."""
+    wanted, graph = replace(account, **fields), desk.services.graph
+    if wanted.display_phone_number not in ("", account.display_phone_number):
+        display = wanted.display_phone_number
+        await check_number(graph, account.phone_number_id, wanted.access_token, display=display)
+    if wanted.waba_id not in ("", account.waba_id):
+        await check_business(graph, wanted.waba_id, wanted.access_token)
 
 
 def _check_agent(connection: Connection, desk: Desk, account: Account) -> None:

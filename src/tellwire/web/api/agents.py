@@ -17,7 +17,7 @@ from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import Agent, AgentRun, RunOutcome
 from tellwire.rows import instant
 from tellwire.stores import cold_agents
-from tellwire.tool_calls import MASK
+from tellwire.tool_calls import MASK, same_origin
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
@@ -80,7 +80,8 @@ class AgentDraft(Struct, kw_only=True, forbid_unknown_fields=True):
 
 class AgentChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """What to change of an agent. What is left out stays; null takes the default again. A header value of a tool that
-    is given as `********` stays as it is."""
+    is given as `********` stays as it is. With another server in `base_url` the `api_key` is to be given anew, with
+    another in a tool's `url` its headers are: secrets go to whom they were given for."""
 
     name: Name | UnsetType = UNSET
     state: State | UnsetType = UNSET
@@ -237,12 +238,19 @@ def _only_a_name(draft: AgentDraft) -> None:
 
 
 def _with_values(tool: Tool, agent: Agent) -> Tool:
-    """A tool whose masked header values are what they were."""
-    kept = {
-        name: agent.secrets.get(agent_settings.secret_place(tool.name, name), "") if value == MASK else value
-        for name, value in tool.headers.items()
-    }
+    """A tool whose masked header values are what they were, if they were given for this server."""
+    before = next((each for each in settings_of(agent).tools if each.name == tool.name), tool)
+    known = agent_settings.headers_of(agent, tool) if same_origin(before.url, tool.url) else {}
+    kept = {name: known.get(name, "") if value == MASK else value for name, value in tool.headers.items()}
     return replace(tool, headers=kept)
+
+
+def _check_key(agent: Agent, draft: AgentDraft, *, given: bool) -> None:
+    """Whether the key, unless it is `given` anew, stays with the server that it was given for."""
+    before = settings_of(agent).base_url if agent.kind == "ai" else ""
+    if given or not draft.api_key or not draft.base_url or same_origin(before, draft.base_url):
+        return
+    raise Invalid("The agent is not valid.", ("/api_key", "was given for another server: give one, or null for none"))
 
 
 def _as_draft(agent: Agent) -> AgentDraft:
@@ -300,7 +308,9 @@ async def change_agent(agent_id: FromPath[str], desk: AtDesk, data: JSONBody[Age
     deed, vault = desk.deed(), desk.services.store.vault
     while True:
         before = await desk.read(lambda c: _known(c, desk, agent_id))
-        after = await _made(desk, replace(_as_draft(before), **changes), before)
+        draft = replace(_as_draft(before), **changes)
+        _check_key(before, draft, given=bool(given.keys() & {"api_key"}))
+        after = await _made(desk, draft, before)
         after = replace(after, updated_at=max(deed.at, before.updated_at + 1))
 
         def work(connection: Connection, before: Agent = before, after: Agent = after) -> Agent | None:

@@ -131,8 +131,9 @@ async def change_contact(
 )
 async def export_contact(contact_id: FromPath[str], desk: AtDesk) -> Stream:
     """Everything that is kept of a person, also under contacts that were merged, as one JSON object: `contacts`,
-    `aliases`, `conversations`, `messages`, `events`, `deliveries` with their attempts, and `received`, what Meta sent
-    of them, verbatim. It is sent while it is read: an object that breaks off is not whole."""
+    `aliases`, `conversations`, `messages`, `media`, `handovers` and `agent_runs` of the conversations, `events`,
+    `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is sent while it is read: an
+    object that breaks off is not whole."""
     name = our_id(contact_id, "contact")
     person = await desk.read(lambda c: cold_persons.get(c, desk.organization_id, name))
     if person is None:
