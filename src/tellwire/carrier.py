@@ -23,11 +23,11 @@ from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Out
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.outgoing.recipient import known
-from tellwire.model import Micros, StatusError
+from tellwire.model import Micros, Send, StatusError
 from tellwire.pacing import Pace
 from tellwire.ports import Answer, Book, Clock, Graph
 from tellwire.retry import MICROS, retry_after
-from tellwire.stores import cold_due
+from tellwire.stores import cold_due, cold_masking
 from tellwire.tally import Tally
 from tellwire.updates import Options
 from tellwire.uploads import NotUploaded, Ready, nothing_to_upload
@@ -47,6 +47,8 @@ class Rows(Book, Protocol):
     """What is needed of the store."""
 
     async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class _Template(Struct):
@@ -177,6 +179,8 @@ class Carrier:
             while True:
                 try:
                     content = await self._masked(claimed) if isinstance(came, Accepted) else b""
+                    if content and content != claimed.message.content:
+                        await self._store.write(partial(_mask_events, send=claimed.send, content=content))
                     settled = await self._store.apply(keys, partial(_settled, settle, content))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
                     self._stumbled(error)
@@ -237,6 +241,11 @@ def _unmade(error: Exception) -> Outcome:
 
 def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:
     return settle(ledger, content=content) if content else settle(ledger)
+
+
+def _mask_events(connection: Connection, send: Send, content: bytes) -> None:
+    """Before the acceptance is recorded: whoever finds it accepted finds the code nowhere."""
+    cold_masking.mask_events(connection, send.organization_id, send.conversation_id, send.message_id, content)
 
 
 def pair_keys(claimed: Claimed) -> tuple[str, str]:

@@ -152,6 +152,7 @@ class Pace:
         self.pairs = Pairs()
         self._held_until: Micros = 0
         self._held_at: Micros = 0
+        self._before: Micros = 0  # the wait before that
         self._stumbles = 0
 
     def room(self, now: Micros) -> int:
@@ -185,10 +186,11 @@ class Pace:
         if began < self._held_at:
             return
         self._stumbles += 1
-        self._held_at = now
+        self._before, self._held_at = self._held_at, now
         self._held_until = max(self._held_until, now + int(min(pause_after(self._stumbles, jitter), longest) * SECOND))
 
     def went_well(self, began: Micros) -> None:
-        """Meta took a message that was begun after the last wait."""
-        if began >= self._held_at:
+        """Meta took a message. If it began with those that were refused last, not all are: the next wait is a short
+        one again."""
+        if began >= self._before:
             self._stumbles = 0

@@ -153,6 +153,16 @@ def test_an_account_that_stumbles_waits_longer_each_time_until_something_goes_we
     assert pace.more_at(now) == now + SECOND
 
 
+def test_one_message_that_is_always_refused_does_not_make_the_others_wait_longer_and_longer():
+    pace, now = Pace(80), 0
+    for _ in range(5):
+        pace.stumble(now, now + 2, jitter=0.5, longest=300.0)
+        pace.went_well(now)  # another of the same burst was taken
+        until = pace.more_at(now + 2)
+        assert until == now + 2 + SECOND
+        now = until
+
+
 def test_a_wait_is_bounded():
     pace = Pace(80)
     for _ in range(9):
