@@ -66,7 +66,9 @@ def free_port() -> int:
 class Postgres:
     """A server of a test's own, that may be killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        """`durable`: what is committed survives a crash of the machine, which none of the tests can cause."""
+        self._settings = SETTINGS if durable else (*SETTINGS, "fsync=off", "full_page_writes=off")
         self.folder = Path(mkdtemp(prefix="tellwire-postgres-"))
         self.port = free_port()
         self.url = f"postgresql://tellwire@127.0.0.1:{self.port}/postgres"
@@ -88,7 +90,7 @@ class Postgres:
         """Start it; returns once it answers."""
         command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
         command += ["-h", "127.0.0.1", "-k", str(self.folder)]
-        for setting in SETTINGS:
+        for setting in self._settings:
             command += ["-c", setting]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -140,7 +142,7 @@ def server_url() -> str:
     """The server of this run, started when it is first asked for."""
     if given := os.environ.get("TELLWIRE_TEST_POSTGRES"):
         return given
-    server = Postgres()
+    server = Postgres(durable=False)
     server.start()
     atexit.register(server.stop)
     return server.url

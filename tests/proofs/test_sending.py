@@ -27,7 +27,7 @@ from tellwire.pacing import PAIR_BURST
 from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State
 
 SEED = int(os.environ.get("PROOFS_SEED", "20261124"))
-MESSAGES = int(os.environ.get("PROOFS_SENDS", "900"))
+MESSAGES = int(os.environ.get("PROOFS_SENDS", "600"))
 RATE = int(os.environ.get("PROOFS_SEND_RATE", "200"))
 KILLS = 5
 EACH = 5
