@@ -12,8 +12,8 @@ from bench import page as results
 
 from tellwire import settings
 from tellwire.cli import COMMANDS
-from tellwire.meta.outgoing import page as limits
-from tellwire.web import metrics
+from tellwire.meta.outgoing import reference_page as limits
+from tellwire.web.operations import metrics
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -12,42 +12,51 @@ from typing import Literal
 import structlog
 
 import tellwire_sdk
-from tellwire import addresses, handshake, trial
-from tellwire.agent_settings import SCRIPTED, settings_of
-from tellwire.answering import Answering
-from tellwire.chat_model import ChatModel
-from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
+from tellwire.accounts.template_sync import Templates
+from tellwire.agents.chat_model import ChatModel
+from tellwire.agents.ports import Model
+from tellwire.agents.scripted import ScriptedModel
+from tellwire.agents.settings import SCRIPTED, settings_of
+from tellwire.agents.worker import Answering
 from tellwire.clock import SystemClock
-from tellwire.connector import SystemResolver
-from tellwire.courier import Courier
-from tellwire.deliver import Wire
-from tellwire.dispatcher import Defaults, Dispatcher
-from tellwire.downloads import Downloads, Source
-from tellwire.egress import Proxy
-from tellwire.erasing import Eraser
+from tellwire.conversations.changes import Options
+from tellwire.delivery.attempt import Wire
+from tellwire.delivery.dispatcher import Defaults, Dispatcher
+from tellwire.endpoints import handshake, ping
+from tellwire.endpoints.worker import Upkeep
 from tellwire.errors import BadSettings, Forbidden, Unavailable
-from tellwire.files import open_files
 from tellwire.formats import FORMATS
-from tellwire.graph import open_graph
-from tellwire.http_client import Limits
+from tellwire.http_client.connection import Limits
+from tellwire.http_client.connector import SystemResolver
+from tellwire.http_client.graph import open_graph
+from tellwire.http_client.media import HttpMediaWire
+from tellwire.http_client.proxy import Proxy
+from tellwire.http_client.sender import open_sender
 from tellwire.ids import IdMaker
-from tellwire.ingest import Ingest
-from tellwire.media_wire import HttpMediaWire
-from tellwire.model import Agent, Attempt, Delivery, Endpoint, Inbound, Micros, Registry
-from tellwire.model_port import Model
-from tellwire.ports import Answer, Clock, Graph, MediaStore, Sender
-from tellwire.retention import Keeping, Retention
-from tellwire.scripted import ScriptedModel
-from tellwire.sender import open_sender
+from tellwire.inbox.housekeeping import apply_held, close_idle_conversations, route_unrouted
+from tellwire.inbox.ingest import Ingest
+from tellwire.media.downloads import Downloads, Source
+from tellwire.media.uploads import Uploads
+from tellwire.model.agents import Agent
+from tellwire.model.deliveries import Attempt, Delivery, Endpoint
+from tellwire.model.inbound import Inbound
+from tellwire.model.registry import Registry
+from tellwire.model.units import Micros
+from tellwire.observability.traces import OtelTracer, open_tracer
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Graph, Sender
+from tellwire.ports.media import MediaStore
+from tellwire.privacy.erasure import Eraser
+from tellwire.privacy.retention import Keeping, Retention
+from tellwire.security import addresses
+from tellwire.sending.worker import Courier
 from tellwire.settings import Settings
-from tellwire.stores import cold_held
+from tellwire.stores.endpoint_health import Wellbeing
+from tellwire.stores.files import open_files
 from tellwire.stores.opening import Opened, open_store
+from tellwire.stores.queries import held_items
+from tellwire.stores.recoveries import Recoveries
 from tellwire.stores.template_shelf import TemplateShelf
-from tellwire.templates_sync import Templates
-from tellwire.traces import OtelTracer, open_tracer
-from tellwire.updates import Options
-from tellwire.upkeep import Upkeep
-from tellwire.uploads import Uploads
 
 log = structlog.get_logger("tellwire")
 
@@ -130,7 +139,7 @@ class App:
             tally=self.tally,
             ready=self.uploads.ready,
         )
-        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
+        self.upkeep = Upkeep(Wellbeing(store), Recoveries(store, NAMES), clock, supplied=self.dispatcher.wake)
         self._on_attempt = on_attempt
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
         self.downloads = Downloads(
@@ -281,7 +290,7 @@ class App:
     async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
         """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""
         ids = IdMaker()
-        return await trial.send_test(
+        return await ping.send_test(
             self.sender,
             endpoint,
             event_name,
@@ -308,7 +317,7 @@ class App:
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
     async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
-        return await self.store.read(lambda c: cold_held.over(c, now, limit))
+        return await self.store.read(lambda c: held_items.over(c, now, limit))
 
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""

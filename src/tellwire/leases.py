@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from tellwire.errors import TellwireError
-from tellwire.ports import Clock, Lease, Outbox
+from tellwire.ports.clock import Clock
+from tellwire.ports.storage import Lease, Outbox
 
 log = structlog.get_logger("tellwire.leases")
 

@@ -30,12 +30,13 @@ from tests.world import (
     value,
 )
 
-from tellwire.erasing import Eraser
-from tellwire.model import AgentRun, Attempt, Delivery, DeliveryState
-from tellwire.ports import Result
-from tellwire.stores import cold_erasures
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.tables import agent_runs, metadata
+from tellwire.model.agents import AgentRun
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState
+from tellwire.ports.storage import Result
+from tellwire.privacy.erasure import Eraser
+from tellwire.stores.queries import erasures
+from tellwire.stores.queries.audit import Deed
+from tellwire.stores.schema.tables import agent_runs, metadata
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -331,7 +332,7 @@ def test_an_erasure_that_broke_off_is_gone_on_with_and_bars_meanwhile(app: Serve
 
     def begin() -> Any:
         deed = Deed(app.get("/v1/contacts")["data"][0]["organization_id"], "a test", app.clock.now(), store.new_id)
-        return app.write(lambda c: cold_erasures.begin(c, deed, store.vault, contact_id))
+        return app.write(lambda c: erasures.begin(c, deed, store.vault, contact_id))
 
     begun = begin()
     assert begun.state == "running"

@@ -11,12 +11,12 @@ import pytest
 from tests.served import HOOK, MISSING, Served, served
 from tests.world import NAMES, envelope, incoming
 
-from tellwire.chores import Recovering, report_health
-from tellwire.evidence import Witness
-from tellwire.model import DEFAULT_ORGANIZATION
-from tellwire.ports import Answer
+from tellwire.endpoints.health_history import Witness
+from tellwire.endpoints.worker import Recovering, report_health
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.http_out import Answer
+from tellwire.stores.endpoint_health import Wellbeing
 from tellwire.stores.recoveries import Recoveries
-from tellwire.stores.wellbeing import Wellbeing
 
 PATH = "/v1/webhook-endpoints"
 LONG_AGO = "2020-01-01T00:00:00Z"

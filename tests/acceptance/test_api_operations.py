@@ -20,8 +20,8 @@ from tests.world import NUMBER, envelope, incoming
 from tellwire import __version__
 from tellwire.errors import Unavailable
 from tellwire.formats.schemas import SCHEMAS
-from tellwire.stores.sqlite import SqliteStore, raw
-from tellwire.web.metrics import METRICS
+from tellwire.stores.sqlite.store import SqliteStore, raw
+from tellwire.web.operations.metrics import METRICS
 
 FORWARDED = {"x-forwarded-for": "203.0.113.9"}
 

@@ -12,11 +12,11 @@ import pytest
 from tests.served import APP_SECRET, Served, served
 from tests.world import CUSTOMER
 
-from tellwire.graph import open_graph
-from tellwire.ports import Answer
+from tellwire.accounts.template_sync import Templates
+from tellwire.http_client.graph import open_graph
+from tellwire.ports.http_out import Answer
 from tellwire.simulator import BUSINESS, TOKEN, Knobs, Simulator, State
 from tellwire.stores.template_shelf import TemplateShelf
-from tellwire.templates_sync import Templates
 
 NUMBER, WABA = BUSINESS.phone_number_id, BUSINESS.waba_id
 ACCOUNT = {

@@ -18,10 +18,10 @@ from tests.media_world import BASE, Gallery, visit
 from tests.simulator.running import CUSTOMER
 from tests.world import DAY
 
-from tellwire import media_links
-from tellwire.files.folder import Folder
+from tellwire.media import links
 from tellwire.simulator import TOKEN
-from tellwire.stores import cold_media
+from tellwire.stores.files.folder import Folder
+from tellwire.stores.queries import media as media_queries
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -43,7 +43,7 @@ def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_pat
         assert row["media"] == [
             {
                 "id": media.id,
-                "url": media_links.link(BASE, key, media.id),
+                "url": links.link(BASE, key, media.id),
                 "mime_type": "application/pdf",
                 "sha256": base64.b64encode(DIGEST.digest()).decode(),
                 "filename": "año.pdf",
@@ -175,7 +175,7 @@ def test_erased_while_it_was_fetched_it_is_gone(tmp_path: Path) -> None:
             async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
                 size = await super().write(name, chunks)
                 await gallery.world.store.write(
-                    lambda c: cold_media.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
+                    lambda c: media_queries.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
                 )
                 return size
 

@@ -14,11 +14,12 @@ from tests.world import envelope, incoming
 
 from tellwire.app import App
 from tellwire.errors import Forbidden, Invalid
-from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Delivery, Endpoint, Secret
+from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Secret
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
-from tellwire.stores import cold_replays
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.cold_endpoints import EndpointShelf
+from tellwire.stores.queries import replays
+from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.endpoints import EndpointShelf
 
 SPELLINGS = {
     "127.0.0.2": ("127.0.0.2", "127.2", "0x7f000002", "2130706434", "[::ffff:127.0.0.2]"),
@@ -75,7 +76,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
                 async with asyncio.timeout(PATIENCE):
                     first = [await made.get() for _ in urls]
                 for _, delivery in first:
-                    await app.store.write(lambda c, id_=delivery.id: cold_replays.replay(c, deed(app), id_))  # type: ignore[misc]
+                    await app.store.write(lambda c, id_=delivery.id: replays.replay(c, deed(app), id_))  # type: ignore[misc]
                 app.dispatcher.wake()
                 seen: set[str] = set()
                 async with asyncio.timeout(PATIENCE):

@@ -11,7 +11,7 @@ from tests.served import served
 from tests.world import DAY, World, incoming, play
 
 from tellwire.app import App, Role
-from tellwire.ports import Answer, Request
+from tellwire.ports.http_out import Answer, Request
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened
 

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 
 import pytest
 import structlog
-from tests.agents.office import DEBOUNCE, KEY, Desk, at_work
+from tests.agents.agent_world import DEBOUNCE, KEY, Desk, at_work
 from tests.agents.openai_server import Asked, Said, calling, completion, error, in_turn
-from tests.ingest.test_statuses import revoke
+from tests.inbox.test_statuses import revoke
 from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
-from tellwire import logs
-from tellwire.agent_settings import Budget
-from tellwire.answers import BACKOFF, WINDOW
-from tellwire.model import Agent
-from tellwire.model_port import Line, Reply, Use
-from tellwire.ports import Answer
-from tellwire.stores import cold_accounts
-from tellwire.stores.cold_audit import Deed
-from tellwire.turns import PATIENCE
+from tellwire.agents.decisions import BACKOFF, WINDOW
+from tellwire.agents.ports import Line, Reply, Use
+from tellwire.agents.settings import Budget
+from tellwire.conversations.agent_turns import PATIENCE
+from tellwire.model.agents import Agent
+from tellwire.observability import logs
+from tellwire.ports.http_out import Answer
+from tellwire.stores.queries import accounts
+from tellwire.stores.queries.audit import Deed
 
 GREETING = "Hi! How can I help you today?"
 SECOND = 1_000_000
@@ -536,7 +536,7 @@ def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_pat
             async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
                 account = store.registry().accounts[NUMBER]
                 deed = Deed(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
-                await store.write(lambda c: cold_accounts.remove(c, deed, account.id))
+                await store.write(lambda c: accounts.remove(c, deed, account.id))
                 return Reply(text="never")
 
         await desk.customer("wamid.1")

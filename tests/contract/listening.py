@@ -16,11 +16,11 @@ from typing import Any, Final
 import pytest
 import uvloop
 
-from tellwire.connector import Resolve
-from tellwire.egress import Proxy
-from tellwire.http_client import Limits
-from tellwire.ports import Sender
-from tellwire.sender import open_sender
+from tellwire.http_client.connection import Limits
+from tellwire.http_client.connector import Resolve
+from tellwire.http_client.proxy import Proxy
+from tellwire.http_client.sender import open_sender
+from tellwire.ports.http_out import Sender
 
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE: Final = 10.0

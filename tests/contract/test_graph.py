@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from tests.contract.listening import OK, Listener, Peer, answering, listening, on_both_loops, sending
 
-from tellwire.graph import open_graph
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import Limits
+from tellwire.http_client.graph import open_graph
+from tellwire.ports.http_out import Request
 
 
 def base(server: Listener) -> str:

@@ -14,11 +14,11 @@ from tests.postgres_server import drop_database, fresh_database
 from tests.world import DAY, KIND, START, SetClock, World, incoming, status, statuses
 
 from tellwire.stores import migrate as migrations
-from tellwire.stores import postgres_migrate
 from tellwire.stores.migrate import HEAD, is_current, migrate_sqlite
-from tellwire.stores.postgres_cold import ColdRunner
-from tellwire.stores.postgres_link import Server
-from tellwire.stores.tables import metadata
+from tellwire.stores.postgres import migrate
+from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.query_runner import ColdRunner
+from tellwire.stores.schema.tables import metadata
 
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
 
@@ -72,10 +72,10 @@ def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
     migrated, made = fresh_database(migrated=False), fresh_database(migrated=False)
 
     async def main() -> None:
-        assert not await postgres_migrate.is_current(Server(migrated))
-        await asyncio.gather(*(postgres_migrate.migrate(Server(migrated)) for _ in range(4)))
-        await postgres_migrate.migrate(Server(migrated))
-        assert await postgres_migrate.is_current(Server(migrated))
+        assert not await migrate.is_current(Server(migrated))
+        await asyncio.gather(*(migrate.migrate(Server(migrated)) for _ in range(4)))
+        await migrate.migrate(Server(migrated))
+        assert await migrate.is_current(Server(migrated))
         one, other = ColdRunner(Server(migrated)), ColdRunner(Server(made))
         await other.write(metadata.create_all, lock="SELECT 1", before=_nothing, after=_nothing)
         assert await one.read(described) == await other.read(described)
@@ -102,8 +102,8 @@ def test_this_version_runs_on_a_newer_schema(tmp_path: Path) -> None:
         runner = ColdRunner(Server(url))
         await runner.write(lambda c: c.execute(text(newer)).rowcount, lock="SELECT 1", before=_nothing, after=_nothing)
         await runner.close()
-        await postgres_migrate.migrate(Server(url))
-        assert await postgres_migrate.is_current(Server(url))
+        await migrate.migrate(Server(url))
+        assert await migrate.is_current(Server(url))
 
     asyncio.run(main())
     drop_database(url)
@@ -162,7 +162,7 @@ def test_a_database_of_the_version_before_keeps_its_rows_and_goes_on(tmp_path: P
             cold = ColdRunner(Server(url))
             await cold.write(prepare, lock="SELECT 1", before=_nothing, after=_nothing)
             await cold.close()
-            await postgres_migrate.migrate(Server(url))
+            await migrate.migrate(Server(url))
             world = World(tmp_path / "none", SetClock(START + 1), DAY, auto_accounts=True, server=Server(url))
         else:
             engine = create_engine(f"sqlite:///{tmp_path}/older.db")

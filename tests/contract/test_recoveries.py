@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
-from tests.contract.test_cold_endpoints import on_shelf, run_sql
+from tests.contract.test_endpoint_queries import on_shelf, run_sql
 from tests.world import DAY, KIND, NAMES, World, incoming, play
 
-from tellwire import endpoints, recovery
-from tellwire.chores import Recovering
-from tellwire.model import DEFAULT_ORGANIZATION, Endpoint
-from tellwire.recovery import Include, Job, Pace, Wanted
-from tellwire.routing import PARTITIONS
-from tellwire.stores import cold_jobs, cold_recovery
-from tellwire.stores.cold_audit import Deed
+from tellwire.endpoints import lifecycle, recovery
+from tellwire.endpoints.recovery import Include, Job, Pace, Wanted
+from tellwire.endpoints.worker import Recovering
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.queries import jobs as job_queries
+from tellwire.stores.queries import recovery as recovery_queries
+from tellwire.stores.queries.audit import Deed
 from tellwire.stores.recoveries import Recoveries
 
 pytestmark = pytest.mark.usefixtures("each_store")
@@ -45,7 +47,7 @@ async def asked(
             created_at=now,
             updated_at=now,
         )
-        cold_jobs.add(connection, deed, job)
+        job_queries.add(connection, deed, job)
         return job
 
     world.clock.move(1)
@@ -53,7 +55,7 @@ async def asked(
 
 
 async def job_of(world: World, job: Job) -> Job:
-    found = await world.store.read(lambda c: cold_jobs.get(c, DEFAULT_ORGANIZATION, job.id))
+    found = await world.store.read(lambda c: job_queries.get(c, DEFAULT_ORGANIZATION, job.id))
     assert found is not None
     return found
 
@@ -141,11 +143,11 @@ def test_missing_is_what_the_endpoint_subscribes_to_now(tmp_path: Path) -> None:
         await messages(world, 3)
         watched = await world.endpoint(events=("messages.insert",))
         await world.outbox.disable(watched.id, "gone")
-        await on_shelf(world, lambda s: endpoints.resume(s, watched.id))
+        await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
         conversations = await world.endpoint(events=("conversations.insert",))
         elsewhere = await world.endpoint(accounts=("another",))
-        change = endpoints.EndpointChange(events=("endpoint.disabled",))
-        await on_shelf(world, lambda s: endpoints.change(s, watched.id, change))
+        change = lifecycle.EndpointChange(events=("endpoint.disabled",))
+        await on_shelf(world, lambda s: lifecycle.change(s, watched.id, change))
         for endpoint, count in ((conversations, 3), (elsewhere, 0), (watched, 0)):
             await asked(world, endpoint, "missing")
             await workers(world).go_on()
@@ -232,17 +234,17 @@ def test_it_waits_while_the_endpoint_is_paused_and_ends_with_it(tmp_path: Path) 
         endpoint = await world.endpoint(events=("messages.insert",))
         await messages(world, 3)
         await run_sql(world, "UPDATE deliveries SET state='failed'")
-        await on_shelf(world, lambda s: endpoints.pause(s, endpoint.id))
+        await on_shelf(world, lambda s: lifecycle.pause(s, endpoint.id))
         job = await asked(world, endpoint, "failed")
         for _ in range(2):
             await workers(world).go_on()
         waits = await job_of(world, job)
         assert (waits.state, waits.detail) == ("queued", "waits until the endpoint is resumed: it is paused")
-        await on_shelf(world, lambda s: endpoints.resume(s, endpoint.id))
+        await on_shelf(world, lambda s: lifecycle.resume(s, endpoint.id))
         await workers(world).go_on()
         assert (await job_of(world, job)).state == "done"
         job = await asked(world, endpoint, "all")
-        await on_shelf(world, lambda s: endpoints.delete(s, endpoint.id))
+        await on_shelf(world, lambda s: lifecycle.delete(s, endpoint.id))
         ended = await job_of(world, job)
         assert (ended.state, ended.detail) == ("cancelled", "the endpoint was deleted")
         assert not await workers(world).go_on()
@@ -310,10 +312,10 @@ def test_its_queries_find_their_indexes(tmp_path: Path) -> None:
             assert raw is not None
             statements: list[str] = []
             raw.set_trace_callback(statements.append)
-            routes = recovery.wants(endpoint, cold_recovery.accounts_of(connection, DEFAULT_ORGANIZATION), NAMES)
+            routes = recovery.wants(endpoint, recovery_queries.accounts_of(connection, DEFAULT_ORGANIZATION), NAMES)
             for job in jobs:
-                cold_recovery.find(connection, job, routes, 10)
-            cold_recovery.room(connection, endpoint.id, 10)
+                recovery_queries.find(connection, job, routes, 10)
+            recovery_queries.room(connection, endpoint.id, 10)
             raw.set_trace_callback(None)
             explained = [f"EXPLAIN QUERY PLAN {each}" for each in statements if each.startswith("SELECT")]
             return "\n".join(str(row) for each in explained for row in connection.execute(text(each)))

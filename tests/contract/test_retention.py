@@ -12,17 +12,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from tests.ingest.sends import accepted, own, queued, under_way
+from tests.inbox.sends import accepted, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
-from tellwire import outgoing
-from tellwire.model import DEFAULT_ORGANIZATION, Edit, Outcome
-from tellwire.retention import DEDUPE, STRIDE_SECONDS, Keeping, Retention, next_size
-from tellwire.routing import PARTITIONS
-from tellwire.stores import cold_replays, cold_retention
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.sqlite import SqliteStore, raw
-from tellwire.tally import Tally
+from tellwire.conversations import outgoing
+from tellwire.model.deliveries import Edit
+from tellwire.model.inbound import Outcome
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.observability.counters import Tally
+from tellwire.privacy.retention import DEDUPE, STRIDE_SECONDS, Keeping, Retention, next_size
+from tellwire.stores.queries import replays, retention
+from tellwire.stores.queries.audit import Deed
+from tellwire.stores.sqlite.store import SqliteStore, raw
 
 T = TypeVar("T")
 
@@ -71,7 +73,7 @@ class Rounds:
 
 
 async def counts(world: World) -> dict[str, int]:
-    tables = (*cold_retention.TABLES, "sequences", "contacts")
+    tables = (*retention.TABLES, "sequences", "contacts")
     return {table: (await world.query(f"SELECT count(*) FROM {table}"))[0][0] for table in tables}
 
 
@@ -185,7 +187,7 @@ def test_a_delivery_replayed_between_search_and_removal_stays(tmp_path: Path) ->
         await become(world, "failed")
         world.clock.move(91 * DAY)
         cutoffs = KEEPING.cutoffs(world.clock.now())
-        for shelf in cold_retention.SHELVES[:2]:
+        for shelf in retention.SHELVES[:2]:
             organization = DEFAULT_ORGANIZATION
             found = await world.store.read(lambda c: shelf.find(c, organization, "", cutoffs, 100))  # noqa: B023
             if shelf.name == "deliveries":
@@ -425,7 +427,7 @@ def test_every_search_follows_a_key(tmp_path: Path) -> None:
             statements: list[str] = []
             db.set_trace_callback(statements.append)
             cutoffs = FORGETFUL.cutoffs(world.clock.now())
-            for shelf in cold_retention.SHELVES:
+            for shelf in retention.SHELVES:
                 shelf.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
                 keys = [("a", "b")] if shelf.name == "held_items" else ["a", "b"]
                 shelf.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
@@ -519,7 +521,7 @@ def test_what_was_other_about_a_replay_goes_with_its_delivery(tmp_path: Path) ->
         deed = Deed(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
         for (identifier,) in await world.query("SELECT id FROM deliveries"):
             edit = Edit(body=b"{}")
-            await world.store.write(lambda c, i=identifier, e=edit: cold_replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
+            await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
         await become(world, "delivered")
         rounds = Rounds(world)
         await rounds.round()

@@ -8,8 +8,8 @@ import pytest
 from tests.contract.listening import OK, PATIENCE, Peer, answering, listening, on_both_loops, saying, sending
 
 from tellwire import __version__
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import Limits
+from tellwire.ports.http_out import Request
 
 
 def answer(status: str, *headers: str, body: str = "") -> bytes:

@@ -17,11 +17,11 @@ from tests.contract.listening import (
     sending,
 )
 
-from tellwire.connector import Resolve, SystemResolver, look_up
+from tellwire.endpoints.handshake import challenge
 from tellwire.errors import Invalid
-from tellwire.handshake import challenge
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import Limits
+from tellwire.http_client.connector import Resolve, SystemResolver, look_up
+from tellwire.ports.http_out import Request
 
 
 def resolving(*answers: Sequence[str]) -> tuple[Resolve, list[str]]:

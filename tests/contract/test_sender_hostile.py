@@ -21,8 +21,8 @@ from tests.contract.listening import (
     sending,
 )
 
-from tellwire.http_client import Limits
-from tellwire.ports import Answer, Request
+from tellwire.http_client.connection import Limits
+from tellwire.ports.http_out import Answer, Request
 
 BODY = Limits().body
 DEADLINE = 0.2

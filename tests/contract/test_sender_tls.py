@@ -12,8 +12,8 @@ import pytest
 from tests.contract.authority import DAY, NOW, Authority
 from tests.contract.listening import OK, PATIENCE, Peer, answering, listening, on_both_loops, saying, sending
 
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import Limits
+from tellwire.ports.http_out import Request
 
 HOST = "hooks.example"
 

@@ -18,7 +18,7 @@ from tests.world import SetClock
 
 from tellwire.app import App
 from tellwire.cli.serving import Site, bind, url_of
-from tellwire.ports import Sender
+from tellwire.ports.http_out import Sender
 from tellwire.settings import AppSecret, Settings
 
 SECOND = 1_000_000

@@ -16,7 +16,7 @@ from tests.proofs.reconciler import Lane
 from tests.world import START, envelope, incoming, status, statuses
 
 import tellwire_sdk
-from tellwire.ports import Request, Sender
+from tellwire.ports.http_out import Request, Sender
 
 APP_SECRET = "an-app-secret-for-the-proofs"
 CONTACTS = 20

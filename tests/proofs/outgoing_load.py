@@ -11,8 +11,8 @@ from tests.contract.listening import sending
 from tests.proofs.deployments import ADMIN
 from tests.world import NUMBER
 
-from tellwire.http_client import Limits
-from tellwire.ports import Request, Sender
+from tellwire.http_client.connection import Limits
+from tellwire.ports.http_out import Request, Sender
 
 _AT_ONCE = 24
 _FIRST_PAUSE = 0.02

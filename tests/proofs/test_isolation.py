@@ -18,11 +18,11 @@ from tests.proofs.deployments import OnPostgres, OnSqlite
 from tests.proofs.meta_load import Load, contact
 from tests.proofs.reconciler import Arrival
 from tests.proofs.subscriber import Subscriber, accept, saying, subscribing
-from tests.unit.simulated import Reply, Simulation, endpoint
+from tests.unit.delivery.simulated import Reply, Simulation, endpoint
 
-from tellwire.extras import Limits
-from tellwire.model import Delivery
-from tellwire.ports import Sender
+from tellwire.delivery.side_lanes import Limits
+from tellwire.model.deliveries import Delivery
+from tellwire.ports.http_out import Sender
 
 # --- 200 quiet endpoints, by a clock that jumps -----------------------------------------------------------------------
 

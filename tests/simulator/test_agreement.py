@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from tests.simulator.running import NUMBER, Meta, running, text
-from tests.unit.outgoing import SENDABLE
+from tests.unit.meta.outgoing.cases import SENDABLE
 
-from tellwire.graph import open_graph
+from tellwire.http_client.graph import open_graph
 from tellwire.meta.codes import CODES
 from tellwire.meta.outgoing.answers import Accepted, Refused, Unknown, outcome
 from tellwire.meta.outgoing.body import body_of

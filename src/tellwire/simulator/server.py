@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from tellwire.errors import Problem
-from tellwire.ports import Sender
-from tellwire.sender import open_sender
+from tellwire.http_client.sender import open_sender
+from tellwire.ports.http_out import Sender
 from tellwire.simulator import control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster

@@ -12,10 +12,9 @@ from random import Random
 from typing import Any
 
 from tellwire.clock import SystemClock
-from tellwire.ports import Clock
+from tellwire.ports.clock import Clock
 from tellwire.simulator.counts import Journal
 from tellwire.simulator.customer import Customer
-from tellwire.simulator.herald import Herald
 from tellwire.simulator.knobs import Knobs, turned
 from tellwire.simulator.limits import Pairs, Window
 from tellwire.simulator.media import Shelf
@@ -23,6 +22,7 @@ from tellwire.simulator.payloads import Business, Person, notice
 from tellwire.simulator.refusals import How, Refused, Trouble, not_there
 from tellwire.simulator.templates import Template, Templates
 from tellwire.simulator.traffic import BUSINESS
+from tellwire.simulator.webhook_queue import Herald
 
 TOKEN = "a-simulated-token"  # noqa: S105 - known to everybody
 _EXPIRED = 463

@@ -13,14 +13,15 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
 from tellwire.errors import Problem
-from tellwire.web import media, operations, status_page
 from tellwire.web.api import NOUNS
-from tellwire.web.desk import Desk, Office
+from tellwire.web.api.media import file_bytes
+from tellwire.web.docs.openapi import document
 from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.inbound import Headers, InboundRoute
-from tellwire.web.openapi import document
+from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.problems import Busy, answer
+from tellwire.web.request import Desk, Office
 from tellwire.web.services import Services
 
 WEBHOOK_PATH = "/meta/webhook"
@@ -32,7 +33,7 @@ class WebApp:
 
     def __init__(self, services: Services, *, probes_only: bool = False) -> None:
         self.office = Office(services)
-        self._litestar = _litestar(self.office, [*operations.PROBES] if probes_only else routes())
+        self._litestar = _litestar(self.office, [*probes.PROBES] if probes_only else routes())
         self.office.describe = lambda: openapi(services.webhooks)
         self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
         self._inbound = None if probes_only else InboundRoute(services, self.office.meters)
@@ -122,8 +123,8 @@ def routes() -> list[Any]:
             dto=Strict,
             return_dto=None,
         ),
-        *operations.HANDLERS,
-        *media.HANDLERS,
+        *probes.HANDLERS,
+        *file_bytes.HANDLERS,
         *status_page.HANDLERS,
     ]
 

@@ -14,11 +14,12 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from tellwire.errors import NotJson, Problem, Unavailable
-from tellwire.meta import signature
-from tellwire.meta.signature import Signatures
-from tellwire.model import Account, Registry
+from tellwire.meta.webhooks import signature
+from tellwire.meta.webhooks.signature import Signatures
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
-from tellwire.web.figures import Meters
+from tellwire.web.operations.figures import Meters
 from tellwire.web.problems import Busy, TooBig, problem_of
 from tellwire.web.services import Services
 

@@ -19,8 +19,11 @@ from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
 from tellwire.errors import BadRequest, Invalid, NotFound
-from tellwire.model import DeliveryState, Micros, Outcome, SendState
-from tellwire.stores.cold_pages import Turn
+from tellwire.model.deliveries import DeliveryState
+from tellwire.model.inbound import Outcome
+from tellwire.model.messaging import SendState
+from tellwire.model.units import Micros
+from tellwire.stores.queries.paging import Turn
 from tellwire.web.problems import WrongType, invalid_body
 
 T = TypeVar("T")

@@ -9,13 +9,18 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from tellwire.ingest import Ingest
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import Account, Attempt, Endpoint, Event, Registry
-from tellwire.ports import Answer, Clock, Graph, MediaStore, Tracer
-from tellwire.tally import Tally
-from tellwire.templates import Counts
-from tellwire.vault import Vault
+from tellwire.accounts.templates import Counts
+from tellwire.inbox.ingest import Ingest
+from tellwire.model.deliveries import Attempt, Endpoint, Event
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+from tellwire.observability.counters import Tally
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Graph
+from tellwire.ports.media import MediaStore
+from tellwire.ports.tracing import Tracer
+from tellwire.security.vault import Vault
 
 T = TypeVar("T")
 

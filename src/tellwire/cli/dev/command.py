@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.catcher import Catch, Tally
 from tellwire.cli import DONE, FAILED
+from tellwire.cli.dev.catcher import Catch, Tally
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.once import KNOBS, once

@@ -13,14 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from tellwire import __version__
-from tellwire.catcher import Tally
+from tellwire.cli.dev.catcher import Tally
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
 from tellwire.cli.dev.registration import Staff
 from tellwire.cli.dev.replies import RESUME
 from tellwire.cli.dev.stack import FORMATS, Stack
-from tellwire.model import Attempt, Delivery
-from tellwire.ports import Answer
+from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.ports.http_out import Answer
 from tellwire.settings import Settings
 from tellwire.simulator import BUSINESS, PEOPLE, Update
 

@@ -13,17 +13,20 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
-from tellwire import about, news
+from tellwire.accounts import facts as account_facts
+from tellwire.accounts.templates import Standing
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Account, Micros
-from tellwire.rows import instant
-from tellwire.stores import cold_accounts, cold_agents, cold_operational, cold_templates
-from tellwire.stores.cold_audit import Deed
-from tellwire.templates import Standing
+from tellwire.model import operational_events
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.stores.queries import accounts, agents, operational
+from tellwire.stores.queries import templates as template_queries
+from tellwire.stores.queries.audit import Deed
+from tellwire.web.api.number_check import check_business, check_number
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
-from tellwire.web.number_check import check_business, check_number
 from tellwire.web.parameters import Cursor, Limit, turn_of
+from tellwire.web.request import AtDesk, Desk, joined, listed, shown
 
 log = logging.getLogger("tellwire.web")
 
@@ -133,7 +136,7 @@ class AccountList(Struct, kw_only=True):
 
 
 def _shown(account: Account, now: Micros) -> bytes:
-    facts = about.known(account.about)
+    facts = account_facts.known(account.about)
     paused = [f"Nothing is sent ({account.sending_paused})."] if account.sending_paused else []
     return encode(
         AccountRead(
@@ -151,7 +154,7 @@ def _shown(account: Account, now: Micros) -> bytes:
             send_rate=account.send_rate,
             sending_paused=account.sending_paused or None,
             about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
-            problems=[*paused, *about.problems(facts, now // _MICROS)],
+            problems=[*paused, *account_facts.problems(facts, now // _MICROS)],
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )
@@ -162,7 +165,7 @@ def _shown(account: Account, now: Micros) -> bytes:
 async def list_accounts(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
     """The accounts of the organization."""
     vault = desk.services.store.vault
-    page = await desk.read(lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
+    page = await desk.read(lambda c: accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
     now = desk.services.clock.now()
     return listed(_NOUN, page, lambda account: _shown(account, now), AccountList)
 
@@ -193,7 +196,7 @@ async def create_account(
                 **asdict(data),
             )
             _check_agent(connection, desk, account)
-            return cold_accounts.add(connection, deed, vault, account), _shown(account, deed.at)
+            return accounts.add(connection, deed, vault, account), _shown(account, deed.at)
 
         _, body = await once.write(work)
         await _route(desk, data.phone_number_id)
@@ -216,7 +219,7 @@ async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[Acco
 
     def find(connection: Connection) -> tuple[Account, Standing | None]:
         account = _known(connection, desk, account_id)
-        return account, cold_templates.standing(connection, account.organization_id, account.waba_id)
+        return account, template_queries.standing(connection, account.organization_id, account.waba_id)
 
     account, standing = await desk.read(find)
     return shown(
@@ -253,7 +256,7 @@ async def change_account(
             _check_agent(connection, desk, changed)
         if changed.access_token not in ("", account.access_token):
             changed = _resumed(connection, deed, changed, "a new access token")
-        return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
+        return accounts.change(connection, deed, desk.services.store.vault, changed)
 
     return shown(_shown(await desk.write(work), deed.at), AccountRead)
 
@@ -269,7 +272,7 @@ async def resume_sending(account_id: FromPath[str], desk: AtDesk) -> Response[Ac
             return account
         changed = replace(account, updated_at=max(deed.at, account.updated_at + 1))
         changed = _resumed(connection, deed, changed, "a person resumed it")
-        return cold_accounts.change(connection, deed, desk.services.store.vault, changed, action="account.resumed")
+        return accounts.change(connection, deed, desk.services.store.vault, changed, action="account.resumed")
 
     return shown(_shown(await desk.write(work), deed.at), AccountRead)
 
@@ -277,7 +280,7 @@ async def resume_sending(account_id: FromPath[str], desk: AtDesk) -> Response[Ac
 def _resumed(connection: Connection, deed: Deed, account: Account, how: str) -> Account:
     """The account with sending on; when it was off that is told."""
     if account.sending_paused:
-        cold_operational.tell(connection, deed, news.resumed(account, how))
+        operational.tell(connection, deed, operational_events.resumed(account, how))
     return replace(account, sending_paused="")
 
 
@@ -286,7 +289,7 @@ async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
     """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
     its number is unrouted from now on."""
     deed = desk.deed()
-    await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
+    await desk.write(lambda c: accounts.remove(c, deed, _known(c, desk, account_id).id))
 
 
 async def _check_claims(desk: Desk, account: Account, fields: dict[str, Any]) -> None:
@@ -300,12 +303,12 @@ async def _check_claims(desk: Desk, account: Account, fields: dict[str, Any]) ->
 
 
 def _check_agent(connection: Connection, desk: Desk, account: Account) -> None:
-    if account.agent_id and not cold_agents.is_ai(connection, desk.organization_id, account.agent_id):
+    if account.agent_id and not agents.is_ai(connection, desk.organization_id, account.agent_id):
         raise Invalid("The account is not valid.", ("/agent_id", "is no AI agent of this organization"))
 
 
 def _known(connection: Connection, desk: Desk, name: str) -> Account:
-    account = cold_accounts.find(connection, desk.services.store.vault, desk.organization_id, name)
+    account = accounts.find(connection, desk.services.store.vault, desk.organization_id, name)
     if account is None:
         raise NotFound("There is no account with this id.")
     return account

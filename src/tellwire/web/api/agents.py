@@ -11,16 +11,16 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
-from tellwire import agent_settings
-from tellwire.agent_settings import AgentSettings, Budget, Tool, settings_of
+from tellwire.agents import settings as agent_settings
+from tellwire.agents.settings import AgentSettings, Budget, Tool, settings_of
+from tellwire.agents.tool_calls import MASK, same_origin
 from tellwire.errors import Forbidden, Invalid, NotFound
-from tellwire.model import Agent, AgentRun, RunOutcome
-from tellwire.rows import instant
-from tellwire.stores import cold_agents
-from tellwire.tool_calls import MASK, same_origin
+from tellwire.model.agents import Agent, AgentRun, RunOutcome
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.request import AtDesk, Desk, listed, shown
 
 _READ = {"scopes": ("read", "agents:manage")}
 _MANAGE = {"scopes": ("agents:manage",)}
@@ -270,7 +270,7 @@ def _as_draft(agent: Agent) -> AgentDraft:
 async def list_agents(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
     """The agents of the organization."""
     vault, turn = desk.services.store.vault, turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_agents.page(c, vault, desk.organization_id, turn))
+    page = await desk.read(lambda c: agents.page(c, vault, desk.organization_id, turn))
     return listed(_NOUN, page, _shown, AgentList)
 
 
@@ -287,7 +287,7 @@ async def create_agent(
         agent = await _made(desk, data, blank)
 
         def work(connection: Connection) -> tuple[Agent, bytes]:
-            made = cold_agents.add(connection, deed, vault, replace(agent, id=deed.new_id()))
+            made = agents.add(connection, deed, vault, replace(agent, id=deed.new_id()))
             return made, _shown(made)
 
         _, body = await once.write(work)
@@ -316,7 +316,7 @@ async def change_agent(agent_id: FromPath[str], desk: AtDesk, data: JSONBody[Age
         def work(connection: Connection, before: Agent = before, after: Agent = after) -> Agent | None:
             if _known(connection, desk, agent_id) != before:
                 return None
-            return cold_agents.change(connection, deed, vault, after)
+            return agents.change(connection, deed, vault, after)
 
         if (changed := await desk.write(work)) is not None:
             return shown(_shown(changed), AgentRead)
@@ -326,20 +326,20 @@ async def change_agent(agent_id: FromPath[str], desk: AtDesk, data: JSONBody[Age
 async def delete_agent(agent_id: FromPath[str], desk: AtDesk) -> None:
     """Forget an agent; what it wrote stays. 409 while an account has it as its `agent_id`."""
     deed = desk.deed()
-    await desk.write(lambda c: cold_agents.remove(c, deed, _known(c, desk, agent_id).id))
+    await desk.write(lambda c: agents.remove(c, deed, _known(c, desk, agent_id).id))
 
 
 @get("/agents/{agent_id:str}/runs", summary="List an agent's runs", opt=_READ)
 async def list_runs(agent_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[RunList]:
     """What became of its turns: answers, failures, and why it did not answer."""
     turn = turn_of(_RUNS, limit, cursor)
-    page = await desk.read(lambda c: cold_agents.runs(c, desk.organization_id, _known(c, desk, agent_id).id, turn))
+    page = await desk.read(lambda c: agents.runs(c, desk.organization_id, _known(c, desk, agent_id).id, turn))
     return listed(_RUNS, page, _run_shown, RunList)
 
 
 def _known(connection: Connection, desk: Desk, name: str) -> Agent:
     identifier = our_id(name, "agent")
-    agent = cold_agents.get(connection, desk.services.store.vault, desk.organization_id, identifier)
+    agent = agents.get(connection, desk.services.store.vault, desk.organization_id, identifier)
     if agent is None:
         raise NotFound("There is no agent with this id.")
     return agent

@@ -10,15 +10,16 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 from msgspec.json import encode
 
-from tellwire import keys
 from tellwire.errors import Invalid, NotFound
-from tellwire.keys import Scope
-from tellwire.model import ApiKey, Micros
-from tellwire.rows import instant
-from tellwire.stores import cold_organizations
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import ApiKey
+from tellwire.model.units import Micros
+from tellwire.security import api_keys
+from tellwire.security.api_keys import Scope
+from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.request import AtDesk, Desk, joined, listed, shown
 
 _ADMIN = {"scopes": ("admin",)}
 _NOUN = "api-keys"
@@ -27,9 +28,9 @@ _SCOPES = Annotated[
     tuple[Scope, ...],
     Meta(
         min_length=1,
-        max_length=len(keys.SCOPES),
+        max_length=len(api_keys.SCOPES),
         description="What the key may do; every scope but `admin` unless given. "
-        + " ".join(f"`{name}`: {words}." for name, words in keys.SCOPES.items()),
+        + " ".join(f"`{name}`: {words}." for name, words in api_keys.SCOPES.items()),
     ),
 ]
 
@@ -38,7 +39,7 @@ class ApiKeyDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An API key to create."""
 
     name: Annotated[str, Meta(max_length=256, pattern=LINE)] = ""
-    scopes: _SCOPES = keys.USUAL
+    scopes: _SCOPES = api_keys.USUAL
     expires_at: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None = None
     organization_id: (
         Annotated[str, Meta(max_length=64, description="Whose key it is; the caller's organization unless given.")]
@@ -92,9 +93,7 @@ def _shown(key: ApiKey) -> bytes:
 @get("/api-keys", summary="List API keys", opt=_ADMIN)
 async def list_api_keys(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
     """The keys of the organization, revoked ones too."""
-    page = await desk.read(
-        lambda c: cold_organizations.keys_page(c, desk.organization_id, turn_of(_NOUN, limit, cursor))
-    )
+    page = await desk.read(lambda c: organizations.keys_page(c, desk.organization_id, turn_of(_NOUN, limit, cursor)))
     return listed(_NOUN, page, _shown, ApiKeyList)
 
 
@@ -107,8 +106,8 @@ async def create_api_key(
         if once.kept:
             return once.kept
         deed = desk.deed()
-        key = keys.make(secrets.token_bytes(32))
-        record = keys.record(
+        key = api_keys.make(secrets.token_bytes(32))
+        record = api_keys.record(
             key,
             organization_id=await _owner(desk, data.organization_id),
             name=data.name,
@@ -117,7 +116,7 @@ async def create_api_key(
         )
 
         def work(connection: Any) -> tuple[ApiKey, bytes]:
-            made = cold_organizations.add_key(connection, deed, record)
+            made = organizations.add_key(connection, deed, record)
             return made, joined(_shown(made), {"key": key})
 
         _, body = await once.write(work)
@@ -136,7 +135,7 @@ async def _owner(desk: Desk, organization_id: str | None) -> str:
         return desk.organization_id
     organization = None
     if desk.caller.operator:
-        organization = await desk.read(lambda c: cold_organizations.get(c, organization_id))
+        organization = await desk.read(lambda c: organizations.get(c, organization_id))
     if organization is None:
         raise Invalid("The organization is not known.", ("/organization_id", "there is no organization with this id"))
     return organization_id
@@ -146,7 +145,7 @@ async def _owner(desk: Desk, organization_id: str | None) -> str:
 async def read_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
     """One key, without the key itself."""
     name = our_id(key_id, "API key")
-    key = await desk.read(lambda c: cold_organizations.get_key(c, desk.organization_id, name))
+    key = await desk.read(lambda c: organizations.get_key(c, desk.organization_id, name))
     if key is None:
         raise NotFound("There is no API key with this id.")
     return shown(_shown(key), ApiKeyRead)
@@ -156,7 +155,7 @@ async def read_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRe
 async def revoke_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
     """Revoke a key for good; it is listed on. In this process it works no longer at once, in others within seconds."""
     name, deed = our_id(key_id, "API key"), desk.deed()
-    key = await desk.write(lambda c: cold_organizations.revoke_key(c, deed, name))
+    key = await desk.write(lambda c: organizations.revoke_key(c, deed, name))
     if key is None:
         raise NotFound("There is no API key with this id.")
     desk.office.auth.ring.forget()

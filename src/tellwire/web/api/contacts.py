@@ -12,14 +12,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model import Contact
-from tellwire.rows import instant
-from tellwire.stores import cold_erasures, cold_messages, cold_persons
-from tellwire.stores.cold_erasures import Counts, Erasure
+from tellwire.model.messaging import Contact
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import erasures, messages, person_rows
+from tellwire.stores.queries.erasures import Counts, Erasure
+from tellwire.web.api.contact_export import export
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.contact_export import export
-from tellwire.web.desk import JSON, AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of
+from tellwire.web.request import JSON, AtDesk, Desk, joined, listed, shown
 
 _READ = {"scopes": ("read",)}
 _MANAGE = {"scopes": ("contacts:manage",)}
@@ -100,7 +100,7 @@ async def list_contacts(
 ) -> Response[ContactList]:
     """The contacts of the organization; `alias` finds the one that a phone number or user id stands for."""
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_messages.contacts_page(c, desk.organization_id, alias, turn))
+    page = await desk.read(lambda c: messages.contacts_page(c, desk.organization_id, alias, turn))
     return listed(_NOUN, page, _shown, ContactList)
 
 
@@ -118,7 +118,7 @@ async def change_contact(
     name, deed, wanted = our_id(contact_id, "contact"), desk.deed(), data.name
     if wanted is UNSET:
         return await _answer(desk, await _known(desk, name))
-    contact = await desk.write(lambda c: cold_messages.rename_contact(c, deed, name, wanted))
+    contact = await desk.write(lambda c: messages.rename_contact(c, deed, name, wanted))
     if contact is None:
         raise NotFound("There is no contact with this id.")
     return await _answer(desk, contact)
@@ -135,7 +135,7 @@ async def export_contact(contact_id: FromPath[str], desk: AtDesk) -> Stream:
     `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is sent while it is read: an
     object that breaks off is not whole."""
     name = our_id(contact_id, "contact")
-    person = await desk.read(lambda c: cold_persons.get(c, desk.organization_id, name))
+    person = await desk.read(lambda c: person_rows.get(c, desk.organization_id, name))
     if person is None:
         raise NotFound("There is no contact with this id.")
     headers = {"content-disposition": f'attachment; filename="contact-{person.ids[0]}.json"'}
@@ -149,7 +149,7 @@ async def erase_contact(contact_id: FromPath[str], desk: AtDesk) -> Response[Era
     background, see `/erasure`. Answers 202 with `state` `done` when it was little. What Meta sends late for what was
     erased is known for 40 days and brings nothing back; a message that is newer is a new contact's."""
     name, deed, vault = our_id(contact_id, "contact"), desk.deed(), desk.services.store.vault
-    erasure = await desk.write(lambda c: cold_erasures.begin(c, deed, vault, name))
+    erasure = await desk.write(lambda c: erasures.begin(c, deed, vault, name))
     if erasure is None:
         return await _erasure(desk, name, status=202)
     running = desk.services.erase(desk.organization_id, erasure.id)
@@ -166,7 +166,7 @@ async def read_erasure(contact_id: FromPath[str], desk: AtDesk) -> Response[Eras
 
 async def _erasure(desk: Desk, contact_id: str, *, status: int = 200) -> Response[ErasureRead]:
     vault = desk.services.store.vault
-    erasure = await desk.read(lambda c: cold_erasures.of_contact(c, vault, desk.organization_id, contact_id))
+    erasure = await desk.read(lambda c: erasures.of_contact(c, vault, desk.organization_id, contact_id))
     if erasure is None:
         raise NotFound("There is no contact with this id.")
     return shown(_shown_erasure(erasure), ErasureRead, status=status)
@@ -189,14 +189,14 @@ def _shown_erasure(erasure: Erasure) -> bytes:
 
 async def _known(desk: Desk, contact_id: str) -> Contact:
     name = our_id(contact_id, "contact")
-    contact = await desk.read(lambda c: cold_messages.get_contact(c, desk.organization_id, name))
+    contact = await desk.read(lambda c: messages.get_contact(c, desk.organization_id, name))
     if contact is None:
         raise NotFound("There is no contact with this id.")
     return contact
 
 
 async def _answer(desk: Desk, contact: Contact) -> Response[ContactWithAliases]:
-    aliases = await desk.read(lambda c: cold_messages.aliases_of(c, contact.id))
+    aliases = await desk.read(lambda c: messages.aliases_of(c, contact.id))
     return shown(joined(_shown(contact), {"aliases": aliases}), ContactWithAliases)
 
 

@@ -9,13 +9,13 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
-from tellwire import turns
+from tellwire.conversations import agent_turns
 from tellwire.errors import NotFound
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import Conversation
-from tellwire.stores import cold_agents, cold_conversations
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.messaging import Conversation
+from tellwire.stores.queries import agents, conversations
 from tellwire.web.api.shapes import LINE, When, when
-from tellwire.web.desk import AtDesk, Desk, told
+from tellwire.web.request import AtDesk, Desk, told
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -60,14 +60,14 @@ async def pause_conversation_agent(
     """Hand the conversation over to people: the agent says no more in it. One that is paused stays as it is."""
     reason = (data.reason if data else "") or "paused by request"
     by = desk.caller.actor
-    return await _decided(desk, conversation_id, lambda ledger, c: turns.pause(ledger, c, reason=reason, by=by))
+    return await _decided(desk, conversation_id, lambda ledger, c: agent_turns.pause(ledger, c, reason=reason, by=by))
 
 
 @post(f"{_PATH}/resume", summary="Resume the agent in a conversation", opt=_WRITE, status_code=200)
 async def resume_conversation_agent(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationAgentRead]:
     """Let the agent answer again, from the customer's next message on."""
     by = desk.caller.actor
-    return await _decided(desk, conversation_id, lambda ledger, c: turns.resume(ledger, c, by=by))
+    return await _decided(desk, conversation_id, lambda ledger, c: agent_turns.resume(ledger, c, by=by))
 
 
 async def _decided(
@@ -83,7 +83,7 @@ async def _decided(
 
 
 async def _answer(desk: Desk, conversation: Conversation) -> Response[ConversationAgentRead]:
-    found = await desk.read(lambda c: cold_agents.standing(c, desk.organization_id, conversation.id))
+    found = await desk.read(lambda c: agents.standing(c, desk.organization_id, conversation.id))
     accounts = desk.services.store.registry().accounts.values()
     agent_id = next((each.agent_id for each in accounts if each.id == conversation.account_id), "")
     usage = UsageRead(replies=found.replies, input_tokens=found.input_tokens, output_tokens=found.output_tokens)
@@ -101,7 +101,7 @@ async def _answer(desk: Desk, conversation: Conversation) -> Response[Conversati
 
 async def _known(desk: Desk, name: str) -> Conversation:
     identifier = await desk.conversation_id(name)
-    conversation = await desk.read(lambda c: cold_conversations.get(c, desk.organization_id, identifier))
+    conversation = await desk.read(lambda c: conversations.get(c, desk.organization_id, identifier))
     if conversation is None:
         raise NotFound("There is no conversation with this id.")
     return conversation

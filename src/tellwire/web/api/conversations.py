@@ -8,17 +8,18 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from tellwire import conversations
+from tellwire.conversations import lifecycle
 from tellwire.errors import Conflict, NotFound
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import Conversation
-from tellwire.rows import conversation_row, instant
-from tellwire.stores import cold_conversations, cold_messages
-from tellwire.stores.cold_conversations import ConversationFilter
-from tellwire.stores.cold_messages import MessageFilter
-from tellwire.web.api import conversation_agents, message_rows, messages
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.messaging import Conversation
+from tellwire.model.row_json import conversation_row, instant
+from tellwire.stores.queries import conversations as conversation_queries
+from tellwire.stores.queries import messages as message_queries
+from tellwire.stores.queries.conversations import ConversationFilter
+from tellwire.stores.queries.messages import MessageFilter
+from tellwire.web.api import conversation_agents
+from tellwire.web.api.messages import read, rows
 from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
     STATUSES,
     AccountName,
@@ -30,6 +31,7 @@ from tellwire.web.parameters import (
     looks_like_id,
     turn_of,
 )
+from tellwire.web.request import AtDesk, Desk, joined, listed, shown
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -83,13 +85,15 @@ async def list_conversations(
     """The conversations of the organization; `contact` takes a contact's id, phone number or user id, or a group's
     id."""
     turn = turn_of(_NOUN, limit, cursor)
-    party = await desk.read(lambda c: cold_conversations.party_of(c, desk.organization_id, contact)) if contact else ""
+    party = (
+        await desk.read(lambda c: conversation_queries.party_of(c, desk.organization_id, contact)) if contact else ""
+    )
     chosen = ConversationFilter(
         status=choice(status, "status", *STATUSES),
         account_id=desk.account_id(account) if account else "",
         party=party,
     )
-    page = await desk.read(lambda c: cold_conversations.page(c, desk.organization_id, chosen, turn))
+    page = await desk.read(lambda c: conversation_queries.page(c, desk.organization_id, chosen, turn))
     return listed(_NOUN, page, _shown, ConversationList)
 
 
@@ -102,12 +106,12 @@ async def read_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Res
 @get("/conversations/{conversation_id:str}/messages", summary="List a conversation's messages", opt=_READ)
 async def list_messages_of(
     conversation_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
-) -> Response[message_rows.MessageList]:
+) -> Response[rows.MessageList]:
     """The messages of one conversation."""
     chosen = MessageFilter(conversation_id=(await _known(desk, conversation_id)).id)
-    turn = turn_of(messages.NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_messages.page(c, desk.organization_id, chosen, turn))
-    return listed(messages.NOUN, page, message_rows.message_shown, message_rows.MessageList)
+    turn = turn_of(read.NOUN, limit, cursor)
+    page = await desk.read(lambda c: message_queries.page(c, desk.organization_id, chosen, turn))
+    return listed(read.NOUN, page, rows.message_shown, rows.MessageList)
 
 
 @post("/conversations/{conversation_id:str}/close", summary="Close a conversation", opt=_WRITE, status_code=200)
@@ -129,7 +133,7 @@ _Decision = Callable[[Ledger, Conversation], Conversation | Conflict]
 def _close(ledger: Ledger, conversation: Conversation) -> Conversation | Conflict:
     if conversation.status == "open" and conversation.id in ledger.unsent:
         return Conflict("Messages are still to be sent in it: wait for them, or cancel them first.", kind="unsent")
-    return conversation if conversation.status == "closed" else conversations.close(ledger, conversation)
+    return conversation if conversation.status == "closed" else lifecycle.close(ledger, conversation)
 
 
 def _reopen(ledger: Ledger, conversation: Conversation) -> Conversation | Conflict:
@@ -137,7 +141,7 @@ def _reopen(ledger: Ledger, conversation: Conversation) -> Conversation | Confli
         return conversation
     if (conversation.account_id, conversation.party) in ledger.open:
         return Conflict("Another conversation with this contact or group is open.", kind="another-open")
-    return conversations.reopen(ledger, conversation)
+    return lifecycle.reopen(ledger, conversation)
 
 
 async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[ConversationRead]:
@@ -161,7 +165,7 @@ async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[Conve
 
 async def _known(desk: Desk, name: str) -> Conversation:
     identifier = await desk.conversation_id(name)
-    conversation = await desk.read(lambda c: cold_conversations.get(c, desk.organization_id, identifier))
+    conversation = await desk.read(lambda c: conversation_queries.get(c, desk.organization_id, identifier))
     if conversation is None:
         raise NotFound("There is no conversation with this id.")
     return conversation

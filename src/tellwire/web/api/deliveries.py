@@ -11,14 +11,13 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire.endpoints import Url
+from tellwire.endpoints.lifecycle import Url
 from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
-from tellwire.model import Attempt, DeliveryState, Edit, Lane
-from tellwire.rows import instant
-from tellwire.stores import cold_deliveries, cold_replays
-from tellwire.stores.cold_deliveries import DeliveryEntry, DeliveryFilter
+from tellwire.model.deliveries import Attempt, DeliveryState, Edit, Lane
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import deliveries, replays
+from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
     Cursor,
     Limit,
@@ -32,6 +31,7 @@ from tellwire.web.parameters import (
     our_id,
     turn_of,
 )
+from tellwire.web.request import AtDesk, Desk, joined, listed, shown
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REPLAY = {"scopes": ("deliveries:replay",)}
@@ -199,7 +199,7 @@ async def list_deliveries(
         until=instant_of(until, "until"),
     )
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_deliveries.page(c, desk.organization_id, chosen, turn))
+    page = await desk.read(lambda c: deliveries.page(c, desk.organization_id, chosen, turn))
     return listed(_NOUN, page, _shown, DeliveryList)
 
 
@@ -228,7 +228,7 @@ async def replay_delivery(
     edit = await _edit(desk, wanted)
 
     def work(connection: Connection) -> tuple[DeliveryEntry, bytes]:
-        entry = cold_replays.replay(connection, deed, name, new_id=wanted.new_id, edit=edit)
+        entry = replays.replay(connection, deed, name, new_id=wanted.new_id, edit=edit)
         if entry is None:
             raise NotFound("There is no delivery with this id.")
         return entry, _shown(entry)
@@ -249,7 +249,7 @@ async def replay_selection(
     ids, deed = _ids(data), desk.deed()
 
     def work(connection: Connection) -> tuple[None, bytes]:
-        entries = cold_replays.selection(connection, deed, ids, new_id=data.new_id)
+        entries = replays.selection(connection, deed, ids, new_id=data.new_id)
         missing = [(f"/ids/{index}", "is no delivery") for index, entry in enumerate(entries) if entry is None]
         if missing:
             raise Invalid("Some deliveries are not there; none was replayed.", *missing)
@@ -289,10 +289,10 @@ async def _edit(desk: Desk, wanted: Replay) -> Edit:
 
 async def _known(desk: Desk, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:
     name = our_id(delivery_id, "delivery")
-    entry = await desk.read(lambda c: cold_deliveries.get(c, desk.organization_id, name))
+    entry = await desk.read(lambda c: deliveries.get(c, desk.organization_id, name))
     if entry is None:
         raise NotFound("There is no delivery with this id.")
-    attempts = await desk.read(lambda c: cold_deliveries.attempts_of(c, name))
+    attempts = await desk.read(lambda c: deliveries.attempts_of(c, name))
     return entry, [_attempt(each) for each in attempts]
 
 

@@ -11,15 +11,15 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
+from tellwire.endpoints.recovery import Include, Job, State, Wanted, ended
 from tellwire.errors import Conflict, Invalid, NotFound
 from tellwire.ids import micros_of
-from tellwire.model import Endpoint
-from tellwire.recovery import Include, Job, State, Wanted, ended
-from tellwire.rows import instant
-from tellwire.stores import cold_audit, cold_endpoints, cold_jobs
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import audit, endpoints, jobs
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, listed, shown, told
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.request import AtDesk, Desk, listed, shown, told
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
@@ -103,7 +103,7 @@ async def known_endpoint(desk: Desk, endpoint_id: str) -> Endpoint:
         NotFound: the organization has none.
     """
     name, vault = our_id(endpoint_id, "webhook endpoint"), desk.services.store.vault
-    endpoint = await desk.read(lambda c: cold_endpoints.get(c, vault, desk.organization_id, name))
+    endpoint = await desk.read(lambda c: endpoints.get(c, vault, desk.organization_id, name))
     if endpoint is None:
         raise NotFound("There is no webhook endpoint with this id.")
     return endpoint
@@ -182,9 +182,9 @@ async def recover_endpoint(
         raise Invalid("The span is empty.", ("/since" if until is None else "/until", "must end after it begins"))
 
     def work(connection: Connection) -> tuple[Job, bytes]:
-        if not cold_endpoints.state_of(connection, desk.organization_id, name):
+        if not endpoints.state_of(connection, desk.organization_id, name):
             raise NotFound("There is no webhook endpoint with this id.")
-        if other := cold_jobs.open_of(connection, name):
+        if other := jobs.open_of(connection, name):
             raise Conflict(f"The recovery {other} of this endpoint is under way.", kind="recovery-under-way")
         deed = desk.deed()
         job = Job(
@@ -195,7 +195,7 @@ async def recover_endpoint(
             created_at=deed.at,
             updated_at=deed.at,
         )
-        cold_jobs.add(connection, deed, job)
+        jobs.add(connection, deed, job)
         return job, _shown(job)
 
     async with desk.once(request) as once:
@@ -212,7 +212,7 @@ async def list_recoveries(
     """The recoveries of an endpoint."""
     endpoint = await known_endpoint(desk, endpoint_id)
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_jobs.page(c, desk.organization_id, endpoint.id, turn))
+    page = await desk.read(lambda c: jobs.page(c, desk.organization_id, endpoint.id, turn))
     return listed(_NOUN, page, _shown, RecoveryList)
 
 
@@ -231,16 +231,16 @@ async def cancel_recovery(endpoint_id: FromPath[str], job_id: FromPath[str], des
     def work(connection: Connection) -> Job:
         job = _known_job(connection, desk, endpoint, name)
         after = ended(job, "cancelled", "it was cancelled", desk.services.clock.now())
-        if not cold_jobs.put(connection, after, turns=job.turns):
+        if not jobs.put(connection, after, turns=job.turns):
             return job
-        cold_audit.note(connection, desk.deed(), "endpoint.recover_cancelled", endpoint)
+        audit.note(connection, desk.deed(), "endpoint.recover_cancelled", endpoint)
         return after
 
     return shown(_shown(await desk.write(work)), RecoveryRead)
 
 
 def _known_job(connection: Connection, desk: Desk, endpoint_id: str, job_id: str) -> Job:
-    job = cold_jobs.get(connection, desk.organization_id, job_id)
+    job = jobs.get(connection, desk.organization_id, job_id)
     if job is None or job.endpoint_id != endpoint_id:
         raise NotFound("There is no recovery with this id.")
     return job

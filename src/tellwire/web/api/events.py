@@ -11,12 +11,11 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model import Endpoint, Event
-from tellwire.rows import instant
-from tellwire.stores import cold_events
-from tellwire.stores.cold_events import EventFilter
+from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import events
+from tellwire.stores.queries.events import EventFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import (
     ACTIONS,
     ENTITIES,
@@ -32,6 +31,7 @@ from tellwire.web.parameters import (
     our_id,
     turn_of,
 )
+from tellwire.web.request import AtDesk, Desk, listed, shown
 
 _READ = {"scopes": ("read",)}
 _NOUN = "events"
@@ -109,7 +109,7 @@ async def list_events(
         since=instant_of(since, "since"),
     )
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_events.page(c, desk.organization_id, chosen, turn))
+    page = await desk.read(lambda c: events.page(c, desk.organization_id, chosen, turn))
     return listed(_NOUN, page, _shown, EventList)
 
 
@@ -145,7 +145,7 @@ async def read_payload(event_id: FromPath[str], format_name: FromPath[str], desk
 
 async def _known(desk: Desk, event_id: str) -> Event:
     name = our_id(event_id, "event")
-    event = await desk.read(lambda c: cold_events.get(c, desk.organization_id, name))
+    event = await desk.read(lambda c: events.get(c, desk.organization_id, name))
     if event is None:
         raise NotFound("There is no event with this id.")
     return event

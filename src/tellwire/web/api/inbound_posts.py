@@ -12,12 +12,12 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Inbound, ItemReport, Outcome
-from tellwire.rows import instant
-from tellwire.stores import cold_inbound
+from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import inbound_posts
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, turn_of
+from tellwire.web.request import AtDesk, Desk, joined, listed, shown
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REAPPLY = {"scopes": ("deliveries:replay",)}
@@ -109,7 +109,7 @@ async def list_inbound(
     turn, from_ = turn_of(_NOUN, limit, cursor), instant_of(since, "since")
     wanted = choice(outcome, "outcome", *Outcome)
     page = await desk.read(
-        lambda c: cold_inbound.page(
+        lambda c: inbound_posts.page(
             c, desk.organization_id, turn, nobodys=desk.caller.operator, outcome=wanted, from_=from_
         )
     )
@@ -149,7 +149,7 @@ async def reapply_inbound(
 
 async def _known(desk: Desk, inbound_id: str) -> Inbound:
     name = our_id(inbound_id, "received POST")
-    inbound = await desk.read(lambda c: cold_inbound.get(c, desk.organization_id, name, nobodys=desk.caller.operator))
+    inbound = await desk.read(lambda c: inbound_posts.get(c, desk.organization_id, name, nobodys=desk.caller.operator))
     if inbound is None:
         raise NotFound("There is no received POST with this id.")
     return inbound

@@ -10,12 +10,12 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotAllowed, NotFound
-from tellwire.model import Organization
-from tellwire.rows import instant
-from tellwire.stores import cold_organizations
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Organization
+from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.request import AtDesk, listed, shown
 
 _ADMIN = {"scopes": ("admin",)}
 _NOUN = "organizations"
@@ -52,7 +52,7 @@ def _shown(organization: Organization) -> bytes:
 async def list_organizations(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[OrganizationList]:
     """Every organization for who runs the installation, else the key's own."""
     only = "" if desk.caller.operator else desk.organization_id
-    page = await desk.read(lambda c: cold_organizations.page(c, turn_of(_NOUN, limit, cursor), only=only))
+    page = await desk.read(lambda c: organizations.page(c, turn_of(_NOUN, limit, cursor), only=only))
     return listed(_NOUN, page, _shown, OrganizationList)
 
 
@@ -67,7 +67,7 @@ async def create_organization(
         if once.kept:
             return once.kept
         deed = desk.deed()
-        _, body = await once.write(lambda c: _made(cold_organizations.add(c, deed, data.name)))
+        _, body = await once.write(lambda c: _made(organizations.add(c, deed, data.name)))
     return shown(body, OrganizationRead, status=201)
 
 
@@ -76,7 +76,7 @@ async def read_organization(organization_id: FromPath[str], desk: AtDesk) -> Res
     """One organization."""
     name = our_id(organization_id, "organization")
     seen = desk.caller.operator or name == desk.organization_id
-    organization = await desk.read(lambda c: cold_organizations.get(c, name)) if seen else None
+    organization = await desk.read(lambda c: organizations.get(c, name)) if seen else None
     if organization is None:
         raise NotFound("There is no organization with this id.")
     return shown(_shown(organization), OrganizationRead)

@@ -11,16 +11,16 @@ from msgspec.json import encode
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
+from tellwire.accounts.templates import Template
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Account
-from tellwire.rows import instant
-from tellwire.stores import cold_audit, cold_templates
-from tellwire.stores.cold_pages import Turn
-from tellwire.stores.cold_templates import TemplateFilter
-from tellwire.templates import Template
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Account
+from tellwire.stores.queries import audit, templates
+from tellwire.stores.queries.paging import Turn
+from tellwire.stores.queries.templates import TemplateFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown, told
 from tellwire.web.parameters import AccountName, Cursor, Limit, Name, turn_of
+from tellwire.web.request import AtDesk, Desk, listed, shown, told
 
 _READ = {"scopes": ("read", "templates:manage")}
 _MANAGE = {"scopes": ("templates:manage",)}
@@ -111,7 +111,7 @@ async def list_templates(
     waba_id = waba_id or (_waba_of(desk, account) if account else "")
     chosen = TemplateFilter(waba_id=waba_id, status=status, name=name, language=language)
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_templates.page(c, desk.organization_id, chosen, turn))
+    page = await desk.read(lambda c: templates.page(c, desk.organization_id, chosen, turn))
     return listed(_NOUN, page, _shown, TemplateList)
 
 
@@ -143,8 +143,8 @@ async def create_template(
                 created_at=deed.at,
                 updated_at=deed.at,
             )
-            made = cold_templates.put(connection, made)
-            cold_audit.note(connection, deed, "template.created", made.id)
+            made = templates.put(connection, made)
+            audit.note(connection, deed, "template.created", made.id)
             return made, _shown(made)
 
         _, body = await once.write(work)
@@ -168,11 +168,9 @@ async def read_template(template_id: FromPath[str], desk: AtDesk) -> Response[Te
 @delete("/templates/{template_id:str}", summary="Delete a template", opt=_MANAGE, status_code=204)
 async def delete_template(template_id: FromPath[str], desk: AtDesk, *, account: AccountName = "") -> None:
     """Delete at Meta what our id or Meta's names, which is one language; or every language of a name."""
-    one = await desk.read(lambda c: cold_templates.get(c, desk.organization_id, template_id))
+    one = await desk.read(lambda c: templates.get(c, desk.organization_id, template_id))
     chosen = TemplateFilter(name=template_id, waba_id=_waba_of(desk, account) if account else "")
-    gone = (
-        [one] if one else (await desk.read(lambda c: cold_templates.page(c, desk.organization_id, chosen, _ALL))).items
-    )
+    gone = [one] if one else (await desk.read(lambda c: templates.page(c, desk.organization_id, chosen, _ALL))).items
     if not gone:
         raise NotFound("There is no template with this id or name.")
     if len({template.waba_id for template in gone}) > 1:
@@ -188,14 +186,14 @@ async def delete_template(template_id: FromPath[str], desk: AtDesk, *, account: 
 
     def work(connection: Connection) -> None:
         for template in gone:
-            cold_templates.forget(connection, template)
-            cold_audit.note(connection, deed, "template.deleted", template.id)
+            templates.forget(connection, template)
+            audit.note(connection, deed, "template.deleted", template.id)
 
     await desk.write(work)
 
 
 async def _known(desk: Desk, name: str) -> Template:
-    template = await desk.read(lambda c: cold_templates.get(c, desk.organization_id, name))
+    template = await desk.read(lambda c: templates.get(c, desk.organization_id, name))
     if template is None:
         raise NotFound("There is no template with this id.")
     return template

@@ -13,18 +13,20 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire import endpoints
-from tellwire.endpoints import EndpointChange, EndpointDraft, OwnSecret
-from tellwire.evidence import Standing
-from tellwire.model import Endpoint, Micros
-from tellwire.rows import instant
-from tellwire.stores import cold_endpoints, cold_health
-from tellwire.stores.cold_endpoints import EndpointShelf
+from tellwire.endpoints import lifecycle
+from tellwire.endpoints.health_history import Standing
+from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft, OwnSecret
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.row_json import instant
+from tellwire.model.units import Micros
+from tellwire.stores.queries import endpoints as endpoint_queries
+from tellwire.stores.queries import health as health_queries
+from tellwire.stores.queries.endpoints import EndpointShelf
 from tellwire.web.api import endpoint_calls
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.request import AtDesk, Desk, joined, listed, shown
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
@@ -124,7 +126,7 @@ def _shown(endpoint: Endpoint, now: Micros, standing: Standing | None = None) ->
     return encode(
         EndpointRead(
             **{name: getattr(endpoint, name) for name in _SAME},
-            secrets=[SecretRead(expires_at=when(s.expires_at)) for s in endpoints.live_secrets(endpoint, now)],
+            secrets=[SecretRead(expires_at=when(s.expires_at)) for s in lifecycle.live_secrets(endpoint, now)],
             has_token=bool(endpoint.token),
             headers=dict.fromkeys(endpoint.headers, MASK),
             health=_health(standing),
@@ -149,14 +151,14 @@ async def list_endpoints(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -
     """The webhook endpoints of the organization."""
     vault, now = desk.services.store.vault, desk.services.clock.now()
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn))
+    page = await desk.read(lambda c: endpoint_queries.page(c, vault, desk.organization_id, turn))
     standings = await _standings(desk, *page.items)
     return listed(_NOUN, page, lambda endpoint: _shown(endpoint, now, standings.get(endpoint.id)), EndpointList)
 
 
 async def _standings(desk: Desk, *some: Endpoint) -> Mapping[str, Standing]:
     ids = [endpoint.id for endpoint in some]
-    return await desk.read(lambda c: cold_health.standings(c, desk.organization_id, ids))
+    return await desk.read(lambda c: health_queries.standings(c, desk.organization_id, ids))
 
 
 @post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)
@@ -168,10 +170,10 @@ async def create_endpoint(
     async with desk.once(request) as once:
         if once.kept:
             return once.kept
-        endpoint, secret = endpoints.drafted(data), _new_secret()
-        await endpoints.admit(desk.services, endpoint)
+        endpoint, secret = lifecycle.drafted(data), _new_secret()
+        await lifecycle.admit(desk.services, endpoint)
         _, body = await once.write(
-            lambda c: _with_secret(desk, endpoints.create(desk.shelf(c), endpoint, secret=secret))
+            lambda c: _with_secret(desk, lifecycle.create(desk.shelf(c), endpoint, secret=secret))
         )
     return shown(body, EndpointWithSecret, status=201)
 
@@ -188,26 +190,26 @@ async def change_endpoint(
 ) -> Response[EndpointRead]:
     """Change what is given, leave the rest. The format stays: make another endpoint for another format."""
     before = await known_endpoint(desk, endpoint_id)
-    await endpoints.admit(desk.services, endpoints.changed(before, data), before=before)
-    return await _answer(desk, await desk.write(lambda c: endpoints.change(desk.shelf(c), endpoint_id, data)))
+    await lifecycle.admit(desk.services, lifecycle.changed(before, data), before=before)
+    return await _answer(desk, await desk.write(lambda c: lifecycle.change(desk.shelf(c), endpoint_id, data)))
 
 
 @delete("/webhook-endpoints/{endpoint_id:str}", summary="Delete a webhook endpoint", opt=_MANAGE, status_code=204)
 async def delete_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> None:
     """Forget an endpoint; what still waits for it becomes `cancelled`."""
-    await _in_strides(desk, endpoint_id, endpoints.delete)
+    await _in_strides(desk, endpoint_id, lifecycle.delete)
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
 async def pause_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """Stop delivering; what waits and what comes is kept `parked`."""
-    return await _answer(desk, await _in_strides(desk, endpoint_id, endpoints.pause))
+    return await _answer(desk, await _in_strides(desk, endpoint_id, lifecycle.pause))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
 async def resume_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
     """Deliver again, what is parked first. Also brings back a disabled endpoint."""
-    return await _answer(desk, await _in_strides(desk, endpoint_id, endpoints.resume))
+    return await _answer(desk, await _in_strides(desk, endpoint_id, lifecycle.resume))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/rotate-secret", summary="Rotate the secret", opt=_MANAGE, status_code=200)
@@ -221,7 +223,7 @@ async def rotate_secret(
             return once.kept
         secret, overlap = wanted.secret or _new_secret(), int(wanted.overlap_seconds * _MICROS)
         _, body = await once.write(
-            lambda c: _with_secret(desk, endpoints.rotate(desk.shelf(c), name, secret, overlap=overlap)), status=200
+            lambda c: _with_secret(desk, lifecycle.rotate(desk.shelf(c), name, secret, overlap=overlap)), status=200
         )
     return shown(body, EndpointWithSecret)
 

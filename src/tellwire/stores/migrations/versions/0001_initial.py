@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
 revision = "0001"
 down_revision = None

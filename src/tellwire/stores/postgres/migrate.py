@@ -1,0 +1,49 @@
+"""Migrations on PostgreSQL: the whole of one in a transaction, under a lock so that several at once are safe."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from tellwire.stores.migrate import HEAD, upgrade
+from tellwire.stores.postgres.connections import Server, check, reaching
+from tellwire.stores.postgres.query_runner import ColdRunner
+
+_LOCK = "SELECT pg_advisory_xact_lock(7308613713580389)"
+
+
+async def is_current(server: Server) -> bool:
+    """Whether the database has this version's schema, or a newer one, on which this version runs too.
+
+    Raises:
+        BadSettings: the server is too old.
+        Unavailable: it cannot be reached.
+    """
+    with reaching(server):
+        connection = await server.connect()
+        try:
+            await check(connection)
+            async with connection.transaction():
+                return bool(await connection.fetchval("SELECT version_num FROM alembic_version") >= HEAD)
+        except asyncpg.UndefinedTableError:
+            return False
+        finally:
+            await connection.close()
+
+
+async def migrate(server: Server) -> None:
+    """Bring the database to the newest schema.
+
+    Raises:
+        BadSettings: the server is too old.
+        Unavailable: it cannot be reached, or does not let us.
+    """
+    if await is_current(server):
+        return
+    cold = ColdRunner(Server(server.url, pooled=server.pooled, patient=True))
+    try:
+        await cold.write(upgrade, lock=_LOCK, before=_nothing, after=_nothing)
+    finally:
+        await cold.close()
+
+
+async def _nothing(_: object) -> None: ...
