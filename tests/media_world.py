@@ -17,7 +17,7 @@ from tellwire.conversations.changes import Options
 from tellwire.http_client.graph import open_graph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.inbox.ingest import Ingest
-from tellwire.media.downloads import Downloads, Source
+from tellwire.media.downloads import DownloadWorker, Source
 from tellwire.model.messaging import Media
 from tellwire.simulator import TOKEN
 from tellwire.stores.files.folder import Folder
@@ -40,7 +40,7 @@ class Gallery:
         self.wire = HttpMediaWire(graph_url)
         world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
         source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
-        self.downloads = Downloads(world.store, files, world.clock, source, owns=lambda: True)
+        self.downloads = DownloadWorker(world.store, files, world.clock, source, owns=lambda: True)
 
     async def close(self) -> None:
         await self.graph.close()

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
-from tellwire.accounts.template_sync import Templates
+from tellwire.accounts.template_sync import TemplateSync
 from tellwire.delivery.attempt import Wire
 from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
@@ -34,15 +34,15 @@ from tellwire.http_client.graph import HttpGraph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.ids import IdMaker
 from tellwire.inbox import housekeeping
-from tellwire.media.downloads import Downloads, Source
+from tellwire.media.downloads import DownloadWorker, Source
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer, Request
-from tellwire.privacy.erasure import Eraser
+from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.template_shelf import TemplateShelf
+from tellwire.stores.template_shelf import SqlTemplateRepository
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -116,7 +116,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
-        self.downloads: Downloads | None = None
+        self.downloads: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
@@ -313,7 +313,7 @@ async def _serve(
         outside = Outside()
         files = Folder(tmp_path / "media")
         source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = Downloads(world.store, files, clock, source, owns=lambda: True)
+        outside.downloads = DownloadWorker(world.store, files, clock, source, owns=lambda: True)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
@@ -367,11 +367,11 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=route_unrouted,
-        erase=Eraser(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
+        erase=ErasureWorker(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
         wake=outside.wake,
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
-        tally=world.store.tally,
+        counters=world.store.counters,
         graph=outside,
-        templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
+        templates=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

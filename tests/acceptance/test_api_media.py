@@ -22,9 +22,9 @@ from tellwire.meta.outgoing.answers import Refused
 from tellwire.meta.outgoing.media import replaced
 from tellwire.model.messaging import Media
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
-from tellwire.privacy.retention import Keeping, Retention
+from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.stores.queries import media as media_queries
 
 PNG = bytes(range(256)) * 40
@@ -357,8 +357,8 @@ def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
 
         async def rest(_: float) -> None: ...
 
-        keeping = Keeping(payloads=10 * DAY, messages=10 * DAY)
-        app.run(Retention(app.world.store, clock, keeping, rest=rest, tally=Tally()).round())
+        keeping = RetentionPeriods(payloads=10 * DAY, messages=10 * DAY)
+        app.run(Retention(app.world.store, clock, keeping, rest=rest, counters=Counters()).round())
         assert app.query("SELECT count(*) FROM messages") == [(0,)]
         assert app.query("SELECT id, state, due_at FROM media") == [(media["id"], "erased", clock.now())]
 

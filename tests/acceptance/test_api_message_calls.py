@@ -13,7 +13,7 @@ from tests.acceptance.test_api_sending import draft, send, with_token
 from tests.served import MISSING, Served, served
 from tests.world import CUSTOMER, NUMBER, envelope, incoming, status, statuses, value
 
-from tellwire.accounts.templates import Standing
+from tellwire.accounts.templates import TemplateStatus
 from tellwire.conversations import outgoing
 from tellwire.formats.chat_ids import chat_id
 from tellwire.model.ledger import Keys, Ledger
@@ -229,7 +229,7 @@ def test_a_template_is_held_against_what_meta_lists(app: Served) -> None:
 
 
 def synchronised(connection: Any, waba: str) -> None:
-    standing = Standing(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
+    standing = TemplateStatus(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
     templates.put_standing(connection, standing)
 
 

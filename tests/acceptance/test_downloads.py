@@ -54,7 +54,7 @@ def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_pat
         fetched = await gallery.fetched()
         assert (fetched.state, fetched.size, fetched.sha256) == ("stored", len(BYTES), DIGEST.hexdigest())
         assert await gallery.content(media) == BYTES
-        assert gallery.world.store.tally.downloads == {"stored": 1}
+        assert gallery.world.store.counters.downloads == {"stored": 1}
 
     visit(tmp_path, scenario)
 
@@ -313,7 +313,7 @@ def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
 
 def test_it_runs_until_it_is_cancelled_and_wakes(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        gallery.world.store.on_errands(gallery.downloads.wake)
+        gallery.world.store.on_due_work(gallery.downloads.wake)
         running = asyncio.create_task(gallery.downloads.run())
         media = await gallery.receives(base64=SENT)
         async with asyncio.timeout(10):

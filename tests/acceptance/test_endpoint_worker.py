@@ -20,8 +20,8 @@ from tellwire.model.deliveries import Delivery, Endpoint, Secret
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
 from tellwire.stores.queries import jobs
-from tellwire.stores.queries.audit import Deed
-from tellwire.stores.queries.endpoints import EndpointShelf
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")
 
@@ -53,16 +53,16 @@ class Receiver:
         return [each for each in self.came if each[0]["tellwire-event"] == event]
 
 
-def on_shelf(app: App, work: Callable[[EndpointShelf], Any]) -> Any:
+def on_shelf(app: App, work: Callable[[SqlEndpointRepository], Any]) -> Any:
     def run(connection: Connection) -> Any:
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
-        return work(EndpointShelf(connection, deed, app.store.vault))
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+        return work(SqlEndpointRepository(connection, deed, app.store.vault))
 
     return app.store.write(run)
 
 
 def subscribe(app: App, url: str, *events: str) -> Any:
-    def work(shelf: EndpointShelf) -> Endpoint:
+    def work(shelf: SqlEndpointRepository) -> Endpoint:
         endpoint = Endpoint(
             id=shelf.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
@@ -80,7 +80,7 @@ def subscribe(app: App, url: str, *events: str) -> Any:
 def recover(app: App, endpoint: Endpoint) -> Any:
     def work(connection: Connection) -> None:
         now = app.clock.now()
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", now, app.store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", now, app.store.new_id)
         job = Job(
             id=deed.new_id(),
             organization_id=DEFAULT_ORGANIZATION,

@@ -18,8 +18,8 @@ from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Secret
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
 from tellwire.stores.queries import replays
-from tellwire.stores.queries.audit import Deed
-from tellwire.stores.queries.endpoints import EndpointShelf
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
 
 SPELLINGS = {
     "127.0.0.2": ("127.0.0.2", "127.2", "0x7f000002", "2130706434", "[::ffff:127.0.0.2]"),
@@ -28,8 +28,8 @@ SPELLINGS = {
 }
 
 
-def deed(app: App) -> Deed:
-    return Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+def deed(app: App) -> AuditChange:
+    return AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
 
 
 @pytest.mark.parametrize("bound", SPELLINGS)
@@ -51,7 +51,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
 
             def add(connection: Connection) -> None:
                 """Past the check at creation, as a database that an older version wrote might hold it."""
-                shelf = EndpointShelf(connection, deed(app), app.store.vault)
+                shelf = SqlEndpointRepository(connection, deed(app), app.store.vault)
                 for url in urls:
                     shelf.add(
                         Endpoint(

@@ -15,7 +15,7 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.settings import AppSecret, Settings
 from tellwire.simulator import BUSINESS, TOKEN, Knobs, Simulator, State
 from tellwire.stores.queries import accounts, templates
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.server import listening
 
 
@@ -51,7 +51,7 @@ def test_an_account_with_a_token_gets_its_templates_and_their_news(tmp_path: Pat
 
 
 async def templates_come_and_change(app: App, state: State) -> None:
-    deed = Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+    deed = AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
 
     def make(connection):
         account = Account(

@@ -19,9 +19,9 @@ from tellwire.agents.chat_model import ChatModel
 from tellwire.agents.ports import Model
 from tellwire.agents.scripted import ScriptedModel
 from tellwire.agents.settings import API_KEY, SCRIPTED, AgentSettings
-from tellwire.agents.worker import Answering
+from tellwire.agents.worker import AgentWorker
 from tellwire.conversations import outgoing
-from tellwire.http_client.connection import Limits
+from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.sender import open_sender
 from tellwire.model.agents import Agent, AgentRun
 from tellwire.model.messaging import Message
@@ -29,7 +29,7 @@ from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
 from tellwire.stores.queries import agents as agent_queries
-from tellwire.stores.queries.paging import Turn
+from tellwire.stores.queries.paging import PageRequest
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.tables import agents
 
@@ -59,26 +59,26 @@ class Desk:
         self.world = world
         self.server = server
         self.meta = Meta()
-        self.sender = open_sender(allow=ALLOW, limits=Limits(body=1024 * 1024, wire=2 * 1024 * 1024))
+        self.sender = open_sender(allow=ALLOW, limits=ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024))
         self.tools = open_sender(allow=ALLOW)
         self.chat = ChatModel(self.sender, self.tools)
         self.agent = Agent(id="", organization_id="", name="")
         self.answering = self.worker()
 
-    def worker(self, model: Model | None = None) -> Answering:
+    def worker(self, model: Model | None = None) -> AgentWorker:
         """Another process's, as it were."""
         scripted = ScriptedModel()
 
         def model_of(agent: Agent) -> Model:
             return model or (scripted if b'"scripted"' in agent.options else self.chat)
 
-        return Answering(
+        return AgentWorker(
             self.world.store,
             self.world.clock,
             model_of=model_of,
             owned=lambda: range(PARTITIONS),
             window=DAY,
-            tally=self.world.store.tally,
+            counters=self.world.store.counters,
             graph=self.meta,
         )
 
@@ -114,7 +114,7 @@ class Desk:
     async def customer(self, wamid: str, text: str = "Hello!", **more: Any) -> None:
         await self.world.post(incoming(wamid, text, **({"at": self.world.clock.now() // 1_000_000} | more)))
 
-    async def turn(self, worker: Answering | None = None, *, after: int = DEBOUNCE) -> None:
+    async def turn(self, worker: AgentWorker | None = None, *, after: int = DEBOUNCE) -> None:
         """Let the debounce pass, and everything that is due be done."""
         self.world.clock.move(after)
         worker = worker or self.answering
@@ -129,7 +129,7 @@ class Desk:
 
     async def runs(self) -> list[AgentRun]:
         """What became of the agent's turns, the oldest first."""
-        turn = Turn(200)
+        turn = PageRequest(200)
         page = await self.world.store.read(lambda c: agent_queries.runs(c, DEFAULT_ORGANIZATION, self.agent.id, turn))
         return list(reversed(page.items))
 

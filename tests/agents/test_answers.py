@@ -22,7 +22,7 @@ from tellwire.model.agents import Agent
 from tellwire.observability import logs
 from tellwire.ports.http_out import Answer
 from tellwire.stores.queries import accounts
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 
 GREETING = "Hi! How can I help you today?"
 SECOND = 1_000_000
@@ -451,7 +451,7 @@ def test_neither_key_nor_words_are_logged(tmp_path, capsys):
         shown = written.getvalue() + "".join(capsys.readouterr())
         assert "agent_failed" in shown
         assert [word for word in (KEY, "private words", CUSTOMER) if word in shown] == []
-        assert desk.world.store.tally.agent_runs == {"retrying": 3, "failed": 1}
+        assert desk.world.store.counters.agent_runs == {"retrying": 3, "failed": 1}
 
     says = in_turn(error(503, message=f"my private words {KEY}"))
     root = logging.getLogger()
@@ -535,7 +535,7 @@ def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_pat
         class Overtaken:
             async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
                 account = store.registry().accounts[NUMBER]
-                deed = Deed(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
+                deed = AuditChange(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
                 await store.write(lambda c: accounts.remove(c, deed, account.id))
                 return Reply(text="never")
 
@@ -621,7 +621,7 @@ def test_a_hand_over_counts_even_when_the_model_fails_behind_it(tmp_path):
 
 def test_the_loop_answers_by_itself(tmp_path):
     async def scenario(desk: Desk):
-        desk.world.store.on_errands(desk.answering.wake)
+        desk.world.store.on_due_work(desk.answering.wake)
         desk.answering.start()
         await desk.customer("wamid.1")
         desk.world.clock.move(DEBOUNCE)

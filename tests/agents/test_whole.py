@@ -22,14 +22,14 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.settings import Settings
 from tellwire.simulator import TOKEN
 from tellwire.stores.queries import accounts, agents
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 
 
 def hired(app: App) -> Any:
     """The simulator's number with the scripted agent."""
 
     def work(connection: Connection) -> str:
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
         agent = Agent(
             id=deed.new_id(),
             organization_id=DEFAULT_ORGANIZATION,

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 import uvloop
 
-from tellwire.http_client.connection import Limits
+from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.connector import Resolve
 from tellwire.http_client.proxy import Proxy
 from tellwire.http_client.sender import open_sender
@@ -230,7 +230,7 @@ def saying(data: bytes) -> Script:
 async def sending(
     *allow: str,
     resolver: Resolve | None = None,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> AsyncIterator[Sender]:

@@ -18,11 +18,11 @@ from tellwire.errors import Unavailable
 from tellwire.leases import Leases
 from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
-from tellwire.sending.worker import Courier
+from tellwire.sending.worker import SendingWorker
 from tellwire.stores.queries import accounts
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.sending import sends
 
@@ -109,16 +109,16 @@ class Office:
     def __init__(self, world: World, meta: Meta, *, most: int, store: Any = None) -> None:
         self.world = world
         self.meta = meta
-        self.tally = Tally()
+        self.counters = Counters()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
-        self.courier = Courier(
+        self.courier = SendingWorker(
             store or world.store,
             meta,
             world.clock,
             self.leases,
             options=world.ingest.options,
             random=lambda: 0.5,
-            tally=self.tally,
+            counters=self.counters,
             most=most,
         )
 
@@ -129,7 +129,7 @@ class Office:
     async def change(self, **changes: Any) -> None:
         """Change the account."""
         store = self.world.store
-        deed = Deed(DEFAULT_ORGANIZATION, "test", self.world.clock.now(), store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "test", self.world.clock.now(), store.new_id)
         account = replace(self.account, **changes)
         await store.write(lambda c: accounts.change(c, deed, store.vault, account))
 
@@ -185,7 +185,7 @@ class Office:
 async def add_account(world: World, number: str) -> None:
     """One with a token."""
     shelf = world.store
-    deed = Deed(DEFAULT_ORGANIZATION, "test", START, shelf.new_id)
+    deed = AuditChange(DEFAULT_ORGANIZATION, "test", START, shelf.new_id)
     account = Account(
         id=shelf.new_id(),
         organization_id=DEFAULT_ORGANIZATION,

@@ -12,12 +12,12 @@ from tests.contract.test_endpoint_queries import on_shelf, run_sql, states
 from tests.world import HOUR, World, incoming, play
 
 from tellwire.endpoints import disabling, lifecycle
-from tellwire.endpoints.health_history import Report, Witness
+from tellwire.endpoints.health_history import HealthRecorder, Report
 from tellwire.endpoints.worker import report_health
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Outbox, Result
-from tellwire.stores.endpoint_health import Wellbeing
+from tellwire.stores.endpoint_health import SqlHealthStore
 from tellwire.stores.queries import health
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")
@@ -62,14 +62,14 @@ async def fail(world: World, endpoint: Endpoint, *, hours: int) -> list[str]:
             failures=1,
             cause="connection refused",
         )
-        disabled += await Wellbeing(world.store).take_in([report], now)
+        disabled += await SqlHealthStore(world.store).take_in([report], now)
     return disabled
 
 
 async def succeed(world: World, endpoint: Endpoint) -> None:
     now = world.clock.now()
     report = Report(endpoint_id=endpoint.id, organization_id=endpoint.organization_id, last_success_at=now)
-    await Wellbeing(world.store).take_in([report], now)
+    await SqlHealthStore(world.store).take_in([report], now)
 
 
 async def audit(world: World) -> list[tuple[Any, ...]]:
@@ -83,7 +83,7 @@ def test_five_days_of_failure_only_disable_park_and_tell(tmp_path: Path) -> None
         assert await fail(world, watched, hours=120) == []
         assert world.store.registry().endpoints[watched.id].state == "active"
         assert await fail(world, watched, hours=1) == [watched.id]
-        await Wellbeing(world.store).park(watched.id, world.clock.now())
+        await SqlHealthStore(world.store).park(watched.id, world.clock.now())
         known = world.store.registry().endpoints[watched.id]
         assert known.state == "disabled"
         assert known.disabled_reason == "nothing but failures for 5 days; the last: connection refused"
@@ -197,7 +197,7 @@ def test_parking_that_was_cut_off_is_ended_later(tmp_path: Path) -> None:
             await world.post(incoming(f"wamid.{index}"))
         await on_shelf(world, lambda s: disabling.disable(s, watched.id, "gone"))
         assert await states(world, watched) == ["pending"] * 5
-        await Wellbeing(world.store).park_left(world.clock.now())
+        await SqlHealthStore(world.store).park_left(world.clock.now())
         assert await states(world, watched) == ["parked"] * 5
 
     play(tmp_path, scenario)
@@ -206,13 +206,13 @@ def test_parking_that_was_cut_off_is_ended_later(tmp_path: Path) -> None:
 def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         watched, _ = await pair(world)
-        witness = Witness()
+        witness = HealthRecorder()
         witness.note(watched.id, watched.organization_id, ok=True, cause="", now=world.clock.now())
-        await report_health(Wellbeing(world.store), witness, world.clock)
+        await report_health(SqlHealthStore(world.store), witness, world.clock)
         world.clock.move(1)
         witness.note(watched.id, watched.organization_id, ok=False, cause="refused", now=world.clock.now())
         world.clock.move(11_000_000)
-        await report_health(Wellbeing(world.store), witness, world.clock)
+        await report_health(SqlHealthStore(world.store), witness, world.clock)
         assert witness.reports(world.clock.now()) == []
         standings = await world.store.read(
             lambda c: health.standings(c, watched.organization_id, [watched.id, "another"])

@@ -15,8 +15,8 @@ from tellwire.errors import NotFound
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
-from tellwire.stores.queries.audit import Deed
-from tellwire.stores.queries.endpoints import EndpointShelf
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
 
 T = TypeVar("T")
 
@@ -24,12 +24,12 @@ T = TypeVar("T")
 pytestmark = pytest.mark.usefixtures("each_store")
 
 
-def shelf(world: World, connection: Connection, organization_id: str = DEFAULT_ORGANIZATION) -> EndpointShelf:
-    deed = Deed(organization_id, "a test", world.clock.now(), world.store.new_id)
-    return EndpointShelf(connection, deed, world.store.vault)
+def shelf(world: World, connection: Connection, organization_id: str = DEFAULT_ORGANIZATION) -> SqlEndpointRepository:
+    deed = AuditChange(organization_id, "a test", world.clock.now(), world.store.new_id)
+    return SqlEndpointRepository(connection, deed, world.store.vault)
 
 
-async def on_shelf(world: World, work: Callable[[EndpointShelf], T]) -> T:
+async def on_shelf(world: World, work: Callable[[SqlEndpointRepository], T]) -> T:
     return await world.store.write(lambda c: work(shelf(world, c)))
 
 

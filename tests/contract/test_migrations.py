@@ -17,7 +17,7 @@ from tellwire.stores import migrate as migrations
 from tellwire.stores.migrate import HEAD, is_current, migrate_sqlite
 from tellwire.stores.postgres import migrate
 from tellwire.stores.postgres.connections import Server
-from tellwire.stores.postgres.query_runner import ColdRunner
+from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.schema.tables import metadata
 
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
@@ -76,7 +76,7 @@ def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
         await asyncio.gather(*(migrate.migrate(Server(migrated)) for _ in range(4)))
         await migrate.migrate(Server(migrated))
         assert await migrate.is_current(Server(migrated))
-        one, other = ColdRunner(Server(migrated)), ColdRunner(Server(made))
+        one, other = PostgresQueryRunner(Server(migrated)), PostgresQueryRunner(Server(made))
         await other.write(metadata.create_all, lock="SELECT 1", before=_nothing, after=_nothing)
         assert await one.read(described) == await other.read(described)
         for runner in (one, other):
@@ -99,7 +99,7 @@ def test_this_version_runs_on_a_newer_schema(tmp_path: Path) -> None:
     migrate_sqlite(path)
 
     async def main() -> None:
-        runner = ColdRunner(Server(url))
+        runner = PostgresQueryRunner(Server(url))
         await runner.write(lambda c: c.execute(text(newer)).rowcount, lock="SELECT 1", before=_nothing, after=_nothing)
         await runner.close()
         await migrate.migrate(Server(url))
@@ -159,7 +159,7 @@ def test_a_database_of_the_version_before_keeps_its_rows_and_goes_on(tmp_path: P
 
         if KIND.get() == "postgres":
             url = fresh_database(migrated=False)
-            cold = ColdRunner(Server(url))
+            cold = PostgresQueryRunner(Server(url))
             await cold.write(prepare, lock="SELECT 1", before=_nothing, after=_nothing)
             await cold.close()
             await migrate.migrate(Server(url))

@@ -25,12 +25,12 @@ from tellwire.stores.queries import (
 )
 from tellwire.stores.queries import events as event_queries
 from tellwire.stores.queries import messages as message_queries
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.conversations import ConversationFilter
 from tellwire.stores.queries.deliveries import DeliveryFilter
 from tellwire.stores.queries.events import EventFilter
 from tellwire.stores.queries.messages import MessageFilter
-from tellwire.stores.queries.paging import Page, Turn
+from tellwire.stores.queries.paging import Page, PageRequest
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -38,11 +38,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ORG = DEFAULT_ORGANIZATION
-ALL = Turn(200)
+ALL = PageRequest(200)
 
 
-def deed(world: World, organization_id: str = ORG) -> Deed:
-    return Deed(organization_id, "a test", world.clock.now(), world.store.new_id)
+def deed(world: World, organization_id: str = ORG) -> AuditChange:
+    return AuditChange(organization_id, "a test", world.clock.now(), world.store.new_id)
 
 
 async def read(world: World, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **more: P.kwargs) -> T:
@@ -50,7 +50,7 @@ async def read(world: World, query: Callable[Concatenate[Connection, P], T], *ar
     return await world.store.read(lambda c: query(c, *arguments, **more))
 
 
-PAGES: dict[str, Callable[[Connection, str, Turn], Page[Any]]] = {
+PAGES: dict[str, Callable[[Connection, str, PageRequest], Page[Any]]] = {
     "events": lambda c, org, turn: event_queries.page(c, org, EventFilter(), turn),
     "deliveries": lambda c, org, turn: deliveries.page(c, org, DeliveryFilter(), turn),
     "conversations": lambda c, org, turn: conversations.page(c, org, ConversationFilter(), turn),
@@ -72,16 +72,16 @@ def test_pages_hold_at_most_their_limit_and_join(tmp_path: Path) -> None:
             assert len(whole.items) >= 5, name
             assert whole.after == ""
             joined: list[Any] = []
-            turn = Turn(2)
+            turn = PageRequest(2)
             while True:
                 part = await read(world, page, ORG, turn)
                 assert len(part.items) <= 2
                 joined += part.items
                 if not part.after:
                     break
-                turn = Turn(2, part.after)
+                turn = PageRequest(2, part.after)
             assert joined == whole.items, name
-            exact = await read(world, page, ORG, Turn(len(whole.items)))
+            exact = await read(world, page, ORG, PageRequest(len(whole.items)))
             assert exact == whole, name
             assert (await read(world, page, "another", ALL)).items == [], name
 

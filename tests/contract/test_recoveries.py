@@ -12,15 +12,15 @@ from tests.contract.test_endpoint_queries import on_shelf, run_sql
 from tests.world import DAY, KIND, NAMES, World, incoming, play
 
 from tellwire.endpoints import lifecycle, recovery
-from tellwire.endpoints.recovery import Include, Job, Pace, Wanted
-from tellwire.endpoints.worker import Recovering
+from tellwire.endpoints.recovery import Include, Job, RecoveryBounds, Wanted
+from tellwire.endpoints.worker import RecoveryRunner
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import jobs as job_queries
 from tellwire.stores.queries import recovery as recovery_queries
-from tellwire.stores.queries.audit import Deed
-from tellwire.stores.recoveries import Recoveries
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.recoveries import SqlRecoveryStore
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -38,7 +38,7 @@ async def asked(
 
     def work(connection: Connection) -> Job:
         now = world.clock.now()
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", now, world.store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", now, world.store.new_id)
         job = Job(
             id=deed.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
@@ -60,8 +60,8 @@ async def job_of(world: World, job: Job) -> Job:
     return found
 
 
-def workers(world: World, pace: Pace | None = None) -> Recovering:
-    return Recovering(Recoveries(world.store, NAMES, pace), world.clock, lambda: None)
+def workers(world: World, pace: RecoveryBounds | None = None) -> RecoveryRunner:
+    return RecoveryRunner(SqlRecoveryStore(world.store, NAMES, pace), world.clock, lambda: None)
 
 
 async def finish(world: World, job: Job) -> Job:
@@ -177,7 +177,7 @@ def test_all_is_everything_but_what_is_on_its_way(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-SMALL = Pace(scan=7, batch=5, window=8)
+SMALL = RecoveryBounds(scan=7, batch=5, window=8)
 
 
 @pytest.mark.parametrize("include", ["failed", "missing", "all"])
@@ -194,7 +194,7 @@ def test_cut_off_after_any_stride_it_goes_on_and_does_each_once(tmp_path: Path, 
             # Every stride is another process's, which read the job anew and knows nothing of the last.
             stale = await job_of(world, job)
             for _ in range(2):  # the second comes with what it read before the first went on
-                await Recoveries(world.store, NAMES, SMALL).stride(stale, world.clock.now())
+                await SqlRecoveryStore(world.store, NAMES, SMALL).stride(stale, world.clock.now())
             assert (await job_of(world, job)).turns <= stale.turns + 1
             waiting = await due(world)
             assert len(waiting) <= 8
@@ -267,7 +267,7 @@ def test_what_is_no_longer_kept_is_passed_over(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-class Stumbling(Recoveries):
+class Stumbling(SqlRecoveryStore):
     """One job of it cannot be gone on with."""
 
     bad = ""
@@ -285,7 +285,7 @@ def test_a_job_that_stumbles_ends_as_failed_and_holds_up_no_other(tmp_path: Path
         bad, good = await asked(world, first, "all"), await asked(world, second, "all")
         recoveries = Stumbling(world.store, NAMES)
         recoveries.bad = bad.id
-        recovering = Recovering(recoveries, world.clock, lambda: None)
+        recovering = RecoveryRunner(recoveries, world.clock, lambda: None)
         for _ in range(5):
             with pytest.raises(KeyError):
                 await recovering.go_on()

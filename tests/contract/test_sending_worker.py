@@ -34,7 +34,7 @@ def test_what_is_queued_is_sent_once_and_its_row_gets_metas_id(tmp_path):
             }
             rows = [row for row in await world.rows() if row.get("id") == sent]
             assert [row.get("wa_id") for row in rows] == [None, f"wamid.{sent}"]
-            assert at.tally.sends == {"accepted": 1}
+            assert at.counters.sends == {"accepted": 1}
 
     play(tmp_path, scenario)
 
@@ -73,7 +73,7 @@ def test_an_answer_that_ends_it(tmp_path, answers, state, words):
             sent, after = await at.queue(), await at.queue()
             await at.until(state, "accepted")
             assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [sent, after]
-            assert at.tally.sends == words | {"accepted": 1}
+            assert at.counters.sends == words | {"accepted": 1}
             status = await at.statuses(sent)
             assert ("failed" in status) == (state == "failed")
 
@@ -103,7 +103,7 @@ def test_what_meta_did_not_take_goes_again_when_its_time_has_come_and_the_next_w
             world.clock.move(SECOND)
             await at.until("accepted", "accepted")
             assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [first, first, second]
-            assert at.tally.sends == {word: 1, "accepted": 2}
+            assert at.counters.sends == {word: 1, "accepted": 2}
 
     play(tmp_path, scenario)
 
@@ -274,7 +274,7 @@ def test_what_another_process_was_sending_is_unknown_and_the_next_goes(tmp_path)
             await at.until("unknown", "accepted")
             assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [after]
             assert (await at.sends())[lost].cause
-            assert at.tally.sends == {"abandoned": 1, "accepted": 1}
+            assert at.counters.sends == {"abandoned": 1, "accepted": 1}
 
     play(tmp_path, scenario)
 
@@ -477,7 +477,7 @@ def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_in_pla
                 world.clock.move(300 * SECOND)
             await at.until("failed")
             assert at.meta.asked == []
-            assert at.tally.sends == {"retry": 4, "failed": 1}
+            assert at.counters.sends == {"retry": 4, "failed": 1}
             assert (await at.statuses(sent))["errors"][0]["code"] == "not_made"
 
     play(tmp_path, scenario)
@@ -525,7 +525,7 @@ def test_what_was_refused_for_a_token_that_was_replaced_meanwhile_goes_again_and
             await at.until("accepted")
             assert [token for token, _, _ in at.meta.asked] == ["EAA-invented", "EAA-new"]
             assert at.account.sending_paused == ""
-            assert at.tally.sends == {"retry": 1, "accepted": 1}
+            assert at.counters.sends == {"retry": 1, "accepted": 1}
 
     play(tmp_path, scenario)
 

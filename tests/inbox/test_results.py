@@ -10,7 +10,7 @@ from tellwire.model.deliveries import DeliveryState
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import replays
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.FAILED])
@@ -23,7 +23,7 @@ def test_a_replay_asked_for_while_an_attempt_is_in_flight_is_made(tmp_path, stat
         await world.post(incoming("wamid.1"))
         work = (await outbox.backlog(endpoint.id, partitions=every, after="", limit=1))[0]
         epoch = lease.partitions[work.delivery.partition]
-        deed = Deed(
+        deed = AuditChange(
             organization_id=DEFAULT_ORGANIZATION, actor="a test", at=world.clock.now(), new_id=world.store.new_id
         )
         await world.store.write(lambda c: replays.replay(c, deed, work.delivery.id, new_id=True))

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.contract.listening import sending
-from tests.proofs.news import PATIENCE, News
+from tests.proofs.news import PATIENCE, OperationalEvent
 from tests.proofs.reconciler import Lane
 from tests.world import START, envelope, incoming, status, statuses
 
@@ -51,7 +51,7 @@ class Load:
         self._steps: Counter[int] = Counter()
         self._tries: Counter[int] = Counter()
         self._ending = asyncio.Event()
-        self._news = News()
+        self._news = OperationalEvent()
 
     def owed(self, endpoints: Iterable[str]) -> dict[Lane, list[str]]:
         """What every endpoint must be told: `row` also of each conversation, before its first message."""

@@ -34,7 +34,7 @@ def test_every_interactive_kind_that_tellwire_sends_is_known() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_refusal_is_read_as_its_code_says(code: int) -> None:
-    refused = refusals.Refused(code, "because")
+    refused = refusals.Refusal(code, "because")
     read_as = outcome(refused.http, json.dumps(refused.body("T")).encode())
     assert isinstance(read_as, Refused)
     assert (read_as.code, read_as.kind) == (code, CODES[code].kind)

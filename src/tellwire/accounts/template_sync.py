@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from tellwire.accounts import facts
-from tellwire.accounts.templates import FIELDS, Counts, Listed, Standing, read_page
+from tellwire.accounts.templates import FIELDS, Listed, SyncCounts, TemplateStatus, read_page
 from tellwire.errors import MetaRefused, MetaUnreachable, Problem
 from tellwire.meta.errors import status_errors
 from tellwire.model.registry import Registry
@@ -30,26 +30,26 @@ _TOKEN_CODES = (0, 190)
 Method = Literal["GET", "POST", "DELETE"]
 
 
-class Shelf(Protocol):
+class TemplateRepository(Protocol):
     """Where what Meta lists is kept (`stores.template_shelf`)."""
 
     def registry(self) -> Registry: ...
 
-    async def standings(self) -> list[Standing]: ...
+    async def standings(self) -> list[TemplateStatus]: ...
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
-    ) -> Counts: ...
+    ) -> SyncCounts: ...
 
     async def failed(
         self, account: Account, cause: str, *, now: Micros, due_at: Micros, token_refused: bool = False
     ) -> None: ...
 
 
-class Templates:
+class TemplateSync:
     """The templates of business accounts at Meta. `random` in [0, 1) spreads what is due."""
 
-    def __init__(self, shelf: Shelf, graph: Graph, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(self, shelf: TemplateRepository, graph: Graph, clock: Clock, random: Callable[[], float]) -> None:
         self._shelf = shelf
         self._graph = graph
         self._clock = clock
@@ -76,7 +76,7 @@ class Templates:
                 found.setdefault((account.organization_id, account.waba_id), account)
         return found
 
-    async def synchronise(self, account: Account, *, attempts: int = 0) -> Counts:
+    async def synchronise(self, account: Account, *, attempts: int = 0) -> SyncCounts:
         """Make our templates of the account's business account those that Meta lists.
 
         Raises:

@@ -44,7 +44,7 @@ class Template(Listed, frozen=True, kw_only=True):
     updated_at: Micros = 0
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class TemplateStatus(Struct, frozen=True, kw_only=True):
     """How the templates of a business account stand with Meta's. `synchronised_at`: 0 for never. `asked_at`: when a
     webhook told of what the rows may not hold yet, 0 for none. `cause`: why the last attempt failed."""
 
@@ -57,7 +57,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class Counts(Struct, frozen=True, kw_only=True):
+class SyncCounts(Struct, frozen=True, kw_only=True):
     """What a synchronisation did."""
 
     added: int = 0
@@ -104,7 +104,7 @@ def _listed(text: bytes) -> Listed | None:
     )
 
 
-def refusals(standing: Standing | None, named: Sequence[Template], given: dict[str, Any]) -> list[Complaint]:
+def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: dict[str, Any]) -> list[Complaint]:
     """Why a message cannot be made of a template, as pointers and words; nothing when it can or nothing is known.
 
     Args:

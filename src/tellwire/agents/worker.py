@@ -30,7 +30,7 @@ from tellwire.model.messaging import Message
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
 from tellwire.ports.storage import Book
@@ -57,7 +57,7 @@ class Store(Book, Protocol):
     async def read(self, work: Callable[[Connection], T]) -> T: ...
 
 
-class Answering:
+class AgentWorker:
     """Runs turns, several conversations at once, each conversation one at a time.
 
     Args:
@@ -65,7 +65,7 @@ class Answering:
         model_of: what answers for an agent.
         owned: the partitions that are this process's; an account's turns are run by who sends for it.
         window: micros after which an idle conversation closes.
-        tally: told of what came of each.
+        counters: told of what came of each.
         graph: Meta's API, for read marks and typing indicators; None shows neither.
     """
 
@@ -77,7 +77,7 @@ class Answering:
         model_of: Callable[[Agent], Model],
         owned: Callable[[], Collection[int]],
         window: Micros,
-        tally: Tally,
+        counters: Counters,
         graph: Graph | None = None,
     ) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class Answering:
         self._model_of = model_of
         self._owned = owned
         self._window = window
-        self._tally = tally
+        self._counters = counters
         self._graph = graph
         self._running: dict[str, asyncio.Task[None]] = {}
         self._by_agent: Counter[str] = Counter()
@@ -237,7 +237,7 @@ class Answering:
         return reply
 
     def _note(self, asking: Asking, run: AgentRun) -> None:
-        self._tally.agent_runs[run.outcome] += 1
+        self._counters.agent_runs[run.outcome] += 1
         place = asking.turn.conversation_id
         if run.outcome == "superseded":
             self._superseded[place] = self._superseded.get(place, 0) + 1

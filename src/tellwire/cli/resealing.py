@@ -16,7 +16,7 @@ from tellwire.cli.serving import log_to_stderr
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
 from tellwire.stores.queries import reencryption
-from tellwire.stores.queries.audit import Deed, note
+from tellwire.stores.queries.audit import AuditChange, note
 
 
 class _Done(Struct):
@@ -54,7 +54,7 @@ async def _reseal(settings: Settings) -> _Done:
             after = stride.after
         done.ok = not done.failed
         if done.reencrypted:
-            deed = Deed(DEFAULT_ORGANIZATION, "command line", app.clock.now(), store.new_id)
+            deed = AuditChange(DEFAULT_ORGANIZATION, "command line", app.clock.now(), store.new_id)
             await store.write(lambda c: note(c, deed, "secrets.reencrypted", "MASTER_KEY"))
         return done
     finally:

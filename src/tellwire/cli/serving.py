@@ -122,7 +122,7 @@ def services_of(app: App) -> Services:
         wake=app.dispatcher.wake,
         wake_downloads=app.downloads.wake,
         files=app.files,
-        tally=app.tally,
+        counters=app.counters,
         graph=app.graph,
         templates=app.templates,
         engine=app.dispatcher,

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire import __version__
-from tellwire.delivery.endpoint_queue import Blame
+from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Work
 from tellwire.model.units import MICROS, Micros
@@ -22,7 +22,7 @@ from tellwire.ports.storage import Result
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
-INNOCENT = Blame(burns=False)
+NO_BLAME = Attribution(burns=False)
 _UNEDITED = Edit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
@@ -146,10 +146,10 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
     return [s.value for s in live]
 
 
-class Blames(Protocol):
+class Attributions(Protocol):
     """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
 
-    def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Blame: ...
+    def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution: ...
 
 
 def conclude(
@@ -161,9 +161,9 @@ def conclude(
     started_at: Micros,
     now: Micros,
     jitter: float,
-    blames: Blames,
+    blames: Attributions,
     aside: bool = False,
-) -> tuple[Decision, Blame]:
+) -> tuple[Decision, Attribution]:
     """Decide what follows from an answer, and what it costs the delivery.
 
     Args:
@@ -176,10 +176,10 @@ def conclude(
     """
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
-        return Delivered(now), INNOCENT
+        return Delivered(now), NO_BLAME
     if aside:
         kind, blames = "own", _own_fault
-    wait, blame = 0, INNOCENT
+    wait, blame = 0, NO_BLAME
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
     if kind != "gone":
@@ -191,8 +191,8 @@ def conclude(
     return decision, blame
 
 
-def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Blame:  # noqa: ARG001
-    return Blame(burns=True)
+def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:  # noqa: ARG001
+    return Attribution(burns=True)
 
 
 def settle(
@@ -202,7 +202,7 @@ def settle(
     request: Request,
     answer: Answer,
     decision: Decision,
-    blame: Blame,
+    blame: Attribution,
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState = DeliveryState.RETRYING,
@@ -254,7 +254,7 @@ def attempted(
 def _after(
     before: Delivery,
     decision: Decision,
-    blame: Blame,
+    blame: Attribution,
     *,
     started_at: Micros,
     now: Micros,

@@ -15,10 +15,10 @@ _FIRST_PROBE = 2 * MICROS
 _TRIES_PER_HEAD = 2
 
 
-class Health:
+class Breaker:
     """What the attempts of one endpoint came to.
 
-    `accepted_at`: its last 2xx to a live delivery. `recovered_at`: the end of its last outage. `absolved_at`: the end
+    `accepted_at`: its last 2xx to a live delivery. `recovered_at`: the end of its last outage. `forgiven_at`: the end
     of its last outage in which several keys failed, so that no key is to blame for it.
     """
 
@@ -29,9 +29,9 @@ class Health:
         "_several",
         "_steps",
         "_tries",
-        "absolved_at",
         "accepted_at",
         "down",
+        "forgiven_at",
         "next_probe",
         "probing",
         "recovered_at",
@@ -49,7 +49,7 @@ class Health:
         self.tried = ""
         self.accepted_at: Micros = 0
         self.recovered_at = now
-        self.absolved_at = now
+        self.forgiven_at = now
         self._failures = 0
         self._first_key = ""
         self._several = False
@@ -64,7 +64,7 @@ class Health:
             self.down = False
             self.recovered_at = now
             if self._several:
-                self.absolved_at = now
+                self.forgiven_at = now
         self._failures = 0
         self._several = False
         if live:

@@ -7,7 +7,7 @@ from typing import assert_never
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import Delivery
 from tellwire.model.units import MICROS, Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
 
 _ALONE = frozenset((410, 429, 503))
@@ -38,14 +38,14 @@ def _followed(decision: Decision) -> str:
 
 
 def count(
-    tally: Tally, before: Delivery, answer: Answer, decision: Decision, *, started_at: Micros, now: Micros
+    counters: Counters, before: Delivery, answer: Answer, decision: Decision, *, started_at: Micros, now: Micros
 ) -> None:
     """Count an attempt of a delivery that stood so before, answered at `now`."""
-    tally.attempts[_followed(decision), cause_of(answer)] += 1
+    counters.attempts[_followed(decision), cause_of(answer)] += 1
     if before.replay:
         return
     if not before.attempts:
         millis = sum(answer.durations.get(phase, 0.0) for phase in _BEFORE_THE_FIRST_BYTE)
-        tally.sent.add((started_at - before.created_at) / MICROS + millis / 1000)
+        counters.sent.add((started_at - before.created_at) / MICROS + millis / 1000)
     if isinstance(decision, Delivered):
-        tally.accepted.add((now - before.created_at) / MICROS)
+        counters.accepted.add((now - before.created_at) / MICROS)

@@ -20,15 +20,15 @@ from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
 from tellwire.delivery.retry import Delivered, Disable
-from tellwire.delivery.scheduler import Lanes
-from tellwire.delivery.side_lanes import Limits
+from tellwire.delivery.scheduler import Scheduler
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import order_key
 from tellwire.model.units import MICROS, Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Request, Sender
 from tellwire.ports.storage import Outbox
@@ -58,7 +58,7 @@ class Dispatcher:
         limits: caps.
         random: a number from 0 to 1, for jitter.
         on_attempt: told of each attempt once it is recorded.
-        tally, tracer: count attempts, and tell of them.
+        counters, tracer: count attempts, and tell of them.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Dispatcher:
         sign: Sign,
         hub_signature: Callable[[bytes, str], str],
         defaults: Defaults | None = None,
-        limits: Limits | None = None,
+        limits: SideLaneLimits | None = None,
         random: Callable[[], float],
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
-        tally: Tally | None = None,
+        counters: Counters | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self._outbox = outbox
@@ -91,8 +91,8 @@ class Dispatcher:
         self._tracer = tracer
         self._random = random
         self._on_attempt = on_attempt
-        self._tally = tally or Tally()
-        self._lanes = Lanes(limits or Limits())
+        self._counters = counters or Counters()
+        self._lanes = Scheduler(limits or SideLaneLimits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self.leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
@@ -100,7 +100,7 @@ class Dispatcher:
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
-        self._errands: set[asyncio.Task[None]] = set()
+        self._due_work: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Micros | None = None
         self.attempts = 0
@@ -140,7 +140,7 @@ class Dispatcher:
         if self._sending:
             await asyncio.wait(self._sending, timeout=max(deadline - loop.time(), 0.0))
         await self._recorder.stop(max(deadline - loop.time(), 0.0))
-        left = self._sending | self._errands
+        left = self._sending | self._due_work
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -306,7 +306,7 @@ class Dispatcher:
             aside=request.url != endpoint.url,
         )
         self.attempts += 1
-        counting.count(self._tally, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
+        counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
         if request.url != endpoint.url:
@@ -352,8 +352,8 @@ class Dispatcher:
             self._tell(ticket.work, attempt, delivery)
         if entry.disables:
             task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
-            self._errands.add(task)
-            task.add_done_callback(self._errands.discard)
+            self._due_work.add(task)
+            task.add_done_callback(self._due_work.discard)
         elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
             standing = self._standing(ticket)
             if standing is not delivery.state:

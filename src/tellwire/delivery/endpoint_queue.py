@@ -1,7 +1,7 @@
 """PURE. One endpoint's deliveries in memory, and what of them may be sent now (DELIVERY.md, "Lanes").
 
 Live deliveries stand in their `Order`; late retries and replays beside it, on budgets of their own. Memory holds a
-window of what is on disk (`Backlog`).
+window of what is on disk (`ReadCursor`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tellwire.delivery.breaker import Health
+from tellwire.delivery.breaker import Breaker
 from tellwire.delivery.order import Key, Order
 from tellwire.delivery.quota import Quota
-from tellwire.delivery.read_cursor import Backlog
+from tellwire.delivery.read_cursor import ReadCursor
 from tellwire.delivery.retry import Kind
-from tellwire.delivery.side_lanes import Extras, Limits, Shares
+from tellwire.delivery.side_lanes import Shares, SideLaneLimits, SideLanes
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
 from tellwire.model.units import MICROS, Micros
 
@@ -41,7 +41,7 @@ class Ticket(Struct, eq=False):
     followed: bool = False
 
 
-class Blame(Struct, frozen=True):
+class Attribution(Struct, frozen=True):
     """What a failure costs its delivery: a gap of its schedule, its place in the order."""
 
     burns: bool
@@ -52,11 +52,11 @@ class Blame(Struct, frozen=True):
 class EndpointQueue:
     """One endpoint's deliveries. `listed` and `alarm` belong to `Lanes`."""
 
-    def __init__(self, endpoint: Endpoint, *, limits: Limits, shares: Shares, now: Micros) -> None:
+    def __init__(self, endpoint: Endpoint, *, limits: SideLaneLimits, shares: Shares, now: Micros) -> None:
         self.limits = limits
         self.shares = shares
-        self.health = Health()
-        self.backlog = Backlog()
+        self.health = Breaker()
+        self.backlog = ReadCursor()
         self.order = Order(self.health, crowd=limits.window // 2)
         self.open = True
         self._told_to_stop = False
@@ -64,7 +64,7 @@ class EndpointQueue:
         self.alarm: Micros = 0
         self.in_flight = 0
         self._known: set[str] = set()
-        self.extras = Extras(limits, shares)
+        self.extras = SideLanes(limits, shares)
         self._turn = 0
         self.quota = Quota(endpoint.id)
         self._apply(endpoint, now)
@@ -98,7 +98,7 @@ class EndpointQueue:
         self.extras.configure(self.quota.most)
 
     def own(self, lost: set[int], gained: set[int], now: Micros) -> None:
-        """The leases have changed: forget what went but what is in flight, and read what came. Health stays."""
+        """The leases have changed: forget what went but what is in flight, and read what came. Breaker stays."""
         self._divide(now)
         self._forget([*self.order.drop_partitions(lost), *self.extras.drop(lost)])
         if self.open and self.quota.any_of(gained):
@@ -282,15 +282,15 @@ class EndpointQueue:
         live = ticket.key is not None
         if self.health.accepted(now, live=live):
             self.quota.start_gently()
-            if self.health.absolved_at == now:
-                self.order.absolve(now)
+            if self.health.forgiven_at == now:
+                self.order.forgive(now)
             self.order.tick(now)
         else:
             self.quota.widen()
         if live:
             self.order.accepted(now)
 
-    def failed(self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Blame:
+    def failed(self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:
         """The receiver did not take it; say what that costs the delivery."""
         self.unsent(ticket)
         key, delivery = ticket.key, ticket.work.delivery
@@ -307,13 +307,13 @@ class EndpointQueue:
         )
         ticket.held_until = now + wait if wait else 0
         if key is None or not self.open:
-            return Blame(burns)
+            return Attribution(burns)
         if self.endpoint.ordering == "none":
-            return Blame(burns, late=not self.health.down)
+            return Attribution(burns, late=not self.health.down)
         if kind == "busy":
-            return Blame(burns)
+            return Attribution(burns)
         late = self.order.failed(key, sent_at=ticket.started_at, now=now)
-        return Blame(burns, late=late, out_of_order=late)
+        return Attribution(burns, late=late, out_of_order=late)
 
     def unsent(self, ticket: Ticket) -> None:
         """The attempt is over, or there was nothing to send: another probe may go."""

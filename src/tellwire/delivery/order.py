@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tellwire.delivery.breaker import Health
+from tellwire.delivery.breaker import Breaker
 from tellwire.model.deliveries import Ordering, Work
 from tellwire.model.units import Micros
 
@@ -47,7 +47,7 @@ class Order:
         crowd: how many blocked heads may stay in memory with nobody behind them.
     """
 
-    def __init__(self, health: Health, *, crowd: int) -> None:
+    def __init__(self, health: Breaker, *, crowd: int) -> None:
         self.keys: dict[str, Key] = {}
         self.blocked = 0
         self.overtaken: list[Key] = []
@@ -282,7 +282,7 @@ class Order:
             for key in unproven.values():
                 self._consider(key, now)
 
-    def absolve(self, now: Micros) -> None:
+    def forgive(self, now: Micros) -> None:
         """An outage of the whole endpoint is over: every head may go at once, unless the receiver asked to wait."""
         for key in self.keys.values():
             if key.place == "waiting" and key.due_at > (due_at := max(now, key.held_until)):
@@ -293,7 +293,7 @@ class Order:
         return len(key.works) > 1 or key.cut
 
     def _since(self, key: Key) -> Micros:
-        return max(key.first_at, self._health.absolved_at)
+        return max(key.first_at, self._health.forgiven_at)
 
     def _movable(self, key: Key, now: Micros) -> bool:
         """Whether a head may be overtaken: its bound has run out while the endpoint took others, and it was sent, and

@@ -7,7 +7,7 @@ live row up to `after` is in memory, was settled, or waits behind a head that is
 from __future__ import annotations
 
 
-class Backlog:
+class ReadCursor:
     """The cursor of one endpoint. `more`: rows that memory does not know may be on disk."""
 
     __slots__ = ("_dirty", "_gone", "_rewound", "after", "more", "reading")

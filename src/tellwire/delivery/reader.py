@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from tellwire.delivery.scheduler import Lanes, Page
+from tellwire.delivery.scheduler import BacklogPage, Scheduler
 from tellwire.model.deliveries import Work
 from tellwire.model.units import MICROS, Micros
 from tellwire.ports.clock import Clock
@@ -31,7 +31,7 @@ class Reader:
         supplied: called when there may be something new to send.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, lanes: Lanes, supplied: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, lanes: Scheduler, supplied: Callable[[], None]) -> None:
         self._outbox = outbox
         self._clock = clock
         self._lanes = lanes
@@ -75,7 +75,7 @@ class Reader:
         self._pages.discard(task)
         self._supplied()
 
-    async def _read(self, page: Page) -> None:
+    async def _read(self, page: BacklogPage) -> None:
         try:
             works = await self._outbox.backlog(
                 page.endpoint_id, partitions=page.partitions, after=page.after, limit=page.limit

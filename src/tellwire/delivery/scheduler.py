@@ -12,16 +12,16 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
-from tellwire.delivery.endpoint_queue import Blame, EndpointQueue, Ticket
+from tellwire.delivery.endpoint_queue import Attribution, EndpointQueue, Ticket
 from tellwire.delivery.retry import Kind
-from tellwire.delivery.side_lanes import Limits, Shares
+from tellwire.delivery.side_lanes import Shares, SideLaneLimits
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
 from tellwire.model.units import Micros
 
 _PAGE = 256
 
 
-class Page(Struct, frozen=True):
+class BacklogPage(Struct, frozen=True):
     """A page of rows to read: `limit` live deliveries of an endpoint in these partitions with an id above `after`."""
 
     queue: EndpointQueue
@@ -40,10 +40,10 @@ def _turn(work: Work) -> tuple[Micros, str]:
     return (delivery.due_at if delivery.lane == "replay" else 0), delivery.id
 
 
-class Lanes:
+class Scheduler:
     """Every endpoint's queue, and the turn among them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SideLaneLimits) -> None:
         self.limits = limits
         self.shares = Shares()
         self.queues: dict[str, EndpointQueue] = {}
@@ -177,24 +177,26 @@ class Lanes:
             if queue.backlog.more:
                 self._touch(queue)
 
-    def pages(self, most: int) -> list[Page]:
+    def pages(self, most: int) -> list[BacklogPage]:
         """Up to `most` pages that are to be read now; each is to be answered with `page` or `unread`."""
-        pages: list[Page] = []
+        pages: list[BacklogPage] = []
         for identifier, queue in list(self._hungry.items()):
             if len(pages) == most:
                 break
             del self._hungry[identifier]
             if queue.hungry:
-                pages.append(Page(queue, queue.quota.partitions, queue.backlog.begin(), min(_PAGE, self.limits.window)))
+                pages.append(
+                    BacklogPage(queue, queue.quota.partitions, queue.backlog.begin(), min(_PAGE, self.limits.window))
+                )
         return pages
 
-    def page(self, page: Page, works: Sequence[Work], now: Micros) -> None:
+    def page(self, page: BacklogPage, works: Sequence[Work], now: Micros) -> None:
         """A page has been read."""
         page.queue.page(works, complete=len(works) < page.limit, now=now)
         self._touch(page.queue)
         self._arm(page.queue, now)
 
-    def unread(self, page: Page) -> None:
+    def unread(self, page: BacklogPage) -> None:
         """A page could not be read; it is asked for again."""
         page.queue.backlog.end(complete=False)
         self._touch(page.queue)
@@ -270,7 +272,9 @@ class Lanes:
         ticket.queue.accepted(ticket, now)
         self._touch(ticket.queue)
 
-    def failed(self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None = None, wait: Micros = 0) -> Blame:
+    def failed(
+        self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None = None, wait: Micros = 0
+    ) -> Attribution:
         """The receiver did not take it; say what that costs the delivery.
 
         Args:

@@ -15,7 +15,7 @@ from tellwire.model.deliveries import Work
 _SHARE = 8
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class SideLaneLimits(Struct, frozen=True, kw_only=True):
     """Bounds; an endpoint's own settings win over `per_endpoint` and `head_of_line_seconds`."""
 
     in_flight: int = 512
@@ -54,10 +54,10 @@ class Shares:
         self.flying = {"late": 0, "replay": 0}
 
 
-class Extras:
+class SideLanes:
     """One endpoint's late retries and replays in memory."""
 
-    def __init__(self, limits: Limits, shares: Shares) -> None:
+    def __init__(self, limits: SideLaneLimits, shares: Shares) -> None:
         self._limits = limits
         self._shares = shares
         self._most = 1

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tellwire.endpoints.ports import EndpointShelf
+from tellwire.endpoints.ports import EndpointRepository
 from tellwire.model import operational_events
 
 STRIDE = 5_000
 """Deliveries moved per transaction."""
 
 
-def disable(shelf: EndpointShelf, endpoint_id: str, reason: str) -> bool:
+def disable(shelf: EndpointRepository, endpoint_id: str, reason: str) -> bool:
     """Stop delivering, and tell of it; True when it was not disabled before. `park_left` then parks what waits."""
     endpoint = shelf.get(endpoint_id)
     if endpoint is None or endpoint.state == "disabled":
@@ -23,7 +23,7 @@ def disable(shelf: EndpointShelf, endpoint_id: str, reason: str) -> bool:
     return True
 
 
-def park_left(shelf: EndpointShelf, endpoint_id: str) -> bool:
+def park_left(shelf: EndpointRepository, endpoint_id: str) -> bool:
     """Park what still waits for an endpoint that is paused or disabled; True once none is left, or it is active."""
     endpoint = shelf.get(endpoint_id)
     return endpoint is None or endpoint.state == "active" or shelf.park(endpoint_id, STRIDE)

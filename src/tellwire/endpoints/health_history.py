@@ -1,8 +1,8 @@
 """PURE. What is known of an endpoint's health over restarts, and when it is given up (DELIVERY.md, "auto-disable").
 
-Each process keeps a `Witness` in memory and reports it now and then; the store merges reports into one `Standing` per
-endpoint. Evidence is time in which failures were witnessed, not the age of the first one: neither a clock that jumped
-nor a week in which nothing ran can disable an endpoint.
+Each process keeps a `HealthRecorder` in memory and reports it now and then; the store merges reports into one
+`EndpointHealth` per endpoint. Evidence is time in which failures were witnessed, not the age of the first one: neither
+a clock that jumped nor a week in which nothing ran can disable an endpoint.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STILL_WELL: Micros = 300 * MICROS
 """How often it reports that all is well."""
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class EndpointHealth(Struct, frozen=True, kw_only=True):
     """How an endpoint stands. `failing_since`: the first failure after the last success, 0 when healthy.
 
     `failing_for`: micros between failures without a success. `amnesty_at`: it was resumed; older failures don't count.
@@ -59,7 +59,7 @@ class Report(Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-def merged(standing: Standing, report: Report, now: Micros) -> Standing:
+def merged(standing: EndpointHealth, report: Report, now: Micros) -> EndpointHealth:
     """A standing with what a process reports. Any success, of any process, ends what failed before it."""
     before = _not_ahead(standing, now)
     success = max(before.last_success_at, min(report.last_success_at, now))
@@ -96,7 +96,7 @@ def merged(standing: Standing, report: Report, now: Micros) -> Standing:
     )
 
 
-def _not_ahead(standing: Standing, now: Micros) -> Standing:
+def _not_ahead(standing: EndpointHealth, now: Micros) -> EndpointHealth:
     """Times that lie ahead were taken from a clock that has been set back since."""
     return replace(
         standing,
@@ -107,17 +107,17 @@ def _not_ahead(standing: Standing, now: Micros) -> Standing:
     )
 
 
-def pardoned(standing: Standing, now: Micros) -> Standing:
+def pardoned(standing: EndpointHealth, now: Micros) -> EndpointHealth:
     """It was resumed: it begins anew."""
     return replace(standing, failing_since=0, failing_for=0, failures=0, amnesty_at=now, cause="", updated_at=now)
 
 
-def is_hopeless(standing: Standing) -> bool:
+def is_hopeless(standing: EndpointHealth) -> bool:
     """Whether it has failed for so long that it is to be disabled."""
     return standing.failing_for >= PATIENCE
 
 
-def came_back(before: Standing, after: Standing) -> bool:
+def came_back(before: EndpointHealth, after: EndpointHealth) -> bool:
     """Whether a success has ended an outage that is worth telling of."""
     return before.failing_for >= NOTABLE and not after.failing_since and after.last_success_at > before.failing_since
 
@@ -136,7 +136,7 @@ class _Seen:
         self.reported_failing = True  # by whoever ran before: the first success says that it is over
 
 
-class Witness:
+class HealthRecorder:
     """What the attempts of one process came to, by endpoint, between two reports."""
 
     def __init__(self) -> None:

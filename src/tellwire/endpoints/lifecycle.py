@@ -1,7 +1,7 @@
 """USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted (FORMATS.md section 3).
 
-Everything but `admit` runs within one transaction over an `EndpointShelf`. What has to touch many deliveries does so
-in strides: it is called again until it says that it is done, and may be cut off and begun anew at any point.
+Everything but `admit` runs within one transaction over an `EndpointRepository`. What has to touch many deliveries does
+so in strides: it is called again until it says that it is done, and may be cut off and begun anew at any point.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from tellwire.endpoints.disabling import STRIDE
-from tellwire.endpoints.ports import EndpointShelf, Gate
+from tellwire.endpoints.ports import EndpointChecks, EndpointRepository
 from tellwire.endpoints.validation import faults, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
@@ -165,7 +165,7 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
 
 
-async def admit(gate: Gate, endpoint: Endpoint, *, before: Endpoint | None = None) -> None:
+async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | None = None) -> None:
     """Let an endpoint in as it is to be: its fields, where its URL leads, and for `chat` the challenge.
 
     Args:
@@ -192,7 +192,7 @@ async def admit(gate: Gate, endpoint: Endpoint, *, before: Endpoint | None = Non
             raise Invalid(refusal.detail, *(refusal.fields or (("/url", "did not answer the challenge"),))) from None
 
 
-def create(shelf: EndpointShelf, endpoint: Endpoint, *, secret: str) -> Endpoint:
+def create(shelf: EndpointRepository, endpoint: Endpoint, *, secret: str) -> Endpoint:
     """Keep an admitted endpoint; `secret` is ours, for one that brings none."""
     endpoint = replace(
         endpoint,
@@ -206,12 +206,12 @@ def create(shelf: EndpointShelf, endpoint: Endpoint, *, secret: str) -> Endpoint
     return endpoint
 
 
-def change(shelf: EndpointShelf, endpoint_id: str, wanted: EndpointChange) -> Endpoint:
+def change(shelf: EndpointRepository, endpoint_id: str, wanted: EndpointChange) -> Endpoint:
     """Change an endpoint as it stands within the transaction; the change has been admitted."""
     return _put(shelf, changed(known(shelf, endpoint_id), wanted), "changed")
 
 
-def rotate(shelf: EndpointShelf, endpoint_id: str, secret: str, *, overlap: Micros) -> Endpoint:
+def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap: Micros) -> Endpoint:
     """Sign with a new secret from now on; the others go on signing as well until the overlap is over.
 
     The newest secret comes first.
@@ -238,7 +238,7 @@ def live_secrets(endpoint: Endpoint, now: Micros) -> tuple[Secret, ...]:
     return tuple(each for each in endpoint.secrets if each.expires_at is None or each.expires_at > now)
 
 
-def pause(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
+def pause(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
     """Stop delivering: what waits is parked. Returns the endpoint, and whether this was the last stride."""
     endpoint = known(shelf, endpoint_id)
     if endpoint.state == "active":
@@ -246,7 +246,7 @@ def pause(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
     return endpoint, shelf.park(endpoint_id, STRIDE)
 
 
-def resume(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
+def resume(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
     """Deliver again, also what is parked. Returns the endpoint, and whether this was the last stride.
 
     The endpoint becomes active in the same transaction as the last stride, so that nothing is overtaken.
@@ -264,7 +264,7 @@ def resume(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
     return endpoint, done
 
 
-def delete(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
+def delete(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
     """Cancel what waits and forget the endpoint. Returns it, and whether this was the last stride."""
     endpoint = known(shelf, endpoint_id)
     done = shelf.cancel(endpoint_id, STRIDE)
@@ -275,7 +275,7 @@ def delete(shelf: EndpointShelf, endpoint_id: str) -> tuple[Endpoint, bool]:
     return endpoint, done
 
 
-def known(shelf: EndpointShelf, endpoint_id: str) -> Endpoint:
+def known(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:
     """The endpoint of this id.
 
     Raises:
@@ -287,7 +287,7 @@ def known(shelf: EndpointShelf, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def _put(shelf: EndpointShelf, endpoint: Endpoint, action: str) -> Endpoint:
+def _put(shelf: EndpointRepository, endpoint: Endpoint, action: str) -> Endpoint:
     endpoint = replace(endpoint, updated_at=max(shelf.now, endpoint.updated_at + 1))
     shelf.put(endpoint, action)
     return endpoint

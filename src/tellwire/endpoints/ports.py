@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
-from tellwire.endpoints.health_history import Standing
+from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.model.deliveries import Endpoint
-from tellwire.model.operational_events import News
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
 
 
@@ -20,7 +20,7 @@ class EventNames(Protocol):
         ...
 
 
-class Gate(Protocol):
+class EndpointChecks(Protocol):
     """What is asked of the outside before an endpoint is let in."""
 
     @property
@@ -42,7 +42,7 @@ class Gate(Protocol):
         ...
 
 
-class EndpointShelf(Protocol):
+class EndpointRepository(Protocol):
     """The endpoints of one organization within one transaction; every change is noted in the audit."""
 
     @property
@@ -75,7 +75,7 @@ class EndpointShelf(Protocol):
         """Cancel deliveries that wait or are parked, at most `limit`; True once none is left."""
         ...
 
-    def standing(self, endpoint_id: str) -> Standing:
+    def standing(self, endpoint_id: str) -> EndpointHealth:
         """How its attempts went."""
         ...
 
@@ -83,6 +83,6 @@ class EndpointShelf(Protocol):
         """What failed so far counts no more."""
         ...
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: OperationalEvent) -> None:
         """Record an operational event, with a delivery for each endpoint that subscribes to it."""
         ...

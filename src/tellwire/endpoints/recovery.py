@@ -32,7 +32,7 @@ _AGAIN = {
 }
 
 
-class Pace(Struct, frozen=True, kw_only=True):
+class RecoveryBounds(Struct, frozen=True, kw_only=True):
     """How much at once. `scan`: rows looked at per stride; `batch`: what one transaction makes due; `window`: replays
     that an endpoint may have waiting before a job adds more, since a million of them would crowd out others."""
 

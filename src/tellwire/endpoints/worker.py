@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import structlog
 
-from tellwire.endpoints.health_history import Report, Witness
+from tellwire.endpoints.health_history import HealthRecorder, Report
 from tellwire.endpoints.recovery import Job
 from tellwire.errors import Unavailable
 from tellwire.model.deliveries import Attempt, Delivery
@@ -21,7 +21,7 @@ _SECONDS = 1.0
 _PARKING_SECONDS = 60.0
 
 
-class Upkeep:
+class EndpointWorker:
     """What an installation needs done about its endpoints; any number of processes may do it.
 
     Args:
@@ -31,12 +31,12 @@ class Upkeep:
     """
 
     def __init__(
-        self, standings: Standings, recoveries: Recoveries, clock: Clock, *, supplied: Callable[[], None]
+        self, standings: HealthStore, recoveries: RecoveryStore, clock: Clock, *, supplied: Callable[[], None]
     ) -> None:
         self._clock = clock
-        self.witness = Witness()
+        self.witness = HealthRecorder()
         self._standings = standings
-        self.recovering = Recovering(recoveries, clock, supplied)
+        self.recovering = RecoveryRunner(recoveries, clock, supplied)
         self._tasks: list[asyncio.Task[None]] = []
 
     def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
@@ -99,7 +99,7 @@ _STRIDES = 20
 _STUMBLES = 5
 
 
-class Standings(Protocol):
+class HealthStore(Protocol):
     """What is kept of how endpoints behave (`stores.wellbeing`)."""
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
@@ -115,7 +115,7 @@ class Standings(Protocol):
         ...
 
 
-async def report_health(standings: Standings, witness: Witness, clock: Clock) -> None:
+async def report_health(standings: HealthStore, witness: HealthRecorder, clock: Clock) -> None:
     """Write down what the attempts of this process say of their endpoints; those that it disables are parked."""
     reports = witness.reports(clock.now())
     if not reports:
@@ -129,7 +129,7 @@ async def report_health(standings: Standings, witness: Witness, clock: Clock) ->
         await standings.park(endpoint_id, clock.now())
 
 
-class Recoveries(Protocol):
+class RecoveryStore(Protocol):
     """The open recoveries (`stores.recoveries`)."""
 
     async def open_jobs(self) -> list[Job]: ...
@@ -141,7 +141,7 @@ class Recoveries(Protocol):
     async def give_up(self, job: Job, why: str, now: Micros) -> None: ...
 
 
-class Recovering:
+class RecoveryRunner:
     """Goes on with recoveries. A job that stumbles again and again ends as failed; the others go on.
 
     Args:
@@ -149,7 +149,7 @@ class Recovering:
         supplied: called when something was made due.
     """
 
-    def __init__(self, recoveries: Recoveries, clock: Clock, supplied: Callable[[], None]) -> None:
+    def __init__(self, recoveries: RecoveryStore, clock: Clock, supplied: Callable[[], None]) -> None:
         self._recoveries = recoveries
         self._clock = clock
         self._supplied = supplied

@@ -43,7 +43,7 @@ _OURS: Final = frozenset(
 _USER_AGENT: Final = f"User-Agent: Tellwire/{__version__}\r\n"
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
     """How much of an answer is read and how many connections are kept. Sizes in bytes, times in seconds."""
 
     body: int = 16 * 1024
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
         "_waiter", "_wire", "reusable",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, lost: Callable[[Connection], None], *, allow_listed: bool) -> None:
+    def __init__(self, limits: ConnectionLimits, lost: Callable[[Connection], None], *, allow_listed: bool) -> None:
         self._limits = limits
         self._lost = lost
         self._allow_listed = allow_listed

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Final, cast
 
 from tellwire.errors import Forbidden
-from tellwire.http_client.connection import Connection, Exchange, Limits
+from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
 from tellwire.http_client.proxy import Proxy, ProxyError, connected, tunnel
 from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, dated_words, plain_words
 from tellwire.security.addresses import Address, Network, ParsedTarget, admitted, check_resolved
@@ -93,7 +93,7 @@ class Connector:
         *,
         allow: Sequence[Network],
         resolve: Resolve,
-        limits: Limits,
+        limits: ConnectionLimits,
         lost: Callable[[Connection], None],
         tls: ssl.SSLContext | None,
         proxy: Proxy | None,

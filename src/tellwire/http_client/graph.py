@@ -13,12 +13,12 @@ from urllib.parse import quote, urlencode
 
 from msgspec.structs import replace
 
-from tellwire.http_client.connection import Limits
+from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer, Request, Sender
 
 _ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-_LIMITS: Final = Limits(
+_LIMITS: Final = ConnectionLimits(
     body=4 * 1024 * 1024,  # a page of templates
     wire=8 * 1024 * 1024,
     idle_per_host=256,

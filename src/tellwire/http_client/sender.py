@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from tellwire.errors import Forbidden
-from tellwire.http_client.connection import Connection, Exchange, Limits, encode_request
+from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange, encode_request
 from tellwire.http_client.connector import Connector, Resolve, SystemResolver
 from tellwire.http_client.proxy import Proxy
 from tellwire.ports.http_out import Answer, Request, Sender
@@ -22,7 +22,7 @@ def open_sender(
     *,
     allow: Sequence[Network],
     resolver: Resolve | None = None,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> Sender:
@@ -36,7 +36,7 @@ def open_sender(
         proxy: by way of which every connection is made; the addresses are judged all the same.
     """
     return HttpSender(
-        allow=allow, resolver=resolver or SystemResolver(), limits=limits or Limits(), tls=tls, proxy=proxy
+        allow=allow, resolver=resolver or SystemResolver(), limits=limits or ConnectionLimits(), tls=tls, proxy=proxy
     )
 
 
@@ -48,7 +48,7 @@ class HttpSender:
         *,
         allow: Sequence[Network],
         resolver: Resolve,
-        limits: Limits,
+        limits: ConnectionLimits,
         tls: ssl.SSLContext | None,
         proxy: Proxy | None,
     ) -> None:

@@ -32,14 +32,14 @@ class Described(Struct, frozen=True):
     mime_type: str
 
 
-class Refused(Struct, frozen=True):
+class FetchRefused(Struct, frozen=True):
     """Why there is no link. `gone`: Meta has no such file; `token`: the account's token does not work; else `later`."""
 
     what: Literal["gone", "token", "later"]
     cause: str
 
 
-NOT_AN_ID = Refused("gone", "what Meta gave as the file's id is none")
+NOT_AN_ID = FetchRefused("gone", "what Meta gave as the file's id is none")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -68,26 +68,26 @@ def is_an_id(meta_id: str) -> bool:
     return _ID.fullmatch(meta_id) is not None
 
 
-def described(answer: Answer) -> Described | Refused:
+def described(answer: Answer) -> Described | FetchRefused:
     """Understand the answer to `GET /{media_id}`."""
     if answer.ok:
         try:
             link = msgspec.json.decode(answer.body, type=_Link)
         except (msgspec.MsgspecError, ValueError):
-            return Refused("later", "Meta's answer about the file could not be read")
+            return FetchRefused("later", "Meta's answer about the file could not be read")
         return Described(link.url, hex_of(link.sha256), link.mime_type)
     if not answer.status:
-        return Refused("later", answer.cause)
+        return FetchRefused("later", answer.cause)
     try:
         error = msgspec.json.decode(answer.body, type=_Failure).error
     except (msgspec.MsgspecError, ValueError):
         error = _Error()
     said = f"Meta answered {answer.status}" + (f" with code {error.code}" if error.code else "")
     if answer.status == 401 or (error.code and kind_of(error.code) == "pause"):
-        return Refused("token", f"{said}: the account's access token does not work")
+        return FetchRefused("token", f"{said}: the account's access token does not work")
     if answer.status == 404 or (error.code, error.error_subcode) == (_INVALID, _THERE_IS_NONE):
-        return Refused("gone", f"{said}: it has no such file, or none for this token")
-    return Refused("later", said)
+        return FetchRefused("gone", f"{said}: it has no such file, or none for this token")
+    return FetchRefused("later", said)
 
 
 def stored(media: Media, *, size: int, sha256: str, mime_type: str, now: Micros) -> Media:
@@ -96,7 +96,7 @@ def stored(media: Media, *, size: int, sha256: str, mime_type: str, now: Micros)
     return replace(media, state="stored", size=size, sha256=sha256, mime_type=told, cause="", due_at=0, updated_at=now)
 
 
-def refused(media: Media, refusal: Refused, now: Micros) -> Media:
+def refused(media: Media, refusal: FetchRefused, now: Micros) -> Media:
     """There was no link."""
     match refusal.what:
         case "gone":

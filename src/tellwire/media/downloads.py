@@ -18,19 +18,19 @@ from sqlalchemy import Connection
 
 from tellwire.errors import Broken, TooLarge, Unavailable
 from tellwire.media import download_rules
-from tellwire.media.download_rules import Described, Refused
+from tellwire.media.download_rules import Described, FetchRefused
 from tellwire.media.hosts import may_see_token
 from tellwire.model import operational_events
 from tellwire.model.messaging import Media
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
 from tellwire.ports.media import MediaStore, MediaWire
 from tellwire.stores.queries import media as media_queries
 from tellwire.stores.queries import operational
-from tellwire.stores.queries.audit import OURSELVES, Deed
+from tellwire.stores.queries.audit import OURSELVES, AuditChange
 
 log = structlog.get_logger("tellwire")
 T = TypeVar("T")
@@ -44,7 +44,7 @@ _UNFINISHED_SECONDS = 3600.0
 class Store(Protocol):
     """What of a store downloads need."""
 
-    tally: Tally
+    counters: Counters
 
     def registry(self) -> Registry: ...
 
@@ -68,7 +68,7 @@ class Mismatch(Exception):  # noqa: N818 - named after what is wrong
     """The bytes are not those that Meta announced."""
 
 
-class Downloads:
+class DownloadWorker:
     """Makes rounds while `owns` says that this process is the one that does."""
 
     def __init__(self, store: Store, files: MediaStore, clock: Clock, source: Source, owns: Callable[[], bool]) -> None:
@@ -171,13 +171,13 @@ class Downloads:
         def work(connection: Connection) -> bool:
             written = media_queries.settle(connection, before, after)
             if written and after.state in ("failed", "expired"):
-                deed = Deed(after.organization_id, OURSELVES, self._clock.now(), self._store.new_id)
+                deed = AuditChange(after.organization_id, OURSELVES, self._clock.now(), self._store.new_id)
                 operational.tell(connection, deed, operational_events.media_failed(after))
             return written
 
         outcome: Any = "retried" if after.state == "waiting" else after.state
         if await self._store.write(work):
-            self._store.tally.downloads[outcome] += 1
+            self._store.counters.downloads[outcome] += 1
         elif after.state == "stored":
             await self._leave(after)
 
@@ -193,12 +193,12 @@ class Downloads:
         account = self._account(media)
         if account is None or not account.access_token:
             cause = "the account has no access token"
-            refusal = Refused("token", cause)
+            refusal = FetchRefused("token", cause)
             return download_rules.refused(media, refusal, self._clock.now())
         query = {"phone_number_id": account.phone_number_id}
         answer = await self._source.graph.ask(account.access_token, media.meta_id, query=query)
         match download_rules.described(answer):
-            case Refused() as refusal:
+            case FetchRefused() as refusal:
                 return download_rules.refused(media, refusal, self._clock.now())
             case Described() as found:
                 return await self._taken(media, account, found)

@@ -162,7 +162,7 @@ class Ledger:
         return bool(self.new_accounts or self.changed_accounts)
 
     @property
-    def has_errands(self) -> bool:
+    def has_due_work(self) -> bool:
         """Whether it left something to be done soon: a send, a download, an agent's turn."""
         return bool(
             self.new_turns

@@ -21,7 +21,7 @@ RESUMED = "account.resumed"
 _encode = msgspec.json.Encoder().encode
 
 
-class News(Struct, frozen=True, kw_only=True):
+class OperationalEvent(Struct, frozen=True, kw_only=True):
     """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
 
     `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
@@ -48,19 +48,19 @@ class News(Struct, frozen=True, kw_only=True):
         )
 
 
-def disabled(endpoint: Endpoint, reason: str, *, failing_since: Micros = 0) -> News:
+def disabled(endpoint: Endpoint, reason: str, *, failing_since: Micros = 0) -> OperationalEvent:
     """An endpoint gets no deliveries any more, and why."""
     data = _about(endpoint) | {"reason": reason} | _since(failing_since)
-    return News(name=DISABLED, endpoint_id=endpoint.id, data=_encode(data))
+    return OperationalEvent(name=DISABLED, endpoint_id=endpoint.id, data=_encode(data))
 
 
-def recovered(endpoint: Endpoint, how: str, *, failing_since: Micros = 0) -> News:
+def recovered(endpoint: Endpoint, how: str, *, failing_since: Micros = 0) -> OperationalEvent:
     """An endpoint that was down takes deliveries again."""
     data = _about(endpoint) | {"how": how} | _since(failing_since)
-    return News(name=RECOVERED, endpoint_id=endpoint.id, data=_encode(data))
+    return OperationalEvent(name=RECOVERED, endpoint_id=endpoint.id, data=_encode(data))
 
 
-def exhausted(delivery: Delivery, event: Event, cause: str) -> News:
+def exhausted(delivery: Delivery, event: Event, cause: str) -> OperationalEvent:
     """A delivery is given up: it stays as `failed`, to be replayed."""
     data = {
         "delivery_id": delivery.id,
@@ -73,10 +73,10 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> News:
         "cause": cause,
     }
     shown = _encode({name: value for name, value in data.items() if value != ""})
-    return News(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+    return OperationalEvent(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
 
 
-def media_failed(media: Media) -> News:
+def media_failed(media: Media) -> OperationalEvent:
     """A file of a message could not be fetched from Meta, and is not tried again by itself."""
     data = {
         "media_id": media.id,
@@ -85,19 +85,19 @@ def media_failed(media: Media) -> News:
         "state": media.state,
         "cause": media.cause,
     }
-    return News(name=MEDIA_FAILED, data=_encode(data), account_id=media.account_id)
+    return OperationalEvent(name=MEDIA_FAILED, data=_encode(data), account_id=media.account_id)
 
 
-def paused(account: Account, reason: str) -> News:
+def paused(account: Account, reason: str) -> OperationalEvent:
     """Nothing is sent for an account any more until somebody resumes it, and why."""
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "reason": reason}
-    return News(name=PAUSED, data=_encode(data), account_id=account.id)
+    return OperationalEvent(name=PAUSED, data=_encode(data), account_id=account.id)
 
 
-def resumed(account: Account, how: str) -> News:
+def resumed(account: Account, how: str) -> OperationalEvent:
     """Messages of an account are sent again."""
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "how": how}
-    return News(name=RESUMED, data=_encode(data), account_id=account.id)
+    return OperationalEvent(name=RESUMED, data=_encode(data), account_id=account.id)
 
 
 def _about(endpoint: Endpoint) -> dict[str, str]:

@@ -15,7 +15,7 @@ COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 STRIDE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
 
-class Spread:
+class Histogram:
     """How values are spread over bounds: `counts[i]` of those up to `bounds[i]`, the last of those above all."""
 
     __slots__ = ("bounds", "counts", "total")
@@ -31,7 +31,7 @@ class Spread:
         self.total += value
 
 
-class Tally:
+class Counters:
     """The counts of one process."""
 
     def __init__(self) -> None:
@@ -40,14 +40,14 @@ class Tally:
         self.items: Counter[str] = Counter()
         """Items of POSTs by outcome."""
         self.commits = 0
-        self.commit_jobs = Spread(COMMIT_JOBS)
+        self.commit_jobs = Histogram(COMMIT_JOBS)
         """How many jobs (POSTs, batches of results, changes) shared a commit."""
-        self.commit_seconds = Spread(COMMIT_SECONDS)
+        self.commit_seconds = Histogram(COMMIT_SECONDS)
         self.attempts: Counter[tuple[str, str]] = Counter()
         """Attempts by what follows ("delivered", "retried", "exhausted", "disabled") and cause."""
-        self.sent = Spread(LAG_SECONDS)
+        self.sent = Histogram(LAG_SECONDS)
         """Seconds from the recording of an event to the first byte of a delivery's first attempt."""
-        self.accepted = Spread(LAG_SECONDS)
+        self.accepted = Histogram(LAG_SECONDS)
         """Seconds from the recording of an event to a receiver's 2xx; replays aside."""
         self.downloads: Counter[str] = Counter()
         """Files of messages, by what came of a try to fetch them ("stored", "retried", "failed", "expired")."""
@@ -57,7 +57,7 @@ class Tally:
         """Micros before which the last whole round of retention left nothing that may go."""
         self.rounds = 0
         """Whole rounds of retention."""
-        self.strides = Spread(STRIDE_SECONDS)
+        self.strides = Histogram(STRIDE_SECONDS)
         """Seconds for which strides of retention kept the store's writer."""
         self.agent_runs: Counter[str] = Counter()
         """Turns that a model was asked for, by outcome."""

@@ -18,8 +18,8 @@ from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Book
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasure_strides, erasures, person_in_payloads, person_rows, tombstones
-from tellwire.stores.queries.erasure_strides import Stride
-from tellwire.stores.queries.erasures import Counts, Erasure
+from tellwire.stores.queries.erasure_strides import ErasureBatch
+from tellwire.stores.queries.erasures import Erasure, ErasureCounts
 from tellwire.stores.queries.person_in_payloads import Search
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Store(Book, Protocol):
         ...
 
 
-class Eraser:
+class ErasureWorker:
     """Runs erasures.
 
     Args:
@@ -113,14 +113,16 @@ class Eraser:
         vault = self._store.vault
         return await self._store.read(lambda c: erasures.get(c, vault, organization_id, erasure_id))
 
-    async def _stride(self, before: Erasure, stride: Callable[[Connection, Vault, int, Erasure], Stride]) -> Erasure:
+    async def _stride(
+        self, before: Erasure, stride: Callable[[Connection, Vault, int, Erasure], ErasureBatch]
+    ) -> Erasure:
         """Make a stride from where the erasure stands, unless another process has made it."""
         vault, now = self._store.vault, self._clock.now()
 
-        def work(connection: Connection) -> Stride:
+        def work(connection: Connection) -> ErasureBatch:
             erasure = erasures.get(connection, vault, before.organization_id, before.id)
             if erasure is None or (erasure.phase, erasure.cursor) != (before.phase, before.cursor):
-                return Stride(erasure or before)
+                return ErasureBatch(erasure or before)
             return stride(connection, vault, now, erasure)
 
         done = await self._store.write(work)
@@ -135,14 +137,16 @@ class Eraser:
             await self._stride(erasure, what)
             return
         following = await self._store.read(lambda c: person_rows.next_group(c, erasure.organization_id, group))
-        await self._move(erasure, Counts(), *(("groups", f"{following} events ") if following else ("received", "")))
+        await self._move(
+            erasure, ErasureCounts(), *(("groups", f"{following} events ") if following else ("received", ""))
+        )
 
     async def _received(self, erasure: Erasure) -> None:
         registry, vault = self._store.registry(), self._store.vault
         after, until = erasure.cursor, erasure.subject.until
         for _ in range(_PAGES_UNNOTED):
 
-            def look(connection: Connection, after: str = after) -> tuple[Search, person_in_payloads.Found]:
+            def look(connection: Connection, after: str = after) -> tuple[Search, person_in_payloads.PayloadMatches]:
                 key = tombstones.key(connection, vault)
                 wanted = Search(erasure.organization_id, erasure.subject.addresses, key)
                 return wanted, person_in_payloads.search(connection, registry, wanted, after=after, until=until)
@@ -153,16 +157,18 @@ class Eraser:
             after = found.after
         place = ("received", found.after) if found.after else ("answers", "")
 
-        def work(connection: Connection, vault: Vault, now: int, current: Erasure) -> Stride:  # noqa: ARG001
+        def work(connection: Connection, vault: Vault, now: int, current: Erasure) -> ErasureBatch:  # noqa: ARG001
             changed = person_in_payloads.erase(connection, registry, wanted, found.ids, erasure.erased_at)
             phase, cursor = place
-            return Stride(erasures.advance(connection, current, Counts(received=changed), phase=phase, cursor=cursor))
+            return ErasureBatch(
+                erasures.advance(connection, current, ErasureCounts(received=changed), phase=phase, cursor=cursor)
+            )
 
         await self._stride(erasure, work)
 
-    async def _move(self, erasure: Erasure, counts: Counts, phase: str, cursor: str) -> None:
-        def work(connection: Connection, vault: Vault, now: int, current: Erasure) -> Stride:  # noqa: ARG001
-            return Stride(erasures.advance(connection, current, counts, phase=phase, cursor=cursor))
+    async def _move(self, erasure: Erasure, counts: ErasureCounts, phase: str, cursor: str) -> None:
+        def work(connection: Connection, vault: Vault, now: int, current: Erasure) -> ErasureBatch:  # noqa: ARG001
+            return ErasureBatch(erasures.advance(connection, current, counts, phase=phase, cursor=cursor))
 
         await self._stride(erasure, work)
 

@@ -14,10 +14,10 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from tellwire.model.units import Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.stores.queries import retention
-from tellwire.stores.queries.retention import Cutoffs, Found, Shelf
+from tellwire.stores.queries.retention import Cutoffs, ExpiredRows, RowKind
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _LEAST, _FIRST, _MOST = 16, 128, 2_000
 _PAUSE_SECONDS = 0.05
 
 
-class Keeping(Struct, frozen=True, kw_only=True):
+class RetentionPeriods(Struct, frozen=True, kw_only=True):
     """How long things are kept: `payloads` are POSTs, events, deliveries and attempts; `messages` None: for ever.
 
     `window`: after how long an idle conversation closes; its last message tells, and stays for as long.
@@ -64,7 +64,7 @@ class Retention:
     Args:
         store, clock, keeping: what it works on, when it is, how long things are kept.
         rest: waits some seconds, between strides.
-        tally: told of what went.
+        counters: told of what went.
         stopwatch: seconds of any start, to measure a stride by.
     """
 
@@ -72,17 +72,17 @@ class Retention:
         self,
         store: Store,
         clock: Clock,
-        keeping: Keeping,
+        keeping: RetentionPeriods,
         *,
         rest: Callable[[float], Awaitable[None]],
-        tally: Tally,
+        counters: Counters,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._store = store
         self._clock = clock
         self._keeping = keeping
         self._rest = rest
-        self._tally = tally
+        self._counters = counters
         self._stopwatch = stopwatch
         self._size = _FIRST
 
@@ -97,10 +97,10 @@ class Retention:
         for shelf in retention.SHELVES:
             for organization_id in ("",) if shelf.shared else everyone:
                 await self._clear(shelf, organization_id, cutoffs)
-        self._tally.removed_until = cutoffs.payloads
-        self._tally.rounds += 1
+        self._counters.removed_until = cutoffs.payloads
+        self._counters.rounds += 1
 
-    async def _clear(self, shelf: Shelf, organization_id: str, cutoffs: Cutoffs) -> None:
+    async def _clear(self, shelf: RowKind, organization_id: str, cutoffs: Cutoffs) -> None:
         after = ""
         while True:
             found = await self._find(shelf, organization_id, after, cutoffs)
@@ -114,11 +114,11 @@ class Retention:
                 return
             await self._rest(_PAUSE_SECONDS)
 
-    async def _find(self, shelf: Shelf, organization_id: str, after: str, cutoffs: Cutoffs) -> Found:
+    async def _find(self, shelf: RowKind, organization_id: str, after: str, cutoffs: Cutoffs) -> ExpiredRows:
         return await self._store.read(lambda c: shelf.find(c, organization_id, after, cutoffs, self._size))
 
     async def _remove(
-        self, shelf: Shelf, organization_id: str, keys: Sequence[Any], cutoffs: Cutoffs
+        self, shelf: RowKind, organization_id: str, keys: Sequence[Any], cutoffs: Cutoffs
     ) -> Mapping[str, int]:
         size = self._size
 
@@ -128,8 +128,8 @@ class Retention:
             return removed, self._stopwatch() - started
 
         removed, took = await self._store.write(work)
-        self._tally.removed.update(removed)
-        self._tally.strides.add(took)
+        self._counters.removed.update(removed)
+        self._counters.strides.add(took)
         self._size = next_size(size, took)
         return removed
 

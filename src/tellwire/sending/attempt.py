@@ -26,13 +26,13 @@ from tellwire.meta.outgoing.recipient import known
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Send, StatusError
 from tellwire.model.units import MICROS, Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph, retry_after
 from tellwire.ports.storage import Book
 from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
-from tellwire.sending.rate_limits import Pace
+from tellwire.sending.rate_limits import AccountLimits
 from tellwire.stores.queries import code_masking, due_sends
 
 log = structlog.get_logger("tellwire.courier")
@@ -65,7 +65,7 @@ class _Content(Struct):
 _content = Decoder(_Content)
 
 
-class Carrier:
+class MessageSender:
     """Sends what was claimed.
 
     Args:
@@ -86,7 +86,7 @@ class Carrier:
         holds: Callable[[int, int], bool],
         options: Options,
         random: Callable[[], float],
-        tally: Tally,
+        counters: Counters,
         deadline_seconds: float,
         ready: Ready = nothing_to_upload,
     ) -> None:
@@ -96,13 +96,13 @@ class Carrier:
         self._holds = holds
         self._options = options
         self._random = random
-        self._tally = tally
+        self._counters = counters
         self._deadline = deadline_seconds
         self._ready = ready
         self.unrecorded = 0
         self.failing = ""
 
-    async def carry(self, claimed: Claimed, pace: Pace) -> Settled:
+    async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
         """Send it, once, and record what came of it; `pace` has let it begin."""
         send, keys = claimed.send, pair_keys(claimed)
         try:
@@ -164,7 +164,7 @@ class Carrier:
             log.exception("send_failed")
             return Answer(failure="broken", cause=f"the call ended in an error ({type(error).__name__})", written=True)
 
-    def _tell_pace(self, pace: Pace, came: Outcome, *, began: int, now: int, jitter: float) -> None:
+    def _tell_pace(self, pace: AccountLimits, came: Outcome, *, began: int, now: int, jitter: float) -> None:
         if isinstance(came, NotSent):
             pace.stumble(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
         elif isinstance(came, Refused) and came.kind == "throttled":
@@ -188,7 +188,7 @@ class Carrier:
                     self._stumbled(error)
                 else:
                     self.failing = ""
-                    self._tally.sends[settled.word] += 1
+                    self._counters.sends[settled.word] += 1
                     return settled
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_WAIT)

@@ -27,7 +27,7 @@ TRIED_FOR: Micros = 24 * 3600 * 1_000_000
 _SECOND = 1_000_000
 
 
-class Turn(Struct, frozen=True, kw_only=True):
+class SendTurn(Struct, frozen=True, kw_only=True):
     """A send whose turn it may be. `late`: its customer service window has closed. `not_before`: its recipient's limit
     says so; 0 for now."""
 
@@ -64,7 +64,7 @@ def keys_of_result(claimed: Claimed, outcome: Outcome | None) -> Keys:
     return keys_of(claimed.account, [claimed.send.message_id])
 
 
-def claim(ledger: Ledger, account: Account, turns: Sequence[Turn], *, epoch: int) -> list[Claimed]:
+def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch: int) -> list[Claimed]:
     """Take those whose turn it is; the others wait, or fail."""
     known = ledger.account(account.phone_number_id)
     if known is None or known.sending_paused:

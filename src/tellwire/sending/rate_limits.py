@@ -31,7 +31,7 @@ def keys_of(account_id: str, order_key: str, recipient: str) -> tuple[str, str]:
     return order_key, f"{account_id}/{alias(recipient)}"
 
 
-class Rate:
+class RateLimit:
     """Sends of one account: at most `rate` in any second of Meta's, in flight ones included."""
 
     def __init__(self, rate: int) -> None:
@@ -83,7 +83,7 @@ class _Pair(Struct):
             self.at = now
 
 
-class Pairs:
+class PairLimits:
     """Sends to each recipient: `PAIR_BURST` at once, then one each `PAIR_GAP`.
 
     A recipient is known by several keys (a person, an address): each is kept.
@@ -144,12 +144,12 @@ class Pairs:
         self._pairs = {key: pair for key, pair in self._pairs.items() if pair.level or pair.in_flight}
 
 
-class Pace:
+class AccountLimits:
     """Both limits of one account, and how long it waits because Meta throttles it or cannot be reached."""
 
     def __init__(self, rate: int) -> None:
-        self.rate = Rate(rate)
-        self.pairs = Pairs()
+        self.rate = RateLimit(rate)
+        self.pairs = PairLimits()
         self._held_until: Micros = 0
         self._held_at: Micros = 0
         self._before: Micros = 0  # the wait before that

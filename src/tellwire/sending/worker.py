@@ -25,13 +25,13 @@ from tellwire.media.uploads import Ready, nothing_to_upload
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
 from tellwire.sending import outcomes, rate_limits
-from tellwire.sending.attempt import Carrier, Rows
-from tellwire.sending.outcomes import Claimed, Turn
-from tellwire.sending.rate_limits import Pace
+from tellwire.sending.attempt import MessageSender, Rows
+from tellwire.sending.outcomes import Claimed, SendTurn
+from tellwire.sending.rate_limits import AccountLimits
 from tellwire.stores.queries import due_sends
 from tellwire.stores.queries.due_sends import Due
 
@@ -53,7 +53,7 @@ class Store(Rows, Protocol):
 
     def registry(self) -> Registry: ...
 
-    def on_errands(self, wake: Callable[[], None]) -> None: ...
+    def on_due_work(self, wake: Callable[[], None]) -> None: ...
 
     def on_changed(self, changed: Callable[[Registry], None]) -> None: ...
 
@@ -61,13 +61,13 @@ class Store(Rows, Protocol):
 class _Line:
     """One account's place: its limits, as known under the lease with this epoch."""
 
-    def __init__(self, account: Account, epoch: int, pace: Pace) -> None:
+    def __init__(self, account: Account, epoch: int, pace: AccountLimits) -> None:
         self.account = account
         self.epoch = epoch
         self.pace = pace
 
 
-class Courier:
+class SendingWorker:
     """Sends what the accounts of this process's partitions have to send.
 
     Args:
@@ -75,7 +75,7 @@ class Courier:
         leases: what this process may send.
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
-        tally: counts.
+        counters: counts.
         deadline_seconds: of a call to Meta, over everything.
         most: calls at the same time.
         ready: brings the files of a message to Meta before it is sent.
@@ -90,7 +90,7 @@ class Courier:
         *,
         options: Options,
         random: Callable[[], float],
-        tally: Tally,
+        counters: Counters,
         deadline_seconds: float = 20.0,
         most: int = 256,
         ready: Ready = nothing_to_upload,
@@ -100,15 +100,15 @@ class Courier:
         self._clock = clock
         self._leases = leases
         self._most = most
-        self._tally = tally
-        self._carrier = Carrier(
+        self._counters = counters
+        self._carrier = MessageSender(
             store,
             graph,
             clock,
             holds=leases.holds,
             options=options,
             random=random,
-            tally=tally,
+            counters=counters,
             deadline_seconds=deadline_seconds,
             ready=ready,
         )
@@ -124,7 +124,7 @@ class Courier:
         self._forget_at = 0
         self.rounds = 0
         leases.join(under_way=self._under_way.__getitem__, moved=self._moved)
-        store.on_errands(self.wake)
+        store.on_due_work(self.wake)
         store.on_changed(lambda _: self.wake())
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ class Courier:
         now = self._clock.now()
         return now if pace.room(now) else pace.more_at(now) or never
 
-    def _turns(self, line: _Line, found: Sequence[Due], now: Micros) -> list[Turn]:
+    def _turns(self, line: _Line, found: Sequence[Due], now: Micros) -> list[SendTurn]:
         turns = []
         for due in found:
             send = due.send
@@ -258,10 +258,12 @@ class Courier:
             ready_at = line.pace.pairs.ready_at(keys, now)
             if not due.late and ready_at <= now:
                 line.pace.begin(keys, now)
-            turns.append(Turn(message_id=send.message_id, late=due.late, not_before=0 if ready_at <= now else ready_at))
+            turns.append(
+                SendTurn(message_id=send.message_id, late=due.late, not_before=0 if ready_at <= now else ready_at)
+            )
         return turns
 
-    async def _claim(self, line: _Line, partition: int, turns: Sequence[Turn], found: Mapping[str, Due]) -> None:
+    async def _claim(self, line: _Line, partition: int, turns: Sequence[SendTurn], found: Mapping[str, Due]) -> None:
         """Claim, in one commit, and have carried what was claimed; what was not gives its place back."""
         begun = {turn.message_id for turn in turns if not turn.late and not turn.not_before}
         claimed: list[Claimed] = []
@@ -287,7 +289,7 @@ class Courier:
             task = asyncio.create_task(self._carry(one, line.pace))
             self._carried[one.send.message_id] = task
 
-    async def _carry(self, claimed: Claimed, pace: Pace) -> None:
+    async def _carry(self, claimed: Claimed, pace: AccountLimits) -> None:
         send = claimed.send
         try:
             settled = await self._carrier.carry(claimed, pace)
@@ -316,7 +318,7 @@ class Courier:
             epoch = gained[partition_of(account_id)]
             abandon = partial(outcomes.abandon, message_ids=ids, epoch=epoch)
             count = await self._store.apply(outcomes.keys_of(accounts[account_id], ids), abandon)
-            self._tally.sends["abandoned"] += count
+            self._counters.sends["abandoned"] += count
             log.warning("sends_abandoned", account_id=account_id, count=count)
         self._taken_over.update({p: e for p, e in gained.items() if self._epochs.get(p) == e})
 
@@ -324,7 +326,7 @@ class Courier:
         """The account's limits, with what was sent under earlier leases taken into account."""
         line = self._lines.get(account.id)
         if line is None or line.epoch != epoch:
-            now, pace = self._clock.now(), line.pace if line else Pace(account.send_rate)
+            now, pace = self._clock.now(), line.pace if line else AccountLimits(account.send_rate)
             later, since = now + rate_limits.LINGER, now - rate_limits.MEMORY
             before, ended = await self._store.read(
                 lambda c: (

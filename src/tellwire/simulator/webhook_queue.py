@@ -40,7 +40,7 @@ class Body(Struct, frozen=True):
 _Entry = tuple[float, int, Update | Body]
 
 
-class Herald:
+class WebhookQueue:
     """Posts updates to a callback URL. Those about one person are posted one after the other, unless they are due in
     another order or a POST has to be repeated; those about different people at the same time.
     """

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from tellwire.endpoints import disabling, health_history
-from tellwire.endpoints.health_history import Report, Standing
+from tellwire.endpoints.health_history import EndpointHealth, Report
 from tellwire.model import operational_events
 from tellwire.model.units import Micros
 from tellwire.stores.queries import endpoints, health
-from tellwire.stores.queries.audit import OURSELVES, Deed
-from tellwire.stores.queries.endpoints import EndpointShelf
-from tellwire.stores.runner import ColdStore
+from tellwire.stores.queries.audit import OURSELVES, AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
+from tellwire.stores.runner import QueryRunner
 
 _DAY = 86_400 * 1_000_000
 
 
-class Wellbeing:
+class SqlHealthStore:
     """Keeps evidence in a store, and acts on it."""
 
-    def __init__(self, store: ColdStore) -> None:
+    def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
@@ -73,11 +73,13 @@ class Wellbeing:
             ):
                 await self.park(endpoint.id, now)
 
-    def _shelf(self, connection: Connection, organization_id: str, now: Micros) -> EndpointShelf:
-        return EndpointShelf(connection, Deed(organization_id, OURSELVES, now, self._store.new_id), self._store.vault)
+    def _shelf(self, connection: Connection, organization_id: str, now: Micros) -> SqlEndpointRepository:
+        return SqlEndpointRepository(
+            connection, AuditChange(organization_id, OURSELVES, now, self._store.new_id), self._store.vault
+        )
 
 
-def _why(standing: Standing) -> str:
+def _why(standing: EndpointHealth) -> str:
     days = round(standing.failing_for / _DAY)
     cause = f"; the last: {standing.cause}" if standing.cause else ""
     return f"nothing but failures for {days} days{cause}"

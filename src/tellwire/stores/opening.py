@@ -15,7 +15,7 @@ from tellwire.model.inbound import Inbound
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Names
 from tellwire.model.units import Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Book, Outbox
 from tellwire.security.vault import Vault, master_key_beside
@@ -30,7 +30,7 @@ class Store(Book, Protocol):
     """What a process uses of its store, beside the outbox."""
 
     vault: Vault
-    tally: Tally
+    counters: Counters
 
     @property
     def failing(self) -> str:
@@ -53,7 +53,7 @@ class Store(Book, Protocol):
         """Call `wake` on the event loop after every commit that recorded events."""
         ...
 
-    def on_errands(self, wake: Callable[[], None]) -> None:
+    def on_due_work(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
         ...
 

@@ -9,27 +9,27 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from tellwire.endpoints import recovery
-from tellwire.endpoints.recovery import Job, Pace
+from tellwire.endpoints.recovery import Job, RecoveryBounds
 from tellwire.model.routing import Names
 from tellwire.model.units import Micros
 from tellwire.stores.queries import endpoints, jobs
 from tellwire.stores.queries import recovery as recovery_queries
-from tellwire.stores.queries.audit import OURSELVES, Deed
-from tellwire.stores.queries.recovery import Found
-from tellwire.stores.runner import ColdStore
+from tellwire.stores.queries.audit import OURSELVES, AuditChange
+from tellwire.stores.queries.recovery import RecoveryScan
+from tellwire.stores.runner import QueryRunner
 
 Came = Literal["on", "full", "over"]
 """What a stride came to: there is more to do, or not just now, or not at all."""
 _MOST_JOBS = 50
 
 
-class Recoveries:
+class SqlRecoveryStore:
     """The open recoveries of an installation. `names`: as `Routes` takes them."""
 
-    def __init__(self, store: ColdStore, names: Mapping[str, Names], pace: Pace | None = None) -> None:
+    def __init__(self, store: QueryRunner, names: Mapping[str, Names], pace: RecoveryBounds | None = None) -> None:
         self._store = store
         self._names = names
-        self._pace = pace or Pace()
+        self._pace = pace or RecoveryBounds()
 
     async def open_jobs(self) -> list[Job]:
         """Those that are not over, the oldest first."""
@@ -47,7 +47,7 @@ class Recoveries:
         ended = recovery.ended(job, "failed", why, now)
         await self._store.write(lambda c: jobs.put(c, ended, turns=job.turns))
 
-    def _find(self, connection: Connection, job: Job) -> Found | str:
+    def _find(self, connection: Connection, job: Job) -> RecoveryScan | str:
         """What the job finds next, or in words why it has to wait."""
         endpoint = endpoints.get(connection, self._store.vault, job.organization_id, job.endpoint_id)
         if endpoint is None:
@@ -57,8 +57,8 @@ class Recoveries:
         accounts = recovery_queries.accounts_of(connection, job.organization_id)
         return recovery_queries.find(connection, job, recovery.wants(endpoint, accounts, self._names), self._pace.scan)
 
-    def _move(self, connection: Connection, job: Job, found: Found, now: Micros) -> tuple[Job, Came]:
-        deed = Deed(job.organization_id, OURSELVES, now, self._store.new_id)
+    def _move(self, connection: Connection, job: Job, found: RecoveryScan, now: Micros) -> tuple[Job, Came]:
+        deed = AuditChange(job.organization_id, OURSELVES, now, self._store.new_id)
         if endpoints.state_of(connection, job.organization_id, job.endpoint_id) != "active":
             return job, "full"
         wanted = job.wanted.include

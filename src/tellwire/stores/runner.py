@@ -13,7 +13,7 @@ from tellwire.security.vault import Vault
 T = TypeVar("T")
 
 
-class ColdStore(Protocol):
+class QueryRunner(Protocol):
     """Runs queries of a `Connection`. `new_id` is good inside a `write` only: ids rise in commit order."""
 
     @property

@@ -8,37 +8,37 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, select, update
 
 from tellwire.accounts import facts as account_facts
-from tellwire.accounts.templates import Counts, Listed, Standing
+from tellwire.accounts.templates import Listed, SyncCounts, TemplateStatus
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 from tellwire.stores.queries import templates
-from tellwire.stores.runner import ColdStore
+from tellwire.stores.runner import QueryRunner
 from tellwire.stores.schema.tables import accounts, facts
 
 _MICROS = 1_000_000
 
 
-class TemplateShelf:
+class SqlTemplateRepository:
     """The templates of an installation."""
 
-    def __init__(self, store: ColdStore) -> None:
+    def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     def registry(self) -> Registry:
         """The accounts."""
         return self._store.registry()
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[TemplateStatus]:
         """How the templates of every business account stand that was looked at."""
         return await self._store.read(templates.standings)
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
-    ) -> Counts:
+    ) -> SyncCounts:
         """Make the templates of the account's business account those that Meta listed."""
 
-        def work(connection: Connection) -> Counts:
+        def work(connection: Connection) -> SyncCounts:
             before = _standing(connection, account)
             counts = templates.keep(connection, self._store.new_id, of_=before, listed=listed, started=started, now=now)
             stale = before.asked_at > started
@@ -71,9 +71,9 @@ class TemplateShelf:
         await self._store.write(work)
 
 
-def _standing(connection: Connection, account: Account) -> Standing:
+def _standing(connection: Connection, account: Account) -> TemplateStatus:
     found = templates.standing(connection, account.organization_id, account.waba_id)
-    return found or Standing(organization_id=account.organization_id, waba_id=account.waba_id)
+    return found or TemplateStatus(organization_id=account.organization_id, waba_id=account.waba_id)
 
 
 def _note_token(connection: Connection, account: Account, word: str, now: Micros) -> None:

@@ -36,7 +36,7 @@ Owner = tuple[str, ...]
 """What a secret may change: `("*",)`, or the ids that it is bound to."""
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class BodyLimits(Struct, frozen=True, kw_only=True):
     """How much is taken at once.
 
     `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of bodies held at
@@ -91,10 +91,10 @@ class AccountSecrets:
 class InboundRoute:
     """`/meta/webhook`."""
 
-    def __init__(self, services: Services, meters: Meters, limits: Limits | None = None) -> None:
+    def __init__(self, services: Services, meters: Meters, limits: BodyLimits | None = None) -> None:
         self._services = services
         self._meters = meters
-        self._limits = limits or Limits()
+        self._limits = limits or BodyLimits()
         meters.waits.most = self._limits.waiting
         self._accounts = AccountSecrets()
         self._secrets: list[tuple[str, Owner]] = [

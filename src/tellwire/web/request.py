@@ -19,8 +19,8 @@ from tellwire.model.ledger import KeptAnswer, Keys, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.security import api_keys
 from tellwire.stores.queries import conversations, idempotency, organizations
-from tellwire.stores.queries.audit import Deed
-from tellwire.stores.queries.endpoints import EndpointShelf
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
@@ -35,7 +35,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 JSON = "application/json"
 
 
-class Office:
+class AppState:
     """What all requests of one app share."""
 
     def __init__(self, services: Services) -> None:
@@ -65,12 +65,12 @@ class Office:
         await self.auth.ring.settle()
 
 
-class Desk:
+class RequestContext:
     """One request's."""
 
-    def __init__(self, office: Office, caller: Caller) -> None:
-        self.office = office
-        self.services = office.services
+    def __init__(self, app_state: AppState, caller: Caller) -> None:
+        self.app_state = app_state
+        self.services = app_state.services
         self.caller = caller
         self.organization_id = caller.organization_id
 
@@ -101,20 +101,22 @@ class Desk:
         record = await self.read(lambda c: organizations.key_of_hash(c, key.hash))
         return record is not None and api_keys.works(record, self.services.clock.now())
 
-    def deed(self) -> Deed:
+    def audit_change(self) -> AuditChange:
         """A change by this caller, now."""
-        return Deed(self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id)
+        return AuditChange(
+            self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id
+        )
 
-    def shelf(self, connection: Connection) -> EndpointShelf:
+    def shelf(self, connection: Connection) -> SqlEndpointRepository:
         """The organization's endpoints within a transaction."""
-        return EndpointShelf(connection, self.deed(), self.services.store.vault)
+        return SqlEndpointRepository(connection, self.audit_change(), self.services.store.vault)
 
-    def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> Once:
+    def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> IdempotentRequest:
         """Do what a request asks for once, however often it is sent with the same `Idempotency-Key`.
 
         `digest` stands for a body that was read already.
         """
-        return Once(self, request, digest)
+        return IdempotentRequest(self, request, digest)
 
     def account_id(self, name: str) -> str:
         """Our id of an account given by id or phone_number_id; one that matches nothing when there is none such."""
@@ -166,18 +168,18 @@ class Desk:
         return our_id(found, "message")
 
 
-AtDesk = NamedDependency[Desk]
-InOffice = NamedDependency[Office]
+ContextDependency = NamedDependency[RequestContext]
+StateDependency = NamedDependency[AppState]
 
 
-class Once:
-    """`async with desk.once(request) as once`: `once.kept` is the answer of an earlier run, else `once.write` it.
+class IdempotentRequest:
+    """`async with context.once(request) as once`: `once.kept` is the answer of an earlier run, else `once.write` it.
 
     The answer is kept in the same commit as the change, so that neither is ever there without the other.
     """
 
-    def __init__(self, desk: Desk, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
-        self._desk = desk
+    def __init__(self, context: RequestContext, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
+        self._context = context
         self._request = request
         self._digest = digest
         self._key = ""
@@ -190,15 +192,15 @@ class Once:
             return self
         if len(given) > 1 or not _KEY.fullmatch(given[0]):
             raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
-        place = (self._desk.organization_id, given[0])
-        if place in self._desk.office.in_flight:
+        place = (self._context.organization_id, given[0])
+        if place in self._context.app_state.in_flight:
             raise _in_flight()
         self._key = given[0]
-        self._desk.office.in_flight.add(place)
+        self._context.app_state.in_flight.add(place)
         try:
             await self._look()
         except BaseException:
-            self._desk.office.in_flight.discard(place)
+            self._context.app_state.in_flight.discard(place)
             raise
         return self
 
@@ -206,15 +208,15 @@ class Once:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._key:
-            self._desk.office.in_flight.discard((self._desk.organization_id, self._key))
+            self._context.app_state.in_flight.discard((self._context.organization_id, self._key))
 
     async def _look(self) -> None:
         body = await self._request.body() if self._digest is None else self._digest
         head = f"{self._request.method} {self._request.url.path}\n".encode()
         self._hash = hashlib.sha256(head + body).hexdigest()
-        vault, now = self._desk.services.store.vault, self._desk.services.clock.now()
-        kept = await self._desk.read(
-            lambda c: idempotency.find(c, vault, self._desk.organization_id, self._key, now=now)
+        vault, now = self._context.services.store.vault, self._context.services.clock.now()
+        kept = await self._context.read(
+            lambda c: idempotency.find(c, vault, self._context.organization_id, self._key, now=now)
         )
         if kept is None:
             return
@@ -226,16 +228,16 @@ class Once:
 
     async def write(self, work: Callable[[Connection], tuple[T, bytes]], *, status: int = 201) -> tuple[T, bytes]:
         """Run a change that returns what it made and the answer about it."""
-        store, now = self._desk.services.store, self._desk.services.clock.now()
+        store, now = self._context.services.store, self._context.services.clock.now()
 
         def job(connection: Connection) -> tuple[T, bytes]:
             made, body = work(connection)
             if self._key:
                 answer = KeptAnswer(self._hash, status, body)
-                idempotency.keep(connection, store.vault, self._desk.organization_id, self._key, answer, now=now)
+                idempotency.keep(connection, store.vault, self._context.organization_id, self._key, answer, now=now)
             return made, body
 
-        return await self._desk.write(job)
+        return await self._context.write(job)
 
     async def apply(
         self, keys: Keys, decide: Callable[[Ledger], T | Problem], render: Callable[[T], bytes], *, status: int
@@ -246,7 +248,7 @@ class Once:
             Problem: what the decision returned instead, having changed nothing.
         """
 
-        place = (self._desk.organization_id, self._key)
+        place = (self._context.organization_id, self._key)
         if self._key:
             keys.answers.add(place)
 
@@ -261,7 +263,7 @@ class Once:
                 ledger.new_answers[place] = KeptAnswer(self._hash, status, body)
             return made, body
 
-        done = await self._desk.services.store.apply(keys, job)
+        done = await self._context.services.store.apply(keys, job)
         if isinstance(done, Problem):
             raise done
         return done
@@ -271,19 +273,19 @@ def _in_flight() -> Conflict:
     return Conflict("A request with this Idempotency-Key is in flight.", kind="idempotency-in-flight")
 
 
-def shown(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001
+def raw_json_response(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001
     """An answer whose JSON is there already; `kind` is what it holds, for the reader and for OpenAPI."""
     return cast("Response[A]", Response(body, status_code=status, media_type=JSON))
 
 
-def told(value: A, *, status: int = 200) -> Response[A]:
+def json_response(value: A, *, status: int = 200) -> Response[A]:
     """An answer made of a record."""
     return cast("Response[A]", Response(msgspec.json.encode(value), status_code=status, media_type=JSON))
 
 
-def listed(noun: str, page: Page[T], render: Callable[[T], bytes], kind: type[A]) -> Response[A]:
+def page_response(noun: str, page: Page[T], render: Callable[[T], bytes], kind: type[A]) -> Response[A]:
     """A page of a list."""
-    return shown(page_body(map(render, page.items), cursor_of(noun, page.after)), kind)
+    return raw_json_response(page_body(map(render, page.items), cursor_of(noun, page.after)), kind)
 
 
 def page_body(rows: Iterable[bytes], next_cursor: str | None) -> bytes:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
 
 from tellwire.delivery.dispatcher import Defaults, Dispatcher
-from tellwire.delivery.side_lanes import Limits
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Snapshot, Work
 from tellwire.model.registry import Registry
@@ -269,7 +269,9 @@ class Tiny:
 class Process:
     """A dispatcher with everything around it."""
 
-    def __init__(self, *endpoints: Endpoint, limits: Limits | None = None, schedule: tuple[float, ...] | None = None):
+    def __init__(
+        self, *endpoints: Endpoint, limits: SideLaneLimits | None = None, schedule: tuple[float, ...] | None = None
+    ):
         self.clock = SetClock()
         self.outbox = MemoryOutbox(self.clock, endpoints or (endpoint_of(),))
         self.sender = ScriptedSender()

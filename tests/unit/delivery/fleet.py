@@ -21,7 +21,7 @@ from tests.unit.delivery.dispatching import LIVE, SECOND, START, Tiny, endpoint_
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
 
 from tellwire.delivery.dispatcher import Dispatcher
-from tellwire.delivery.side_lanes import Limits
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
 from tellwire.model.deliveries import Delivery, Edit, Endpoint, Work
 from tellwire.model.registry import Registry
@@ -227,7 +227,7 @@ class Fleet:
     def __init__(
         self,
         *endpoints: Endpoint,
-        limits: Limits | None = None,
+        limits: SideLaneLimits | None = None,
         fails: Callable[[str, int], bool] = lambda *_: False,
         replies_after: int = 20_000,
         connecting: int = 1_000,

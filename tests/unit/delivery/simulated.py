@@ -1,7 +1,7 @@
 """The lanes in a world of their own: rows on a pretended disk, receivers that answer as scripted, time that jumps.
 
-It drives `Lanes` and `deliver.conclude` as the dispatcher does, checks at every step what must always hold, and keeps a
-log of what was sent and accepted.
+It drives `Scheduler` and `attempt.conclude` as the dispatcher does, checks at every step what must always hold, and
+keeps a log of what was sent and accepted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from tellwire.delivery import attempt
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.retry import Disable
-from tellwire.delivery.scheduler import Lanes, Page
-from tellwire.delivery.side_lanes import Limits
+from tellwire.delivery.scheduler import BacklogPage, Scheduler
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, Snapshot, Work
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.units import MICROS, Micros
@@ -72,7 +72,7 @@ class Simulation:
         endpoints: Iterable[Endpoint],
         script: Script,
         *,
-        limits: Limits | None = None,
+        limits: SideLaneLimits | None = None,
         schedule: tuple[float, ...] | None = None,
         jitter: float = 0.0,
         commit: Micros = 3_000,
@@ -80,7 +80,7 @@ class Simulation:
     ) -> None:
         self.now: Micros = START
         self.script = script
-        self.limits = limits or Limits()
+        self.limits = limits or SideLaneLimits()
         self.schedule = schedule
         self.jitter = jitter
         self.commit = commit
@@ -115,7 +115,7 @@ class Simulation:
         self._flying.clear()
         self._flying_keys.clear()
         self._flying_ids.clear()
-        self.lanes = Lanes(self.limits)
+        self.lanes = Scheduler(self.limits)
         self.lanes.begin(self.endpoints, self.now)
         self.lanes.own(self._leases(), self.now)
         self._sweep()
@@ -253,7 +253,7 @@ class Simulation:
             else:
                 self._extra[delivery.id] = None
 
-    def _page(self, page: Page) -> Sequence[Work]:
+    def _page(self, page: BacklogPage) -> Sequence[Work]:
         live = self._live[page.endpoint_id]
         ids = sorted(i for i in live if i > page.after and self.rows[i].partition in page.partitions)[: page.limit]
         return [Work(self.rows[identifier], EVENT) for identifier in ids]

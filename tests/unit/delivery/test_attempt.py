@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tellwire import __version__
 from tellwire.delivery.attempt import Wire, cancelled, conclude, overtaken, request, restated, settle
-from tellwire.delivery.endpoint_queue import Blame
+from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Snapshot, Work
 from tellwire.model.units import MICROS
@@ -149,7 +149,7 @@ def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **mo
         request=made,
         answer=answer,
         decision=decision,
-        blame=more.pop("blame", Blame(burns=True)),
+        blame=more.pop("blame", Attribution(burns=True)),
         started_at=NOW,
         now=NOW + 5,
         **more,
@@ -195,7 +195,7 @@ def test_a_failure_that_burns_nothing_counts_as_an_attempt() -> None:
 
 @pytest.mark.parametrize("followed", [True, False])
 def test_a_head_that_is_overtaken_while_it_fails_is_marked(followed: bool) -> None:
-    blame = Blame(burns=True, late=True, out_of_order=followed)
+    blame = Attribution(burns=True, late=True, out_of_order=followed)
     result = _settled(RetryAt(NOW + 70, burns=True), Answer(status=500), blame=blame)
     assert (result.delivery.lane, result.delivery.out_of_order) == ("late", followed)
 
@@ -240,9 +240,9 @@ def test_response_headers_are_bounded() -> None:
 def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
     asked: list[tuple[str, int | None, int]] = []
 
-    def blames(kind: str, *, now: int, pace: int | None, wait: int) -> Blame:
+    def blames(kind: str, *, now: int, pace: int | None, wait: int) -> Attribution:
         asked.append((kind, pace, wait))
-        return Blame(burns=False)
+        return Attribution(burns=False)
 
     def concluded(answer: Answer, **settings: Any):
         return conclude(
@@ -256,7 +256,7 @@ def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
             blames=blames,
         )
 
-    assert concluded(Answer(status=200)) == (Delivered(NOW), Blame(burns=False))
+    assert concluded(Answer(status=200)) == (Delivered(NOW), Attribution(burns=False))
     assert concluded(Answer(status=410))[0] == Disable("it answered 410 Gone")
     assert asked == []
     slow = Answer(status=503, headers=(("Retry-After", "30"),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.golden.formats.events import ORGANIZATION, SECRET, endpoint, incoming
 
-from tellwire.delivery.attempt import INNOCENT, settle
+from tellwire.delivery.attempt import NO_BLAME, settle
 from tellwire.delivery.retry import Delivered
 from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Work
 from tellwire.ports.http_out import Answer, Request
@@ -24,7 +24,7 @@ def attempt_of(settings: Endpoint, answer: Answer) -> Attempt:
         request=Request(url=settings.url, headers=(("Authorization", f"Bearer {TOKEN}"), ("X-Own", VALUE))),
         answer=answer,
         decision=Delivered(2),
-        blame=INNOCENT,
+        blame=NO_BLAME,
         started_at=1,
         now=2,
     )

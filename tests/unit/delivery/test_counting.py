@@ -9,7 +9,7 @@ import pytest
 from tellwire.delivery import counting
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import Delivery
-from tellwire.observability.counters import Spread, Tally
+from tellwire.observability.counters import Counters, Histogram
 from tellwire.ports.http_out import Answer
 
 SECOND = 1_000_000
@@ -40,7 +40,7 @@ def test_cause(answer: Answer, word: str) -> None:
 
 
 def test_attempts_are_counted_by_what_followed_and_why() -> None:
-    tally = Tally()
+    counters = Counters()
     for decision in (
         Delivered(9),
         RetryAt(9, burns=True),
@@ -48,8 +48,8 @@ def test_attempts_are_counted_by_what_followed_and_why() -> None:
         Exhausted(burns=True),
         Disable("x"),
     ):
-        counting.count(tally, delivery(), Answer(status=500), decision, started_at=1, now=2)
-    assert tally.attempts == {
+        counting.count(counters, delivery(), Answer(status=500), decision, started_at=1, now=2)
+    assert counters.attempts == {
         ("delivered", "5xx"): 1,
         ("retried", "5xx"): 2,
         ("exhausted", "5xx"): 1,
@@ -58,24 +58,24 @@ def test_attempts_are_counted_by_what_followed_and_why() -> None:
 
 
 def test_lag_counts_from_the_recording_of_the_event() -> None:
-    tally = Tally()
+    counters = Counters()
     answer = Answer(status=200, durations={"dns": 10.0, "connect": 20.0, "tls": 30.0, "first_byte": 500.0})
     before = delivery(created_at=SECOND)
-    counting.count(tally, before, answer, Delivered(0), started_at=2 * SECOND, now=3 * SECOND)
-    assert tally.sent.total == pytest.approx(1.06)
-    assert tally.accepted.total == pytest.approx(2.0)
+    counting.count(counters, before, answer, Delivered(0), started_at=2 * SECOND, now=3 * SECOND)
+    assert counters.sent.total == pytest.approx(1.06)
+    assert counters.accepted.total == pytest.approx(2.0)
 
 
 def test_first_bytes_of_retries_and_all_of_replays_are_left_out() -> None:
-    tally = Tally()
-    counting.count(tally, delivery(attempts=1), Answer(status=200), Delivered(0), started_at=SECOND, now=SECOND)
-    counting.count(tally, delivery(replay=1), Answer(status=200), Delivered(0), started_at=SECOND, now=SECOND)
-    assert sum(tally.sent.counts) == 0
-    assert sum(tally.accepted.counts) == 1
+    counters = Counters()
+    counting.count(counters, delivery(attempts=1), Answer(status=200), Delivered(0), started_at=SECOND, now=SECOND)
+    counting.count(counters, delivery(replay=1), Answer(status=200), Delivered(0), started_at=SECOND, now=SECOND)
+    assert sum(counters.sent.counts) == 0
+    assert sum(counters.accepted.counts) == 1
 
 
 def test_spread() -> None:
-    spread = Spread((1.0, 2.0))
+    spread = Histogram((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.0, 2.1, 99.0):
         spread.add(value)
     assert (spread.counts, spread.total) == ([2, 2, 2], 106.1)

@@ -20,7 +20,7 @@ from tests.unit.delivery.dispatching import (
     until,
 )
 
-from tellwire.delivery.side_lanes import Limits
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
 from tellwire.model.deliveries import DeliveryState, Edit
 from tellwire.model.routing import PARTITIONS, order_key
@@ -67,7 +67,7 @@ def test_rows_that_wait_are_found_at_start_and_go_before_what_is_committed_meanw
             await until(lambda: p.outbox.states() == ["delivered"] * 22)
         assert p.sender.sent == old + new
 
-    run(scenario, start=False, limits=Limits(window=8))
+    run(scenario, start=False, limits=SideLaneLimits(window=8))
 
 
 def test_a_missed_hint_costs_latency_only() -> None:

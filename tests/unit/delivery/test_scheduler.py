@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.delivery.simulated import Reply, Simulation, endpoint
 
-from tellwire.delivery.side_lanes import Limits
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.model.deliveries import Delivery, DeliveryState
 from tellwire.model.routing import PARTITIONS, partition, partitions
 
@@ -66,7 +66,7 @@ def test_one_endpoint_never_takes_all_places() -> None:
     simulation = Simulation(
         [endpoint("ep0", max_in_flight=1000), endpoint("ep1")],
         lambda d, at: hang if d.endpoint_id == "ep0" else OK,
-        limits=Limits(in_flight=16),
+        limits=SideLaneLimits(in_flight=16),
     )
     simulation.commits(*[("ep0", f"k{n}") for n in range(100)])
     simulation.run(1)
@@ -77,7 +77,7 @@ def test_one_endpoint_never_takes_all_places() -> None:
 
 
 def test_endpoints_take_turns() -> None:
-    simulation = Simulation([endpoint("ep0"), endpoint("ep1")], lambda d, at: OK, limits=Limits(in_flight=30))
+    simulation = Simulation([endpoint("ep0"), endpoint("ep1")], lambda d, at: OK, limits=SideLaneLimits(in_flight=30))
     simulation.commits(*[("ep0", f"k{n}") for n in range(400)], *[("ep1", f"k{n}") for n in range(100)])
     simulation.run(60)
     last = max(s.at for s in simulation.sent if s.delivery.endpoint_id == "ep1")
@@ -105,7 +105,7 @@ def test_a_slow_rate_limit_is_kept() -> None:
 
 
 def test_a_backlog_stays_on_disk_and_is_drained_in_order() -> None:
-    simulation = Simulation([endpoint()], lambda d, at: OK, limits=Limits(window=16, per_endpoint=4))
+    simulation = Simulation([endpoint()], lambda d, at: OK, limits=SideLaneLimits(window=16, per_endpoint=4))
     for n in range(50):
         simulation.commits(*_keys("a", "b", f"k{n}", "a"))
     simulation.run(30)
@@ -117,7 +117,7 @@ def test_a_backlog_stays_on_disk_and_is_drained_in_order() -> None:
 
 def test_many_endpoints_share_what_memory_holds() -> None:
     endpoints = [endpoint(f"ep{n}") for n in range(20)]
-    simulation = Simulation(endpoints, _down_until(30), limits=Limits(window=64, held=200))
+    simulation = Simulation(endpoints, _down_until(30), limits=SideLaneLimits(window=64, held=200))
     for _ in range(64):
         simulation.commits(*[(e.id, "k") for e in endpoints])
     simulation.run(20)
@@ -129,7 +129,9 @@ def test_many_endpoints_share_what_memory_holds() -> None:
 
 def test_a_page_that_took_long_is_not_taken_at_its_word() -> None:
     """Rows are settled, and committed, between the reading of a page and its arrival."""
-    simulation = Simulation([endpoint()], lambda d, at: OK, limits=Limits(window=8, per_endpoint=3), read=200_000)
+    simulation = Simulation(
+        [endpoint()], lambda d, at: OK, limits=SideLaneLimits(window=8, per_endpoint=3), read=200_000
+    )
     for n in range(100):
         simulation.at(n / 20, partial(simulation.commits, *_keys("a", "b", "c", f"k{n}")))
     simulation.run(60)
@@ -139,7 +141,7 @@ def test_a_page_that_took_long_is_not_taken_at_its_word() -> None:
 
 
 def test_after_a_restart_too_what_waits_behind_a_blocked_head_takes_no_room() -> None:
-    simulation = Simulation([endpoint()], _poisoned("bad"), limits=Limits(window=16))
+    simulation = Simulation([endpoint()], _poisoned("bad"), limits=SideLaneLimits(window=16))
     simulation.commits(*_keys(*["bad"] * 100))
     simulation.run(21)
     good = simulation.commits(*_keys(*(f"k{n}" for n in range(40))), hint=False)
@@ -149,7 +151,7 @@ def test_after_a_restart_too_what_waits_behind_a_blocked_head_takes_no_room() ->
 
 
 def test_a_head_has_its_time_though_its_endpoint_is_never_idle() -> None:
-    simulation = Simulation([endpoint()], _poisoned("bad"), limits=Limits(in_flight=1))
+    simulation = Simulation([endpoint()], _poisoned("bad"), limits=SideLaneLimits(in_flight=1))
     (first,) = simulation.commits(*_keys("bad"))
     for n in range(200):
         simulation.at(0.01 + n / 20, partial(simulation.commits, *_keys(*(f"k{n}x{m}" for m in range(4)))))
@@ -159,7 +161,7 @@ def test_a_head_has_its_time_though_its_endpoint_is_never_idle() -> None:
 
 @pytest.mark.parametrize("ordering", ["keyed", "strict"])
 def test_what_waits_behind_a_blocked_head_takes_no_room_from_other_keys(ordering) -> None:
-    simulation = Simulation([endpoint(ordering=ordering)], _poisoned("bad"), limits=Limits(window=16))
+    simulation = Simulation([endpoint(ordering=ordering)], _poisoned("bad"), limits=SideLaneLimits(window=16))
     simulation.commits(*_keys(*["bad"] * 100))
     simulation.run(1)
     good = simulation.commits(*_keys(*(f"k{n}" for n in range(40))))
@@ -172,7 +174,7 @@ def test_what_was_left_on_disk_behind_a_head_follows_it_in_order() -> None:
     simulation = Simulation(
         [endpoint(ordering="strict")],
         lambda d, at: BAD if d.order_key == "bad" and at < 40 else OK,
-        limits=Limits(window=16),
+        limits=SideLaneLimits(window=16),
     )
     simulation.commits(*_keys(*["bad"] * 100))
     for n in range(30):
@@ -191,7 +193,7 @@ def test_hints_that_never_came_are_found_by_the_sweep() -> None:
 
 
 def test_a_hint_that_comes_while_rows_are_read_is_not_lost() -> None:
-    simulation = Simulation([endpoint()], lambda d, at: OK, limits=Limits(window=8))
+    simulation = Simulation([endpoint()], lambda d, at: OK, limits=SideLaneLimits(window=8))
     simulation.commits(*_keys(*["a"] * 20))
     for n in range(400):
         simulation.at(n / 2000, lambda: simulation.commits(("ep0", "a")))
@@ -343,7 +345,7 @@ def test_after_ten_minutes_of_outage_every_key_drains_in_order(reply: Reply, key
     simulation = Simulation(
         [endpoint(ordering=ordering)],
         lambda d, at: reply if 10 <= at < 610 else OK,
-        limits=Limits(window=64),
+        limits=SideLaneLimits(window=64),
     )
     for second in range(700):
         simulation.at(second, partial(simulation.commits, *_keys(f"k{second % keys}", f"k{second * 3 % keys}")))
@@ -488,7 +490,7 @@ def test_gone_stops_at_once() -> None:
 
 
 def test_pausing_parks_and_resuming_drains_in_order() -> None:
-    simulation = Simulation([endpoint()], lambda d, at: Reply(after=500_000), limits=Limits(window=16))
+    simulation = Simulation([endpoint()], lambda d, at: Reply(after=500_000), limits=SideLaneLimits(window=16))
     simulation.commits(*_keys(*["a", "b"] * 20))
     simulation.run(2.1)
     simulation.change("ep0", state="paused")
@@ -703,7 +705,7 @@ def _worlds(draw: st.DrawFn) -> World:
             return BAD
         return Reply(after=latency + (int(delivery.id) * 7919 + delivery.attempts * 31) % 1000 * latency // 1000)
 
-    limits = Limits(
+    limits = SideLaneLimits(
         in_flight=draw(st.sampled_from((4, 16, 256))),
         window=draw(st.sampled_from((4, 16, 512))),
         held=draw(st.sampled_from((16, 16_384))),

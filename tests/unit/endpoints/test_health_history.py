@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from tellwire.endpoints import health_history
 from tellwire.endpoints.health_history import (
     PATIENCE,
+    EndpointHealth,
+    HealthRecorder,
     Report,
-    Standing,
-    Witness,
     came_back,
     is_hopeless,
     merged,
@@ -23,7 +23,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-NEW = Standing(endpoint_id="ep", organization_id="o")
+NEW = EndpointHealth(endpoint_id="ep", organization_id="o")
 
 
 def report(*, first: int = 0, last: int = 0, ok: int = 0, failures: int = 1, cause: str = "refused") -> Report:
@@ -39,7 +39,7 @@ def report(*, first: int = 0, last: int = 0, ok: int = 0, failures: int = 1, cau
     )
 
 
-def failing(standing: Standing, *, since: int, until: int, every: int = MINUTE) -> Standing:
+def failing(standing: EndpointHealth, *, since: int, until: int, every: int = MINUTE) -> EndpointHealth:
     """Failures every so often, each reported."""
     for at in range(since, until + 1, every):
         standing = merged(standing, report(first=since, last=at), START + at)
@@ -136,7 +136,7 @@ _steps = st.lists(st.tuples(st.integers(1, 40 * HOUR), st.booleans(), st.integer
 @given(_steps)
 def test_only_witnessed_failure_disables_and_no_success_lies_within_it(steps: list[tuple[int, bool, int]]) -> None:
     """Three processes, each with a witness of its own, over one standing."""
-    witnesses, standing, now = [Witness() for _ in range(3)], NEW, START
+    witnesses, standing, now = [HealthRecorder() for _ in range(3)], NEW, START
     last_success, successes, witnessed, last_failure = 0, 0, 0, 0
     for gap, ok, process in steps:
         now += gap
@@ -169,7 +169,7 @@ def test_merging_the_same_report_again_changes_nothing(first: int, more: int, ok
 
 
 def test_a_change_is_reported_soon_and_what_goes_on_now_and_then() -> None:
-    witness, reports = Witness(), 0
+    witness, reports = HealthRecorder(), 0
     for second in range(600):
         now = START + second * SECOND
         for _ in range(100):
@@ -192,7 +192,7 @@ def test_a_change_is_reported_soon_and_what_goes_on_now_and_then() -> None:
 
 
 def test_failures_among_successes_are_not_reported() -> None:
-    witness, reports = Witness(), []
+    witness, reports = HealthRecorder(), []
     for second in range(1000):
         now = START + second * SECOND
         witness.note("ep", "o", ok=second % 3 == 0, cause="", now=now)
@@ -202,7 +202,7 @@ def test_failures_among_successes_are_not_reported() -> None:
 
 
 def test_a_lone_failure_is_reported_though_nothing_follows() -> None:
-    witness = Witness()
+    witness = HealthRecorder()
     witness.note("ep", "o", ok=False, cause="refused", now=START)
     assert witness.reports(START + 5 * SECOND) == []
     (found,) = witness.reports(START + 11 * SECOND)
@@ -211,7 +211,7 @@ def test_a_lone_failure_is_reported_though_nothing_follows() -> None:
 
 
 def test_what_could_not_be_written_is_reported_again() -> None:
-    witness = Witness()
+    witness = HealthRecorder()
     for second in range(12):
         witness.note("ep", "o", ok=False, cause="refused", now=START + second * SECOND)
     (found,) = witness.reports(START + 12 * SECOND)

@@ -13,7 +13,7 @@ from tests.world import DAY, START
 
 from tellwire.media import download_rules, links
 from tellwire.media.attachments import hex_of
-from tellwire.media.download_rules import GAPS, Described, Refused
+from tellwire.media.download_rules import GAPS, Described, FetchRefused
 from tellwire.meta.media_limits import LIMITS, plain_type
 from tellwire.model.messaging import Media
 from tellwire.ports.http_out import Answer
@@ -84,7 +84,7 @@ def said(status: int, **value: object) -> Answer:
 )
 def test_what_an_answer_without_a_link_means(answer: Answer, what: str) -> None:
     found = download_rules.described(answer)
-    assert isinstance(found, Refused)
+    assert isinstance(found, FetchRefused)
     assert found.what == what
     assert found.cause
 
@@ -106,9 +106,9 @@ def test_tries_come_at_growing_gaps_until_the_id_is_dead() -> None:
 
 
 def test_a_missing_token_waits_an_hour_and_gone_is_over() -> None:
-    waits = download_rules.refused(MEDIA, Refused("token", "why"), START)
+    waits = download_rules.refused(MEDIA, FetchRefused("token", "why"), START)
     assert (waits.state, waits.due_at) == ("waiting", START + 3600 * 1_000_000)
-    gone = download_rules.refused(MEDIA, Refused("gone", "why"), START)
+    gone = download_rules.refused(MEDIA, FetchRefused("gone", "why"), START)
     assert (gone.state, gone.cause) == ("expired", "why")
     again = download_rules.retried(gone, START + 9)
     assert (again.state, again.due_at, again.attempts, again.cause) == ("waiting", START + 9, 0, "")

@@ -7,7 +7,17 @@ import heapq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tellwire.sending.rate_limits import LINGER, MEMORY, PAIR_BURST, PAIR_GAP, SECOND, Pace, Pairs, Rate, keys_of
+from tellwire.sending.rate_limits import (
+    LINGER,
+    MEMORY,
+    PAIR_BURST,
+    PAIR_GAP,
+    SECOND,
+    AccountLimits,
+    PairLimits,
+    RateLimit,
+    keys_of,
+)
 
 MILLI = 1000
 WAYS = st.lists(
@@ -41,7 +51,7 @@ def overdrawn(arrivals: list[int]) -> bool:
 @given(WAYS, st.integers(1, 20))
 @settings(max_examples=200, deadline=None)
 def test_no_second_sees_more_than_the_rate(ways, limit):
-    rate, now = Rate(limit), 0
+    rate, now = RateLimit(limit), 0
     ends: list[tuple[int, bool]] = []
     arrivals: list[int] = []
     for there, back, withheld, gap in ways:
@@ -64,7 +74,7 @@ def test_no_second_sees_more_than_the_rate(ways, limit):
 @given(WAYS, st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_no_bucket_of_metas_is_overdrawn(ways, parallel):
-    pairs, now = Pairs(), 0
+    pairs, now = PairLimits(), 0
     ends: list[tuple[int, bool]] = []
     arrivals: list[int] = []
     for there, back, withheld, gap in ways:
@@ -83,7 +93,7 @@ def test_no_bucket_of_metas_is_overdrawn(ways, parallel):
 
 
 def test_a_burst_then_one_every_six_seconds():
-    pairs = Pairs()
+    pairs = PairLimits()
     for _ in range(PAIR_BURST):
         assert pairs.ready_at(("p",), 0) == 0
         pairs.begin(("p",), 0)
@@ -94,7 +104,7 @@ def test_a_burst_then_one_every_six_seconds():
 
 
 def test_the_refill_begins_at_the_answer():
-    pairs = Pairs()
+    pairs = PairLimits()
     for _ in range(PAIR_BURST):
         pairs.begin(("p",), 0)
     for _ in range(PAIR_BURST):
@@ -103,7 +113,7 @@ def test_the_refill_begins_at_the_answer():
 
 
 def test_what_ends_later_than_now_is_not_refilled_before():
-    pace = Pace(2)
+    pace = AccountLimits(2)
     pace.begin(("p",), 0)
     pace.end(("p",), LINGER)
     assert (pace.room(LINGER), pace.more_at(LINGER)) == (1, LINGER + SECOND)
@@ -113,20 +123,20 @@ def test_what_ends_later_than_now_is_not_refilled_before():
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=60))
 def test_rebuilt_from_rows_is_never_more_generous(gaps):
     """As the rows tell it: how many, and when the last one was answered."""
-    before, now, sent = Pairs(), 0, 0
+    before, now, sent = PairLimits(), 0, 0
     for gap in gaps:
         now = before.ready_at(("p",), now + gap * SECOND)
         before.begin(("p",), now)
         before.end(("p",), now)
         sent += 1
-    after = Pairs()
+    after = PairLimits()
     after.restore(("p",), sent, now)
     for later in (now, now + PAIR_GAP, now + 10 * PAIR_GAP, now + MEMORY):
         assert after.ready_at(("p",), later) >= before.ready_at(("p",), later)
 
 
 def test_empty_buckets_are_forgotten():
-    pairs = Pairs()
+    pairs = PairLimits()
     pairs.begin(("p",), 0)
     pairs.end(("p",), 0)
     pairs.begin(("q",), 0)
@@ -135,7 +145,7 @@ def test_empty_buckets_are_forgotten():
 
 
 def test_an_account_that_stumbles_waits_longer_each_time_until_something_goes_well():
-    pace = Pace(80)
+    pace = AccountLimits(80)
     waits = []
     now = 0
     for _ in range(3):
@@ -154,7 +164,7 @@ def test_an_account_that_stumbles_waits_longer_each_time_until_something_goes_we
 
 
 def test_one_message_that_is_always_refused_does_not_make_the_others_wait_longer_and_longer():
-    pace, now = Pace(80), 0
+    pace, now = AccountLimits(80), 0
     for _ in range(5):
         pace.stumble(now, now + 2, jitter=0.5, longest=300.0)
         pace.went_well(now)  # another of the same burst was taken
@@ -164,7 +174,7 @@ def test_one_message_that_is_always_refused_does_not_make_the_others_wait_longer
 
 
 def test_a_wait_is_bounded():
-    pace = Pace(80)
+    pace = AccountLimits(80)
     for _ in range(9):
         pace.stumble(0, 0, jitter=1.0, longest=30.0)
     assert pace.more_at(0) == 30 * SECOND
@@ -176,7 +186,7 @@ def test_a_recipient_is_known_by_the_person_and_by_the_address():
 
 def test_a_clock_that_was_set_back_holds_nobody_up():
     hour = 3600 * SECOND
-    pace, keys = Pace(1), ("person", "address")
+    pace, keys = AccountLimits(1), ("person", "address")
     for _ in range(PAIR_BURST):
         pace.begin(keys, hour)
         pace.end(keys, hour)

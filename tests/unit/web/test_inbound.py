@@ -17,7 +17,7 @@ from tellwire.errors import Unavailable
 from tellwire.model.inbound import Inbound, Outcome
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.web.inbound import AccountSecrets, InboundRoute, Limits
+from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute
 from tellwire.web.operations.figures import Meters
 
 BODY = b'{"entry": []}'
@@ -75,7 +75,7 @@ class Post:
         return str(json.loads(self.sent[1]["body"])["detail"])
 
 
-def over(tmp_path: Path, limits: Limits, scenario: Callable[[InboundRoute, Stalling], Awaitable[None]]) -> None:
+def over(tmp_path: Path, limits: BodyLimits, scenario: Callable[[InboundRoute, Stalling], Awaitable[None]]) -> None:
     """Run a scenario over a route whose ingest stalls."""
 
     async def run() -> None:
@@ -102,7 +102,7 @@ def test_too_many_waiting_is_503_until_some_are_done(tmp_path: Path) -> None:
         assert await first.status() == 200
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, Limits(waiting=1), scenario)
+    over(tmp_path, BodyLimits(waiting=1), scenario)
 
 
 def test_too_many_bytes_is_503_until_some_are_done(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_too_many_bytes_is_503_until_some_are_done(tmp_path: Path) -> None:
         assert await first.status() == 200
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, Limits(held=2 * len(BODY) - 1), scenario)
+    over(tmp_path, BodyLimits(held=2 * len(BODY) - 1), scenario)
 
 
 def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> No
         ingest.go.set()
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, Limits(seconds=0.05, waiting=1, held=len(BODY)), scenario)
+    over(tmp_path, BodyLimits(seconds=0.05, waiting=1, held=len(BODY)), scenario)
 
 
 def test_post_that_is_not_durable_in_time_is_503_and_no_longer_waited_for(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_post_that_is_not_durable_in_time_is_503_and_no_longer_waited_for(tmp_pa
         ingest.go.set()
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, Limits(commit_seconds=0.05, waiting=1, held=len(BODY)), scenario)
+    over(tmp_path, BodyLimits(commit_seconds=0.05, waiting=1, held=len(BODY)), scenario)
 
 
 def test_what_waits_is_known_by_number_and_age(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_waits_is_known_by_number_and_age(tmp_path: Path) -> None:
         assert await first.status() == 200
         assert waits.count == 0
 
-    over(tmp_path, Limits(waiting=7), scenario)
+    over(tmp_path, BodyLimits(waiting=7), scenario)
 
 
 @pytest.mark.parametrize("pieces", [[BODY], [BODY[:1], BODY[1:]], [b"", BODY, b""], [bytes([b]) for b in BODY]])
@@ -165,14 +165,14 @@ def test_body_may_come_in_pieces(tmp_path: Path, pieces: list[bytes]) -> None:
         ingest.go.set()
         assert await Post(route, *pieces).status() == 200
 
-    over(tmp_path, Limits(), scenario)
+    over(tmp_path, BodyLimits(), scenario)
 
 
 def test_body_above_the_limit_is_413_though_it_comes_in_pieces(tmp_path: Path) -> None:
     async def scenario(route: InboundRoute, ingest: Stalling) -> None:
         assert await Post(route, *[b"x"] * 30).status() == 413
 
-    over(tmp_path, Limits(largest=29), scenario)
+    over(tmp_path, BodyLimits(largest=29), scenario)
 
 
 def test_failing_ingest_lets_go_too(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_failing_ingest_lets_go_too(tmp_path: Path) -> None:
         ingest.error = None
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, Limits(waiting=1, held=len(BODY)), scenario)
+    over(tmp_path, BodyLimits(waiting=1, held=len(BODY)), scenario)
 
 
 # --- secrets of accounts ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from tellwire.errors import BadRequest, Invalid, NotFound
 from tellwire.ids import IdMaker, id_floor
 from tellwire.model.row_json import instant
-from tellwire.stores.queries.paging import Turn
+from tellwire.stores.queries.paging import PageRequest
 from tellwire.web.parameters import cursor_of, decode_body, instant_of, our_id, turn_of
 from tellwire.web.problems import json_pointer
 
@@ -89,8 +89,8 @@ def test_cursor_leads_back() -> None:
     cursor = cursor_of("events", UUID)
     assert cursor is not None
     assert cursor.isascii()
-    assert turn_of("events", 5, cursor) == Turn(5, UUID)
-    assert turn_of("events", 5, "") == Turn(5)
+    assert turn_of("events", 5, cursor) == PageRequest(5, UUID)
+    assert turn_of("events", 5, "") == PageRequest(5)
     assert cursor_of("events", "") is None
     with pytest.raises(Invalid):
         turn_of("messages", 5, cursor)

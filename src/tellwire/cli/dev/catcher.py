@@ -50,7 +50,7 @@ class Catch(Struct, frozen=True, kw_only=True):
         return self.headers.get("tellwire-message-id", "")
 
 
-class Tally(Struct):
+class CatchCounts(Struct):
     """How many came under a format, how many of them verified and how many did not."""
 
     received: int = 0
@@ -74,7 +74,7 @@ class Catcher:
         self._on_catch = on_catch
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
-        self.tallies = {format: Tally() for format in secrets}  # noqa: A001
+        self.tallies = {format: CatchCounts() for format in secrets}  # noqa: A001
         self.recent: deque[Catch] = deque(maxlen=keep)
         self._news = asyncio.Event()
 

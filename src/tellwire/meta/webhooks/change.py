@@ -25,7 +25,7 @@ class Change(Struct, frozen=True, gc=False):
     at: Seconds | None = None
 
 
-class Scene(Struct, frozen=True, gc=False):
+class ChangeContext(Struct, frozen=True, gc=False):
     """Where items stand. `fault` says why none of them can be attributed to an account, "" when they can."""
 
     field: str
@@ -48,7 +48,7 @@ class Scene(Struct, frozen=True, gc=False):
         return bool(address and self.display_phone_number) and same(address, self.display_phone_number)
 
 
-def opened(scene: Scene, text: bytes, pointer: str, kind: str) -> tuple[dict[str, Any], str] | NotUnderstood:
+def opened(scene: ChangeContext, text: bytes, pointer: str, kind: str) -> tuple[dict[str, Any], str] | NotUnderstood:
     """Read a message or a status as far as both are alike: the object and its wamid."""
     item, refused = verbatim.read(text)
     if refused:
@@ -76,12 +76,12 @@ def addresses(item: Mapping[str, Any], keys: Iterable[str]) -> tuple[dict[str, s
     return found, ""
 
 
-def scene_of(change: Change, value: Mapping[str, bytes]) -> Scene:
+def scene_of(change: Change, value: Mapping[str, bytes]) -> ChangeContext:
     """Read what the items of a change share; what cannot be read of it costs only what depends on it."""
     metadata = verbatim.lenient(value["metadata"]) if "metadata" in value else {}
     phone_number_id = scalars.ident(metadata.get("phone_number_id"))
     display_phone_number = scalars.ident(metadata.get("display_phone_number")) or ""
-    return Scene(
+    return ChangeContext(
         change.field,
         change.waba_id,
         phone_number_id or "",

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks import account_updates, messages, statuses
-from tellwire.meta.webhooks.change import Change, Scene, scene_of
+from tellwire.meta.webhooks.change import Change, ChangeContext, scene_of
 from tellwire.meta.webhooks.fast_path import plain
 from tellwire.meta.webhooks.identity import who
 from tellwire.meta.webhooks.items import (
@@ -181,7 +181,7 @@ def _conversation(change: Change) -> list[Item]:
 
 
 def _holder(
-    scene: Scene,
+    scene: ChangeContext,
     holder: Mapping[str, bytes],
     pointer: str,
     *,
@@ -212,7 +212,11 @@ def _holder(
 
 
 def _each(
-    scene: Scene, holder: Mapping[str, bytes], key: str, pointer: str, understand: Callable[[Scene, bytes, str], Item]
+    scene: ChangeContext,
+    holder: Mapping[str, bytes],
+    key: str,
+    pointer: str,
+    understand: Callable[[ChangeContext, bytes, str], Item],
 ) -> list[Item]:
     pieces = verbatim.elements(holder[key])
     if pieces is None:
@@ -222,14 +226,14 @@ def _each(
     return [understand(scene, bytes(piece), f"{pointer}/{key}/{i}") for i, piece in enumerate(pieces)]
 
 
-def _no_list(scene: Scene, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
+def _no_list(scene: ChangeContext, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
     """What is made of something that ought to be an array: nothing of null, else one item."""
     if bytes(holder[key]) == b"null":
         return []
     return [scene.lost(f"{pointer}/{key}", kind, f"its {key} are not a list")]
 
 
-def _problem(scene: Scene, text: bytes, pointer: str) -> list[Item]:
+def _problem(scene: ChangeContext, text: bytes, pointer: str) -> list[Item]:
     errors, refused = verbatim.read(text)
     if refused or not isinstance(errors, list | None):
         return [scene.lost(pointer, "errors", refused or "its errors are not a list")]
@@ -241,11 +245,11 @@ def _problem(scene: Scene, text: bytes, pointer: str) -> list[Item]:
 
 
 def _nested(
-    scene: Scene,
+    scene: ChangeContext,
     holder: Mapping[str, bytes],
     key: str,
     pointer: str,
-    understand: Callable[[Scene, Mapping[str, bytes], str], list[Item]],
+    understand: Callable[[ChangeContext, Mapping[str, bytes], str], list[Item]],
 ) -> list[Item]:
     pieces = verbatim.elements(holder[key])
     if pieces is None:
@@ -260,12 +264,12 @@ def _nested(
     return items
 
 
-def _chunk(scene: Scene, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
+def _chunk(scene: ChangeContext, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
     """A chunk of the past; or, in its `errors`, why there is none."""
     return _holder(scene, chunk, pointer, origin="history", more="threads")
 
 
-def _thread(scene: Scene, thread: Mapping[str, bytes], pointer: str) -> list[Item]:
+def _thread(scene: ChangeContext, thread: Mapping[str, bytes], pointer: str) -> list[Item]:
     """The messages with one contact, whose address is the thread's id."""
     contact = scalars.ident(_read(thread, "id"))
     if contact is None:
@@ -283,7 +287,7 @@ def _user_id_update(change: Change) -> list[Item]:
     return items or [scene.lost(change.pointer, change.field, "it has no list of user_id_update")]
 
 
-def _address_change(scene: Scene, text: bytes, pointer: str) -> AddressChange | NotUnderstood:
+def _address_change(scene: ChangeContext, text: bytes, pointer: str) -> AddressChange | NotUnderstood:
     update, refused = verbatim.read(text)
     if refused or not isinstance(update, dict):
         return scene.lost(pointer, scene.field, refused or "it is not an object")
@@ -309,7 +313,7 @@ def _calls(change: Change) -> list[Item]:
     return [*found, scene.lost(change.pointer, change.field, "calls are kept, nothing is made of them (yet)")]
 
 
-def _call(scene: Scene, text: bytes, pointer: str) -> CallMade | None:
+def _call(scene: ChangeContext, text: bytes, pointer: str) -> CallMade | None:
     call = verbatim.lenient(text)
     if call.get("event") != "connect" or call.get("direction") != "USER_INITIATED":
         return None

@@ -14,7 +14,7 @@ from msgspec.json import encode
 from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import same
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.change import Scene, addresses, opened
+from tellwire.meta.webhooks.change import ChangeContext, addresses, opened
 from tellwire.meta.webhooks.identity import who
 from tellwire.meta.webhooks.items import MessageItem, NotUnderstood, Who
 from tellwire.model.messaging import Direction
@@ -25,7 +25,7 @@ _LEFT_OUT = frozenset({"type", "id", "from", "timestamp"})
 _NUMBER_CHANGES = frozenset({"user_changed_number", "user_changed_user_id", "customer_changed_number"})
 
 
-class Twist(Struct, frozen=True, gc=False):
+class TypeEffects(Struct, frozen=True, gc=False):
     """What a type does beyond being a message. `addresses` are the sender's, `adds` those of them that are new."""
 
     edits: str = ""
@@ -35,7 +35,7 @@ class Twist(Struct, frozen=True, gc=False):
     adds: tuple[str, ...] = ()
 
 
-class Side(Struct, frozen=True, gc=False):
+class Counterpart(Struct, frozen=True, gc=False):
     """Which way a message went and with whom; `nobody` says what was missing when `who` is None for good."""
 
     direction: Direction
@@ -46,7 +46,7 @@ class Side(Struct, frozen=True, gc=False):
 
 
 def parse(
-    scene: Scene, text: bytes, pointer: str, *, origin: Origin = "customer", thread: str = ""
+    scene: ChangeContext, text: bytes, pointer: str, *, origin: Origin = "customer", thread: str = ""
 ) -> MessageItem | NotUnderstood:
     """Understand one message.
 
@@ -114,32 +114,34 @@ def content(kind: str, raw: Mapping[str, bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _plain(_message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> Twist:
+def _plain(_message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
     return _NO_TWIST
 
 
-def _edit(message: Mapping[str, Any], raw: Mapping[str, bytes]) -> Twist:
+def _edit(message: Mapping[str, Any], raw: Mapping[str, bytes]) -> TypeEffects:
     """Coexistence only: a message edited within 15 minutes."""
     edit = message.get("edit")
     original, new = _original(edit), edit.get("message") if isinstance(edit, dict) else None
     if not original or not isinstance(new, dict):
         return _NO_TWIST
     pieces = verbatim.members((verbatim.members(raw["edit"]) or {})["message"]) or {}
-    return Twist(edits=original, edited_content=content(type_of(new), pieces))
+    return TypeEffects(edits=original, edited_content=content(type_of(new), pieces))
 
 
-def _revoke(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> Twist:
+def _revoke(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
     """Coexistence only: a message deleted for everyone within 2 days."""
-    return Twist(revokes=_original(message.get("revoke")))
+    return TypeEffects(revokes=_original(message.get("revoke")))
 
 
-def _system(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> Twist:
+def _system(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
     """A person has a new number or user id, or a new identity key (which changes no address)."""
     system = message.get("system")
     if not isinstance(system, dict):
         return _NO_TWIST
     addresses = tuple(a for key in ("wa_id", "new_wa_id", "user_id") if (a := scalars.ident(system.get(key))))
-    return Twist(addresses=addresses, adds=addresses if scalars.word(system.get("type")) in _NUMBER_CHANGES else ())
+    return TypeEffects(
+        addresses=addresses, adds=addresses if scalars.word(system.get("type")) in _NUMBER_CHANGES else ()
+    )
 
 
 def _original(change: object) -> str:
@@ -147,9 +149,9 @@ def _original(change: object) -> str:
     return scalars.ident(given, scalars.WAMID_LIMIT) or ""
 
 
-_NO_TWIST = Twist()
+_NO_TWIST = TypeEffects()
 
-TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], Twist]] = {
+TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], TypeEffects]] = {
     "text": _plain,
     "image": _plain,
     "video": _plain,
@@ -177,40 +179,46 @@ TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], Twist]] = {
 # --- whose it is ------------------------------------------------------------------------------------------------------
 
 
-def _customer(scene: Scene, _message: Mapping[str, Any], ids: Mapping[str, str], twist: Twist, _thread: str) -> Side:
+def _customer(
+    scene: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], twist: TypeEffects, _thread: str
+) -> Counterpart:
     sender = who(scene.people, ids["from"], ids["from_user_id"], fallbacks=twist.addresses, adds=twist.adds)
     nobody = "" if sender else "it names no sender: no from, from_user_id, contact or system address"
-    return Side("incoming", sender, ids["group_id"], nobody=nobody)
+    return Counterpart("incoming", sender, ids["group_id"], nobody=nobody)
 
 
-def _echo(scene: Scene, _message: Mapping[str, Any], ids: Mapping[str, str], _twist: Twist, _thread: str) -> Side:
+def _echo(
+    scene: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], _twist: TypeEffects, _thread: str
+) -> Counterpart:
     """Sent with the phone app: the contact is whichever of `from` and `to` is not the business, else `to`."""
     if group_id := _group_of(ids):
-        return Side("outgoing", None, group_id, "sent")
+        return Counterpart("outgoing", None, group_id, "sent")
     from_business = scene.is_business(ids["from"])
     inverted = scene.is_business(ids["to"]) and not from_business
     if inverted or not (ids["to"] or ids["to_user_id"] or from_business):
         contact = who(scene.people, ids["from"], ids["from_user_id"])
     else:
         contact = who(scene.people, ids["to"], ids["to_user_id"])
-    return Side("outgoing", contact, status="sent", nobody="" if contact else "it names no recipient")
+    return Counterpart("outgoing", contact, status="sent", nobody="" if contact else "it names no recipient")
 
 
-def _history(scene: Scene, message: Mapping[str, Any], ids: Mapping[str, str], _twist: Twist, thread: str) -> Side:
+def _history(
+    scene: ChangeContext, message: Mapping[str, Any], ids: Mapping[str, str], _twist: TypeEffects, thread: str
+) -> Counterpart:
     """Of the past: the thread's id is the contact, `from` tells the direction."""
     direction, reached, group_id = _direction(scene, ids, thread), _reached(message), _group_of(ids)
     if group_id:
         sender = who(scene.people, ids["from"], ids["from_user_id"]) if direction == "incoming" else None
-        return Side(direction, sender, group_id, reached)
+        return Counterpart(direction, sender, group_id, reached)
     if direction == "incoming":
         contact = who(scene.people, thread or ids["from"], ids["from_user_id"])
         nobody = "" if contact else "it names no sender: no thread id, from, from_user_id or contact"
-        return Side(direction, contact, status=reached, nobody=nobody)
+        return Counterpart(direction, contact, status=reached, nobody=nobody)
     # Outgoing media details may name no recipient: the wamid alone still finds the placeholder that they fill.
-    return Side(direction, who(scene.people, thread or ids["to"], ids["to_user_id"]), status=reached)
+    return Counterpart(direction, who(scene.people, thread or ids["to"], ids["to_user_id"]), status=reached)
 
 
-def _direction(scene: Scene, ids: Mapping[str, str], thread: str) -> Direction:
+def _direction(scene: ChangeContext, ids: Mapping[str, str], thread: str) -> Direction:
     if scene.is_business(ids["from"]):
         return "outgoing"
     if ids["from"] and thread:
@@ -229,7 +237,7 @@ def _reached(message: Mapping[str, Any]) -> str:
     return {"error": "failed", "pending": "", "errors": ""}.get(name, name)
 
 
-_SideOf = Callable[[Scene, Mapping[str, Any], Mapping[str, str], Twist, str], Side]
+_SideOf = Callable[[ChangeContext, Mapping[str, Any], Mapping[str, str], TypeEffects, str], Counterpart]
 
 SIDES: dict[Origin, tuple[_SideOf, tuple[str, ...]]] = {
     "customer": (_customer, ("from", "from_user_id", "group_id")),

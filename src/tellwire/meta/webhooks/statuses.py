@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.change import Scene, addresses, opened
+from tellwire.meta.webhooks.change import ChangeContext, addresses, opened
 from tellwire.meta.webhooks.identity import who
 from tellwire.meta.webhooks.items import NotUnderstood, StatusUpdate
 
@@ -16,7 +16,7 @@ _RESERVED = frozenset({"errors"})
 """Names that mean something else where statuses are shown."""
 
 
-def parse(scene: Scene, text: bytes, pointer: str) -> StatusUpdate | NotUnderstood:
+def parse(scene: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | NotUnderstood:
     """Understand one status: a JSON text that stands at `pointer`."""
     reading = opened(scene, text, pointer, "status")
     if isinstance(reading, NotUnderstood):

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from tellwire.errors import Unavailable
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 
 log = structlog.get_logger("tellwire.store")
 
@@ -29,7 +29,7 @@ class Committer:
     """Runs jobs; `transaction` does a whole commit's work, `broken` says of an error that it is the database's."""
 
     def __init__(
-        self, transaction: Transaction, broken: Callable[[BaseException], bool], *, tally: Tally, most: int = 512
+        self, transaction: Transaction, broken: Callable[[BaseException], bool], *, counters: Counters, most: int = 512
     ) -> None:
         self._transaction = transaction
         self._broken = broken
@@ -38,7 +38,7 @@ class Committer:
         self._some = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._tally = tally
+        self._counters = counters
         self.failing = ""
 
     def start(self) -> None:
@@ -91,9 +91,9 @@ class Committer:
         if self.failing:
             log.info("store_commits_again")
         self.failing = ""
-        self._tally.commits += 1
-        self._tally.commit_jobs.add(len(batch))
-        self._tally.commit_seconds.add(time.perf_counter() - started)
+        self._counters.commits += 1
+        self._counters.commit_jobs.add(len(batch))
+        self._counters.commit_seconds.add(time.perf_counter() - started)
         asyncio.get_running_loop().call_soon(durable)  # what it raises is the loop's to log
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():

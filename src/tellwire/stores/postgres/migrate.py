@@ -6,7 +6,7 @@ import asyncpg
 
 from tellwire.stores.migrate import HEAD, upgrade
 from tellwire.stores.postgres.connections import Server, check, reaching
-from tellwire.stores.postgres.query_runner import ColdRunner
+from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 
 _LOCK = "SELECT pg_advisory_xact_lock(7308613713580389)"
 
@@ -39,7 +39,7 @@ async def migrate(server: Server) -> None:
     """
     if await is_current(server):
         return
-    cold = ColdRunner(Server(server.url, pooled=server.pooled, patient=True))
+    cold = PostgresQueryRunner(Server(server.url, pooled=server.pooled, patient=True))
     try:
         await cold.write(upgrade, lock=_LOCK, before=_nothing, after=_nothing)
     finally:

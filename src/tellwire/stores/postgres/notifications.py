@@ -28,19 +28,19 @@ _MOST_IDS = 1500
 class Hint(Struct, frozen=True, omit_defaults=True):
     """What happened: new deliveries of these endpoints (`look`: of any), events, another registry, leases let go.
 
-    `errands`: something is to be sent, downloaded or answered.
+    `due_work`: something is to be sent, downloaded or answered.
     """
 
     sender: str = ""
     endpoints: tuple[str, ...] = ()
     look: bool = False
     events: bool = False
-    errands: bool = False
+    due_work: bool = False
     registry: bool = False
     released: bool = False
 
 
-ANYTHING = Hint(look=True, events=True, errands=True, registry=True, released=True)
+ANYTHING = Hint(look=True, events=True, due_work=True, registry=True, released=True)
 """What a process must assume that could not listen for a while."""
 
 _decode = msgspec.json.Decoder(Hint).decode
@@ -81,7 +81,7 @@ class Hints:
         self._pending = Hint(
             look=hint.look or self._pending.look,
             events=hint.events or self._pending.events,
-            errands=hint.errands or self._pending.errands,
+            due_work=hint.due_work or self._pending.due_work,
             registry=hint.registry or self._pending.registry,
             released=hint.released or self._pending.released,
         )

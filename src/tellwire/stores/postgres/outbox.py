@@ -13,7 +13,7 @@ from tellwire.model.routing import partitions as partitions_of
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Lease, Result
-from tellwire.stores.endpoint_health import Wellbeing
+from tellwire.stores.endpoint_health import SqlHealthStore
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
 from tellwire.stores.postgres.store import PostgresStore
@@ -160,7 +160,7 @@ class PostgresOutbox:
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
+        await SqlHealthStore(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _works(rows: Sequence[Any]) -> list[Work]:

@@ -44,7 +44,7 @@ class PlainDialect(PGDialect_asyncpg):
 dialects.register("postgresql.plain", __name__, "PlainDialect")
 
 
-class ColdRunner:
+class PostgresQueryRunner:
     """Runs `work` in a transaction of its own; `lock` is the SQL that lets a write in."""
 
     def __init__(self, server: Server) -> None:

@@ -21,7 +21,7 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Names, Routes
 from tellwire.model.units import Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
@@ -38,7 +38,7 @@ from tellwire.stores.postgres.connections import (
     unavailable,
 )
 from tellwire.stores.postgres.notifications import Hint, Hints
-from tellwire.stores.postgres.query_runner import ColdRunner
+from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.sending import OPEN_SEND
@@ -86,17 +86,17 @@ class PostgresStore:
         self._released: Callable[[], None] = lambda: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
-        self._errands: list[Callable[[], None]] = []
+        self._due_work: list[Callable[[], None]] = []
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
         self._last: dict[str, str] = {}
         self._applying = Link(server)
         self._recording = Link(server)
-        self.tally = Tally()
-        self._appliers = Committer(self._apply_batch, is_the_servers, tally=self.tally)
-        self._recorders = Committer(self._record_batch, is_the_servers, tally=self.tally)
-        self._cold = ColdRunner(server)
+        self.counters = Counters()
+        self._appliers = Committer(self._apply_batch, is_the_servers, counters=self.counters)
+        self._recorders = Committer(self._record_batch, is_the_servers, counters=self.counters)
+        self._cold = PostgresQueryRunner(server)
         self._lenient = False
         self._hints: Hints | None = None
         self._pool: asyncpg.Pool[Any] | None = None
@@ -155,9 +155,9 @@ class PostgresStore:
         """Call `wake` on the event loop after every commit, of any process, that recorded events."""
         self._told.append(wake)
 
-    def on_errands(self, wake: Callable[[], None]) -> None:
+    def on_due_work(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit, of any process, that left sends, downloads or turns."""
-        self._errands.append(wake)
+        self._due_work.append(wake)
 
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
@@ -228,7 +228,7 @@ class PostgresStore:
         self._know(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
         self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
-        hint = Hint(events=bool(ledger.events), errands=ledger.has_errands, registry=fresh is not registry)
+        hint = Hint(events=bool(ledger.events), due_work=ledger.has_due_work, registry=fresh is not registry)
         return results, lambda: self._tell(work, others, hint)
 
     def _tell(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
@@ -242,11 +242,11 @@ class PostgresStore:
         if work:
             self._committed(work)
         self._wake(hint)
-        if self._hints is not None and (hint.events or hint.errands or hint.registry):
+        if self._hints is not None and (hint.events or hint.due_work or hint.registry):
             self._hints.tell(hint, {each.delivery.endpoint_id for each in work})
 
     def _wake(self, hint: Hint) -> None:
-        for wake in (*(self._told if hint.events else ()), *(self._errands if hint.errands else ())):
+        for wake in (*(self._told if hint.events else ()), *(self._due_work if hint.due_work else ())):
             wake()
 
     def _know(self, registry: Registry) -> None:

@@ -7,14 +7,14 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 from tellwire.errors import Conflict
 from tellwire.model.tenancy import Account
 from tellwire.security.vault import Vault
-from tellwire.stores.queries.audit import Deed, note_change
-from tellwire.stores.queries.paging import Page, Turn, columns, newest
+from tellwire.stores.queries.audit import AuditChange, note_change
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends
 from tellwire.stores.schema.tables import accounts
 
 
-def add(connection: Connection, deed: Deed, vault: Vault, account: Account) -> Account:
+def add(connection: Connection, deed: AuditChange, vault: Vault, account: Account) -> Account:
     """Keep a new account.
 
     Raises:
@@ -40,14 +40,14 @@ def find(connection: Connection, vault: Vault, organization_id: str, name: str) 
     return None if row is None else _account(row, vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn) -> Page[Account]:
+def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Account]:
     """The accounts of an organization."""
     query = select(accounts).where(accounts.c.organization_id == organization_id)
     return newest(connection, query, accounts.c.id, turn, lambda row: _account(row, vault))
 
 
 def change(
-    connection: Connection, deed: Deed, vault: Vault, account: Account, *, action: str = "account.changed"
+    connection: Connection, deed: AuditChange, vault: Vault, account: Account, *, action: str = "account.changed"
 ) -> Account:
     """Write an account as it now is; `action` is the word for the audit."""
     columns = ledger_rows.account_values(account, vault)
@@ -56,7 +56,7 @@ def change(
     return account
 
 
-def remove(connection: Connection, deed: Deed, account_id: str) -> None:
+def remove(connection: Connection, deed: AuditChange, account_id: str) -> None:
     """Forget an account; its conversations and messages stay, and what is still to be sent is cancelled.
 
     What is just being sent is unknown from then on: the answer finds no account any more.

@@ -9,15 +9,15 @@ from tellwire.errors import Conflict
 from tellwire.model.agents import Agent, AgentRun
 from tellwire.model.units import Micros
 from tellwire.security.vault import Vault
-from tellwire.stores.queries.audit import Deed, note_change
-from tellwire.stores.queries.paging import Page, Turn, columns, newest, unindexed
+from tellwire.stores.queries.audit import AuditChange, note_change
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, unindexed
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.tables import accounts, agent_runs, agents, handovers
 
 _RUN = tuple(agent_runs.c[name] for name in sending_rows.RUN)
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class AgentStatus(Struct, frozen=True, kw_only=True):
     """How a conversation stands with its agent: paused since when, by whom and why ("" and 0: it is not), and what the
     agent has used up in it."""
 
@@ -29,7 +29,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
 
 
-def add(connection: Connection, deed: Deed, vault: Vault, agent: Agent) -> Agent:
+def add(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
     """Keep a new agent."""
     connection.execute(insert(agents).values(sending_rows.agent_values(agent, vault)))
     note_change(connection, deed, "agent.created", agent.id)
@@ -43,13 +43,13 @@ def get(connection: Connection, vault: Vault, organization_id: str, agent_id: st
     return None if row is None else _agent(row, vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn) -> Page[Agent]:
+def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Agent]:
     """The agents of an organization."""
     query = select(agents).where(agents.c.organization_id == organization_id)
     return newest(connection, query, agents.c.id, turn, lambda row: _agent(row, vault))
 
 
-def change(connection: Connection, deed: Deed, vault: Vault, agent: Agent) -> Agent:
+def change(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
     """Write an agent as it now is."""
     mine = (agents.c.id == agent.id) & (agents.c.organization_id == agent.organization_id)
     connection.execute(update(agents).where(mine).values(sending_rows.agent_values(agent, vault)))
@@ -57,7 +57,7 @@ def change(connection: Connection, deed: Deed, vault: Vault, agent: Agent) -> Ag
     return agent
 
 
-def remove(connection: Connection, deed: Deed, agent_id: str) -> None:
+def remove(connection: Connection, deed: AuditChange, agent_id: str) -> None:
     """Forget an agent; what it wrote stays.
 
     Raises:
@@ -77,14 +77,14 @@ def is_ai(connection: Connection, organization_id: str, agent_id: str) -> bool:
     return connection.execute(select(agents.c.kind).where(mine)).scalar() == "ai"
 
 
-def runs(connection: Connection, organization_id: str, agent_id: str, turn: Turn) -> Page[AgentRun]:
+def runs(connection: Connection, organization_id: str, agent_id: str, turn: PageRequest) -> Page[AgentRun]:
     """What became of an agent's turns."""
     owner = unindexed(agent_runs.c.organization_id) == organization_id
     query = select(*_RUN).where(agent_runs.c.agent_id == agent_id, owner)
     return newest(connection, query, agent_runs.c.id, turn, _run)
 
 
-def standing(connection: Connection, organization_id: str, conversation_id: str) -> Standing:
+def standing(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
     """How a conversation stands with its agent."""
     mine = (handovers.c.conversation_id == conversation_id) & (handovers.c.organization_id == organization_id)
     paused = connection.execute(select(handovers).where(mine)).one_or_none()
@@ -93,7 +93,7 @@ def standing(connection: Connection, organization_id: str, conversation_id: str)
     theirs = (agent_runs.c.conversation_id == conversation_id) & owner
     input_tokens, output_tokens = connection.execute(select(*total).where(theirs)).one()
     replied = select(func.count()).where(theirs, agent_runs.c.message_id != "")
-    return Standing(
+    return AgentStatus(
         reason=paused.reason if paused else "",
         by=paused.handed_by if paused else "",
         since=paused.created_at if paused else 0,

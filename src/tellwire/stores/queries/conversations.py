@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from tellwire.ids import id_floor
 from tellwire.model.messaging import Conversation
-from tellwire.stores.queries.paging import Page, Turn, newest, unindexed
+from tellwire.stores.queries.paging import Page, PageRequest, newest, unindexed
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, conversations, messages
 
@@ -26,7 +26,9 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
     party: str = ""
 
 
-def page(connection: Connection, organization_id: str, chosen: ConversationFilter, turn: Turn) -> Page[Conversation]:
+def page(
+    connection: Connection, organization_id: str, chosen: ConversationFilter, turn: PageRequest
+) -> Page[Conversation]:
     """The conversations of an organization."""
     owner = conversations.c.organization_id
     query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, select, text
 
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, Turn, newest, since, unindexed
+from tellwire.stores.queries.paging import Page, PageRequest, newest, since, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows
 from tellwire.stores.schema.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
 
@@ -57,7 +57,9 @@ _INDEXED = {
 _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 
 
-def page(connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: Turn) -> Page[DeliveryEntry]:
+def page(
+    connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: PageRequest
+) -> Page[DeliveryEntry]:
     """The deliveries of an organization."""
     narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
     query = _query(organization_id, narrow=bool(narrow))

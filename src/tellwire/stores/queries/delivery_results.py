@@ -12,9 +12,9 @@ from tellwire.model.operational_events import EXHAUSTED, exhausted
 from tellwire.model.registry import Registry
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import events, operational
-from tellwire.stores.queries.audit import OURSELVES, Deed
+from tellwire.stores.queries.audit import OURSELVES, AuditChange
 from tellwire.stores.records import attempt_rows
-from tellwire.stores.runner import ColdStore
+from tellwire.stores.runner import QueryRunner
 from tellwire.stores.schema.tables import attempts, deliveries, leases
 
 _OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
@@ -31,7 +31,7 @@ def _is_told(registry: Registry, delivery: Delivery) -> bool:
 
 
 async def record_telling(
-    store: ColdStore, results: Iterable[Result], *, hot: Callable[[list[Result]], Awaitable[Collection[str]]]
+    store: QueryRunner, results: Iterable[Result], *, hot: Callable[[list[Result]], Awaitable[Collection[str]]]
 ) -> Collection[str]:
     """Write results, those that somebody is told of together with the news, the others by the store's `hot` path.
 
@@ -46,7 +46,7 @@ async def record_telling(
     return refused.union(await store.write(lambda c: [r.delivery.id for r in telling if not _record(c, store, r)]))
 
 
-def _record(connection: Connection, store: ColdStore, result: Result) -> bool:
+def _record(connection: Connection, store: QueryRunner, result: Result) -> bool:
     delivery, attempt = result.delivery, result.attempt
     if not _is_in_force(connection, delivery.partition, result.epoch):
         return False
@@ -79,11 +79,11 @@ def _add_attempt(connection: Connection, attempt: Attempt) -> None:
         )
 
 
-def _tell(connection: Connection, store: ColdStore, delivery: Delivery, attempt: Attempt | None) -> None:
+def _tell(connection: Connection, store: QueryRunner, delivery: Delivery, attempt: Attempt | None) -> None:
     event = events.get(connection, delivery.organization_id, delivery.event_id)
     if event is None or event.entity == "operational":  # news about news would go round in circles
         return
     news = exhausted(delivery, event, attempt.cause if attempt is not None else "")
     if operational.subscribed(connection, delivery.organization_id, news):
-        deed = Deed(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
+        deed = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
         operational.tell(connection, deed, news)

@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, update
 
 from tellwire.endpoints import health_history
-from tellwire.endpoints.health_history import Standing
+from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.model.deliveries import Endpoint
-from tellwire.model.operational_events import News
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import health, operational
-from tellwire.stores.queries.audit import Deed, note_change
-from tellwire.stores.queries.paging import Page, Turn, columns, newest, unindexed
+from tellwire.stores.queries.audit import AuditChange, note_change
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, unindexed
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import DUE, LIVE, OPEN_JOB, PARKED, deliveries, endpoints, jobs
 
@@ -24,10 +24,10 @@ _WAITING = ((deliveries.c.endpoint_id, text(LIVE)), (unindexed(deliveries.c.endp
 _PARKED = ((deliveries.c.endpoint_id, text(PARKED)),)
 
 
-class EndpointShelf:
-    """`ports.EndpointShelf` within one transaction, for one organization."""
+class SqlEndpointRepository:
+    """`EndpointRepository` within one transaction, for one organization."""
 
-    def __init__(self, connection: Connection, deed: Deed, vault: Vault) -> None:
+    def __init__(self, connection: Connection, deed: AuditChange, vault: Vault) -> None:
         self._connection = connection
         self._deed = deed
         self._vault = vault
@@ -35,26 +35,26 @@ class EndpointShelf:
         self.now: Micros = deed.at
 
     def new_id(self) -> str:
-        """See `ports.EndpointShelf.new_id`."""
+        """See `EndpointRepository.new_id`."""
         return self._deed.new_id()
 
     def get(self, endpoint_id: str) -> Endpoint | None:
-        """See `ports.EndpointShelf.get`."""
+        """See `EndpointRepository.get`."""
         return get(self._connection, self._vault, self.organization_id, endpoint_id)
 
     def add(self, endpoint: Endpoint) -> None:
-        """See `ports.EndpointShelf.add`."""
+        """See `EndpointRepository.add`."""
         self._connection.execute(insert(endpoints).values(ledger_rows.endpoint_values(endpoint, self._vault)))
         note_change(self._connection, self._deed, "endpoint.created", endpoint.id)
 
     def put(self, endpoint: Endpoint, action: str) -> None:
-        """See `ports.EndpointShelf.put`."""
+        """See `EndpointRepository.put`."""
         columns = ledger_rows.endpoint_values(endpoint, self._vault)
         self._connection.execute(update(endpoints).where(endpoints.c.id == endpoint.id).values(columns))
         note_change(self._connection, self._deed, f"endpoint.{action}", endpoint.id)
 
     def remove(self, endpoint_id: str) -> None:
-        """See `ports.EndpointShelf.remove`."""
+        """See `EndpointRepository.remove`."""
         self._connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))
         health.forget(self._connection, self.organization_id, endpoint_id)
         self._connection.execute(
@@ -65,28 +65,28 @@ class EndpointShelf:
         note_change(self._connection, self._deed, "endpoint.deleted", endpoint_id)
 
     def park(self, endpoint_id: str, limit: int) -> bool:
-        """See `ports.EndpointShelf.park`."""
+        """See `EndpointRepository.park`."""
         return self._move(endpoint_id, "parked", limit, *_WAITING)
 
     def unpark(self, endpoint_id: str, limit: int) -> bool:
-        """See `ports.EndpointShelf.unpark`."""
+        """See `EndpointRepository.unpark`."""
         return self._move(endpoint_id, "pending", limit, *_PARKED, due_at=self.now)
 
     def cancel(self, endpoint_id: str, limit: int) -> bool:
-        """See `ports.EndpointShelf.cancel`."""
+        """See `EndpointRepository.cancel`."""
         return self._move(endpoint_id, "cancelled", limit, *_WAITING, *_PARKED)
 
-    def standing(self, endpoint_id: str) -> Standing:
-        """See `ports.EndpointShelf.standing`."""
+    def standing(self, endpoint_id: str) -> EndpointHealth:
+        """See `EndpointRepository.standing`."""
         known = health.standings(self._connection, self.organization_id, [endpoint_id])
-        return known.get(endpoint_id) or Standing(endpoint_id=endpoint_id, organization_id=self.organization_id)
+        return known.get(endpoint_id) or EndpointHealth(endpoint_id=endpoint_id, organization_id=self.organization_id)
 
     def pardon(self, endpoint_id: str) -> None:
-        """See `ports.EndpointShelf.pardon`."""
+        """See `EndpointRepository.pardon`."""
         health.put(self._connection, [health_history.pardoned(self.standing(endpoint_id), self.now)])
 
-    def tell(self, news: News) -> None:
-        """See `ports.EndpointShelf.tell`."""
+    def tell(self, news: OperationalEvent) -> None:
+        """See `EndpointRepository.tell`."""
         operational.tell(self._connection, self._deed, news)
 
     def _move(self, endpoint_id: str, state: str, limit: int, *conditions: Any, **more: Any) -> bool:
@@ -111,7 +111,7 @@ def get(connection: Connection, vault: Vault, organization_id: str, endpoint_id:
     return None if row is None else ledger_rows.endpoint(columns(row), vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: Turn) -> Page[Endpoint]:
+def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Endpoint]:
     """The endpoints of an organization."""
     query = select(endpoints).where(endpoints.c.organization_id == organization_id)
     return newest(

@@ -19,7 +19,7 @@ from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasures, exports, idempotency, media, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.queries.erasures import Counts, Erasure
+from tellwire.stores.queries.erasures import Erasure, ErasureCounts
 from tellwire.stores.queries.paging import unindexed
 from tellwire.stores.records import attempt_rows
 from tellwire.stores.schema.tables import (
@@ -36,19 +36,19 @@ _STRIDE = 500
 _CONVERSATIONS = 200
 
 
-class Stride(Struct, frozen=True):
+class ErasureBatch(Struct, frozen=True):
     """How the erasure now stands, and the deliveries that were cancelled."""
 
     erasure: Erasure
     cancelled: Sequence[str] = ()
 
 
-def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:
+def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
     """Events, then messages, of the conversations with the person."""
     start = int(erasure.cursor or 0)
     some = erasure.subject.conversation_ids[start : start + _CONVERSATIONS]
     if not some:
-        return Stride(erasures.advance(connection, erasure, Counts(), phase="groups", cursor=""))
+        return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), phase="groups", cursor=""))
     found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_STRIDE)
     if event_ids := connection.execute(found).scalars().all():
         return _events_erased(connection, now, erasure, event_ids)
@@ -59,24 +59,24 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
     ).all()
     if rows:
         counts = _erase_messages(connection, vault, now, erasure, rows)
-        return Stride(erasures.advance(connection, erasure, counts))
+        return ErasureBatch(erasures.advance(connection, erasure, counts))
     if send_cleanup.agents_traces(connection, erasure.organization_id, some, _STRIDE):
-        return Stride(erasure)
-    return Stride(erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
+        return ErasureBatch(erasure)
+    return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), cursor=str(start + _CONVERSATIONS)))
 
 
-def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:  # noqa: ARG001
+def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
     """Of the group at the cursor the events that tell of the person, some of them."""
     group, _, after = _place(erasure)
     page = exports.events_of(connection, [group], after, _STRIDE).rows
     if not page:
-        return Stride(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
+        return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), cursor=f"{group} messages "))
     theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
     gone = [event.id for event in theirs]
     return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
 
 
-def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:
+def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
     """Of the group at the cursor the person's messages, and their part in the statuses of others', some of them."""
     group, _, after = _place(erasure)
     rows = connection.execute(
@@ -86,15 +86,15 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
         .limit(_STRIDE)
     ).all()
     if not rows:
-        return Stride(erasures.advance(connection, erasure, Counts(), cursor=group))
+        return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), cursor=group))
     theirs = [row for row in rows if row.contact_id in erasure.contact_ids]
     counts = _erase_messages(connection, vault, now, erasure, theirs)
     _erase_participant(connection, erasure, [row for row in rows if row.contact_id not in erasure.contact_ids])
     cursor = f"{group} messages {rows[-1].id}"
-    return Stride(erasures.advance(connection, erasure, counts, cursor=cursor))
+    return ErasureBatch(erasures.advance(connection, erasure, counts, cursor=cursor))
 
 
-def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> Stride:  # noqa: ARG001
+def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
     """Answers kept by `Idempotency-Key` that quote the person."""
     pattern = pattern_of(erasure.subject.addresses)
     query = select(idempotency_keys.c.key, idempotency_keys.c.answer).where(
@@ -105,7 +105,7 @@ def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure)
         if answer is None or pattern.search(answer) or any(each.encode() in answer for each in erasure.contact_ids):
             mine = idempotency_keys.c.organization_id == erasure.organization_id
             connection.execute(delete(idempotency_keys).where(mine, idempotency_keys.c.key == row.key))
-    return Stride(erasures.advance(connection, erasure, Counts(), phase="told", cursor=""))
+    return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), phase="told", cursor=""))
 
 
 def _place(erasure: Erasure) -> tuple[str, str, str]:
@@ -115,10 +115,10 @@ def _place(erasure: Erasure) -> tuple[str, str, str]:
 
 def _events_erased(
     connection: Connection, now: Micros, erasure: Erasure, event_ids: Sequence[str], **fields: str
-) -> Stride:
+) -> ErasureBatch:
     cancelled = _erase_events(connection, now, erasure.organization_id, event_ids) if event_ids else []
-    counts = Counts(events=len(event_ids), deliveries_cancelled=len(cancelled))
-    return Stride(erasures.advance(connection, erasure, counts, **fields), cancelled)
+    counts = ErasureCounts(events=len(event_ids), deliveries_cancelled=len(cancelled))
+    return ErasureBatch(erasures.advance(connection, erasure, counts, **fields), cancelled)
 
 
 def _erase_events(connection: Connection, now: Micros, organization_id: str, event_ids: Sequence[str]) -> list[str]:
@@ -165,10 +165,12 @@ def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
         )
 
 
-def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]) -> Counts:
+def _erase_messages(
+    connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]
+) -> ErasureCounts:
     """Erase messages with their statuses and files; what comes late for them is known by their marks."""
     if not rows:
-        return Counts()
+        return ErasureCounts()
     key, owner = tombstone_queries.key(connection, vault), erasure.organization_id
     by_account = _by_account(rows)
     marks = [
@@ -184,7 +186,7 @@ def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: 
     send_cleanup.sends_of(connection, owner, ids)
     files = media.erase_of(connection, owner, ids, now)
     connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
-    return Counts(messages=len(rows), media=files)
+    return ErasureCounts(messages=len(rows), media=files)
 
 
 def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[Any]) -> None:

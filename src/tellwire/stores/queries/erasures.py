@@ -14,7 +14,7 @@ from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import person_rows, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.queries.audit import Deed, note
+from tellwire.stores.queries.audit import AuditChange, note
 from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
 
 _STRIDE = 1000
@@ -30,7 +30,7 @@ class Subject(Struct, frozen=True):
     until: str = ""
 
 
-class Counts(Struct, frozen=True):
+class ErasureCounts(Struct, frozen=True):
     """What was erased so far."""
 
     messages: int = 0
@@ -50,13 +50,13 @@ class Erasure(Struct, frozen=True, kw_only=True):
     state: Literal["running", "done"]
     phase: Phase
     cursor: str
-    counts: Counts
+    counts: ErasureCounts
     subject: Subject
     erased_at: Micros
     finished_at: Micros
 
 
-def begin(connection: Connection, deed: Deed, vault: Vault, contact_id: str) -> Erasure | None:
+def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
     """Make a person unknown, at once and whole: what comes from now on finds nobody. The rows about them go later.
 
     Returns: None when there is no such contact.
@@ -86,7 +86,7 @@ def begin(connection: Connection, deed: Deed, vault: Vault, contact_id: str) -> 
         state="running",
         phase="direct",
         cursor="",
-        counts=Counts(),
+        counts=ErasureCounts(),
         subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier),
         erased_at=deed.at,
         finished_at=0,
@@ -119,10 +119,10 @@ def of_contact(connection: Connection, vault: Vault, organization_id: str, conta
     return None if row is None else _erasure(row, vault)
 
 
-def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: Any) -> Erasure:
+def advance(connection: Connection, erasure: Erasure, counts: ErasureCounts, **fields: Any) -> Erasure:
     """Write how far an erasure has come; `counts` are added to those so far."""
     before = msgspec.structs.asdict(erasure.counts)
-    added = Counts(**{name: value + getattr(counts, name) for name, value in before.items()})
+    added = ErasureCounts(**{name: value + getattr(counts, name) for name, value in before.items()})
     moved = replace(erasure, counts=added, **fields)
     columns: dict[str, Any] = {"phase": moved.phase, "cursor": moved.cursor, "counts": msgspec.json.encode(added)}
     mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
@@ -170,7 +170,7 @@ def _erasure(row: Any, vault: Vault) -> Erasure:
     sealed = vault.unseal(columns.pop("sealed"), _place(row.id))
     columns["subject"] = msgspec.json.decode(sealed, type=Subject) if sealed else Subject()
     columns["contact_ids"] = tuple(msgspec.json.decode(row.contact_ids, type=list[str]))
-    columns["counts"] = msgspec.json.decode(row.counts, type=Counts)
+    columns["counts"] = msgspec.json.decode(row.counts, type=ErasureCounts)
     return Erasure(**columns)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from tellwire.model.deliveries import Event
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, Turn, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import events
 
@@ -26,7 +26,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     since: Micros | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: EventFilter, turn: Turn) -> Page[Event]:
+def page(connection: Connection, organization_id: str, chosen: EventFilter, turn: PageRequest) -> Page[Event]:
     """The events of an organization."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id)
     for column, value in (

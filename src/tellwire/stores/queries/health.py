@@ -7,24 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import asdict
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from tellwire.endpoints.health_history import Standing
+from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.stores.queries.paging import columns
 from tellwire.stores.schema.tables import endpoint_health
 
 _TOGETHER = 500
 
 
-def standings(connection: Connection, organization_id: str, endpoint_ids: Sequence[str]) -> Mapping[str, Standing]:
+def standings(
+    connection: Connection, organization_id: str, endpoint_ids: Sequence[str]
+) -> Mapping[str, EndpointHealth]:
     """By endpoint; of one that nothing was ever sent to there is none."""
-    found: dict[str, Standing] = {}
+    found: dict[str, EndpointHealth] = {}
     for start in range(0, len(endpoint_ids), _TOGETHER):
         some = endpoint_health.c.endpoint_id.in_(endpoint_ids[start : start + _TOGETHER])
         query = select(endpoint_health).where(endpoint_health.c.organization_id == organization_id, some)
-        found |= {row.endpoint_id: Standing(**columns(row)) for row in connection.execute(query)}
+        found |= {row.endpoint_id: EndpointHealth(**columns(row)) for row in connection.execute(query)}
     return found
 
 
-def put(connection: Connection, changed: Iterable[Standing]) -> None:
+def put(connection: Connection, changed: Iterable[EndpointHealth]) -> None:
     """Write standings, also new ones."""
     place = (endpoint_health.c.organization_id == bindparam("of")) & (endpoint_health.c.endpoint_id == bindparam("at"))
     for standing in changed:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, select, text
 
 from tellwire.model.inbound import Inbound, Outcome
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, Turn, columns, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import UNUSUAL, inbound
 
@@ -18,7 +18,7 @@ _LISTED = tuple(column for column in inbound.c if column.name != "body")
 def page(
     connection: Connection,
     organization_id: str,
-    turn: Turn,
+    turn: PageRequest,
     *,
     nobodys: bool = False,
     outcome: str = "",

@@ -9,14 +9,14 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, insert, select, text, update
 
 from tellwire.endpoints.recovery import Job, Wanted
-from tellwire.stores.queries.audit import Deed, note
-from tellwire.stores.queries.paging import Page, Turn, columns, newest
+from tellwire.stores.queries.audit import AuditChange, note
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.tables import OPEN_JOB, jobs
 
 _wanted = msgspec.json.Decoder(Wanted)
 
 
-def add(connection: Connection, deed: Deed, job: Job) -> None:
+def add(connection: Connection, deed: AuditChange, job: Job) -> None:
     """Keep a new job."""
     connection.execute(insert(jobs).values(_values(job)))
     note(connection, deed, f"endpoint.{job.kind}", job.endpoint_id)
@@ -29,7 +29,7 @@ def get(connection: Connection, organization_id: str, job_id: str) -> Job | None
     return None if row is None else _job(row)
 
 
-def page(connection: Connection, organization_id: str, endpoint_id: str, turn: Turn) -> Page[Job]:
+def page(connection: Connection, organization_id: str, endpoint_id: str, turn: PageRequest) -> Page[Job]:
     """The jobs of an endpoint."""
     query = select(jobs).where(jobs.c.endpoint_id == endpoint_id, jobs.c.organization_id == organization_id)
     return newest(connection, query, jobs.c.id, turn, _job)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from tellwire.model.messaging import Media
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, Turn, columns, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, since
 from tellwire.stores.schema.sending import media
 
 _KEPT_ERASED: Micros = 3600 * 1_000_000
@@ -47,7 +47,7 @@ def these(connection: Connection, organization_id: str, ids: Collection[str]) ->
     return [_media(row) for row in connection.execute(select(media).where(mine, media.c.id.in_(ids)))]
 
 
-def page(connection: Connection, organization_id: str, chosen: MediaFilter, turn: Turn) -> Page[Media]:
+def page(connection: Connection, organization_id: str, chosen: MediaFilter, turn: PageRequest) -> Page[Media]:
     """A page of an organization's, newest first; what was erased is not there."""
     query = select(media).where(media.c.organization_id == organization_id, media.c.state != "erased")
     for name in ("account_id", "message_id", "state"):

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select, update
 from tellwire.model.messaging import Contact, Message, Send, StatusFact
 from tellwire.model.units import Micros
 from tellwire.stores.queries import sends as send_queries
-from tellwire.stores.queries.audit import Deed, note
-from tellwire.stores.queries.paging import Page, Turn, newest, since
+from tellwire.stores.queries.audit import AuditChange, note
+from tellwire.stores.queries.paging import Page, PageRequest, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, message_statuses, messages
 
@@ -39,7 +39,7 @@ class MessageEntry(Struct, frozen=True):
     send: Send | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: MessageFilter, turn: Turn) -> Page[MessageEntry]:
+def page(connection: Connection, organization_id: str, chosen: MessageFilter, turn: PageRequest) -> Page[MessageEntry]:
     """The messages of an organization."""
     query = select(*_MESSAGE).where(messages.c.organization_id == organization_id)
     for column, value in (
@@ -86,7 +86,7 @@ def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
     return sorted(facts, key=lambda fact: (fact.at, _STEPS.index(fact.name) if fact.name in _STEPS else len(_STEPS)))
 
 
-def contacts_page(connection: Connection, organization_id: str, alias: str, turn: Turn) -> Page[Contact]:
+def contacts_page(connection: Connection, organization_id: str, alias: str, turn: PageRequest) -> Page[Contact]:
     """The contacts of an organization, or the one known by a phone number or user id."""
     query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.merged_into == "")
     if alias:
@@ -105,7 +105,7 @@ def get_contact(connection: Connection, organization_id: str, contact_id: str) -
     return None if row is None else ledger_rows.contact(row)
 
 
-def rename_contact(connection: Connection, deed: Deed, contact_id: str, name: str | None) -> Contact | None:
+def rename_contact(connection: Connection, deed: AuditChange, contact_id: str, name: str | None) -> Contact | None:
     """Give a contact a name that stays; with None the next name that Meta gives counts again."""
     contact = get_contact(connection, deed.organization_id, contact_id)
     if contact is None:

@@ -10,9 +10,9 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, insert, select, update
 
 from tellwire.model.deliveries import Delivery, DeliveryState, Event
-from tellwire.model.operational_events import News
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.routing import partition
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import accounts, deliveries, endpoints, events, sequences
 
@@ -27,7 +27,7 @@ class _Options(Struct):
 _options = msgspec.json.Decoder(_Options)
 
 
-def tell(connection: Connection, deed: Deed, news: News) -> None:
+def tell(connection: Connection, deed: AuditChange, news: OperationalEvent) -> None:
     """Record an operational event of the deed's organization, and a delivery for each endpoint subscribed to it."""
     event = news.event(deed.new_id(), deed.organization_id, deed.at)
     connection.execute(insert(events).values(dict(zip(ledger_rows.EVENT, ledger_rows.event_row(event), strict=True))))
@@ -37,7 +37,7 @@ def tell(connection: Connection, deed: Deed, news: News) -> None:
         told.add(endpoint_id)
 
 
-def subscribed(connection: Connection, organization_id: str, news: News) -> bool:
+def subscribed(connection: Connection, organization_id: str, news: OperationalEvent) -> bool:
     """Whether anybody wants to hear this."""
     return next(_subscribers(connection, organization_id, news), None) is not None
 
@@ -51,7 +51,7 @@ def taken(connection: Connection) -> list[str] | None:
     return None if told is None else sorted(told)
 
 
-def _subscribers(connection: Connection, organization_id: str, news: News) -> Iterator[tuple[str, str]]:
+def _subscribers(connection: Connection, organization_id: str, news: OperationalEvent) -> Iterator[tuple[str, str]]:
     """Id and state of the endpoints that this goes to."""
     mine = endpoints.c.organization_id == organization_id
     query = select(endpoints.c.id, endpoints.c.state, endpoints.c.options).where(
@@ -70,7 +70,7 @@ def _of_these_accounts(connection: Connection, account_id: str, wanted: tuple[st
     return connection.execute(number).scalar_one_or_none() in wanted
 
 
-def _deliver(connection: Connection, deed: Deed, event: Event, endpoint_id: str, *, active: bool) -> None:
+def _deliver(connection: Connection, deed: AuditChange, event: Event, endpoint_id: str, *, active: bool) -> None:
     identifier = deed.new_id()
     delivery = Delivery(
         id=identifier,

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, insert, select, update
 
 from tellwire.model.tenancy import ApiKey, Organization
 from tellwire.model.units import Micros
-from tellwire.stores.queries.audit import Deed, note
-from tellwire.stores.queries.paging import Page, Turn, columns, newest
+from tellwire.stores.queries.audit import AuditChange, note
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.tables import api_keys, organizations
 
 
-def add(connection: Connection, deed: Deed, name: str) -> Organization:
+def add(connection: Connection, deed: AuditChange, name: str) -> Organization:
     """Make an organization."""
     organization = Organization(id=deed.new_id(), name=name, created_at=deed.at)
     connection.execute(insert(organizations).values(asdict(organization)))
@@ -29,7 +29,7 @@ def get(connection: Connection, organization_id: str) -> Organization | None:
     return None if row is None else _organization(row)
 
 
-def page(connection: Connection, turn: Turn, *, only: str = "") -> Page[Organization]:
+def page(connection: Connection, turn: PageRequest, *, only: str = "") -> Page[Organization]:
     """Every organization, or the one that may be seen."""
     query = select(organizations)
     if only:
@@ -37,7 +37,7 @@ def page(connection: Connection, turn: Turn, *, only: str = "") -> Page[Organiza
     return newest(connection, query, organizations.c.id, turn, _organization)
 
 
-def add_key(connection: Connection, deed: Deed, key: ApiKey) -> ApiKey:
+def add_key(connection: Connection, deed: AuditChange, key: ApiKey) -> ApiKey:
     """Keep a key; it is given an id and the deed's time. Its organization must exist."""
     key = replace(key, id=deed.new_id(), created_at=deed.at)
     columns = asdict(key) | {"scopes": msgspec.json.encode(key.scopes)}
@@ -59,13 +59,13 @@ def get_key(connection: Connection, organization_id: str, key_id: str) -> ApiKey
     return None if row is None else _key(row)
 
 
-def keys_page(connection: Connection, organization_id: str, turn: Turn) -> Page[ApiKey]:
+def keys_page(connection: Connection, organization_id: str, turn: PageRequest) -> Page[ApiKey]:
     """The keys of an organization, revoked ones too."""
     query = select(api_keys).where(api_keys.c.organization_id == organization_id)
     return newest(connection, query, api_keys.c.id, turn, _key)
 
 
-def revoke_key(connection: Connection, deed: Deed, key_id: str) -> ApiKey | None:
+def revoke_key(connection: Connection, deed: AuditChange, key_id: str) -> ApiKey | None:
     """Revoke a key for good; what was revoked before keeps its time."""
     key = get_key(connection, deed.organization_id, key_id)
     if key is None or key.revoked_at is not None:

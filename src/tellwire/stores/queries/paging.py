@@ -22,7 +22,7 @@ class Page(Struct, Generic[T], frozen=True):
     after: str
 
 
-class Turn(Struct, frozen=True):
+class PageRequest(Struct, frozen=True):
     """Which page is wanted: at most `limit` rows with an id below `before` ("": from the newest)."""
 
     limit: int
@@ -30,7 +30,7 @@ class Turn(Struct, frozen=True):
 
 
 def newest(
-    connection: Connection, query: Select[Any], key: ColumnElement[str], turn: Turn, make: Callable[[Any], T]
+    connection: Connection, query: Select[Any], key: ColumnElement[str], turn: PageRequest, make: Callable[[Any], T]
 ) -> Page[T]:
     """Run a query for one page; `key` is the id that it is ordered by, and the row's attribute `id`."""
     if turn.before:

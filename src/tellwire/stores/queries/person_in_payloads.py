@@ -34,14 +34,14 @@ class Search(Struct, frozen=True):
     key: bytes = b""
 
 
-class Found(Struct, frozen=True):
+class PayloadMatches(Struct, frozen=True):
     """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
 
     ids: tuple[str, ...]
     after: str
 
 
-def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> Found:
+def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> PayloadMatches:
     """Look through the next POSTs, up to an id."""
     query = (
         select(inbound.c.id, inbound.c.body, inbound.c["items"])
@@ -59,7 +59,7 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
         if any(needle in row.body for needle in needles)
         or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
     ]
-    return Found(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
+    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
 
 
 def shown(

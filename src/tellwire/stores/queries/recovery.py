@@ -15,7 +15,7 @@ from tellwire.model.routing import Routes
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 from tellwire.stores.queries import replays
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.operational import delivery_values
 from tellwire.stores.queries.paging import unindexed
 from tellwire.stores.queries.replays import Again
@@ -28,7 +28,7 @@ _DELIVERY = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
 
 
-class Found(Struct, frozen=True):
+class RecoveryScan(Struct, frozen=True):
     """What a stride found: it looked at `looked_at` rows up to the id `end`; `over`: the span has no more."""
 
     finds: list[Find]
@@ -46,7 +46,7 @@ def accounts_of(connection: Connection, organization_id: str) -> dict[str, Accou
     }
 
 
-def find(connection: Connection, job: Job, routes: Routes, scan: int) -> Found:
+def find(connection: Connection, job: Job, routes: Routes, scan: int) -> RecoveryScan:
     """Look at the rows that follow the job's cursor."""
     if job.wanted.include == "failed":
         return _failed(connection, job, scan)
@@ -60,7 +60,7 @@ def _bounds(job: Job) -> tuple[str, str]:
     return max(job.cursor, id_floor(wanted.since)), min(job.id, id_floor(wanted.until + _DAY))
 
 
-def _failed(connection: Connection, job: Job, scan: int) -> Found:
+def _failed(connection: Connection, job: Job, scan: int) -> RecoveryScan:
     above, below = _bounds(job)
     mine = deliveries.c.organization_id == job.organization_id
     # One bound and this order find the index of what failed, which holds ids alone.
@@ -81,7 +81,7 @@ def _failed(connection: Connection, job: Job, scan: int) -> Found:
     return _found([Find(d.id, known[d.event_id], d) for d in rows if d.event_id in known], ids, job, scan)
 
 
-def _events(connection: Connection, job: Job, routes: Routes, scan: int) -> Found:
+def _events(connection: Connection, job: Job, routes: Routes, scan: int) -> RecoveryScan:
     above, below = _bounds(job)
     mine = events.c.organization_id == job.organization_id
     query = select(*_EVENT).where(mine, events.c.id > above, events.c.id < below).order_by(events.c.id).limit(scan)
@@ -95,8 +95,8 @@ def _is_within(job: Job, at: Micros) -> bool:
     return job.wanted.since <= at < job.wanted.until
 
 
-def _found(finds: list[Find], ids: Sequence[str], job: Job, scan: int) -> Found:
-    return Found(finds, end=ids[-1] if ids else job.cursor, looked_at=len(ids), over=len(ids) < scan)
+def _found(finds: list[Find], ids: Sequence[str], job: Job, scan: int) -> RecoveryScan:
+    return RecoveryScan(finds, end=ids[-1] if ids else job.cursor, looked_at=len(ids), over=len(ids) < scan)
 
 
 def _by_id(connection: Connection, organization_id: str, ids: Sequence[str]) -> dict[str, Event]:
@@ -126,7 +126,7 @@ def room(connection: Connection, endpoint_id: str, window: int) -> int:
     return window - int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
-def make_due(connection: Connection, deed: Deed, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
+def make_due(connection: Connection, deed: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
     """Put these into the lane of replays, each at a moment of its own: so their order holds whatever reads them."""
     again, fresh = [], []
     for due_at, find in enumerate(finds, first):

@@ -19,7 +19,7 @@ from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures,
 _STRIDE = 200
 
 
-class Sealed(Struct, frozen=True):
+class SealedValue(Struct, frozen=True):
     """Where sealed values stand: `place` gives what a row's value was sealed for."""
 
     table: Table
@@ -32,21 +32,21 @@ class Sealed(Struct, frozen=True):
 
 SEALED = (
     *(
-        Sealed(accounts, name, ("id",), lambda row, name=name: f"accounts/{name}/{row.id}", heard=True)  # type: ignore[misc]
+        SealedValue(accounts, name, ("id",), lambda row, name=name: f"accounts/{name}/{row.id}", heard=True)  # type: ignore[misc]
         for name in ("access_token", "app_secret")
     ),
-    Sealed(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", heard=True),
-    Sealed(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", heard=True),
-    Sealed(sealed_keys, "sealed", ("name",), lambda row: f"sealed_keys/{row.name}"),
-    Sealed(erasures, "sealed", ("organization_id", "id"), lambda row: f"erasures/{row.id}"),
-    Sealed(
+    SealedValue(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", heard=True),
+    SealedValue(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", heard=True),
+    SealedValue(sealed_keys, "sealed", ("name",), lambda row: f"sealed_keys/{row.name}"),
+    SealedValue(erasures, "sealed", ("organization_id", "id"), lambda row: f"erasures/{row.id}"),
+    SealedValue(
         idempotency_keys, "answer", ("organization_id", "key"), lambda row: sealed_place(row.organization_id, row.key)
     ),
 )
 """Every column that holds something sealed; a test looks for others."""
 
 
-class Stride(Struct, frozen=True):
+class ReencryptionBatch(Struct, frozen=True):
     """How many values were sealed anew, which could not be opened, and where to go on (None: it is done)."""
 
     sealed: int
@@ -54,7 +54,7 @@ class Stride(Struct, frozen=True):
     after: tuple[int, tuple[str, ...]] | None
 
 
-def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ...]]) -> Stride:
+def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ...]]) -> ReencryptionBatch:
     """Seal the next values anew, in the order of `SEALED` and of their rows' keys."""
     number, behind = after
     where = SEALED[number]
@@ -77,11 +77,11 @@ def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ..
     if sealed and where.heard:
         connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
     if len(rows) == _STRIDE:
-        return Stride(sealed, tuple(failed), (number, tuple(getattr(rows[-1], name) for name in where.key)))
-    return Stride(sealed, tuple(failed), (number + 1, ()) if number + 1 < len(SEALED) else None)
+        return ReencryptionBatch(sealed, tuple(failed), (number, tuple(getattr(rows[-1], name) for name in where.key)))
+    return ReencryptionBatch(sealed, tuple(failed), (number + 1, ()) if number + 1 < len(SEALED) else None)
 
 
-def _rows(connection: Connection, where: Sealed, behind: tuple[str, ...]) -> Iterator[Any]:
+def _rows(connection: Connection, where: SealedValue, behind: tuple[str, ...]) -> Iterator[Any]:
     keys = [where.table.c[name] for name in where.key]
     column = where.table.c[where.column]
     query = select(*keys, column).where(column != _nothing(column)).order_by(*keys).limit(_STRIDE)

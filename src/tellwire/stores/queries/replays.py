@@ -11,14 +11,14 @@ from tellwire.errors import Conflict
 from tellwire.model.deliveries import Delivery, DeliveryState, Edit
 from tellwire.model.units import Micros
 from tellwire.stores.queries import deliveries as delivery_queries
-from tellwire.stores.queries.audit import Deed
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.deliveries import DeliveryEntry
 from tellwire.stores.schema.tables import deliveries, endpoints, events, replay_edits
 
 
 def replay(
     connection: Connection,
-    deed: Deed,
+    deed: AuditChange,
     delivery_id: str,
     *,
     new_id: bool = False,
@@ -70,7 +70,7 @@ class Again(Struct, frozen=True):
     webhook_id: str
 
 
-def due_again(connection: Connection, deed: Deed, some: Sequence[Again], *, active: bool) -> None:
+def due_again(connection: Connection, deed: AuditChange, some: Sequence[Again], *, active: bool) -> None:
     """Put deliveries of the deed's organization into the lane of replays; parked when their endpoint is not active."""
     if not some:
         return
@@ -92,12 +92,14 @@ def due_again(connection: Connection, deed: Deed, some: Sequence[Again], *, acti
     connection.execute(query, [{"of": each.delivery_id, "at": each.due_at, "under": each.webhook_id} for each in some])
 
 
-def fresh_webhook_id(deed: Deed) -> str:
+def fresh_webhook_id(deed: AuditChange) -> str:
     """A `webhook-id` that no delivery has had."""
     return f"msg_{deed.new_id().replace('-', '')}"
 
 
-def selection(connection: Connection, deed: Deed, ids: Sequence[str], *, new_id: bool) -> list[DeliveryEntry | None]:
+def selection(
+    connection: Connection, deed: AuditChange, ids: Sequence[str], *, new_id: bool
+) -> list[DeliveryEntry | None]:
     """`replay` of several, in this order; None for what is not there.
 
     Raises:

@@ -52,7 +52,7 @@ class Cutoffs(Struct, frozen=True, kw_only=True):
     now: Micros = 0
 
 
-class Found(Struct, frozen=True):
+class ExpiredRows(Struct, frozen=True):
     """Keys of rows to remove, and the last of them; `after` is where the search goes on when there are none, "" at the
     end."""
 
@@ -61,16 +61,16 @@ class Found(Struct, frozen=True):
     after: str
 
 
-_NOTHING = Found((), "", "")
+_NOTHING = ExpiredRows((), "", "")
 
 
-class Shelf(Struct, frozen=True):
+class RowKind(Struct, frozen=True):
     """A kind of rows. `find(connection, organization_id, after, cutoffs, limit)` looks at a bounded stretch;
     `remove(connection, organization_id, keys, cutoffs, limit)` takes away at most `limit` rows and counts them by
     table. `shared`: its keys know no organization."""
 
     name: str
-    find: Callable[[Connection, str, str, Cutoffs, int], Found]
+    find: Callable[[Connection, str, str, Cutoffs, int], ExpiredRows]
     remove: Callable[[Connection, str, Sequence[Any], Cutoffs, int], Mapping[str, int]]
     shared: bool = False
 
@@ -80,12 +80,12 @@ def owners(connection: Connection) -> Sequence[str]:
     return connection.execute(select(organizations.c.id).order_by(organizations.c.id)).scalars().all()
 
 
-def _stretch(connection: Connection, key: Column[str], within: Conditions, gone: Conditions, limit: int) -> Found:
+def _stretch(connection: Connection, key: Column[str], within: Conditions, gone: Conditions, limit: int) -> ExpiredRows:
     """The next keys of those that are `gone` among the next rows `within`, which are as many as may be looked at."""
     last = connection.execute(select(key).where(*within).order_by(key).offset(_SCAN - 1).limit(1)).scalar()
     bounds = within if last is None else (*within, key <= last)
     keys = connection.execute(select(key).where(*bounds, *gone).order_by(key).limit(limit)).scalars().all()
-    return Found(keys, keys[-1] if keys else "", last or "")
+    return ExpiredRows(keys, keys[-1] if keys else "", last or "")
 
 
 def _mine(table: Table, organization_id: str, after: str, before: Micros) -> Conditions:
@@ -115,7 +115,7 @@ def _over(cutoffs: Cutoffs) -> Conditions:
     return (deliveries.c.state.in_(_OVER), deliveries.c.updated_at < cutoffs.payloads)
 
 
-def _find_deliveries(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_deliveries(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     within = _mine(deliveries, organization_id, after, cutoffs.payloads)
     return _stretch(c, deliveries.c.id, within, _over(cutoffs), limit)
 
@@ -151,7 +151,7 @@ def _children(c: Connection, key: tuple[Column[Any], ...], theirs: ColumnElement
 _UNCARRIED = ~exists().where(deliveries.c.event_id == events.c.id)
 
 
-def _find_events(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_events(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     within = _mine(events, organization_id, after, cutoffs.payloads)
     return _stretch(c, events.c.id, within, (_UNCARRIED,), limit)
 
@@ -165,11 +165,11 @@ def _remove_events(
 # --- POSTs as received, and their items that wait ---------------------------------------------------------------------
 
 
-def _find_held(c: Connection, _organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_held(c: Connection, _organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     key = (held_items.c.inbound_id, held_items.c.pointer)
     query = select(*key).where(key[0] >= after, key[0] < id_floor(cutoffs.payloads)).order_by(*key).limit(limit)
     keys = [tuple(row) for row in c.execute(query)]
-    return Found(keys, keys[-1][0] if keys else "", "")
+    return ExpiredRows(keys, keys[-1][0] if keys else "", "")
 
 
 def _remove_held(
@@ -178,7 +178,7 @@ def _remove_held(
     return {"held_items": _take(c, held_items, tuple_(held_items.c.inbound_id, held_items.c.pointer).in_(keys))}
 
 
-def _find_inbound(c: Connection, _organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_inbound(c: Connection, _organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     query = (
         select(inbound.c.id, func.length(inbound.c.body))
         .where(inbound.c.id > after, inbound.c.id < id_floor(cutoffs.payloads + 999))
@@ -193,7 +193,7 @@ def _find_inbound(c: Connection, _organization_id: str, after: str, cutoffs: Cut
         if keys and size > _BYTES:
             break
         keys.append(identifier)
-    return Found(keys, keys[-1] if keys else "", "")
+    return ExpiredRows(keys, keys[-1] if keys else "", "")
 
 
 def _remove_inbound(
@@ -208,7 +208,7 @@ def _remove_inbound(
 # --- messages, and conversations that have none left ------------------------------------------------------------------
 
 
-def _find_messages(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_messages(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     if cutoffs.messages is None:
         return _NOTHING
     within = _mine(messages, organization_id, after, cutoffs.messages)
@@ -246,7 +246,7 @@ def _remove_messages(
 _EMPTY = and_(conversations.c.status == "closed", ~exists().where(messages.c.conversation_id == conversations.c.id))
 
 
-def _find_conversations(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_conversations(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     if cutoffs.messages is None:
         return _NOTHING
     within = _mine(conversations, organization_id, after, cutoffs.messages)
@@ -270,7 +270,7 @@ def _remove_conversations(
 # --- what became of agents' turns -------------------------------------------------------------------------------------
 
 
-def _find_runs(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_runs(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     old = agent_runs.c.id < id_floor(cutoffs.payloads)
     within = (agent_runs.c.organization_id == organization_id, agent_runs.c.id > after, old)
     return _stretch(c, agent_runs.c.id, within, (), limit)
@@ -285,7 +285,7 @@ def _remove_runs(
 # --- answers kept by Idempotency-Key ----------------------------------------------------------------------------------
 
 
-def _find_answers(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> Found:
+def _find_answers(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     within = (idempotency_keys.c.organization_id == organization_id, idempotency_keys.c.key > after)
     old = (idempotency_keys.c.created_at <= cutoffs.answers,)
     return _stretch(c, idempotency_keys.c.key, within, old, limit)
@@ -300,14 +300,14 @@ def _remove_answers(
 
 
 SHELVES = (
-    Shelf("deliveries", _find_deliveries, _remove_deliveries),
-    Shelf("events", _find_events, _remove_events),
-    Shelf("held_items", _find_held, _remove_held, shared=True),
-    Shelf("inbound", _find_inbound, _remove_inbound, shared=True),
-    Shelf("messages", _find_messages, _remove_messages),
-    Shelf("conversations", _find_conversations, _remove_conversations),
-    Shelf("agent_runs", _find_runs, _remove_runs),
-    Shelf("idempotency_keys", _find_answers, _remove_answers),
+    RowKind("deliveries", _find_deliveries, _remove_deliveries),
+    RowKind("events", _find_events, _remove_events),
+    RowKind("held_items", _find_held, _remove_held, shared=True),
+    RowKind("inbound", _find_inbound, _remove_inbound, shared=True),
+    RowKind("messages", _find_messages, _remove_messages),
+    RowKind("conversations", _find_conversations, _remove_conversations),
+    RowKind("agent_runs", _find_runs, _remove_runs),
+    RowKind("idempotency_keys", _find_answers, _remove_answers),
 )
 """In the order in which they are gone through: what hangs on others first."""
 

@@ -9,9 +9,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
-from tellwire.accounts.templates import DELETED, Counts, Listed, Standing, Template
+from tellwire.accounts.templates import DELETED, Listed, SyncCounts, Template, TemplateStatus
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, Turn, columns, newest
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.sending import template_syncs, templates
 
 _LISTED = Listed.__struct_fields__
@@ -27,7 +27,7 @@ class TemplateFilter(Struct, frozen=True, kw_only=True):
     language: str = ""
 
 
-def page(connection: Connection, organization_id: str, chosen: TemplateFilter, turn: Turn) -> Page[Template]:
+def page(connection: Connection, organization_id: str, chosen: TemplateFilter, turn: PageRequest) -> Page[Template]:
     """The templates of an organization."""
     query = select(templates).where(templates.c.organization_id == organization_id)
     for name, wanted in asdict(chosen).items():
@@ -63,21 +63,21 @@ def category(connection: Connection, organization_id: str, waba_id: str, name: s
     return found.category if found else ""
 
 
-def standing(connection: Connection, organization_id: str, waba_id: str) -> Standing | None:
+def standing(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
     """How the templates of a business account stand; None when nobody has looked yet."""
     query = select(template_syncs).where(
         template_syncs.c.organization_id == organization_id, template_syncs.c.waba_id == waba_id
     )
     row = connection.execute(query).first()
-    return None if row is None else Standing(**columns(row))
+    return None if row is None else TemplateStatus(**columns(row))
 
 
-def standings(connection: Connection) -> list[Standing]:
+def standings(connection: Connection) -> list[TemplateStatus]:
     """All of them, of every organization."""
-    return [Standing(**columns(row)) for row in connection.execute(select(template_syncs))]
+    return [TemplateStatus(**columns(row)) for row in connection.execute(select(template_syncs))]
 
 
-def put_standing(connection: Connection, found: Standing) -> None:
+def put_standing(connection: Connection, found: TemplateStatus) -> None:
     """Write how one stands now."""
     owner = and_(template_syncs.c.organization_id == found.organization_id, template_syncs.c.waba_id == found.waba_id)
     connection.execute(delete(template_syncs).where(owner))
@@ -105,11 +105,11 @@ def keep(
     connection: Connection,
     new_id: Callable[[], str],
     *,
-    of_: Standing,
+    of_: TemplateStatus,
     listed: Sequence[Listed],
     started: Micros,
     now: Micros,
-) -> Counts:
+) -> SyncCounts:
     """Make the templates of a business account those that Meta listed, asked at `started`.
 
     What a webhook has changed since then is newer and stays; what Meta lists no longer is marked.
@@ -147,7 +147,7 @@ def keep(
         values = {"status": DELETED, "reason": _GONE, "updated_at": now}
         connection.execute(update(templates).where(owner, templates.c.id == identifier).values(values))
     connection.execute(update(templates).where(owner, templates.c.status != DELETED).values(synchronised_at=now))
-    return Counts(added=added, changed=changed, removed=len(gone), total=len(seen))
+    return SyncCounts(added=added, changed=changed, removed=len(gone), total=len(seen))
 
 
 def _of(organization_id: str, waba_id: str) -> ColumnElement[bool]:

@@ -242,7 +242,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
     )
 
 
-class Sealed(msgspec.Struct, frozen=True):
+class SealedFields(msgspec.Struct, frozen=True):
     """What of an endpoint is encrypted at rest."""
 
     secrets: tuple[Secret, ...] = ()
@@ -267,7 +267,7 @@ def endpoint_values(value: Endpoint, vault: Vault) -> dict[str, Any]:
     """The columns of an endpoint, its secrets sealed."""
     fields = msgspec.structs.asdict(value)
     columns = {name: fields.pop(name) for name in _OPEN_COLUMNS}
-    sealed = Sealed(**{name: fields.pop(name) for name in _SEALED_FIELDS})
+    sealed = SealedFields(**{name: fields.pop(name) for name in _SEALED_FIELDS})
     return columns | {
         "options": encode(fields),
         "sealed": vault.seal(encode(sealed).decode(), f"endpoints/{value.id}"),
@@ -276,7 +276,7 @@ def endpoint_values(value: Endpoint, vault: Vault) -> dict[str, Any]:
 
 def endpoint(row: Any, vault: Vault) -> Endpoint:
     """An endpoint of a mapping of its columns."""
-    sealed = msgspec.json.decode(vault.unseal(row["sealed"], f"endpoints/{row['id']}"), type=Sealed)
+    sealed = msgspec.json.decode(vault.unseal(row["sealed"], f"endpoints/{row['id']}"), type=SealedFields)
     fields = {name: row[name] for name in _OPEN_COLUMNS}
     fields |= msgspec.json.decode(row["options"])
     fields |= {name: getattr(sealed, name) for name in _SEALED_FIELDS}

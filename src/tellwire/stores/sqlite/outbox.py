@@ -17,7 +17,7 @@ from tellwire.model.routing import PARTITIONS
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Lease, Result
-from tellwire.stores.endpoint_health import Wellbeing
+from tellwire.stores.endpoint_health import SqlHealthStore
 from tellwire.stores.queries import replays
 from tellwire.stores.queries.delivery_results import record_telling
 from tellwire.stores.records import ledger_rows
@@ -105,7 +105,7 @@ class SqliteOutbox:
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""
-        await Wellbeing(self._store).disable(endpoint_id, reason, self._clock.now())
+        await SqlHealthStore(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:

@@ -24,7 +24,7 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Names, Routes
 from tellwire.model.units import Micros
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
@@ -67,14 +67,14 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
         self._path = path
-        self.tally = Tally()
+        self.counters = Counters()
         self._clock = clock
         self.vault = vault
         self._window = window
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
         self._changed: list[Callable[[Registry], None]] = []
         self._told: list[Callable[[], None]] = []
-        self._errands: list[Callable[[], None]] = []
+        self._due_work: list[Callable[[], None]] = []
         self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
@@ -122,7 +122,7 @@ class SqliteStore:
             self._between_commits,
             self._close_writer,
             asyncio.get_running_loop(),
-            tally=self.tally,
+            counters=self.counters,
         )
         self._writer.start()
 
@@ -151,9 +151,9 @@ class SqliteStore:
         """Call `wake` on the event loop after every commit that recorded events."""
         self._told.append(wake)
 
-    def on_errands(self, wake: Callable[[], None]) -> None:
+    def on_due_work(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that left sends, downloads or turns."""
-        self._errands.append(wake)
+        self._due_work.append(wake)
 
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
@@ -256,7 +256,7 @@ class SqliteStore:
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
         work: list[Work] = []
-        happened = errands = False
+        happened = due_work = False
         registry = self._written
         for index, job in enumerate(jobs):
             if isinstance(job, _Cold):
@@ -267,7 +267,7 @@ class SqliteStore:
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
             work = ledger_io.write(db, ledger, self.vault, self._window)
-            happened, errands = bool(ledger.events), ledger.has_errands
+            happened, due_work = bool(ledger.events), ledger.has_due_work
             if ledger.registers:
                 registry = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
         if records_:
@@ -278,7 +278,7 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            hear = (*(self._told if happened or told is not None else ()), *(self._errands if errands else ()))
+            hear = (*(self._told if happened or told is not None else ()), *(self._due_work if due_work else ()))
             return lambda: self._tell(registry, work, told or [], hear)
 
         return results, committed

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from tellwire.errors import Unavailable
-from tellwire.observability.counters import Tally
+from tellwire.observability.counters import Counters
 
 log = structlog.get_logger("tellwire.store")
 
@@ -45,7 +45,7 @@ class Writer(threading.Thread):
         closing: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
         *,
-        tally: Tally,
+        counters: Counters,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
         self._connect = connect
@@ -55,7 +55,7 @@ class Writer(threading.Thread):
         self._loop = loop
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = False
-        self._tally = tally
+        self._counters = counters
         self.failing = ""
 
     async def do(self, job: Any) -> Any:
@@ -111,9 +111,9 @@ class Writer(threading.Thread):
             if self.failing and db.total_changes > changes:  # a commit of nothing proves nothing
                 log.info("store_commits_again")
                 self.failing = ""
-            self._tally.commits += 1
-            self._tally.commit_jobs.add(len(batch))
-            self._tally.commit_seconds.add(time.perf_counter() - started)
+            self._counters.commits += 1
+            self._counters.commit_jobs.add(len(batch))
+            self._counters.commit_seconds.add(time.perf_counter() - started)
             self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
 
     def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:

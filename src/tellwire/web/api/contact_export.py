@@ -22,7 +22,7 @@ from tellwire.stores.queries.person_in_payloads import Search
 from tellwire.stores.queries.person_rows import Person
 from tellwire.web.api.media.rows import media_read
 from tellwire.web.api.shapes import when
-from tellwire.web.request import Desk, joined
+from tellwire.web.request import RequestContext, joined
 
 T = TypeVar("T")
 
@@ -30,27 +30,30 @@ _AT_ONCE = 200
 _encode = msgspec.json.Encoder().encode
 
 
-async def export(desk: Desk, person: Person) -> AsyncIterator[bytes]:
+async def export(context: RequestContext, person: Person) -> AsyncIterator[bytes]:
     """The object, in pieces that are JSON together."""
-    organization_id = desk.organization_id
-    conversations = await desk.read(lambda c: person_rows.conversations_of(c, organization_id, person.ids))
-    yield b'{"organization_id":%b,"exported_at":%b' % (_encode(organization_id), _encode(instant(desk.deed().at)))
+    organization_id = context.organization_id
+    conversations = await context.read(lambda c: person_rows.conversations_of(c, organization_id, person.ids))
+    yield b'{"organization_id":%b,"exported_at":%b' % (
+        _encode(organization_id),
+        _encode(instant(context.audit_change().at)),
+    )
     yield b',"contacts":[' + b",".join(map(_contact, person.contacts)) + b"]"
     yield b',"aliases":' + _encode(person.aliases)
     yield b',"conversations":[' + b",".join(map(conversation_row, conversations)) + b"]"
-    async for portion in _list("messages", _messages(desk, person, conversations)):
+    async for portion in _list("messages", _messages(context, person, conversations)):
         yield portion
-    async for portion in _list("media", _media(desk, person, conversations)):
+    async for portion in _list("media", _media(context, person, conversations)):
         yield portion
-    async for portion in _list("handovers", _handovers(desk, conversations)):
+    async for portion in _list("handovers", _handovers(context, conversations)):
         yield portion
-    async for portion in _list("agent_runs", _runs(desk, conversations)):
+    async for portion in _list("agent_runs", _runs(context, conversations)):
         yield portion
-    async for portion in _list("events", _events(desk, person, conversations)):
+    async for portion in _list("events", _events(context, person, conversations)):
         yield portion
-    async for portion in _list("deliveries", _deliveries(desk, person, conversations)):
+    async for portion in _list("deliveries", _deliveries(context, person, conversations)):
         yield portion
-    async for portion in _list("received", _received(desk, person)):
+    async for portion in _list("received", _received(context, person)):
         yield portion
     yield b"}"
 
@@ -66,27 +69,31 @@ async def _list(name: str, portions: AsyncIterator[Iterable[bytes]]) -> AsyncIte
 
 
 async def _messages(
-    desk: Desk, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: Person, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
-    async for page in _message_pages(desk, person, conversations):
-        sends = await desk.read(partial(send_queries.of_messages, organization_id=desk.organization_id, messages=page))
+    async for page in _message_pages(context, person, conversations):
+        sends = await context.read(
+            partial(send_queries.of_messages, organization_id=context.organization_id, messages=page)
+        )
         yield [_message(each, sends.get(each.id)) for each in page]
 
 
 async def _message_pages(
-    desk: Desk, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: Person, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Sequence[Message]]:
-    async for page in _paged(desk, exports.messages_of, [each.id for each in conversations]):
+    async for page in _paged(context, exports.messages_of, [each.id for each in conversations]):
         yield page
-    async for group in _groups(desk):
-        async for page in _paged(desk, exports.messages_of, [group]):
+    async for group in _groups(context):
+        async for page in _paged(context, exports.messages_of, [group]):
             yield [each for each in page if each.contact_id in person.ids]
 
 
-async def _media(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
-    async for messages in _message_pages(desk, person, conversations):
-        found = await desk.read(_files(desk.organization_id, [each for each in messages if each.media]))
-        yield [_encode(media_read(desk.services, each)) for each in found if each.state != "erased"]
+async def _media(
+    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+) -> AsyncIterator[Iterable[bytes]]:
+    async for messages in _message_pages(context, person, conversations):
+        found = await context.read(_files(context.organization_id, [each for each in messages if each.media]))
+        yield [_encode(media_read(context.services, each)) for each in found if each.state != "erased"]
 
 
 def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Connection], list[Media]]:
@@ -101,48 +108,50 @@ def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Conne
     return find
 
 
-async def _handovers(desk: Desk, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+async def _handovers(context: RequestContext, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
     for start in range(0, len(conversations), _AT_ONCE):
         some = [each.id for each in conversations[start : start + _AT_ONCE]]
-        yield map(_handed_over, await desk.read(_handed(desk.organization_id, some)))
+        yield map(_handed_over, await context.read(_handed(context.organization_id, some)))
 
 
 def _handed(organization_id: str, conversation_ids: Sequence[str]) -> Callable[[Connection], list[HandedOver]]:
     return lambda connection: exports.handovers_of(connection, organization_id, conversation_ids)
 
 
-async def _runs(desk: Desk, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
-    async for page in _paged(desk, exports.runs_of, [each.id for each in conversations]):
+async def _runs(context: RequestContext, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+    async for page in _paged(context, exports.runs_of, [each.id for each in conversations]):
         yield map(_run, page)
 
 
-async def _events(desk: Desk, person: Person, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
-    async for page in _event_pages(desk, person, conversations):
+async def _events(
+    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+) -> AsyncIterator[Iterable[bytes]]:
+    async for page in _event_pages(context, person, conversations):
         yield map(_event, page)
 
 
 async def _deliveries(
-    desk: Desk, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: Person, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
-    async for page in _event_pages(desk, person, conversations):
-        found = await desk.read(partial(exports.deliveries_of, page=page))
+    async for page in _event_pages(context, person, conversations):
+        found = await context.read(partial(exports.deliveries_of, page=page))
         yield map(_carried, found)
 
 
 async def _event_pages(
-    desk: Desk, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: Person, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Sequence[Event]]:
-    async for page in _paged(desk, exports.events_of, [each.id for each in conversations]):
+    async for page in _paged(context, exports.events_of, [each.id for each in conversations]):
         yield page
-    async for group in _groups(desk):
-        async for page in _paged(desk, exports.events_of, [group]):
-            yield await desk.read(
+    async for group in _groups(context):
+        async for page in _paged(context, exports.events_of, [group]):
+            yield await context.read(
                 partial(exports.only_about, page=page, contact_ids=person.ids, addresses=person.addresses)
             )
 
 
-async def _received(desk: Desk, person: Person) -> AsyncIterator[Iterable[bytes]]:
-    registry, wanted = desk.services.store.registry(), Search(desk.organization_id, person.addresses)
+async def _received(context: RequestContext, person: Person) -> AsyncIterator[Iterable[bytes]]:
+    registry, wanted = context.services.store.registry(), Search(context.organization_id, person.addresses)
     after, until = "", "~"
     while True:
 
@@ -151,25 +160,29 @@ async def _received(desk: Desk, person: Person) -> AsyncIterator[Iterable[bytes]
             shown = person_in_payloads.shown(connection, registry, wanted, found.ids)
             return [_post(kept.id, kept.received_at, pieces) for kept, pieces in shown], found.after
 
-        rows, after = await desk.read(look)
+        rows, after = await context.read(look)
         yield rows
         if not after:
             return
 
 
-async def _groups(desk: Desk) -> AsyncIterator[str]:
+async def _groups(context: RequestContext) -> AsyncIterator[str]:
     after = ""
-    while after := await desk.read(partial(person_rows.next_group, organization_id=desk.organization_id, after=after)):
+    while after := await context.read(
+        partial(person_rows.next_group, organization_id=context.organization_id, after=after)
+    ):
         yield after
 
 
 async def _paged(
-    desk: Desk, query: Callable[[Connection, Sequence[str], str, int], Portion[T]], conversation_ids: Sequence[str]
+    context: RequestContext,
+    query: Callable[[Connection, Sequence[str], str, int], Portion[T]],
+    conversation_ids: Sequence[str],
 ) -> AsyncIterator[list[T]]:
     for start in range(0, len(conversation_ids), _AT_ONCE):
         some, after, more = conversation_ids[start : start + _AT_ONCE], "", True
         while more:
-            page = await desk.read(_portion(query, some, after))
+            page = await context.read(_portion(query, some, after))
             yield page.rows
             after, more = page.after, bool(page.after)
 

@@ -72,18 +72,18 @@ class Meters:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._tally = services.tally
+        self._counters = services.counters
         self.waits = Waits()
         self._figures: Figures | None = None
         self._lock = asyncio.Lock()
 
     def post_answered(self, status: int) -> None:
         """A POST from Meta was answered."""
-        self._tally.posts[status] += 1
+        self._counters.posts[status] += 1
 
     def post_applied(self, inbound: Inbound) -> None:
         """A POST from Meta was applied."""
-        items = self._tally.items
+        items = self._counters.items
         for item in inbound.items:
             items[item.outcome] += 1
 

@@ -20,10 +20,10 @@ from tellwire import __version__
 from tellwire.model.agents import RunOutcome
 from tellwire.model.deliveries import DeliveryState
 from tellwire.model.inbound import Outcome
-from tellwire.observability.counters import Spread, Tally
+from tellwire.observability.counters import Counters, Histogram
 from tellwire.stores.queries import retention, status_figures
 from tellwire.web.operations.figures import Figures
-from tellwire.web.services import Courier, Engine, Store
+from tellwire.web.services import Engine, SendingState, Store
 
 _MICROS = 1_000_000
 _STATUSES = (200, 400, 401, 408, 413, 500, 503)
@@ -57,21 +57,21 @@ Values = Iterable[tuple[Sequence[str], float]]
 class Now(Struct, frozen=True, kw_only=True):
     """What the metrics are read off. `posts_waiting`: POSTs from Meta that wait for their commit."""
 
-    tally: Tally
+    counters: Counters
     figures: Figures
     store: Store
     engine: Engine | None
-    courier: Courier | None
+    courier: SendingState | None
     posts_waiting: int
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """One metric; a histogram is read as a `Spread`."""
+    """One metric; a histogram is read as a `Histogram`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     help: str
-    read: Callable[[Now], Values | Spread]
+    read: Callable[[Now], Values | Histogram]
     labels: tuple[str, ...] = ()
 
 
@@ -108,7 +108,7 @@ def _paused(now: Now) -> Values:
 
 
 def _attempts(now: Now) -> Values:
-    return [(key, value) for key, value in sorted(now.tally.attempts.items())]
+    return [(key, value) for key, value in sorted(now.counters.attempts.items())]
 
 
 METRICS = (
@@ -121,14 +121,14 @@ METRICS = (
         kind="counter",
         help="POSTs from Meta by the status that they were answered with.",
         labels=("status",),
-        read=lambda now: [((str(status),), now.tally.posts[status]) for status in _STATUSES],
+        read=lambda now: [((str(status),), now.counters.posts[status]) for status in _STATUSES],
     ),
     Metric(
         name="tellwire_inbound_items_total",
         kind="counter",
         help="Items of POSTs from Meta by outcome.",
         labels=("outcome",),
-        read=lambda now: _by([each.value for each in Outcome], now.tally.items),
+        read=lambda now: _by([each.value for each in Outcome], now.counters.items),
     ),
     Metric(
         name="tellwire_inbound_waiting",
@@ -150,18 +150,18 @@ METRICS = (
         help="1 while the database does not take commits.",
         read=lambda now: _one(1 if now.store.failing else 0),
     ),
-    Metric(name="tellwire_commits_total", kind="counter", help="Commits.", read=lambda now: _one(now.tally.commits)),
+    Metric(name="tellwire_commits_total", kind="counter", help="Commits.", read=lambda now: _one(now.counters.commits)),
     Metric(
         name="tellwire_commit_jobs",
         kind="histogram",
         help="POSTs, batches of results and changes that shared a commit.",
-        read=lambda now: now.tally.commit_jobs,
+        read=lambda now: now.counters.commit_jobs,
     ),
     Metric(
         name="tellwire_commit_seconds",
         kind="histogram",
         help="How long commits took, decisions and the disk included.",
-        read=lambda now: now.tally.commit_seconds,
+        read=lambda now: now.counters.commit_seconds,
     ),
     # --- out
     Metric(
@@ -217,13 +217,13 @@ METRICS = (
         name="tellwire_delivery_sent_seconds",
         kind="histogram",
         help="From the recording of an event to the first byte of a delivery's first attempt.",
-        read=lambda now: now.tally.sent,
+        read=lambda now: now.counters.sent,
     ),
     Metric(
         name="tellwire_delivery_accepted_seconds",
         kind="histogram",
         help="From the recording of an event to the receiver's 2xx, whatever the number of attempts; without replays.",
-        read=lambda now: now.tally.accepted,
+        read=lambda now: now.counters.accepted,
     ),
     Metric(
         name="tellwire_lease_moves_total",
@@ -249,7 +249,7 @@ METRICS = (
         kind="counter",
         help="Turns for which an AI agent's model was asked, by what came of it.",
         labels=("outcome",),
-        read=lambda now: _by([each for each in get_args(RunOutcome) if each != "declined"], now.tally.agent_runs),
+        read=lambda now: _by([each for each in get_args(RunOutcome) if each != "declined"], now.counters.agent_runs),
     ),
     # --- messages to Meta
     Metric(
@@ -259,7 +259,7 @@ METRICS = (
         "have it (`abandoned`: because a process ended); `retry`, `throttled` and `pair`, Meta wants it later; "
         "`paused`, the account is; `not_sent`, Meta was not reached; `withheld`, another process sends by now.",
         labels=("outcome",),
-        read=lambda now: _by(_TRIES, now.tally.sends),
+        read=lambda now: _by(_TRIES, now.counters.sends),
     ),
     Metric(
         name="tellwire_sends_in_flight",
@@ -298,7 +298,7 @@ METRICS = (
         kind="counter",
         help="Tries to fetch a file of a message from Meta, by what came of them.",
         labels=("outcome",),
-        read=lambda now: _by(("stored", "retried", "failed", "expired"), now.tally.downloads),
+        read=lambda now: _by(("stored", "retried", "failed", "expired"), now.counters.downloads),
     ),
     # --- retention
     Metric(
@@ -306,25 +306,25 @@ METRICS = (
         kind="counter",
         help="Rows that retention took away, by table.",
         labels=("table",),
-        read=lambda now: _by(retention.TABLES, now.tally.removed),
+        read=lambda now: _by(retention.TABLES, now.counters.removed),
     ),
     Metric(
         name="tellwire_retention_rounds_total",
         kind="counter",
         help="Rounds of retention that went through everything.",
-        read=lambda now: _one(now.tally.rounds),
+        read=lambda now: _one(now.counters.rounds),
     ),
     Metric(
         name="tellwire_retention_until_timestamp_seconds",
         kind="gauge",
         help="Nothing from before this time is left that may go, as of the last round; 0 before the first.",
-        read=lambda now: _one(now.tally.removed_until / _MICROS),
+        read=lambda now: _one(now.counters.removed_until / _MICROS),
     ),
     Metric(
         name="tellwire_retention_stride_seconds",
         kind="histogram",
         help="How long strides of retention kept the store's writer.",
-        read=lambda now: now.tally.strides,
+        read=lambda now: now.counters.strides,
     ),
 )
 
@@ -338,10 +338,10 @@ class _Collected(Collector):
         return (_family(metric, metric.read(self._now)) for metric in METRICS)
 
 
-def _family(metric: Metric, values: Values | Spread) -> Family:
+def _family(metric: Metric, values: Values | Histogram) -> Family:
     text = metric.help.replace("`", "")
     match values:
-        case Spread():
+        case Histogram():
             histogram = HistogramMetricFamily(metric.name, text)
             bounds = [*map(str, values.bounds), "+Inf"]
             histogram.add_metric([], list(zip(bounds, accumulate(values.counts), strict=True)), values.total)

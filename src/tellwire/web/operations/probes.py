@@ -19,7 +19,7 @@ from tellwire.web.edge import is_local
 from tellwire.web.operations.figures import Waits
 from tellwire.web.operations.metrics import Now, exposition
 from tellwire.web.problems import Busy
-from tellwire.web.request import InOffice, Office, shown, told
+from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
 from tellwire.web.services import Services
 
 _GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
@@ -40,14 +40,14 @@ class Version(Struct, kw_only=True):
     python: str
 
 
-async def visitor(request: Request[Any, Any, Any], office: Office) -> tuple[bool, Caller | None]:
+async def visitor(request: Request[Any, Any, Any], app_state: AppState) -> tuple[bool, Caller | None]:
     """Whether a request may see how this installation goes, and who it is when it brought a key."""
-    caller = await office.auth.caller(request.scope["headers"])
+    caller = await app_state.auth.caller(request.scope["headers"])
     return caller is not None or is_local(request.scope), caller
 
 
-async def _only_known(request: Request[Any, Any, Any], office: Office) -> None:
-    allowed, _ = await visitor(request, office)
+async def _only_known(request: Request[Any, Any, Any], app_state: AppState) -> None:
+    allowed, _ = await visitor(request, app_state)
     if not allowed:
         raise Unauthorized("Send an API key, or ask from the machine itself.")
 
@@ -55,20 +55,20 @@ async def _only_known(request: Request[Any, Any, Any], office: Office) -> None:
 @route("/livez", http_method=_GET_HEAD, summary="Liveness", tags=["operations"])
 async def livez() -> Response[Alive]:
     """200 as long as the process answers."""
-    return told(Alive(status="ok"))
+    return json_response(Alive(status="ok"))
 
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
-async def readyz(office: InOffice) -> Response[Alive]:
+async def readyz(app_state: StateDependency) -> Response[Alive]:
     """200 when the database has the newest schema, can be read and takes commits, and POSTs don't pile up before it;
     else 503 with the reason. Ready again by itself."""
-    services = office.services
-    if reason := _unready(services, office.meters.waits):
+    services = app_state.services
+    if reason := _unready(services, app_state.meters.waits):
         raise Busy(reason, kind="not-ready")
     revision = await services.store.read(status_figures.revision)
     if revision != HEAD:
         raise Busy(f"The database is at revision {revision or 'none'}, not {HEAD}.", kind="not-ready")
-    return told(Alive(status="ok"))
+    return json_response(Alive(status="ok"))
 
 
 def _unready(services: Services, waits: Waits) -> str:
@@ -86,42 +86,42 @@ def _unready(services: Services, waits: Waits) -> str:
 
 
 @get("/version", summary="Version", tags=["operations"])
-async def version(request: Request[Any, Any, Any], office: InOffice) -> Response[Version]:
+async def version(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Version]:
     """What runs. With a key, or from the machine itself."""
-    await _only_known(request, office)
-    return told(Version(version=__version__, python=platform.python_version()))
+    await _only_known(request, app_state)
+    return json_response(Version(version=__version__, python=platform.python_version()))
 
 
 @get("/metrics", summary="Metrics", tags=["operations"], opt={"media_type": "text/plain"})
-async def metrics(request: Request[Any, Any, Any], office: InOffice) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
     """Prometheus metrics. With a key, or from the machine itself."""
-    await _only_known(request, office)
-    services = office.services
+    await _only_known(request, app_state)
+    services = app_state.services
     now = Now(
-        tally=services.tally,
-        figures=await office.meters.figures(),
+        counters=services.counters,
+        figures=await app_state.meters.figures(),
         store=services.store,
         engine=services.engine,
         courier=services.courier,
-        posts_waiting=office.meters.waits.count,
+        posts_waiting=app_state.meters.waits.count,
     )
     return Response(exposition(now), media_type=_EXPOSITION)
 
 
 @get("/openapi.json", include_in_schema=False)
-async def openapi_document(office: InOffice) -> Response[bytes]:
+async def openapi_document(app_state: StateDependency) -> Response[bytes]:
     """This API, as OpenAPI 3.1."""
-    return Response(await office.openapi(), media_type="application/json")
+    return Response(await app_state.openapi(), media_type="application/json")
 
 
 @get("/schemas/{name:str}", summary="A JSON Schema", tags=["operations"])
-async def schema(name: FromPath[str], office: InOffice) -> Response[dict[str, Any]]:
+async def schema(name: FromPath[str], app_state: StateDependency) -> Response[dict[str, Any]]:
     """`<name>.json`: the JSON Schema (2020-12) of a body that Tellwire sends."""
-    found = office.services.schemas.get(name.removesuffix(".json")) if name.endswith(".json") else None
+    found = app_state.services.schemas.get(name.removesuffix(".json")) if name.endswith(".json") else None
     if found is None:
-        known = ", ".join(f"{each}.json" for each in office.services.schemas)
+        known = ", ".join(f"{each}.json" for each in app_state.services.schemas)
         raise NotFound(f"There is no such schema; there are {known}.")
-    return shown(msgspec.json.encode(found), dict[str, Any])
+    return raw_json_response(msgspec.json.encode(found), dict[str, Any])
 
 
 PROBES = (livez, readyz, metrics)

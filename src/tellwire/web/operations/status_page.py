@@ -18,7 +18,7 @@ from tellwire.model.units import Micros
 from tellwire.stores.queries import status_figures
 from tellwire.web.operations.figures import Figures
 from tellwire.web.operations.probes import visitor
-from tellwire.web.request import InOffice
+from tellwire.web.request import StateDependency
 
 _MICROS = 1_000_000
 _MOST_ENDPOINTS = 100
@@ -42,17 +42,17 @@ _POLICY = (
 
 
 @get("/", include_in_schema=False)
-async def status_page(request: Request[Any, Any, Any], office: InOffice) -> Response[bytes]:
+async def status_page(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
     """Numbers for everyone; which endpoints there are only with a key (the organization's) or from the machine
     itself (all)."""
-    allowed, caller = await visitor(request, office)
-    figures = await office.meters.figures()
+    allowed, caller = await visitor(request, app_state)
+    figures = await app_state.meters.figures()
     endpoints = [
         endpoint
-        for endpoint in office.services.store.registry().endpoints.values()
+        for endpoint in app_state.services.store.registry().endpoints.values()
         if allowed and (caller is None or endpoint.organization_id == caller.organization_id)
     ]
-    page = _page(figures, office.services.store.failing, endpoints, seen=allowed)
+    page = _page(figures, app_state.services.store.failing, endpoints, seen=allowed)
     return Response(
         page.encode(),
         media_type="text/html",

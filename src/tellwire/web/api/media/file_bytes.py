@@ -19,7 +19,7 @@ from tellwire.stores.queries import media as media_queries
 from tellwire.web.api.media.ranges import Part, names_tag, part_of
 from tellwire.web.parameters import looks_like_id
 from tellwire.web.problems import Busy, problem_of
-from tellwire.web.request import InOffice
+from tellwire.web.request import StateDependency
 from tellwire.web.services import Services
 
 _INLINE = re.compile(r"image/(jpeg|png|gif|webp)|audio/(?!.*xml)[\w.+-]+|video/(?!.*xml)[\w.+-]+|application/pdf")
@@ -38,12 +38,12 @@ Signature = Annotated[str, QueryParameter(description="As the link has it.", max
     opt={"media_type": "application/octet-stream"},
 )
 async def media_bytes(
-    request: Request[Any, Any, Any], media_id: FromPath[str], office: InOffice, signature: Signature = ""
+    request: Request[Any, Any, Any], media_id: FromPath[str], app_state: StateDependency, signature: Signature = ""
 ) -> Stream:
     """For who holds the link, without a key. While the file is still being fetched from Meta: 503 with `Retry-After`;
     404 for a link that is none and for a file that could not be fetched, 410 for one that Meta no longer had or that
     was erased. Takes `Range` and `If-None-Match`."""
-    services = office.services
+    services = app_state.services
     if not verifies(services.store.registry().media_key, media_id, signature) or not looks_like_id(media_id):
         raise NotFound("There is no such file.")
     media = await services.store.read(lambda c: media_queries.find(c, media_id))

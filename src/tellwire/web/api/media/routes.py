@@ -22,7 +22,7 @@ from tellwire.web.api.media.rows import MediaRead, media_read
 from tellwire.web.api.media.upload import Intake
 from tellwire.web.api.shapes import Id, NextCursor
 from tellwire.web.parameters import AccountName, Cursor, Limit, Name, Since, choice, instant_of, our_id, turn_of
-from tellwire.web.request import AtDesk, Desk, listed, shown, told
+from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -46,9 +46,9 @@ class MediaDeleted(Struct, kw_only=True):
     cause: str | None
 
 
-async def _one(desk: Desk, media_id: str) -> Media:
+async def _one(context: RequestContext, media_id: str) -> Media:
     identifier = our_id(media_id, "file")
-    media = await desk.read(lambda c: media_queries.get(c, desk.organization_id, identifier))
+    media = await context.read(lambda c: media_queries.get(c, context.organization_id, identifier))
     if media is None or media.state == "erased":
         raise NotFound("There is no file with this id.")
     return media
@@ -56,7 +56,7 @@ async def _one(desk: Desk, media_id: str) -> Media:
 
 @get("/media", summary="List media", opt=_READ)
 async def list_media(
-    desk: AtDesk,
+    context: ContextDependency,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -67,20 +67,20 @@ async def list_media(
 ) -> Response[MediaList]:
     """The files of the organization."""
     chosen = MediaFilter(
-        account_id=desk.account_id(account) if account else "",
+        account_id=context.account_id(account) if account else "",
         message_id=message_id,
         state=choice(state_, "state", *STATES),
         since=instant_of(since, "since"),
     )
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: media_queries.page(c, desk.organization_id, chosen, turn))
-    return listed(_NOUN, page, lambda media: msgspec.json.encode(media_read(desk.services, media)), MediaList)
+    page = await context.read(lambda c: media_queries.page(c, context.organization_id, chosen, turn))
+    return page_response(_NOUN, page, lambda media: msgspec.json.encode(media_read(context.services, media)), MediaList)
 
 
 @get("/media/{media_id:str}", summary="Read a file's particulars", opt=_READ)
-async def read_media(media_id: FromPath[str], desk: AtDesk) -> Response[MediaRead]:
+async def read_media(media_id: FromPath[str], context: ContextDependency) -> Response[MediaRead]:
     """What is known of one file."""
-    return told(media_read(desk.services, await _one(desk, media_id)))
+    return json_response(media_read(context.services, await _one(context, media_id)))
 
 
 @route(
@@ -89,78 +89,78 @@ async def read_media(media_id: FromPath[str], desk: AtDesk) -> Response[MediaRea
     summary="Download a file",
     opt={**_READ, "media_type": "application/octet-stream"},
 )
-async def media_content(request: Request[Any, Any, Any], media_id: FromPath[str], desk: AtDesk) -> Stream:
+async def media_content(request: Request[Any, Any, Any], media_id: FromPath[str], context: ContextDependency) -> Stream:
     """Its bytes, as its link gives them."""
-    return await answer_with(request, desk.services, await _one(desk, media_id))
+    return await answer_with(request, context.services, await _one(context, media_id))
 
 
 @post("/media", summary="Upload a file", opt={**_WRITE, "form": True}, request_max_body_size=None)
-async def upload_media(request: Request[Any, Any, Any], desk: AtDesk) -> Response[MediaRead]:
+async def upload_media(request: Request[Any, Any, Any], context: ContextDependency) -> Response[MediaRead]:
     """A form (multipart/form-data): `account`; `file`; `type`, its MIME type, if the part `file` does not say it. The
     type must be one that Meta takes, and the size within Meta's limit for it. Meta gets it when it is first sent."""
-    intake = Intake(desk)
+    intake = Intake(context)
     media = await intake.read(request)
     try:
-        async with desk.once(request, intake.digest) as once:
+        async with context.once(request, intake.digest) as once:
             if once.kept:
                 await intake.drop()
                 return once.kept
 
             def work(connection: Connection) -> tuple[None, bytes]:
                 intake.keep(connection, media)
-                return None, msgspec.json.encode(media_read(desk.services, media))
+                return None, msgspec.json.encode(media_read(context.services, media))
 
             _, body = await once.write(work)
     except Problem:  # of anything else nobody knows whether the row is there: what is not is swept away
         await intake.drop()
         raise
-    return shown(body, MediaRead, status=201)
+    return raw_json_response(body, MediaRead, status=201)
 
 
 @post("/media/{media_id:str}/retry", summary="Fetch a file again", opt=_WRITE, status_code=202)
-async def retry_media(media_id: FromPath[str], desk: AtDesk) -> Response[MediaRead]:
+async def retry_media(media_id: FromPath[str], context: ContextDependency) -> Response[MediaRead]:
     """Ask Meta once more for a file that could not be fetched, or at once for one that waits."""
-    media = await _one(desk, media_id)
+    media = await _one(context, media_id)
     if media.state == "stored":
         raise Conflict("The file is here.", kind="media-stored")
-    deed = desk.deed()
-    waiting = download_rules.retried(media, deed.at)
+    audit_change = context.audit_change()
+    waiting = download_rules.retried(media, audit_change.at)
 
     def work(connection: Connection) -> bool:
-        note(connection, deed, "media.retried", media.id)
+        note(connection, audit_change, "media.retried", media.id)
         return media_queries.settle(connection, media, waiting)
 
-    if not await desk.write(work):
+    if not await context.write(work):
         raise Conflict("The file has just changed; read it again.")
-    desk.services.wake_downloads()
-    return told(media_read(desk.services, waiting), status=202)
+    context.services.wake_downloads()
+    return json_response(media_read(context.services, waiting), status=202)
 
 
 @delete("/media/{media_id:str}", summary="Delete a file", opt=_WRITE, status_code=200)
-async def delete_media(media_id: FromPath[str], desk: AtDesk) -> Response[MediaDeleted]:
+async def delete_media(media_id: FromPath[str], context: ContextDependency) -> Response[MediaDeleted]:
     """Delete its bytes here, and at Meta if Meta will; a message that has it keeps its link, which is then 410."""
-    media = await _one(desk, media_id)
-    deed = desk.deed()
+    media = await _one(context, media_id)
+    audit_change = context.audit_change()
 
     def work(connection: Connection) -> None:
-        media_queries.erase(connection, desk.organization_id, media.id, deed.at)
-        note(connection, deed, "media.deleted", media.id)
+        media_queries.erase(connection, context.organization_id, media.id, audit_change.at)
+        note(connection, audit_change, "media.deleted", media.id)
 
-    await desk.write(work)
-    desk.services.wake_downloads()
-    gone, cause = await _deleted_at_meta(desk, media)
-    return told(MediaDeleted(id=media.id, deleted_at_meta=gone, cause=cause or None))
+    await context.write(work)
+    context.services.wake_downloads()
+    gone, cause = await _deleted_at_meta(context, media)
+    return json_response(MediaDeleted(id=media.id, deleted_at_meta=gone, cause=cause or None))
 
 
-async def _deleted_at_meta(desk: Desk, media: Media) -> tuple[bool | None, str]:
-    accounts = desk.services.store.registry().accounts.values()
+async def _deleted_at_meta(context: RequestContext, media: Media) -> tuple[bool | None, str]:
+    accounts = context.services.store.registry().accounts.values()
     account = next((each for each in accounts if each.id == media.account_id), None)
     if not download_rules.is_an_id(media.meta_id):
         return None, ""
     if account is None or not account.access_token:
         return False, "the account has no access token"
     query = {"phone_number_id": account.phone_number_id}
-    answer = await desk.services.graph.ask(account.access_token, media.meta_id, method="DELETE", query=query)
+    answer = await context.services.graph.ask(account.access_token, media.meta_id, method="DELETE", query=query)
     return answer.ok, "" if answer.ok else answer.cause or f"Meta answered {answer.status}"
 
 

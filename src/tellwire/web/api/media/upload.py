@@ -21,7 +21,7 @@ from tellwire.stores.queries import media as media_queries
 from tellwire.stores.queries.audit import note
 from tellwire.web.api.media.forms import Offered, boundary_of, read_form
 from tellwire.web.problems import TooBig
-from tellwire.web.request import Desk
+from tellwire.web.request import RequestContext
 
 _KNOWN = frozenset(("account", "type"))
 _PATIENCE = 3600 * 1_000_000
@@ -31,8 +31,8 @@ _PATIENCE = 3600 * 1_000_000
 class Intake:
     """One upload. `read` it, then `keep` its row within the transaction of the answer, or `drop` it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
         self._digest = hashlib.sha256()
         self._offered = Offered("", "")
         self._size = 0
@@ -52,7 +52,7 @@ class Intake:
             Problem: what is wrong with either; nothing is kept.
         """
         boundary = boundary_of(request)
-        reserved = self._reserved = await self._desk.write(self._reserve)
+        reserved = self._reserved = await self._context.write(self._reserve)
         try:
             self._fields = await read_form(request, boundary, self._take)
             return self._checked(reserved)
@@ -68,18 +68,18 @@ class Intake:
         """
         if self._reserved is None or not media_queries.settle(connection, self._reserved, media):
             raise Conflict("The upload took more than an hour.", kind="too-slow")
-        note(connection, self._desk.deed(), "media.uploaded", media.id)
+        note(connection, self._context.audit_change(), "media.uploaded", media.id)
 
     async def drop(self) -> None:
         """Remove the bytes; the row is swept away later."""
         if self._reserved is not None:
-            await self._desk.services.files.delete(self._reserved.id)
+            await self._context.services.files.delete(self._reserved.id)
 
     def _reserve(self, connection: Connection) -> Media:
-        now = self._desk.services.clock.now()
+        now = self._context.services.clock.now()
         reserved = Media(
-            id=self._desk.services.store.new_id(),
-            organization_id=self._desk.organization_id,
+            id=self._context.services.store.new_id(),
+            organization_id=self._context.organization_id,
             account_id="",
             state="erased",
             due_at=now + _PATIENCE,
@@ -92,10 +92,10 @@ class Intake:
     async def _take(self, offered: Offered, chunks: AsyncIterator[bytes]) -> None:
         self._offered = offered
         if self._reserved is not None:
-            await self._desk.services.files.write(self._reserved.id, self._counted(chunks))
+            await self._context.services.files.write(self._reserved.id, self._counted(chunks))
 
     async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        most = min(media_limits.MOST, self._desk.services.settings.media_max_bytes)
+        most = min(media_limits.MOST, self._context.services.settings.media_max_bytes)
         async for chunk in chunks:
             self._size += len(chunk)
             if self._size > most:
@@ -134,8 +134,10 @@ class Intake:
         if not name:
             faults.append(("/account", "is required"))
             return ""
-        account_id = self._desk.account_id(name)
-        accounts = self._desk.services.store.registry().accounts.values()
-        if not any(each.id == account_id and each.organization_id == self._desk.organization_id for each in accounts):
+        account_id = self._context.account_id(name)
+        accounts = self._context.services.store.registry().accounts.values()
+        if not any(
+            each.id == account_id and each.organization_id == self._context.organization_id for each in accounts
+        ):
             faults.append(("/account", "there is no such account"))
         return account_id

@@ -21,7 +21,7 @@ from tellwire.stores.queries import conversations, messages
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.rows import MessageRead, message_shown
 from tellwire.web.api.messages.validation import windowed
-from tellwire.web.request import AtDesk, Desk, shown
+from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
 
 _WRITE = {"scopes": ("messages:write",)}
 _READ_SECONDS = 20.0
@@ -34,7 +34,7 @@ class ReadMark(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 @post("/messages/{message_id:str}/cancel", summary="Cancel a message", opt=_WRITE, status_code=200)
-async def cancel_message(message_id: FromPath[str], desk: AtDesk) -> Response[MessageRead]:
+async def cancel_message(message_id: FromPath[str], context: ContextDependency) -> Response[MessageRead]:
     """Take back a message that has not been sent; 409 when it is too late. A cancelled one stays as it is."""
 
     def decide(ledger: Ledger, _: Account, send: Send) -> Problem | None:
@@ -42,36 +42,36 @@ async def cancel_message(message_id: FromPath[str], desk: AtDesk) -> Response[Me
             return None
         return Conflict(f"It is too late to cancel this message: it is {send.state}.", kind="too-late")
 
-    return await _decided(desk, message_id, decide)
+    return await _decided(context, message_id, decide)
 
 
 @post("/messages/{message_id:str}/mark-failed", summary="Mark a message as failed", opt=_WRITE, status_code=200)
-async def mark_message_failed(message_id: FromPath[str], desk: AtDesk) -> Response[MessageRead]:
+async def mark_message_failed(message_id: FromPath[str], context: ContextDependency) -> Response[MessageRead]:
     """Decide that a message whose outcome is `unknown` counts as failed; subscribers are told. Should a status of
     Meta's come after all, the row shows it as well."""
-    by = desk.caller.actor
+    by = context.caller.actor
 
     def decide(ledger: Ledger, account: Account, send: Send) -> Problem | None:
         if send.state == "failed" or outgoing.mark_failed(ledger, account, send.message_id, by=by):
             return None
         return Conflict(f"Only an unknown outcome can be decided: this message is {send.state}.", kind="not-unknown")
 
-    return await _decided(desk, message_id, decide)
+    return await _decided(context, message_id, decide)
 
 
 @post("/messages/{message_id:str}/resend", summary="Send a message again", opt=_WRITE, status_code=202)
 async def resend_message(
-    message_id: FromPath[str], desk: AtDesk, request: Request[Any, Any, Any]
+    message_id: FromPath[str], context: ContextDependency, request: Request[Any, Any, Any]
 ) -> Response[MessageRead]:
     """Send a copy of a message that failed, was cancelled, or whose outcome is unknown (then the customer may get it
     twice). The copy is a message of its own, which the old one names as `resent_as`."""
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept is not None:
             return once.kept
-        entry, account, send = await _known(desk, message_id)
-        draft = await _copy(desk, entry, account, send)
-        await windowed(desk, draft)
-        window, identifier = desk.services.ingest.options.window, send.message_id
+        entry, account, send = await _known(context, message_id)
+        draft = await _copy(context, entry, account, send)
+        await windowed(context, draft)
+        window, identifier = context.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
             if not outgoing.accountable(ledger, draft):
@@ -86,21 +86,21 @@ async def resend_message(
         keys = outgoing.keys_of(draft)
         keys.own.add((account.phone_number_id, identifier))
         _, body = await once.apply(keys, decide, message_shown, status=202)
-        return shown(body, MessageRead, status=202)
+        return raw_json_response(body, MessageRead, status=202)
 
 
 @post("/messages/{message_id:str}/read", summary="Mark a message as read", opt=_WRITE, status_code=200)
 async def mark_message_read(
-    message_id: FromPath[str], desk: AtDesk, data: JSONBody[ReadMark | None] = None
+    message_id: FromPath[str], context: ContextDependency, data: JSONBody[ReadMark | None] = None
 ) -> Response[MessageRead]:
     """Have WhatsApp show the customer that their message, and those before it, were read. `status.read` is set and told
     once Meta has taken it; when Meta does not, nothing changes."""
-    entry = await _entry(desk, message_id)
+    entry = await _entry(context, message_id)
     message = entry.message
-    account = _account(desk, message.account_id)
+    account = _account(context, message.account_id)
     if message.direction != "incoming" or not message.wamid:
         raise Conflict("Only messages that came in can be marked as read.", kind="not-incoming")
-    answer = await desk.services.graph.ask(
+    answer = await context.services.graph.ask(
         account.access_token,
         f"{account.phone_number_id}/messages",
         method="POST",
@@ -115,10 +115,10 @@ async def mark_message_read(
         return None if marked is None else MessageEntry(marked, contacts.survivor(ledger, marked.contact_id))
 
     keys = Keys(own={(account.phone_number_id, message.id)})
-    marked = await desk.services.store.apply(keys, decide)
+    marked = await context.services.store.apply(keys, decide)
     if marked is None:
         raise NotFound(_NO_MESSAGE)
-    return shown(message_shown(marked), MessageRead)
+    return raw_json_response(message_shown(marked), MessageRead)
 
 
 _NO_MESSAGE = "There is no message with this id."
@@ -128,29 +128,29 @@ _NOBODY = Conflict("The contact of this message is there no more.", kind="no-con
 _Decision = Callable[[Ledger, Account, Send], Problem | None]
 
 
-async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[MessageRead]:
+async def _decided(context: RequestContext, name: str, decision: _Decision) -> Response[MessageRead]:
     """Decide about a message of ours; the answer shows it as it then is."""
-    _, account, known = await _known(desk, name, sending=False)
+    _, account, known = await _known(context, name, sending=False)
 
     def decide(ledger: Ledger) -> Problem | None:
         send = ledger.sends.get(known.message_id)
         return NotFound(_NO_MESSAGE) if send is None else decision(ledger, account, send)
 
     keys = Keys(own={(account.phone_number_id, known.message_id)})
-    problem = await desk.services.store.apply(keys, decide)
+    problem = await context.services.store.apply(keys, decide)
     if problem is not None:
         raise problem
-    return shown(message_shown(await _entry(desk, known.message_id)), MessageRead)
+    return raw_json_response(message_shown(await _entry(context, known.message_id)), MessageRead)
 
 
-async def _copy(desk: Desk, entry: MessageEntry, account: Account, send: Send) -> outgoing.Draft:
+async def _copy(context: RequestContext, entry: MessageEntry, account: Account, send: Send) -> outgoing.Draft:
     """What is to be sent again, to the same address, or into the group."""
     message = entry.message
     if not outgoing.resendable(message, send):
         raise _not_resendable(send)
     if is_masked(message.content):
         raise Conflict("The parameters of this template are gone: send it anew.", kind="masked")
-    conversation = await desk.read(lambda c: conversations.get(c, desk.organization_id, message.conversation_id))
+    conversation = await context.read(lambda c: conversations.get(c, context.organization_id, message.conversation_id))
     grouped = conversation is not None and outgoing.grouped(conversation)
     return outgoing.Draft(
         account=account,
@@ -172,23 +172,23 @@ def _not_resendable(send: Send) -> Problem:
     )
 
 
-async def _known(desk: Desk, name: str, *, sending: bool = True) -> tuple[MessageEntry, Account, Send]:
-    entry = await _entry(desk, name)
+async def _known(context: RequestContext, name: str, *, sending: bool = True) -> tuple[MessageEntry, Account, Send]:
+    entry = await _entry(context, name)
     if entry.send is None:
         raise Conflict("This message was not sent from here.", kind="not-ours")
-    return entry, _account(desk, entry.message.account_id, sending=sending), entry.send
+    return entry, _account(context, entry.message.account_id, sending=sending), entry.send
 
 
-async def _entry(desk: Desk, name: str) -> MessageEntry:
-    identifier = await desk.message_id(name)
-    entry = await desk.read(lambda c: messages.get(c, desk.organization_id, identifier))
+async def _entry(context: RequestContext, name: str) -> MessageEntry:
+    identifier = await context.message_id(name)
+    entry = await context.read(lambda c: messages.get(c, context.organization_id, identifier))
     if entry is None:
         raise NotFound(_NO_MESSAGE)
     return entry
 
 
-def _account(desk: Desk, account_id: str, *, sending: bool = True) -> Account:
-    account = desk.account(account_id)
+def _account(context: RequestContext, account_id: str, *, sending: bool = True) -> Account:
+    account = context.account(account_id)
     if account is None:
         raise _NO_ACCOUNT
     if sending and not account.access_token:

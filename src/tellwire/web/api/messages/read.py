@@ -24,7 +24,7 @@ from tellwire.web.parameters import (
     instant_of,
     turn_of,
 )
-from tellwire.web.request import AtDesk, joined, listed, shown
+from tellwire.web.request import ContextDependency, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 NOUN = "messages"
@@ -32,7 +32,7 @@ NOUN = "messages"
 
 @get("/messages", summary="List messages", opt=_READ)
 async def list_messages(
-    desk: AtDesk,
+    context: ContextDependency,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -44,26 +44,26 @@ async def list_messages(
 ) -> Response[MessageList]:
     """The messages of the organization."""
     chosen = MessageFilter(
-        conversation_id=await desk.wanted_conversation(conversation_id),
-        account_id=desk.account_id(account) if account else "",
+        conversation_id=await context.wanted_conversation(conversation_id),
+        account_id=context.account_id(account) if account else "",
         direction=choice(direction, "direction", *DIRECTIONS),
         send_state=choice(send_state, "send_state", *SEND_STATES),
         since=instant_of(since, "since"),
     )
     turn = turn_of(NOUN, limit, cursor)
-    page = await desk.read(lambda c: messages.page(c, desk.organization_id, chosen, turn))
-    return listed(NOUN, page, message_shown, MessageList)
+    page = await context.read(lambda c: messages.page(c, context.organization_id, chosen, turn))
+    return page_response(NOUN, page, message_shown, MessageList)
 
 
 @get("/messages/{message_id:str}", summary="Read a message", opt=_READ)
-async def read_message(message_id: FromPath[str], desk: AtDesk) -> Response[MessageWithStatuses]:
+async def read_message(message_id: FromPath[str], context: ContextDependency) -> Response[MessageWithStatuses]:
     """One message with its statuses."""
-    identifier = await desk.message_id(message_id)
-    entry = await desk.read(lambda c: messages.get(c, desk.organization_id, identifier))
+    identifier = await context.message_id(message_id)
+    entry = await context.read(lambda c: messages.get(c, context.organization_id, identifier))
     if entry is None:
         raise NotFound("There is no message with this id.")
-    facts = await desk.read(lambda c: messages.facts_of(c, entry.message))
-    return shown(joined(message_shown(entry), {"statuses": statuses_shown(facts)}), MessageWithStatuses)
+    facts = await context.read(lambda c: messages.facts_of(c, entry.message))
+    return raw_json_response(joined(message_shown(entry), {"statuses": statuses_shown(facts)}), MessageWithStatuses)
 
 
 HANDLERS = (list_messages, read_message, *send.HANDLERS, *actions.HANDLERS)

@@ -14,22 +14,22 @@ from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.rows import MessageRead, message_shown
 from tellwire.web.api.messages.validation import checked
-from tellwire.web.request import AtDesk, shown
+from tellwire.web.request import ContextDependency, raw_json_response
 
 _WRITE = {"scopes": ("messages:write",)}
 
 
 @post("/messages", summary="Send a message", opt=_WRITE, status_code=202)
 async def send_message(
-    desk: AtDesk, request: Request[Any, Any, Any], data: JSONBody[MessageDraft]
+    context: ContextDependency, request: Request[Any, Any, Any], data: JSONBody[MessageDraft]
 ) -> Response[MessageRead]:
     """Queue a message; it is sent as soon as the account's limits and the messages before it allow. It joins the
     contact's open conversation, a new one when there is none. Its way shows in `send_state` and `status`."""
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept is not None:
             return once.kept
-        draft = await checked(desk, data)
-        window = desk.services.ingest.options.window
+        draft = await checked(context, data)
+        window = context.services.ingest.options.window
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
             if not outgoing.accountable(ledger, draft):
@@ -40,7 +40,7 @@ async def send_message(
             return MessageEntry(message, contacts.survivor(ledger, message.contact_id), send)
 
         _, body = await once.apply(outgoing.keys_of(draft), decide, message_shown, status=202)
-        return shown(body, MessageRead, status=202)
+        return raw_json_response(body, MessageRead, status=202)
 
 
 HANDLERS = (send_message,)

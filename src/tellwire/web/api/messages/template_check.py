@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from tellwire.accounts.templates import Standing, Template, refusals
+from tellwire.accounts.templates import Template, TemplateStatus, refusals
 from tellwire.errors import Invalid
 from tellwire.model.tenancy import Account
 from tellwire.stores.queries import templates
-from tellwire.web.request import Desk
+from tellwire.web.request import RequestContext
 
 
-async def fitting(desk: Desk, account: Account, content: bytes) -> None:
+async def fitting(context: RequestContext, account: Account, content: bytes) -> None:
     """Make sure that the business account has the template, approved, and that the parameters fit it.
 
     Args:
@@ -28,13 +28,13 @@ async def fitting(desk: Desk, account: Account, content: bytes) -> None:
     if not given or not account.waba_id:
         return
 
-    def look(connection: Connection) -> tuple[Standing | None, list[Template]]:
+    def look(connection: Connection) -> tuple[TemplateStatus | None, list[Template]]:
         place = (account.organization_id, account.waba_id)
         return (
             templates.standing(connection, *place),
             templates.named(connection, *place, str(given["name"])),
         )
 
-    faults = refusals(*await desk.read(look), given)
+    faults = refusals(*await context.read(look), given)
     if faults:
         raise Invalid("The message does not fit its template.", *faults, kind="template-mismatch")

@@ -20,25 +20,25 @@ from tellwire.web.api.messages import template_check
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.files import column_of
 from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
-from tellwire.web.request import Desk
+from tellwire.web.request import RequestContext
 
 _LATEST: Micros = 365 * 24 * 3600 * 1_000_000
 _LONGEST_WAMID = 256
 
 
-async def checked(desk: Desk, given: MessageDraft) -> Draft:
+async def checked(context: RequestContext, given: MessageDraft) -> Draft:
     """The message that is asked for.
 
     Raises:
         Invalid: it cannot be sent as it is; with everything that is wrong with it. Of kind `window-closed` when the
             customer service window is known to have run out; `template-mismatch` when it does not fit its template.
     """
-    check = _Check(desk, given)
+    check = _Check(context, given)
     account = check.account()
     conversation = await check.conversation(account)
     to = check.recipient()
     content = await check.content(account)
-    media = await column_of(desk, account, content, check.faults)
+    media = await column_of(context, account, content, check.faults)
     agent_id, scheduled_at, unchecked = check.agent(), check.scheduled_at(), check.flag()
     if check.faults or account is None:
         raise Invalid("The message cannot be sent as it is.", *check.faults)
@@ -52,12 +52,12 @@ async def checked(desk: Desk, given: MessageDraft) -> Draft:
         unchecked=unchecked,
         media=media,
     )
-    await template_check.fitting(desk, account, content)
-    await windowed(desk, draft)
+    await template_check.fitting(context, account, content)
+    await windowed(context, draft)
     return draft
 
 
-async def windowed(desk: Desk, draft: Draft) -> None:
+async def windowed(context: RequestContext, draft: Draft) -> None:
     """Make sure that the customer service window was not seen to run out, where it counts.
 
     Raises:
@@ -66,7 +66,7 @@ async def windowed(desk: Desk, draft: Draft) -> None:
     kind = msgspec.json.decode(draft.content, type=_Typed).type
     if draft.unchecked or not types.TYPES[kind].windowed:
         return
-    now = desk.services.clock.now()
+    now = context.services.clock.now()
     account = draft.account
 
     def closed(connection: Any) -> bool:
@@ -74,7 +74,7 @@ async def windowed(desk: Desk, draft: Draft) -> None:
         party = conversation.party if conversation else service_windows.party_of(connection, account, draft.to)
         return bool(party) and service_windows.closed(connection, account.organization_id, account.id, party, now)
 
-    if await desk.read(closed):
+    if await context.read(closed):
         raise Invalid(
             "The contact wrote or called more than 24 hours ago: until they do again, WhatsApp takes only templates.",
             ("/type", "must be template while the 24-hour window is closed; skip_window_check sends it all the same"),
@@ -89,8 +89,8 @@ class _Typed(Struct):
 class _Check:
     """Field by field; what is wrong gathers in `faults`."""
 
-    def __init__(self, desk: Desk, given: MessageDraft) -> None:
-        self._desk = desk
+    def __init__(self, context: RequestContext, given: MessageDraft) -> None:
+        self._context = context
         self._given = given
         self.faults: list[tuple[str, str]] = []
 
@@ -110,7 +110,7 @@ class _Check:
         name = self._text(self._given.account, "/account")
         if not name:
             return None
-        account = self._desk.account(name)
+        account = self._context.account(name)
         if account is None:
             self._fault("/account", "there is no account with this phone_number_id or id")
         elif not account.access_token:
@@ -125,9 +125,9 @@ class _Check:
         name = self._text(given.conversation_id, "/conversation_id")
         if not name:
             return None
-        found = await self._desk.wanted_conversation(name)
-        owner = self._desk.organization_id
-        conversation = await self._desk.read(lambda c: conversations.get(c, owner, found))
+        found = await self._context.wanted_conversation(name)
+        owner = self._context.organization_id
+        conversation = await self._context.read(lambda c: conversations.get(c, owner, found))
         if conversation is None:
             self._fault("/conversation_id", "there is no conversation with this id")
         elif account is not None and conversation.account_id != account.id:
@@ -160,13 +160,13 @@ class _Check:
             return self._fault(f"/{kind}", wrong).encode()
         faults = types.check(kind, value, reply=self._given.context is not UNSET)
         self.faults += faults
-        context = await self._context(account)
+        context = await self._reply_context(account)
         if kind == "reaction" and isinstance(value, dict) and not faults:
             wamid = await self._wamid(account, value["message_id"], "/reaction/message_id")
             payload = replace.replaced(payload, {"/message_id": encode(wamid)})
         return b"" if self.faults else types.content_of(kind, payload, context)
 
-    async def _context(self, account: Account | None) -> str:
+    async def _reply_context(self, account: Account | None) -> str:
         context = self._given.context
         if context is UNSET:
             return ""
@@ -196,18 +196,18 @@ class _Check:
         return message.wamid
 
     async def _message(self, name: str) -> Message | None:
-        owner = self._desk.organization_id
+        owner = self._context.organization_id
         try:
-            found = await self._desk.message_id(name)
+            found = await self._context.message_id(name)
         except NotFound:
             return None
-        entry = await self._desk.read(lambda c: messages.get(c, owner, found))
+        entry = await self._context.read(lambda c: messages.get(c, owner, found))
         return None if entry is None else entry.message
 
     def agent(self) -> str:
         name = self._text(self._given.agent_id, "/agent_id")
-        agent = self._desk.services.store.registry().agents.get(name) if name else None
-        if name and (agent is None or agent.organization_id != self._desk.organization_id):
+        agent = self._context.services.store.registry().agents.get(name) if name else None
+        if name and (agent is None or agent.organization_id != self._context.organization_id):
             return self._fault("/agent_id", "there is no agent with this id")
         return name
 
@@ -220,7 +220,7 @@ class _Check:
         except Invalid as error:
             self.faults += error.fields
             return 0
-        now = self._desk.services.clock.now()
+        now = self._context.services.clock.now()
         if at <= now:
             self._fault("/scheduled_at", "must be in the future")
         elif at > now + _LATEST:
