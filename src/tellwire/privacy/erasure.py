@@ -19,7 +19,7 @@ from tellwire.ports.storage import Book
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasure_strides, erasures, person_in_payloads, person_rows, tombstones
 from tellwire.stores.queries.erasure_strides import ErasureBatch
-from tellwire.stores.queries.erasures import Erasure, ErasureCounts
+from tellwire.stores.queries.erasures import Counts, Erasure
 from tellwire.stores.queries.person_in_payloads import Search
 
 T = TypeVar("T")
@@ -137,9 +137,7 @@ class ErasureWorker:
             await self._stride(erasure, what)
             return
         following = await self._store.read(lambda c: person_rows.next_group(c, erasure.organization_id, group))
-        await self._move(
-            erasure, ErasureCounts(), *(("groups", f"{following} events ") if following else ("received", ""))
-        )
+        await self._move(erasure, Counts(), *(("groups", f"{following} events ") if following else ("received", "")))
 
     async def _received(self, erasure: Erasure) -> None:
         registry, vault = self._store.registry(), self._store.vault
@@ -161,12 +159,12 @@ class ErasureWorker:
             changed = person_in_payloads.erase(connection, registry, wanted, found.ids, erasure.erased_at)
             phase, cursor = place
             return ErasureBatch(
-                erasures.advance(connection, current, ErasureCounts(received=changed), phase=phase, cursor=cursor)
+                erasures.advance(connection, current, Counts(received=changed), phase=phase, cursor=cursor)
             )
 
         await self._stride(erasure, work)
 
-    async def _move(self, erasure: Erasure, counts: ErasureCounts, phase: str, cursor: str) -> None:
+    async def _move(self, erasure: Erasure, counts: Counts, phase: str, cursor: str) -> None:
         def work(connection: Connection, vault: Vault, now: int, current: Erasure) -> ErasureBatch:  # noqa: ARG001
             return ErasureBatch(erasures.advance(connection, current, counts, phase=phase, cursor=cursor))
 

@@ -19,7 +19,7 @@ from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasures, exports, idempotency, media, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.queries.erasures import Erasure, ErasureCounts
+from tellwire.stores.queries.erasures import Counts, Erasure
 from tellwire.stores.queries.paging import unindexed
 from tellwire.stores.records import attempt_rows
 from tellwire.stores.schema.tables import (
@@ -48,7 +48,7 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
     start = int(erasure.cursor or 0)
     some = erasure.subject.conversation_ids[start : start + _CONVERSATIONS]
     if not some:
-        return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), phase="groups", cursor=""))
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="groups", cursor=""))
     found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_STRIDE)
     if event_ids := connection.execute(found).scalars().all():
         return _events_erased(connection, now, erasure, event_ids)
@@ -62,7 +62,7 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
         return ErasureBatch(erasures.advance(connection, erasure, counts))
     if send_cleanup.agents_traces(connection, erasure.organization_id, some, _STRIDE):
         return ErasureBatch(erasure)
-    return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), cursor=str(start + _CONVERSATIONS)))
+    return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
 
 
 def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
@@ -70,7 +70,7 @@ def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Era
     group, _, after = _place(erasure)
     page = exports.events_of(connection, [group], after, _STRIDE).rows
     if not page:
-        return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), cursor=f"{group} messages "))
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
     theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
     gone = [event.id for event in theirs]
     return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
@@ -86,7 +86,7 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
         .limit(_STRIDE)
     ).all()
     if not rows:
-        return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), cursor=group))
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=group))
     theirs = [row for row in rows if row.contact_id in erasure.contact_ids]
     counts = _erase_messages(connection, vault, now, erasure, theirs)
     _erase_participant(connection, erasure, [row for row in rows if row.contact_id not in erasure.contact_ids])
@@ -105,7 +105,7 @@ def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure)
         if answer is None or pattern.search(answer) or any(each.encode() in answer for each in erasure.contact_ids):
             mine = idempotency_keys.c.organization_id == erasure.organization_id
             connection.execute(delete(idempotency_keys).where(mine, idempotency_keys.c.key == row.key))
-    return ErasureBatch(erasures.advance(connection, erasure, ErasureCounts(), phase="told", cursor=""))
+    return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="told", cursor=""))
 
 
 def _place(erasure: Erasure) -> tuple[str, str, str]:
@@ -117,7 +117,7 @@ def _events_erased(
     connection: Connection, now: Micros, erasure: Erasure, event_ids: Sequence[str], **fields: str
 ) -> ErasureBatch:
     cancelled = _erase_events(connection, now, erasure.organization_id, event_ids) if event_ids else []
-    counts = ErasureCounts(events=len(event_ids), deliveries_cancelled=len(cancelled))
+    counts = Counts(events=len(event_ids), deliveries_cancelled=len(cancelled))
     return ErasureBatch(erasures.advance(connection, erasure, counts, **fields), cancelled)
 
 
@@ -165,12 +165,10 @@ def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
         )
 
 
-def _erase_messages(
-    connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]
-) -> ErasureCounts:
+def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]) -> Counts:
     """Erase messages with their statuses and files; what comes late for them is known by their marks."""
     if not rows:
-        return ErasureCounts()
+        return Counts()
     key, owner = tombstone_queries.key(connection, vault), erasure.organization_id
     by_account = _by_account(rows)
     marks = [
@@ -186,7 +184,7 @@ def _erase_messages(
     send_cleanup.sends_of(connection, owner, ids)
     files = media.erase_of(connection, owner, ids, now)
     connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
-    return ErasureCounts(messages=len(rows), media=files)
+    return Counts(messages=len(rows), media=files)
 
 
 def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[Any]) -> None:

@@ -30,7 +30,7 @@ class Subject(Struct, frozen=True):
     until: str = ""
 
 
-class ErasureCounts(Struct, frozen=True):
+class Counts(Struct, frozen=True):
     """What was erased so far."""
 
     messages: int = 0
@@ -50,7 +50,7 @@ class Erasure(Struct, frozen=True, kw_only=True):
     state: Literal["running", "done"]
     phase: Phase
     cursor: str
-    counts: ErasureCounts
+    counts: Counts
     subject: Subject
     erased_at: Micros
     finished_at: Micros
@@ -86,7 +86,7 @@ def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: s
         state="running",
         phase="direct",
         cursor="",
-        counts=ErasureCounts(),
+        counts=Counts(),
         subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier),
         erased_at=deed.at,
         finished_at=0,
@@ -119,10 +119,10 @@ def of_contact(connection: Connection, vault: Vault, organization_id: str, conta
     return None if row is None else _erasure(row, vault)
 
 
-def advance(connection: Connection, erasure: Erasure, counts: ErasureCounts, **fields: Any) -> Erasure:
+def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: Any) -> Erasure:
     """Write how far an erasure has come; `counts` are added to those so far."""
     before = msgspec.structs.asdict(erasure.counts)
-    added = ErasureCounts(**{name: value + getattr(counts, name) for name, value in before.items()})
+    added = Counts(**{name: value + getattr(counts, name) for name, value in before.items()})
     moved = replace(erasure, counts=added, **fields)
     columns: dict[str, Any] = {"phase": moved.phase, "cursor": moved.cursor, "counts": msgspec.json.encode(added)}
     mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
@@ -170,7 +170,7 @@ def _erasure(row: Any, vault: Vault) -> Erasure:
     sealed = vault.unseal(columns.pop("sealed"), _place(row.id))
     columns["subject"] = msgspec.json.decode(sealed, type=Subject) if sealed else Subject()
     columns["contact_ids"] = tuple(msgspec.json.decode(row.contact_ids, type=list[str]))
-    columns["counts"] = msgspec.json.decode(row.counts, type=ErasureCounts)
+    columns["counts"] = msgspec.json.decode(row.counts, type=Counts)
     return Erasure(**columns)
 
 

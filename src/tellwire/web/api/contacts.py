@@ -15,7 +15,7 @@ from tellwire.errors import NotFound
 from tellwire.model.messaging import Contact
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import erasures, messages, person_rows
-from tellwire.stores.queries.erasures import Erasure, ErasureCounts
+from tellwire.stores.queries.erasures import Counts, Erasure
 from tellwire.web.api.contact_export import export
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of
@@ -65,7 +65,7 @@ class ErasureRead(Struct, kw_only=True):
     contact_id: Id
     contact_ids: list[Id]
     state: Literal["running", "done"]
-    erased: ErasureCounts
+    erased: Counts
     erased_at: When
     finished_at: When | None
 
