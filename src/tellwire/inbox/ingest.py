@@ -31,7 +31,7 @@ from tellwire.meta.webhooks.items import (
     Who,
 )
 from tellwire.meta.webhooks.redaction import cut
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
@@ -42,7 +42,6 @@ __all__ = ["Ingest", "Options"]
 
 _HELD_FOR: Micros = 60 * 1_000_000
 """How long a status of a message that nobody knows waits for the answer to a send that is under way."""
-_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
 class ItemFailed(Exception):  # noqa: N818
@@ -181,11 +180,6 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
     if not gone:
         return post.body
     return cut(post.body, gone, [item for item, erased in outcomes if not erased])
-
-
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """A POST's outcome: its worst item's (INTERFACES.md, `inbound`); of no items, `recorded`."""
-    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
 def _one(

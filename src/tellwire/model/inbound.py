@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -19,6 +20,14 @@ class Outcome(StrEnum):
     HELD = "held"
     UNROUTED = "unrouted"
     NOT_UNDERSTOOD = "not_understood"
+
+
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of a POST with items of these outcomes; of no items, `recorded`."""
+    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
