@@ -50,7 +50,7 @@ def keys_of(draft: Draft) -> Keys:
     if draft.conversation is not None:
         keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
         keys.parties.add((number, draft.conversation.party))
-        if not grouped(draft.conversation):
+        if not draft.conversation.is_group:
             keys.addresses.add((number, alias(draft.conversation.contact_address)))
     return keys
 
@@ -66,7 +66,7 @@ def reachable(ledger: Ledger, draft: Draft) -> bool:
     if draft.conversation is None:
         return True
     known = ledger.conversations.get(draft.conversation.id)
-    return known is not None and (grouped(known) or contacts.survivor(ledger, known.party) is not None)
+    return known is not None and (known.is_group or contacts.survivor(ledger, known.party) is not None)
 
 
 def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
@@ -142,16 +142,11 @@ def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
     address = known.contact_address
-    if grouped(known):
+    if known.is_group:
         return None, known.party, address
     person = contacts.survivor(ledger, known.party)
     party = person.id if person else known.party
     return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
-
-
-def grouped(conversation: Conversation) -> bool:
-    """Whether it is a group's: then its id is the party and the address both."""
-    return conversation.party == conversation.contact_address
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Cla
     if send is None or message is None:
         return None
     conversation = ledger.conversations[message.conversation_id]
-    return Claimed(account, send, message, conversation.party == conversation.contact_address)
+    return Claimed(account, send, message, conversation.is_group)
 
 
 def settle(

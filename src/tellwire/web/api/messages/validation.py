@@ -133,8 +133,7 @@ class _Check:
         elif account is not None and conversation.account_id != account.id:
             self._fault("/conversation_id", "is a conversation of another account")
         else:
-            address, grouped = conversation.contact_address, not looks_like_id(conversation.party)
-            if recipient.known(address, group=grouped) is None:
+            if recipient.known(conversation.contact_address, group=conversation.is_group) is None:
                 self._fault("/conversation_id", "its contact has no address that Meta would take")
         return conversation
 
