@@ -20,11 +20,11 @@ from tellwire.model.ledger import Keys, Ledger, TemplateChange
 from tellwire.model.messaging import StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
+from tellwire.model.units import MICROS
 
 WARNING = "account.warning"
 UPDATED = "account.updated"
 TEMPLATE = "template.updated"
-_MICROS = 1_000_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -78,7 +78,7 @@ def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[
     if isinstance(item, TemplateNotice):
         _change_template(ledger, item, account)
     elif item.facts:
-        at = ledger.now // _MICROS if item.timestamp is None else item.timestamp
+        at = ledger.now // MICROS if item.timestamp is None else item.timestamp
         known = facts.merged(account.about, item.facts, at)
         ledger.change_account(replace(account, about=known, updated_at=max(ledger.now, account.updated_at + 1)))
     given = {
@@ -117,7 +117,7 @@ def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
     """Take down that this is told; False when it was before."""
     if (name, "") in ledger.facts.get((account.id, key), {}):
         return False
-    ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // _MICROS))
+    ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // MICROS))
     return True
 
 

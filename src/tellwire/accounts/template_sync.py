@@ -14,13 +14,12 @@ from tellwire.errors import MetaRefused, MetaUnreachable, Problem
 from tellwire.meta.errors import status_errors
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import HOUR, MINUTE, Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph
 
-_SECOND: Micros = 1_000_000
-_EVERY = 3600 * _SECOND
-_FIRST_GAP = 60 * _SECOND
+_EVERY = HOUR
+_FIRST_GAP = MINUTE
 _MOST_PAGES = 200
 _LIMITS = ("100", "20", "5")
 """Templates a page: fewer when a page is too large to be read."""

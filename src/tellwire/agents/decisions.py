@@ -21,12 +21,11 @@ from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Conversation, Message
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros, micros
 
-SECOND: Micros = 1_000_000
-WINDOW: Micros = 24 * 3600 * SECOND
+WINDOW: Micros = DAY
 """Meta's customer service window: free text only within a day of the customer's last message."""
-BACKOFF: Sequence[Micros] = (5 * SECOND, 30 * SECOND, 120 * SECOND)
+BACKOFF: Sequence[Micros] = (micros(5), micros(30), micros(120))
 """How long after a failure the model is asked again; then it is given up."""
 MOST_SUPERSEDED = 2
 """So often an answer gives way to a newer message of the customer's; the next one is sent all the same."""
@@ -88,7 +87,7 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
         return f"the conversation is handed over: {found.handed_over}"
     if "deleted" in asked.status and not _still_asked(found.messages):
         return "the customer took the message back"
-    if asked.timestamp * SECOND + WINDOW <= now:
+    if asked.timestamp * MICROS + WINDOW <= now:
         return "the customer service window is closed"
     if any(each.id > asked.id and _answers(each, agent) for each in found.messages):
         return "it was answered by somebody else"

@@ -13,9 +13,8 @@ from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, StatusError, StatusFact
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import DAY, MICROS, Micros, Seconds
 
-_MICROS = 1_000_000
 _NOBODY = Contact(id="", organization_id="")
 
 Applied = tuple[Outcome, str, str]
@@ -27,7 +26,7 @@ class Options(Struct, frozen=True, kw_only=True):
     events remember their POST. `public_url`: what links to media begin with."""
 
     auto_accounts: bool = False
-    window: Micros = 24 * 3600 * _MICROS
+    window: Micros = DAY
     default_organization: str = DEFAULT_ORGANIZATION
     tracing: bool = False
     public_url: str = ""
@@ -35,7 +34,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 def seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
     """Meta's time, else the time of receipt."""
-    return now // _MICROS if meta_time is None else meta_time
+    return now // MICROS if meta_time is None else meta_time
 
 
 def repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:

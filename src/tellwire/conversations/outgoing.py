@@ -19,9 +19,7 @@ from tellwire.model.messaging import Contact, Conversation, Message, Send, SendS
 from tellwire.model.routing import order_key, partition
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
-
-_MICROS = 1_000_000
+from tellwire.model.units import MICROS, Micros
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -198,7 +196,7 @@ def accepted(
         message = replace(message, content=content)
         changed.append("content")
     if status and status not in message.status:
-        message = merge(message, StatusFact(name=status, at=ledger.now // _MICROS))
+        message = merge(message, StatusFact(name=status, at=ledger.now // MICROS))
     if changed or message is not ledger.by_id[message_id]:
         columns = _columns(ledger.by_id[message_id], message)
         update(ledger, message, account, columns)
@@ -212,7 +210,7 @@ def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[Sta
         _moved(ledger, send, "failed", cause=cause)
     if message is None:
         return
-    fact = StatusFact(name="failed", at=ledger.now // _MICROS, errors=errors_json(errors) if errors else b"")
+    fact = StatusFact(name="failed", at=ledger.now // MICROS, errors=errors_json(errors) if errors else b"")
     update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
 
 

@@ -22,7 +22,6 @@ from tellwire.model.units import Micros
 
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
-_MICROS = 1_000_000
 
 Url = Annotated[
     str,

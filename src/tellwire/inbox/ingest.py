@@ -34,13 +34,13 @@ from tellwire.meta.webhooks.redaction import cut
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MINUTE, Micros
 from tellwire.ports.storage import Book
 from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
 
-_HELD_FOR: Micros = 60 * 1_000_000
+_HELD_FOR: Micros = MINUTE
 """How long a status of a message that nobody knows waits for the answer to a send that is under way."""
 
 

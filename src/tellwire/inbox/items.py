@@ -33,9 +33,8 @@ from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, StatusFact
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import MICROS, Micros, Seconds
 
-_MICROS = 1_000_000
 _PLACEHOLDER = "media_placeholder"
 _ANOTHER = "another content under a wamid that is known; both raw texts are kept"
 
@@ -128,7 +127,7 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
 def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micros]:
     if item.origin == "customer":
         return {"pending": now}
-    return {item.status: at * _MICROS} if item.status else {}
+    return {item.status: at * MICROS} if item.status else {}
 
 
 def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> Applied:
@@ -143,9 +142,9 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
         return Outcome.DUPLICATE, why, known.id
     status = known.status
     if item.origin != "customer":
-        at = seconds(item.timestamp, ledger.now) * _MICROS
+        at = seconds(item.timestamp, ledger.now) * MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
-    at = item.timestamp or known.timestamp or ledger.now // _MICROS
+    at = item.timestamp or known.timestamp or ledger.now // MICROS
     message = replace(known, status=status, kind="message", timestamp=at)
     if "deleted" in status and account.on_revoke == "erase":
         message = replace(message, content=_type_only(item.content), content_at=at)

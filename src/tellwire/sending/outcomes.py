@@ -21,10 +21,9 @@ from tellwire.model import operational_events
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message, Send, StatusError
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros, micros
 
-TRIED_FOR: Micros = 24 * 3600 * 1_000_000
-_SECOND = 1_000_000
+TRIED_FOR: Micros = DAY
 
 
 class SendTurn(Struct, frozen=True, kw_only=True):
@@ -181,14 +180,14 @@ def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
 def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:
     """Try again later, or give up with what Meta said last."""
     send = claimed.send
-    seconds = next_after(outcome, send.attempts, jitter, (send.tries_until - ledger.now) / _SECOND)
+    seconds = next_after(outcome, send.attempts, jitter, (send.tries_until - ledger.now) / MICROS)
     refusal = isinstance(outcome, Refused)
     cause = _words(outcome.errors) if isinstance(outcome, Refused) else outcome.cause
     if seconds is None:
         unreachable = StatusError(131016, CODES[131016].title, CODES[131016].title, f"Not sent: {cause}.")
         _fail(ledger, account, send.message_id, outcome.errors if isinstance(outcome, Refused) else (unreachable,))
         return Settled("failed")
-    due_at = ledger.now + int(seconds * _SECOND)
+    due_at = ledger.now + micros(seconds)
     outgoing.again(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
     return Settled(outcome.kind if isinstance(outcome, Refused) else "not_sent", due_at)
 

@@ -13,11 +13,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.model.units import MICROS
 from tellwire.simulator.refusals import Refusal, not_there
 
 _MB = 1024 * 1024
-_SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
 LARGEST = 100 * _MB
 CHUNK = 256 * 1024
 
@@ -146,7 +145,7 @@ class MediaFiles:
         """Path and query of a new link to a file."""
         key = f"{self._random.getrandbits(160):040x}"
         self._links[key] = (medium.id, until)
-        return f"/whatsapp_business/attachments/?mid={medium.id}&ext={until // _SECOND}&hash={key}"
+        return f"/whatsapp_business/attachments/?mid={medium.id}&ext={until // MICROS}&hash={key}"
 
     def follow(self, key: str, now: int) -> Medium | None:
         """The file that a link leads to while it works."""
@@ -169,16 +168,6 @@ class MediaFiles:
         """Delete everything."""
         self._media.clear()
         self._made.cleanup()
-
-
-def days(number: int) -> int:
-    """Days in micros."""
-    return number * _DAY
-
-
-def seconds(number: float) -> int:
-    """Seconds in micros."""
-    return round(number * _SECOND)
 
 
 def check_upload(mime_type: str, size: int) -> None:
