@@ -22,9 +22,10 @@ from tellwire.model.deliveries import DeliveryState
 from tellwire.model.inbound import Outcome
 from tellwire.model.units import MICROS
 from tellwire.observability.counters import Counters, Histogram
+from tellwire.stores.opening import Store
 from tellwire.stores.queries import retention, status_figures
 from tellwire.web.operations.figures import Figures
-from tellwire.web.services import Engine, SendingState, Store
+from tellwire.web.services import Engine, SendingState
 
 _STATUSES = (200, 400, 401, 408, 413, 500, 503)
 _ENDPOINT_STATES = ("active", "paused", "disabled")
