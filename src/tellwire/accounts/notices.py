@@ -70,11 +70,11 @@ def organizations(registry: Registry, keys: Keys) -> set[str]:
     return {a.organization_id for waba_id, display, _ in keys.notices for a in concerned(accounts, waba_id, display)}
 
 
-def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[Outcome, str, str]:
+def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcome:
     """Change what the news are about, and tell of it; once for a POST, however often it comes."""
     name = _name(item)
     if not first(ledger, account, name, key_of(item, digest)):
-        return Outcome.DUPLICATE, "", ""
+        return Outcome.DUPLICATE
     if isinstance(item, TemplateNotice):
         _change_template(ledger, item, account)
     elif item.facts:
@@ -91,7 +91,7 @@ def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[
     if isinstance(item, TemplateNotice):
         given |= {"template_id": item.meta_id, "template_name": item.name, "template_language": item.language}
     tell(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
-    return Outcome.APPLIED, "", ""
+    return Outcome.APPLIED
 
 
 def _name(item: Notice) -> str:

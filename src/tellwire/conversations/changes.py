@@ -9,16 +9,12 @@ from tellwire.conversations import contacts, message_events
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.webhooks.items import StatusUpdate
-from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, StatusError, StatusFact
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.model.units import DAY, MICROS, Micros, Seconds
 
 _NOBODY = Contact(id="", organization_id="")
-
-Applied = tuple[Outcome, str, str]
-"""outcome, why (when it is not plainly applied), id of the message row"""
 
 
 class Options(Struct, frozen=True, kw_only=True):

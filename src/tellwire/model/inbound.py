@@ -30,6 +30,14 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
+class ItemResult(Struct, frozen=True, gc=False):
+    """What applying an item came to: why, where it was not plainly applied, and the id of its message's row."""
+
+    outcome: Outcome
+    reason: str = ""
+    message_id: str = ""
+
+
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one item of a POST, as `inbound` lists it."""
 

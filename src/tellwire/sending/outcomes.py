@@ -6,7 +6,7 @@ INTERFACES.md, "Sending". A claim is durable before a byte is written; what may 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from tellwire.conversations import outgoing
 from tellwire.conversations.changes import Options
 from tellwire.inbox import held_items
 from tellwire.meta import scalars
-from tellwire.meta.codes import CODES
+from tellwire.meta.codes import CODES, Kind
 from tellwire.meta.outgoing.answers import Accepted, NotSent, Outcome, Refused, Unknown, next_after
 from tellwire.model import operational_events
 from tellwire.model.ledger import Keys, Ledger
@@ -44,10 +44,14 @@ class Claimed(Struct, frozen=True):
     grouped: bool
 
 
-class Settled(Struct, frozen=True):
-    """What an attempt came to: one word, and when the message is tried again (0: it is not)."""
+Word = Literal["accepted", "unknown", "failed", "paused", "not_sent", "withheld"] | Kind
+"""What an attempt came to: the last word of it (`accepted`, `failed`, `unknown`), or why it is tried again."""
 
-    word: str
+
+class Settled(Struct, frozen=True):
+    """What an attempt came to, and when the message is tried again (0: it is not)."""
+
+    word: Word
     due_at: Micros = 0
 
 
