@@ -6,11 +6,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.conversations import contacts, message_events
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.webhooks.items import StatusUpdate
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import Contact, Conversation, Message, StatusError, StatusFact
+from tellwire.model.messaging import Contact, Message, StatusError, StatusFact
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.model.units import DAY, MICROS, Micros, Seconds
 
@@ -67,19 +68,14 @@ def update(
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)
     conversation = ledger.conversations[message.conversation_id]
-    contact = contacts.survivor(ledger, message.contact_id)
+    subject = Subject(message, account, conversation, contacts.survivor(ledger, message.contact_id))
     if item is not None and fact is not None:
-        tell_status(
-            ledger, message, account, conversation, contact, item=item, fact=fact, person=person, changed=changed
-        )
+        tell_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
         return
     message_events.tell(
         ledger,
-        message,
+        subject,
         action="update",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=message.from_ or conversation.contact_address,
         changed=changed,
         status=message_events.status_item(fact, errors) if fact is not None else None,
@@ -88,26 +84,20 @@ def update(
 
 def tell_status(
     ledger: Ledger,
-    message: Message,
-    account: Account,
-    conversation: Conversation,
-    contact: Contact | None,
+    subject: Subject,
     *,
     item: StatusUpdate,
     fact: StatusFact,
     person: Contact | None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Tell of one status. `contact` is the row's, `person` who the status is about: in a group one of many."""
+    """Tell of one status; `person` is who it is about: in a group one of many."""
     message_events.tell(
         ledger,
-        message,
+        subject,
         action="update" if changed else "insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
-        participant=item.who.address if item.who else conversation.contact_address,
-        name=(person or contact or _NOBODY).name,
+        participant=item.who.address if item.who else subject.conversation.contact_address,
+        name=(person or subject.contact or _NOBODY).name,
         changed=changed,
         status=message_events.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
         business=item.place.display_phone_number,

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
 from tellwire.conversations.changes import update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import Who
@@ -111,11 +112,8 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
     ledger.put_send(send)
     message_events.tell(
         ledger,
-        message,
+        Subject(message, account, conversation, contact),
         action="insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=conversation.contact_address,
     )
     agent_turns.written(ledger, account, conversation, draft.agent_id)

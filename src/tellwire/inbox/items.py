@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tellwire.accounts import notices
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
 from tellwire.conversations.changes import Options, repeated, seconds, update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.inbox import statuses
 from tellwire.media import attachments
@@ -108,11 +109,8 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     ledger.put_message(message)
     message_events.tell(
         ledger,
-        message,
+        Subject(message, account, conversation, contact),
         action="insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=address,
         business=item.place.display_phone_number,
     )

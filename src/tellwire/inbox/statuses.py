@@ -6,6 +6,7 @@ import re
 
 from tellwire.conversations import contacts, lifecycle, outgoing
 from tellwire.conversations.changes import Options, repeated, seconds, tell_status, update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.outgoing.masking import carries_code, mask
@@ -123,5 +124,5 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
+    tell_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
     return ItemResult(Outcome.APPLIED, message_id=message.id)
