@@ -3,7 +3,6 @@
 TellwireError
 ├── NotJson              a body that no JSON parser would take
 ├── TooLarge             a body above its limit
-├── BadSignature         a POST whose signature is missing or does not verify
 ├── Unavailable          the store cannot make it durable just now: try again
 ├── Broken               what the other side sends ended before its end, or never began
 ├── Forbidden            an address that deliveries may not reach
@@ -29,10 +28,6 @@ class NotJson(TellwireError):
 
 class TooLarge(TellwireError):
     """The body is larger than its limit."""
-
-
-class BadSignature(TellwireError):
-    """The signature is missing, malformed or of another secret."""
 
 
 class Unavailable(TellwireError):
