@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from tellwire.accounts import facts
 from tellwire.meta.phone_numbers import same
 from tellwire.meta.webhooks.items import AccountNotice, AccountProblem, Notice, TemplateNotice
-from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Keys, Ledger, TemplateChange
 from tellwire.model.messaging import StatusFact
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS
@@ -123,16 +123,5 @@ def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
 
 def tell(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
     """Record an operational event about an account; those of one account go in order."""
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=account.organization_id,
-            account_id=account.id,
-            entity="operational",
-            action="insert",
-            name=name,
-            order_key=account.id,
-            snapshot=Snapshot(row=Raw(_encode(data))),
-            created_at=ledger.now,
-        )
-    )
+    told = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
+    ledger.emit(told.event(ledger.new_id(), account.organization_id, ledger.now))

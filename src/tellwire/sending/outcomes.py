@@ -131,27 +131,14 @@ def settle(
 
 def withheld(ledger: Ledger, claimed: Claimed) -> Settled:
     """It was not sent because the lease had ended: nothing was tried."""
-    outgoing.again(
-        ledger,
-        claimed.send.message_id,
-        epoch=claimed.send.epoch,
-        due_at=ledger.now,
-        cause="not sent: another process sends for this account by now",
-        tried=False,
-    )
+    words = "not sent: another process sends for this account by now"
+    _untried(ledger, claimed.send.message_id, claimed.send.epoch, words)
     return Settled("withheld", ledger.now)
 
 
 def interrupted(ledger: Ledger, claimed: Claimed) -> None:
     """This process stops before the message could be sent."""
-    outgoing.again(
-        ledger,
-        claimed.send.message_id,
-        epoch=claimed.send.epoch,
-        due_at=ledger.now,
-        cause="not sent: the process stopped before",
-        tried=False,
-    )
+    _untried(ledger, claimed.send.message_id, claimed.send.epoch, "not sent: the process stopped before")
 
 
 def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
@@ -163,14 +150,7 @@ def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
 def forget_claims(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> None:
     """These may have been claimed under `epoch`, but nothing was sent: they are queued again."""
     for message_id in message_ids:
-        outgoing.again(
-            ledger,
-            message_id,
-            epoch=epoch,
-            due_at=ledger.now,
-            cause="not sent: the claim was not confirmed",
-            tried=False,
-        )
+        _untried(ledger, message_id, epoch, "not sent: the claim was not confirmed")
 
 
 def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
@@ -179,6 +159,11 @@ def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
 
 
 # --- what is behind them ----------------------------------------------------------------------------------------------
+
+
+def _untried(ledger: Ledger, message_id: str, epoch: int, cause: str) -> None:
+    """Queue again what was claimed under `epoch` and never left."""
+    outgoing.again(ledger, message_id, epoch=epoch, due_at=ledger.now, cause=cause, tried=False)
 
 
 def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:

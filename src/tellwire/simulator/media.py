@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.meta.media_limits import DOCUMENTS
 from tellwire.model.units import MICROS
 from tellwire.simulator.refusals import Refusal, not_there
 
@@ -25,19 +26,7 @@ TYPES: dict[str, int] = {
     **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * _MB),
     **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"), 16 * _MB),
     "image/webp": 500 * 1024,
-    **dict.fromkeys(
-        (
-            "text/plain",
-            "application/pdf",
-            "application/msword",
-            "application/vnd.ms-excel",
-            "application/vnd.ms-powerpoint",
-            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        ),
-        LARGEST,
-    ),
+    **dict.fromkeys(DOCUMENTS, LARGEST),
 }
 """What may be uploaded, and how large it may be. Source: Meta, "Media"."""
 
