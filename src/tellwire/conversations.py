@@ -1,4 +1,4 @@
-"""PURE. The life of a conversation, as decisions over a ledger (FORMATS.md section 4, "Conversations")."""
+"""PURE. The life of a conversation, as decisions over a ledger (docs/reference/formats.md, "Conversations")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from tellwire.rows import conversation_row
 
 
 def order_key(account_id: str, party: str) -> str:
-    """The key that events of one contact or group on one account are ordered by (DELIVERY.md, "Order")."""
+    """The key that events of one contact or group on one account are ordered by.
+
+    Source: docs/reference/delivery.md, "Order".
+    """
     return blake2b(f"{account_id}:{party}".encode(), digest_size=12).hexdigest()
 
 

@@ -1,7 +1,9 @@
-"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted (FORMATS.md section 3).
+"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted.
 
-Everything but `admit` runs within one transaction over an `EndpointShelf`. What has to touch many deliveries does so
-in strides: it is called again until it says that it is done, and may be cut off and begun anew at any point.
+Source: docs/reference/rest-api.md, "Webhook endpoints".
+
+Everything but `admit` runs within one transaction over an `EndpointShelf`. What has to touch many deliveries does so in
+strides: it is called again until it says that it is done, and may be cut off and begun anew at any point.
 """
 
 from __future__ import annotations

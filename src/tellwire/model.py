@@ -186,7 +186,9 @@ OPEN_SENDS = frozenset({"scheduled", "queued", "sending"})
 
 
 class Send(Struct, frozen=True, kw_only=True):
-    """An outgoing message of ours on its way to Meta, beside its row in `messages` (INTERFACES.md, "Sending").
+    """An outgoing message of ours on its way to Meta, beside its row in `messages`.
+
+    Source: docs/reference/rest-api.md, "Sending".
 
     `recipient` is what Meta is told: a number with `+`, a business-scoped user id, or a group's id. Sends of one
     `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: not before then. `epoch`: of the lease
@@ -241,7 +243,7 @@ class StatusItem(Struct, frozen=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, omit_defaults=True):
-    """Everything a format may show of an event, fixed when it happened (FORMATS.md, head).
+    """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
     `sent_at` Meta's time of the message.
