@@ -1,4 +1,4 @@
-"""Migrations from nothing make exactly the schema of `stores.tables`."""
+"""Migrations from nothing make exactly the schema of `stores/schema`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tellwire.stores.postgres.connections import Server
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.schema.tables import metadata
 
+PAGE = "docs/contributing/adding-a-table-or-column.md"
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
 
 
@@ -33,12 +34,32 @@ def objects(path: Path) -> dict[tuple[str, str], str]:
     return {(kind, name): " ".join(sorted(sql.replace('"', "").replace(",", " ").split())) for kind, name, sql in rows}
 
 
+def parts(path: Path) -> dict[str, str]:
+    """Tables, columns and indexes by name, each with what it is."""
+    engine = create_engine(f"sqlite:///{path}")
+    look, found = inspect(engine), {}
+    for table in set(look.get_table_names()) - {"alembic_version"}:
+        found[f"the table {table}"] = "there"
+        for column in look.get_columns(table):
+            kind = f"{column['type']}, nullable {column['nullable']}, default {column['default']}"
+            found[f"the column {table}.{column['name']}"] = kind
+        for index in look.get_indexes(table):
+            found[f"the index {index['name']}"] = f"on {index['column_names']}, unique {index['unique']}"
+    engine.dispose()
+    return found
+
+
 def test_migrated_from_nothing_is_what_the_tables_say(tmp_path: Path) -> None:
     migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
     migrate_sqlite(migrated)
     engine = create_engine(f"sqlite:///{made}")
     metadata.create_all(engine)
     engine.dispose()
+    history, tables = parts(migrated), parts(made)
+    for name in sorted(tables.keys() | history.keys(), key=lambda name: ("table" not in name, name)):
+        assert name in history, f"{name} is in stores/schema, and no migration makes it ({PAGE})"
+        assert name in tables, f"{name} is made by a migration, and is not in stores/schema ({PAGE})"
+        assert history[name] == tables[name], f"{name} is not the same after the migrations and in stores/schema"
     assert objects(migrated) == objects(made)
     assert is_current(migrated)
     migrate_sqlite(migrated)
