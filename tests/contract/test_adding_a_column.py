@@ -13,11 +13,12 @@ from msgspec.structs import asdict, fields
 from sqlalchemy.dialects import postgresql
 from tests.world import DAY, KIND, NUMBER, START, SetClock, World, incoming
 
+from tellwire.model.agents import AgentRun, AgentTurn
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Event, Snapshot
 from tellwire.model.ledger import Keys, Ledger
-from tellwire.model.messaging import Contact, Conversation, Message, Send
+from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.operational_events import EXHAUSTED
-from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.ports.storage import Result
 from tellwire.stores.postgres import ledger_write
 from tellwire.stores.postgres.bulk import Insert
@@ -193,6 +194,33 @@ def test_every_field_has_a_place_in_its_row(
     value = filled(record, 1)
     gone = lost(value, back(there(value)))
     assert not gone, f"{record.__name__}.{gone[0]} has no place in the row that stores/records makes ({PAGE})"
+
+
+COLUMNS = {
+    Account: "accounts",
+    AgentRun: "agent_runs",
+    AgentTurn: "agent_turns",
+    Contact: "contacts",
+    Conversation: "conversations",
+    Delivery: "deliveries",
+    Media: "media",
+    Send: "sends",
+}
+"""Record → the table that has a column for every field of it."""
+WITHOUT_A_FIELD = {"conversations.check_at", "deliveries.conversation_id"}
+"""Columns that are only searched by."""
+
+
+@pytest.mark.parametrize("record", COLUMNS, ids=lambda record: record.__name__)
+def test_every_field_has_a_column_and_every_column_a_field(record: type[Struct]) -> None:
+    table = metadata.tables[COLUMNS[record]]
+    names = {field.name for field in fields(record)}
+    for name in sorted(names - {*table.c.keys()}):
+        pytest.fail(f"{record.__name__}.{name} has no column in the table {table.name} of stores/schema ({PAGE})")
+    for name in sorted({*table.c.keys()} - names):
+        assert f"{table.name}.{name}" in WITHOUT_A_FIELD, (
+            f"{table.name}.{name} has no field in {record.__name__} ({PAGE})"
+        )
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
