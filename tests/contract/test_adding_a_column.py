@@ -145,7 +145,7 @@ def test_every_field_of_a_record_is_written_changed_and_read(tmp_path: Path, kep
 @pytest.mark.parametrize(
     ("state", "place"),
     [
-        pytest.param(DeliveryState.RETRYING, "the columns of a result in this store's outbox", id="hot"),
+        pytest.param(DeliveryState.RETRYING, "DELIVERY of stores/records, and `_RESULT` of this store", id="hot"),
         pytest.param(DeliveryState.FAILED, "the columns of a result in stores/queries/delivery_results", id="told"),
     ],
 )
