@@ -9,7 +9,7 @@ TellwireError
 ├── ModelFailed             an AI agent's model gave no answer that could be sent
 ├── BadSettings             a setting that is unknown, malformed or missing
 ├── AlreadyRunning          another process owns this SQLite file
-├── NotMigrated             a PostgreSQL database without this version's schema
+├── NotMigrated             a database without this version's schema
 ├── media.uploads.NotUploaded   a file that a message names could not be brought to Meta
 ├── cli.dev.rest.Rejected       an answer of the server to `tellwire dev` that is not 2xx
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
@@ -37,7 +37,7 @@ class TellwireError(Exception):
 
 
 class NotJson(TellwireError):
-    """The body is not JSON; `reason` says where it stops being so."""
+    """The body is not JSON; the text says where it stops being so."""
 
 
 class TooLarge(TellwireError):
@@ -73,7 +73,7 @@ class AlreadyRunning(TellwireError):
 
 
 class NotMigrated(TellwireError):
-    """The PostgreSQL database lacks this version's schema; the text says what to run."""
+    """The database lacks this version's schema, or no migration leads there; the text says what to do."""
 
 
 class Problem(TellwireError):

@@ -31,7 +31,7 @@ class Waiting(Book, Protocol):
 
 
 async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
-    """Close every conversation that has been idle for the window (FORMATS.md section 4, "Conversations").
+    """Close every conversation that has been idle for the window (docs/reference/formats.md, "Conversations").
 
     Returns: how many were closed.
     """

@@ -1,4 +1,6 @@
-"""USE CASE. A POST from Meta becomes row changes and events in one transaction (DELIVERY.md, "The engine").
+"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+
+Source: docs/reference/delivery.md, "From a POST to a delivery".
 
 Each item is applied once and by itself: what one item cannot do never costs its neighbours.
 """

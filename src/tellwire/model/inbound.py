@@ -26,7 +26,8 @@ _SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the outcome of a POST with items of these outcomes; of no items, `recorded`."""
+    """Return the outcome of a POST whose items have these (docs/reference/rest-api.md, "Received POSTs"); of no items,
+    `recorded`."""
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
