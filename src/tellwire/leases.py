@@ -95,11 +95,11 @@ class Leases:
         return self._lease.partitions.keys() if self.live() else ()
 
     def live(self) -> bool:
-        """Whether anything may be sent now."""
+        """Return whether anything may be sent now."""
         return self._clock.now() < self._lease.until
 
     def holds(self, partition: int, epoch: int) -> bool:
-        """Whether a partition is still owned under this epoch, now."""
+        """Return whether a partition is still owned under this epoch, now."""
         return self.live() and self._lease.partitions.get(partition) == epoch
 
     def lost(self, partition: int, epoch: int) -> None:
@@ -165,7 +165,8 @@ class Leases:
 
 
 def surplus(lease: Lease, leaving: Collection[int]) -> frozenset[int]:
-    """The partitions to give back: those chosen before, then any, busy or not, so that the work is shared too."""
+    """Return the partitions to give back: those chosen before, then any, busy or not, so that the work is shared too.
+    """
     over = len(lease.partitions) - lease.share
     if over <= 0:
         return frozenset()

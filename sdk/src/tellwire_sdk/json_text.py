@@ -38,7 +38,7 @@ class _Written(str):
 
 
 def read_json(body: bytes | bytearray | memoryview) -> Any:
-    """The value of a JSON text in UTF-8; numbers that an int or a float would change are `ExactFloat`.
+    """Return the value of a JSON text in UTF-8; numbers that an int or a float would change are `ExactFloat`.
 
     Raises:
         WebhookError: `not_bytes`, `not_json`.

@@ -57,7 +57,7 @@ class Record:
         return cls(**known, extra=extra, key_order=tuple(given))
 
     def to_payload(self) -> dict[str, Any]:
-        """The JSON object that this record was read from, with its keys in their order."""
+        """Return the JSON object that this record was read from, with its keys in their order."""
         payload: dict[str, Any] = {}
         for key in dict.fromkeys((*self.key_order, *self.READERS, *self.extra)):
             value = getattr(self, attribute(key)) if key in self.READERS else None
@@ -89,7 +89,7 @@ def _plain(value: object) -> object:
 
 
 def attribute(key: str) -> str:
-    """The field's name for a JSON key."""
+    """Return the field's name for a JSON key."""
     return key + "_" if key == "from" else key
 
 
@@ -99,14 +99,14 @@ def unknown(_: object) -> NoReturn:
 
 
 def text(value: object) -> str:
-    """Any string."""
+    """Return any string."""
     if not isinstance(value, str):
         raise Unfit("text")
     return value
 
 
 def code(value: object) -> int | str:
-    """An error's code: a number in Meta's answers, a text in some vendors'."""
+    """Return an error's code: a number in Meta's answers, a text in some vendors'."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Unfit("a number or text")
     return value
@@ -120,14 +120,14 @@ def flag(value: object) -> bool:
 
 
 def an_object(value: object) -> dict[str, Any]:
-    """Any object, kept as it is."""
+    """Return any object, kept as it is."""
     if not isinstance(value, dict):
         raise Unfit("an object")
     return value
 
 
 def several(reader: Reader) -> Reader:
-    """A reader of an array whose items all suit `reader`."""
+    """Return a reader of an array whose items all suit `reader`."""
 
     def read(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):

@@ -140,7 +140,8 @@ def _secrets(secret: object) -> tuple[str, ...]:
 
 
 def _pick(headers: Headers, names: Collection[str]) -> dict[str, str]:
-    """The values of the named headers that are there, by lower-case name; several `webhook-signature` are joined."""
+    """Return the values of the named headers that are there, by lower-case name; several `webhook-signature` are
+    joined."""
     found: dict[str, str] = {}
     for name, value in _pairs(headers):
         key = _text(name).lower()
@@ -179,7 +180,7 @@ def _text(value: object) -> str:
 
 
 def _octets(text: str) -> bytes:
-    """The bytes that a header had on the wire, if a server decoded it as Latin-1 as HTTP servers do."""
+    """Return the bytes that a header had on the wire, if a server decoded it as Latin-1 as HTTP servers do."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

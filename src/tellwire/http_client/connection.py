@@ -96,7 +96,7 @@ class Exchange:
         self._since = now
 
     def total(self) -> float:
-        """Milliseconds since the start."""
+        """Return milliseconds since the start."""
         return (perf_counter() - self._started) * 1000
 
     def fail(self, failure: Failure, cause: str) -> None:
@@ -136,7 +136,7 @@ def encode_request(request: Request, target: ParsedTarget) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _checked(name: str) -> str:
-    """The name of a header that callers may set."""
+    """Return the name of a header that callers may set."""
     if name.lower() in _OURS or not _NAME.fullmatch(name):
         raise Forbidden(f"the header {name!r} cannot be set")
     return name
@@ -195,7 +195,8 @@ class Connection(asyncio.Protocol):
         return waiter
 
     def hung_up(self) -> bool:
-        """Whether the other side of an idle connection has closed it (or spoke unasked), though no loop saw it yet."""
+        """Return whether the other side of an idle connection has closed it (or spoke unasked), though no loop saw it
+        yet."""
         if self._transport is None or self._transport.is_closing():
             return True
         waiting = select.poll()
@@ -335,7 +336,7 @@ class Connection(asyncio.Protocol):
 
 
 def _until_close(headers: list[tuple[str, str]]) -> bool:
-    """Whether the end of the connection is the end of the body (RFC 9112, section 6.3)."""
+    """Return whether the end of the connection is the end of the body (RFC 9112, section 6.3)."""
     return not any(
         name == "content-length" or (name == "transfer-encoding" and "chunked" in value.lower())
         for name, value in headers

@@ -107,7 +107,7 @@ class Connector:
         self._given_tls = tls
 
     async def connect(self, target: ParsedTarget, exchange: Exchange) -> Connection | None:
-        """A connection to one of the target's addresses; None when the exchange has failed."""
+        """Return a connection to one of the target's addresses; None when the exchange has failed."""
         addresses = await self._addresses(target, exchange)
         dialled = await self._dial(addresses, target.port, exchange) if addresses else None
         if dialled is None:
@@ -156,7 +156,7 @@ class Connector:
     async def _dial(
         self, addresses: Sequence[Address], port: int, exchange: Exchange
     ) -> tuple[socket.socket, Address] | None:
-        """A connected socket to the first address that takes one."""
+        """Return a connected socket to the first address that takes one."""
         exchange.enter("connect")
         causes: dict[str, None] = {}
         for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
@@ -176,7 +176,7 @@ class Connector:
         return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
 
     async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
-        """Words with the date for a certificate that was refused for its dates.
+        """Return words with the date for a certificate that was refused for its dates.
 
         OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing
         and over which nothing is sent.

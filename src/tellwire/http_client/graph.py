@@ -69,5 +69,5 @@ class HttpGraph:
 
 
 def open_graph(url: str) -> HttpGraph:
-    """The Graph API at META_GRAPH_URL."""
+    """Return the Graph API at META_GRAPH_URL."""
     return HttpGraph(url, open_sender(allow=_ANYWHERE, limits=_LIMITS))

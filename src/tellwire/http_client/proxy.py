@@ -93,7 +93,7 @@ async def _reached(proxy: Proxy, resolve: Callable[[str], Awaitable[Sequence[str
 
 
 async def _asked(sock: socket.socket, authority: str) -> int:
-    """The status that the proxy answers CONNECT with."""
+    """Return the status that the proxy answers CONNECT with."""
     loop = asyncio.get_running_loop()
     head = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: Tellwire/{__version__}\r\n\r\n"
     await loop.sock_sendall(sock, head.encode())

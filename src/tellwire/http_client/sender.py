@@ -26,7 +26,7 @@ def open_sender(
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> Sender:
-    """A sender that reaches global addresses and those that `allow` admits.
+    """Return a sender that reaches global addresses and those that `allow` admits.
 
     Args:
         allow: networks that deliveries may reach though not global.
@@ -197,7 +197,7 @@ def _answer(exchange: Exchange) -> Answer:
 
 
 def _verdict(status: int) -> str:
-    """What a status means for a delivery; "" for a 2xx."""
+    """Return what a status means for a delivery; "" for a 2xx."""
     if 200 <= status < 300:
         return ""
     return "redirects are not followed" if 300 <= status < 400 else f"your server answered {status}"

@@ -33,7 +33,7 @@ _REASONS: Final = {
 
 
 def plain_words(error: ssl.SSLError) -> str:
-    """What went wrong with TLS, as the person who runs the server would say it."""
+    """Return what went wrong with TLS, as the person who runs the server would say it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         verdict = _VERDICTS.get(error.verify_code)
         return verdict or f"certificate is not trusted: {error.verify_message}"
@@ -42,7 +42,8 @@ def plain_words(error: ssl.SSLError) -> str:
 
 
 def dated_words(verdict: int, certificate: bytes, now: datetime) -> str | None:
-    """The words for an expired or not yet valid certificate with its date; None when its dates are not the reason.
+    """Return the words for an expired or not yet valid certificate with its date; None when its dates are not the
+    reason.
 
     Args:
         verdict: `EXPIRED` or `NOT_YET_VALID`.

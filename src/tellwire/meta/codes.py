@@ -94,6 +94,6 @@ CODES: dict[int, Code] = {
 
 
 def kind_of(code: int) -> Kind:
-    """What follows from a code; one that is not known is no reason to try again."""
+    """Return what follows from a code; one that is not known is no reason to try again."""
     known = CODES.get(code)
     return known.kind if known else "fail"

@@ -30,13 +30,14 @@ _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{
 
 
 def plain_type(mime_type: str) -> str:
-    """The type without parameters, in lower case; "" for what is none."""
+    """Return the type without parameters, in lower case; "" for what is none."""
     found = mime_type.partition(";")[0].strip().lower()
     return found if _TYPE.fullmatch(found) else ""
 
 
 def goes_as(mime_type: str, kind: str) -> bool:
-    """Whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`."""
+    """Return whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`.
+    """
     plain = plain_type(mime_type)
     if plain not in LIMITS:
         return False

@@ -44,6 +44,6 @@ def variants(phone: str) -> tuple[str, ...]:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two addresses are one person's: equal, or spellings of one phone number."""
+    """Return whether two addresses are one person's: equal, or spellings of one phone number."""
     a, b = alias(one), alias(other)
     return a == b or b in variants(a)

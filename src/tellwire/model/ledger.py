@@ -171,7 +171,7 @@ class Ledger:
         )
 
     def account(self, phone_number_id: str) -> Account | None:
-        """The account of a phone number, as this transaction has made or changed it."""
+        """Return the account of a phone number, as this transaction has made or changed it."""
         return (
             self.changed_accounts.get(phone_number_id)
             or self.registry.accounts.get(phone_number_id)
@@ -242,7 +242,7 @@ class Ledger:
             self.latest[place] = conversation
 
     def touch(self, conversation: Conversation) -> Conversation:
-        """A row joins it now. Nothing is written: the store reads the time of the last row off that row's id."""
+        """Return a row joins it now. Nothing is written: the store reads the time of the last row off that row's id."""
         touched = replace(conversation, last_row_at=self.now)
         self.conversations[touched.id] = touched
         self.open[touched.account_id, touched.party] = touched

@@ -37,7 +37,7 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
     account_id: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
-        """As an event; those about one endpoint go in order, and those about an account alone."""
+        """Return as an event; those about one endpoint go in order, and those about an account alone."""
         return Event(
             id=identifier,
             organization_id=organization_id,
@@ -52,7 +52,7 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
 
 
 def disabled(endpoint: Endpoint, reason: str, *, failing_since: Micros = 0) -> OperationalEvent:
-    """An endpoint gets no deliveries any more, and why."""
+    """Return an endpoint gets no deliveries any more, and why."""
     data = _about(endpoint) | {"reason": reason} | _since(failing_since)
     return OperationalEvent(name=DISABLED, endpoint_id=endpoint.id, data=_encode(data))
 
@@ -80,7 +80,7 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> OperationalEvent:
 
 
 def media_failed(media: Media) -> OperationalEvent:
-    """A file of a message could not be fetched from Meta, and is not tried again by itself."""
+    """Return a file of a message could not be fetched from Meta, and is not tried again by itself."""
     data = {
         "media_id": media.id,
         "message_id": media.message_id,
@@ -104,7 +104,7 @@ def resumed(account: Account, how: str) -> OperationalEvent:
 
 
 def _about(endpoint: Endpoint) -> dict[str, str]:
-    """The endpoint for people; a URL's query may hold a secret, and these events go to other receivers."""
+    """Return the endpoint for people; a URL's query may hold a secret, and these events go to other receivers."""
     address = endpoint.url.partition("?")[0].partition("#")[0]
     about = {"endpoint_id": endpoint.id, "url": address, "description": endpoint.description}
     return {name: value for name, value in about.items() if value}

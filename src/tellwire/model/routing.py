@@ -19,13 +19,13 @@ _SHARDS = 4
 
 
 def partition(endpoint_id: str, order_key: str) -> int:
-    """The virtual partition of a delivery: hash(endpoint, shard of the order key), so that a hot endpoint can have
-    several owners while a key has one (docs/reference/delivery.md, "Partitions and leases")."""
+    """Return the virtual partition of a delivery: hash(endpoint, shard of the order key), so that a hot endpoint can
+    have several owners while a key has one (docs/reference/delivery.md, "Partitions and leases")."""
     return _partitions(endpoint_id)[blake2b(order_key.encode(), digest_size=1).digest()[0] % _SHARDS]
 
 
 def partitions(endpoint_id: str) -> tuple[int, ...]:
-    """The partitions that an endpoint's deliveries live in, in rising order."""
+    """Return the partitions that an endpoint's deliveries live in, in rising order."""
     return tuple(sorted(set(_partitions(endpoint_id))))
 
 
@@ -53,12 +53,12 @@ class Routes:
         self._found: dict[tuple[str, str, str, tuple[str, ...]], tuple[Endpoint, ...]] = {}
 
     def joined_by(self, account: Account) -> Routes:
-        """The routes with one more account, of which the registry will know after the commit."""
+        """Return the routes with one more account, of which the registry will know after the commit."""
         accounts = {**self._registry.accounts, account.phone_number_id: account}
         return Routes(replace(self._registry, accounts=accounts), self._names)
 
     def of(self, event: Event) -> list[Endpoint]:
-        """The endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
+        """Return the endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
         wanted: list[Endpoint] = []
         for format_name, endpoints in self._formats.get(event.organization_id, {}).items():
             names = self._names[format_name](event)
@@ -82,7 +82,7 @@ class Routes:
 
 
 def order_key(account_id: str, party: str) -> str:
-    """The key that events of one contact or group on one account are ordered by.
+    """Return the key that events of one contact or group on one account are ordered by.
 
     Source: docs/reference/delivery.md, "Order".
     """

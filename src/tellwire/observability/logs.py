@@ -87,7 +87,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
 
 
 def masked(value: object, key: str = "") -> object:
-    """What may be written of a value that stands under `key`: plain JSON types, private parts replaced.
+    """Return what may be written of a value that stands under `key`: plain JSON types, private parts replaced.
 
     Phone numbers keep their last two digits, message ids of Meta (which hold the number) their last twelve characters.
     """
@@ -124,7 +124,7 @@ def _replacement(found: re.Match[str]) -> str:
 
 
 def _told(exc_info: structlog.typing.ExcInfo) -> str:
-    """A traceback without the words of exceptions that may quote what was being worked on."""
+    """Return a traceback without the words of exceptions that may quote what was being worked on."""
     return _story(exc_info[1]).rstrip()
 
 
@@ -138,12 +138,14 @@ def _story(error: BaseException) -> str:
 
 
 def _speaks_for_itself(error: BaseException) -> bool:
-    """Whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number."""
+    """Return whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number.
+    """
     return isinstance(error, TellwireError | OSError | sqlite3.Error)
 
 
 def _first_line_of_asyncio(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """What the event loop says of a lost task shows the task's exception with its words: only the first line stays."""
+    """Return what the event loop says of a lost task shows the task's exception with its words: only the first line
+    stays."""
     if event.get("logger") == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0]
     return event

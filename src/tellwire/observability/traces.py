@@ -31,22 +31,22 @@ _NANOS = 1_000
 
 
 def trace_of(inbound_id: str) -> int:
-    """The trace of a POST."""
+    """Return the trace of a POST."""
     return int(inbound_id.replace("-", ""), 16)
 
 
 def span_of(*parts: object) -> int:
-    """A span of its own for each sequence of parts; never 0, which stands for none."""
+    """Return a span of its own for each sequence of parts; never 0, which stands for none."""
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8]) | 1
 
 
 def attempt_span(delivery_id: str, number: int) -> int:
-    """The span of an attempt, which its request names as the parent."""
+    """Return the span of an attempt, which its request names as the parent."""
     return span_of("attempt", delivery_id, number)
 
 
 def open_tracer() -> OtelTracer:
-    """A tracer as the OTEL_* variables of the environment say.
+    """Return a tracer as the OTEL_* variables of the environment say.
 
     Raises:
         BadSettings: the extra `otel` is not installed.
@@ -146,7 +146,7 @@ class OtelTracer:
         closing.join(_CLOSING_SECONDS)
 
     def _sampled(self, trace: str) -> bool:
-        """Whether the sampler takes this trace: asked by its id, so that every process says the same."""
+        """Return whether the sampler takes this trace: asked by its id, so that every process says the same."""
         sampled = self._provider.sampler.should_sample(None, trace_of(trace), "POST /meta/webhook")
         return bool(sampled.decision.is_sampled())  # type: ignore[no-untyped-call]
 

@@ -11,5 +11,5 @@ class Clock(Protocol):
     """Time as an argument: tests set it, nobody sleeps through a schedule."""
 
     def now(self) -> Micros:
-        """Microseconds since 1970-01-01 UTC."""
+        """Return microseconds since 1970-01-01 UTC."""
         ...

@@ -16,8 +16,8 @@ LONGEST_WAIT = 6 * 3600 * MICROS
 
 
 def retry_after(headers: Iterable[tuple[str, str]], now: Micros) -> Micros:
-    """How long the answer asks us to wait (RFC 9110 section 10.2.3: seconds or a date), at most 6 h; 0 when it doesn't
-    or when it can't be read."""
+    """Return how long the answer asks us to wait (RFC 9110 section 10.2.3: seconds or a date), at most 6 h; 0 when it
+    doesn't or when it can't be read."""
     for name, value in headers:
         if name.lower() == "retry-after":
             return max(0, min(_wait(value.strip(), now), LONGEST_WAIT))

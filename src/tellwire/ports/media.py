@@ -25,7 +25,7 @@ class MediaStore(Protocol):
         ...
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """The bytes from `start` up to `end` (not included) in pieces; None when nothing is there."""
+        """Return the bytes from `start` up to `end` (not included) in pieces; None when nothing is there."""
         ...
 
     async def delete(self, name: str) -> None:

@@ -55,7 +55,7 @@ class Outbox(Protocol):
     """Deliveries as rows: the truth. Hints only save the reading of them."""
 
     def registry(self) -> Registry:
-        """The current registry, from memory."""
+        """Return the current registry, from memory."""
         ...
 
     def subscribe(
@@ -91,7 +91,7 @@ class Outbox(Protocol):
         ...
 
     async def waiting(self, partitions: Collection[int]) -> list[str]:
-        """Ids of the active endpoints that have live deliveries to make in these partitions."""
+        """Return ids of the active endpoints that have live deliveries to make in these partitions."""
         ...
 
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
@@ -115,7 +115,7 @@ class Outbox(Protocol):
         ...
 
     async def edit(self, delivery: Delivery) -> Edit | None:
-        """What is other about this replay, None when nothing is."""
+        """Return what is other about this replay, None when nothing is."""
         ...
 
     async def disable(self, endpoint_id: str, reason: str) -> None:

@@ -17,7 +17,7 @@ class Tracer(Protocol):
         ...
 
     def traceparent(self, work: Work) -> str:
-        """The header (W3C Trace Context) of a delivery's next attempt; "" when its event has no trace."""
+        """Return the header (W3C Trace Context) of a delivery's next attempt; "" when its event has no trace."""
         ...
 
     def attempted(self, work: Work, attempt: Attempt) -> None:

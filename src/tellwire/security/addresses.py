@@ -99,7 +99,7 @@ class ParsedTarget(Struct, frozen=True):
 
 
 def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:
-    """Whether deliveries may reach an address: None when they may, else the rule that says no, in plain words.
+    """Return whether deliveries may reach an address: None when they may, else the rule that says no, in plain words.
 
     Every range that is not globally reachable is refused unless a network of `allow` admits it. Addresses that carry
     an IPv4 address (mapped, NAT64, 6to4) are judged by it.
@@ -113,13 +113,13 @@ def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:
 
 
 def admitted(address: str | Address, allow: Sequence[Network]) -> bool:
-    """Whether the allow list names an address, as it stands or by the IPv4 address in it."""
+    """Return whether the allow list names an address, as it stands or by the IPv4 address in it."""
     ip = _parsed(address)
     return ip is not None and any(form in network for network in allow for form in _forms(ip))
 
 
 def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
-    """Where a delivery URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
+    """Return where a delivery URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
 
     Raises:
         Forbidden: not an http or https URL with a plain host, or one that deliveries may not reach.
@@ -141,7 +141,7 @@ def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
 
 
 def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequence[Network]) -> list[Address]:
-    """The addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
+    """Return the addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
 
     Raises:
         Forbidden: one of them may not be reached, which spoils them all.
@@ -249,7 +249,7 @@ def _bracketed(host: str) -> IPv6Address:
 
 
 def _ascii(host: str) -> str:
-    """A host as resolvers and receivers see it: percent-decoded, IDNA-encoded, lower case, no trailing dot."""
+    """Return a host as resolvers and receivers see it: percent-decoded, IDNA-encoded, lower case, no trailing dot."""
     try:
         host = unicodedata.normalize("NFKC", unquote(host, errors="strict"))
         if not host.isascii():
@@ -265,7 +265,7 @@ def _ascii(host: str) -> str:
 
 
 def _aton(host: str) -> IPv4Address | None:
-    """The address that `inet_aton` and browsers read in a host, None for a name.
+    """Return the address that `inet_aton` and browsers read in a host, None for a name.
 
     Raises:
         Forbidden: it ends in a number, so that it is no name, and yet is no address (WHATWG URL, "ends in a number").
@@ -281,7 +281,7 @@ def _aton(host: str) -> IPv4Address | None:
 
 
 def _number(text: str) -> int:
-    """A part of an address: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
+    """Return a part of an address: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
     if not _NUMBER.fullmatch(text):
         return -1
     if text.startswith("0x"):

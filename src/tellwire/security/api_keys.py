@@ -43,22 +43,22 @@ _PREFIX = 10
 
 
 def make(random: bytes) -> str:
-    """A key of 32 random bytes: `tw_` and 43 URL-safe characters."""
+    """Return a key of 32 random bytes: `tw_` and 43 URL-safe characters."""
     return "tw_" + base64.urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
 def looks_like_one(text: str) -> bool:
-    """Whether a text could be one of our keys at all."""
+    """Return whether a text could be one of our keys at all."""
     return _KEY.fullmatch(text) is not None
 
 
 def digest(key: str) -> str:
-    """What is stored of a key: its SHA-256 in hex. A key has 256 random bits, so nothing slower is needed."""
+    """Return what is stored of a key: its SHA-256 in hex. A key has 256 random bits, so nothing slower is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: Micros | None) -> ApiKey:
-    """The record of a key, without an id and a time of creation yet."""
+    """Return the record of a key, without an id and a time of creation yet."""
     return ApiKey(
         id="",
         organization_id=organization_id,
@@ -72,5 +72,5 @@ def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...]
 
 
 def works(key: ApiKey, now: Micros) -> bool:
-    """Whether a key is neither revoked nor expired."""
+    """Return whether a key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)

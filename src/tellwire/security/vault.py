@@ -33,7 +33,7 @@ class Vault:
         return f"{self._first}.{base64.b64encode(nonce + sealed).decode()}"
 
     def is_sealed_first(self, sealed: str) -> bool:
-        """Whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
+        """Return whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
         return not sealed or sealed.partition(".")[0] == self._first
 
     def unseal(self, sealed: str, context: str) -> str:

@@ -282,12 +282,12 @@ SETTINGS: dict[str, Setting] = {
 
 
 def variable_of(name: str) -> str:
-    """A field's environment variable."""
+    """Return a field's environment variable."""
     return PREFIX + name.upper()
 
 
 def shown(settings: Settings, name: str) -> str:
-    """A field's value in force as text, as the environment would take it; secrets masked, "" for none."""
+    """Return a field's value in force as text, as the environment would take it; secrets masked, "" for none."""
     value = settings.accepted_hosts if name == "allowed_hosts" else getattr(settings, name)
     return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.shown(value)
 
@@ -306,7 +306,7 @@ counts as not set. In `tellwire.toml` lists may be written as lists. A name that
 
 
 def reference() -> str:
-    """The reference page of the settings, in Markdown (docs/reference/settings.md)."""
+    """Return the reference page of the settings, in Markdown (docs/reference/settings.md)."""
     rows = [
         f"| `{variable_of(name)}` | {_default(name)} | {each.help} Takes {each.all_it_takes}. |"
         for name, each in SETTINGS.items()

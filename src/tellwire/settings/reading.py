@@ -34,7 +34,7 @@ def load(
     directory: Path | None = None,
     defaults: Mapping[str, object] | None = None,
 ) -> Settings:
-    """The settings alone, as `read` finds them."""
+    """Return the settings alone, as `read` finds them."""
     return read(environ, directory=directory, defaults=defaults).settings
 
 

@@ -48,7 +48,7 @@ def port(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """A whole number above 0."""
+    """Return a whole number above 0."""
     if (number := int(text)) > 0:
         return number
     raise ValueError(text)
@@ -93,7 +93,7 @@ def media_url(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """An address or a name, IPv6 with or without its brackets."""
+    """Return an address or a name, IPv6 with or without its brackets."""
     if re.fullmatch(r"[\w.:%-]+", name := text.removeprefix("[").removesuffix("]")):
         return name
     raise ValueError(text)
@@ -131,7 +131,7 @@ def app_secret(text: str) -> AppSecret:
 
 
 def http_url(text: str) -> str:
-    """The URL without a slash at its end."""
+    """Return the URL without a slash at its end."""
     url = urlsplit(text)
     _ = url.port
     if url.scheme in {"http", "https"} and url.hostname and not (url.query or url.fragment or url.username):
@@ -152,7 +152,8 @@ def proxy(text: str) -> ProxyAddress:
 
 
 def shown(value: object) -> str:
-    """A value as the environment would take it, "" for none, with keys, bound secrets and passwords in URLs masked."""
+    """Return a value as the environment would take it, "" for none, with keys, bound secrets and passwords in URLs
+    masked."""
     match value:
         case None:
             return ""

@@ -93,7 +93,7 @@ def outcome(status: int, body: bytes, *, written: bool = True, cause: str = "", 
 
 
 def pause_after(attempt: int, jitter: float, kind: Kind = "retry") -> float:
-    """Seconds to wait after an attempt: 1, 4, 16, 64, 256, then 300, a fifth shorter or longer, never above 300.
+    """Return seconds to wait after an attempt: 1, 4, 16, 64, 256, then 300, a fifth shorter or longer, never above 300.
 
     Args:
         attempt: how many there have been, 1 after the first.
@@ -107,7 +107,7 @@ def pause_after(attempt: int, jitter: float, kind: Kind = "retry") -> float:
 
 
 def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: float) -> float | None:
-    """Seconds until the next attempt, or None when the message is given up.
+    """Return seconds until the next attempt, or None when the message is given up.
 
     Args:
         refusal: what the attempt came to; `NotSent` is tried again like `retry`.
@@ -126,7 +126,7 @@ def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: fl
 
 
 def _read(body: bytes) -> dict[str, Any]:
-    """What can be read of an answer; {} for what is no JSON, such as a proxy's page."""
+    """Return what can be read of an answer; {} for what is no JSON, such as a proxy's page."""
     try:
         verbatim.check(body)
     except NotJson:
@@ -153,7 +153,7 @@ def _first(value: object) -> dict[str, Any]:
 
 
 def _code(error: object) -> int | None:
-    """The code of Meta's error object; None when there is none that names one."""
+    """Return the code of Meta's error object; None when there is none that names one."""
     given = error.get("code") if isinstance(error, dict) else None
     if isinstance(given, str) and re.fullmatch(r"[0-9]{1,18}", given):
         return int(given)

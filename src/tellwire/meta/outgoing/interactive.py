@@ -136,7 +136,7 @@ _PRODUCT_CARD = Fields(needs={"card_index": _INDEX, "action": _PRODUCT})
 
 
 def _buttons_of(card: Any) -> Any:
-    """What buttons a card has: how many replies, or a URL; None when that cannot be told."""
+    """Return what buttons a card has: how many replies, or a URL; None when that cannot be told."""
     buttons = inner(card, "action", "buttons")
     return len(buttons) if isinstance(buttons, list) else inner(card, "action", "name")
 

@@ -18,7 +18,7 @@ FILENAME = Text()
 
 
 def media(**may: Shape) -> Fields:
-    """A media object: an uploaded one's id or a link, and what else its kind may have."""
+    """Return a media object: an uploaded one's id or a link, and what else its kind may have."""
     return Fields(may={"id": Text(), "link": LINK, **may}, rules=(one_of("id", "link"),), closed=True)
 
 
@@ -47,13 +47,13 @@ class Place(Struct, frozen=True):
 
 
 def places(content: bytes) -> tuple[Place, ...]:
-    """Every place of a message's content that names media by id; () for content that cannot be read."""
+    """Return every place of a message's content that names media by id; () for content that cannot be read."""
     value, _ = verbatim.read(content)
     return tuple(_places(value))
 
 
 def replaced(content: bytes, media_ids: Mapping[str, str]) -> bytes:
-    """The content with media ids replaced; ids that the mapping doesn't know, and every other byte, stay."""
+    """Return the content with media ids replaced; ids that the mapping doesn't know, and every other byte, stay."""
     changes = {place.pointer: encode(media_ids[place.id]) for place in places(content) if place.id in media_ids}
     return replace.replaced(content, changes) if changes else content
 

@@ -63,7 +63,7 @@ by itself. Any other answer without a code fails the message, but 429 counts as 
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     types = {kind: each.shape for kind, each in TYPES.items()}
     header = f"`{_alternatives(HEADER.kinds)}`"
     parts = [_PREFACE, *_items(types), _INTERACTIVE.format(header=header), *_items(KINDS), _CODES, *_codes(CODES)]
@@ -137,7 +137,8 @@ def _rules(rules: tuple[Rule, ...]) -> str:
 
 
 def _alternatives(kinds: Mapping[str, Fields | Kinds]) -> str:
-    """The kinds in order, those of one shape together; a member that repeats its kind's name is not shown twice."""
+    """Return the kinds in order, those of one shape together; a member that repeats its kind's name is not shown twice.
+    """
     shown = []
     for shape, group in groupby(kinds.items(), key=lambda each: each[1]):
         names = [name for name, _ in group]

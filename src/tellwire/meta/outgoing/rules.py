@@ -22,7 +22,7 @@ def one_of(first: str, second: str) -> Rule:
 
 
 def beside(first: str, second: str) -> Rule:
-    """Where one member stands, another must."""
+    """Give where one member stands, another must."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         if first in value and second not in value:
@@ -42,7 +42,7 @@ def forbidden(name: str, why: str) -> Rule:
 
 
 def different(what: str, *way: str) -> Rule:
-    """No two elements of a list have the same text or number at the end of `way`."""
+    """Return no two elements of a list have the same text or number at the end of `way`."""
     end = "".join(map(step, way))
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -64,7 +64,7 @@ def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
 
 
 def in_all(lists: str, of: str, most: int) -> Rule:
-    """A list of objects whose lists `of` have at most so many elements together."""
+    """Give a list of objects whose lists `of` have at most so many elements together."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         number = sum(len(items) for _, items in nested(value, lists, of))
@@ -75,7 +75,7 @@ def in_all(lists: str, of: str, most: int) -> Rule:
 
 
 def different_in_all(lists: str, of: str, name: str) -> Rule:
-    """No two elements of the lists `of`, over a whole list of objects, have the same `name`."""
+    """Return no two elements of the lists `of`, over a whole list of objects, have the same `name`."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         return repeated(
@@ -101,7 +101,7 @@ def titled_when_several(lists: str) -> Rule:
 
 
 def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:
-    """The lists `of` inside a list of objects, each with its pointer."""
+    """Give the lists `of` inside a list of objects, each with its pointer."""
     outer = value.get(lists)
     for number, item in enumerate(outer if isinstance(outer, list) else ()):
         if isinstance(items := inner(item, of), list):
@@ -109,7 +109,7 @@ def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:
 
 
 def inner(value: Any, *way: str) -> Any:
-    """What stands at the end of a way through objects; None when it leads nowhere."""
+    """Return what stands at the end of a way through objects; None when it leads nowhere."""
     for name in way:
         value = value.get(name) if isinstance(value, dict) else None
     return value

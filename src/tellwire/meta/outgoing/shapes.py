@@ -136,7 +136,7 @@ def step(name: str | int) -> str:
 
 
 def kind(value: object) -> str:
-    """What a JSON value is, in words."""
+    """Return what a JSON value is, in words."""
     match value:
         case None:
             return "null"
@@ -153,12 +153,12 @@ def kind(value: object) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: "1 card", "2 cards"."""
+    """Return a number of things: "1 card", "2 cards"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def quoted(value: str) -> str:
-    """A text as a complaint shows it: in quotes, cut to 40 characters."""
+    """Return a text as a complaint shows it: in quotes, cut to 40 characters."""
     return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
 
 

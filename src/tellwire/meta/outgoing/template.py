@@ -126,7 +126,8 @@ _COMPONENTS = Kinds(
 
 
 def named(value: Any, at: str = "/components") -> Iterator[tuple[str, str, Any]]:
-    """The components of a template or card: pointer, type in lower case ("" when it has none), and the component."""
+    """Give the components of a template or card: pointer, type in lower case ("" when it has none), and the component.
+    """
     components = inner(value, "components")
     for number, component in enumerate(components if isinstance(components, list) else ()):
         kind = inner(component, "type")
@@ -134,7 +135,7 @@ def named(value: Any, at: str = "/components") -> Iterator[tuple[str, str, Any]]
 
 
 def parameters(component: Any, at: str) -> Iterator[tuple[str, Any]]:
-    """The parameters of a component, each with its pointer."""
+    """Give the parameters of a component, each with its pointer."""
     given = inner(component, "parameters")
     for number, parameter in enumerate(given if isinstance(given, list) else ()):
         yield f"{at}/parameters/{number}", parameter
@@ -153,7 +154,7 @@ def _twice(value: Any) -> Iterator[Complaint]:
 
 
 def _number(index: Any) -> Any:
-    """An index written as a text is the same as the number."""
+    """Return an index written as a text is the same as the number."""
     return int(index) if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index) else index
 
 

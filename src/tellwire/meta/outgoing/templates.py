@@ -53,7 +53,7 @@ class Given(Struct, frozen=True):
 
 
 def complaints(template_components: bytes, parameter_format: str, given: object) -> list[Complaint]:
-    """What of a message does not fit its template.
+    """Return what of a message does not fit its template.
 
     Args:
         template_components: Meta's `components`, JSON.
@@ -67,7 +67,7 @@ def complaints(template_components: bytes, parameter_format: str, given: object)
 
 
 def _compared(own: Any, given: Any, style: str, at: str) -> Iterator[Complaint]:
-    """A template, or one of its cards, with what is given for it."""
+    """Give a template, or one of its cards, with what is given for it."""
     theirs = {kind: component for _, kind, component in reversed(list(named(own)))}
     ours = {kind: Given(here, component) for here, kind, component in reversed(list(named(given, at)))}
     yield from _header(theirs.get("header"), ours.get("header", Given(at)), style)

@@ -61,7 +61,7 @@ def check(kind: object, value: object, *, reply: bool = False) -> list[Complaint
 
 
 def content_of(kind: str, value: object, context_message_id: str = "") -> bytes:
-    """A message's content as its row shows it: `{"type": T, T: …}` and, for a reply, `context`.
+    """Return a message's content as its row shows it: `{"type": T, T: …}` and, for a reply, `context`.
 
     Args:
         kind: one of `TYPES`.

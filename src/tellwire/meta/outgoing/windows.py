@@ -12,7 +12,7 @@ _MICROS = 1_000_000
 
 
 def window_closed(now: Micros, last_incoming: Seconds | None) -> bool:
-    """Whether the window is known to be over.
+    """Return whether the window is known to be over.
 
     Args:
         now: our clock.

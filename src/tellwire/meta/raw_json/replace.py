@@ -16,7 +16,7 @@ Splice = tuple[int, int, bytes]
 
 
 def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
-    """The text with the values at RFC 6901 pointers replaced; a pointer that leads nowhere changes nothing.
+    """Return the text with the values at RFC 6901 pointers replaced; a pointer that leads nowhere changes nothing.
 
     Where one pointer leads into the value of another, the outer one counts.
     """
@@ -36,12 +36,12 @@ def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
 
 
 def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
-    """The text without what a pattern is found in: an array's element, the object that has it in a member."""
+    """Return the text without what a pattern is found in: an array's element, the object that has it in a member."""
     return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
 
 
 def at(text: bytes, pointer: str) -> bytes | None:
-    """The value that a pointer leads to, verbatim; None when it leads nowhere."""
+    """Return the value that a pointer leads to, verbatim; None when it leads nowhere."""
     piece: bytes | None = text
     for step in pointer.split("/")[1:]:
         if piece is None:
@@ -77,7 +77,7 @@ def _at(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splice]:
 
 
 def _places(text: bytes, start: int) -> dict[str, tuple[int, int]]:
-    """Where the members or elements of a value stand, by name or number."""
+    """Return where the members or elements of a value stand, by name or number."""
     pieces = verbatim.places(text, start)
     if pieces is None:
         return {}

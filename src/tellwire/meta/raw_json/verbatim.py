@@ -106,7 +106,7 @@ def elements(text: bytes) -> Sequence[bytes] | None:
 
 
 def places(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
-    """Where the pieces of an object (keys and values in turn) or of an array stand, and which bracket opens it.
+    """Return where the pieces of an object (keys and values in turn) or of an array stand, and which bracket opens it.
 
     Args:
         text: JSON, as `check` takes it.
@@ -141,7 +141,7 @@ def lenient(text: bytes) -> dict[str, Any]:
 
 
 def deeper(text: bytes, limit: int) -> bool:
-    """Whether a JSON text is nested more than `limit` brackets deep; a scalar is 0 deep."""
+    """Return whether a JSON text is nested more than `limit` brackets deep; a scalar is 0 deep."""
     level = 0
     for mark in _MARK.finditer(text):
         if mark.lastgroup == "open":

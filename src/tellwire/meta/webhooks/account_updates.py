@@ -75,7 +75,7 @@ def template(change: Change) -> list[Item]:
 
 
 def _read(change: Change) -> tuple[dict[str, Any] | str, _Parts]:
-    """The value read in full and cut into its members, or why it can't be."""
+    """Return the value read in full and cut into its members, or why it can't be."""
     value, refused = verbatim.read(bytes(change.value))
     if refused or not isinstance(value, dict):
         return refused or "its value is not an object", {}
@@ -83,7 +83,7 @@ def _read(change: Change) -> tuple[dict[str, Any] | str, _Parts]:
 
 
 def _place(change: Change, value: Mapping[str, Any]) -> Place:
-    """The business account, and the number where one is named; some events name an account of their own."""
+    """Return the business account, and the number where one is named; some events name an account of their own."""
     info, settings = _object(value, "waba_info"), _object(value, "phone_number_settings")
     number = settings.get("phone_number_id")
     if value.get("entity_type") == "PHONE_NUMBER":
@@ -147,7 +147,7 @@ def _account_update(value: dict[str, Any], parts: _Parts) -> _Said:
 
 
 def ban_states(ban: object) -> tuple[str, ...]:
-    """What a `ban_info` says of the ban: Meta gives one word, or a list of them."""
+    """Return what a `ban_info` says of the ban: Meta gives one word, or a list of them."""
     given = ban.get("waba_ban_state") if isinstance(ban, dict) else None
     return tuple(each for each in (given if isinstance(given, list) else [given]) if isinstance(each, str))
 

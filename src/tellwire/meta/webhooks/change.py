@@ -36,15 +36,15 @@ class ChangeContext(Struct, frozen=True, gc=False):
     fault: str = ""
 
     def at(self, pointer: str) -> Place:
-        """The place of one item."""
+        """Return the place of one item."""
         return Place(pointer, self.field, self.waba_id, self.phone_number_id, self.display_phone_number)
 
     def lost(self, pointer: str, kind: str, reason: str, wamid: str = "") -> NotUnderstood:
-        """An item that nothing more can be made of."""
+        """Return an item that nothing more can be made of."""
         return NotUnderstood(place=self.at(pointer), kind=kind, reason=reason, wamid=wamid)
 
     def is_business(self, address: str) -> bool:
-        """Whether an address is the account's own phone number."""
+        """Return whether an address is the account's own phone number."""
         return bool(address and self.display_phone_number) and same(address, self.display_phone_number)
 
 

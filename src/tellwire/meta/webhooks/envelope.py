@@ -189,7 +189,8 @@ def _holder(
     more: Literal["history", "threads", ""],
     thread: str = "",
 ) -> list[Item]:
-    """What stands in one object, in its order: the value, a chunk of its `history` or one of the chunk's `threads`."""
+    """Return what stands in one object, in its order: the value, a chunk of its `history` or one of the chunk's
+    `threads`."""
     items: list[Item] = []
     for key in holder:
         match key:
@@ -227,7 +228,7 @@ def _each(
 
 
 def _no_list(scene: ChangeContext, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
-    """What is made of something that ought to be an array: nothing of null, else one item."""
+    """Return what is made of something that ought to be an array: nothing of null, else one item."""
     if bytes(holder[key]) == b"null":
         return []
     return [scene.lost(f"{pointer}/{key}", kind, f"its {key} are not a list")]
@@ -265,12 +266,12 @@ def _nested(
 
 
 def _chunk(scene: ChangeContext, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
-    """A chunk of the past; or, in its `errors`, why there is none."""
+    """Return a chunk of the past; or, in its `errors`, why there is none."""
     return _holder(scene, chunk, pointer, origin="history", more="threads")
 
 
 def _thread(scene: ChangeContext, thread: Mapping[str, bytes], pointer: str) -> list[Item]:
-    """The messages with one contact, whose address is the thread's id."""
+    """Return the messages with one contact, whose address is the thread's id."""
     contact = scalars.ident(_read(thread, "id"))
     if contact is None:
         scene = replace(scene, fault="its thread's id cannot serve as an address")

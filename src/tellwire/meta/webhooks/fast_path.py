@@ -94,7 +94,7 @@ _POST = Decoder(_Post)
 
 
 def plain(body: bytes) -> tuple[Item, ...] | None:
-    """The messages of a POST, in document order; None for any POST that holds anything else."""
+    """Return the messages of a POST, in document order; None for any POST that holds anything else."""
     try:
         post = _POST.decode(body)
     except verbatim.REFUSALS:
@@ -141,7 +141,7 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
 
 
 def _content(message: Any) -> bytes:
-    """As `messages.content` writes it; b"" when it may be more than can be read."""
+    """Return as `messages.content` writes it; b"" when it may be more than can be read."""
     raw = bytes(message.content)
     if raw.count(b"{") + raw.count(b"[") > _MOST_BRACKETS or verbatim.read(raw)[1]:
         return b""

@@ -108,7 +108,8 @@ def who(
 
 
 def _fits(card: Card, phone: str, user_id: str) -> bool:
-    """Whether a change's only contact may be the person that an item names; a card may be silent, never contradict."""
+    """Return whether a change's only contact may be the person that an item names; a card may be silent, never
+    contradict."""
     if not (phone or user_id):
         return True
     if card.phone and not (phone and same(card.phone, phone)):

@@ -235,7 +235,7 @@ def _group_of(ids: Mapping[str, str]) -> str:
 
 
 def _reached(message: Mapping[str, Any]) -> str:
-    """The status that `history` says a message had reached, in the names that statuses have."""
+    """Return the status that `history` says a message had reached, in the names that statuses have."""
     context = message.get("history_context")
     name = scalars.word(context.get("status")).lower() if isinstance(context, dict) else ""
     return {"error": "failed", "pending": "", "errors": ""}.get(name, name)

@@ -28,7 +28,7 @@ def pattern_of(sought: Collection[str]) -> re.Pattern[bytes]:
 
 
 def addresses_of(item: Item) -> set[str]:
-    """Every address that an item ties to its person."""
+    """Return every address that an item ties to its person."""
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
         return set()
     known = set() if item.who is None else {alias(item.who.address), *item.who.aliases, *item.who.adds}
@@ -36,7 +36,7 @@ def addresses_of(item: Item) -> set[str]:
 
 
 def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
-    """Whether an item is about somebody; what is not understood is so when it holds an address of theirs."""
+    """Return whether an item is about somebody; what is not understood is so when it holds an address of theirs."""
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
         piece = replace.at(body.removeprefix(BOM_UTF8), item.place.pointer)
         return piece is not None and pattern_of(sought).search(piece) is not None
@@ -44,7 +44,8 @@ def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
 
 
 def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str] = ()) -> bytes:
-    """The body without some of its items and without the cards of their people: null, or {}, stands in their places.
+    """Return the body without some of its items and without the cards of their people: null, or {}, stands in their
+    places.
 
     Args:
         body: as `parse` takes it; pointers stay right.
@@ -62,7 +63,7 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
 
 
 def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> list[bytes]:
-    """What `cut` would take out of a body, verbatim."""
+    """Return what `cut` would take out of a body, verbatim."""
     text = body.removeprefix(BOM_UTF8)
     found = [replace.at(text, item.place.pointer) for item in gone]
     return [piece for piece in found if piece] + [card for _, card in _cards(text, gone, kept, sought)]
