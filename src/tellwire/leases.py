@@ -165,8 +165,7 @@ class Leases:
 
 
 def surplus(lease: Lease, leaving: Collection[int]) -> frozenset[int]:
-    """Return the partitions to give back: those chosen before, then any, busy or not, so that the work is shared too.
-    """
+    """Return the partitions to give back: those chosen before, then any, busy or not, so that the work is shared too."""
     over = len(lease.partitions) - lease.share
     if over <= 0:
         return frozenset()

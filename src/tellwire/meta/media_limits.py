@@ -36,8 +36,7 @@ def plain_type(mime_type: str) -> str:
 
 
 def goes_as(mime_type: str, kind: str) -> bool:
-    """Return whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`.
-    """
+    """Return whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`."""
     plain = plain_type(mime_type)
     if plain not in LIMITS:
         return False

@@ -138,8 +138,7 @@ def _story(error: BaseException) -> str:
 
 
 def _speaks_for_itself(error: BaseException) -> bool:
-    """Return whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number.
-    """
+    """Return whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number."""
     return isinstance(error, TellwireError | OSError | sqlite3.Error)
 
 

@@ -131,7 +131,7 @@ def _read(body: bytes) -> dict[str, Any]:
         verbatim.check(body)
     except NotJson:
         return {}
-    return verbatim.lenient(body)
+    return verbatim.readable_members(body)
 
 
 def _accepted(answer: dict[str, Any]) -> Accepted | None:
@@ -141,7 +141,7 @@ def _accepted(answer: dict[str, Any]) -> Accepted | None:
         return None
     return Accepted(
         wamid,
-        scalars.word(message.get("message_status")),
+        scalars.keyword(message.get("message_status")),
         scalars.ident(contact.get("wa_id")) or "",
         scalars.ident(contact.get("user_id")) or "",
     )

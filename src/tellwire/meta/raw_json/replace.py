@@ -32,7 +32,7 @@ def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
                 break
         else:
             branch[last] = new
-    return _spliced(text, list(_at(text, 0, tree)))
+    return _spliced(text, list(_splices(text, 0, tree)))
 
 
 def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
@@ -40,7 +40,7 @@ def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
     return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
 
 
-def at(text: bytes, pointer: str) -> bytes | None:
+def value_at(text: bytes, pointer: str) -> bytes | None:
     """Return the value that a pointer leads to, verbatim; None when it leads nowhere."""
     piece: bytes | None = text
     for step in pointer.split("/")[1:]:
@@ -64,21 +64,21 @@ def _spliced(text: bytes, splices: list[Splice]) -> bytes:
     return b"".join((*parts, text[done:])) if splices else text
 
 
-def _at(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splice]:
-    places = _places(text, start)
+def _splices(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splice]:
+    spans = _spans_by_name(text, start)
     for step, what in tree.items():
-        place = places.get(step)
-        if place is None:
+        span = spans.get(step)
+        if span is None:
             continue
         if isinstance(what, bytes):
-            yield (*place, what)
+            yield (*span, what)
         else:
-            yield from _at(text, place[0], what)
+            yield from _splices(text, span[0], what)
 
 
-def _places(text: bytes, start: int) -> dict[str, tuple[int, int]]:
+def _spans_by_name(text: bytes, start: int) -> dict[str, tuple[int, int]]:
     """Return where the members or elements of a value stand, by name or number."""
-    pieces = verbatim.places(text, start)
+    pieces = verbatim.child_spans(text, start)
     if pieces is None:
         return {}
     opening, spans = pieces
@@ -95,7 +95,7 @@ def _places(text: bytes, start: int) -> dict[str, tuple[int, int]]:
 def _found(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes], depth: int) -> Iterator[Splice]:
     if not pattern.search(text, *span):
         return
-    pieces = verbatim.places(text, span[0]) if depth < _DEEPEST else None
+    pieces = verbatim.child_spans(text, span[0]) if depth < _DEEPEST else None
     if pieces is None:
         yield (*span, NULL)
         return

@@ -61,7 +61,7 @@ def check(text: bytes) -> None:
 
 def read(text: bytes) -> tuple[Any, str]:
     """Read a JSON text in full: (the value, ""), or (None, why no value can hold it)."""
-    if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and deeper(text, MAX_DEPTH):
+    if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and is_deeper(text, MAX_DEPTH):
         return None, f"it is nested deeper than {MAX_DEPTH} levels"
     try:
         return _ANY.decode(text), ""
@@ -105,7 +105,7 @@ def elements(text: bytes) -> Sequence[bytes] | None:
         return _pieces(bytes(text), b"[")
 
 
-def places(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
+def child_spans(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
     """Return where the pieces of an object (keys and values in turn) or of an array stand, and which bracket opens it.
 
     Args:
@@ -131,7 +131,7 @@ def _trimmed(text: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def lenient(text: bytes) -> dict[str, Any]:
+def readable_members(text: bytes) -> dict[str, Any]:
     """Read those members of an object that can be read; {} when the text is no object."""
     value, refused = read(bytes(text))
     if not refused:
@@ -140,7 +140,7 @@ def lenient(text: bytes) -> dict[str, Any]:
     return {key: value for key, (value, refused) in each.items() if not refused}
 
 
-def deeper(text: bytes, limit: int) -> bool:
+def is_deeper(text: bytes, limit: int) -> bool:
     """Return whether a JSON text is nested more than `limit` brackets deep; a scalar is 0 deep."""
     level = 0
     for mark in _MARK.finditer(text):

@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.identity import Card, People, who
+from tellwire.meta.webhooks.identity import Card, People, identify
 from tellwire.meta.webhooks.items import Item, MessageItem, Place, Who
 
 _TYPES = (
@@ -93,7 +93,7 @@ _Value.__annotations__["messages"] = list[reduce(or_, map(_message, _TYPES))]  #
 _POST = Decoder(_Post)
 
 
-def plain(body: bytes) -> tuple[Item, ...] | None:
+def try_parse(body: bytes) -> tuple[Item, ...] | None:
     """Return the messages of a POST, in document order; None for any POST that holds anything else."""
     try:
         post = _POST.decode(body)
@@ -133,7 +133,7 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
                 wamid=wamid,
                 type=message.kind,
                 content=content,
-                who=_who(known, sender),
+                who=_identify(known, sender),
                 timestamp=scalars.seconds(message.timestamp),
             )
         )
@@ -153,8 +153,8 @@ def _card(contact: _Contact) -> Card:
     return Card(wa_id, alias(wa_id), "", scalars.name(contact.profile.name), scalars.name(contact.profile.username))
 
 
-def _who(known: People, sender: str) -> Who | None:
+def _identify(known: People, sender: str) -> Who | None:
     phone, sole = alias(sender), known.sole
     if sole is not None and sole.phone == phone:
         return Who(address=sender, aliases=(phone,), name=sole.name, username=sole.username)
-    return who(known, sender, "")
+    return identify(known, sender, "")

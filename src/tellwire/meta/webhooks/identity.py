@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.meta import scalars
-from tellwire.meta.phone_numbers import alias, same
+from tellwire.meta.phone_numbers import alias, same_address
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.items import Who
 
@@ -44,27 +44,27 @@ class People:
         return (by_phone,) if by_user_id is None or by_user_id is by_phone else (by_phone, by_user_id)
 
 
-def people(contacts: bytes | None, *, business: str = "") -> People:
+def read_people(contacts: bytes | None, *, business: str = "") -> People:
     """Read `contacts[]`: what can be read of an entry counts, an entry that is the business itself does not."""
     if contacts is None:
         return People()
     value, refused = verbatim.read(bytes(contacts))
     if refused:
-        value = [verbatim.lenient(piece) for piece in verbatim.elements(contacts) or ()]
+        value = [verbatim.readable_members(piece) for piece in verbatim.elements(contacts) or ()]
     if not isinstance(value, list):
         return People()
     cards = [_card(entry) for entry in value if isinstance(entry, dict)]
-    return People([card for card in cards if not same(card.phone, business)] if business else cards)
+    return People([card for card in cards if not same_address(card.phone, business)] if business else cards)
 
 
-def who(
+def identify(
     known: People,
     given: str,
     user_id: str,
     *,
     fallbacks: Sequence[str] = (),
     adds: Sequence[str] = (),
-    tied: bool = True,
+    with_aliases: bool = True,
 ) -> Who | None:
     """Say who somebody is.
 
@@ -74,7 +74,7 @@ def who(
         user_id: the user id beside it, "" for none.
         fallbacks: further addresses to try when neither the item nor a contact gives one.
         adds: new addresses of this person.
-        tied: whether a contact may bring further aliases, or names only.
+        with_aliases: whether a contact may bring further aliases, or names only.
 
     Returns: None when there is no address at all.
     """
@@ -84,7 +84,7 @@ def who(
     if not cards and named is not None and _fits(named, phone, user_id):
         cards = (named,)
     address, aliases = given or user_id, [phone, user_id]
-    if tied:
+    if with_aliases:
         for card in cards:
             address = address or card.wa_id or card.user_id
             aliases += (card.phone, card.user_id)
@@ -112,7 +112,7 @@ def _fits(card: Card, phone: str, user_id: str) -> bool:
     contradict."""
     if not (phone or user_id):
         return True
-    if card.phone and not (phone and same(card.phone, phone)):
+    if card.phone and not (phone and same_address(card.phone, phone)):
         return False
     return not (card.user_id and user_id and card.user_id != user_id)
 

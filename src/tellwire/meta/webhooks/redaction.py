@@ -38,7 +38,7 @@ def addresses_of(item: Item) -> set[str]:
 def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
     """Return whether an item is about somebody; what is not understood is so when it holds an address of theirs."""
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
-        piece = replace.at(body.removeprefix(BOM_UTF8), item.place.pointer)
+        piece = replace.value_at(body.removeprefix(BOM_UTF8), item.place.pointer)
         return piece is not None and pattern_of(sought).search(piece) is not None
     return not addresses_of(item).isdisjoint(sought)
 
@@ -65,7 +65,7 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
 def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> list[bytes]:
     """Return what `cut` would take out of a body, verbatim."""
     text = body.removeprefix(BOM_UTF8)
-    found = [replace.at(text, item.place.pointer) for item in gone]
+    found = [replace.value_at(text, item.place.pointer) for item in gone]
     return [piece for piece in found if piece] + [card for _, card in _cards(text, gone, kept, sought)]
 
 
@@ -74,7 +74,7 @@ def _instead(text: bytes, item: Item, sought: Collection[str]) -> bytes:
     found = _CHANGE.match(item.place.pointer)
     if found is not None and found[0] != item.place.pointer:
         return replace.NULL
-    piece = replace.at(text, item.place.pointer)
+    piece = replace.value_at(text, item.place.pointer)
     if piece is None:
         return replace.NULL
     left = replace.redacted(piece, pattern_of(sought))
@@ -100,9 +100,9 @@ def _cards(
     text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
     for change, addresses in _people(gone, kept, sought).items():
-        contacts = replace.at(text, f"{change}/value/contacts")
+        contacts = replace.value_at(text, f"{change}/value/contacts")
         for number, card in enumerate(verbatim.elements(contacts) or () if contacts else ()):
-            entry = verbatim.lenient(bytes(card))
+            entry = verbatim.readable_members(bytes(card))
             named = (scalars.ident(entry.get("wa_id")), scalars.ident(entry.get("user_id")))
             if not addresses.isdisjoint(alias(each) for each in named if each):
                 yield f"{change}/value/contacts/{number}", bytes(card)
@@ -113,12 +113,12 @@ def _threads(text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Co
     if b'"threads"' not in text:
         return
     for change, addresses in _people(gone, kept, sought).items():
-        chunks = replace.at(text, f"{change}/value/history")
+        chunks = replace.value_at(text, f"{change}/value/history")
         for i, chunk in enumerate(verbatim.elements(chunks) or () if chunks else ()):
             threads = (verbatim.members(chunk) or {}).get("threads", b"")
             for j, thread in enumerate(verbatim.elements(threads) or () if threads else ()):
                 place = f"{change}/value/history/{i}/threads/{j}"
-                named = scalars.ident(verbatim.lenient(bytes(thread)).get("id"))
+                named = scalars.ident(verbatim.readable_members(bytes(thread)).get("id"))
                 theirs = named is not None and alias(named) in addresses
                 if theirs and not any(item.place.pointer.startswith(f"{place}/") for item in kept):
                     yield place
