@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.meta import scalars
-from tellwire.meta.outgoing import templates
+from tellwire.meta.outgoing import template_parameters
 from tellwire.meta.outgoing.shapes import Complaint
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.units import Micros
@@ -127,7 +127,7 @@ def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: 
     if chosen.status != APPROVED:
         why = f" ({chosen.reason})" if chosen.reason else ""
         return [("/template/name", f"is not approved: Meta says {chosen.status}{why}")]
-    return templates.complaints(chosen.components, chosen.parameter_format, given)
+    return template_parameters.complaints(chosen.components, chosen.parameter_format, given)
 
 
 def language_of(given: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["retry", "throttled", "pair", "fail", "pause"]
+CodeKind = Literal["retry", "throttled", "pair", "fail", "pause"]
 """What follows for the message: `retry` it with backoff; so after `throttled`, when the whole account waits, and after
 `pair`, when only this recipient does; `fail` it with Meta's error; `pause` the account and keep the message."""
 
@@ -23,7 +23,7 @@ class Code(Struct, frozen=True):
 
     title: str
     http: int
-    kind: Kind
+    kind: CodeKind
     tries: int = 0
     late: bool = False
 
@@ -93,7 +93,7 @@ CODES: dict[int, Code] = {
 }
 
 
-def kind_of(code: int) -> Kind:
+def kind_of_code(code: int) -> CodeKind:
     """Return what follows from a code; one that is not known is no reason to try again."""
     known = CODES.get(code)
     return known.kind if known else "fail"

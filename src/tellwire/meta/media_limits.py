@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 _KB, _MB = 1024, 1024 * 1024
-MOST = 100 * _MB
+MAX_BYTES = 100 * _MB
 """No file of any type is larger."""
 _DOCUMENTS = (
     "text/plain",
@@ -23,7 +23,7 @@ LIMITS: Mapping[str, int] = {
     **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * _MB),
     **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"), 16 * _MB),
     "image/webp": 500 * _KB,
-    **dict.fromkeys(_DOCUMENTS, MOST),
+    **dict.fromkeys(_DOCUMENTS, MAX_BYTES),
 }
 """Bytes by type; WebP is for stickers, of which one that does not move may have 100 KB only."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
@@ -35,7 +35,7 @@ def plain_type(mime_type: str) -> str:
     return found if _TYPE.fullmatch(found) else ""
 
 
-def goes_as(mime_type: str, kind: str) -> bool:
+def can_be_sent_as(mime_type: str, kind: str) -> bool:
     """Return whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`."""
     plain = plain_type(mime_type)
     if plain not in LIMITS:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tellwire.errors import NotJson
 from tellwire.meta import scalars
-from tellwire.meta.codes import CODES, Kind, kind_of
+from tellwire.meta.codes import CODES, CodeKind, kind_of_code
 from tellwire.meta.errors import status_errors
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.messaging import StatusError
@@ -40,7 +40,7 @@ class Refused(Struct, frozen=True):
     tried. `retry_after`: seconds that the answer asks us to wait at least.
     """
 
-    kind: Kind
+    kind: CodeKind
     code: int | None
     errors: tuple[StatusError, ...]
     tries: int = 0
@@ -59,10 +59,12 @@ class Unknown(Struct, frozen=True):
     cause: str
 
 
-Outcome = Accepted | Refused | NotSent | Unknown
+SendAnswer = Accepted | Refused | NotSent | Unknown
 
 
-def outcome(status: int, body: bytes, *, written: bool = True, cause: str = "", retry_after: float = 0.0) -> Outcome:
+def read_answer(
+    status: int, body: bytes, *, written: bool = True, cause: str = "", retry_after: float = 0.0
+) -> SendAnswer:
     """Understand an answer.
 
     Args:
@@ -82,17 +84,17 @@ def outcome(status: int, body: bytes, *, written: bool = True, cause: str = "", 
     if code is not None:
         errors = status_errors((verbatim.members(body) or {}).get("error", b""))
         known = CODES.get(code)
-        return Refused(kind_of(code), code, errors, known.tries if known else 0, retry_after)
+        return Refused(kind_of_code(code), code, errors, known.tries if known else 0, retry_after)
     if ok:
         return Unknown(f"Meta answered {status} without a message id")
     if status >= 500:
         return Unknown(f"Meta answered {status} without an error code")
     words = f"HTTP {status} without an error code of Meta's"
-    kind: Kind = "throttled" if status == 429 else "fail"
+    kind: CodeKind = "throttled" if status == 429 else "fail"
     return Refused(kind, None, (StatusError(status, words, words, ""),), 0, retry_after)
 
 
-def pause_after(attempt: int, jitter: float, kind: Kind = "retry") -> float:
+def pause_after(attempt: int, jitter: float, kind: CodeKind = "retry") -> float:
     """Return seconds to wait after an attempt: 1, 4, 16, 64, 256, then 300, a fifth shorter or longer, never above 300.
 
     Args:
@@ -115,7 +117,7 @@ def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: fl
         jitter: 0 to 1.
         left: seconds until the message may no longer be tried; an attempt that would come later is none.
     """
-    kind: Kind = "retry"
+    kind: CodeKind = "retry"
     at_least = 0.0
     if isinstance(refusal, Refused):
         if refusal.tries and attempt >= refusal.tries:

@@ -23,7 +23,7 @@ def body_of(content: bytes, to: Recipient, *, callback: str = "", media_ids: Map
 
     Returns: None when the content is none that can be sent, because what it held was erased.
     """
-    members = verbatim.members(media.replaced(content, media_ids)) or {}
+    members = verbatim.members(media.with_media_ids(content, media_ids)) or {}
     kind, _ = verbatim.read(bytes(members.get("type", b"null")))
     if not isinstance(kind, str) or kind not in TYPES or kind not in members:
         return None

@@ -21,7 +21,7 @@ def one_of(first: str, second: str) -> Rule:
     return Rule(says, broken)
 
 
-def beside(first: str, second: str) -> Rule:
+def requires(first: str, second: str) -> Rule:
     """Give where one member stands, another must."""
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -41,12 +41,12 @@ def forbidden(name: str, why: str) -> Rule:
     return Rule(f"no {name}", broken)
 
 
-def different(what: str, *way: str) -> Rule:
-    """Return no two elements of a list have the same text or number at the end of `way`."""
-    end = "".join(map(step, way))
+def unique(what: str, *path: str) -> Rule:
+    """Return no two elements of a list have the same text or number at the end of `path`."""
+    end = "".join(map(step, path))
 
     def broken(value: Any) -> Iterator[Complaint]:
-        return repeated((step(number) + end, inner(item, *way)) for number, item in enumerate(value))
+        return repeated((step(number) + end, inner(item, *path)) for number, item in enumerate(value))
 
     return Rule(f"every {what} differs from the others", broken)
 
@@ -63,7 +63,7 @@ def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
         seen.add(value)
 
 
-def in_all(lists: str, of: str, most: int) -> Rule:
+def at_most_in_all(lists: str, of: str, most: int) -> Rule:
     """Give a list of objects whose lists `of` have at most so many elements together."""
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -74,7 +74,7 @@ def in_all(lists: str, of: str, most: int) -> Rule:
     return Rule(f"at most {most} {of} over all {lists}", broken)
 
 
-def different_in_all(lists: str, of: str, name: str) -> Rule:
+def unique_in_all(lists: str, of: str, name: str) -> Rule:
     """Return no two elements of the lists `of`, over a whole list of objects, have the same `name`."""
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -108,21 +108,21 @@ def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:
             yield f"{step(lists)}/{number}{step(of)}", items
 
 
-def inner(value: Any, *way: str) -> Any:
-    """Return what stands at the end of a way through objects; None when it leads nowhere."""
-    for name in way:
+def inner(value: Any, *path: str) -> Any:
+    """Return what stands at the end of a path through objects; None when it leads nowhere."""
+    for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def alike(what: str, *way: str, trait: Callable[[Any], Any] | None = None) -> Rule:
-    """Every card has what the first has at the end of `way`, or shows the same `trait`; None counts for nothing."""
-    end = "".join(map(step, way))
+def same_on_every_card(what: str, *path: str, trait: Callable[[Any], Any] | None = None) -> Rule:
+    """Every card has what the first has at the end of `path`, or shows the same `trait`; None counts for nothing."""
+    end = "".join(map(step, path))
 
     def broken(value: Any) -> Iterator[Complaint]:
         first = None
         for number, card in enumerate(value):
-            shown = trait(card) if trait else inner(card, *way)
+            shown = trait(card) if trait else inner(card, *path)
             first = shown if first is None else first
             if shown is not None and shown != first:
                 yield step(number) + end, f"must have the same {what} as the first card"

@@ -25,7 +25,7 @@ class Rule(Struct, frozen=True):
     broken: Callable[[Any], Iterable[Complaint]]
 
 
-class Text(Struct, frozen=True):
+class String(Struct, frozen=True):
     """`pattern` must match the whole text; `wants` says in words what it asks for."""
 
     most: int | None = None
@@ -34,7 +34,7 @@ class Text(Struct, frozen=True):
     wants: str = ""
 
 
-class Word(Struct, frozen=True):
+class Choice(Struct, frozen=True):
     """One of a few texts; `folded`: in any case."""
 
     among: tuple[str, ...]
@@ -50,7 +50,7 @@ class Number(Struct, frozen=True):
     texts: bool = False
 
 
-class Flag(Struct, frozen=True):
+class Boolean(Struct, frozen=True):
     """true or false."""
 
 
@@ -58,7 +58,7 @@ class Anything(Struct, frozen=True):
     """Whatever JSON there is."""
 
 
-class Each(Struct, frozen=True):
+class ListOf(Struct, frozen=True):
     """A list of one shape."""
 
     item: Shape
@@ -90,7 +90,7 @@ class Kinds(Struct, frozen=True):
     others: Fields | None = None
 
 
-Shape = Text | Word | Number | Flag | Anything | Each | Fields | Kinds
+Shape = String | Choice | Number | Boolean | Anything | ListOf | Fields | Kinds
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,30})?")
 _SHOWN = 40
@@ -105,17 +105,17 @@ def complaints(shape: Shape, value: object, at: str) -> Iterator[Complaint]:
         at: the JSON pointer that leads to it.
     """
     match shape:
-        case Text():
+        case String():
             wrong = _text(shape, value)
-        case Word():
+        case Choice():
             wrong = _word(shape, value)
         case Number():
             wrong = _number(shape, value)
-        case Flag():
+        case Boolean():
             wrong = "" if isinstance(value, bool) else f"must be true or false, {kind(value)} was given"
         case Anything():
             wrong = ""
-        case Each():
+        case ListOf():
             yield from _each(shape, value, at)
             return
         case Fields():
@@ -162,7 +162,7 @@ def quoted(value: str) -> str:
     return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
 
 
-def _text(shape: Text, value: object) -> str:
+def _text(shape: String, value: object) -> str:
     if not isinstance(value, str):
         return f"must be a text, {kind(value)} was given"
     if not value and shape.least:
@@ -176,7 +176,7 @@ def _text(shape: Text, value: object) -> str:
     return ""
 
 
-def _word(shape: Word, value: object) -> str:
+def _word(shape: Choice, value: object) -> str:
     given = value.lower() if shape.folded and isinstance(value, str) else value
     if isinstance(given, str) and given in shape.among:
         return ""
@@ -203,7 +203,7 @@ def _given(value: object) -> str:
     return kind(value)
 
 
-def _each(shape: Each, value: object, at: str) -> Iterator[Complaint]:
+def _each(shape: ListOf, value: object, at: str) -> Iterator[Complaint]:
     if not isinstance(value, list):
         yield at, f"must be a list, {kind(value)} was given"
         return
@@ -251,7 +251,7 @@ def _kinds(shape: Kinds, value: object, at: str) -> Iterator[Complaint]:
     elif shape.by not in value:
         yield at + step(shape.by), f"is missing; it is one of {', '.join(shape.kinds)}"
     else:
-        yield at + step(shape.by), _word(Word(tuple(shape.kinds)), given)
+        yield at + step(shape.by), _word(Choice(tuple(shape.kinds)), given)
 
 
 def _between(rules: Iterable[Rule], value: object, at: str) -> Iterator[Complaint]:
