@@ -17,7 +17,7 @@ from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
 from tellwire.http_client.proxy import Proxy, ProxyError, connected, tunnel
 from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, dated_words, plain_words
-from tellwire.security.addresses import Address, Network, ParsedTarget, admitted, check_resolved
+from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Host name to the texts of its addresses, in the order to try them; OSError when there are none."""
@@ -113,7 +113,7 @@ class Connector:
         if dialled is None:
             return None
         sock, address = dialled
-        connection = Connection(self._limits, self._lost, allow_listed=admitted(address, self._allow))
+        connection = Connection(self._limits, self._lost, allow_listed=is_allow_listed(address, self._allow))
         if target.scheme == "http":
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection

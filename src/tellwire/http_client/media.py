@@ -15,7 +15,7 @@ from yarl import URL
 
 from tellwire.errors import Broken, TellwireError
 from tellwire.ports.http_out import Answer
-from tellwire.ports.media import Incoming, Upload
+from tellwire.ports.media import Download, Upload
 
 _CHUNK: Final = 256 * 1024
 _MOST_ANSWER: Final = 64 * 1024
@@ -43,14 +43,14 @@ class HttpMediaWire:
         return self._made
 
     @asynccontextmanager
-    async def open(self, url: str, token: str) -> AsyncIterator[Incoming]:
+    async def open(self, url: str, token: str) -> AsyncIterator[Download]:
         """GET a file."""
         try:
             answer = await self._session.get(URL(url, encoded=True), headers=_bearer(token), allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Broken(_why(error)) from None
         try:
-            yield Incoming(answer.status, _pieces(answer))
+            yield Download(answer.status, _pieces(answer))
         finally:
             answer.close()
 

@@ -154,7 +154,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
 
 
-class Edit(Struct, frozen=True, kw_only=True):
+class ReplayEdit(Struct, frozen=True, kw_only=True):
     """What is other about a replay: it goes to another `url` ("": the endpoint's own), or with another `body`."""
 
     url: str = ""
@@ -168,7 +168,7 @@ class Edit(Struct, frozen=True, kw_only=True):
 
 class Attempt(Struct, frozen=True, kw_only=True):
     """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked. `edited`: what was
-    other than usual (`Edit.parts`)."""
+    other than usual (`ReplayEdit.parts`)."""
 
     delivery_id: str
     organization_id: str

@@ -157,7 +157,7 @@ class Ledger:
         self.events: list[Event] = []
 
     @property
-    def registers(self) -> bool:
+    def changes_registry(self) -> bool:
         """Whether accounts were made or changed."""
         return bool(self.new_accounts or self.changed_accounts)
 
@@ -180,20 +180,20 @@ class Ledger:
 
     def put_account(self, account: Account) -> None:
         self.new_accounts[account.phone_number_id] = account
-        self.routes = self.routes.joined_by(account)
+        self.routes = self.routes.with_account(account)
 
     def change_account(self, account: Account) -> None:
         """Change one that is there; its secrets stay as they are stored."""
         self.changed_accounts[account.phone_number_id] = account
 
-    def know_message(self, message: Message) -> None:
+    def load_message(self, message: Message) -> None:
         """Take in one as it is stored."""
         self.by_id[message.id] = message
         if message.wamid:
             self.messages[message.account_id, message.wamid] = message
 
     def put_message(self, message: Message) -> None:
-        self.know_message(message)
+        self.load_message(message)
         self.changed_messages[message.id] = message
 
     def put_send(self, send: Send) -> None:

@@ -12,7 +12,7 @@ from tellwire.model.deliveries import Endpoint, Event
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 
-Names = Callable[[Event], tuple[str, ...]]
+NamesOf = Callable[[Event], tuple[str, ...]]
 
 PARTITIONS = 64
 _SHARDS = 4
@@ -41,7 +41,7 @@ def _partitions(endpoint_id: str) -> tuple[int, ...]:
 class Routes:
     """The endpoints by what they subscribe to; built once per change of the registry, looked up per event."""
 
-    def __init__(self, registry: Registry, names: Mapping[str, Names]) -> None:
+    def __init__(self, registry: Registry, names: Mapping[str, NamesOf]) -> None:
         """`names`: per payload format, the names under which an event is subscribed to; none: no place for it."""
         self._registry = registry
         self._names = names
@@ -52,7 +52,7 @@ class Routes:
             formats.setdefault(endpoint.format, []).append(endpoint)
         self._found: dict[tuple[str, str, str, tuple[str, ...]], tuple[Endpoint, ...]] = {}
 
-    def joined_by(self, account: Account) -> Routes:
+    def with_account(self, account: Account) -> Routes:
         """Return the routes with one more account, of which the registry will know after the commit."""
         accounts = {**self._registry.accounts, account.phone_number_id: account}
         return Routes(replace(self._registry, accounts=accounts), self._names)

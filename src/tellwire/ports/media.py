@@ -32,14 +32,14 @@ class MediaStore(Protocol):
         """Nothing is there any more; no matter whether anything was."""
         ...
 
-    async def tidy(self, older_than_seconds: float) -> None:
+    async def remove_leftovers(self, older_than_seconds: float) -> None:
         """Remove what writes of processes that are gone have left, unseen as it is."""
         ...
 
     async def close(self) -> None: ...
 
 
-class Incoming(Struct, frozen=True):
+class Download(Struct, frozen=True):
     """An answer whose body is still to be read, once: `chunks` raises `Broken` when it ends too early."""
 
     status: int
@@ -58,7 +58,7 @@ class Upload(Struct, frozen=True, kw_only=True):
 class MediaWire(Protocol):
     """Files from and to Meta, streamed; redirects are not followed."""
 
-    def open(self, url: str, token: str) -> AbstractAsyncContextManager[Incoming]:
+    def open(self, url: str, token: str) -> AbstractAsyncContextManager[Download]:
         """GET a file with the token. Whether the URL may see it has been asked before.
 
         Raises:

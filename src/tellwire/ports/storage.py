@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from tellwire.model.deliveries import Attempt, Delivery, Edit, Work
+from tellwire.model.deliveries import Attempt, Delivery, ReplayEdit, Work
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
@@ -37,7 +37,7 @@ class Lease(Struct, frozen=True):
     share: int
 
 
-class Book(Protocol):
+class LedgerStore(Protocol):
     """Messages, contacts and conversations: read by key, decided, written, in one durable transaction."""
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
@@ -114,7 +114,7 @@ class Outbox(Protocol):
         """
         ...
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         """Return what is other about this replay, None when nothing is."""
         ...
 

@@ -98,7 +98,7 @@ class ParsedTarget(Struct, frozen=True):
     authority: str
 
 
-def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:
+def why_refused(address: str | Address, allow: Sequence[Network]) -> str | None:
     """Return whether deliveries may reach an address: None when they may, else the rule that says no, in plain words.
 
     Every range that is not globally reachable is refused unless a network of `allow` admits it. Addresses that carry
@@ -109,10 +109,10 @@ def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:
         return "not an IP address"
     if isinstance(ip, IPv6Address) and ip.scope_id is not None:
         return "an address with a scope"
-    return None if admitted(ip, allow) else _rule(ip)
+    return None if is_allow_listed(ip, allow) else _rule(ip)
 
 
-def admitted(address: str | Address, allow: Sequence[Network]) -> bool:
+def is_allow_listed(address: str | Address, allow: Sequence[Network]) -> bool:
     """Return whether the allow list names an address, as it stands or by the IPv4 address in it."""
     ip = _parsed(address)
     return ip is not None and any(form in network for network in allow for form in _forms(ip))
@@ -136,7 +136,7 @@ def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
         raise Forbidden("the URL must not contain a user name or password: set a token or a header instead")
     host, port = _split(match[2], 443 if scheme == "https" else 80)
     target = _target(scheme, host, port, match[3], match[4] or "")
-    _judge_text(target, allow)
+    _check_text(target, allow)
     return target
 
 
@@ -148,25 +148,25 @@ def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequen
     """
     found: dict[Address, None] = {}
     for address in addresses:
-        rule = allowed(address, allow)
+        rule = why_refused(address, allow)
         if rule is not None:
             raise Forbidden(f"{target.host} resolves to an address that deliveries may not reach: {rule}")
-        if target.scheme == "http" and not admitted(address, allow):
+        if target.scheme == "http" and not is_allow_listed(address, allow):
             raise Forbidden(_HTTP_RULE)
         ip = ip_address(address)
         found[(ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip] = None
     return list(found)
 
 
-def _judge_text(target: ParsedTarget, allow: Sequence[Network]) -> None:
+def _check_text(target: ParsedTarget, allow: Sequence[Network]) -> None:
     if target.address is not None:
-        rule = allowed(target.address, allow)
+        rule = why_refused(target.address, allow)
         if rule is not None:
             raise Forbidden(f"deliveries may not reach {target.host}: {rule}; DELIVERY_ALLOW_CIDRS can admit it")
-        if target.scheme == "http" and not admitted(target.address, allow):
+        if target.scheme == "http" and not is_allow_listed(target.address, allow):
             raise Forbidden(_HTTP_RULE)
     elif target.host == "localhost" or target.host.endswith(".localhost"):  # RFC 6761, section 6.3
-        if not any(admitted(address, allow) for address in _LOOPBACK):
+        if not any(is_allow_listed(address, allow) for address in _LOOPBACK):
             raise Forbidden(f"deliveries may not reach {target.host}: loopback; DELIVERY_ALLOW_CIDRS can admit it")
     elif target.scheme == "http" and not allow:
         raise Forbidden(_HTTP_RULE)

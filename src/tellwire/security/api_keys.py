@@ -35,7 +35,7 @@ SCOPES: dict[Scope, str] = {
 }
 """By name, what a key with it may do."""
 
-USUAL: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "admin")
+DEFAULT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "admin")
 """What a key gets when none are named."""
 
 _KEY = re.compile(r"tw_[A-Za-z0-9_-]{43}")
@@ -47,7 +47,7 @@ def make(random: bytes) -> str:
     return "tw_" + base64.urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
-def looks_like_one(text: str) -> bool:
+def has_key_form(text: str) -> bool:
     """Return whether a text could be one of our keys at all."""
     return _KEY.fullmatch(text) is not None
 
@@ -71,6 +71,6 @@ def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...]
     )
 
 
-def works(key: ApiKey, now: Micros) -> bool:
+def is_valid(key: ApiKey, now: Micros) -> bool:
     """Return whether a key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)

@@ -32,7 +32,7 @@ class Vault:
         sealed = self._keys[self._first].encrypt(nonce, plain.encode(), context.encode())
         return f"{self._first}.{base64.b64encode(nonce + sealed).decode()}"
 
-    def is_sealed_first(self, sealed: str) -> bool:
+    def is_sealed_by_first_key(self, sealed: str) -> bool:
         """Return whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
         return not sealed or sealed.partition(".")[0] == self._first
 
@@ -54,7 +54,7 @@ class Vault:
             ) from None
 
 
-def master_key_beside(database: Path) -> bytes:
+def read_or_make_master_key(database: Path) -> bytes:
     """Read the 32-byte key from the 0600 file beside an SQLite database, making it on the first start."""
     path = database.with_name(database.name + ".master-key")
     try:

@@ -29,7 +29,7 @@ from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph, retry_after
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
@@ -45,7 +45,7 @@ _UNREACHABLE_SECONDS = 30.0
 _LAST_WORDS = 1.0
 
 
-class Rows(Book, Protocol):
+class Rows(LedgerStore, Protocol):
     """What is needed of the store."""
 
     async def read(self, work: Callable[[Connection], T]) -> T: ...

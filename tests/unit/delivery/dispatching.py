@@ -15,7 +15,7 @@ from tests.unit.delivery.leasing import LENGTH, LeaseTable
 from tellwire.delivery.dispatcher import Defaults, Dispatcher
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Snapshot, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Snapshot, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.tenancy import Account
@@ -54,7 +54,7 @@ class MemoryOutbox:
         self.fails: Exception | None = None
         self.broken: list[str] = []
         self.poison = ""
-        self.edits: dict[tuple[str, int], Edit] = {}
+        self.edits: dict[tuple[str, int], ReplayEdit] = {}
         self.unreadable = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -127,7 +127,7 @@ class MemoryOutbox:
                 self.attempts.append(result.attempt)
         return refused
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         await asyncio.sleep(0)
         if self.unreadable:
             raise OSError("the rows cannot be read")
