@@ -22,7 +22,7 @@ log = structlog.get_logger("tellwire.leases")
 
 RENEW_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
-_PATIENCE_SECONDS = 5.0
+_RENEW_TIMEOUT_SECONDS = 5.0
 
 
 class Leases:
@@ -49,7 +49,7 @@ class Leases:
         self._lease = Lease({}, 0, 0)
         self._leaving: frozenset[int] = frozenset()
         self._keeping: asyncio.Task[None] | None = None
-        self._nudged = asyncio.Event()
+        self._woken = asyncio.Event()
         self._stopping = False
         self._failing = False
         self.moves = 0
@@ -69,7 +69,7 @@ class Leases:
     async def stop(self, timeout_seconds: float) -> None:
         """Renew no more: what is in flight is finished under the leases as they are."""
         self._stopping = True
-        self._nudged.set()
+        self._woken.set()
         if self._keeping is not None:
             # A renewal that is under way must not take back what is released next.
             await asyncio.wait({self._keeping}, timeout=timeout_seconds)
@@ -85,7 +85,7 @@ class Leases:
 
     def nudge(self) -> None:
         """Renew now: there may be something to take."""
-        self._nudged.set()
+        self._woken.set()
 
     # --- what is owned ------------------------------------------------------------------------------------------------
 
@@ -121,12 +121,12 @@ class Leases:
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await self._nudged.wait()
-            self._nudged.clear()
+                    await self._woken.wait()
+            self._woken.clear()
             if self._stopping:
                 return
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(_RENEW_TIMEOUT_SECONDS):
                     await self._give_back()
                     await self._renew()
             except Exception as error:  # noqa: BLE001 - whatever it was, the leases lapse unless the next time goes well

@@ -365,7 +365,7 @@ def test_months_of_rows_go_in_bounded_strides_while_posts_come_in(tmp_path: Path
         assert left["inbound"] == came
         waiting = await world.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
         assert len(waiting) == new
-        assert sum(rounds.counters.strides.counts) == len(rounds.touched)
+        assert sum(rounds.counters.retention_batches.counts) == len(rounds.touched)
 
     play(tmp_path, scenario)
 

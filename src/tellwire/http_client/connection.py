@@ -20,12 +20,12 @@ from msgspec import Struct
 
 from tellwire import __version__
 from tellwire.errors import Forbidden
-from tellwire.http_client.tls_errors import plain_words
+from tellwire.http_client.tls_errors import tls_cause
 from tellwire.ports.http_out import Failure, Request
 from tellwire.security.addresses import ParsedTarget
 
-Phase = Literal["", "dns", "connect", "tls", "send", "first_byte", "body"]
-_DOING: Final[dict[Phase, str]] = {
+ExchangePhase = Literal["", "dns", "connect", "tls", "send", "first_byte", "body"]
+_DOING: Final[dict[ExchangePhase, str]] = {
     "": "waiting for its turn",
     "dns": "resolving the host name",
     "connect": "connecting",
@@ -37,7 +37,7 @@ _DOING: Final[dict[Phase, str]] = {
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OURS: Final = frozenset(
+_NOT_FOR_CALLERS: Final = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect")
 )
 _USER_AGENT: Final = f"User-Agent: Tellwire/{__version__}\r\n"
@@ -74,7 +74,7 @@ class Exchange:
         self.withheld = False
         self.written = False  # some of it may have left
         self.timeout = timeout
-        self.phase: Phase = ""
+        self.phase: ExchangePhase = ""
         self.durations: dict[str, float] = {}
         self.status = 0  # 0 until the headers are complete
         self.headers: list[tuple[str, str]] = []
@@ -87,7 +87,7 @@ class Exchange:
         self.cause = ""
         self._started = self._since = perf_counter()
 
-    def enter(self, phase: Phase) -> None:
+    def enter(self, phase: ExchangePhase) -> None:
         """Close the phase that runs and start another; "" when all is over."""
         now = perf_counter()
         if self.phase:
@@ -137,12 +137,12 @@ def encode_request(request: Request, target: ParsedTarget) -> bytes:
 @lru_cache(maxsize=1024)
 def _checked(name: str) -> str:
     """Return the name of a header that callers may set."""
-    if name.lower() in _OURS or not _NAME.fullmatch(name):
+    if name.lower() in _NOT_FOR_CALLERS or not _NAME.fullmatch(name):
         raise Forbidden(f"the header {name!r} cannot be set")
     return name
 
 
-class _Enough(Exception):  # noqa: N818 - nothing is wrong: it stops the parser
+class _StopParsing(Exception):  # noqa: N818 - nothing is wrong: it stops the parser
     """What is wanted of the answer has been read."""
 
 
@@ -194,7 +194,7 @@ class Connection(asyncio.Protocol):
             exchange.enter("first_byte")
         return waiter
 
-    def hung_up(self) -> bool:
+    def closed_by_peer(self) -> bool:
         """Return whether the other side of an idle connection has closed it (or spoke unasked), though no loop saw it
         yet."""
         if self._transport is None or self._transport.is_closing():
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         if exchange.status and exc is None and _until_close(exchange.headers):
             exchange.complete = True
         elif isinstance(exc, ssl.SSLError):
-            exchange.fail("tls", plain_words(exc))
+            exchange.fail("tls", tls_cause(exc))
         else:
             how = "closed" if exc is None else "reset"
             where = "before answering"
@@ -291,14 +291,14 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._exchange.complete:  # something follows the answer
-            raise _Enough
+            raise _StopParsing
 
     def on_header(self, name: bytes, value: bytes) -> None:
         exchange = self._exchange
         self._head += len(name) + len(value)
         if self._head > self._limits.head or len(exchange.headers) >= self._limits.headers:
             self._cut()
-            raise _Enough
+            raise _StopParsing
         if not exchange.status:  # else it is a trailer
             exchange.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 100 or status == 101 or self._parser.get_http_version() not in ("1.1", "1.0"):
             exchange.fail("protocol", "your server's answer is not an HTTP/1.1 answer to this request")
-            raise _Enough
+            raise _StopParsing
         if status < 200:  # 100 Continue and its like: the answer is still to come
             exchange.headers.clear()
         else:
@@ -319,7 +319,7 @@ class Connection(asyncio.Protocol):
         body += data[:left]
         if len(data) > left:
             self._cut()
-            raise _Enough
+            raise _StopParsing
 
     def on_message_complete(self) -> None:
         if self._exchange.status:

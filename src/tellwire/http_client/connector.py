@@ -15,8 +15,8 @@ from typing import Final, cast
 
 from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
-from tellwire.http_client.proxy import Proxy, ProxyError, connected, tunnel
-from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, dated_words, plain_words
+from tellwire.http_client.proxy import Proxy, ProxyError, open_socket, tunnel
+from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, tls_cause
 from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -121,7 +121,7 @@ class Connector:
         try:
             await _start_tls(lambda: connection, sock, self._tls, target.host)
         except ssl.SSLError as error:
-            exchange.fail("tls", plain_words(error))
+            exchange.fail("tls", tls_cause(error))
             if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (EXPIRED, NOT_YET_VALID):
                 exchange.cause = await self._dated(error, target, address) or exchange.cause
             return None
@@ -172,7 +172,7 @@ class Connector:
 
     async def _open(self, address: Address, port: int) -> socket.socket:
         if self._proxy is None:
-            return await connected(address, port)
+            return await open_socket(address, port)
         return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
 
     async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
@@ -191,7 +191,7 @@ class Connector:
             return None
         own = cast("ssl.SSLObject", transport.get_extra_info("ssl_object")).getpeercert(binary_form=True)
         cast("asyncio.Transport", transport).abort()
-        return None if own is None else dated_words(error.verify_code, own, datetime.now(UTC))
+        return None if own is None else date_cause(error.verify_code, own, datetime.now(UTC))
 
 
 def _plain(error: OSError) -> str:

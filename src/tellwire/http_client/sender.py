@@ -91,7 +91,7 @@ class HttpSender:
     async def _attempt(self, target: ParsedTarget, exchange: Exchange, deadline: float, *, once: bool) -> None:
         origin = (target.scheme, target.host, target.port)
         kept = self._take(origin)
-        while once and kept is not None and kept.hung_up():
+        while once and kept is not None and kept.closed_by_peer():
             kept.abort()
             kept = self._take(origin)
         if kept is not None:
@@ -185,7 +185,7 @@ def _answer(exchange: Exchange) -> Answer:
     return Answer(
         status=exchange.status,
         failure=exchange.failure,
-        cause=exchange.cause or _verdict(exchange.status),
+        cause=exchange.cause or _cause_of_status(exchange.status),
         headers=tuple(exchange.headers),
         body=bytes(exchange.body),
         truncated=exchange.truncated,
@@ -196,7 +196,7 @@ def _answer(exchange: Exchange) -> Answer:
     )
 
 
-def _verdict(status: int) -> str:
+def _cause_of_status(status: int) -> str:
     """Return what a status means for a delivery; "" for a 2xx."""
     if 200 <= status < 300:
         return ""

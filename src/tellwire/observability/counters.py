@@ -12,7 +12,7 @@ from collections import Counter
 LAG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 COMMIT_JOBS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-STRIDE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+RETENTION_BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
 
 class Histogram:
@@ -57,7 +57,7 @@ class Counters:
         """Micros before which the last whole round of retention left nothing that may go."""
         self.rounds = 0
         """Whole rounds of retention."""
-        self.strides = Histogram(STRIDE_SECONDS)
+        self.retention_batches = Histogram(RETENTION_BATCH_SECONDS)
         """Seconds for which strides of retention kept the store's writer."""
         self.agent_runs: Counter[str] = Counter()
         """Turns that a model was asked for, by outcome."""

@@ -34,7 +34,7 @@ _IDENTIFIERS = frozenset(
     }
 )
 """Keys whose digits name a business's account or something of ours, not a person."""
-_FEWEST = 1_000_000
+_MAY_BE_A_PHONE = 1_000_000
 """A number of 7 digits or more may be a phone number."""
 
 _IN_TEXT = re.compile(
@@ -70,7 +70,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _first_line_of_asyncio,
-            structlog.processors.ExceptionRenderer(_told),
+            structlog.processors.ExceptionRenderer(_render_exception),
             _mask,
             last,
         ],
@@ -95,7 +95,7 @@ def masked(value: object, key: str = "") -> object:
         case None | bool():
             return value
         case int() | float():
-            return value if key in _IDENTIFIERS or abs(value) < _FEWEST else f"{MASK}{str(value)[-2:]}"
+            return value if key in _IDENTIFIERS or abs(value) < _MAY_BE_A_PHONE else f"{MASK}{str(value)[-2:]}"
         case _ if _PRIVATE.search(key):
             return MASK
         case bytes():
@@ -123,21 +123,21 @@ def _replacement(found: re.Match[str]) -> str:
             return MASK
 
 
-def _told(exc_info: structlog.typing.ExcInfo) -> str:
+def _render_exception(exc_info: structlog.typing.ExcInfo) -> str:
     """Return a traceback without the words of exceptions that may quote what was being worked on."""
-    return _story(exc_info[1]).rstrip()
+    return _traceback(exc_info[1]).rstrip()
 
 
-def _story(error: BaseException) -> str:
+def _traceback(error: BaseException) -> str:
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told = [f"{_story(before)}\nand then\n" if before else "", *traceback.format_tb(error.__traceback__)]
-    told.append(f"{type(error).__name__}: {error}" if _speaks_for_itself(error) else type(error).__name__)
+    lines = [f"{_traceback(before)}\nand then\n" if before else "", *traceback.format_tb(error.__traceback__)]
+    lines.append(f"{type(error).__name__}: {error}" if _is_safe_to_write(error) else type(error).__name__)
     if isinstance(error, BaseExceptionGroup):
-        told += [f"\nfor one\n{_story(each)}" for each in error.exceptions]
-    return "".join(told)
+        lines += [f"\nfor one\n{_traceback(each)}" for each in error.exceptions]
+    return "".join(lines)
 
 
-def _speaks_for_itself(error: BaseException) -> bool:
+def _is_safe_to_write(error: BaseException) -> bool:
     """Return whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number."""
     return isinstance(error, TellwireError | OSError | sqlite3.Error)
 

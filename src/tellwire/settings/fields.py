@@ -9,8 +9,9 @@ from typing import Annotated, get_type_hints
 
 from msgspec import Struct
 
+from tellwire.security.addresses import Network
 from tellwire.settings import values
-from tellwire.settings.values import LOOPBACK, MASK, AppSecret, Network, ProxyAddress
+from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
 
 PREFIX = "TELLWIRE_"
 OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
@@ -257,7 +258,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
-    def media_place(self) -> str:
+    def media_location(self) -> str:
         """MEDIA_URL, or the folder that is taken without it."""
         if self.media_url:
             return self.media_url
@@ -289,7 +290,7 @@ def variable_of(name: str) -> str:
 def shown(settings: Settings, name: str) -> str:
     """Return a field's value in force as text, as the environment would take it; secrets masked, "" for none."""
     value = settings.accepted_hosts if name == "allowed_hosts" else getattr(settings, name)
-    return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.shown(value)
+    return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.to_text(value)
 
 
 _PREFACE = """<!-- Made from src/tellwire/settings/fields.py by `./run config --reference`; a test compares them. -->

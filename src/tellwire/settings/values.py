@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from tellwire.security.addresses import Network
+
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 MASK = "***"
 
@@ -151,14 +152,14 @@ def proxy(text: str) -> ProxyAddress:
 # --- to text ----------------------------------------------------------------------------------------------------------
 
 
-def shown(value: object) -> str:
+def to_text(value: object) -> str:
     """Return a value as the environment would take it, "" for none, with keys, bound secrets and passwords in URLs
     masked."""
     match value:
         case None:
             return ""
         case tuple():
-            return ",".join(map(shown, value))
+            return ",".join(map(to_text, value))
         case bool():
             return str(value).lower()
         case float() if value.is_integer():
