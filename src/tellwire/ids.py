@@ -28,7 +28,7 @@ class IdMaker:
     def rise(self, floor: str) -> None:
         """Make only ids above this one from now on too ("" changes nothing).
 
-        By a random step, so that two makers that rise to the same floor do not make the same ids.
+        The step is random, so that two makers that rise to the same floor do not make the same ids.
         """
         if not floor:
             return

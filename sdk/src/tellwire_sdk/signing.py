@@ -81,7 +81,7 @@ def secret_keys(secrets: Sequence[str]) -> tuple[bytes, ...]:
 
 
 def text_key(secret: str) -> bytes:
-    """Return the key of the vendors' signatures: the UTF-8 bytes of a secret exactly as it is shown, `whsec_` included."""
+    """Return the key of the vendors' signatures: the UTF-8 bytes of a secret as it is shown, `whsec_` included."""
     if not isinstance(secret, str):
         raise WebhookError(Reason.BAD_SECRET, f"a secret is text, not {type(secret).__name__}")
     if not secret:

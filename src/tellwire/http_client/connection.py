@@ -142,7 +142,7 @@ def _checked(name: str) -> str:
     return name
 
 
-class _StopParsing(Exception):  # noqa: N818 - nothing is wrong: it stops the parser
+class _Enough(Exception):  # noqa: N818 - nothing is wrong: it stops the parser
     """What is wanted of the answer has been read."""
 
 
@@ -291,14 +291,14 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._exchange.complete:  # something follows the answer
-            raise _StopParsing
+            raise _Enough
 
     def on_header(self, name: bytes, value: bytes) -> None:
         exchange = self._exchange
         self._head += len(name) + len(value)
         if self._head > self._limits.head or len(exchange.headers) >= self._limits.headers:
             self._cut()
-            raise _StopParsing
+            raise _Enough
         if not exchange.status:  # else it is a trailer
             exchange.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 100 or status == 101 or self._parser.get_http_version() not in ("1.1", "1.0"):
             exchange.fail("protocol", "your server's answer is not an HTTP/1.1 answer to this request")
-            raise _StopParsing
+            raise _Enough
         if status < 200:  # 100 Continue and its like: the answer is still to come
             exchange.headers.clear()
         else:
@@ -319,7 +319,7 @@ class Connection(asyncio.Protocol):
         body += data[:left]
         if len(data) > left:
             self._cut()
-            raise _StopParsing
+            raise _Enough
 
     def on_message_complete(self) -> None:
         if self._exchange.status:

@@ -17,7 +17,7 @@ from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer, Request, Sender
 
-_ALL_ADDRESSES: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _LIMITS: Final = ConnectionLimits(
     body=4 * 1024 * 1024,  # a page of templates
     wire=8 * 1024 * 1024,
@@ -70,4 +70,4 @@ class HttpGraph:
 
 def open_graph(url: str) -> HttpGraph:
     """Return the Graph API at META_GRAPH_URL."""
-    return HttpGraph(url, open_sender(allow=_ALL_ADDRESSES, limits=_LIMITS))
+    return HttpGraph(url, open_sender(allow=_ANYWHERE, limits=_LIMITS))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 _KB, _MB = 1024, 1024 * 1024
 MAX_BYTES = 100 * _MB
-"""No file of any type is larger."""
+"""The largest file of any type."""
 _DOCUMENTS = (
     "text/plain",
     "application/pdf",
@@ -25,18 +25,19 @@ LIMITS: Mapping[str, int] = {
     "image/webp": 500 * _KB,
     **dict.fromkeys(_DOCUMENTS, MAX_BYTES),
 }
-"""Bytes by type; WebP is for stickers, of which one that does not move may have 100 KB only."""
+"""The largest file in bytes by type; WebP is for stickers, of which one that does not move may have 100 KB only."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
 
 def plain_type(mime_type: str) -> str:
-    """Return the type without parameters, in lower case; "" for what is none."""
+    """Return the type without parameters, in lower case; "" for a text that is no type."""
     found = mime_type.partition(";")[0].strip().lower()
     return found if _TYPE.fullmatch(found) else ""
 
 
 def can_be_sent_as(mime_type: str, kind: str) -> bool:
-    """Return whether a file of this type can be sent as a message's `image`, `video`, `audio`, `sticker` or `document`."""
+    """Return whether a file of this type can be sent as this kind of media (`image`, `sticker`, `gif`, `document`,
+    …)."""
     plain = plain_type(mime_type)
     if plain not in LIMITS:
         return False

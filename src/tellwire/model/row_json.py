@@ -33,7 +33,7 @@ def _second(seconds: int) -> str:
 
 
 def instant(at: Micros) -> str:
-    """RFC 3339 in UTC with `+00:00`; a fraction only when it is not zero."""
+    """Return a time as RFC 3339 in UTC with `+00:00`; it has a fraction only when that is not zero."""
     seconds, fraction = divmod(at, 1_000_000)
     if not fraction:
         return _second(seconds) + "+00:00"
@@ -50,14 +50,14 @@ def status_json(status: Mapping[str, Micros], errors: bytes = b"") -> bytes:
 
 
 def errors_json(errors: Sequence[StatusError]) -> bytes:
-    """Errors in the one shape that both formats show."""
+    """Return errors in the one shape that both formats show."""
     return _json(
         [{"code": e.code, "title": e.title, "message": e.message, "error_data": {"details": e.details}} for e in errors]
     )
 
 
 def contact_json(contact: Contact) -> bytes:
-    """`{name?, username?, phone?, user_id?}` as known now."""
+    """Return `{name?, username?, phone?, user_id?}` as it is known now."""
     return _json(
         {
             key: value

@@ -1,7 +1,7 @@
 """Logs, set up in one place: lines for people on a terminal, JSON elsewhere, and nothing private in either.
 
-Whatever speaks through `structlog` or the standard `logging` goes through `masked` before it is written. Servers that
-bring a set-up of their own are started without it (uvicorn: `log_config=None`).
+Whatever is logged with `structlog` or the standard `logging` goes through `masked` before it is written. A server that
+would set up logging by itself is started without that (uvicorn: `log_config=None`).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _replacement(found: re.Match[str]) -> str:
 
 
 def _render_exception(exc_info: structlog.typing.ExcInfo) -> str:
-    """Return a traceback without the words of exceptions that may quote what was being worked on."""
+    """Return a traceback, without the messages of exceptions that may quote private values."""
     return _traceback(exc_info[1]).rstrip()
 
 
@@ -138,13 +138,12 @@ def _traceback(error: BaseException) -> str:
 
 
 def _is_safe_to_write(error: BaseException) -> bool:
-    """Return whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number."""
+    """Return whether an exception's message is ours or the system's; another may quote a value, as `int("…")` does."""
     return isinstance(error, TellwireError | OSError | sqlite3.Error)
 
 
 def _first_line_of_asyncio(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Return what the event loop says of a lost task shows the task's exception with its words: only the first line
-    stays."""
+    """Cut what the event loop logs of a lost task to its first line: the others hold the message of its exception."""
     if event.get("logger") == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0]
     return event

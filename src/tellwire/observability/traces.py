@@ -31,22 +31,22 @@ _NANOS = 1_000
 
 
 def trace_id(inbound_id: str) -> int:
-    """Return the trace of a POST."""
+    """Return the trace id of a POST: the 128 bits of its id."""
     return int(inbound_id.replace("-", ""), 16)
 
 
 def span_id(*parts: object) -> int:
-    """Return a span of its own for each sequence of parts; never 0, which stands for none."""
+    """Return a span id that is different for each sequence of parts; never 0, which means no span."""
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8]) | 1
 
 
 def attempt_span_id(delivery_id: str, number: int) -> int:
-    """Return the span of an attempt, which its request names as the parent."""
+    """Return the span id of an attempt, which its request names as the parent."""
     return span_id("attempt", delivery_id, number)
 
 
 def open_tracer() -> OtelTracer:
-    """Return a tracer as the OTEL_* variables of the environment say.
+    """Return a tracer that is set up by the OTEL_* variables of the environment.
 
     Raises:
         BadSettings: the extra `otel` is not installed.
@@ -63,7 +63,7 @@ def open_tracer() -> OtelTracer:
         ) from None
 
     class PresetIds(IdGenerator):
-        """Gives the ids that were set right before."""
+        """An id generator that gives the ids which were set right before."""
 
         trace = span = 1
 
@@ -85,7 +85,8 @@ def open_tracer() -> OtelTracer:
 
 
 class OtelTracer:
-    """`ports.Tracer`; `ids` is the provider's, and takes `trace` and `span` for the next span."""
+    """The `Tracer` port over OpenTelemetry; `ids` is the provider's id generator, on which `trace` and `span` are set
+    before each span."""
 
     def __init__(self, provider: TracerProvider, ids: Any) -> None:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
@@ -96,7 +97,7 @@ class OtelTracer:
         self._kinds = SpanKind
 
     def posted(self, inbound: Inbound, *, started_at: Micros, durable_at: Micros) -> None:
-        """See `ports.Tracer.posted`."""
+        """See `Tracer.posted`."""
         post = span_id("post", inbound.id)
         attributes: dict[str, str | int] = {
             "http.request.method": "POST",
@@ -112,14 +113,14 @@ class OtelTracer:
         self._span(inbound.id, commit, "commit", self._kinds.INTERNAL, decided_at, durable_at, {}, parent=post)
 
     def traceparent(self, work: Work) -> str:
-        """See `ports.Tracer.traceparent`."""
+        """See `Tracer.traceparent`."""
         if not (trace := work.event.trace):
             return ""
         span = attempt_span_id(work.delivery.id, work.delivery.attempts + 1)
         return f"00-{trace_id(trace):032x}-{span:016x}-{int(self._sampled(trace)):02x}"
 
     def attempted(self, work: Work, attempt: Attempt) -> None:
-        """See `ports.Tracer.attempted`."""
+        """See `Tracer.attempted`."""
         if not (trace := work.event.trace):
             return
         attributes: dict[str, str | int] = {
@@ -140,17 +141,17 @@ class OtelTracer:
         self._span(trace, span, "deliver", self._kinds.CLIENT, attempt.started_at, ended_at, attributes, parent=post)
 
     def close(self) -> None:
-        """Send what waits, for a moment at most: a collector that is gone must hold nobody up."""
+        """Send the spans that wait, for 2 seconds at most: a collector that is gone must not delay the end."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True, name="tellwire-traces")
         closing.start()
         closing.join(_CLOSING_SECONDS)
 
     def _sampled(self, trace: str) -> bool:
-        """Return whether the sampler takes this trace: asked by its id, so that every process says the same."""
+        """Return whether the sampler takes this trace; its id decides, so that every process decides alike."""
         sampled = self._provider.sampler.should_sample(None, trace_id(trace), "POST /meta/webhook")
         return bool(sampled.decision.is_sampled())  # type: ignore[no-untyped-call]
 
-    def _span(  # noqa: PLR0917 - a span is that much
+    def _span(  # noqa: PLR0917 - a span has so many parts
         self,
         trace: str,
         span: int,

@@ -10,10 +10,10 @@ from tellwire.model.units import Micros
 
 
 class Tracer(Protocol):
-    """Tells a collector of one trace from Meta's POST to the subscriber's answer; never raises, never waits."""
+    """Reports one trace from Meta's POST to the subscriber's answer to a collector; never raises and never waits."""
 
     def posted(self, inbound: Inbound, *, started_at: Micros, durable_at: Micros) -> None:
-        """A POST was taken: begun and durable at these times."""
+        """Report a POST that was accepted: when it began, and when it was durable."""
         ...
 
     def traceparent(self, work: Work) -> str:
@@ -21,5 +21,5 @@ class Tracer(Protocol):
         ...
 
     def attempted(self, work: Work, attempt: Attempt) -> None:
-        """An attempt was made and recorded."""
+        """Report an attempt that was made and recorded."""
         ...

@@ -1,6 +1,6 @@
 """Which addresses and URLs deliveries may reach: the rules of the SSRF guard, without any I/O.
 
-A URL is judged when an endpoint is created and again before every connection. Whatever spelling `inet_aton` and
+A URL is checked when an endpoint is created and again before every connection. Whatever spelling `inet_aton` and
 browsers take for an address (`127.1`, `0x7f000001`, `0177.0.0.1`, full-width digits, `%31`) is taken for one here too,
 so that no spelling slips past as a "name".
 """
@@ -21,7 +21,7 @@ from tellwire.errors import Forbidden
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# IANA special-purpose registries (RFC 6890 and its updates), multicast, and what has no business being reached.
+# IANA special-purpose registries (RFC 6890 and its updates), multicast, and what deliveries have no reason to reach.
 _REFUSED_V4: Final = tuple(
     (IPv4Network(network), words)
     for network, words in (
@@ -99,10 +99,10 @@ class ParsedTarget(Struct, frozen=True):
 
 
 def why_refused(address: str | Address, allow: Sequence[Network]) -> str | None:
-    """Return whether deliveries may reach an address: None when they may, else the rule that says no, in plain words.
+    """Return the rule by which deliveries may not reach an address, in plain words; None when they may.
 
-    Every range that is not globally reachable is refused unless a network of `allow` admits it. Addresses that carry
-    an IPv4 address (mapped, NAT64, 6to4) are judged by it.
+    Every range that is not globally reachable is refused unless a network of `allow` contains the address. Addresses
+    that carry an IPv4 address (mapped, NAT64, 6to4) are checked by it.
     """
     ip = _parsed(address)
     if ip is None:
@@ -144,7 +144,7 @@ def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequen
     """Return the addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
 
     Raises:
-        Forbidden: one of them may not be reached, which spoils them all.
+        Forbidden: one of the addresses may not be reached; then none may.
     """
     found: dict[Address, None] = {}
     for address in addresses:
@@ -210,7 +210,7 @@ def _rule(ip: Address) -> str | None:
 
 
 def _split(authority: str, default: int) -> tuple[str, int]:
-    """Host (brackets kept) and port of an authority."""
+    """Return the host (brackets kept) and the port of an authority."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
         host += bracket
@@ -281,7 +281,7 @@ def _aton(host: str) -> IPv4Address | None:
 
 
 def _number(text: str) -> int:
-    """Return a part of an address: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
+    """Return a part of an address as a number: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
     if not _NUMBER.fullmatch(text):
         return -1
     if text.startswith("0x"):

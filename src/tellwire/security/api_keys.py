@@ -33,10 +33,10 @@ SCOPES: dict[Scope, str] = {
     "agents:manage": "create, change and delete agents, and read them",
     "templates:manage": "synchronise, create and delete message templates, and read them",
 }
-"""By name, what a key with it may do."""
+"""What a key may do, by scope."""
 
 DEFAULT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "admin")
-"""What a key gets when none are named."""
+"""The scopes of a key for which none were named."""
 
 _KEY = re.compile(r"tw_[A-Za-z0-9_-]{43}")
 _PREFIX = 10
@@ -48,7 +48,7 @@ def make(random: bytes) -> str:
 
 
 def has_key_form(text: str) -> bool:
-    """Return whether a text could be one of our keys at all."""
+    """Return whether a text has the form of one of our keys."""
     return _KEY.fullmatch(text) is not None
 
 

@@ -18,7 +18,10 @@ from tellwire.errors import BadSettings
 
 
 class Vault:
-    """Seals texts; `context` (table, column, id) is authenticated, so that a sealed value fits only its own place."""
+    """Encrypts texts for storage (`seal`) and decrypts them (`unseal`).
+
+    `context` (table, column, id) is authenticated, so that a sealed value opens only in the column and row it is of.
+    """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = {hashlib.sha256(key).hexdigest()[:8]: AESGCM(key) for key in keys}
@@ -33,11 +36,11 @@ class Vault:
         return f"{self._first}.{base64.b64encode(nonce + sealed).decode()}"
 
     def is_sealed_by_first_key(self, sealed: str) -> bool:
-        """Return whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
+        """Return whether a value was sealed by the first key (or is ""), so that it need not be sealed again."""
         return not sealed or sealed.partition(".")[0] == self._first
 
     def unseal(self, sealed: str, context: str) -> str:
-        """Return what `seal` was given.
+        """Return the text that `seal` was given.
 
         Raises:
             BadSettings: none of the master keys is the one that sealed it.

@@ -1,6 +1,6 @@
 """Settings: the environment over `tellwire.toml` over defaults, read once into one frozen object.
 
-A setting is one annotated field in `fields`; the reference page, `tellwire config` and the messages are made of it.
+A setting is one annotated field in `fields`; the reference page, `tellwire config` and the messages are made from it.
 """
 
 from tellwire.security.addresses import Network

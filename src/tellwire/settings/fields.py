@@ -18,11 +18,11 @@ OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `te
 """Variables with our prefix that are no settings."""
 
 DEV_DEFAULTS: Mapping[str, object] = {"auto_accounts": True, "delivery_allow_cidrs": LOOPBACK}
-"""What `tellwire dev` takes for the settings that nobody gave."""
+"""The defaults of `tellwire dev`, for settings that were not given."""
 
 
 class Setting(Struct, frozen=True):
-    """How a field is read and described: what it means, what it takes, and `parse`, ValueError for anything else."""
+    """How a field is read and described: its meaning, what it takes, and `parse`, which raises ValueError otherwise."""
 
     help: str
     takes: str
@@ -259,7 +259,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def media_location(self) -> str:
-        """MEDIA_URL, or the folder that is taken without it."""
+        """MEDIA_URL, or the URL of the folder that is used without it."""
         if self.media_url:
             return self.media_url
         database = self.sqlite_path

@@ -135,7 +135,7 @@ def _parsed(name: str, found: _Found) -> object:
             return setting.parse(found.raw)
     except ValueError:  # base64 and network errors are ValueErrors too
         pass
-    private = setting.secret or name == "database_url" or "@" in str(found.raw)  # before it a URL has a password
+    private = setting.secret or name == "database_url" or "@" in str(found.raw)  # a password may stand before it
     given = "" if private else f", not {found.raw!r}"
     raise BadSettings(f"{found.label} takes {setting.all_it_takes}{given}")
 

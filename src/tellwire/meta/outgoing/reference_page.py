@@ -137,7 +137,7 @@ def _rules(rules: tuple[Rule, ...]) -> str:
 
 
 def _alternatives(kinds: Mapping[str, Fields | Kinds]) -> str:
-    """Return the kinds in order, those of one shape together; a member that repeats its kind's name is not shown twice."""
+    """Return the kinds in order, those of one shape together; a member with its kind's name is shown once."""
     shown = []
     for shape, group in groupby(kinds.items(), key=lambda each: each[1]):
         names = [name for name, _ in group]

@@ -126,7 +126,7 @@ _COMPONENTS = Kinds(
 
 
 def named_components(value: Any, at: str = "/components") -> Iterator[tuple[str, str, Any]]:
-    """Give the components of a template or card: pointer, type in lower case ("" when it has none), and the component."""
+    """Give each component of a template or card: its pointer, its type in lower case ("" for none), and itself."""
     components = inner(value, "components")
     for number, component in enumerate(components if isinstance(components, list) else ()):
         kind = inner(component, "type")

@@ -172,7 +172,7 @@ class PostgresStore:
         """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
         return self._appliers.failing or self.unleased
 
-    # --- LedgerStore ---------------------------------------------------------------------------------------------------------
+    # --- LedgerStore --------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
         """See `ports.storage.LedgerStore.apply`."""

@@ -168,7 +168,7 @@ class SqliteStore:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
 
-    # --- LedgerStore ---------------------------------------------------------------------------------------------------------
+    # --- LedgerStore --------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
         """See `ports.storage.LedgerStore.apply`."""
