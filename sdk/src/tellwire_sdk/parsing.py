@@ -1,4 +1,4 @@
-"""From the bytes of a body to what they say."""
+"""The parsing of a body into a record."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Reader = Callable[[object], Any]
 
 
 class Unfit(Exception):  # noqa: N818  (never leaves this package)
-    """A value that cannot be what its place asks for; `path` is where, from the outside in."""
+    """A value is not of the expected kind; `path` is where it is, from the outside in."""
 
     def __init__(self, expected: str, *path: str) -> None:
         super().__init__(expected)
@@ -94,12 +94,12 @@ def attribute(key: str) -> str:
 
 
 def unknown(_: object) -> NoReturn:
-    """No kind is known for this key."""
+    """Refuse a key that has no reader, so that it goes to `extra`."""
     raise Unfit("left out")
 
 
 def text(value: object) -> str:
-    """Return any string."""
+    """Return a string as it is; raises `Unfit` for anything else, as all readers do."""
     if not isinstance(value, str):
         raise Unfit("text")
     return value
@@ -113,14 +113,14 @@ def code(value: object) -> int | str:
 
 
 def flag(value: object) -> bool:
-    """True or false."""
+    """Return true or false."""
     if not isinstance(value, bool):
         raise Unfit("true or false")
     return value
 
 
 def an_object(value: object) -> dict[str, Any]:
-    """Return any object, kept as it is."""
+    """Return an object as it is."""
     if not isinstance(value, dict):
         raise Unfit("an object")
     return value

@@ -74,7 +74,7 @@ def _key_of(secret: str) -> bytes:
 
 
 def secret_keys(secrets: Sequence[str]) -> tuple[bytes, ...]:
-    """`secret_key` of each; none at all is a `bad_secret` too."""
+    """Return the `secret_key` of each secret; raises `bad_secret` when there is none."""
     if not secrets:
         raise WebhookError(Reason.BAD_SECRET, "no secret was given")
     return tuple(secret_key(secret) for secret in secrets)

@@ -1,4 +1,4 @@
-"""Opening connections: names resolved once, every address judged, and only a judged address connected to."""
+"""Opening connections: names are resolved once, every address is checked, and only checked ones are connected to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, 
 from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""Host name to the texts of its addresses, in the order to try them; OSError when there are none."""
+"""From a host name to the texts of its addresses, in the order to try them; raises OSError when there are none."""
 
 _PLAIN: Final = {
     errno.ECONNREFUSED: "connection refused",
@@ -156,7 +156,7 @@ class Connector:
     async def _dial(
         self, addresses: Sequence[Address], port: int, exchange: Exchange
     ) -> tuple[socket.socket, Address] | None:
-        """Return a connected socket to the first address that takes one."""
+        """Return a socket that is connected to the first address that accepts it, and that address; None for none."""
         exchange.enter("connect")
         causes: dict[str, None] = {}
         for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
@@ -176,7 +176,7 @@ class Connector:
         return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
 
     async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
-        """Return words with the date for a certificate that was refused for its dates.
+        """Return the cause, with the date, for a certificate that was refused because of its dates.
 
         OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing
         and over which nothing is sent.

@@ -1,4 +1,4 @@
-"""Connections, by way of an HTTP proxy where one is set: a tunnel (RFC 9110, section 9.3.6) to a judged address."""
+"""Sockets to checked addresses, directly or through an HTTP proxy, by a tunnel (RFC 9110, section 9.3.6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_HEAD: Final = 16 * 1024
 
 
 class Proxy(Struct, frozen=True):
-    """Where the egress proxy listens: the operator's choice, which no rule for deliveries judges."""
+    """Where the egress proxy listens: the operator chooses it, so the rules for deliveries do not apply."""
 
     host: str
     port: int
@@ -31,7 +31,7 @@ class ProxyError(OSError):
 
 
 async def open_socket(address: Address, port: int) -> socket.socket:
-    """A socket that is connected to an address."""
+    """Return a socket that is connected to an address."""
     family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -47,7 +47,7 @@ async def open_socket(address: Address, port: int) -> socket.socket:
 async def tunnel(
     proxy: Proxy, address: Address, port: int, *, resolve: Callable[[str], Awaitable[Sequence[str]]]
 ) -> socket.socket:
-    """A socket that is connected through a proxy to an address; the proxy is told no name, so it resolves none.
+    """Return a socket that is connected through a proxy to an address; the proxy gets no name, so it resolves none.
 
     Raises:
         ProxyError: there is no tunnel.

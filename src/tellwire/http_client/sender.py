@@ -33,7 +33,7 @@ def open_sender(
         resolver: host name to addresses; the system's by default.
         limits: bounds on answers and connections.
         tls: what certificates are verified with; the system's authorities by default.
-        proxy: by way of which every connection is made; the addresses are judged all the same.
+        proxy: every connection is made through it; the addresses are checked all the same.
     """
     return HttpSender(
         allow=allow, resolver=resolver or SystemResolver(), limits=limits or ConnectionLimits(), tls=tls, proxy=proxy
@@ -41,7 +41,7 @@ def open_sender(
 
 
 class HttpSender:
-    """HTTP/1.1 out, on the loop that it is first used on."""
+    """The `Sender` port over HTTP/1.1, on the event loop that it is first used on."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class HttpSender:
         self._closed: asyncio.Event | None = None
 
     async def send(self, request: Request) -> Answer:
-        """Make one attempt; whatever the other side does is told by the answer.
+        """Make one attempt; whatever the other side does is an `Answer`, never an exception.
 
         Raises:
             RuntimeError: the sender has been closed.
@@ -100,7 +100,7 @@ class HttpSender:
                 return
             if once and exchange.written:
                 return
-            exchange.failure = exchange.cause = ""  # it was closed while idle: once more, on a fresh one
+            exchange.failure = exchange.cause = ""  # it was closed while idle: try once more, on a fresh one
         try:
             async with asyncio.timeout_at(deadline):
                 fresh = await self._connector.connect(target, exchange)
@@ -152,7 +152,7 @@ class HttpSender:
             self._sweeping = loop.call_later(self._limits.idle_seconds, self._sweep)
 
     def _forget(self, connection: Connection) -> None:
-        """Take a connection off the idle ones."""
+        """Remove a connection from the idle ones."""
         origin, _ = self._idle.pop(connection)
         stack = self._stacks[origin]
         stack.remove(connection)
@@ -197,7 +197,7 @@ def _answer(exchange: Exchange) -> Answer:
 
 
 def _cause_of_status(status: int) -> str:
-    """Return what a status means for a delivery; "" for a 2xx."""
+    """Return why an answer with this status is a failure; "" for a 2xx."""
     if 200 <= status < 300:
         return ""
     return "redirects are not followed" if 300 <= status < 400 else f"your server answered {status}"

@@ -25,7 +25,7 @@ _LARGEST = 10**18
 
 
 class Accepted(Struct, frozen=True):
-    """Meta has taken the message; whether it arrives is told by statuses. "": not in the answer."""
+    """Meta has accepted the message; statuses will tell whether it arrives. A field that the answer lacks is ""."""
 
     wamid: str
     message_status: str = ""
@@ -34,9 +34,9 @@ class Accepted(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Meta has not taken the message.
+    """Meta has refused the message.
 
-    `code`: None when the refusal brought none of Meta's. `tries`: attempts in all, 0: as long as the message may be
+    `code`: None when the answer has no code of Meta's. `tries`: attempts in all, 0: as long as the message may be
     tried. `retry_after`: seconds that the answer asks us to wait at least.
     """
 
@@ -54,7 +54,7 @@ class NotSent(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True):
-    """Meta may have taken the message: nobody can tell but a status that comes back."""
+    """Meta may have accepted the message: only a status can tell."""
 
     cause: str
 
@@ -65,7 +65,7 @@ SendAnswer = Accepted | Refused | NotSent | Unknown
 def read_answer(
     status: int, body: bytes, *, written: bool = True, cause: str = "", retry_after: float = 0.0
 ) -> SendAnswer:
-    """Understand an answer.
+    """Return what an answer of Meta's to a send means.
 
     Args:
         status: HTTP's; 0 when none came.
@@ -115,7 +115,7 @@ def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: fl
         refusal: what the attempt came to; `NotSent` is tried again like `retry`.
         attempt: how many there have been, this one included.
         jitter: 0 to 1.
-        left: seconds until the message may no longer be tried; an attempt that would come later is none.
+        left: seconds until the message may no longer be tried; no attempt is made later.
     """
     kind: CodeKind = "retry"
     at_least = 0.0

@@ -37,7 +37,7 @@ def _message(action: Shape, *, body: Shape = BODY, header: Shape = HEADER) -> Fi
 
 
 def _named(name: str, parameters: Fields | None = None, *, needed: bool = True) -> Fields:
-    """An action that is called by its name."""
+    """Return the shape of an action with this name."""
     given: dict[str, Shape] = {} if parameters is None else {"parameters": parameters}
     needs: dict[str, Shape] = {"name": Choice((name,))}
     return Fields(needs={**needs, **given}) if needed else Fields(needs=needs, may=given)
@@ -136,7 +136,7 @@ _PRODUCT_CARD = Fields(needs={"card_index": _INDEX, "action": _PRODUCT})
 
 
 def _buttons_of(card: Any) -> Any:
-    """Return what buttons a card has: how many replies, or a URL; None when that cannot be told."""
+    """Return what buttons a card has: the number of replies, or "cta_url"; None when that is not known."""
     buttons = inner(card, "action", "buttons")
     return len(buttons) if isinstance(buttons, list) else inner(card, "action", "name")
 

@@ -1,4 +1,4 @@
-"""PURE. The parameters of a template, masked once nobody needs them any more: one-time codes above all."""
+"""PURE. The parameters of a template are masked once they are no longer needed, one-time codes above all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_masked(content: bytes) -> bool:
 
 
 def _holder(value: Any) -> Any:
-    """Return a template, or one card of it."""
+    """Return a template, or one card of it, with its parameters masked."""
     return _with(
         value, "components", lambda component: _with(_with(component, "parameters", _masked), "cards", _holder)
     )
@@ -51,7 +51,7 @@ def _with(value: Any, name: str, change: Any) -> Any:
 
 
 def _masked(parameter: Any) -> Any:
-    """Return a parameter's type and name stay; all else of it, an object's members too, is hidden."""
+    """Return a parameter with its type and name; all its other values, an object's members too, are masked."""
     if not isinstance(parameter, dict):
         return MASK
     return {name: value if name in _PLAIN else _hidden(value) for name, value in parameter.items()}

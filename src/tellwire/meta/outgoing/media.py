@@ -1,4 +1,4 @@
-"""PURE. Media objects of a message: their shapes, and where they stand in it."""
+"""PURE. Media objects of a message: their shapes, and where they are in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILENAME = String()
 
 
 def media(**may: Shape) -> Fields:
-    """Return a media object: an uploaded one's id or a link, and what else its kind may have."""
+    """Return the shape of a media object: an uploaded one's id or a link, and what else its kind may have."""
     return Fields(may={"id": String(), "link": LINK, **may}, rules=(one_of("id", "link"),), closed=True)
 
 
@@ -47,7 +47,7 @@ class MediaReference(Struct, frozen=True):
 
 
 def media_references(content: bytes) -> tuple[MediaReference, ...]:
-    """Return every place of a message's content that names media by id; () for content that cannot be read."""
+    """Return the media that a message's content names by id; () for content that cannot be read."""
     value, _ = verbatim.read(content)
     return tuple(_references(value))
 

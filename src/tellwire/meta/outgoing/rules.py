@@ -1,4 +1,4 @@
-"""PURE. What must hold between the parts of a message: one of two, no two the same, so many in all."""
+"""PURE. Rules about several parts of a message at once: one of two, no two the same, at most so many in all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tellwire.meta.outgoing.shapes import Complaint, Rule, counted, quoted, step
 
 
 def one_of(first: str, second: str) -> Rule:
-    """Exactly one of two members."""
+    """Return the rule that exactly one of two members is given."""
     says = f"exactly one of {first} and {second}"
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -22,7 +22,7 @@ def one_of(first: str, second: str) -> Rule:
 
 
 def requires(first: str, second: str) -> Rule:
-    """Give where one member stands, another must."""
+    """Return the rule that the second member is given wherever the first is."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         if first in value and second not in value:
@@ -32,7 +32,7 @@ def requires(first: str, second: str) -> Rule:
 
 
 def forbidden(name: str, why: str) -> Rule:
-    """A member that Meta does not take here."""
+    """Return the rule that a member is not given, because Meta does not take it here."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         if name in value:
@@ -42,7 +42,7 @@ def forbidden(name: str, why: str) -> Rule:
 
 
 def unique(what: str, *path: str) -> Rule:
-    """Return no two elements of a list have the same text or number at the end of `path`."""
+    """Return the rule that no two elements of a list have the same text or number at the end of `path`."""
     end = "".join(map(step, path))
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -52,7 +52,7 @@ def unique(what: str, *path: str) -> Rule:
 
 
 def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
-    """Complain of each value that an earlier place had already."""
+    """Give a complaint about each value that was given before."""
     seen: set[Any] = set()
     for pointer, value in found:
         if not isinstance(value, str | int | float):
@@ -64,7 +64,7 @@ def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
 
 
 def at_most_in_all(lists: str, of: str, most: int) -> Rule:
-    """Give a list of objects whose lists `of` have at most so many elements together."""
+    """Return the rule that the lists `of`, inside a list of objects, have at most so many elements together."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         number = sum(len(items) for _, items in nested(value, lists, of))
@@ -75,7 +75,7 @@ def at_most_in_all(lists: str, of: str, most: int) -> Rule:
 
 
 def unique_in_all(lists: str, of: str, name: str) -> Rule:
-    """Return no two elements of the lists `of`, over a whole list of objects, have the same `name`."""
+    """Return the rule that no two elements of the lists `of`, inside a list of objects, have the same `name`."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         return repeated(
@@ -88,7 +88,7 @@ def unique_in_all(lists: str, of: str, name: str) -> Rule:
 
 
 def titled_when_several(lists: str) -> Rule:
-    """With more than one section each has a title."""
+    """Return the rule that each section has a title when there are several."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         sections = value.get(lists)
@@ -109,14 +109,15 @@ def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:
 
 
 def inner(value: Any, *path: str) -> Any:
-    """Return what stands at the end of a path through objects; None when it leads nowhere."""
+    """Return the value at the end of a path through objects; None when it leads nowhere."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
 def same_on_every_card(what: str, *path: str, trait: Callable[[Any], Any] | None = None) -> Rule:
-    """Every card has what the first has at the end of `path`, or shows the same `trait`; None counts for nothing."""
+    """Return the rule that every card has the value of the first at the end of `path`, or the same `trait`; a None is
+    ignored."""
     end = "".join(map(step, path))
 
     def broken(value: Any) -> Iterator[Complaint]:

@@ -16,9 +16,9 @@ Complaint = tuple[str, str]
 
 
 class Rule(Struct, frozen=True):
-    """What holds between the parts of a value: in words, and where in a value it doesn't, relative to that value.
+    """A rule about the parts of a value: in words, and a function that gives where a value breaks it.
 
-    `broken` meets values whose parts may still be of any type.
+    `broken` is called with values whose parts may be of any type; its pointers are relative to the value.
     """
 
     says: str
@@ -26,7 +26,8 @@ class Rule(Struct, frozen=True):
 
 
 class String(Struct, frozen=True):
-    """`pattern` must match the whole text; `wants` says in words what it asks for."""
+    """A text of `least` to `most` characters. `pattern` must match all of it; `wants` says in words what that asks
+    for."""
 
     most: int | None = None
     least: int = 1
@@ -42,7 +43,7 @@ class Choice(Struct, frozen=True):
 
 
 class Number(Struct, frozen=True):
-    """`whole` ones have no fraction; `texts`: the number may be written as a text too."""
+    """A number. `whole`: it has no fraction; `texts`: it may be written as a text too."""
 
     least: float
     most: float
@@ -51,15 +52,15 @@ class Number(Struct, frozen=True):
 
 
 class Boolean(Struct, frozen=True):
-    """true or false."""
+    """One of true and false."""
 
 
 class Anything(Struct, frozen=True):
-    """Whatever JSON there is."""
+    """Any JSON value."""
 
 
 class ListOf(Struct, frozen=True):
-    """A list of one shape."""
+    """A list of elements of one shape."""
 
     item: Shape
     least: int = 1
@@ -97,7 +98,7 @@ _SHOWN = 40
 
 
 def complaints(shape: Shape, value: object, at: str) -> Iterator[Complaint]:
-    """Everything that is wrong with a JSON value.
+    """Give everything that is wrong with a JSON value.
 
     Args:
         shape: what it should be.
@@ -131,7 +132,7 @@ def complaints(shape: Shape, value: object, at: str) -> Iterator[Complaint]:
 
 
 def step(name: str | int) -> str:
-    """One step of a JSON pointer, with its slash."""
+    """Return one step of a JSON pointer, with its slash."""
     return "/" + str(name).replace("~", "~0").replace("/", "~1")
 
 

@@ -1,8 +1,8 @@
 """PURE. Template messages as they are sent: name, language, and components with their parameters.
 
 Sources: Meta, "Messages API" (template, component and parameter objects) and the pages of each kind of template. Names
-of components and buttons are taken in any case, as Meta does. Whether the parameters fit the template itself is told by
-`templates`, once it is synchronised.
+of components and buttons are taken in any case, as Meta does. Whether the parameters fit the template itself is checked
+by `template_parameters`, once it is synchronised.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def parameters(component: Any, at: str) -> Iterator[tuple[str, Any]]:
 
 
 def _twice(value: Any) -> Iterator[Complaint]:
-    """One header, one body, … and one button of each index; so on every card."""
+    """Give a complaint about a second header, body, … or button of one index; also on every card."""
     found = list(named_components(value))
     yield from repeated((f"{at}/type", kind) for at, kind, _ in found if kind in ONCE)
     yield from repeated((f"{at}/index", _number(inner(each, "index"))) for at, kind, each in found if kind == "button")
@@ -153,12 +153,12 @@ def _twice(value: Any) -> Iterator[Complaint]:
 
 
 def _number(index: Any) -> Any:
-    """Return an index written as a text is the same as the number."""
+    """Return an index as a number, also when it is written as a text."""
     return int(index) if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index) else index
 
 
 def _mixed(value: Any) -> Iterator[Complaint]:
-    """Either every parameter of header and body has a name, or none has; no component names one twice."""
+    """Give complaints where only some parameters of header and body have a name, or a component uses one twice."""
     seen = None
     for at, kind, component in named_components(value):
         if kind not in ("header", "body"):
@@ -177,7 +177,7 @@ def _is_text(parameter: Any) -> bool:
 
 
 def _too_long(value: Any) -> Iterator[Complaint]:
-    """A body that is not alone has shorter parameters."""
+    """Give complaints about long parameters in a body that is not the only component."""
     found = list(named_components(value))
     for at, kind, component in found:
         if kind != "body" or len(found) == 1:

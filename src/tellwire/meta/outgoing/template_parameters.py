@@ -1,7 +1,7 @@
 """PURE. A template message against its template, as it was synchronised: does it give every parameter, and no more?
 
-Sources: Meta, "Templates" (components) and "Messages API" (template object). What a template says in a way that is not
-known here is left to Meta.
+Sources: Meta, "Templates" (components) and "Messages API" (template object). What is not known here of a template is
+left to Meta.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class GivenComponent(Struct, frozen=True):
 
 
 def complaints(template_components: bytes, parameter_format: str, given: object) -> list[Complaint]:
-    """Return what of a message does not fit its template.
+    """Return every part of a message that does not fit its template.
 
     Args:
         template_components: Meta's `components`, JSON.
@@ -67,7 +67,7 @@ def complaints(template_components: bytes, parameter_format: str, given: object)
 
 
 def _compared(own: Any, given: Any, style: str, at: str) -> Iterator[Complaint]:
-    """Give a template, or one of its cards, with what is given for it."""
+    """Compare a template, or one of its cards, with what is given for it."""
     theirs = {kind: component for _, kind, component in reversed(list(named_components(own)))}
     ours = {
         kind: GivenComponent(here, component) for here, kind, component in reversed(list(named_components(given, at)))

@@ -22,7 +22,7 @@ MOST_COMPLAINTS = 100
 
 
 class Type(Struct, frozen=True):
-    """A type: its object, whether it can be a reply, and whether the 24-hour window holds for it."""
+    """A type: the shape of its object, whether it can be a reply, and whether the 24-hour window applies to it."""
 
     shape: Shape
     replies: bool = True
@@ -41,7 +41,7 @@ TYPES: dict[str, Type] = {
 
 
 def check(kind: object, value: object, *, reply: bool = False) -> list[Complaint]:
-    """Check what is to be sent.
+    """Check a message that is to be sent.
 
     Args:
         kind: the message's `type`.

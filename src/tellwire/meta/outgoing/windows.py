@@ -17,6 +17,6 @@ def window_closed(now: Micros, last_incoming: Seconds | None) -> bool:
     Args:
         now: our clock.
         last_incoming: Meta's time of the person's last message or call; None when none was ever seen, which says
-            nothing: they may have written before we were asked to listen.
+            nothing: they may have written before Tellwire received Meta's webhooks.
     """
     return last_incoming is not None and now >= (last_incoming + WINDOW) * _MICROS

@@ -10,7 +10,7 @@ from tellwire.meta.raw_json import verbatim
 
 NULL = b"null"
 _DEEPEST = 50
-"""Brackets deep that a value is taken apart; what is nested deeper goes as a whole."""
+"""How many brackets deep a value is searched; what is nested deeper is replaced as a whole."""
 
 Splice = tuple[int, int, bytes]
 
@@ -36,7 +36,8 @@ def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
 
 
 def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
-    """Return the text without what a pattern is found in: an array's element, the object that has it in a member."""
+    """Return the text with null for what a pattern is found in: an array's element, or the object with such a
+    member."""
     return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
 
 
@@ -77,7 +78,7 @@ def _splices(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splic
 
 
 def _spans_by_name(text: bytes, start: int) -> dict[str, tuple[int, int]]:
-    """Return where the members or elements of a value stand, by name or number."""
+    """Return the spans of the members or elements of a value, by name or number."""
     pieces = verbatim.child_spans(text, start)
     if pieces is None:
         return {}

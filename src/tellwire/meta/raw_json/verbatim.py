@@ -4,7 +4,8 @@ msgspec cuts first. It refuses a whole text for one lone surrogate or one deep n
 then the functions here cut by themselves, without recursion. Bytes inside strings are not looked at: what is not UTF-8
 there costs the one value that is read in full, not its neighbours.
 
-A piece is a buffer of bytes, msgspec's `Raw` or `bytes`: cut it or decode it as it is, say `bytes(piece)` for the rest.
+A piece is a buffer of bytes, msgspec's `Raw` or `bytes`: it can be cut or decoded as it is; use `bytes(piece)` for
+everything else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec.json import Decoder
 from tellwire.errors import NotJson
 
 MAX_DEPTH = 200
-"""Brackets deep that a value may be nested to be read in full."""
+"""How many brackets deep a value may be nested to be read in full."""
 
 _ANY = Decoder()
 _TEXT = Decoder(str)
@@ -106,7 +107,7 @@ def elements(text: bytes) -> Sequence[bytes] | None:
 
 
 def child_spans(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
-    """Return where the pieces of an object (keys and values in turn) or of an array stand, and which bracket opens it.
+    """Return the opening bracket of an object or array, and the spans of its pieces (keys and values in turn).
 
     Args:
         text: JSON, as `check` takes it.

@@ -1,6 +1,6 @@
-"""PURE. News of business accounts, their numbers and their templates: the webhook fields that carry no message.
+"""PURE. Notices about business accounts, their numbers and their templates: the webhook fields that carry no message.
 
-Source: Meta, the webhook reference of each field. What a field says is kept under a name of ours, its value verbatim.
+Source: Meta, the webhook reference of each field. A fact is kept under a name of ours, with its value verbatim.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Parts = Mapping[str, bytes]
 
 
 class _Content(Struct, frozen=True):
-    """What a value says of its account: `event`, the facts by our name, and whether it is a warning."""
+    """What a field's value says about its account: `event`, the facts by our name, and whether it is a warning."""
 
     event: str
     facts: dict[str, bytes]
@@ -31,7 +31,7 @@ class _Content(Struct, frozen=True):
 
 
 def account_notice(change: Change) -> list[Item]:
-    """News of an account or of one of its numbers."""
+    """Read a notice about an account or one of its numbers."""
     value, parts = _read(change)
     if isinstance(value, str):
         return [context_of(change, {}).not_understood(change.pointer, change.field, value)]
@@ -51,7 +51,7 @@ def account_notice(change: Change) -> list[Item]:
 
 
 def template_notice(change: Change) -> list[Item]:
-    """News of a template."""
+    """Read a notice about a template."""
     value, _ = _read(change)
     if isinstance(value, str):
         return [context_of(change, {}).not_understood(change.pointer, change.field, value)]
@@ -103,7 +103,8 @@ def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _picked(parts: _Parts, **wanted: str) -> dict[str, bytes]:
-    """Members by our name for them; of several keys in one, divided by spaces, the first that is there."""
+    """Return the wanted members by our names for them; a name may have several keys, separated by spaces: the first
+    that is there counts."""
     found: dict[str, bytes] = {}
     for name, keys in wanted.items():
         for key in keys.split():
@@ -147,7 +148,7 @@ def _account_update(value: dict[str, Any], parts: _Parts) -> _Content:
 
 
 def ban_states(ban: object) -> tuple[str, ...]:
-    """Return what a `ban_info` says of the ban: Meta gives one word, or a list of them."""
+    """Return the states of a ban in a `ban_info`: Meta gives one, or a list of them."""
     given = ban.get("waba_ban_state") if isinstance(ban, dict) else None
     return tuple(each for each in (given if isinstance(given, list) else [given]) if isinstance(each, str))
 
@@ -244,7 +245,7 @@ _STATUSES = {
     "REINSTATED": "APPROVED",
     "UNARCHIVED": "APPROVED",
 }
-"""Event of a status update → the status that the template then has; of any other the status stays."""
+"""Event of a status update → the status that the template then has; after any other event it keeps its status."""
 
 
 def _status(value: dict[str, Any]) -> dict[str, str]:
@@ -257,7 +258,7 @@ def _status(value: dict[str, Any]) -> dict[str, str]:
 
 
 def _reason(value: dict[str, Any]) -> str:
-    """Meta's reason in its own words, shortest first."""
+    """Return Meta's reasons in its own words, the shortest first."""
     words = [value.get("reason")]
     words += [_object(value, "rejection_info").get("reason"), _object(value, "other_info").get("description")]
     if date := _object(value, "disable_info").get("disable_date"):

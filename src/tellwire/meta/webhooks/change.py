@@ -26,7 +26,7 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class ChangeContext(Struct, frozen=True, gc=False):
-    """Where items stand. `fault` says why none of them can be attributed to an account, "" when they can."""
+    """What the items of a change share. `fault`: why none of them can be attributed to an account, "" when they can."""
 
     field: str
     waba_id: str
@@ -40,7 +40,7 @@ class ChangeContext(Struct, frozen=True, gc=False):
         return Place(pointer, self.field, self.waba_id, self.phone_number_id, self.display_phone_number)
 
     def not_understood(self, pointer: str, kind: str, reason: str, wamid: str = "") -> NotUnderstood:
-        """Return an item that nothing more can be made of."""
+        """Return the item for a text that is not understood."""
         return NotUnderstood(place=self.at(pointer), kind=kind, reason=reason, wamid=wamid)
 
     def is_business(self, address: str) -> bool:

@@ -56,14 +56,14 @@ _POST = Decoder(_Post)
 
 
 def parse(body: bytes) -> tuple[Item, ...]:
-    """Say what a POST from Meta holds, item by item.
+    """Return the items of a POST from Meta.
 
     Args:
-        body: the raw bytes. A leading byte order mark is passed over.
+        body: the raw bytes. A byte order mark at the start is ignored.
 
     Returns:
         At least one item: all messages in document order, then all statuses, then the rest. What is not understood is
-        an item too; nothing in one item changes what is made of another.
+        an item too; nothing in one item changes another.
 
     Raises:
         NotJson: the body is not JSON (RFC 8259); the only exception.
@@ -74,7 +74,7 @@ def parse(body: bytes) -> tuple[Item, ...]:
 
 
 def parse_any(body: bytes) -> tuple[Item, ...]:
-    """`parse` of any body at all, one without a byte order mark."""
+    """Return the items of a body without a byte order mark, whatever it holds; raises as `parse` does."""
     changes = _regular(body)
     if changes is None:
         verbatim.check(body)
@@ -117,7 +117,7 @@ def _regular(body: bytes) -> list[Change | NotUnderstood] | None:
 
 
 def _irregular(body: bytes) -> list[Change | NotUnderstood]:
-    """Cut an envelope that holds anything at all; what has no place in it is not understood, by itself."""
+    """Cut any other envelope; each part that is not as documented becomes an item that is not understood."""
     top = verbatim.members(body)
     if top is None:
         return [_not_understood("", "post", "it is not an object")]
@@ -170,7 +170,7 @@ def _not_understood(pointer: str, kind: str, reason: str, waba_id: str = "") -> 
 
 
 def _conversation(change: Change) -> list[Item]:
-    """Messages, echoes, history, statuses and errors, wherever they stand under the three fields that have them."""
+    """Read messages, echoes, history, statuses and errors, wherever they are under the three fields that have them."""
     value = verbatim.members(change.value)
     context = context_of(change, value or {})
     if value is None:
@@ -189,7 +189,7 @@ def _holder(
     more: Literal["history", "threads", ""],
     thread: str = "",
 ) -> list[Item]:
-    """Return what stands in one object, in its order: the value, a chunk of its `history` or one of the chunk's
+    """Read the items of one object, in its order: of the value, a chunk of its `history` or one of the chunk's
     `threads`."""
     items: list[Item] = []
     for key in holder:
@@ -228,7 +228,7 @@ def _each(
 
 
 def _no_list(context: ChangeContext, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
-    """Return what is made of something that ought to be an array: nothing of null, else one item."""
+    """Return the items for a value that ought to be an array: none for null, else one that is not understood."""
     if bytes(holder[key]) == b"null":
         return []
     return [context.not_understood(f"{pointer}/{key}", kind, f"its {key} are not a list")]
@@ -266,12 +266,12 @@ def _nested(
 
 
 def _chunk(context: ChangeContext, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
-    """Return a chunk of the past; or, in its `errors`, why there is none."""
+    """Read a chunk of `history`: its messages, or in its `errors` why there are none."""
     return _holder(context, chunk, pointer, origin="history", more="threads")
 
 
 def _thread(context: ChangeContext, thread: Mapping[str, bytes], pointer: str) -> list[Item]:
-    """Return the messages with one contact, whose address is the thread's id."""
+    """Read the messages with one contact, whose address is the thread's id."""
     contact = scalars.ident(_read(thread, "id"))
     if contact is None:
         context = replace(context, fault="its thread's id cannot serve as an address")
@@ -279,7 +279,7 @@ def _thread(context: ChangeContext, thread: Mapping[str, bytes], pointer: str) -
 
 
 def _user_id_update(change: Change) -> list[Item]:
-    """People whose business-scoped user id has changed."""
+    """Read whose business-scoped user id has changed."""
     value = verbatim.members(change.value) or {}
     context = context_of(change, value)
     items: list[Item] = []
@@ -303,7 +303,7 @@ def _address_change(context: ChangeContext, text: bytes, pointer: str) -> Addres
 
 
 def _calls(change: Change) -> list[Item]:
-    """Calls that people begin; of any other, and of their statuses, nothing is made."""
+    """Read the calls that people begin; other calls, and statuses of calls, are not understood."""
     value = verbatim.members(change.value) or {}
     context = context_of(change, value)
     pieces = (verbatim.elements(value["calls"]) or ()) if "calls" in value and not context.fault else ()
@@ -345,4 +345,4 @@ FIELDS: dict[str, Callable[[Change], list[Item]]] = {
     **dict.fromkeys(account_updates.ACCOUNT_FIELDS, account_updates.account_notice),
     **dict.fromkeys(account_updates.TEMPLATE_FIELDS, account_updates.template_notice),
 }
-"""What is made of a webhook field; of any other, one item that is not understood."""
+"""The reader of each webhook field; any other field becomes one item that is not understood."""

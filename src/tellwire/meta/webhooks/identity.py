@@ -37,7 +37,7 @@ class People:
                 self._by_user_id.setdefault(card.user_id, card)
 
     def matching(self, phone: str, user_id: str) -> tuple[Card, ...]:
-        """Return the entries that share an address with somebody: none, one, or one by phone and one by user id."""
+        """Return the entries that have one of these addresses: none, one, or one by phone and one by user id."""
         by_phone, by_user_id = self._by_phone.get(phone), self._by_user_id.get(user_id)
         if by_phone is None:
             return () if by_user_id is None else (by_user_id,)
@@ -66,7 +66,7 @@ def identify(
     adds: Sequence[str] = (),
     with_aliases: bool = True,
 ) -> Who | None:
-    """Say who somebody is.
+    """Return the person that an item is about.
 
     Args:
         known: the change's contacts.
@@ -108,8 +108,8 @@ def identify(
 
 
 def _fits(card: Card, phone: str, user_id: str) -> bool:
-    """Return whether a change's only contact may be the person that an item names; a card may be silent, never
-    contradict."""
+    """Return whether a change's only contact may be the person that an item names: no address of its card contradicts
+    the item's."""
     if not (phone or user_id):
         return True
     if card.phone and not (phone and same_address(card.phone, phone)):

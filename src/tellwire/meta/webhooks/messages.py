@@ -37,7 +37,7 @@ class TypeEffects(Struct, frozen=True, gc=False):
 
 
 class Counterpart(Struct, frozen=True, gc=False):
-    """Which way a message went and with whom; `missing` says what was missing when `who` is None for good."""
+    """The direction of a message and its contact; `missing` says what it lacks when its contact cannot be known."""
 
     direction: Direction
     who: Who | None
@@ -52,7 +52,7 @@ def parse(
     """Understand one message.
 
     Args:
-        context: what it shares with its neighbours.
+        context: what the items of its change share.
         text: the message, a JSON text.
         pointer: where it stands in the body.
         origin: which kind of array it stands in.
@@ -91,7 +91,7 @@ def parse(
     )
 
 
-# --- what it says -----------------------------------------------------------------------------------------------------
+# --- content and effects ----------------------------------------------------------------------------------------------
 
 
 def type_of(message: Mapping[str, Any]) -> str:
@@ -123,7 +123,7 @@ def _plain(_message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffect
 
 
 def _edit(message: Mapping[str, Any], raw: Mapping[str, bytes]) -> TypeEffects:
-    """Coexistence only: a message edited within 15 minutes."""
+    """Read an edit of a message within 15 minutes (coexistence only)."""
     edit = message.get("edit")
     original, new = _original(edit), edit.get("message") if isinstance(edit, dict) else None
     if not original or not isinstance(new, dict):
@@ -133,12 +133,12 @@ def _edit(message: Mapping[str, Any], raw: Mapping[str, bytes]) -> TypeEffects:
 
 
 def _revoke(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
-    """Coexistence only: a message deleted for everyone within 2 days."""
+    """Read the deletion of a message for everyone within 2 days (coexistence only)."""
     return TypeEffects(revokes=_original(message.get("revoke")))
 
 
 def _system(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
-    """A person has a new number or user id, or a new identity key (which changes no address)."""
+    """Read a person's new number or user id, or new identity key (which changes no address)."""
     system = message.get("system")
     if not isinstance(system, dict):
         return _NO_EFFECTS
@@ -180,7 +180,7 @@ TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], TypeEffects]
 """Every type that Meta has named; another one passes through just the same."""
 
 
-# --- whose it is ------------------------------------------------------------------------------------------------------
+# --- direction and contact --------------------------------------------------------------------------------------------
 
 
 def _customer(
@@ -194,7 +194,8 @@ def _customer(
 def _echo(
     context: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], _effects: TypeEffects, _thread: str
 ) -> Counterpart:
-    """Sent with the phone app: the contact is whichever of `from` and `to` is not the business, else `to`."""
+    """Find the contact of a message sent with the phone app: the one of `from` and `to` that is not the business, else
+    `to`."""
     if group_id := _group_of(ids):
         return Counterpart("outgoing", None, group_id, "sent")
     from_business = context.is_business(ids["from"])
@@ -209,7 +210,7 @@ def _echo(
 def _history(
     context: ChangeContext, message: Mapping[str, Any], ids: Mapping[str, str], _effects: TypeEffects, thread: str
 ) -> Counterpart:
-    """Of the past: the thread's id is the contact, `from` tells the direction."""
+    """Find the contact of a past message: the thread's id is the contact, `from` tells the direction."""
     direction, reached, group_id = _direction(context, ids, thread), _reached(message), _group_of(ids)
     if group_id:
         sender = identify(context.people, ids["from"], ids["from_user_id"]) if direction == "incoming" else None
@@ -248,4 +249,4 @@ ORIGINS: dict[Origin, tuple[_FindCounterpart, tuple[str, ...]]] = {
     "echo": (_echo, ("from", "from_user_id", "group_id", "to", "to_user_id")),
     "history": (_history, ("from", "from_user_id", "group_id", "to", "to_user_id")),
 }
-"""How an origin tells whose a message is, and the ids that it reads."""
+"""By origin, how the contact of a message is found, and the ids that this reads."""

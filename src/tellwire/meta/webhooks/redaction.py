@@ -12,17 +12,17 @@ from tellwire.meta.raw_json import replace, verbatim
 from tellwire.meta.webhooks.items import AccountProblem, Item, Notice, NotUnderstood, StatusUpdate
 
 _CHANGE = re.compile(r"/entry/[0-9]+/changes/[0-9]+")
-_NOBODYS_CARD = b"{}"  # as many entries as before: the only entry of a list may name who has none
+_EMPTY_CARD = b"{}"  # the number of entries stays: the only entry of a list also names whoever has none
 
 
 def spellings(addresses: Iterable[str]) -> frozenset[str]:
-    """Addresses as they are compared, with every variant of a phone number."""
+    """Return addresses in the form in which they are compared, with every variant of a phone number."""
     own = {alias(address) for address in addresses if address}
     return frozenset(own.union(*map(variants, own)))
 
 
 def pattern_of(sought: Collection[str]) -> re.Pattern[bytes]:
-    """Finds any of the addresses where it stands by itself, not as a part of a longer word."""
+    """Return a pattern that finds any of the addresses where it stands by itself, not as part of a longer word."""
     words = b"|".join(re.escape(each.encode()) for each in sorted(sought, key=len, reverse=True)) or b"(?!)"
     return re.compile(rb"(?<![0-9A-Za-z])(?:" + words + rb")(?![0-9A-Za-z])")
 
@@ -36,7 +36,7 @@ def addresses_of(item: Item) -> set[str]:
 
 
 def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
-    """Return whether an item is about somebody; what is not understood is so when it holds an address of theirs."""
+    """Return whether an item is about a person; one that is not understood is, when it holds one of the addresses."""
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
         piece = replace.value_at(body.removeprefix(BOM_UTF8), item.place.pointer)
         return piece is not None and pattern_of(sought).search(piece) is not None
@@ -56,7 +56,7 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
     mark, text = body[: len(body) - len(body.removeprefix(BOM_UTF8))], body.removeprefix(BOM_UTF8)
     changes = {item.place.pointer: _instead(text, item, sought) for item in gone}
     for place, _ in _cards(text, gone, kept, sought):
-        changes[place] = _NOBODYS_CARD
+        changes[place] = _EMPTY_CARD
     for place in _threads(text, gone, kept, sought):
         changes[place] = replace.NULL
     return mark + replace.replaced(text, changes)
@@ -70,7 +70,8 @@ def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Coll
 
 
 def _instead(text: bytes, item: Item, sought: Collection[str]) -> bytes:
-    """Of an item that is a whole change, or more, only what holds the person goes: it may speak of others too."""
+    """Return what replaces an item. Of a whole change, or more, only what names the person is cut: it may be about
+    others too."""
     found = _CHANGE.match(item.place.pointer)
     if found is not None and found[0] != item.place.pointer:
         return replace.NULL
@@ -82,7 +83,7 @@ def _instead(text: bytes, item: Item, sought: Collection[str]) -> bytes:
 
 
 def _people(gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> dict[str, frozenset[str]]:
-    """By change, whose cards go."""
+    """Return the addresses whose cards are cut, by change."""
     wanted: dict[str, set[str]] = {}
     for item in (*gone, *kept):
         if found := _CHANGE.match(item.place.pointer):
@@ -109,7 +110,7 @@ def _cards(
 
 
 def _threads(text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> Iterator[str]:
-    """Threads of the past that are with the person: their id is an address."""
+    """Give the pointers of `history` threads with the person: the thread's id is an address of theirs."""
     if b'"threads"' not in text:
         return
     for change, addresses in _people(gone, kept, sought).items():

@@ -13,7 +13,7 @@ from tellwire.meta.webhooks.items import NotUnderstood, StatusUpdate
 
 _ADDRESSES = ("recipient_id", "recipient_user_id", "recipient_participant_id", "recipient_participant_user_id")
 _RESERVED = frozenset({"errors"})
-"""Names that mean something else where statuses are shown."""
+"""Names that have another meaning where statuses are shown."""
 
 
 def parse(context: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | NotUnderstood:
