@@ -126,7 +126,7 @@ class App:
             random=random.random,
             observers=Observers(counters=self.counters, tracer=tracer, on_attempt=self._attempted),
         )
-        self.files = files = files or open_files(settings.media_place)
+        self.files = files = files or open_files(settings.media_location)
         self.wire = HttpMediaWire(settings.meta_graph_url)
         self.uploads = Uploads(store, files, self.wire, clock)
         self.courier = SendingWorker(
@@ -202,7 +202,7 @@ class App:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
         clock = clock or SystemClock()
         tracer = open_tracer() if settings.tracing and serving else None
-        files = open_files(settings.media_place)
+        files = open_files(settings.media_location)
         opened = await open_store(
             settings.database_url,
             clock=clock,

@@ -26,7 +26,7 @@ from tellwire.delivery.scheduler import Scheduler
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import order_key
 from tellwire.model.units import MICROS, Micros
@@ -249,7 +249,7 @@ class Dispatcher:
         request: Request | None = None
         try:
             if delivery.lane == "replay":
-                edit = await self._outbox.edit(delivery)
+                edit = await self._outbox.replay_edit(delivery)
             if delivery.order_key not in self._barred:
                 request = attempts.request(
                     ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
@@ -279,7 +279,7 @@ class Dispatcher:
         self._pump()
 
     def _entry(
-        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: Edit | None
+        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: ReplayEdit | None
     ) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
         now, standing, disables = self._clock.now(), self._standing(ticket), ""
