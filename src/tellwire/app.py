@@ -57,6 +57,7 @@ from tellwire.stores.opening import Opened, open_store
 from tellwire.stores.queries import held_items
 from tellwire.stores.recoveries import SqlRecoveryStore
 from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.work_queues.sends import SqlDueSends
 
 log = structlog.get_logger("tellwire")
 
@@ -131,6 +132,7 @@ class App:
         self.uploads = Uploads(store, files, self.wire, clock)
         self.courier = SendingWorker(
             store,
+            SqlDueSends(store),
             self.graph,
             clock,
             self.dispatcher.leases,

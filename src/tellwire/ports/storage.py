@@ -51,6 +51,22 @@ class Book(Protocol):
         ...
 
 
+class LedgerStore(Book, Protocol):
+    """A `Book` that also knows the accounts and agents, and says when a loop may have something to do."""
+
+    def registry(self) -> Registry:
+        """The current registry, from memory."""
+        ...
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        ...
+
+    def on_due_work(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
+        ...
+
+
 class Outbox(Protocol):
     """Deliveries as rows: the truth. Hints only save the reading of them."""
 

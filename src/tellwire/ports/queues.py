@@ -1,0 +1,79 @@
+"""What the loops ask of the store beside a ledger: the rows that are due, and what became of them.
+
+Every call is one transaction of its own. One that writes returns once that is durable; all raise `Unavailable` when the
+store cannot be reached or cannot commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from tellwire.model.messaging import Send
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+# --- messages to be sent to Meta --------------------------------------------------------------------------------------
+
+
+class DueSend(Struct, frozen=True):
+    """A send that may go out now. `late`: the customer service window has closed since it was asked for."""
+
+    send: Send
+    late: bool
+
+
+class AccountSends(Struct, frozen=True):
+    """Whether an account has something `due`, and when the `following` becomes so (0: nothing does by time)."""
+
+    account_id: str
+    due: bool
+    following: Micros
+
+
+class RecentSends(Struct, frozen=True):
+    """Sends to one recipient of late. `last`: when the last of them was recorded, the future for one in flight."""
+
+    order_key: str
+    recipient: str
+    count: int
+    last: Micros
+
+
+class DueSends(Protocol):
+    """Outgoing messages: what is due, who goes first, and what an earlier owner left behind."""
+
+    async def by_account(self, account_ids: Collection[str], now: Micros) -> Sequence[AccountSends]:
+        """Tell for each account whether anything is due now, and when the next send becomes due."""
+        ...
+
+    async def first_of_each(self, account_id: str, now: Micros, limit: int) -> Sequence[DueSend]:
+        """Return the sends of an account that are due and the first of their order key, longest due first."""
+        ...
+
+    async def left_behind(self, epochs: Mapping[int, int]) -> Sequence[Send]:
+        """Return the sends that are in flight under older leases than these (epochs by partition)."""
+        ...
+
+    async def sent_lately(
+        self, account_id: str, *, since: Micros, ended_after: Micros, later: Micros, linger: Micros
+    ) -> tuple[Sequence[RecentSends], int]:
+        """Return, in one look, what an account sent since then by recipient, and how many of these ended late.
+
+        Args:
+            since: when the first of them began.
+            ended_after: those that ended after it, or have not ended, are counted in the second result.
+            later: stands for the end of what has none yet.
+            linger: what ended without an answer may have arrived so much later.
+        """
+        ...
+
+    async def is_for_codes(self, account: Account, template: str, language: str) -> bool | None:
+        """Tell whether a template is for one-time codes; None when the template is not known here."""
+        ...
+
+    async def mask_events(self, send: Send, content: bytes) -> None:
+        """Let every event of a message show `content` where it shows the message's content."""
+        ...

@@ -1,0 +1,1 @@
+"""What the loops of the domain ask of a store (`ports.queues`), over any store; each call is one transaction."""
