@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
+from tests.media_world import downloads_of
 from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
@@ -313,7 +314,7 @@ async def _serve(
         outside = Outside()
         files = Folder(tmp_path / "media")
         source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = DownloadWorker(world.store, files, clock, source, owns=lambda: True)
+        outside.downloads = downloads_of(world, files, source)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)

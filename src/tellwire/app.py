@@ -57,6 +57,7 @@ from tellwire.stores.opening import Opened, open_store
 from tellwire.stores.queries import held_items
 from tellwire.stores.recoveries import SqlRecoveryStore
 from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.work_queues.media import SqlMediaFiles
 from tellwire.stores.work_queues.sends import SqlDueSends
 
 log = structlog.get_logger("tellwire")
@@ -129,7 +130,8 @@ class App:
         )
         self.files = files = files or open_files(settings.media_place)
         self.wire = HttpMediaWire(settings.meta_graph_url)
-        self.uploads = Uploads(store, files, self.wire, clock)
+        media = SqlMediaFiles(store)
+        self.uploads = Uploads(media, files, self.wire, clock)
         self.courier = SendingWorker(
             store,
             SqlDueSends(store),
@@ -148,6 +150,7 @@ class App:
         self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, counters=self.counters)
         self.downloads = DownloadWorker(
             store,
+            media,
             files,
             clock,
             Source(
@@ -157,6 +160,7 @@ class App:
                 most_bytes=settings.media_max_bytes,
             ),
             owns=self._does_chores,
+            counters=self.counters,
         )
         self.eraser = ErasureWorker(store, clock, self.dispatcher.forget, self.downloads.sweep)
         self._models = models = sender_of(settings, limits=ConnectionLimits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))

@@ -10,11 +10,10 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import structlog
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from tellwire.errors import Broken, TooLarge, Unavailable
 from tellwire.media import download_rules
@@ -22,37 +21,20 @@ from tellwire.media.download_rules import Described, FetchRefused
 from tellwire.media.hosts import may_see_token
 from tellwire.model import operational_events
 from tellwire.model.messaging import Media
-from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
 from tellwire.ports.media import MediaStore, MediaWire
-from tellwire.stores.queries import media as media_queries
-from tellwire.stores.queries import operational
-from tellwire.stores.queries.audit import OURSELVES, AuditChange
+from tellwire.ports.queues import Downloads
+from tellwire.ports.storage import LedgerStore
 
 log = structlog.get_logger("tellwire")
-T = TypeVar("T")
 
 AT_ONCE = 4
 _POLL_SECONDS = 1.0
 _STRIDE = 50
 _UNFINISHED_SECONDS = 3600.0
-
-
-class Store(Protocol):
-    """What of a store downloads need."""
-
-    counters: Counters
-
-    def registry(self) -> Registry: ...
-
-    def new_id(self) -> str: ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -69,10 +51,28 @@ class Mismatch(Exception):  # noqa: N818 - named after what is wrong
 
 
 class DownloadWorker:
-    """Makes rounds while `owns` says that this process is the one that does."""
+    """Makes rounds while `owns` says that this process is the one that does.
 
-    def __init__(self, store: Store, files: MediaStore, clock: Clock, source: Source, owns: Callable[[], bool]) -> None:
+    Args:
+        store, due: the accounts, and the rows of files.
+        files, source: where bytes are kept, and where they come from.
+        clock, counters: the time, and what is told of each file that was dealt with.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        due: Downloads,
+        files: MediaStore,
+        clock: Clock,
+        source: Source,
+        *,
+        owns: Callable[[], bool],
+        counters: Counters,
+    ) -> None:
         self._store = store
+        self._due = due
+        self._counters = counters
         self._files = files
         self._clock = clock
         self._source = source
@@ -117,7 +117,7 @@ class DownloadWorker:
         if room <= 0:
             return
         now, under_way = self._clock.now(), list(self._running)
-        for media in await self._store.read(lambda c: media_queries.due(c, now, under_way, room)):
+        for media in await self._due.due(now, under_way, room):
             task = self._running[media.id] = asyncio.create_task(self._fetch(media))
             task.add_done_callback(partial(self._over, media.id))
 
@@ -128,19 +128,10 @@ class DownloadWorker:
     async def sweep(self) -> None:
         """Remove the bytes of everything that was erased, stride by stride; a cut leaves rows to go on with."""
         now = self._clock.now()
-
-        def look(connection: Connection) -> list[Media]:
-            return media_queries.erased(connection, now, _STRIDE)
-
-        while gone := await self._store.read(look):
+        while gone := await self._due.erased(now, _STRIDE):
             for media in gone:
                 await self._files.delete(media.id)
-
-            def work(connection: Connection, gone: list[Media] = gone) -> None:
-                for media in gone:
-                    media_queries.removed(connection, media, now)
-
-            await self._store.write(work)
+            await self._due.removed(gone, now)
 
     def _over(self, media_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(media_id, None)
@@ -151,8 +142,7 @@ class DownloadWorker:
         tokens = {account.id: account.access_token for account in self._store.registry().accounts.values()}
         changed = [each for each, token in tokens.items() if token != self._tokens.get(each, token)]
         if changed:
-            now = self._clock.now()
-            await self._store.write(lambda c: media_queries.wake(c, changed, now))
+            await self._due.hurry(changed, self._clock.now())
         self._tokens = tokens
 
     async def _fetch(self, media: Media) -> None:
@@ -168,22 +158,16 @@ class DownloadWorker:
                 await self._settle(media, download_rules.again(media, cause, self._clock.now()))
 
     async def _settle(self, before: Media, after: Media) -> None:
-        def work(connection: Connection) -> bool:
-            written = media_queries.settle(connection, before, after)
-            if written and after.state in ("failed", "expired"):
-                deed = AuditChange(after.organization_id, OURSELVES, self._clock.now(), self._store.new_id)
-                operational.tell(connection, deed, operational_events.media_failed(after))
-            return written
-
+        news = operational_events.media_failed(after) if after.state in ("failed", "expired") else None
         outcome: Any = "retried" if after.state == "waiting" else after.state
-        if await self._store.write(work):
-            self._store.counters.downloads[outcome] += 1
+        if await self._due.settle(before, after, news):
+            self._counters.downloads[outcome] += 1
         elif after.state == "stored":
             await self._leave(after)
 
     async def _leave(self, after: Media) -> None:
         """It was erased, or fetched by somebody else, meanwhile."""
-        now = await self._store.read(lambda c: media_queries.get(c, after.organization_id, after.id))
+        now = await self._due.get(after.organization_id, after.id)
         if now is None or now.state == "erased":
             await self._files.delete(after.id)
 

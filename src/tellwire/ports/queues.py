@@ -11,7 +11,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tellwire.model.messaging import Send
+from tellwire.model.messaging import Media, Send
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
@@ -76,4 +77,50 @@ class DueSends(Protocol):
 
     async def mask_events(self, send: Send, content: bytes) -> None:
         """Let every event of a message show `content` where it shows the message's content."""
+        ...
+
+
+# --- files of messages ------------------------------------------------------------------------------------------------
+
+
+class Downloads(Protocol):
+    """Files of messages that are to be fetched from Meta, and erased ones whose bytes are to be removed."""
+
+    async def due(self, now: Micros, without: Collection[str], limit: int) -> Sequence[Media]:
+        """Return the files whose turn to be fetched has come, longest due first; `without` names ids to leave out."""
+        ...
+
+    async def hurry(self, account_ids: Collection[str], now: Micros) -> None:
+        """Make due at once what waits for these accounts."""
+        ...
+
+    async def get(self, organization_id: str, media_id: str) -> Media | None:
+        """Return a file as it stands now."""
+        ...
+
+    async def settle(self, before: Media, after: Media, news: OperationalEvent | None = None) -> bool:
+        """Write how a file stands now, with the event that tells of it, unless the row no longer stands as `before`.
+
+        Returns: whether it was written.
+        """
+        ...
+
+    async def erased(self, now: Micros, limit: int) -> Sequence[Media]:
+        """Return erased files whose bytes are to be removed now, perhaps once more."""
+        ...
+
+    async def removed(self, files: Sequence[Media], now: Micros) -> None:
+        """Note that the bytes of erased files are gone: each is looked after once more later, then its row goes."""
+        ...
+
+
+class UploadedFiles(Protocol):
+    """Files of ours as outgoing messages name them, with the ids under which Meta knows them."""
+
+    async def these(self, organization_id: str, media_ids: Sequence[str]) -> Sequence[Media]:
+        """Return those files of an organization that are among these ids."""
+        ...
+
+    async def settle(self, before: Media, after: Media) -> bool:
+        """Write how a file stands now, unless its row no longer stands as `before`; return whether it was written."""
         ...
