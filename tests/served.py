@@ -44,6 +44,7 @@ from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -368,7 +369,9 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=route_unrouted,
-        erase=ErasureWorker(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
+        erase=ErasureWorker(
+            world.store, SqlErasures(world.store), world.clock, outside.forgotten.extend, outside.sweep
+        ).start,
         wake=outside.wake,
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),

@@ -57,8 +57,11 @@ from tellwire.stores.opening import Opened, open_store
 from tellwire.stores.queries import held_items
 from tellwire.stores.recoveries import SqlRecoveryStore
 from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.stores.work_queues.media import SqlMediaFiles
+from tellwire.stores.work_queues.retention import SqlRetention
 from tellwire.stores.work_queues.sends import SqlDueSends
+from tellwire.stores.work_queues.turns import SqlAgentTurns
 
 log = structlog.get_logger("tellwire")
 
@@ -147,7 +150,9 @@ class App:
             SqlHealthStore(store), SqlRecoveryStore(store, NAMES), clock, supplied=self.dispatcher.wake
         )
         self._on_attempt = on_attempt
-        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, counters=self.counters)
+        self.retention = Retention(
+            SqlRetention(store), clock, keeping(settings), rest=asyncio.sleep, counters=self.counters
+        )
         self.downloads = DownloadWorker(
             store,
             media,
@@ -162,11 +167,12 @@ class App:
             owns=self._does_chores,
             counters=self.counters,
         )
-        self.eraser = ErasureWorker(store, clock, self.dispatcher.forget, self.downloads.sweep)
+        self.eraser = ErasureWorker(store, SqlErasures(store), clock, self.dispatcher.forget, self.downloads.sweep)
         self._models = models = sender_of(settings, limits=ConnectionLimits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))
         self._chat, self._scripted = ChatModel(models, sender), ScriptedModel()
         self.answering = AgentWorker(
             store,
+            SqlAgentTurns(store),
             clock,
             model_of=self._model_of,
             owned=lambda: self.dispatcher.partitions,

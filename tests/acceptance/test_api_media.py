@@ -27,6 +27,7 @@ from tellwire.ports.http_out import Answer
 from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.stores.queries import media as media_queries
 from tellwire.stores.work_queues.media import SqlMediaFiles
+from tellwire.stores.work_queues.retention import SqlRetention
 
 PNG = bytes(range(256)) * 40
 PDF = "application/pdf"
@@ -359,7 +360,7 @@ def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
         async def rest(_: float) -> None: ...
 
         keeping = RetentionPeriods(payloads=10 * DAY, messages=10 * DAY)
-        app.run(Retention(app.world.store, clock, keeping, rest=rest, counters=Counters()).round())
+        app.run(Retention(SqlRetention(app.world.store), clock, keeping, rest=rest, counters=Counters()).round())
         assert app.query("SELECT count(*) FROM messages") == [(0,)]
         assert app.query("SELECT id, state, due_at FROM media") == [(media["id"], "erased", clock.now())]
 

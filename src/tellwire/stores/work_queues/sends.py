@@ -9,13 +9,13 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 from tellwire.ports.queues import AccountSends, DueSend, RecentSends
 from tellwire.stores.queries import code_masking, due_sends
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.runner import Transactions
 
 
 class SqlDueSends:
     """`DueSends` over a store."""
 
-    def __init__(self, store: QueryRunner) -> None:
+    def __init__(self, store: Transactions) -> None:
         self._store = store
 
     async def by_account(self, account_ids: Collection[str], now: Micros) -> Sequence[AccountSends]:
