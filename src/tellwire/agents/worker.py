@@ -22,6 +22,7 @@ from tellwire.agents.transcript import transcript
 from tellwire.conversations import agent_turns
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import ModelFailed, Unavailable
+from tellwire.loops import After, Loop
 from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message
@@ -80,22 +81,29 @@ class AgentWorker:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._by_agent: Counter[str] = Counter()
         self._superseded: dict[str, int] = {}
-        self._woken = asyncio.Event()
-        self._looping: asyncio.Task[None] | None = None
+        self._loop = Loop(
+            "agents",
+            self._round,
+            seconds=_LOOK_SECONDS,
+            failed="answering_failed",
+            after_failure=_PAUSE_SECONDS,
+        )
+        store.on_due_work(self.wake)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take up turns from now on."""
-        self._looping = asyncio.create_task(self._loop())
+        self._loop.start()
 
     def wake(self) -> None:
         """There may be something to do."""
-        self._woken.set()
+        self._loop.wake()
 
     async def stop(self) -> None:
         """Leave what is not done as it is: its turns are taken up again."""
-        tasks = [*self._running.values(), *([self._looping] if self._looping else [])]
+        await self._loop.stop()
+        tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -105,25 +113,9 @@ class AgentWorker:
         while self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _loop(self) -> None:
-        while True:
-            self._woken.clear()
-            seconds = _LOOK_SECONDS
-            try:
-                following = await self.round()
-                if following is not None:
-                    seconds = min(seconds, max(0.0, (following - self._clock.now()) / _SECOND))
-            except Unavailable as error:
-                log.warning("store_unavailable", detail=str(error))
-                seconds = _PAUSE_SECONDS
-            except Exception:
-                log.exception("answering_failed")
-                seconds = _PAUSE_SECONDS
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+    async def _round(self) -> After | None:
+        following = await self.round()
+        return None if following is None else After(max(0.0, (following - self._clock.now()) / _SECOND))
 
     # --- turns --------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from tellwire.errors import Broken, TooLarge, Unavailable
+from tellwire.loops import Loop, only_where
 from tellwire.media import download_rules
 from tellwire.media.download_rules import Described, FetchRefused
 from tellwire.media.hosts import may_see_token
@@ -76,35 +77,32 @@ class DownloadWorker:
         self._files = files
         self._clock = clock
         self._source = source
-        self._owns = owns
-        self._wake = asyncio.Event()
+        self._loop = Loop(
+            "downloads",
+            only_where(owns, self.round),
+            seconds=_POLL_SECONDS,
+            failed="media_round_failed",
+            unavailable="media_unavailable",
+        )
+        store.on_due_work(self.wake)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tokens: dict[str, str] = {}
         self._tidied = False
 
     def wake(self) -> None:
         """There may be something to fetch."""
-        self._wake.set()
+        self._loop.wake()
 
-    async def run(self) -> None:
-        """Fetch until cancelled."""
-        try:
-            while True:
-                self._wake.clear()
-                try:
-                    if self._owns():
-                        await self.round()
-                except Unavailable as error:
-                    log.warning("media_unavailable", detail=str(error))
-                except Exception:
-                    log.exception("media_round_failed")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS):
-                        await self._wake.wait()
-        finally:
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+    def start(self) -> None:
+        """Fetch from now on."""
+        self._loop.start()
+
+    async def stop(self) -> None:
+        """Fetch nothing more; what is not done is fetched again after the next start."""
+        await self._loop.stop()
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def round(self) -> None:
         """Begin to fetch what is due, as far as there is room; remove the bytes of what was erased."""
@@ -135,7 +133,7 @@ class DownloadWorker:
 
     def _over(self, media_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(media_id, None)
-        self._wake.set()
+        self._loop.wake()
 
     async def _heed_tokens(self) -> None:
         """What waits for an account whose token is another one now is due at once."""

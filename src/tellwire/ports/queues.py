@@ -13,11 +13,43 @@ from msgspec import Struct
 
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.erasures import Erasure, Phase
+from tellwire.model.inbound import Inbound
 from tellwire.model.messaging import Media, Send
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
+from tellwire.ports.storage import LedgerStore
+
+# --- what waits in the inbox ------------------------------------------------------------------------------------------
+
+KeptPosts = Sequence[tuple[Inbound, frozenset[str]]]
+"""Kept POSTs, each with the pointers of its items that wait."""
+
+
+class WaitingItems(LedgerStore, Protocol):
+    """Conversations that may be idle, and items that wait for their account."""
+
+    async def refresh(self) -> None:
+        """Take in what other processes changed of accounts and endpoints."""
+        ...
+
+    async def idle_conversations(self, *, limit: int) -> Sequence[tuple[str, str]]:
+        """Return (organization id, id) of open conversations whose last row is at least the window ago."""
+        ...
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> KeptPosts:
+        """Return kept POSTs with items that waited for an account, oldest first, behind the id `after`."""
+        ...
+
+
+class HeldItems(Protocol):
+    """Items that were held until a message is known."""
+
+    async def waited_long_enough(self, now: Micros, limit: int) -> KeptPosts:
+        """Return kept POSTs, as they came, with held items that have waited for long enough."""
+        ...
+
 
 # --- messages to be sent to Meta --------------------------------------------------------------------------------------
 

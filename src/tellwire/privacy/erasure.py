@@ -73,6 +73,11 @@ class ErasureWorker:
                 case _:
                     await self._end(erasure)
 
+    async def round(self) -> None:
+        """Go on with what others have left, and drop what was kept for long enough."""
+        await self.start_all()
+        await self.prune()
+
     async def start_all(self) -> None:
         """Go on with every erasure that was begun and is not done: a process may have ended in the middle of it."""
         for organization_id, erasure_id in await self._erasures.running():

@@ -36,6 +36,13 @@ class RetentionPeriods(Struct, frozen=True, kw_only=True):
     messages: Micros | None = None
     window: Micros = 0
 
+    @classmethod
+    def of_days(cls, payloads: float, messages: float | None, *, window: Micros) -> RetentionPeriods:
+        """Make them of days, as the settings have them."""
+        return cls(
+            payloads=int(payloads * DAY), messages=None if messages is None else int(messages * DAY), window=window
+        )
+
     def cutoffs(self, now: Micros) -> Cutoffs:
         """What goes at this time: everything from before these."""
         messages = None if self.messages is None else now - max(self.messages, DEDUPE, self.window)
