@@ -1,4 +1,7 @@
-"""PURE. Events about messages: everything that a format may show, fixed when it happens (FORMATS.md, head)."""
+"""PURE. Events about messages: everything that a format may show, fixed when it happens.
+
+Source: docs/reference/formats.md, "Snapshots".
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """PURE. An outgoing message of ours, from the moment it is asked for to the moment Meta has said what became of it.
 
-INTERFACES.md, "Sending". Every step is a decision over a ledger, so that the row, its send, and the events that tell
-of them commit together. What is sent is never sent again unless it is certain that Meta did not take it.
+Source: docs/reference/rest-api.md, "Sending".
+
+Every step is a decision over a ledger, so that the row, its send, and the events that tell of them commit together.
+What is sent is never sent again unless it is certain that Meta did not take it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PURE. The monotone merge of statuses into a message row (FORMATS.md sections 1 and 4, "Merge").
+"""PURE. The monotone merge of statuses into a message row (docs/reference/formats.md, "Merge").
 
 Folding any set of status facts in any order, with any repetition, gives the same row: times are minima, pricing and
 errors are maxima of (rank, earliness, bytes).

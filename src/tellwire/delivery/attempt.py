@@ -1,6 +1,7 @@
 """One attempt as data: the request that carries a delivery, and what its answer makes of the delivery.
 
-FORMATS.md section 3 for the headers, DELIVERY.md for the states. No clock and no I/O: both come as arguments.
+Sources: docs/reference/formats.md, "Headers"; docs/reference/delivery.md, "States of a delivery". No clock and no
+I/O: both come as arguments.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """PURE. Whether an endpoint as a whole takes deliveries (the breaker), how it is probed, and its rate limit.
 
-DELIVERY.md, "Order" and "Breaker". Everything here is one endpoint's, in memory, and rebuilt from nothing: an endpoint
-is healthy until an answer says otherwise. Times are micros.
+Source: docs/reference/delivery.md, "Order" and "Breaker".
+
+Everything here is one endpoint's, in memory, and rebuilt from nothing: an endpoint is healthy until an answer says
+otherwise. Times are micros.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The loop: takes what `lanes` hands out, sends it, decides with `retry`, and records it before the next of its key.
 
-DELIVERY.md, "The engine". Rows are the truth: hints only save the reading of them, and a sweep finds what they missed.
-Only what this process has a lease on is sent, and what it recorded under an outdated one is refused.
+Source: docs/reference/delivery.md, "Rows and hints".
+
+Rows are the truth: hints only save the reading of them, and a sweep finds what they missed. Only what this process has
+a lease on is sent, and what it recorded under an outdated one is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PURE. One endpoint's deliveries in memory, and what of them may be sent now (DELIVERY.md, "Lanes").
+"""PURE. One endpoint's deliveries in memory, and what of them may be sent now (docs/reference/delivery.md, "Lanes").
 
 Live deliveries stand in their `Order`; late retries and replays beside it, on budgets of their own. Memory holds a
 window of what is on disk (`ReadCursor`).

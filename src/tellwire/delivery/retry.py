@@ -1,6 +1,8 @@
 """PURE. What follows an attempt: delivered, tried again at a time, given up, or the endpoint is told to stop.
 
-DELIVERY.md, "Retry" and "Order". Times are micros; jitter is a number from 0 to 1 and only ever lengthens a gap.
+Source: docs/reference/delivery.md, "Retry" and "Order".
+
+Times are micros; jitter is a number from 0 to 1 and only ever lengthens a gap.
 """
 
 from __future__ import annotations

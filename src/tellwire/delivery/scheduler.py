@@ -1,7 +1,9 @@
 """PURE. What may be sent next: fair over the endpoints, in order within each key, within every cap.
 
-DELIVERY.md, "The engine". Memory only: rows are the truth, and everything here can be dropped and read again. Time is
-an argument; nothing is sent, read or written here. Each step costs the same however many endpoints and keys there are.
+Source: docs/reference/delivery.md, "Lanes".
+
+Memory only: rows are the truth, and everything here can be dropped and read again. Time is an argument; nothing is
+sent, read or written here. Each step costs the same however many endpoints and keys there are.
 """
 
 from __future__ import annotations

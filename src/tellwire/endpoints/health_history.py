@@ -1,4 +1,6 @@
-"""PURE. What is known of an endpoint's health over restarts, and when it is given up (DELIVERY.md, "auto-disable").
+"""PURE. What is known of an endpoint's health over restarts, and when it is given up.
+
+Source: docs/reference/delivery.md, "Disabling".
 
 Each process keeps a `HealthRecorder` in memory and reports it now and then; the store merges reports into one
 `EndpointHealth` per endpoint. Evidence is time in which failures were witnessed, not the age of the first one: neither

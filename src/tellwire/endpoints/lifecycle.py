@@ -1,4 +1,6 @@
-"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted (FORMATS.md section 3).
+"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted.
+
+Source: docs/reference/rest-api.md, "Webhook endpoints".
 
 Everything but `admit` runs within one transaction over an `EndpointRepository`. What has to touch many deliveries does
 so in strides: it is called again until it says that it is done, and may be cut off and begun anew at any point.

@@ -1,4 +1,4 @@
-"""PURE. What is delivered once more when an endpoint recovers what it missed (DELIVERY.md, "Replay").
+"""PURE. What is delivered once more when an endpoint recovers what it missed (docs/reference/delivery.md, "Recovery").
 
 A job walks over a span in the order of ids. All that it has dealt with lies at or below its cursor, which moves in the
 transaction of the work itself: it can be cut off anywhere, and gone on with by anybody.

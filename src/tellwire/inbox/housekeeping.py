@@ -60,7 +60,7 @@ def _places(registry: Registry) -> set[tuple[str, str]]:
 
 
 async def close_idle_conversations(store: WaitingItems, *, window: Micros) -> int:
-    """Close every conversation that has been idle for the window (FORMATS.md section 4, "Conversations").
+    """Close every conversation that has been idle for the window (docs/reference/formats.md, "Conversations").
 
     Returns: how many were closed.
     """

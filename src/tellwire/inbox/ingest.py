@@ -1,4 +1,6 @@
-"""USE CASE. A POST from Meta becomes row changes and events in one transaction (DELIVERY.md, "The engine").
+"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+
+Source: docs/reference/delivery.md, "From a POST to a delivery".
 
 Each item is applied once and by itself: what one item cannot do never costs its neighbours.
 """
@@ -184,7 +186,7 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """A POST's outcome: its worst item's (INTERFACES.md, `inbound`); of no items, `recorded`."""
+    """A POST's outcome: its worst item's (docs/reference/rest-api.md, "Received POSTs"); of no items, `recorded`."""
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 

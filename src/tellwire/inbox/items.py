@@ -1,4 +1,7 @@
-"""PURE. What one item of a POST does to the ledger (FORMATS.md section 4): one function per kind of item."""
+"""PURE. What one item of a POST does to the ledger: one function per kind of item.
+
+Source: docs/reference/formats.md, "What emits what".
+"""
 
 from __future__ import annotations
 

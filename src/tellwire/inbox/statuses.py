@@ -1,4 +1,4 @@
-"""PURE. What a status does to the ledger (FORMATS.md section 4, "Statuses of messages we did not send")."""
+"""PURE. What a status does to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
 
 from __future__ import annotations
 

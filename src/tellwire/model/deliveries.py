@@ -55,7 +55,7 @@ class StatusItem(Struct, frozen=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, omit_defaults=True):
-    """Everything a format may show of an event, fixed when it happened (FORMATS.md, head).
+    """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
     `sent_at` Meta's time of the message.

@@ -104,7 +104,9 @@ OPEN_SENDS = frozenset({"scheduled", "queued", "sending"})
 
 
 class Send(Struct, frozen=True, kw_only=True):
-    """An outgoing message of ours on its way to Meta, beside its row in `messages` (INTERFACES.md, "Sending").
+    """An outgoing message of ours on its way to Meta, beside its row in `messages`.
+
+    Source: docs/reference/rest-api.md, "Sending".
 
     `recipient` is what Meta is told: a number with `+`, a business-scoped user id, or a group's id. Sends of one
     `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: not before then. `epoch`: of the lease

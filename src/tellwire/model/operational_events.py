@@ -1,4 +1,7 @@
-"""PURE. Operational events about endpoints, deliveries, media and accounts: what they tell (FORMATS.md section 3)."""
+"""PURE. Operational events about endpoints, deliveries, media and accounts: what they tell.
+
+Source: docs/reference/formats.md, "Operational events".
+"""
 
 from __future__ import annotations
 

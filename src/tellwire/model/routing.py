@@ -20,7 +20,7 @@ _SHARDS = 4
 
 def partition(endpoint_id: str, order_key: str) -> int:
     """The virtual partition of a delivery: hash(endpoint, shard of the order key), so that a hot endpoint can have
-    several owners while a key has one (DELIVERY.md, "Partitions with one owner")."""
+    several owners while a key has one (docs/reference/delivery.md, "Partitions and leases")."""
     return _partitions(endpoint_id)[blake2b(order_key.encode(), digest_size=1).digest()[0] % _SHARDS]
 
 
@@ -82,5 +82,8 @@ class Routes:
 
 
 def order_key(account_id: str, party: str) -> str:
-    """The key that events of one contact or group on one account are ordered by (DELIVERY.md, "Order")."""
+    """The key that events of one contact or group on one account are ordered by.
+
+    Source: docs/reference/delivery.md, "Order".
+    """
     return blake2b(f"{account_id}:{party}".encode(), digest_size=12).hexdigest()

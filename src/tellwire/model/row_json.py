@@ -1,4 +1,4 @@
-"""PURE. Rows as JSON in the key order of the `row` format (FORMATS.md section 1): what events and reads show."""
+"""PURE. Rows as JSON, as events and reads show them (docs/reference/formats.md, "Order of keys")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE. API keys: what they look like, what they allow (INTERFACES.md, "REST /v1")."""
+"""PURE. API keys: what they look like, what they allow (docs/reference/rest-api.md, "Authentication")."""
 
 from __future__ import annotations
 

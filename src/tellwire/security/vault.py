@@ -1,4 +1,7 @@
-"""Secrets at rest: AES-256-GCM with several master keys; the first encrypts, all decrypt (DELIVERY.md, "Secrets")."""
+"""Secrets at rest: AES-256-GCM with several master keys; the first encrypts, all decrypt.
+
+Source: docs/reference/delivery.md, "Secrets".
+"""
 
 from __future__ import annotations
 

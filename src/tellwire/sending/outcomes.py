@@ -1,6 +1,8 @@
 """PURE. What follows from an attempt to send a message: decisions over a ledger, from the claim to the last word.
 
-INTERFACES.md, "Sending". A claim is durable before a byte is written; what may have left is never sent again by itself.
+Source: docs/reference/rest-api.md, "Sending".
+
+A claim is durable before a byte is written; what may have left is never sent again by itself.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ async def open_store(
     Raises:
         BadSettings: another kind of database, or a setting is missing.
         AlreadyRunning: another process serves this database, and it takes one only.
-        NotMigrated: PostgreSQL lacks this version's schema.
+        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
@@ -154,6 +154,7 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
 
     Raises:
         BadSettings: PostgreSQL is too old.
+        NotMigrated: no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):

@@ -1,4 +1,4 @@
-"""Meta's webhook, as bare ASGI: the hot path (INTERFACES.md, "HTTP").
+"""Meta's webhook, as bare ASGI: the hot path (docs/reference/rest-api.md, "Endpoint for Meta").
 
 GET is the handshake. POST is verified over its raw bytes, hashed while they stream in, and answered 200 once durable.
 """

@@ -116,7 +116,7 @@ class AppSecret(Protocol):
 
 
 class WebSettings(Protocol):
-    """The settings that the web reads, named as in INTERFACES.md."""
+    """The settings that the web reads, named as in docs/reference/settings.md."""
 
     @property
     def admin_key(self) -> str: ...

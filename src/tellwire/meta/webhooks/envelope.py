@@ -1,6 +1,6 @@
 """PURE. The envelope: every entry, every change, and what each webhook field holds.
 
-Source: Meta, "Webhooks: payload format"; FORMATS.md section 4.
+Source: Meta, "Webhooks: payload format"; docs/reference/formats.md, "Webhook fields".
 """
 
 from __future__ import annotations

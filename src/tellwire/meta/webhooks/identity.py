@@ -1,4 +1,4 @@
-"""PURE. Who an item is about (FORMATS.md section 4, "Who")."""
+"""PURE. Who an item is about (docs/reference/formats.md, "Who")."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Place(Struct, frozen=True, gc=False):
 
 
 class Who(Struct, frozen=True, kw_only=True, gc=False):
-    """The contact of an item (FORMATS.md section 4, "Who").
+    """The contact of an item (docs/reference/formats.md, "Who").
 
     `address` is the first non-empty of the sources in their order, as Meta gave it. `aliases` are all phone numbers
     and user ids that the payload ties to this one person, `address` first. `adds` are the new addresses that a
@@ -38,7 +38,7 @@ class Who(Struct, frozen=True, kw_only=True, gc=False):
 class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
     """A message: from a customer, an echo of the phone app's, or one of `history`.
 
-    `content` is `{"type": T, T: {...}, ...}` as FORMATS section 1 wants it, values verbatim.
+    `content` is `{"type": T, T: {...}, ...}`, values verbatim (docs/reference/formats.md, "Content").
     `group_id` is "" outside groups; `who` is the participant then, None when the business itself wrote; also None for
     outgoing media of `history` that names no recipient, to be known by its wamid.
     `edits`/`revokes` name the original's wamid; for an edit `edited_content` is

@@ -1,6 +1,7 @@
 """PURE. Messages: from customers, echoes of the phone app's, and those of `history`.
 
-Sources: Meta, webhook references "messages", "smb_message_echoes" and "history"; FORMATS.md sections 1 and 4.
+Sources: Meta, webhook references "messages", "smb_message_echoes" and "history"; docs/reference/formats.md,
+"Content" and "What emits what".
 """
 
 from __future__ import annotations
@@ -103,7 +104,10 @@ def type_of(message: Mapping[str, Any]) -> str:
 
 
 def content(kind: str, raw: Mapping[str, bytes]) -> bytes:
-    """Write `{"type": T, T: …}` and every other key in Meta's order, values verbatim (FORMATS.md section 1)."""
+    """Write `{"type": T, T: …}` and every other key in Meta's order, values verbatim.
+
+    Source: docs/reference/formats.md, "Content".
+    """
     parts: list[bytes] = [b'{"type":', encode(kind)]
     if kind in raw and kind not in _LEFT_OUT:
         parts += (b",", encode(kind), b":", raw[kind])

@@ -1,6 +1,6 @@
 """PURE. Statuses of messages that went out.
 
-Source: Meta, webhook reference "messages", status object; FORMATS.md section 4, "Who" and "Groups".
+Source: Meta, webhook reference "messages", status object; docs/reference/formats.md, "Who" and "Groups".
 """
 
 from __future__ import annotations
