@@ -30,10 +30,6 @@ KeptPosts = Sequence[tuple[Inbound, frozenset[str]]]
 class WaitingItems(LedgerStore, Protocol):
     """Conversations that may be idle, and items that wait for their account."""
 
-    async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints."""
-        ...
-
     async def idle_conversations(self, *, limit: int) -> Sequence[tuple[str, str]]:
         """Return (organization id, id) of open conversations whose last row is at least the window ago."""
         ...
