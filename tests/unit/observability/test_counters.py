@@ -1,4 +1,4 @@
-"""What is counted is shown: docs/contributing/README.md, "A metric"."""
+"""What is counted is shown: docs/contributing/adding-a-command-or-a-metric.md, "A metric"."""
 
 from __future__ import annotations
 
