@@ -13,13 +13,13 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerStore
 
 _BATCH = 200
 
 
-class Waiting(Book, Protocol):
-    """What the chores need of the store beside `Book`."""
+class Waiting(LedgerStore, Protocol):
+    """What the chores need of the store beside `LedgerStore`."""
 
     def registry(self) -> Registry: ...
 

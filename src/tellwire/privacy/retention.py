@@ -131,7 +131,7 @@ class Retention:
 
         removed, took = await self._store.write(work)
         self._counters.removed.update(removed)
-        self._counters.strides.add(took)
+        self._counters.retention_batches.add(took)
         self._size = next_size(size, took)
         return removed
 
