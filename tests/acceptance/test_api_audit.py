@@ -135,7 +135,8 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
         before = len(app.get("/v1/audit?limit=200")["data"])
         assert app.call(route[0], path, body, key=by).status < 300
         entries = app.get("/v1/audit?limit=200")["data"]
-        assert [each["action"] for each in entries[: len(entries) - before]] == [action]
+        noted = [each["action"] for each in entries[: len(entries) - before]]
+        assert noted == [action], f"{' '.join(route)} is to note {action} once (`note` of stores/queries/audit.py)"
         assert entries[0]["actor"].startswith("api-key ")
         assert entries[0]["subject"]
 
