@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one item of a POST, as `inbound` lists it."""
+    """The report of one item of a POST, as `inbound` lists it."""
 
     pointer: str
     field: str = ""
