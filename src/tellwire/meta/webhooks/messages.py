@@ -16,7 +16,7 @@ from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.change import ChangeContext, addresses, object_and_wamid
-from tellwire.meta.webhooks.identity import identify
+from tellwire.meta.webhooks.identity import identify, is_group
 from tellwire.meta.webhooks.items import MessageItem, NotUnderstood, Who
 from tellwire.model.messaging import Direction
 
@@ -232,7 +232,7 @@ def _direction(context: ChangeContext, ids: Mapping[str, str], thread: str) -> D
 
 
 def _group_of(ids: Mapping[str, str]) -> str:
-    return ids["group_id"] or (ids["to"] if ids["to"].endswith("@g.us") else "")
+    return ids["group_id"] or (ids["to"] if is_group(ids["to"]) else "")
 
 
 def _reached(message: Mapping[str, Any]) -> str:
