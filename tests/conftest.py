@@ -6,7 +6,30 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from tests.parallel import Room, Sharing, order, workers
+from tests.proofs.measured import Measured
 from tests.world import KIND
+from xdist.remote import Producer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Decide in how many processes the tests run, before xdist starts them."""
+    if number := workers(config):
+        config.option.numprocesses = number
+    config.option.loadscopereorder = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Room() if hasattr(config, "workerinput") else Measured())
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    return Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=order)
 
 
 def pytest_collection_finish() -> None:
