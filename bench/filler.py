@@ -25,10 +25,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bench.past import Past, Row, alias_rows, inbound_row
 from bench.protocol import Fill, Filled
 from tellwire.clock import SystemClock
-from tellwire.stores import attempt_rows, records, tables
+from tellwire.security.vault import Vault, master_key_beside
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.opening import migrate_store
-from tellwire.vault import Vault, master_key_beside
+from tellwire.stores.records import attempt_rows, ledger_rows
+from tellwire.stores.schema import tables
 
 _STRIDE = 5_000
 _WINDOW = 24 * 3600 * 1_000_000
@@ -36,7 +37,7 @@ _FAST = ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000", "temp_sto
 
 INBOUND = ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body")
 ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", "record", "response_body")
-DELIVERY = (*records.DELIVERY, "conversation_id")
+DELIVERY = (*ledger_rows.DELIVERY, "conversation_id")
 
 
 class Shelf:
@@ -66,8 +67,8 @@ def fill(connection: Connection, plan: Fill, vault: Vault) -> tuple[Past, Counte
             index.drop(connection)
     rows = Counter[str]()
     for table, values in (
-        (tables.accounts, [records.account_values(account, vault) for account in past.accounts]),
-        (tables.endpoints, [records.endpoint_values(endpoint, vault) for endpoint in past.endpoints]),
+        (tables.accounts, [ledger_rows.account_values(account, vault) for account in past.accounts]),
+        (tables.endpoints, [ledger_rows.endpoint_values(endpoint, vault) for endpoint in past.endpoints]),
     ):
         if values:
             connection.execute(insert(table), values)
@@ -75,12 +76,12 @@ def fill(connection: Connection, plan: Fill, vault: Vault) -> tuple[Past, Counte
     registry = tables.facts.c.name == "registry"
     connection.execute(update(tables.facts).where(registry).values(value=tables.facts.c.value + 1))
     _messages(connection, past, rows)
-    conversation = attrgetter(*records.CONVERSATION)
-    _put(connection, rows, tables.contacts, records.CONTACT, map(attrgetter(*records.CONTACT), past.contacts))
+    conversation = attrgetter(*ledger_rows.CONVERSATION)
+    _put(connection, rows, tables.contacts, ledger_rows.CONTACT, map(attrgetter(*ledger_rows.CONTACT), past.contacts))
     aliases = ("organization_id", "value", "contact_id")
     _put(connection, rows, tables.contact_aliases, aliases, alias_rows(past.contacts))
     opened = ((*conversation(each), each.last_row_at + _WINDOW) for each in past.conversations.values())
-    _put(connection, rows, tables.conversations, (*records.CONVERSATION, "check_at"), opened)
+    _put(connection, rows, tables.conversations, (*ledger_rows.CONVERSATION, "check_at"), opened)
     last = ((*place, value) for place, value in past.sequences.items())
     _put(connection, rows, tables.sequences, ("endpoint_id", "order_key", "last"), last)
     for table in _LARGE:
@@ -94,16 +95,16 @@ _LARGE = (tables.inbound, tables.messages, tables.events, tables.deliveries, tab
 
 def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
     inbound = Shelf(connection, tables.inbound, INBOUND)
-    messages = Shelf(connection, tables.messages, records.MESSAGE)
-    events = Shelf(connection, tables.events, records.EVENT)
+    messages = Shelf(connection, tables.messages, ledger_rows.MESSAGE)
+    events = Shelf(connection, tables.events, ledger_rows.EVENT)
     deliveries = Shelf(connection, tables.deliveries, DELIVERY)
     attempts = Shelf(connection, tables.attempts, ATTEMPT)
-    columns = attrgetter(*records.DELIVERY)
+    columns = attrgetter(*ledger_rows.DELIVERY)
     everything = past.messages()
     while some := list(itertools.islice(everything, _STRIDE)):
         inbound.put(inbound_row(each.inbound) for each in some)
-        messages.put(records.message_row(each.message) for each in some)
-        events.put(records.event_row(each.event) for each in some)
+        messages.put(ledger_rows.message_row(each.message) for each in some)
+        events.put(ledger_rows.event_row(each.event) for each in some)
         deliveries.put((*columns(each.delivery), each.event.conversation_id) for each in some)
         attempts.put(attempt_rows.attempt_row(each.attempt) for each in some if each.attempt is not None)
     for shelf in (inbound, messages, events, deliveries, attempts):

@@ -15,31 +15,16 @@ from msgspec import Raw, Struct
 from bench import webhooks
 from bench.protocol import Batch, Fill
 from tellwire import meta
-from tellwire.conversations import order_key
-from tellwire.deliver import USER_AGENT
+from tellwire.delivery.attempt import USER_AGENT
 from tellwire.ids import IdMaker
-from tellwire.meta.items import MessageItem
-from tellwire.model import (
-    DEFAULT_ORGANIZATION,
-    Account,
-    Attempt,
-    Contact,
-    Conversation,
-    Delivery,
-    DeliveryState,
-    Endpoint,
-    Event,
-    Inbound,
-    ItemReport,
-    Message,
-    Micros,
-    Outcome,
-    Participants,
-    Secret,
-    Snapshot,
-)
-from tellwire.routing import partition
-from tellwire.rows import message_row
+from tellwire.meta.webhooks.items import MessageItem
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, Participants, Secret, Snapshot
+from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.messaging import Contact, Conversation, Message
+from tellwire.model.routing import order_key, partition
+from tellwire.model.row_json import message_row
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
+from tellwire.model.units import Micros
 
 _SECOND = 1_000_000
 _ANSWER = b"ok"

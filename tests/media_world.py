@@ -13,15 +13,16 @@ from sqlalchemy import text
 from tests.simulator.running import CUSTOMER, NUMBER, Meta, meta
 from tests.world import DAY, KIND, START, SetClock, World
 
-from tellwire.downloads import Downloads, Source
-from tellwire.files.folder import Folder
-from tellwire.graph import open_graph
-from tellwire.ingest import Ingest
-from tellwire.media_wire import HttpMediaWire
-from tellwire.model import Media
+from tellwire.conversations.changes import Options
+from tellwire.http_client.graph import open_graph
+from tellwire.http_client.media import HttpMediaWire
+from tellwire.inbox.ingest import Ingest
+from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.model.messaging import Media
 from tellwire.simulator import TOKEN
-from tellwire.stores import cold_media, records
-from tellwire.updates import Options
+from tellwire.stores.files.folder import Folder
+from tellwire.stores.queries import media as media_queries
+from tellwire.stores.records import ledger_rows
 
 BASE = "https://hooks.example.org"
 MOST = 100 * 1024 * 1024
@@ -39,7 +40,7 @@ class Gallery:
         self.wire = HttpMediaWire(graph_url)
         world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
         source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
-        self.downloads = Downloads(world.store, files, world.clock, source, owns=lambda: True)
+        self.downloads = DownloadWorker(world.store, files, world.clock, source, owns=lambda: True)
 
     async def close(self) -> None:
         await self.graph.close()
@@ -57,7 +58,7 @@ class Gallery:
     async def media(self) -> list[Media]:
         """Every row, oldest first."""
         ids = [row[0] for row in await self.world.query("SELECT id FROM media ORDER BY id")]
-        found = await self.world.store.read(lambda c: [cold_media.find(c, each) for each in ids])
+        found = await self.world.store.read(lambda c: [media_queries.find(c, each) for each in ids])
         return [each for each in found if each is not None]
 
     async def fetched(self) -> Media:
@@ -73,7 +74,7 @@ class Gallery:
     async def set_token(self, token: str) -> None:
         """Give the account another access token."""
         account = self.world.store.registry().accounts[NUMBER]
-        columns = records.account_values(replace(account, access_token=token), self.world.store.vault)
+        columns = ledger_rows.account_values(replace(account, access_token=token), self.world.store.vault)
 
         def work(connection: Any) -> None:
             change = text("UPDATE accounts SET access_token = :token WHERE phone_number_id = :number")

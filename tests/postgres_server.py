@@ -29,8 +29,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tellwire.stores.postgres_link import Server
-from tellwire.stores.postgres_migrate import migrate
+from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.migrate import migrate
 
 NOBODY = 65534
 SETTINGS = ("fsync=on", "synchronous_commit=on", "shared_buffers=32MB", "max_connections=200", "max_wal_size=256MB")

@@ -22,25 +22,27 @@ from sqlalchemy import Connection
 from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
-from tellwire import chores, trial
-from tellwire.deliver import Wire
-from tellwire.downloads import Downloads, Source
-from tellwire.erasing import Eraser
+from tellwire.accounts.template_sync import TemplateSync
+from tellwire.delivery.attempt import Wire
+from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
-from tellwire.files.folder import Folder
 from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
-from tellwire.graph import HttpGraph
+from tellwire.http_client.graph import HttpGraph
+from tellwire.http_client.media import HttpMediaWire
 from tellwire.ids import IdMaker
-from tellwire.media_wire import HttpMediaWire
-from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Endpoint
-from tellwire.ports import Answer, Request
+from tellwire.inbox import housekeeping
+from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.model.deliveries import Attempt, Endpoint
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.http_out import Answer, Request
+from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
+from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.template_shelf import TemplateShelf
-from tellwire.templates_sync import Templates
+from tellwire.stores.template_shelf import SqlTemplateRepository
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -114,7 +116,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
-        self.downloads: Downloads | None = None
+        self.downloads: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
@@ -133,7 +135,7 @@ class Outside:
             raise self.refusal
 
     async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
-        return await trial.send_test(
+        return await ping.send_test(
             self,
             endpoint,
             event_name,
@@ -311,7 +313,7 @@ async def _serve(
         outside = Outside()
         files = Folder(tmp_path / "media")
         source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = Downloads(world.store, files, clock, source, owns=lambda: True)
+        outside.downloads = DownloadWorker(world.store, files, clock, source, owns=lambda: True)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
@@ -348,7 +350,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
     """Services over a world."""
 
     async def route_unrouted(phone_number_id: str) -> int:
-        return await chores.route_unrouted(world.store, world.ingest, phone_number_id)
+        return await housekeeping.route_unrouted(world.store, world.ingest, phone_number_id)
 
     return Services(
         store=world.store,
@@ -365,11 +367,11 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
         route_unrouted=route_unrouted,
-        erase=Eraser(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
+        erase=ErasureWorker(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
         wake=outside.wake,
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
-        tally=world.store.tally,
+        counters=world.store.counters,
         graph=outside,
-        templates=Templates(TemplateShelf(world.store), outside, world.clock, lambda: 0.0),
+        templates=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

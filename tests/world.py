@@ -12,20 +12,22 @@ from typing import Any, Literal
 from sqlalchemy import Connection, text
 from tests.postgres_server import drop_database, fresh_database
 
+from tellwire.conversations.changes import Options
 from tellwire.formats import FORMATS
-from tellwire.ingest import Ingest
-from tellwire.model import DEFAULT_ORGANIZATION, Endpoint, Event, Inbound, Secret
-from tellwire.ports import Outbox
-from tellwire.routing import PARTITIONS
-from tellwire.stores import records
+from tellwire.inbox.ingest import Ingest
+from tellwire.model.deliveries import Endpoint, Event, Secret
+from tellwire.model.inbound import Inbound
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.storage import Outbox
+from tellwire.security.vault import Vault
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.postgres import PostgresStore
-from tellwire.stores.postgres_link import Server
-from tellwire.stores.postgres_outbox import PostgresOutbox
-from tellwire.stores.sqlite import SqliteStore
-from tellwire.stores.sqlite_outbox import SqliteOutbox
-from tellwire.updates import Options
-from tellwire.vault import Vault
+from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.outbox import PostgresOutbox
+from tellwire.stores.postgres.store import PostgresStore
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.sqlite.outbox import SqliteOutbox
+from tellwire.stores.sqlite.store import SqliteStore
 
 NUMBER = "375446602312881"
 DISPLAY = "919123456789"
@@ -35,7 +37,7 @@ USER_ID = "MX.13491208655302741918"
 START = 1_778_038_763_000_000
 """2026-05-06T03:39:23Z, the instant of the first document's examples."""
 NAMES = {name: module.names for name, module in FORMATS.items()}
-EVENT = ", ".join(records.EVENT)
+EVENT = ", ".join(ledger_rows.EVENT)
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 Kind = Literal["sqlite", "postgres"]
@@ -119,7 +121,7 @@ class World:
                 updated_at=self.clock.now(),
                 **options,
             )
-            columns = records.endpoint_values(endpoint, self.store.vault)
+            columns = ledger_rows.endpoint_values(endpoint, self.store.vault)
             names = ", ".join(columns)
             places = ", ".join(f":{name}" for name in columns)
             connection.execute(text(f"INSERT INTO endpoints({names}) VALUES ({places})"), columns)
@@ -143,7 +145,7 @@ class World:
     async def events(self) -> list[Event]:
         """Every event so far, in commit order."""
         return await self.store.read(
-            lambda c: [records.event(row) for row in c.execute(text(f"SELECT {EVENT} FROM events ORDER BY id"))]
+            lambda c: [ledger_rows.event(row) for row in c.execute(text(f"SELECT {EVENT} FROM events ORDER BY id"))]
         )
 
     async def names(self) -> list[str]:

@@ -12,42 +12,51 @@ from typing import Literal
 import structlog
 
 import tellwire_sdk
-from tellwire import addresses, handshake, trial
-from tellwire.agent_settings import SCRIPTED, settings_of
-from tellwire.answering import Answering
-from tellwire.chat_model import ChatModel
-from tellwire.chores import apply_held, close_idle_conversations, route_unrouted
+from tellwire.accounts.template_sync import TemplateSync
+from tellwire.agents.chat_model import ChatModel
+from tellwire.agents.ports import Model
+from tellwire.agents.scripted import ScriptedModel
+from tellwire.agents.settings import SCRIPTED, settings_of
+from tellwire.agents.worker import AgentWorker
 from tellwire.clock import SystemClock
-from tellwire.connector import SystemResolver
-from tellwire.courier import Courier
-from tellwire.deliver import Wire
-from tellwire.dispatcher import Defaults, Dispatcher
-from tellwire.downloads import Downloads, Source
-from tellwire.egress import Proxy
-from tellwire.erasing import Eraser
+from tellwire.conversations.changes import Options
+from tellwire.delivery.attempt import Wire
+from tellwire.delivery.dispatcher import Defaults, Dispatcher
+from tellwire.endpoints import handshake, ping
+from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings, Forbidden, Unavailable
-from tellwire.files import open_files
 from tellwire.formats import FORMATS
-from tellwire.graph import open_graph
-from tellwire.http_client import Limits
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.http_client.connector import SystemResolver
+from tellwire.http_client.graph import open_graph
+from tellwire.http_client.media import HttpMediaWire
+from tellwire.http_client.proxy import Proxy
+from tellwire.http_client.sender import open_sender
 from tellwire.ids import IdMaker
-from tellwire.ingest import Ingest
-from tellwire.media_wire import HttpMediaWire
-from tellwire.model import Agent, Attempt, Delivery, Endpoint, Inbound, Micros, Registry
-from tellwire.model_port import Model
-from tellwire.ports import Answer, Clock, Graph, MediaStore, Sender
-from tellwire.retention import Keeping, Retention
-from tellwire.scripted import ScriptedModel
-from tellwire.sender import open_sender
+from tellwire.inbox.housekeeping import apply_held, close_idle_conversations, route_unrouted
+from tellwire.inbox.ingest import Ingest
+from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.uploads import Uploads
+from tellwire.model.agents import Agent
+from tellwire.model.deliveries import Attempt, Delivery, Endpoint
+from tellwire.model.inbound import Inbound
+from tellwire.model.registry import Registry
+from tellwire.model.units import Micros
+from tellwire.observability.traces import OtelTracer, open_tracer
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Graph, Sender
+from tellwire.ports.media import MediaStore
+from tellwire.privacy.erasure import ErasureWorker
+from tellwire.privacy.retention import Retention, RetentionPeriods
+from tellwire.security import addresses
+from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
-from tellwire.stores import cold_held
+from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.files import open_files
 from tellwire.stores.opening import Opened, open_store
-from tellwire.stores.template_shelf import TemplateShelf
-from tellwire.templates_sync import Templates
-from tellwire.traces import OtelTracer, open_tracer
-from tellwire.updates import Options
-from tellwire.upkeep import Upkeep
-from tellwire.uploads import Uploads
+from tellwire.stores.queries import held_items
+from tellwire.stores.recoveries import SqlRecoveryStore
+from tellwire.stores.template_shelf import SqlTemplateRepository
 
 log = structlog.get_logger("tellwire")
 
@@ -90,7 +99,7 @@ class App:
         self.store = store = opened.store
         self.sender = sender
         self.graph: Graph = open_graph(settings.meta_graph_url)
-        self.tally = store.tally
+        self.counters = store.counters
         self.window = int(settings.conversation_window_hours * 3600 * _MICROS)
         self.ingest = Ingest(
             store,
@@ -114,26 +123,28 @@ class App:
             ),
             random=random.random,
             on_attempt=self._attempted,
-            tally=self.tally,
+            counters=self.counters,
             tracer=tracer,
         )
         self.files = files = files or open_files(settings.media_place)
         self.wire = HttpMediaWire(settings.meta_graph_url)
         self.uploads = Uploads(store, files, self.wire, clock)
-        self.courier = Courier(
+        self.courier = SendingWorker(
             store,
             self.graph,
             clock,
             self.dispatcher.leases,
             options=self.ingest.options,
             random=random.random,
-            tally=self.tally,
+            counters=self.counters,
             ready=self.uploads.ready,
         )
-        self.upkeep = Upkeep(store, clock, NAMES, supplied=self.dispatcher.wake)
+        self.upkeep = EndpointWorker(
+            SqlHealthStore(store), SqlRecoveryStore(store, NAMES), clock, supplied=self.dispatcher.wake
+        )
         self._on_attempt = on_attempt
-        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, tally=self.tally)
-        self.downloads = Downloads(
+        self.retention = Retention(store, clock, keeping(settings), rest=asyncio.sleep, counters=self.counters)
+        self.downloads = DownloadWorker(
             store,
             files,
             clock,
@@ -145,19 +156,19 @@ class App:
             ),
             owns=self._does_chores,
         )
-        self.eraser = Eraser(store, clock, self.dispatcher.forget, self.downloads.sweep)
-        self._models = models = sender_of(settings, limits=Limits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))
+        self.eraser = ErasureWorker(store, clock, self.dispatcher.forget, self.downloads.sweep)
+        self._models = models = sender_of(settings, limits=ConnectionLimits(body=_MODEL_BODY, wire=2 * _MODEL_BODY))
         self._chat, self._scripted = ChatModel(models, sender), ScriptedModel()
-        self.answering = Answering(
+        self.answering = AgentWorker(
             store,
             clock,
             model_of=self._model_of,
             owned=lambda: self.dispatcher.partitions,
             window=self.window,
-            tally=self.tally,
+            counters=self.counters,
             graph=self.graph,
         )
-        self.templates = Templates(TemplateShelf(store), self.graph, clock, random.random)
+        self.templates = TemplateSync(SqlTemplateRepository(store), self.graph, clock, random.random)
         self._resolve = SystemResolver()
         self._chores: list[asyncio.Task[None]] = []
         self._routed: set[tuple[str, str]] = set()
@@ -220,10 +231,10 @@ class App:
             await self.dispatcher.start(self._owner)
             self.courier.start()
             self.upkeep.start()
-            self.store.on_errands(self.answering.wake)
+            self.store.on_due_work(self.answering.wake)
             self.answering.start()
         self.store.on_changed(self._accounts_changed)
-        self.store.on_errands(self.downloads.wake)
+        self.store.on_due_work(self.downloads.wake)
         works = [self._do_chores(), self._keep_retention(), self._keep_templates()]
         if self.role != "ingest":
             works.append(self.downloads.run())
@@ -281,7 +292,7 @@ class App:
     async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
         """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""
         ids = IdMaker()
-        return await trial.send_test(
+        return await ping.send_test(
             self.sender,
             endpoint,
             event_name,
@@ -308,7 +319,7 @@ class App:
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
     async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
-        return await self.store.read(lambda c: cold_held.over(c, now, limit))
+        return await self.store.read(lambda c: held_items.over(c, now, limit))
 
     def _accounts_changed(self, registry: Registry) -> None:
         """Accounts made by another process: their waiting items are the next chore's."""
@@ -357,7 +368,7 @@ class App:
             await asyncio.sleep(_RETENTION_SECONDS)
 
 
-def sender_of(settings: Settings, *, limits: Limits | None = None) -> Sender:
+def sender_of(settings: Settings, *, limits: ConnectionLimits | None = None) -> Sender:
     """HTTP out, as the settings allow."""
     proxy = settings.delivery_proxy
     return open_sender(
@@ -372,10 +383,10 @@ def _places(registry: Registry) -> set[tuple[str, str]]:
     return {(account.phone_number_id, account.waba_id) for account in registry.accounts.values()}
 
 
-def keeping(settings: Settings) -> Keeping:
+def keeping(settings: Settings) -> RetentionPeriods:
     """How long things are kept."""
     messages = settings.retention_messages_days
-    return Keeping(
+    return RetentionPeriods(
         payloads=int(settings.retention_days * _DAY),
         messages=None if messages is None else int(messages * _DAY),
         window=int(settings.conversation_window_hours * 3600 * _MICROS),

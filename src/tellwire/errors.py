@@ -10,7 +10,7 @@ TellwireError
 ├── ModelFailed          an AI agent's model gave no answer that could be sent
 ├── BadSettings          a setting that is unknown, malformed or missing
 ├── AlreadyRunning       another process owns this SQLite file
-├── NotMigrated          a PostgreSQL database without this version's schema
+├── NotMigrated          a database without this version's schema
 └── Problem              an answer of the API: 4xx with the field and the reason
     ├── BadRequest 400   ├── Unauthorized 401   ├── NotAllowed 403   ├── NotFound 404
     ├── Conflict 409     ├── Invalid 422     ├── MetaRefused 422   └── MetaUnreachable 502
@@ -64,7 +64,7 @@ class AlreadyRunning(TellwireError):
 
 
 class NotMigrated(TellwireError):
-    """The PostgreSQL database lacks this version's schema; the text says what to run."""
+    """The database lacks this version's schema, or no migration leads there; the text says what to do."""
 
 
 class Problem(TellwireError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import SystemRandom
 
-from tellwire.model import Micros
+from tellwire.model.units import Micros
 
 _VARIANT = 0b10 << 62
 _LOW = (1 << 62) - 1

@@ -1,7 +1,9 @@
 """Keeps this process's leases: renews them, says what may be handed out from, and gives back what is over its share.
 
-DELIVERY.md, "Partitions with one owner". A lease that was not renewed ends by this process's own clock, so that one
-that was frozen past it, and goes on, sends nothing more before it has asked again.
+Source: docs/reference/delivery.md, "Partitions and leases".
+
+A lease that was not renewed ends by this process's own clock, so that one that was frozen past it, and goes on, sends
+nothing more before it has asked again.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from tellwire.errors import TellwireError
-from tellwire.ports import Clock, Lease, Outbox
+from tellwire.ports.clock import Clock
+from tellwire.ports.storage import Lease, Outbox
 
 log = structlog.get_logger("tellwire.leases")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, TypeVar
 
-from tellwire.catcher import Catch, Catcher
+from tellwire.cli.dev.catcher import Catch, Catcher
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from tests.served import ADMIN, HOOK, MISSING, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
-from tellwire.keys import Scope
-from tellwire.model import DEFAULT_ORGANIZATION
-from tellwire.ports import Answer
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.http_out import Answer
+from tellwire.security.api_keys import Scope
 from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000

@@ -30,12 +30,13 @@ from tests.world import (
     value,
 )
 
-from tellwire.erasing import Eraser
-from tellwire.model import AgentRun, Attempt, Delivery, DeliveryState
-from tellwire.ports import Result
-from tellwire.stores import cold_erasures
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.tables import agent_runs, metadata
+from tellwire.model.agents import AgentRun
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState
+from tellwire.ports.storage import Result
+from tellwire.privacy.erasure import ErasureWorker
+from tellwire.stores.queries import erasures
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.schema.tables import agent_runs, metadata
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -330,18 +331,20 @@ def test_an_erasure_that_broke_off_is_gone_on_with_and_bars_meanwhile(app: Serve
     store = app.world.store
 
     def begin() -> Any:
-        deed = Deed(app.get("/v1/contacts")["data"][0]["organization_id"], "a test", app.clock.now(), store.new_id)
-        return app.write(lambda c: cold_erasures.begin(c, deed, store.vault, contact_id))
+        deed = AuditChange(
+            app.get("/v1/contacts")["data"][0]["organization_id"], "a test", app.clock.now(), store.new_id
+        )
+        return app.write(lambda c: erasures.begin(c, deed, store.vault, contact_id))
 
     begun = begin()
     assert begun.state == "running"
     assert app.get(f"/v1/contacts/{contact_id}/erasure")["state"] == "running"
     meta(app, statuses(status("wamid.out3", "read", at=LATER)))
     assert outcomes(app) == ["erased"]
-    eraser = Eraser(store, app.clock, app.outside.forgotten.extend, app.outside.sweep)
+    eraser = ErasureWorker(store, app.clock, app.outside.forgotten.extend, app.outside.sweep)
 
     async def both() -> None:
-        other = Eraser(store, app.clock, app.outside.forgotten.extend, app.outside.sweep)
+        other = ErasureWorker(store, app.clock, app.outside.forgotten.extend, app.outside.sweep)
         await asyncio.gather(eraser.run(begun.organization_id, begun.id), other.run(begun.organization_id, begun.id))
 
     app.run(both())
@@ -436,7 +439,7 @@ def test_marks_are_dropped_after_forty_days(tmp_path: Path) -> None:
         meta(app, said("wamid.1"))
         erase(app, person(app))
         store = app.world.store
-        eraser = Eraser(store, clock, app.outside.forgotten.extend, app.outside.sweep)
+        eraser = ErasureWorker(store, clock, app.outside.forgotten.extend, app.outside.sweep)
         assert store.registry().erased_key
         clock.move(40 * DAY - 1)
         app.run(eraser.prune())

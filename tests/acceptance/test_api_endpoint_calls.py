@@ -11,12 +11,12 @@ import pytest
 from tests.served import HOOK, MISSING, Served, served
 from tests.world import NAMES, envelope, incoming
 
-from tellwire.chores import Recovering, report_health
-from tellwire.evidence import Witness
-from tellwire.model import DEFAULT_ORGANIZATION
-from tellwire.ports import Answer
-from tellwire.stores.recoveries import Recoveries
-from tellwire.stores.wellbeing import Wellbeing
+from tellwire.endpoints.health_history import HealthRecorder
+from tellwire.endpoints.worker import RecoveryRunner, report_health
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.http_out import Answer
+from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.recoveries import SqlRecoveryStore
 
 PATH = "/v1/webhook-endpoints"
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -35,7 +35,7 @@ def made(app: Served, **more: Any) -> str:
 
 def go_on(app: Served) -> None:
     """What a serving process does every second."""
-    recovering = Recovering(Recoveries(app.world.store, NAMES), app.clock, lambda: None)
+    recovering = RecoveryRunner(SqlRecoveryStore(app.world.store, NAMES), app.clock, lambda: None)
     app.run(recovering.go_on())
 
 
@@ -167,14 +167,14 @@ def test_a_recovery_is_its_endpoints_and_its_organizations(app: Served) -> None:
 
 
 def test_health_is_shown(app: Served) -> None:
-    endpoint, witness = made(app), Witness()
+    endpoint, witness = made(app), HealthRecorder()
     name = endpoint.rpartition("/")[2]
 
     def report(*, ok: bool) -> Any:
         app.clock.move(1_000_000)
         witness.note(name, DEFAULT_ORGANIZATION, ok=ok, cause="" if ok else "connection refused", now=app.clock.now())
         app.clock.move(20_000_000)
-        app.run(report_health(Wellbeing(app.world.store), witness, app.clock))
+        app.run(report_health(SqlHealthStore(app.world.store), witness, app.clock))
         return app.get(endpoint)["health"]
 
     healthy = report(ok=True)

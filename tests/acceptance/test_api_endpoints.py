@@ -14,7 +14,7 @@ from tests.served import HOOK, MISSING, Reply, Served, served
 from tests.world import envelope, incoming
 
 from tellwire.errors import Invalid
-from tellwire.model import Endpoint
+from tellwire.model.deliveries import Endpoint
 
 PATH = "/v1/webhook-endpoints"
 HOUR = 3600 * 1_000_000

@@ -17,14 +17,15 @@ from tests.served import ADMIN, MISSING, SETTINGS, Served, served
 from tests.simulator.running import NUMBER as SIMULATED
 from tests.world import CUSTOMER, DAY, NUMBER, START, SetClock, contact, envelope, value
 
+from tellwire.media.uploads import FRESH, NotUploaded, Uploads
 from tellwire.meta.outgoing.answers import Refused
 from tellwire.meta.outgoing.media import replaced
-from tellwire.model import DEFAULT_ORGANIZATION, Media
-from tellwire.ports import Answer
-from tellwire.retention import Keeping, Retention
-from tellwire.stores import cold_media
-from tellwire.tally import Tally
-from tellwire.uploads import FRESH, NotUploaded, Uploads
+from tellwire.model.messaging import Media
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.observability.counters import Counters
+from tellwire.ports.http_out import Answer
+from tellwire.privacy.retention import Retention, RetentionPeriods
+from tellwire.stores.queries import media as media_queries
 
 PNG = bytes(range(256)) * 40
 PDF = "application/pdf"
@@ -73,9 +74,9 @@ def settle(app: Served, media_id: str, content: bytes = b"", **fields: Any) -> N
         yield content
 
     def work(connection: Connection) -> None:
-        before = cold_media.find(connection, media_id)
+        before = media_queries.find(connection, media_id)
         assert before is not None
-        assert cold_media.settle(connection, before, replace(before, **fields))
+        assert media_queries.settle(connection, before, replace(before, **fields))
 
     if content:
         app.run(app.files.write(media_id, pieces()))
@@ -356,8 +357,8 @@ def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
 
         async def rest(_: float) -> None: ...
 
-        keeping = Keeping(payloads=10 * DAY, messages=10 * DAY)
-        app.run(Retention(app.world.store, clock, keeping, rest=rest, tally=Tally()).round())
+        keeping = RetentionPeriods(payloads=10 * DAY, messages=10 * DAY)
+        app.run(Retention(app.world.store, clock, keeping, rest=rest, counters=Counters()).round())
         assert app.query("SELECT count(*) FROM messages") == [(0,)]
         assert app.query("SELECT id, state, due_at FROM media") == [(media["id"], "erased", clock.now())]
 
@@ -413,7 +414,7 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
             sha256=hashlib.sha256(PNG).hexdigest(),
             state="stored",
         )
-        await gallery.world.store.write(lambda c: cold_media.add(c, media))
+        await gallery.world.store.write(lambda c: media_queries.add(c, media))
 
         async def pieces() -> Any:
             yield PNG

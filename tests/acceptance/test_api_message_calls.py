@@ -13,13 +13,13 @@ from tests.acceptance.test_api_sending import draft, send, with_token
 from tests.served import MISSING, Served, served
 from tests.world import CUSTOMER, NUMBER, envelope, incoming, status, statuses, value
 
-from tellwire import outgoing
+from tellwire.accounts.templates import TemplateStatus
+from tellwire.conversations import outgoing
 from tellwire.formats.chat_ids import chat_id
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import DEFAULT_ORGANIZATION
-from tellwire.ports import Answer
-from tellwire.stores import cold_templates
-from tellwire.templates import Standing
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.http_out import Answer
+from tellwire.stores.queries import templates
 
 NUMBERS = iter(range(10_000))
 
@@ -229,8 +229,8 @@ def test_a_template_is_held_against_what_meta_lists(app: Served) -> None:
 
 
 def synchronised(connection: Any, waba: str) -> None:
-    standing = Standing(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
-    cold_templates.put_standing(connection, standing)
+    standing = TemplateStatus(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
+    templates.put_standing(connection, standing)
 
 
 # --- erasure ----------------------------------------------------------------------------------------------------------

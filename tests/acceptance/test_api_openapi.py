@@ -20,7 +20,7 @@ from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
 from tellwire.web.api import NOUNS
 from tellwire.web.asgi import openapi
-from tellwire.web.reference import reference
+from tellwire.web.docs.reference import reference
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = json.loads(json.dumps(openapi(webhooks())))

@@ -20,8 +20,8 @@ from tests.world import NUMBER, envelope, incoming
 from tellwire import __version__
 from tellwire.errors import Unavailable
 from tellwire.formats.schemas import SCHEMAS
-from tellwire.stores.sqlite import SqliteStore, raw
-from tellwire.web.metrics import METRICS
+from tellwire.stores.sqlite.store import SqliteStore, raw
+from tellwire.web.operations.metrics import METRICS
 
 FORWARDED = {"x-forwarded-for": "203.0.113.9"}
 
@@ -170,10 +170,10 @@ def test_metrics_count(app: Served) -> None:
 
 def test_every_metric_is_shown_as_the_reference_says(app: Served) -> None:
     app.meta(envelope(incoming("wamid.1")))
-    tally = app.world.store.tally
-    tally.attempts["retried", "timeout"] += 2
-    tally.removed["events"] += 7
-    tally.sent.add(0.02)
+    counters = app.world.store.counters
+    counters.attempts["retried", "timeout"] += 2
+    counters.removed["events"] += 7
+    counters.sent.add(0.02)
     text = app.call("GET", "/metrics").body.decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert len(families) == len(METRICS)

@@ -16,9 +16,9 @@ from tests.world import NUMBER, envelope, incoming, status, statuses, text_messa
 
 from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
-from tellwire.model import Attempt, DeliveryState, Endpoint
-from tellwire.ports import Result
-from tellwire.routing import PARTITIONS
+from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
+from tellwire.model.routing import PARTITIONS
+from tellwire.ports.storage import Result
 
 HOUR = 3600 * 1_000_000
 NOUNS = [

@@ -10,8 +10,8 @@ import pytest
 from tests.served import HOOK, MISSING, Served, served
 from tests.world import envelope, incoming
 
-from tellwire.model import Edit
-from tellwire.routing import PARTITIONS
+from tellwire.model.deliveries import Edit
+from tellwire.model.routing import PARTITIONS
 
 
 @pytest.fixture

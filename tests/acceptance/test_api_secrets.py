@@ -13,8 +13,9 @@ from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.served import SETTINGS, Served, served
 from tests.world import START, envelope, incoming
 
-from tellwire.model import Attempt, Delivery, DeliveryState
-from tellwire.ports import Answer, Result
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState
+from tellwire.ports.http_out import Answer
+from tellwire.ports.storage import Result
 from tellwire.settings import SETTINGS as SETTINGS_BY_NAME
 from tellwire.settings import AppSecret, Settings, shown
 

@@ -10,9 +10,9 @@ import pytest
 from tests.served import MISSING, Served, served
 from tests.world import CUSTOMER, NUMBER, START, envelope, incoming, value
 
+from tellwire.conversations.outgoing import Draft, accountable, keys_of
 from tellwire.formats.chat_ids import chat_id
-from tellwire.model import DEFAULT_ORGANIZATION
-from tellwire.outgoing import Draft, accountable, keys_of
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
 DAY = 24 * 3600 * 1_000_000
 TEXT = {"type": "text", "text": {"body": "Good morning"}}

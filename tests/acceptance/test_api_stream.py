@@ -15,7 +15,7 @@ from tests.served import ADMIN, MISSING, Served, served
 from tests.world import envelope, incoming
 
 from tellwire.formats import FORMATS
-from tellwire.model import Endpoint
+from tellwire.model.deliveries import Endpoint
 
 PATH = "/v1/events/stream"
 

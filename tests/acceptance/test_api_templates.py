@@ -1,4 +1,4 @@
-"""Templates as Meta has them: synchronised, listed, created, deleted, and what may be sent of them."""
+"""TemplateSync as Meta has them: synchronised, listed, created, deleted, and what may be sent of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from tests.served import APP_SECRET, Served, served
 from tests.world import CUSTOMER
 
-from tellwire.graph import open_graph
-from tellwire.ports import Answer
+from tellwire.accounts.template_sync import TemplateSync
+from tellwire.http_client.graph import open_graph
+from tellwire.ports.http_out import Answer
 from tellwire.simulator import BUSINESS, TOKEN, Knobs, Simulator, State
-from tellwire.stores.template_shelf import TemplateShelf
-from tellwire.templates_sync import Templates
+from tellwire.stores.template_shelf import SqlTemplateRepository
 
 NUMBER, WABA = BUSINESS.phone_number_id, BUSINESS.waba_id
 ACCOUNT = {
@@ -52,7 +52,7 @@ def meta(app: Served) -> Iterator[State]:
 
 def due_of(app: Served) -> Callable[[], Coroutine[Any, Any, int]]:
     """What a process does by itself."""
-    return Templates(TemplateShelf(app.world.store), app.outside, app.clock, lambda: 0.0).synchronise_due
+    return TemplateSync(SqlTemplateRepository(app.world.store), app.outside, app.clock, lambda: 0.0).synchronise_due
 
 
 def sync(app: Served) -> Any:

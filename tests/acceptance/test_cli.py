@@ -20,8 +20,8 @@ import pytest
 from tests.acceptance.processes import Running, catching, every, logged_url, request, running, tellwire, until
 
 import tellwire_sdk
-from tellwire.catcher import Catch
 from tellwire.cli import main
+from tellwire.cli.dev.catcher import Catch
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, body_of
 from tellwire_sdk import MessageRow, RowEvent
 

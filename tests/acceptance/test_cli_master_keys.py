@@ -12,9 +12,9 @@ from tests.acceptance.processes import request, tellwire
 from tests.acceptance.test_cli import serving
 from tests.acceptance.test_main_job import ADMIN
 
-from tellwire.stores.cold_seals import SEALED
-from tellwire.stores.tables import metadata
-from tellwire.vault import Vault
+from tellwire.security.vault import Vault
+from tellwire.stores.queries.reencryption import SEALED
+from tellwire.stores.schema.tables import metadata
 
 OLD, NEW, LOST = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 

@@ -18,7 +18,7 @@ from tests.postgres_server import database_url, drop_database, free_port, fresh_
 from tests.world import envelope, incoming
 
 from tellwire.errors import BadSettings, Unavailable
-from tellwire.stores.postgres_link import Server, check, reaching
+from tellwire.stores.postgres.connections import Server, check, reaching
 
 KEY = base64.b64encode(bytes(32)).decode()
 

@@ -18,10 +18,10 @@ from tests.media_world import BASE, Gallery, visit
 from tests.simulator.running import CUSTOMER
 from tests.world import DAY
 
-from tellwire import media_links
-from tellwire.files.folder import Folder
+from tellwire.media import links
 from tellwire.simulator import TOKEN
-from tellwire.stores import cold_media
+from tellwire.stores.files.folder import Folder
+from tellwire.stores.queries import media as media_queries
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -43,7 +43,7 @@ def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_pat
         assert row["media"] == [
             {
                 "id": media.id,
-                "url": media_links.link(BASE, key, media.id),
+                "url": links.link(BASE, key, media.id),
                 "mime_type": "application/pdf",
                 "sha256": base64.b64encode(DIGEST.digest()).decode(),
                 "filename": "año.pdf",
@@ -54,7 +54,7 @@ def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_pat
         fetched = await gallery.fetched()
         assert (fetched.state, fetched.size, fetched.sha256) == ("stored", len(BYTES), DIGEST.hexdigest())
         assert await gallery.content(media) == BYTES
-        assert gallery.world.store.tally.downloads == {"stored": 1}
+        assert gallery.world.store.counters.downloads == {"stored": 1}
 
     visit(tmp_path, scenario)
 
@@ -175,7 +175,7 @@ def test_erased_while_it_was_fetched_it_is_gone(tmp_path: Path) -> None:
             async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
                 size = await super().write(name, chunks)
                 await gallery.world.store.write(
-                    lambda c: cold_media.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
+                    lambda c: media_queries.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
                 )
                 return size
 
@@ -313,7 +313,7 @@ def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
 
 def test_it_runs_until_it_is_cancelled_and_wakes(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        gallery.world.store.on_errands(gallery.downloads.wake)
+        gallery.world.store.on_due_work(gallery.downloads.wake)
         running = asyncio.create_task(gallery.downloads.run())
         media = await gallery.receives(base64=SENT)
         async with asyncio.timeout(10):

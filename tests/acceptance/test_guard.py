@@ -14,11 +14,12 @@ from tests.world import envelope, incoming
 
 from tellwire.app import App
 from tellwire.errors import Forbidden, Invalid
-from tellwire.model import DEFAULT_ORGANIZATION, Attempt, Delivery, Endpoint, Secret
+from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Secret
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
-from tellwire.stores import cold_replays
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.cold_endpoints import EndpointShelf
+from tellwire.stores.queries import replays
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
 
 SPELLINGS = {
     "127.0.0.2": ("127.0.0.2", "127.2", "0x7f000002", "2130706434", "[::ffff:127.0.0.2]"),
@@ -27,8 +28,8 @@ SPELLINGS = {
 }
 
 
-def deed(app: App) -> Deed:
-    return Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+def deed(app: App) -> AuditChange:
+    return AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
 
 
 @pytest.mark.parametrize("bound", SPELLINGS)
@@ -50,7 +51,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
 
             def add(connection: Connection) -> None:
                 """Past the check at creation, as a database that an older version wrote might hold it."""
-                shelf = EndpointShelf(connection, deed(app), app.store.vault)
+                shelf = SqlEndpointRepository(connection, deed(app), app.store.vault)
                 for url in urls:
                     shelf.add(
                         Endpoint(
@@ -75,7 +76,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
                 async with asyncio.timeout(PATIENCE):
                     first = [await made.get() for _ in urls]
                 for _, delivery in first:
-                    await app.store.write(lambda c, id_=delivery.id: cold_replays.replay(c, deed(app), id_))  # type: ignore[misc]
+                    await app.store.write(lambda c, id_=delivery.id: replays.replay(c, deed(app), id_))  # type: ignore[misc]
                 app.dispatcher.wake()
                 seen: set[str] = set()
                 async with asyncio.timeout(PATIENCE):

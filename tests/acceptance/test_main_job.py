@@ -22,7 +22,7 @@ from tests.postgres_server import drop_database, fresh_database
 from tests.world import contact, envelope, incoming, text_message, value
 
 import tellwire_sdk
-from tellwire.catcher import Catch
+from tellwire.cli.dev.catcher import Catch
 
 ADMIN = "an-admin-key-for-tests"
 SECRET = "an-app-secret-for-tests"

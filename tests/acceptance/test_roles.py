@@ -11,7 +11,7 @@ from tests.served import served
 from tests.world import DAY, World, incoming, play
 
 from tellwire.app import App, Role
-from tellwire.ports import Answer, Request
+from tellwire.ports.http_out import Answer, Request
 from tellwire.settings import Settings
 from tellwire.stores.opening import Opened
 
@@ -61,7 +61,7 @@ def test_one_that_only_ingests_delivers_nothing_and_owns_nothing(tmp_path: Path)
         await ingesting.ingest.receive(b"{}", ("*",))
         await world.post(incoming("wamid.1"))
         world.clock.move(2 * DAY)
-        refreshed = world.store.tally.commits
+        refreshed = world.store.counters.commits
         await until(lambda: _commits(world, refreshed + 2))
         assert sender.sent == []
         assert await world.query("SELECT DISTINCT owner FROM leases") == []
@@ -80,7 +80,7 @@ def test_one_that_only_ingests_delivers_nothing_and_owns_nothing(tmp_path: Path)
 
 
 async def _commits(world: World, number: int) -> bool:
-    return world.store.tally.commits >= number
+    return world.store.counters.commits >= number
 
 
 async def _all(world: World, table: str, column: str, state: str) -> bool:

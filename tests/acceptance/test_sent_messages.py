@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 from tests.acceptance.test_api_sending import with_token
-from tests.ingest.sends import accepted, named, own
+from tests.inbox.sends import accepted, named, own
 from tests.served import HOOK, Served, served
 from tests.world import NUMBER, START, envelope, incoming, status, statuses
 
-from tellwire import outgoing
+from tellwire.conversations import outgoing
 from tellwire.meta.errors import status_errors
-from tellwire.model import DEFAULT_ORGANIZATION, Agent
-from tellwire.stores import sending_records
+from tellwire.model.agents import Agent
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.records import sending_rows
 
 SECOND = 1_000_000
 CUSTOMER = "919876543210"
@@ -37,7 +38,7 @@ def a_person(app: Served) -> str:
     )
 
     def insert(connection: Connection) -> None:
-        values = sending_records.agent_values(agent, app.world.store.vault)
+        values = sending_rows.agent_values(agent, app.world.store.vault)
         names = ", ".join(values)
         places = ", ".join(f":{name}" for name in values)
         connection.execute(text(f"INSERT INTO agents({names}) VALUES ({places})"), values)

@@ -11,11 +11,11 @@ from tests.served import APP_SECRET
 
 from tellwire.app import App
 from tellwire.cli.serving import Site, url_of
-from tellwire.model import DEFAULT_ORGANIZATION, Account
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.settings import AppSecret, Settings
 from tellwire.simulator import BUSINESS, TOKEN, Knobs, Simulator, State
-from tellwire.stores import cold_accounts, cold_templates
-from tellwire.stores.cold_audit import Deed
+from tellwire.stores.queries import accounts, templates
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.server import listening
 
 
@@ -51,7 +51,7 @@ def test_an_account_with_a_token_gets_its_templates_and_their_news(tmp_path: Pat
 
 
 async def templates_come_and_change(app: App, state: State) -> None:
-    deed = Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+    deed = AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
 
     def make(connection):
         account = Account(
@@ -61,13 +61,13 @@ async def templates_come_and_change(app: App, state: State) -> None:
             waba_id=BUSINESS.waba_id,
             access_token=TOKEN,
         )
-        cold_accounts.add(connection, deed, app.store.vault, account)
+        accounts.add(connection, deed, app.store.vault, account)
 
     def status(wanted: str) -> Callable[[], Awaitable[bool]]:
         place = (DEFAULT_ORGANIZATION, BUSINESS.waba_id, "hello_world", "en_US")
 
         async def reached() -> bool:
-            found = await app.store.read(lambda c: cold_templates.of(c, *place))
+            found = await app.store.read(lambda c: templates.of(c, *place))
             return found is not None and found.status == wanted
 
         return reached

@@ -19,11 +19,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.served import APP_SECRET, SETTINGS, sign
 from tests.world import CUSTOMER, NUMBER, envelope, incoming
 
-from tellwire import traces
 from tellwire.app import App
 from tellwire.cli.serving import services_of
 from tellwire.errors import BadSettings
-from tellwire.model import Attempt, Delivery
+from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.observability import traces
 from tellwire.settings import Settings
 from tellwire.web import create_app
 

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 
 import pytest
 import structlog
-from tests.agents.office import DEBOUNCE, KEY, Desk, at_work
+from tests.agents.agent_world import DEBOUNCE, KEY, Desk, at_work
 from tests.agents.openai_server import Asked, Said, calling, completion, error, in_turn
-from tests.ingest.test_statuses import revoke
+from tests.inbox.test_statuses import revoke
 from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
-from tellwire import logs
-from tellwire.agent_settings import Budget
-from tellwire.answers import BACKOFF, WINDOW
-from tellwire.model import Agent
-from tellwire.model_port import Line, Reply, Use
-from tellwire.ports import Answer
-from tellwire.stores import cold_accounts
-from tellwire.stores.cold_audit import Deed
-from tellwire.turns import PATIENCE
+from tellwire.agents.decisions import BACKOFF, WINDOW
+from tellwire.agents.ports import Line, Reply, Use
+from tellwire.agents.settings import Budget
+from tellwire.conversations.agent_turns import PATIENCE
+from tellwire.model.agents import Agent
+from tellwire.observability import logs
+from tellwire.ports.http_out import Answer
+from tellwire.stores.queries import accounts
+from tellwire.stores.queries.audit import AuditChange
 
 GREETING = "Hi! How can I help you today?"
 SECOND = 1_000_000
@@ -451,7 +451,7 @@ def test_neither_key_nor_words_are_logged(tmp_path, capsys):
         shown = written.getvalue() + "".join(capsys.readouterr())
         assert "agent_failed" in shown
         assert [word for word in (KEY, "private words", CUSTOMER) if word in shown] == []
-        assert desk.world.store.tally.agent_runs == {"retrying": 3, "failed": 1}
+        assert desk.world.store.counters.agent_runs == {"retrying": 3, "failed": 1}
 
     says = in_turn(error(503, message=f"my private words {KEY}"))
     root = logging.getLogger()
@@ -535,8 +535,8 @@ def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_pat
         class Overtaken:
             async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
                 account = store.registry().accounts[NUMBER]
-                deed = Deed(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
-                await store.write(lambda c: cold_accounts.remove(c, deed, account.id))
+                deed = AuditChange(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
+                await store.write(lambda c: accounts.remove(c, deed, account.id))
                 return Reply(text="never")
 
         await desk.customer("wamid.1")
@@ -621,7 +621,7 @@ def test_a_hand_over_counts_even_when_the_model_fails_behind_it(tmp_path):
 
 def test_the_loop_answers_by_itself(tmp_path):
     async def scenario(desk: Desk):
-        desk.world.store.on_errands(desk.answering.wake)
+        desk.world.store.on_due_work(desk.answering.wake)
         desk.answering.start()
         await desk.customer("wamid.1")
         desk.world.clock.move(DEBOUNCE)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agents.office import KEY, Desk, Scenario, at_work, scripted
+from tests.agents.agent_world import KEY, Desk, Scenario, at_work, scripted
 from tests.agents.openai_server import Asked, Loopback, Said, calling, completion, in_turn, loopback
 
-from tellwire.agent_settings import Tool
-from tellwire.scripted import GREETING, NOTE
+from tellwire.agents.scripted import GREETING, NOTE
+from tellwire.agents.settings import Tool
 
 SECRET = "a-secret-of-the-shop"
 PARAMETERS = {

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tests.agents.office import DEBOUNCE, Desk, at_work
+from tests.agents.agent_world import DEBOUNCE, Desk, at_work
 from tests.agents.openai_server import calling, completion, in_turn
 from tests.contract.test_retention import Rounds
 from tests.world import CUSTOMER, DAY, incoming
 
-from tellwire.erasing import Eraser
-from tellwire.model import DEFAULT_ORGANIZATION, Agent
-from tellwire.model_port import Line, Reply, Use
-from tellwire.retention import Keeping
-from tellwire.stores import cold_erasures
-from tellwire.stores.cold_audit import Deed
+from tellwire.agents.ports import Line, Reply, Use
+from tellwire.model.agents import Agent
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.privacy.erasure import ErasureWorker
+from tellwire.privacy.retention import RetentionPeriods
+from tellwire.stores.queries import erasures
+from tellwire.stores.queries.audit import AuditChange
 
 TABLES = ("agent_turns", "handovers", "agent_runs")
 
@@ -39,7 +40,7 @@ def test_runs_go_with_time_and_hand_overs_with_their_conversation(tmp_path):
         await desk.turn()
         assert await counts(desk) == [0, 1, 1]
         await desk.world.store.write(lambda c: c.exec_driver_sql("UPDATE sends SET state = 'accepted'"))
-        rounds = Rounds(desk.world, Keeping(payloads=90 * DAY, messages=30 * DAY))
+        rounds = Rounds(desk.world, RetentionPeriods(payloads=90 * DAY, messages=30 * DAY))
         desk.world.clock.move(31 * DAY)
         await rounds.round()
         assert await counts(desk) == [0, 1, 1], "its conversation is open still"
@@ -63,10 +64,10 @@ def test_what_agents_did_goes_with_the_person(tmp_path):
         assert await counts(desk) == [1, 1, 1]
         [(person,)] = await desk.world.query(f"SELECT contact_id FROM contact_aliases WHERE value = '{CUSTOMER}'")
         store, clock = desk.world.store, desk.world.clock
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
-        erasure = await store.write(lambda c: cold_erasures.begin(c, deed, store.vault, person))
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
+        erasure = await store.write(lambda c: erasures.begin(c, deed, store.vault, person))
         assert erasure is not None
-        await Eraser(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
+        await ErasureWorker(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
         assert await counts(desk) == [1, 0, 0], "the other one's turn stays"
         [(tokens,)] = await desk.world.query("SELECT tokens FROM agent_usage")
         assert tokens == 36, "a day's figures are nobody's"
@@ -85,10 +86,10 @@ def test_an_answer_to_somebody_who_was_erased_meanwhile_goes_nowhere(tmp_path):
                 [(person,)] = await desk.world.query(
                     f"SELECT contact_id FROM contact_aliases WHERE value = '{CUSTOMER}'"
                 )
-                deed = Deed(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
-                erasure = await store.write(lambda c: cold_erasures.begin(c, deed, store.vault, person))
+                deed = AuditChange(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
+                erasure = await store.write(lambda c: erasures.begin(c, deed, store.vault, person))
                 assert erasure is not None
-                await Eraser(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
+                await ErasureWorker(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
                 return Reply(text="never")
 
         await desk.turn(desk.worker(Slow()), after=0)

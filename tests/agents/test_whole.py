@@ -10,25 +10,26 @@ from typing import Any
 
 from msgspec.json import encode
 from sqlalchemy import Connection
-from tests.acceptance.test_upkeep import Receiver, subscribe
+from tests.acceptance.test_endpoint_worker import Receiver, subscribe
 from tests.contract.listening import listening
 from tests.simulator.running import CUSTOMER, NUMBER, WABA, Meta, running
 
-from tellwire.agent_settings import AgentSettings
+from tellwire.agents.scripted import GREETING
+from tellwire.agents.settings import AgentSettings
 from tellwire.app import App
-from tellwire.model import DEFAULT_ORGANIZATION, Account, Agent
-from tellwire.scripted import GREETING
+from tellwire.model.agents import Agent
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.settings import Settings
 from tellwire.simulator import TOKEN
-from tellwire.stores import cold_accounts, cold_agents
-from tellwire.stores.cold_audit import Deed
+from tellwire.stores.queries import accounts, agents
+from tellwire.stores.queries.audit import AuditChange
 
 
 def hired(app: App) -> Any:
     """The simulator's number with the scripted agent."""
 
     def work(connection: Connection) -> str:
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", app.clock.now(), app.store.new_id)
         agent = Agent(
             id=deed.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
@@ -45,8 +46,8 @@ def hired(app: App) -> Any:
             access_token=TOKEN,
             agent_id=agent.id,
         )
-        cold_agents.add(connection, deed, app.store.vault, agent)
-        cold_accounts.add(connection, deed, app.store.vault, account)
+        agents.add(connection, deed, app.store.vault, agent)
+        accounts.add(connection, deed, app.store.vault, account)
         return agent.id
 
     return app.store.write(work)

@@ -16,11 +16,11 @@ from typing import Any, Final
 import pytest
 import uvloop
 
-from tellwire.connector import Resolve
-from tellwire.egress import Proxy
-from tellwire.http_client import Limits
-from tellwire.ports import Sender
-from tellwire.sender import open_sender
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.http_client.connector import Resolve
+from tellwire.http_client.proxy import Proxy
+from tellwire.http_client.sender import open_sender
+from tellwire.ports.http_out import Sender
 
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE: Final = 10.0
@@ -230,7 +230,7 @@ def saying(data: bytes) -> Script:
 async def sending(
     *allow: str,
     resolver: Resolve | None = None,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> AsyncIterator[Sender]:

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from tests.contract.listening import OK, Listener, Peer, answering, listening, on_both_loops, sending
 
-from tellwire.graph import open_graph
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.http_client.graph import open_graph
+from tellwire.ports.http_out import Request
 
 
 def base(server: Listener) -> str:
@@ -118,7 +118,7 @@ async def _hang(peer: Peer) -> None:
 
 @on_both_loops
 async def test_written_says_whether_the_other_side_may_have_acted():
-    async with listening(_hang) as server, sending(limits=Limits()) as sender:
+    async with listening(_hang) as server, sending(limits=ConnectionLimits()) as sender:
         hung = await sender.send(Request(url=server.url, once=True, timeout=0.2))
         withheld = await sender.send(Request(url=server.url, once=True, may_send=lambda: False))
     async with sending() as sender:

@@ -14,8 +14,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tellwire.errors import BadSettings, Unavailable
-from tellwire.files import open_files
-from tellwire.ports import MediaStore
+from tellwire.ports.media import MediaStore
+from tellwire.stores.files import open_files
 
 NAME = "01970000-0000-7000-8000-0000000000ab"
 LARGE = 20 * 1024 * 1024 + 7

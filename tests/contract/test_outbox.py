@@ -13,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from tests.world import DAY, START, Kind, SetClock, World, incoming
 
-from tellwire.model import Attempt, Delivery, DeliveryState, Endpoint, Work
-from tellwire.ports import Lease, Outbox, Result
-from tellwire.routing import PARTITIONS, partitions
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Work
+from tellwire.model.routing import PARTITIONS, partitions
+from tellwire.ports.storage import Lease, Outbox, Result
 
 PEOPLE = [f"52155883922{n}" for n in range(10, 40)]
 EVERY = range(PARTITIONS)

@@ -9,15 +9,15 @@ from pathlib import Path
 from tests.world import DAY, NAMES, START, SetClock, World, incoming
 
 from tellwire.clock import SystemClock
-from tellwire.dispatcher import Dispatcher
+from tellwire.conversations.changes import Options
+from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.formats import FORMATS
-from tellwire.ingest import Ingest
-from tellwire.ports import Answer, Request
-from tellwire.stores.postgres import PostgresStore
-from tellwire.stores.postgres_link import Server
-from tellwire.stores.postgres_outbox import PostgresOutbox
-from tellwire.updates import Options
-from tellwire.vault import Vault
+from tellwire.inbox.ingest import Ingest
+from tellwire.ports.http_out import Answer, Request
+from tellwire.security.vault import Vault
+from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.outbox import PostgresOutbox
+from tellwire.stores.postgres.store import PostgresStore
 
 
 class Mute:

@@ -18,13 +18,15 @@ from tests.postgres_server import Postgres, drop_database, fresh_database
 from tests.world import DAY, HOUR, NUMBER, START, SetClock, World, envelope, incoming, status, statuses
 
 from tellwire.errors import Unavailable
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import DEFAULT_ORGANIZATION, DeliveryState, Registry
-from tellwire.ports import Lease, Result
-from tellwire.routing import PARTITIONS
-from tellwire.stores import postgres_load, postgres_outbox, postgres_write
-from tellwire.stores.postgres import PostgresStore
-from tellwire.stores.postgres_link import SET_LOCAL, Server
+from tellwire.model.deliveries import DeliveryState
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.registry import Registry
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.storage import Lease, Result
+from tellwire.stores.postgres import ledger_load, ledger_write, outbox
+from tellwire.stores.postgres.connections import SET_LOCAL, Server
+from tellwire.stores.postgres.store import PostgresStore
 
 EVERY = range(PARTITIONS)
 
@@ -377,9 +379,7 @@ def test_hot_sessions_keep_what_they_commit_and_hold_no_lock_for_ever(server):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
-    "statement", [postgres_load.LOAD, postgres_write.RECORD, postgres_outbox.BACKLOG, postgres_outbox.WAITING]
-)
+@pytest.mark.parametrize("statement", [ledger_load.LOAD, ledger_write.RECORD, outbox.BACKLOG, outbox.WAITING])
 def test_a_plan_made_while_tables_are_empty_finds_rows_by_their_index(statement):
     """Such a plan is kept: one that reads a whole table, or all that are open, would do so when there are millions."""
     url = fresh_database()

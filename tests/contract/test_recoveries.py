@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
-from tests.contract.test_cold_endpoints import on_shelf, run_sql
+from tests.contract.test_endpoint_queries import on_shelf, run_sql
 from tests.world import DAY, KIND, NAMES, World, incoming, play
 
-from tellwire import endpoints, recovery
-from tellwire.chores import Recovering
-from tellwire.model import DEFAULT_ORGANIZATION, Endpoint
-from tellwire.recovery import Include, Job, Pace, Wanted
-from tellwire.routing import PARTITIONS
-from tellwire.stores import cold_jobs, cold_recovery
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.recoveries import Recoveries
+from tellwire.endpoints import lifecycle, recovery
+from tellwire.endpoints.recovery import Include, Job, RecoveryBounds, Wanted
+from tellwire.endpoints.worker import RecoveryRunner
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.queries import jobs as job_queries
+from tellwire.stores.queries import recovery as recovery_queries
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.recoveries import SqlRecoveryStore
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -36,7 +38,7 @@ async def asked(
 
     def work(connection: Connection) -> Job:
         now = world.clock.now()
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", now, world.store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", now, world.store.new_id)
         job = Job(
             id=deed.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
@@ -45,7 +47,7 @@ async def asked(
             created_at=now,
             updated_at=now,
         )
-        cold_jobs.add(connection, deed, job)
+        job_queries.add(connection, deed, job)
         return job
 
     world.clock.move(1)
@@ -53,13 +55,13 @@ async def asked(
 
 
 async def job_of(world: World, job: Job) -> Job:
-    found = await world.store.read(lambda c: cold_jobs.get(c, DEFAULT_ORGANIZATION, job.id))
+    found = await world.store.read(lambda c: job_queries.get(c, DEFAULT_ORGANIZATION, job.id))
     assert found is not None
     return found
 
 
-def workers(world: World, pace: Pace | None = None) -> Recovering:
-    return Recovering(Recoveries(world.store, NAMES, pace), world.clock, lambda: None)
+def workers(world: World, pace: RecoveryBounds | None = None) -> RecoveryRunner:
+    return RecoveryRunner(SqlRecoveryStore(world.store, NAMES, pace), world.clock, lambda: None)
 
 
 async def finish(world: World, job: Job) -> Job:
@@ -141,11 +143,11 @@ def test_missing_is_what_the_endpoint_subscribes_to_now(tmp_path: Path) -> None:
         await messages(world, 3)
         watched = await world.endpoint(events=("messages.insert",))
         await world.outbox.disable(watched.id, "gone")
-        await on_shelf(world, lambda s: endpoints.resume(s, watched.id))
+        await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
         conversations = await world.endpoint(events=("conversations.insert",))
         elsewhere = await world.endpoint(accounts=("another",))
-        change = endpoints.EndpointChange(events=("endpoint.disabled",))
-        await on_shelf(world, lambda s: endpoints.change(s, watched.id, change))
+        change = lifecycle.EndpointChange(events=("endpoint.disabled",))
+        await on_shelf(world, lambda s: lifecycle.change(s, watched.id, change))
         for endpoint, count in ((conversations, 3), (elsewhere, 0), (watched, 0)):
             await asked(world, endpoint, "missing")
             await workers(world).go_on()
@@ -175,7 +177,7 @@ def test_all_is_everything_but_what_is_on_its_way(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-SMALL = Pace(scan=7, batch=5, window=8)
+SMALL = RecoveryBounds(scan=7, batch=5, window=8)
 
 
 @pytest.mark.parametrize("include", ["failed", "missing", "all"])
@@ -192,7 +194,7 @@ def test_cut_off_after_any_stride_it_goes_on_and_does_each_once(tmp_path: Path, 
             # Every stride is another process's, which read the job anew and knows nothing of the last.
             stale = await job_of(world, job)
             for _ in range(2):  # the second comes with what it read before the first went on
-                await Recoveries(world.store, NAMES, SMALL).stride(stale, world.clock.now())
+                await SqlRecoveryStore(world.store, NAMES, SMALL).stride(stale, world.clock.now())
             assert (await job_of(world, job)).turns <= stale.turns + 1
             waiting = await due(world)
             assert len(waiting) <= 8
@@ -232,17 +234,17 @@ def test_it_waits_while_the_endpoint_is_paused_and_ends_with_it(tmp_path: Path) 
         endpoint = await world.endpoint(events=("messages.insert",))
         await messages(world, 3)
         await run_sql(world, "UPDATE deliveries SET state='failed'")
-        await on_shelf(world, lambda s: endpoints.pause(s, endpoint.id))
+        await on_shelf(world, lambda s: lifecycle.pause(s, endpoint.id))
         job = await asked(world, endpoint, "failed")
         for _ in range(2):
             await workers(world).go_on()
         waits = await job_of(world, job)
         assert (waits.state, waits.detail) == ("queued", "waits until the endpoint is resumed: it is paused")
-        await on_shelf(world, lambda s: endpoints.resume(s, endpoint.id))
+        await on_shelf(world, lambda s: lifecycle.resume(s, endpoint.id))
         await workers(world).go_on()
         assert (await job_of(world, job)).state == "done"
         job = await asked(world, endpoint, "all")
-        await on_shelf(world, lambda s: endpoints.delete(s, endpoint.id))
+        await on_shelf(world, lambda s: lifecycle.delete(s, endpoint.id))
         ended = await job_of(world, job)
         assert (ended.state, ended.detail) == ("cancelled", "the endpoint was deleted")
         assert not await workers(world).go_on()
@@ -265,7 +267,7 @@ def test_what_is_no_longer_kept_is_passed_over(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-class Stumbling(Recoveries):
+class Stumbling(SqlRecoveryStore):
     """One job of it cannot be gone on with."""
 
     bad = ""
@@ -283,7 +285,7 @@ def test_a_job_that_stumbles_ends_as_failed_and_holds_up_no_other(tmp_path: Path
         bad, good = await asked(world, first, "all"), await asked(world, second, "all")
         recoveries = Stumbling(world.store, NAMES)
         recoveries.bad = bad.id
-        recovering = Recovering(recoveries, world.clock, lambda: None)
+        recovering = RecoveryRunner(recoveries, world.clock, lambda: None)
         for _ in range(5):
             with pytest.raises(KeyError):
                 await recovering.go_on()
@@ -310,10 +312,10 @@ def test_its_queries_find_their_indexes(tmp_path: Path) -> None:
             assert raw is not None
             statements: list[str] = []
             raw.set_trace_callback(statements.append)
-            routes = recovery.wants(endpoint, cold_recovery.accounts_of(connection, DEFAULT_ORGANIZATION), NAMES)
+            routes = recovery.wants(endpoint, recovery_queries.accounts_of(connection, DEFAULT_ORGANIZATION), NAMES)
             for job in jobs:
-                cold_recovery.find(connection, job, routes, 10)
-            cold_recovery.room(connection, endpoint.id, 10)
+                recovery_queries.find(connection, job, routes, 10)
+            recovery_queries.room(connection, endpoint.id, 10)
             raw.set_trace_callback(None)
             explained = [f"EXPLAIN QUERY PLAN {each}" for each in statements if each.startswith("SELECT")]
             return "\n".join(str(row) for each in explained for row in connection.execute(text(each)))

@@ -12,24 +12,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from tests.ingest.sends import accepted, own, queued, under_way
+from tests.inbox.sends import accepted, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
-from tellwire import outgoing
-from tellwire.model import DEFAULT_ORGANIZATION, Edit, Outcome
-from tellwire.retention import DEDUPE, STRIDE_SECONDS, Keeping, Retention, next_size
-from tellwire.routing import PARTITIONS
-from tellwire.stores import cold_replays, cold_retention
-from tellwire.stores.cold_audit import Deed
-from tellwire.stores.sqlite import SqliteStore, raw
-from tellwire.tally import Tally
+from tellwire.conversations import outgoing
+from tellwire.model.deliveries import Edit
+from tellwire.model.inbound import Outcome
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.observability.counters import Counters
+from tellwire.privacy.retention import DEDUPE, STRIDE_SECONDS, Retention, RetentionPeriods, next_size
+from tellwire.stores.queries import replays, retention
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.sqlite.store import SqliteStore, raw
 
 T = TypeVar("T")
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
-KEEPING = Keeping(payloads=90 * DAY)
-FORGETFUL = Keeping(payloads=90 * DAY, messages=30 * DAY)
+KEEPING = RetentionPeriods(payloads=90 * DAY)
+FORGETFUL = RetentionPeriods(payloads=90 * DAY, messages=30 * DAY)
 OVER = ("delivered", "failed", "cancelled")
 UNDELIVERED = ("pending", "delivering", "retrying", "parked")
 
@@ -37,12 +39,12 @@ UNDELIVERED = ("pending", "delivering", "retrying", "parked")
 class Rounds:
     """Retention over a world, with the rows that each stride touched."""
 
-    def __init__(self, world: World, keeping: Keeping = KEEPING) -> None:
+    def __init__(self, world: World, keeping: RetentionPeriods = KEEPING) -> None:
         self.world = world
-        self.tally = Tally()
+        self.counters = Counters()
         self.touched: list[int] = []
         self.between: Callable[[], Awaitable[object]] | None = None
-        self.retention = Retention(self, world.clock, keeping, rest=self._rest, tally=self.tally)
+        self.retention = Retention(self, world.clock, keeping, rest=self._rest, counters=self.counters)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.world.store.read(work)
@@ -71,7 +73,7 @@ class Rounds:
 
 
 async def counts(world: World) -> dict[str, int]:
-    tables = (*cold_retention.TABLES, "sequences", "contacts")
+    tables = (*retention.TABLES, "sequences", "contacts")
     return {table: (await world.query(f"SELECT count(*) FROM {table}"))[0][0] for table in tables}
 
 
@@ -111,8 +113,8 @@ def test_the_default_rounds_take_what_is_over_and_keep_the_rest(tmp_path: Path) 
         left = await counts(world)
         gone = {"attempts": 0, "deliveries": 0, "events": 0, "inbound": 0}
         assert left == before | gone
-        assert rounds.tally.removed["attempts"] == 3 * before["deliveries"]
-        assert rounds.tally.removed_until == world.clock.now() - 90 * DAY
+        assert rounds.counters.removed["attempts"] == 3 * before["deliveries"]
+        assert rounds.counters.removed_until == world.clock.now() - 90 * DAY
         # The sequence goes on where it was, the message is known still.
         assert (await world.post(incoming("wamid.1"))).outcome is Outcome.DUPLICATE
         await world.post(incoming("wamid.2"))
@@ -185,7 +187,7 @@ def test_a_delivery_replayed_between_search_and_removal_stays(tmp_path: Path) ->
         await become(world, "failed")
         world.clock.move(91 * DAY)
         cutoffs = KEEPING.cutoffs(world.clock.now())
-        for shelf in cold_retention.SHELVES[:2]:
+        for shelf in retention.SHELVES[:2]:
             organization = DEFAULT_ORGANIZATION
             found = await world.store.read(lambda c: shelf.find(c, organization, "", cutoffs, 100))  # noqa: B023
             if shelf.name == "deliveries":
@@ -290,7 +292,7 @@ def test_what_dedupes_is_never_younger_than_8_days(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await world.post(incoming("wamid.1"))
         world.clock.move(DEDUPE)
-        rounds = Rounds(world, Keeping(payloads=1, messages=1))
+        rounds = Rounds(world, RetentionPeriods(payloads=1, messages=1))
         await rounds.round()
         assert (await counts(world))["events"] == 0
         assert (await world.post(incoming("wamid.1"))).outcome is Outcome.DUPLICATE
@@ -302,8 +304,8 @@ def test_what_dedupes_is_never_younger_than_8_days(tmp_path: Path) -> None:
 
 
 def test_messages_stay_at_least_for_the_window_in_which_they_hold_a_conversation_open() -> None:
-    assert Keeping(payloads=DAY, messages=9 * DAY, window=60 * DAY).cutoffs(100 * DAY).messages == 40 * DAY
-    assert Keeping(payloads=DAY, messages=9 * DAY, window=DAY).cutoffs(100 * DAY).messages == 91 * DAY
+    assert RetentionPeriods(payloads=DAY, messages=9 * DAY, window=60 * DAY).cutoffs(100 * DAY).messages == 40 * DAY
+    assert RetentionPeriods(payloads=DAY, messages=9 * DAY, window=DAY).cutoffs(100 * DAY).messages == 91 * DAY
 
 
 def test_answers_kept_for_repeated_requests_go_after_a_day(tmp_path: Path) -> None:
@@ -363,7 +365,7 @@ def test_months_of_rows_go_in_bounded_strides_while_posts_come_in(tmp_path: Path
         assert left["inbound"] == came
         waiting = await world.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
         assert len(waiting) == new
-        assert sum(rounds.tally.strides.counts) == len(rounds.touched)
+        assert sum(rounds.counters.strides.counts) == len(rounds.touched)
 
     play(tmp_path, scenario)
 
@@ -405,7 +407,7 @@ def test_a_round_that_is_cut_off_is_taken_up_by_the_next(tmp_path: Path) -> None
             await rounds.round()
         some = await counts(world)
         assert 0 < some["deliveries"] < 600 or some["attempts"] < 600
-        assert rounds.tally.rounds == 0
+        assert rounds.counters.rounds == 0
         again = Rounds(world)
         await again.round()
         left = await counts(world)
@@ -425,7 +427,7 @@ def test_every_search_follows_a_key(tmp_path: Path) -> None:
             statements: list[str] = []
             db.set_trace_callback(statements.append)
             cutoffs = FORGETFUL.cutoffs(world.clock.now())
-            for shelf in cold_retention.SHELVES:
+            for shelf in retention.SHELVES:
                 shelf.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
                 keys = [("a", "b")] if shelf.name == "held_items" else ["a", "b"]
                 shelf.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
@@ -478,7 +480,7 @@ def test_nothing_that_is_needed_goes(
         world.clock.at = max(world.clock.at, start + later * DAY) + micros
         before = await _rows(world)
         sequences = await world.query("SELECT * FROM sequences ORDER BY 1, 2")
-        keeping = Keeping(payloads=90 * DAY, messages=None if messages is None else messages * DAY)
+        keeping = RetentionPeriods(payloads=90 * DAY, messages=None if messages is None else messages * DAY)
         await Rounds(world, keeping).round()
         after = await _rows(world)
         old = world.clock.now() - 90 * DAY
@@ -516,10 +518,10 @@ def test_what_was_other_about_a_replay_goes_with_its_delivery(tmp_path: Path) ->
     async def scenario(world: World) -> None:
         await world.endpoint()
         await world.post(incoming("wamid.1"))
-        deed = Deed(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
+        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
         for (identifier,) in await world.query("SELECT id FROM deliveries"):
             edit = Edit(body=b"{}")
-            await world.store.write(lambda c, i=identifier, e=edit: cold_replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
+            await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
         await become(world, "delivered")
         rounds = Rounds(world)
         await rounds.round()

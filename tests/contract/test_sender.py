@@ -8,8 +8,8 @@ import pytest
 from tests.contract.listening import OK, PATIENCE, Peer, answering, listening, on_both_loops, saying, sending
 
 from tellwire import __version__
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.ports.http_out import Request
 
 
 def answer(status: str, *headers: str, body: str = "") -> bytes:
@@ -189,7 +189,7 @@ async def test_one_connection_carries_one_request_after_the_other():
 
 @on_both_loops
 async def test_requests_at_once_have_connections_of_their_own_and_the_surplus_goes():
-    async with listening(answering(OK)) as server, sending(limits=Limits(idle_per_host=2)) as sender:
+    async with listening(answering(OK)) as server, sending(limits=ConnectionLimits(idle_per_host=2)) as sender:
         came = await asyncio.gather(*[sender.send(Request(url=server.url)) for _ in range(5)])
         assert all(one.ok for one in came)
         assert server.connections == 5
@@ -200,7 +200,7 @@ async def test_requests_at_once_have_connections_of_their_own_and_the_surplus_go
 
 @on_both_loops
 async def test_an_idle_connection_goes_after_its_time():
-    async with listening(answering(OK)) as server, sending(limits=Limits(idle_seconds=0.02)) as sender:
+    async with listening(answering(OK)) as server, sending(limits=ConnectionLimits(idle_seconds=0.02)) as sender:
         for number in (1, 2):
             assert (await sender.send(Request(url=server.url))).ok
             await server.departed()
@@ -211,7 +211,7 @@ async def test_an_idle_connection_goes_after_its_time():
 async def test_above_the_total_the_longest_idle_goes():
     web = answering(OK)
     async with (
-        sending(limits=Limits(connections=2)) as sender,
+        sending(limits=ConnectionLimits(connections=2)) as sender,
         listening(web) as first,
         listening(web) as second,
         listening(web) as third,

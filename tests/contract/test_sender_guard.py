@@ -17,11 +17,11 @@ from tests.contract.listening import (
     sending,
 )
 
-from tellwire.connector import Resolve, SystemResolver, look_up
+from tellwire.endpoints.handshake import challenge
 from tellwire.errors import Invalid
-from tellwire.handshake import challenge
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.http_client.connector import Resolve, SystemResolver, look_up
+from tellwire.ports.http_out import Request
 
 
 def resolving(*answers: Sequence[str]) -> tuple[Resolve, list[str]]:
@@ -132,7 +132,7 @@ async def test_a_name_is_resolved_once_for_a_connection_and_only_what_was_judged
     async with (
         listening(web) as first,
         listening(web, host="127.0.0.2", port=first.port) as second,
-        sending("127.0.0.1/32", resolver=resolve, limits=Limits(idle_per_host=0)) as sender,
+        sending("127.0.0.1/32", resolver=resolve, limits=ConnectionLimits(idle_per_host=0)) as sender,
     ):
         came = await sender.send(Request(url=f"http://rebinding.example:{first.port}/"))
         assert (came.ok, came.allow_listed) == (True, True)
@@ -169,7 +169,7 @@ async def test_the_next_address_is_tried_when_one_is_silent():
     resolve, _ = resolving(["127.0.0.2", "127.0.0.1"])
     async with (
         listening(answering(OK)) as server,
-        sending(resolver=resolve, limits=Limits(connect_seconds=0.1)) as sender,
+        sending(resolver=resolve, limits=ConnectionLimits(connect_seconds=0.1)) as sender,
     ):
         full = socket.socket()
         full.bind(("127.0.0.2", server.port))

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.listening import Peer, Script, listening, on_both_loops, sending
 
+from tellwire.endpoints.handshake import challenge, challenge_url
 from tellwire.errors import Invalid
-from tellwire.handshake import challenge, challenge_url
-from tellwire.ports import Answer, Request
+from tellwire.ports.http_out import Answer, Request
 
 TOKEN = "a9-_~token"
 

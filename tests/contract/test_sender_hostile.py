@@ -21,10 +21,10 @@ from tests.contract.listening import (
     sending,
 )
 
-from tellwire.http_client import Limits
-from tellwire.ports import Answer, Request
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.ports.http_out import Answer, Request
 
-BODY = Limits().body
+BODY = ConnectionLimits().body
 DEADLINE = 0.2
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -274,7 +274,7 @@ async def test_huge_headers_are_refused(headers):
     async with listening(saying(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n")) as server, sending() as sender:
         came = await sender.send(Request(url=server.url))
         assert (came.status, came.failure) == (0, "protocol")
-        assert len(came.headers) <= Limits().headers
+        assert len(came.headers) <= ConnectionLimits().headers
 
 
 # --- nonsense ---------------------------------------------------------------------------------------------------------

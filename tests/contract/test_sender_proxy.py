@@ -11,8 +11,8 @@ from tests.contract.authority import DAY, NOW, Authority
 from tests.contract.listening import OK, answering, listening, on_both_loops, saying, sending, tunnelling
 from tests.contract.test_sender_guard import resolving
 
-from tellwire.egress import Proxy
-from tellwire.ports import Request
+from tellwire.http_client.proxy import Proxy
+from tellwire.ports.http_out import Request
 
 HOST = "hooks.example"
 

@@ -12,8 +12,8 @@ import pytest
 from tests.contract.authority import DAY, NOW, Authority
 from tests.contract.listening import OK, PATIENCE, Peer, answering, listening, on_both_loops, saying, sending
 
-from tellwire.http_client import Limits
-from tellwire.ports import Request
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.ports.http_out import Request
 
 HOST = "hooks.example"
 
@@ -209,7 +209,7 @@ async def test_bounds_and_ends_hold_over_tls(authority):
             sending(resolver=here, tls=authority.client) as sender,
         ):
             came[name] = await sender.send(Request(url=url(server.port)))
-    assert (came["long"].ok, came["long"].truncated, len(came["long"].body)) == (True, True, Limits().body)
+    assert (came["long"].ok, came["long"].truncated, len(came["long"].body)) == (True, True, ConnectionLimits().body)
     assert (came["until close"].ok, came["until close"].body) == (True, b"all of it")
     assert came["silent"].failure == "broken"
 
@@ -231,7 +231,7 @@ async def test_a_large_body_goes_out_whole_over_tls(authority):
 async def test_an_idle_connection_over_tls_goes_after_its_time(authority):
     async with (
         listening(answering(OK), tls=authority.server(HOST)) as server,
-        sending(resolver=here, tls=authority.client, limits=Limits(idle_seconds=0.02)) as sender,
+        sending(resolver=here, tls=authority.client, limits=ConnectionLimits(idle_seconds=0.02)) as sender,
     ):
         assert (await sender.send(Request(url=url(server.port)))).ok
         await server.departed()

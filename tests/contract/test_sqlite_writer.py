@@ -37,19 +37,19 @@ def test_a_post_that_was_given_up_while_it_waited_is_not_applied(tmp_path: Path)
 
 def test_commits_are_counted_with_their_jobs_and_time(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        tally = world.store.tally
+        counters = world.store.counters
         await asyncio.gather(*(world.post(incoming(f"wamid.{number}")) for number in range(40)))
-        assert 1 <= tally.commits <= 40
-        assert sum(tally.commit_jobs.counts) == sum(tally.commit_seconds.counts) == tally.commits
-        assert tally.commit_jobs.total == 40
-        assert tally.commit_seconds.total > 0
-        before = tally.commits
+        assert 1 <= counters.commits <= 40
+        assert sum(counters.commit_jobs.counts) == sum(counters.commit_seconds.counts) == counters.commits
+        assert counters.commit_jobs.total == 40
+        assert counters.commit_seconds.total > 0
+        before = counters.commits
 
         def fails(_connection: object) -> None:
             raise TellwireError("no")
 
         with pytest.raises(TellwireError):
             await world.store.write(fails)
-        assert tally.commits == before
+        assert counters.commits == before
 
     play(tmp_path, scenario)

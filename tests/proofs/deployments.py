@@ -18,7 +18,7 @@ from tests.proofs.meta_load import APP_SECRET
 from tests.proofs.news import PATIENCE, asked
 from tests.proofs.subscriber import SECRET
 
-from tellwire.routing import PARTITIONS
+from tellwire.model.routing import PARTITIONS
 
 ADMIN = "an-admin-key-for-the-proofs"
 DATABASE = "database"

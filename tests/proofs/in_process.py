@@ -13,12 +13,12 @@ from tests.acceptance.processes import every, request
 from tests.contract.listening import sending
 from tests.proofs.deployments import ADMIN, draft
 from tests.proofs.meta_load import APP_SECRET, Load
-from tests.proofs.news import News
+from tests.proofs.news import OperationalEvent
 from tests.world import SetClock
 
 from tellwire.app import App
 from tellwire.cli.serving import Site, bind, url_of
-from tellwire.ports import Sender
+from tellwire.ports.http_out import Sender
 from tellwire.settings import AppSecret, Settings
 
 SECOND = 1_000_000
@@ -27,7 +27,7 @@ SECOND = 1_000_000
 class InProcess:
     """An app whose time is the test's."""
 
-    def __init__(self, app: App, clock: SetClock, sender: Sender, url: str, news: News) -> None:
+    def __init__(self, app: App, clock: SetClock, sender: Sender, url: str, news: OperationalEvent) -> None:
         self.app = app
         self.clock = clock
         self.load = Load(url, seed=1)
@@ -81,7 +81,7 @@ async def in_process(folder: Path) -> AsyncIterator[InProcess]:
         auto_accounts=True,
         delivery_allow_cidrs=(ip_network("127.0.0.0/8"),),
     )
-    clock, news = SetClock(), News()
+    clock, news = SetClock(), OperationalEvent()
 
     def recorded(*_: object) -> None:
         asyncio.get_running_loop().call_soon(news.tell)  # once the dispatcher has taken note too

@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.contract.listening import sending
-from tests.proofs.news import PATIENCE, News
+from tests.proofs.news import PATIENCE, OperationalEvent
 from tests.proofs.reconciler import Lane
 from tests.world import START, envelope, incoming, status, statuses
 
 import tellwire_sdk
-from tellwire.ports import Request, Sender
+from tellwire.ports.http_out import Request, Sender
 
 APP_SECRET = "an-app-secret-for-the-proofs"
 CONTACTS = 20
@@ -51,7 +51,7 @@ class Load:
         self._steps: Counter[int] = Counter()
         self._tries: Counter[int] = Counter()
         self._ending = asyncio.Event()
-        self._news = News()
+        self._news = OperationalEvent()
 
     def owed(self, endpoints: Iterable[str]) -> dict[Lane, list[str]]:
         """What every endpoint must be told: `row` also of each conversation, before its first message."""

@@ -12,7 +12,7 @@ _LONGEST_PAUSE = 0.25
 T = TypeVar("T")
 
 
-class News:
+class OperationalEvent:
     """Who changes something says so; who waits asks again."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from tests.contract.listening import sending
 from tests.proofs.deployments import ADMIN
 from tests.world import NUMBER
 
-from tellwire.http_client import Limits
-from tellwire.ports import Request, Sender
+from tellwire.http_client.connection import ConnectionLimits
+from tellwire.ports.http_out import Request, Sender
 
 _AT_ONCE = 24
 _FIRST_PAUSE = 0.02
@@ -46,7 +46,7 @@ class Orders:
                 for number in range(count):
                     await self._insist(sender, recipient, number)
 
-        async with sending(limits=Limits(idle_per_host=_AT_ONCE)) as sender, asyncio.TaskGroup() as group:
+        async with sending(limits=ConnectionLimits(idle_per_host=_AT_ONCE)) as sender, asyncio.TaskGroup() as group:
             for recipient, count in recipients:
                 group.create_task(serve(recipient, count))
 

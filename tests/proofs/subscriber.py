@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tests.contract.listening import OK, Peer, listening
-from tests.proofs.news import PATIENCE, News
+from tests.proofs.news import PATIENCE, OperationalEvent
 from tests.proofs.reconciler import Arrival
 
 import tellwire_sdk
@@ -83,7 +83,7 @@ class Subscriber:
         self._otherwise = otherwise
         self._connections = 0
         self._fault: Exception | None = None
-        self._news = News()
+        self._news = OperationalEvent()
 
     async def serve(self, peer: Peer) -> None:
         """Serve one connection."""

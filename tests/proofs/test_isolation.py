@@ -18,11 +18,11 @@ from tests.proofs.deployments import OnPostgres, OnSqlite
 from tests.proofs.meta_load import Load, contact
 from tests.proofs.reconciler import Arrival
 from tests.proofs.subscriber import Subscriber, accept, saying, subscribing
-from tests.unit.simulated import Reply, Simulation, endpoint
+from tests.unit.delivery.simulated import Reply, Simulation, endpoint
 
-from tellwire.extras import Limits
-from tellwire.model import Delivery
-from tellwire.ports import Sender
+from tellwire.delivery.side_lanes import SideLaneLimits
+from tellwire.model.deliveries import Delivery
+from tellwire.ports.http_out import Sender
 
 # --- 200 quiet endpoints, by a clock that jumps -----------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ def answered(delivery: Delivery, _: float) -> Reply:
             return Reply(after=5_000 + int(delivery.id) * 7919 % 40_000)
 
 
-def quiet_latencies(limits: Limits, *, noisy: bool) -> list[float]:
+def quiet_latencies(limits: SideLaneLimits, *, noisy: bool) -> list[float]:
     """Seconds from the commit of a quiet endpoint's event to its answer."""
     names = [*QUIET, "hanging", "flooded"]
     simulation = Simulation([endpoint(name) for name in names], answered, limits=limits)
@@ -68,7 +68,7 @@ def quiet_latencies(limits: Limits, *, noisy: bool) -> list[float]:
 @pytest.mark.parametrize("places", [256, 64])
 def test_quiet_endpoints_do_not_see_one_that_hangs_and_one_that_floods(places: int) -> None:
     """400 events/s for an endpoint that takes 320 or less, 40/s for one that never answers, 200/s for 200 others."""
-    limits = Limits(in_flight=places)
+    limits = SideLaneLimits(in_flight=places)
     alone, beside = quiet_latencies(limits, noisy=False), quiet_latencies(limits, noisy=True)
     assert len(alone) == len(beside) == SECONDS * 200
     p99 = [statistics.quantiles(latencies, n=100)[98] for latencies in (alone, beside)]

@@ -23,7 +23,7 @@ from tests.proofs.news import asked
 from tests.proofs.outgoing_load import Orders
 from tests.world import DISPLAY, NUMBER, WABA
 
-from tellwire.pacing import PAIR_BURST
+from tellwire.sending.rate_limits import PAIR_BURST
 from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State
 
 SEED = int(os.environ.get("PROOFS_SEED", "20261124"))

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 import tellwire_sdk
-from tellwire.ports import Clock
+from tellwire.ports.clock import Clock
 from tellwire.simulator import BUSINESS, TOKEN, Knobs, Simulator, State
 
 SECRET = "an-invented-app-secret"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from tests.simulator.running import NUMBER, Meta, running, text
-from tests.unit.outgoing import SENDABLE
+from tests.unit.meta.outgoing.cases import SENDABLE
 
-from tellwire.graph import open_graph
+from tellwire.http_client.graph import open_graph
 from tellwire.meta.codes import CODES
 from tellwire.meta.outgoing.answers import Accepted, Refused, Unknown, outcome
 from tellwire.meta.outgoing.body import body_of
@@ -34,7 +34,7 @@ def test_every_interactive_kind_that_tellwire_sends_is_known() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_refusal_is_read_as_its_code_says(code: int) -> None:
-    refused = refusals.Refused(code, "because")
+    refused = refusals.Refusal(code, "because")
     read_as = outcome(refused.http, json.dumps(refused.body("T")).encode())
     assert isinstance(read_as, Refused)
     assert (read_as.code, read_as.kind) == (code, CODES[code].kind)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellwire.simulator.checks import CHECKS, INTERACTIVE_TYPES, read
-from tellwire.simulator.refusals import Refused
+from tellwire.simulator.refusals import Refusal
 
 TO = {"messaging_product": "whatsapp", "to": "+5215500000001"}
 BUTTON = {"type": "reply", "reply": {"id": "y", "title": "Yes"}}
@@ -104,7 +104,7 @@ def test_what_meta_takes_is_taken(name: str) -> None:
 @pytest.mark.parametrize("name", BAD)
 def test_what_meta_refuses_is_refused_with_its_code(name: str) -> None:
     body, code = BAD[name]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refusal) as caught:
         read(body)
     assert caught.value.code == code
     assert caught.value.details
@@ -151,6 +151,6 @@ _VALUES = st.recursive(
 def test_anything_is_a_message_or_refused(kind: str, content: Any, more: dict[str, Any]) -> None:
     try:
         code = 0 if read(message(kind, content, **more)).type == kind else -1
-    except Refused as refused:
+    except Refusal as refused:
         code = refused.code
     assert code in (0, 100, 131008, 131009, 131051)

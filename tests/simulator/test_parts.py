@@ -13,9 +13,9 @@ from tellwire.errors import Invalid
 from tellwire.meta.codes import CODES
 from tellwire.simulator import Knobs, number_for
 from tellwire.simulator.knobs import turned
-from tellwire.simulator.limits import Pairs, Window
+from tellwire.simulator.limits import PairLimits, Window
 from tellwire.simulator.plan import pricing, steps
-from tellwire.simulator.refusals import Refused, Trouble, asked_by, failure
+from tellwire.simulator.refusals import Refusal, Trouble, asked_by, failure
 
 SECOND = 1_000_000
 TIMES = st.lists(st.integers(0, 20 * SECOND), max_size=80).map(sorted)
@@ -36,7 +36,7 @@ def test_no_stretch_of_a_window_lets_more_in_than_the_limit(times: list[int], li
 
 @given(TIMES, st.integers(1, 6), st.sampled_from([0.5, 1.0, 6.0]))
 def test_a_pair_gets_its_burst_and_then_one_at_a_time(times: list[int], burst: int, seconds: float) -> None:
-    pairs = Pairs()
+    pairs = PairLimits()
     let_in = [now for now in times if pairs.take("a", now, burst=burst, seconds=seconds)]
     for start in range(len(let_in)):
         for end in range(start, len(let_in)):
@@ -47,7 +47,7 @@ def test_a_pair_gets_its_burst_and_then_one_at_a_time(times: list[int], burst: i
 
 
 def test_without_a_limit_everything_is_let_in_and_counted() -> None:
-    window, pairs = Window(SECOND), Pairs()
+    window, pairs = Window(SECOND), PairLimits()
     assert all(window.take(0, 0) for _ in range(1000))
     assert (window.broken, window.peak_let_in) == (0, 1000)
     assert all(pairs.take("a", 0, burst=0, seconds=6) for _ in range(1000))
@@ -125,7 +125,7 @@ def test_every_code_has_a_recipient_an_answer_and_a_failed_status(code: int) -> 
     forced = [asked_by(number_for(code, how)) for how in ("answer", "status")]
     assert [each and each.late for each in forced] == [False, True]
     assert asked_by(f"MX.ERROR0{code:07d}") == usual
-    refused = Refused(code, "because")
+    refused = Refusal(code, "because")
     assert refused.http == known.http
     assert refused.body("T")["error"] == {
         "message": f"(#{code}) {known.title}",

@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.dispatching import endpoint_of
-from tests.unit.fleet import Fleet, Process
+from tests.unit.delivery.dispatching import endpoint_of
+from tests.unit.delivery.fleet import Fleet, Process
 from tests.world import SetClock
 
 from tellwire.leases import Leases, surplus
-from tellwire.ports import Lease, Outbox
-from tellwire.routing import PARTITIONS
+from tellwire.model.routing import PARTITIONS
+from tellwire.ports.storage import Lease, Outbox
 
 KEYS = [f"k{n}" for n in range(12)]
 

@@ -108,7 +108,7 @@ async def _ask(work: Callable[[Api], Coroutine[Any, Any, T]], organization: str)
         try:
             return await work(Api(web, key, organization))
         finally:
-            await web.office.close()
+            await web.app_state.close()
     finally:
         await app.stop()
 

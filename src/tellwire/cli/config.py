@@ -9,8 +9,8 @@ import typer
 
 from tellwire import settings
 from tellwire.cli.output import Json, print_json, print_table
-from tellwire.meta.outgoing import page
-from tellwire.web import metrics as metrics_room
+from tellwire.meta.outgoing import reference_page
+from tellwire.web.operations import metrics as metrics_room
 
 
 def config(
@@ -28,7 +28,7 @@ def config(
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
     if sending_limits:
-        sys.stdout.write(page.reference())
+        sys.stdout.write(reference_page.reference())
         return
     if metrics:
         sys.stdout.write(metrics_room.reference())

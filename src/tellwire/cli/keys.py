@@ -11,7 +11,7 @@ from tellwire.cli.api import ask
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import Organization, print_once, print_record, print_records
 from tellwire.cli.resealing import reseal
-from tellwire.keys import SCOPES
+from tellwire.security.api_keys import SCOPES
 
 keys = typer.Typer(
     help="Create, list and revoke API keys; re-encrypt secrets under a new master key.",

@@ -10,8 +10,8 @@ import typer
 
 from tellwire.cli.output import Json, print_json
 from tellwire.formats.openapi import webhooks
-from tellwire.web import reference as page
 from tellwire.web.asgi import openapi as document
+from tellwire.web.docs import reference as page
 
 
 def openapi(

@@ -13,10 +13,10 @@ from tellwire.app import App
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import log_to_stderr
-from tellwire.model import DEFAULT_ORGANIZATION
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
-from tellwire.stores import cold_seals
-from tellwire.stores.cold_audit import Deed, note
+from tellwire.stores.queries import reencryption
+from tellwire.stores.queries.audit import AuditChange, note
 
 
 class _Done(Struct):
@@ -48,13 +48,13 @@ async def _reseal(settings: Settings) -> _Done:
         store, done = app.store, _Done()
         after: tuple[int, tuple[str, ...]] | None = (0, ())
         while after is not None:
-            stride = await store.write(partial(cold_seals.reseal, vault=store.vault, after=after))
+            stride = await store.write(partial(reencryption.reseal, vault=store.vault, after=after))
             done.reencrypted += stride.sealed
             done.failed += stride.failed
             after = stride.after
         done.ok = not done.failed
         if done.reencrypted:
-            deed = Deed(DEFAULT_ORGANIZATION, "command line", app.clock.now(), store.new_id)
+            deed = AuditChange(DEFAULT_ORGANIZATION, "command line", app.clock.now(), store.new_id)
             await store.write(lambda c: note(c, deed, "secrets.reencrypted", "MASTER_KEY"))
         return done
     finally:

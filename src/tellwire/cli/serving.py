@@ -16,13 +16,13 @@ from typing import Any
 import uvloop
 
 import tellwire_sdk
-from tellwire import logs
 from tellwire.app import App
 from tellwire.errors import TellwireError
 from tellwire.formats import FORMATS
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.openapi import webhooks
 from tellwire.formats.schemas import SCHEMAS
+from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.server import Server, listening
 
@@ -122,7 +122,7 @@ def services_of(app: App) -> Services:
         wake=app.dispatcher.wake,
         wake_downloads=app.downloads.wake,
         files=app.files,
-        tally=app.tally,
+        counters=app.counters,
         graph=app.graph,
         templates=app.templates,
         engine=app.dispatcher,

@@ -23,8 +23,8 @@ from tellwire.cli.records import secret_of
 from tellwire.cli.simulate_serve import Serving, knobs_of
 from tellwire.cli.simulate_serve import serve as serving
 from tellwire.errors import BadSettings
-from tellwire.ports import Answer
-from tellwire.sender import open_sender
+from tellwire.http_client.sender import open_sender
+from tellwire.ports.http_out import Answer
 from tellwire.simulator import (
     BUSINESS,
     HAPPENINGS,

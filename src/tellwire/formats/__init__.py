@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tellwire.formats import chat, row
-from tellwire.model import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event
 
 
 class Format(Protocol):

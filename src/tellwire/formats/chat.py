@@ -10,7 +10,7 @@ import msgspec
 from tellwire.formats import operational
 from tellwire.formats.chat_ids import chat_id
 from tellwire.formats.schemas import INCOMING_MESSAGE, OPERATIONAL_EVENT, STATUS_UPDATE
-from tellwire.model import Endpoint, Event, Participants, Snapshot, StatusItem
+from tellwire.model.deliveries import Endpoint, Event, Participants, Snapshot, StatusItem
 from tellwire_sdk.signing import wappcloud_signature
 
 NAME = "chat"

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from tellwire.model import Event, Micros
+from tellwire.model.deliveries import Event
+from tellwire.model.units import Micros
 
 EVENTS: tuple[str, ...] = (
     "account.paused",

@@ -9,7 +9,7 @@ import msgspec
 
 from tellwire.formats import operational
 from tellwire.formats.schemas import CONVERSATION_EVENT, MESSAGE_EVENT, OPERATIONAL_EVENT
-from tellwire.model import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event
 
 NAME = "row"
 EVENTS: tuple[str, ...] = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tellwire.meta import slices
-from tellwire.model import StatusError
+from tellwire.meta.raw_json import verbatim
+from tellwire.model.messaging import StatusError
 
 _INT64 = 1 << 63
 
 
 def status_errors(errors: bytes) -> tuple[StatusError, ...]:
-    """Read Meta's errors (FORMATS.md section 1, "errors").
+    """Read Meta's errors (docs/reference/formats.md, "Errors").
 
     Args:
         errors: JSON as Meta sent it: an array, one object or a text; each error plain or wrapped in `{"error": {…}}`,
@@ -21,7 +21,7 @@ def status_errors(errors: bytes) -> tuple[StatusError, ...]:
         Code, title, message and details; what is missing is copied from its neighbour, else "" (code: 0).
         () for what is no JSON.
     """
-    found, refused = slices.read(errors)
+    found, refused = verbatim.read(errors)
     if refused or found is None:
         return ()
     return tuple(_error(each) for each in (found if isinstance(found, list) else [found]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tellwire.model import Seconds
+from tellwire.model.units import Seconds
 
 WAMID_LIMIT = 512
 ID_LIMIT = 200

@@ -3,15 +3,7 @@
 A setting is one annotated field in `fields`; the reference page, `tellwire config` and the messages are made of it.
 """
 
-from tellwire.settings.fields import (
-    DEV_DEFAULTS,
-    OTHER_VARIABLES,
-    SETTINGS,
-    Settings,
-    reference,
-    shown,
-    variable_of,
-)
+from tellwire.settings.fields import DEV_DEFAULTS, OTHER_VARIABLES, SETTINGS, Settings, reference, shown, variable_of
 from tellwire.settings.reading import Loaded, load, read
 from tellwire.settings.values import LOOPBACK, AppSecret, Network
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tellwire.simulator.refusals import Refused
+from tellwire.simulator.refusals import Refusal
 
 Json = Mapping[str, Any]
 
@@ -50,23 +50,23 @@ def read(body: object, *, country_code: str = "") -> Outgoing:
     """Take a message apart.
 
     Raises:
-        Refused: as Meta refuses it.
+        Refusal: as Meta refuses it.
     """
     if not isinstance(body, dict) or body.get("messaging_product") != "whatsapp":
-        raise Refused(100, "messaging_product must be whatsapp")
+        raise Refusal(100, "messaging_product must be whatsapp")
     kind = _text(body, "type", "text")
     if kind not in CHECKS:
-        raise Refused(100, f"type must be one of {{{', '.join(CHECKS)}}}, not {kind}")
+        raise Refusal(100, f"type must be one of {{{', '.join(CHECKS)}}}, not {kind}")
     content = body.get(kind)
     if content is None:
-        raise Refused(131008, f"{kind} is missing")
+        raise Refusal(131008, f"{kind} is missing")
     CHECKS[kind](content)
     context = body.get("context")
     if context is not None and not (isinstance(context, dict) and _text(context, "message_id", "")):
-        raise Refused(131009, "context must name a message_id")
+        raise Refusal(131009, "context must name a message_id")
     data = _text(body, "biz_opaque_callback_data", "")
     if len(data) > _CALLBACK_DATA:
-        raise Refused(131009, f"biz_opaque_callback_data may have {_CALLBACK_DATA} characters")
+        raise Refusal(131009, f"biz_opaque_callback_data may have {_CALLBACK_DATA} characters")
     given, phone, user_id, group_id = _recipient(body, country_code)
     return Outgoing(
         given=given,
@@ -85,20 +85,20 @@ def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
     to, user_id = _text(body, "to", ""), _text(body, "recipient", "")
     sort = _text(body, "recipient_type", "individual")
     if sort not in ("individual", "group"):
-        raise Refused(100, f"recipient_type must be individual or group, not {sort}")
+        raise Refusal(100, f"recipient_type must be individual or group, not {sort}")
     if not to and not user_id:
-        raise Refused(131008, "to is missing")
+        raise Refusal(131008, "to is missing")
     if sort == "group":
         if not _GROUP_ID.fullmatch(to):
-            raise Refused(131009, "to is not the id of a group")
+            raise Refusal(131009, "to is not the id of a group")
         return to, "", "", to
     if not to:
         if not _USER_ID.fullmatch(user_id):
-            raise Refused(131009, "recipient is not a business-scoped user id")
+            raise Refusal(131009, "recipient is not a business-scoped user id")
         return user_id, "", user_id, ""
     digits = re.sub(r"[ ()\-]", "", to)
     if not re.fullmatch(r"\+?[0-9]{5,15}", digits):
-        raise Refused(131009, "to is not a phone number")
+        raise Refusal(131009, "to is not a phone number")
     plain = digits.removeprefix("+")
     return to, plain if plain != digits else country_code + plain, "", ""
 
@@ -109,24 +109,24 @@ def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
 def _text(given: Json, key: str, default: str | None = None) -> str:
     value = given.get(key, default)
     if value is None:
-        raise Refused(131008, f"{key} is missing")
+        raise Refusal(131008, f"{key} is missing")
     if not isinstance(value, str):
-        raise Refused(131009, f"{key} must be a string")
+        raise Refusal(131009, f"{key} must be a string")
     return value
 
 
 def _object(given: object, what: str) -> Json:
     if not isinstance(given, dict):
-        raise Refused(100, f"{what} must be an object")
+        raise Refusal(100, f"{what} must be an object")
     return given
 
 
 def _bounded(given: Json, key: str, most: int, *, default: str | None = None) -> None:
     value = _text(given, key, default)
     if default is None and not value:
-        raise Refused(131008, f"{key} is empty")
+        raise Refusal(131008, f"{key} is empty")
     if len(value) > most:
-        raise Refused(131009, f"{key} may have {most} characters, not {len(value)}")
+        raise Refusal(131009, f"{key} may have {most} characters, not {len(value)}")
 
 
 def _check_text(content: object) -> None:
@@ -137,9 +137,9 @@ def _media(kind: str) -> Callable[[object], None]:
     def check(content: object) -> None:
         media = _object(content, kind)
         if not _text(media, "id", "") and not _text(media, "link", ""):
-            raise Refused(131008, f"{kind} needs an id or a link")
+            raise Refusal(131008, f"{kind} needs an id or a link")
         if "caption" in media and kind in ("audio", "sticker"):
-            raise Refused(100, f"{kind} takes no caption")
+            raise Refusal(100, f"{kind} takes no caption")
         _bounded(media, "caption", 1024, default="")
 
     return check
@@ -151,18 +151,18 @@ def _check_location(content: object) -> None:
         try:
             there = -most <= float(location[key]) <= most
         except KeyError:
-            raise Refused(131008, f"{key} is missing") from None
+            raise Refusal(131008, f"{key} is missing") from None
         except (TypeError, ValueError):
-            raise Refused(131009, f"{key} must be a number") from None
+            raise Refusal(131009, f"{key} must be a number") from None
         if not there:
-            raise Refused(131009, f"{key} lies between -{most} and {most}")
+            raise Refusal(131009, f"{key} lies between -{most} and {most}")
 
 
 def _check_contacts(content: object) -> None:
     if not isinstance(content, list) or not content:
-        raise Refused(100, "contacts must be an array with at least one")
+        raise Refusal(100, "contacts must be an array with at least one")
     if len(content) > 257:
-        raise Refused(131009, "at most 257 contacts go in one message")
+        raise Refusal(131009, "at most 257 contacts go in one message")
     for each in content:
         _text(_object(_object(each, "a contact").get("name"), "name"), "formatted_name")
 
@@ -170,7 +170,7 @@ def _check_contacts(content: object) -> None:
 def _check_reaction(content: object) -> None:
     reaction = _object(content, "reaction")
     if not _text(reaction, "message_id"):
-        raise Refused(131008, "message_id is missing")
+        raise Refusal(131008, "message_id is missing")
     _text(reaction, "emoji")
 
 
@@ -178,7 +178,7 @@ def _check_interactive(content: object) -> None:
     interactive = _object(content, "interactive")
     kind = _text(interactive, "type")
     if kind not in INTERACTIVE_TYPES:
-        raise Refused(131051, f"interactive type {kind} is not supported")
+        raise Refusal(131051, f"interactive type {kind} is not supported")
     if kind not in _BODILESS or "body" in interactive:
         _bounded(_object(interactive.get("body"), "body"), "text", _BODIES.get(kind, 1024))
     if "footer" in interactive:
@@ -197,7 +197,7 @@ def _check_buttons(action: Json) -> None:
         _bounded(reply, "id", 256)
         _bounded(reply, "title", 20)
     if len({reply["title"] for reply in replies}) < len(replies) or len({r["id"] for r in replies}) < len(replies):
-        raise Refused(131009, "buttons must differ in id and title")
+        raise Refusal(131009, "buttons must differ in id and title")
 
 
 def _check_sections(action: Json) -> None:
@@ -208,7 +208,7 @@ def _check_sections(action: Json) -> None:
         for row in _list(_object(each, "a section"), "rows", 10)
     ]
     if len(rows) > 10:
-        raise Refused(131009, "a list has at most 10 rows in all")
+        raise Refusal(131009, "a list has at most 10 rows in all")
     for row in rows:
         _bounded(row, "id", 200)
         _bounded(row, "title", 24)
@@ -218,16 +218,16 @@ def _check_sections(action: Json) -> None:
 def _array(given: Json, key: str) -> list[Any]:
     value = given.get(key, [])
     if not isinstance(value, list):
-        raise Refused(100, f"{key} must be an array")
+        raise Refusal(100, f"{key} must be an array")
     return value
 
 
 def _list(given: Json, key: str, most: int) -> list[Any]:
     value = given.get(key)
     if not isinstance(value, list) or not value:
-        raise Refused(131008, f"{key} is missing")
+        raise Refusal(131008, f"{key} is missing")
     if len(value) > most:
-        raise Refused(131009, f"{key} may be {most}, not {len(value)}")
+        raise Refusal(131009, f"{key} may be {most}, not {len(value)}")
     return value
 
 

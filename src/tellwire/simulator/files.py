@@ -6,7 +6,7 @@ from aiohttp import BodyPartReader, web
 
 from tellwire.simulator import media
 from tellwire.simulator.payloads import Business
-from tellwire.simulator.refusals import Refused, not_there
+from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.state import State
 
 _FIELD = 4096
@@ -16,16 +16,16 @@ async def upload(state: State, business: Business, request: web.Request) -> dict
     """`POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
 
     Raises:
-        Refused: the form lacks one of them, or Meta would not take the file.
+        Refusal: the form lacks one of them, or Meta would not take the file.
     """
     if not request.content_type.startswith("multipart/"):
-        raise Refused(100, "a multipart form with a file is required")
+        raise Refusal(100, "a multipart form with a file is required")
     fields: dict[str, str] = {}
     draft: media.Draft | None = None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
-                raise Refused(100, "the form has a form in it")
+                raise Refusal(100, "the form has a form in it")
             if part.name == "file" and draft is None:
                 draft = state.shelf.draft()
                 fields["file"] = part.headers.get("Content-Type", "")
@@ -35,7 +35,7 @@ async def upload(state: State, business: Business, request: web.Request) -> dict
                 fields[part.name] = bytes(await part.read_chunk(_FIELD)).decode("utf-8", "replace")
         return {"id": _keep(state, business, fields, draft)}
     except ValueError as error:
-        raise Refused(100, f"not a multipart form: {error}") from None
+        raise Refusal(100, f"not a multipart form: {error}") from None
     finally:
         if draft is not None and "kept" not in fields:
             draft.drop()
@@ -43,9 +43,9 @@ async def upload(state: State, business: Business, request: web.Request) -> dict
 
 def _keep(state: State, business: Business, fields: dict[str, str], draft: media.Draft | None) -> str:
     if fields.get("messaging_product") != "whatsapp":
-        raise Refused(100, "messaging_product must be whatsapp")
+        raise Refusal(100, "messaging_product must be whatsapp")
     if draft is None:
-        raise Refused(100, "file is missing")
+        raise Refusal(100, "file is missing")
     mime_type = fields.get("type") or fields["file"]
     if "/" not in mime_type:
         mime_type = fields["file"]
@@ -60,7 +60,7 @@ def describe(state: State, media_id: str, phone_number_id: str, base: str) -> di
     """`GET /{media_id}`: what it is, and a link to it, below `base`, that works for a while.
 
     Raises:
-        Refused: there is none, its id has expired, or it is another number's.
+        Refusal: there is none, its id has expired, or it is another number's.
     """
     found = state.shelf.find(media_id, state.clock.now(), phone_number_id)
     if found is None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
-from tellwire.simulator.refusals import Refused, not_there
+from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.state import State
 from tellwire.simulator.templates import Template
 
@@ -38,7 +38,7 @@ def answer(state: State, call: Call) -> Any:
     """The JSON that answers a call by the bearer of a valid token.
 
     Raises:
-        Refused: as Meta refuses it.
+        Refusal: as Meta refuses it.
     """
     object_id, _, edge = call.path.partition("/")
     if object_id in state.businesses:
@@ -92,7 +92,7 @@ def _get_number(state: State, number: str, call: Call) -> Any:
 def _register(_: State, __: str, call: Call) -> Any:
     pin = str(call.body.get("pin", ""))
     if len(pin) != 6 or not pin.isdigit():
-        raise Refused(100, "pin must be six digits")
+        raise Refusal(100, "pin must be six digits")
     return _OK
 
 
@@ -149,7 +149,7 @@ def _create_template(state: State, waba_id: str, call: Call) -> Any:
 def _delete_template(state: State, waba_id: str, call: Call) -> Any:
     name = call.query.get("name", "")
     if not state.templates[waba_id].remove(name, call.query.get("hsm_id", "")):
-        raise Refused(100, f"there is no template {name}", subcode=2593002)
+        raise Refusal(100, f"there is no template {name}", subcode=2593002)
     return _OK
 
 

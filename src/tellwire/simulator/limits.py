@@ -36,7 +36,7 @@ class Window:
         return True
 
 
-class Pairs:
+class PairLimits:
     """One send to a recipient every `seconds`, with a burst of `burst` borrowed from later (a token bucket each).
 
     `broken` counts the sends that were more, by recipient.

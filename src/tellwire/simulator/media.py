@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tellwire.simulator.refusals import Refused, not_there
+from tellwire.simulator.refusals import Refusal, not_there
 
 _MB = 1024 * 1024
 _SECOND = 1_000_000
@@ -73,11 +73,11 @@ class Draft:
         """Add bytes.
 
         Raises:
-            Refused: it is larger than anything may be.
+            Refusal: it is larger than anything may be.
         """
         self.size += len(chunk)
         if self.size > LARGEST:
-            raise Refused(131053, "the file is larger than 100 MB")
+            raise Refusal(131053, "the file is larger than 100 MB")
         self._file.write(chunk)
         self._hash.update(chunk)
 
@@ -92,7 +92,7 @@ class Draft:
         self.path.unlink(missing_ok=True)
 
 
-class Shelf:
+class MediaFiles:
     """All files of a simulator, in a folder that goes when it is closed."""
 
     def __init__(self, random: Random) -> None:
@@ -157,7 +157,7 @@ class Shelf:
         """Delete a file.
 
         Raises:
-            Refused: there is none.
+            Refusal: there is none.
         """
         found = self.find(media_id, now)
         if found is None:
@@ -185,15 +185,15 @@ def check_upload(mime_type: str, size: int) -> None:
     """Refuse a file that Meta would not take.
 
     Raises:
-        Refused: its type is none of Meta's, or it is larger than its type may be.
+        Refusal: its type is none of Meta's, or it is larger than its type may be.
     """
     if not re.fullmatch(r"[ -~]{1,200}", mime_type):
-        raise Refused(100, "type is no media type")
+        raise Refusal(100, "type is no media type")
     plain = mime_type.partition(";")[0].strip().lower()
     if plain not in TYPES:
-        raise Refused(100, f"Param file must be a file with one of the following types: {', '.join(TYPES)}")
+        raise Refusal(100, f"Param file must be a file with one of the following types: {', '.join(TYPES)}")
     if size > TYPES[plain]:
-        raise Refused(131053, f"a file of type {plain} may have {TYPES[plain]} bytes, not {size}")
+        raise Refusal(131053, f"a file of type {plain} may have {TYPES[plain]} bytes, not {size}")
 
 
 def shown(medium: Medium, url: str) -> dict[str, Any]:

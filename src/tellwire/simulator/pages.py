@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from tellwire.simulator.refusals import Refused
+from tellwire.simulator.refusals import Refusal
 
 T = TypeVar("T")
 _LIMIT = 25
@@ -20,7 +20,7 @@ def page(rows: Sequence[T], query: Mapping[str, str], url: str, *, show: Callabl
     """The page of a list that `limit`, `after` and `before` ask for; `url` is that of the list.
 
     Raises:
-        Refused: the cursor is none of ours.
+        Refusal: the cursor is none of ours.
     """
     limit = int(query["limit"]) if query.get("limit", "").isdecimal() else _LIMIT
     start = _place_of(query["after"]) + 1 if query.get("after") else 0
@@ -45,4 +45,4 @@ def _place_of(cursor: str) -> int:
         word, _, number = base64.urlsafe_b64decode(cursor).decode().partition(":")
         if word == "place":
             return int(number)
-    raise Refused(100, "the cursor is not one of this list")
+    raise Refusal(100, "the cursor is not one of this list")

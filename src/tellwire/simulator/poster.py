@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import tellwire_sdk
-from tellwire.ports import Answer, Request, Sender
+from tellwire.ports.http_out import Answer, Request, Sender
 from tellwire.simulator.payloads import Update, body_of
 
 _HEADERS: tuple[tuple[str, str], ...] = (

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"999([012])([0-9]{7})")
 _USER_ID = re.compile(r"[A-Z]{2}\.ERROR([012])([0-9]{7})")
 
 
-class Refused(Exception):  # noqa: N818 - what Meta did
+class Refusal(Exception):  # noqa: N818 - what Meta did
     """An answer with an error.
 
     Args:
@@ -90,9 +90,9 @@ def number_for(code: int, how: How = "usual") -> str:
     return f"999{_DIGITS[how]}{code:07d}"
 
 
-def not_there(object_id: str, doing: str = "post") -> Refused:
+def not_there(object_id: str, doing: str = "post") -> Refusal:
     """What Meta says of an id that is not there, or not the token's to use."""
-    return Refused(
+    return Refusal(
         100,
         subcode=33,
         message=f"Unsupported {doing} request. Object with ID '{object_id}' does not exist, cannot be loaded due to "

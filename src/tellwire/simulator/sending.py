@@ -13,7 +13,7 @@ from tellwire.simulator.counts import Accepted
 from tellwire.simulator.customer import Customer
 from tellwire.simulator.payloads import Business, Person, Update, status, wamid
 from tellwire.simulator.plan import Step, pricing, steps
-from tellwire.simulator.refusals import Refused, Trouble, asked_by
+from tellwire.simulator.refusals import Refusal, Trouble, asked_by
 from tellwire.simulator.state import State
 
 _OUTSIDE_THE_WINDOW = 131047
@@ -37,14 +37,14 @@ def send(state: State, business: Business, body: object) -> Reply:
     """Take a message, or a read receipt, that a business sends.
 
     Raises:
-        Refused: as Meta refuses it; it is counted.
+        Refusal: as Meta refuses it; it is counted.
     """
     if isinstance(body, dict) and body.get("status") == "read":
         return _receipt(state, body)
     state.journal.counts.sends += 1
     try:
         return _message(state, business, body)
-    except Refused as refused:
+    except Refusal as refused:
         state.journal.refuse(refused.code)
         raise
 
@@ -52,7 +52,7 @@ def send(state: State, business: Business, body: object) -> Reply:
 def _receipt(state: State, body: Mapping[str, Any]) -> Reply:
     message_id = body.get("message_id")
     if not isinstance(message_id, str) or not message_id.startswith("wamid."):
-        raise Refused(100, "message_id must be the id of a message")
+        raise Refusal(100, "message_id must be the id of a message")
     state.journal.receipt(message_id, typing="typing_indicator" in body)
     return Reply(body={"success": True})
 
@@ -62,14 +62,14 @@ def _message(state: State, business: Business, body: object) -> Reply:
     outgoing = read(body, country_code=state.knobs.country_code)
     bodyless = _weather(state)
     if not within:
-        raise Refused(130429, "too many messages of this number within a second")
+        raise Refusal(130429, "too many messages of this number within a second")
     trouble = _trouble(state, outgoing)
     if trouble is not None and not trouble.late:
-        raise Refused(trouble.code, "as was asked of the simulator")
+        raise Refusal(trouble.code, "as was asked of the simulator")
     if not state.take_pair(business, state.address(business, outgoing.recipient)):
-        raise Refused(131056, "too many messages to this recipient in a short time")
+        raise Refusal(131056, "too many messages to this recipient in a short time")
     if outgoing.phone == business.display_phone_number:
-        raise Refused(131021, "recipient and sender are the same")
+        raise Refusal(131021, "recipient and sender are the same")
     category = _check_references(state, business, outgoing)
     if bodyless:
         state.journal.counts.without_body += 1
@@ -83,12 +83,12 @@ def _weather(state: State) -> int:
     """Bad luck: refusals that are nobody's fault; returns the status of a 5xx that has no body, else 0."""
     luck = state.random.random()
     if luck < state.knobs.throttle_rate:
-        raise Refused(130429, "throttled by chance")
+        raise Refusal(130429, "throttled by chance")
     if luck >= state.knobs.throttle_rate + state.knobs.error_rate:
         return 0
     if state.random.random() < 0.5:
         return state.random.choice((500, 502, 503))
-    raise Refused(state.random.choice((131000, 131016)), "out of order by chance")
+    raise Refusal(state.random.choice((131000, 131016)), "out of order by chance")
 
 
 def _trouble(state: State, outgoing: Outgoing) -> Trouble | None:
@@ -108,11 +108,11 @@ def _check_references(state: State, business: Business, outgoing: Outgoing) -> s
     if outgoing.type == "template":
         category = state.templates[business.waba_id].sent(outgoing.content).category.lower()
         if category == "authentication" and outgoing.user_id:
-            raise Refused(131062, "authentication templates go to phone numbers only")
+            raise Refusal(131062, "authentication templates go to phone numbers only")
         return category
     media_id = outgoing.content.get("id") if outgoing.type in MEDIA_TYPES else None
     if media_id and state.shelf.find(media_id, state.clock.now(), business.phone_number_id) is None:
-        raise Refused(131009, f"there is no media {media_id} of this number, or it has expired")
+        raise Refusal(131009, f"there is no media {media_id} of this number, or it has expired")
     return "service"
 
 

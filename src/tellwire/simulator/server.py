@@ -13,12 +13,12 @@ from typing import Any
 from aiohttp import web
 
 from tellwire.errors import Problem
-from tellwire.ports import Sender
-from tellwire.sender import open_sender
+from tellwire.http_client.sender import open_sender
+from tellwire.ports.http_out import Sender
 from tellwire.simulator import control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster
-from tellwire.simulator.refusals import Refused, not_there
+from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.sending import Reply, send
 from tellwire.simulator.state import State
 
@@ -97,7 +97,7 @@ class Simulator:
             if self.state.knobs.latency:
                 await asyncio.sleep(self.state.knobs.latency)
             return await self._graph(request, path)
-        except Refused as refused:
+        except Refusal as refused:
             trace = f"A{self.state.random.getrandbits(96):024x}"
             return _json(refused.body(trace), refused.http)
         except Problem as problem:
@@ -179,5 +179,5 @@ def _object(raw: bytes) -> Mapping[str, Any]:
     try:
         given = json.loads(raw) if raw else {}
     except (ValueError, RecursionError):
-        raise Refused(100, "the body is not JSON") from None
+        raise Refusal(100, "the body is not JSON") from None
     return given if isinstance(given, dict) else {}

@@ -12,17 +12,17 @@ from random import Random
 from typing import Any
 
 from tellwire.clock import SystemClock
-from tellwire.ports import Clock
+from tellwire.ports.clock import Clock
 from tellwire.simulator.counts import Journal
 from tellwire.simulator.customer import Customer
-from tellwire.simulator.herald import Herald
 from tellwire.simulator.knobs import Knobs, turned
-from tellwire.simulator.limits import Pairs, Window
-from tellwire.simulator.media import Shelf
+from tellwire.simulator.limits import PairLimits, Window
+from tellwire.simulator.media import MediaFiles
 from tellwire.simulator.payloads import Business, Person, notice
-from tellwire.simulator.refusals import How, Refused, Trouble, not_there
+from tellwire.simulator.refusals import How, Refusal, Trouble, not_there
 from tellwire.simulator.templates import Template, Templates
 from tellwire.simulator.traffic import BUSINESS
+from tellwire.simulator.webhook_queue import WebhookQueue
 
 TOKEN = "a-simulated-token"  # noqa: S105 - known to everybody
 _EXPIRED = 463
@@ -53,8 +53,8 @@ class State:
         self.clock: Clock = clock or SystemClock()
         self.knobs = knobs or Knobs()
         self.journal = Journal()
-        self.herald = Herald(lambda: self.knobs)
-        self.shelf = Shelf(self.random)
+        self.herald = WebhookQueue(lambda: self.knobs)
+        self.shelf = MediaFiles(self.random)
         self.url = ""
         self.businesses: dict[str, Business] = {}
         self.templates: dict[str, Templates] = {}
@@ -71,7 +71,7 @@ class State:
 
     def _begin(self) -> None:
         self.rates: dict[str, Window] = {}
-        self.pairs: dict[str, Pairs] = {}
+        self.pairs: dict[str, PairLimits] = {}
         self.management: dict[str, Window] = {}
 
     # --- turning ------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class State:
         """A number, the first one unless named.
 
         Raises:
-            Refused: there is no such number.
+            Refusal: there is no such number.
         """
         if not phone_number_id:
             return next(iter(self.businesses.values()))
@@ -145,15 +145,15 @@ class State:
         """Let a bearer of a valid token in.
 
         Raises:
-            Refused: 190.
+            Refusal: 190.
         """
         match self.standing(token):
             case "valid":
                 return
             case "expired":
-                raise Refused(190, subcode=_EXPIRED, message="Error validating access token: Session has expired")
+                raise Refusal(190, subcode=_EXPIRED, message="Error validating access token: Session has expired")
             case _:
-                raise Refused(190, message="Invalid OAuth access token - Cannot parse access token")
+                raise Refusal(190, message="Invalid OAuth access token - Cannot parse access token")
 
     # --- limits -------------------------------------------------------------------------------------------------------
 
@@ -161,11 +161,11 @@ class State:
         """Count a call about an account.
 
         Raises:
-            Refused: 80007.
+            Refusal: 80007.
         """
         window = self.management.setdefault(waba_id, Window(_HOUR))
         if not window.take(self.clock.now(), self.knobs.management_per_hour):
-            raise Refused(80007, "too many calls about this WhatsApp Business account within an hour")
+            raise Refusal(80007, "too many calls about this WhatsApp Business account within an hour")
 
     def take_send(self, business: Business) -> bool:
         """Count a send of a number; whether it is within the number's limit."""
@@ -174,7 +174,7 @@ class State:
 
     def take_pair(self, business: Business, recipient: str) -> bool:
         """Count a send to a recipient; whether it is within the limit of the two."""
-        pairs = self.pairs.setdefault(business.phone_number_id, Pairs())
+        pairs = self.pairs.setdefault(business.phone_number_id, PairLimits())
         burst, seconds = self.knobs.pair_burst, self.knobs.pair_seconds
         return pairs.take(recipient, self.clock.now(), burst=burst, seconds=seconds)
 
@@ -226,7 +226,7 @@ class State:
         """Give a template, in every language, a status (APPROVED, REJECTED, PAUSED, DISABLED), and tell of it.
 
         Raises:
-            Refused: there is no such template.
+            Refusal: there is no such template.
         """
         account = waba_id or self.business().waba_id
         templates = self.templates.get(account)
@@ -234,7 +234,7 @@ class State:
             raise not_there(account)
         found = templates.named(name)
         if not found:
-            raise Refused(132001, f"there is no template {name}")
+            raise Refusal(132001, f"there is no template {name}")
         for template in found:
             self._judge(template, account, status, reason)
         return found

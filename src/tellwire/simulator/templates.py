@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.simulator.pages import page
-from tellwire.simulator.refusals import Refused
+from tellwire.simulator.refusals import Refusal
 
 Json = Mapping[str, Any]
 
@@ -53,23 +53,23 @@ class Template(Struct, kw_only=True):
         """Edit it; it has to be approved anew.
 
         Raises:
-            Refused: the components are no array.
+            Refusal: the components are no array.
         """
         components = given.get("components", self.components)
         if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
-            raise Refused(100, "components must be an array of objects")
+            raise Refusal(100, "components must be an array of objects")
         self.components, self.status = components, "PENDING"
 
     def check(self, components: list[Any]) -> None:
         """Refuse what does not fill its places.
 
         Raises:
-            Refused: as Meta refuses it.
+            Refusal: as Meta refuses it.
         """
         if self.status == "PAUSED":
-            raise Refused(132015, f"template {self.name} is paused")
+            raise Refusal(132015, f"template {self.name} is paused")
         if self.status == "DISABLED":
-            raise Refused(132016, f"template {self.name} is disabled")
+            raise Refusal(132016, f"template {self.name} is disabled")
         given = {str(each.get("type", "")).lower(): each for each in components if isinstance(each, dict)}
         for component in self.components:
             kind = str(component.get("type", "")).lower()
@@ -84,20 +84,20 @@ def _fill(kind: str, component: Json, parameters: list[Any]) -> None:
     wanted = str(component.get("format", "TEXT")).lower()
     if kind == "header" and wanted in _HEADER_KINDS:
         if len(parameters) != 1:
-            raise Refused(132012, f"header: one {wanted} is expected")
+            raise Refusal(132012, f"header: one {wanted} is expected")
         if parameters[0].get("type") != wanted:
-            raise Refused(132012, f"header: Format mismatch, expected {wanted.upper()}")
+            raise Refusal(132012, f"header: Format mismatch, expected {wanted.upper()}")
         return
     places = list(dict.fromkeys(_PLACE.findall(str(component.get("text", "")))))
     if len(parameters) != len(places):
-        raise Refused(
+        raise Refusal(
             132000,
             f"{kind}: number of localizable_params ({len(parameters)}) does not match the expected number of params "
             f"({len(places)})",
         )
     named = [place for place in places if not place.isdigit()]
     if named and {each.get("parameter_name") for each in parameters} != {*named}:
-        raise Refused(132012, f"{kind}: parameters must be named {', '.join(named)}")
+        raise Refusal(132012, f"{kind}: parameters must be named {', '.join(named)}")
 
 
 class Templates:
@@ -112,20 +112,20 @@ class Templates:
         """Make one.
 
         Raises:
-            Refused: as Meta refuses it.
+            Refusal: as Meta refuses it.
         """
         name, language, category, components = (
             given.get(key) for key in ("name", "language", "category", "components")
         )
         if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,512}", name):
-            raise Refused(100, "name takes lower-case letters, digits and underscores")
+            raise Refusal(100, "name takes lower-case letters, digits and underscores")
         category = str(category).upper()
         if not isinstance(language, str) or not language or category not in CATEGORIES:
-            raise Refused(100, f"language and category ({', '.join(CATEGORIES)}) are required")
+            raise Refusal(100, f"language and category ({', '.join(CATEGORIES)}) are required")
         if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
-            raise Refused(100, "components must be an array of objects")
+            raise Refusal(100, "components must be an array of objects")
         if self.find(name, language) is not None:
-            raise Refused(100, "Content in this language already exists", subcode=_ALREADY_THERE)
+            raise Refusal(100, "Content in this language already exists", subcode=_ALREADY_THERE)
         made = Template(
             id=str(next(self._ids)),
             name=name,
@@ -160,12 +160,12 @@ class Templates:
         """The template that a message is made of, checked.
 
         Raises:
-            Refused: as Meta refuses it.
+            Refusal: as Meta refuses it.
         """
         name, language = content["name"], content["language"]["code"]
         found = self.find(name, language)
         if found is None or found.status in ("PENDING", "REJECTED"):
-            raise Refused(132001, f"template name ({name}) does not exist in {language}")
+            raise Refusal(132001, f"template name ({name}) does not exist in {language}")
         found.check(content.get("components") or [])
         return found
 

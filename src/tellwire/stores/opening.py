@@ -11,14 +11,17 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from tellwire.errors import BadSettings, NotMigrated
-from tellwire.model import Inbound, Micros, Registry
-from tellwire.ports import Book, Clock, Outbox
-from tellwire.routing import Names
+from tellwire.model.inbound import Inbound
+from tellwire.model.registry import Registry
+from tellwire.model.routing import Names
+from tellwire.model.units import Micros
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.storage import Book, Outbox
+from tellwire.security.vault import Vault, master_key_beside
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.sqlite import SqliteStore
-from tellwire.stores.sqlite_outbox import SqliteOutbox
-from tellwire.tally import Tally
-from tellwire.vault import Vault, master_key_beside
+from tellwire.stores.sqlite.outbox import SqliteOutbox
+from tellwire.stores.sqlite.store import SqliteStore
 
 T = TypeVar("T")
 
@@ -27,7 +30,7 @@ class Store(Book, Protocol):
     """What a process uses of its store, beside the outbox."""
 
     vault: Vault
-    tally: Tally
+    counters: Counters
 
     @property
     def failing(self) -> str:
@@ -50,7 +53,7 @@ class Store(Book, Protocol):
         """Call `wake` on the event loop after every commit that recorded events."""
         ...
 
-    def on_errands(self, wake: Callable[[], None]) -> None:
+    def on_due_work(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
         ...
 
@@ -118,7 +121,7 @@ async def open_store(
     Raises:
         BadSettings: another kind of database, or a setting is missing.
         AlreadyRunning: another process serves this database, and it takes one only.
-        NotMigrated: PostgreSQL lacks this version's schema.
+        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
@@ -129,18 +132,21 @@ async def open_store(
         await file.open(serving=serving, lenient=lenient)
         return Opened(file, SqliteOutbox(file, clock=clock))
     # Imported here: on SQLite a start does without.
-    from tellwire.stores import postgres, postgres_link, postgres_migrate, postgres_outbox  # noqa: PLC0415
+    from tellwire.stores.postgres import migrate as postgres_migrate  # noqa: PLC0415
+    from tellwire.stores.postgres.connections import Server  # noqa: PLC0415
+    from tellwire.stores.postgres.outbox import PostgresOutbox  # noqa: PLC0415
+    from tellwire.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
     if not master_keys:
         raise BadSettings("MASTER_KEY is required with PostgreSQL")
-    server = postgres_link.Server(url, pooled=pooled)
+    server = Server(url, pooled=pooled)
     if migrate:
         await postgres_migrate.migrate(server)
     elif not await postgres_migrate.is_current(server):
         raise NotMigrated(f"the database {server.name} lacks this version's schema: run `tellwire migrate` first")
-    store = postgres.PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
+    store = PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
     await store.open(serving=serving, lenient=lenient)
-    return Opened(store, postgres_outbox.PostgresOutbox(store, clock=clock))
+    return Opened(store, PostgresOutbox(store, clock=clock))
 
 
 async def migrate_store(url: str, *, pooled: bool = False) -> str:
@@ -148,14 +154,16 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
 
     Raises:
         BadSettings: PostgreSQL is too old.
+        NotMigrated: no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
         await asyncio.to_thread(migrate_sqlite, path)
         return str(path)
-    from tellwire.stores import postgres_link, postgres_migrate  # noqa: PLC0415
+    from tellwire.stores.postgres import migrate as postgres_migrate  # noqa: PLC0415
+    from tellwire.stores.postgres.connections import Server  # noqa: PLC0415
 
-    server = postgres_link.Server(url, pooled=pooled)
+    server = Server(url, pooled=pooled)
     await postgres_migrate.migrate(server)
     return server.name

@@ -8,31 +8,32 @@ from typing import Literal
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from tellwire import recovery
-from tellwire.model import Micros
-from tellwire.recovery import Job, Pace
-from tellwire.routing import Names
-from tellwire.stores import cold_endpoints, cold_jobs, cold_recovery
-from tellwire.stores.cold_audit import OURSELVES, Deed
-from tellwire.stores.cold_recovery import Found
-from tellwire.stores.cold_store import ColdStore
+from tellwire.endpoints import recovery
+from tellwire.endpoints.recovery import Job, RecoveryBounds
+from tellwire.model.routing import Names
+from tellwire.model.units import Micros
+from tellwire.stores.queries import endpoints, jobs
+from tellwire.stores.queries import recovery as recovery_queries
+from tellwire.stores.queries.audit import OURSELVES, AuditChange
+from tellwire.stores.queries.recovery import RecoveryScan
+from tellwire.stores.runner import QueryRunner
 
 Came = Literal["on", "full", "over"]
 """What a stride came to: there is more to do, or not just now, or not at all."""
 _MOST_JOBS = 50
 
 
-class Recoveries:
+class SqlRecoveryStore:
     """The open recoveries of an installation. `names`: as `Routes` takes them."""
 
-    def __init__(self, store: ColdStore, names: Mapping[str, Names], pace: Pace | None = None) -> None:
+    def __init__(self, store: QueryRunner, names: Mapping[str, Names], pace: RecoveryBounds | None = None) -> None:
         self._store = store
         self._names = names
-        self._pace = pace or Pace()
+        self._pace = pace or RecoveryBounds()
 
     async def open_jobs(self) -> list[Job]:
         """Those that are not over, the oldest first."""
-        return await self._store.read(lambda c: cold_jobs.open_jobs(c, _MOST_JOBS))
+        return await self._store.read(lambda c: jobs.open_jobs(c, _MOST_JOBS))
 
     async def stride(self, job: Job, now: Micros) -> tuple[Job, Came]:
         """Go on with a job, in one transaction; the work and the job's cursor are committed together."""
@@ -44,24 +45,24 @@ class Recoveries:
     async def give_up(self, job: Job, why: str, now: Micros) -> None:
         """End a job that cannot be gone on with."""
         ended = recovery.ended(job, "failed", why, now)
-        await self._store.write(lambda c: cold_jobs.put(c, ended, turns=job.turns))
+        await self._store.write(lambda c: jobs.put(c, ended, turns=job.turns))
 
-    def _find(self, connection: Connection, job: Job) -> Found | str:
+    def _find(self, connection: Connection, job: Job) -> RecoveryScan | str:
         """What the job finds next, or in words why it has to wait."""
-        endpoint = cold_endpoints.get(connection, self._store.vault, job.organization_id, job.endpoint_id)
+        endpoint = endpoints.get(connection, self._store.vault, job.organization_id, job.endpoint_id)
         if endpoint is None:
             return "the endpoint was deleted"
         if endpoint.state != "active":
             return f"waits until the endpoint is resumed: it is {endpoint.state}"
-        accounts = cold_recovery.accounts_of(connection, job.organization_id)
-        return cold_recovery.find(connection, job, recovery.wants(endpoint, accounts, self._names), self._pace.scan)
+        accounts = recovery_queries.accounts_of(connection, job.organization_id)
+        return recovery_queries.find(connection, job, recovery.wants(endpoint, accounts, self._names), self._pace.scan)
 
-    def _move(self, connection: Connection, job: Job, found: Found, now: Micros) -> tuple[Job, Came]:
-        deed = Deed(job.organization_id, OURSELVES, now, self._store.new_id)
-        if cold_endpoints.state_of(connection, job.organization_id, job.endpoint_id) != "active":
+    def _move(self, connection: Connection, job: Job, found: RecoveryScan, now: Micros) -> tuple[Job, Came]:
+        deed = AuditChange(job.organization_id, OURSELVES, now, self._store.new_id)
+        if endpoints.state_of(connection, job.organization_id, job.endpoint_id) != "active":
             return job, "full"
         wanted = job.wanted.include
-        room = cold_recovery.room(connection, job.endpoint_id, self._pace.window)
+        room = recovery_queries.room(connection, job.endpoint_id, self._pace.window)
         most = min(room, self._pace.batch)
         finds, cursor = recovery.chosen(found.finds, wanted, most=most, end=found.end)
         due = [find for find in self._as_they_are_now(connection, job, finds) if recovery.is_due(find, wanted)]
@@ -78,19 +79,19 @@ class Recoveries:
             over=over,
             now=now,
         )
-        if not cold_jobs.put(connection, after, turns=job.turns):
+        if not jobs.put(connection, after, turns=job.turns):
             return job, "full"  # somebody else went on with it, or it was cancelled
-        cold_recovery.make_due(connection, deed, job, due, first=first)
+        recovery_queries.make_due(connection, deed, job, due, first=first)
         return after, "over" if over else "on"
 
     def _as_they_are_now(self, connection: Connection, job: Job, finds: list[recovery.Find]) -> list[recovery.Find]:
         """They were read a moment ago, outside of this transaction."""
-        known = cold_recovery.deliveries_of(connection, job, [find.event.id for find in finds])
+        known = recovery_queries.deliveries_of(connection, job, [find.event.id for find in finds])
         return [replace(find, delivery=known.get(find.event.id)) for find in finds]
 
 
 def _rest(connection: Connection, job: Job, why: str, now: Micros) -> tuple[Job, Came]:
     after = recovery.waiting(job, why, now)
     if after.detail != job.detail:
-        cold_jobs.put(connection, after, turns=job.turns)
+        jobs.put(connection, after, turns=job.turns)
     return after, "full"

@@ -7,40 +7,40 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 from sqlalchemy import Connection, select, update
 
-from tellwire import about
-from tellwire.model import Account, Micros, Registry
-from tellwire.stores import cold_templates
-from tellwire.stores.cold_store import ColdStore
-from tellwire.stores.tables import accounts, facts
-from tellwire.templates import Counts, Listed, Standing
+from tellwire.accounts import facts as account_facts
+from tellwire.accounts.templates import Listed, SyncCounts, TemplateStatus
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.stores.queries import templates
+from tellwire.stores.runner import QueryRunner
+from tellwire.stores.schema.tables import accounts, facts
 
 _MICROS = 1_000_000
 
 
-class TemplateShelf:
+class SqlTemplateRepository:
     """The templates of an installation."""
 
-    def __init__(self, store: ColdStore) -> None:
+    def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     def registry(self) -> Registry:
         """The accounts."""
         return self._store.registry()
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[TemplateStatus]:
         """How the templates of every business account stand that was looked at."""
-        return await self._store.read(cold_templates.standings)
+        return await self._store.read(templates.standings)
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
-    ) -> Counts:
+    ) -> SyncCounts:
         """Make the templates of the account's business account those that Meta listed."""
 
-        def work(connection: Connection) -> Counts:
+        def work(connection: Connection) -> SyncCounts:
             before = _standing(connection, account)
-            counts = cold_templates.keep(
-                connection, self._store.new_id, of_=before, listed=listed, started=started, now=now
-            )
+            counts = templates.keep(connection, self._store.new_id, of_=before, listed=listed, started=started, now=now)
             stale = before.asked_at > started
             after = replace(
                 before,
@@ -50,7 +50,7 @@ class TemplateShelf:
                 attempts=0,
                 cause="",
             )
-            cold_templates.put_standing(connection, after)
+            templates.put_standing(connection, after)
             _note_token(connection, account, "accepted", now)
             return counts
 
@@ -64,16 +64,16 @@ class TemplateShelf:
         def work(connection: Connection) -> None:
             before = _standing(connection, account)
             after = replace(before, attempts=before.attempts + 1, cause=cause, due_at=due_at)
-            cold_templates.put_standing(connection, after)
+            templates.put_standing(connection, after)
             if token_refused:
                 _note_token(connection, account, "refused", now)
 
         await self._store.write(work)
 
 
-def _standing(connection: Connection, account: Account) -> Standing:
-    found = cold_templates.standing(connection, account.organization_id, account.waba_id)
-    return found or Standing(organization_id=account.organization_id, waba_id=account.waba_id)
+def _standing(connection: Connection, account: Account) -> TemplateStatus:
+    found = templates.standing(connection, account.organization_id, account.waba_id)
+    return found or TemplateStatus(organization_id=account.organization_id, waba_id=account.waba_id)
 
 
 def _note_token(connection: Connection, account: Account, word: str, now: Micros) -> None:
@@ -81,9 +81,9 @@ def _note_token(connection: Connection, account: Account, word: str, now: Micros
     row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
     if row is None:
         return
-    known = about.known(row.about).get(about.TOKEN)
+    known = account_facts.known(row.about).get(account_facts.TOKEN)
     if word == (known.value if known else "accepted"):
         return
-    merged = about.merged(row.about, {about.TOKEN: f'"{word}"'.encode()}, now // _MICROS)
+    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{word}"'.encode()}, now // _MICROS)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
     connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))

@@ -13,14 +13,15 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
 from tellwire.errors import Problem
-from tellwire.web import media, operations, status_page
 from tellwire.web.api import NOUNS
-from tellwire.web.desk import Desk, Office
+from tellwire.web.api.media import file_bytes
+from tellwire.web.docs.openapi import document
 from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.inbound import Headers, InboundRoute
-from tellwire.web.openapi import document
+from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.problems import Busy, answer
+from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
 
 WEBHOOK_PATH = "/meta/webhook"
@@ -31,11 +32,11 @@ class WebApp:
     """An ASGI app. `drain` ends what would go on for ever; call it before the server stops."""
 
     def __init__(self, services: Services, *, probes_only: bool = False) -> None:
-        self.office = Office(services)
-        self._litestar = _litestar(self.office, [*operations.PROBES] if probes_only else routes())
-        self.office.describe = lambda: openapi(services.webhooks)
+        self.app_state = AppState(services)
+        self._litestar = _litestar(self.app_state, [*probes.PROBES] if probes_only else routes())
+        self.app_state.describe = lambda: openapi(services.webhooks)
         self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
-        self._inbound = None if probes_only else InboundRoute(services, self.office.meters)
+        self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +83,7 @@ class WebApp:
     def drain(self) -> None:
         """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""
         self._draining = True
-        self.office.streams.stop()
+        self.app_state.streams.stop()
 
 
 def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
@@ -92,23 +93,23 @@ def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Litestar's guard: who calls, and whether they may."""
-    office: Office = connection.app.state.office
-    await office.auth.guard(connection, handler)
+    app_state: AppState = connection.app.state.app_state
+    await app_state.auth.guard(connection, handler)
 
 
-def desk(request: Request[Any, Any, Any]) -> Desk:
+def context(request: Request[Any, Any, Any]) -> RequestContext:
     """What a handler under `/v1` works with."""
-    return Desk(request.app.state.office, request.auth)
+    return RequestContext(request.app.state.app_state, request.auth)
 
 
-def shared(state: State) -> Office:
+def shared(state: State) -> AppState:
     """What all requests share."""
-    return cast("Office", state.office)
+    return cast("AppState", state.app_state)
 
 
 DEPENDENCIES = {
-    "desk": Provide(desk, sync_to_thread=False),
-    "office": Provide(shared, sync_to_thread=False),
+    "context": Provide(context, sync_to_thread=False),
+    "app_state": Provide(shared, sync_to_thread=False),
 }
 
 
@@ -122,8 +123,8 @@ def routes() -> list[Any]:
             dto=Strict,
             return_dto=None,
         ),
-        *operations.HANDLERS,
-        *media.HANDLERS,
+        *probes.HANDLERS,
+        *file_bytes.HANDLERS,
         *status_page.HANDLERS,
     ]
 
@@ -133,15 +134,15 @@ def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
     return document(routes(), DEPENDENCIES, webhooks)
 
 
-def _litestar(office: Office, handlers: list[Any]) -> Litestar:
+def _litestar(app_state: AppState, handlers: list[Any]) -> Litestar:
     app = Litestar(
         handlers,
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
         request_max_body_size=_MOST_BODY,
         openapi_config=None,
-        on_shutdown=[office.close],
+        on_shutdown=[app_state.close],
         logging_config=None,
     )
-    app.state.office = office
+    app.state.app_state = app_state
     return app

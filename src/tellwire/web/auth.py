@@ -13,10 +13,10 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
-from tellwire import keys
 from tellwire.errors import NotAllowed, NotFound, Unauthorized, Unavailable
-from tellwire.model import DEFAULT_ORGANIZATION, ApiKey
-from tellwire.stores import cold_organizations
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
+from tellwire.security import api_keys
+from tellwire.stores.queries import organizations
 from tellwire.web.services import Services
 
 _FRESH = 5 * 1_000_000
@@ -62,16 +62,16 @@ class KeyRing:
 
     async def find(self, key: str) -> ApiKey | None:
         """The record of a key that works now."""
-        digest, now = keys.digest(key), self._clock.now()
+        digest, now = api_keys.digest(key), self._clock.now()
         record, read_at = self._known.get(digest, (None, 0))
         if record is None or not 0 <= now - read_at < _FRESH:
             revocations = self._revocations
-            record = await self._store.read(lambda c: cold_organizations.key_of_hash(c, digest))
+            record = await self._store.read(lambda c: organizations.key_of_hash(c, digest))
             if record is not None and revocations == self._revocations:
                 if len(self._known) >= _MOST_CACHED:
                     self._known.clear()
                 self._known[digest] = (record, now)
-        return record if record is not None and keys.works(record, now) else None
+        return record if record is not None and api_keys.works(record, now) else None
 
     def forget(self) -> None:
         """Read every key anew: one was revoked."""
@@ -93,7 +93,7 @@ class KeyRing:
 
     async def _write_use(self, key_id: str, now: int) -> None:
         try:
-            await self._store.write(lambda c: cold_organizations.key_used(c, key_id, now))
+            await self._store.write(lambda c: organizations.key_used(c, key_id, now))
         except Unavailable:
             self._used.pop(key_id, None)
 
@@ -147,7 +147,7 @@ class Auth:
     async def _of_key(self, key: str) -> Caller:
         if self._admin and hmac.compare_digest(hashlib.sha256(key.encode()).digest(), self._admin):
             return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), "ADMIN_KEY", operator=True)
-        record = await self.ring.find(key) if keys.looks_like_one(key) else None
+        record = await self.ring.find(key) if api_keys.looks_like_one(key) else None
         if record is None:
             raise Unauthorized("This API key is unknown, expired or revoked.", kind="invalid-key")
         self.ring.used(record)
@@ -160,6 +160,6 @@ class Auth:
             return caller
         if not caller.operator:
             raise NotAllowed("This key acts only in its own organization.")
-        if len(named) > 1 or await self._store.read(lambda c: cold_organizations.get(c, name)) is None:
+        if len(named) > 1 or await self._store.read(lambda c: organizations.get(c, name)) is None:
             raise NotFound("There is no organization with this id.")
         return Caller(name, caller.scopes, caller.actor, caller.key, caller.operator)

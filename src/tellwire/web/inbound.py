@@ -1,4 +1,4 @@
-"""Meta's webhook, as bare ASGI: the hot path (INTERFACES.md, "HTTP").
+"""Meta's webhook, as bare ASGI: the hot path (docs/reference/rest-api.md, "Endpoint for Meta").
 
 GET is the handshake. POST is verified over its raw bytes, hashed while they stream in, and answered 200 once durable.
 """
@@ -14,11 +14,12 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from tellwire.errors import NotJson, Problem, Unavailable
-from tellwire.meta import signature
-from tellwire.meta.signature import Signatures
-from tellwire.model import Account, Registry
+from tellwire.meta.webhooks import signature
+from tellwire.meta.webhooks.signature import Signatures
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
-from tellwire.web.figures import Meters
+from tellwire.web.operations.figures import Meters
 from tellwire.web.problems import Busy, TooBig, problem_of
 from tellwire.web.services import Services
 
@@ -35,7 +36,7 @@ Owner = tuple[str, ...]
 """What a secret may change: `("*",)`, or the ids that it is bound to."""
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class BodyLimits(Struct, frozen=True, kw_only=True):
     """How much is taken at once.
 
     `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of bodies held at
@@ -90,10 +91,10 @@ class AccountSecrets:
 class InboundRoute:
     """`/meta/webhook`."""
 
-    def __init__(self, services: Services, meters: Meters, limits: Limits | None = None) -> None:
+    def __init__(self, services: Services, meters: Meters, limits: BodyLimits | None = None) -> None:
         self._services = services
         self._meters = meters
-        self._limits = limits or Limits()
+        self._limits = limits or BodyLimits()
         meters.waits.most = self._limits.waiting
         self._accounts = AccountSecrets()
         self._secrets: list[tuple[str, Owner]] = [

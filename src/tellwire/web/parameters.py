@@ -19,8 +19,11 @@ from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
 from tellwire.errors import BadRequest, Invalid, NotFound
-from tellwire.model import DeliveryState, Micros, Outcome, SendState
-from tellwire.stores.cold_pages import Turn
+from tellwire.model.deliveries import DeliveryState
+from tellwire.model.inbound import Outcome
+from tellwire.model.messaging import SendState
+from tellwire.model.units import Micros
+from tellwire.stores.queries.paging import PageRequest
 from tellwire.web.problems import WrongType, invalid_body
 
 T = TypeVar("T")
@@ -67,7 +70,7 @@ _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,64}))?(?:[Zz]|([+ -])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INJECTED = frozenset(("data", "desk", "request"))
+_INJECTED = frozenset(("data", "context", "request"))
 
 
 def looks_like_id(text: str) -> bool:
@@ -117,14 +120,14 @@ def cursor_of(noun: str, identifier: str) -> str | None:
     return base64.urlsafe_b64encode(f"{noun}:{identifier}".encode()).rstrip(b"=").decode()
 
 
-def turn_of(noun: str, limit: int, cursor: str) -> Turn:
+def turn_of(noun: str, limit: int, cursor: str) -> PageRequest:
     """The page that a list is asked for.
 
     Raises:
         Invalid: the cursor is not one that this list gave.
     """
     if not cursor:
-        return Turn(limit)
+        return PageRequest(limit)
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
@@ -133,7 +136,7 @@ def turn_of(noun: str, limit: int, cursor: str) -> Turn:
     of, _, identifier = text.partition(":")
     if of != noun or not looks_like_id(identifier):
         raise Invalid("The cursor is not valid.", ("/cursor", "must be the next_cursor of a page of this list"))
-    return Turn(limit, identifier)
+    return PageRequest(limit, identifier)
 
 
 def choice(value: str, name: str, *allowed: str) -> str:

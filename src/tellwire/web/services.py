@@ -9,13 +9,18 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from tellwire.ingest import Ingest
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import Account, Attempt, Endpoint, Event, Registry
-from tellwire.ports import Answer, Clock, Graph, MediaStore, Tracer
-from tellwire.tally import Tally
-from tellwire.templates import Counts
-from tellwire.vault import Vault
+from tellwire.accounts.templates import SyncCounts
+from tellwire.inbox.ingest import Ingest
+from tellwire.model.deliveries import Attempt, Endpoint, Event
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Graph
+from tellwire.ports.media import MediaStore
+from tellwire.ports.tracing import Tracer
+from tellwire.security.vault import Vault
 
 T = TypeVar("T")
 
@@ -73,7 +78,7 @@ class Engine(Protocol):
     def refused(self) -> int: ...
 
 
-class Courier(Protocol):
+class SendingState(Protocol):
     """What the web shows of the courier."""
 
     @property
@@ -91,7 +96,7 @@ class Courier(Protocol):
 class Templates(Protocol):
     """The templates of business accounts at Meta (`templates_sync.Templates`); each call raises Meta's problem."""
 
-    async def synchronise(self, account: Account) -> Counts: ...
+    async def synchronise(self, account: Account) -> SyncCounts: ...
 
     async def create(self, account: Account, draft: Mapping[str, object]) -> tuple[str, str, str]:
         """Returns Meta's id, the status and the category."""
@@ -111,7 +116,7 @@ class AppSecret(Protocol):
 
 
 class WebSettings(Protocol):
-    """The settings that the web reads, named as in INTERFACES.md."""
+    """The settings that the web reads, named as in docs/reference/settings.md."""
 
     @property
     def admin_key(self) -> str: ...
@@ -155,8 +160,9 @@ class Services(Struct, frozen=True, kw_only=True):
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
-    `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `tally` holds the process's
-    counts; `engine` is its dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing
+    `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `counters` holds the
+    process's counts;
+    `engine` is its dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing
     is on.
     """
 
@@ -178,9 +184,9 @@ class Services(Struct, frozen=True, kw_only=True):
     wake: Callable[[], None]
     wake_downloads: Callable[[], None]
     files: MediaStore
-    tally: Tally
+    counters: Counters
     graph: Graph
     templates: Templates
     engine: Engine | None = None
-    courier: Courier | None = None
+    courier: SendingState | None = None
     tracer: Tracer | None = None

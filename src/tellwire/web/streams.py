@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from tellwire.model import Endpoint, Event
-from tellwire.stores import cold_events
+from tellwire.model.deliveries import Endpoint, Event
+from tellwire.stores.queries import events
 from tellwire.web.problems import Busy
 from tellwire.web.services import Services
 
@@ -51,7 +51,7 @@ class Streams:
             self._services.store.on_events(self._wake)
             self._listening = True
         store = self._services.store
-        after = after or await store.read(lambda c: cold_events.last_id(c, organization_id))
+        after = after or await store.read(lambda c: events.last_id(c, organization_id))
         return self._frames(organization_id, after, still_allowed)
 
     async def _frames(self, organization_id: str, after: str, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
@@ -79,7 +79,7 @@ class Streams:
             self._wakes.discard(wake)
 
     async def _after(self, organization_id: str, after: str) -> Sequence[Event]:
-        return await self._services.store.read(lambda c: cold_events.after(c, organization_id, after, _PAGE))
+        return await self._services.store.read(lambda c: events.after(c, organization_id, after, _PAGE))
 
     def _frame(self, event: Event) -> bytes:
         endpoint = Endpoint(id="", organization_id=event.organization_id, url="", format="row")

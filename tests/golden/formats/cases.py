@@ -30,7 +30,8 @@ from tests.golden.formats.events import (
 )
 
 from tellwire.formats import FORMATS
-from tellwire.model import Endpoint, Event, Participants, StatusError, StatusItem
+from tellwire.model.deliveries import Endpoint, Event, Participants, StatusItem
+from tellwire.model.messaging import StatusError
 
 FOLDER = Path(__file__).parent
 

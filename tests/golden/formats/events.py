@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tellwire.model import Action, Endpoint, Entity, Event, Participants, Secret, Snapshot, StatusItem
+from tellwire.model.deliveries import Action, Endpoint, Entity, Event, Participants, Secret, Snapshot, StatusItem
 
 ORGANIZATION = "00000000-0000-7000-8000-000000000001"
 CONVERSATION = "019dfb5e-6df8-7a10-8c11-5f0d3c2b1a01"

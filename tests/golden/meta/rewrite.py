@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tellwire.meta import parse
-from tellwire.meta.items import Item
+from tellwire.meta.webhooks.items import Item
 
 ROOT = Path(__file__).parent
 JSON_FIELDS = {"content", "edited_content", "pricing", "errors", "value"}

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.catcher import Catch, Tally
 from tellwire.cli import DONE, FAILED
+from tellwire.cli.dev.catcher import Catch, CatchCounts
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.once import KNOBS, once
@@ -58,7 +58,7 @@ def dev(
 
 async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool) -> int:
     home, ok = make_home(FORMATS), False
-    tallies = {name: Tally() for name in FORMATS}
+    tallies = {name: CatchCounts() for name in FORMATS}
     journeys = Journeys(arrived=lambda _: None, elsewhere=lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="tellwire-", ignore_cleanup_errors=True) as folder:
         settings = dev_settings(home, Path(folder) / "tellwire.db", keep_database=False)

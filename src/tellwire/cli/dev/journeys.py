@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
-from tellwire.catcher import Catch
-from tellwire.model import Attempt, Delivery
+from tellwire.cli.dev.catcher import Catch
+from tellwire.model.deliveries import Attempt, Delivery
 from tellwire_sdk import ChatMessage, ChatStatus, ConversationRow, MessageRow, RowEvent
 
 _WAIT_SECONDS = 1.0

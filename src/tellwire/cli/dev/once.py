@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from tellwire.catcher import Catch, Catcher
+from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.stack import Stack
 from tellwire.cli.dev.story import act, customer_of
 from tellwire.errors import TellwireError

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
-from tellwire.catcher import Catch
+from tellwire.cli.dev.catcher import Catch
 from tellwire.cli.dev.rest import Rejected, Rest
 from tellwire.errors import TellwireError
 from tellwire.simulator import BUSINESS, PEOPLE

@@ -13,14 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from tellwire import __version__
-from tellwire.catcher import Tally
+from tellwire.cli.dev.catcher import CatchCounts
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
 from tellwire.cli.dev.registration import Staff
 from tellwire.cli.dev.replies import RESUME
 from tellwire.cli.dev.stack import FORMATS, Stack
-from tellwire.model import Attempt, Delivery
-from tellwire.ports import Answer
+from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.ports.http_out import Answer
 from tellwire.settings import Settings
 from tellwire.simulator import BUSINESS, PEOPLE, Update
 
@@ -153,7 +153,7 @@ class Screen:
         )
         self._voice.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
 
-    def stopped(self, tallies: Mapping[str, Tally], settings: Settings) -> None:
+    def stopped(self, tallies: Mapping[str, CatchCounts], settings: Settings) -> None:
         """The last line: what came of it and where the data is."""
         words = ", ".join(f"{name} {tally.verified} of {tally.received} verified" for name, tally in tallies.items())
         text = f"\nStopped: {words}. Your data stays in {_data(settings)}; `tellwire dev --fresh` starts without it."

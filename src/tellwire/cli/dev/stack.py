@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from tellwire import settings as settings_room
 from tellwire.app import App
-from tellwire.catcher import Catch, Catcher
 from tellwire.cli.database import usable
+from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.home import Home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.registration import Staff, hire, register, settle_account
 from tellwire.cli.dev.rest import Rest
 from tellwire.cli.serving import Site, bind, url_of
 from tellwire.errors import TellwireError
-from tellwire.sender import open_sender
+from tellwire.http_client.sender import open_sender
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
 from tellwire.simulator import Knobs, Poster, Simulator, State
 

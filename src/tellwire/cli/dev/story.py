@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from itertools import chain, cycle
 
-from tellwire.ports import Answer
+from tellwire.ports.http_out import Answer
 from tellwire.simulator import BUSINESS, HAPPENINGS, PEOPLE, Customer, Poster, State, Update
 from tellwire.simulator.acts import ACTS
 from tellwire.simulator.checks import MEDIA_TYPES

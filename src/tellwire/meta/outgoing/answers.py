@@ -13,10 +13,11 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.errors import NotJson
-from tellwire.meta import scalars, slices
+from tellwire.meta import scalars
 from tellwire.meta.codes import CODES, Kind, kind_of
 from tellwire.meta.errors import status_errors
-from tellwire.model import StatusError
+from tellwire.meta.raw_json import verbatim
+from tellwire.model.messaging import StatusError
 
 LONGEST_PAUSE = 300.0
 _JITTER = 0.2
@@ -79,7 +80,7 @@ def outcome(status: int, body: bytes, *, written: bool = True, cause: str = "", 
         return accepted
     code = _code(answer.get("error"))
     if code is not None:
-        errors = status_errors((slices.members(body) or {}).get("error", b""))
+        errors = status_errors((verbatim.members(body) or {}).get("error", b""))
         known = CODES.get(code)
         return Refused(kind_of(code), code, errors, known.tries if known else 0, retry_after)
     if ok:
@@ -127,10 +128,10 @@ def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: fl
 def _read(body: bytes) -> dict[str, Any]:
     """What can be read of an answer; {} for what is no JSON, such as a proxy's page."""
     try:
-        slices.check(body)
+        verbatim.check(body)
     except NotJson:
         return {}
-    return slices.lenient(body)
+    return verbatim.lenient(body)
 
 
 def _accepted(answer: dict[str, Any]) -> Accepted | None:

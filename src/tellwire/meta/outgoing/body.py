@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from msgspec.json import encode
 
-from tellwire.meta import slices
 from tellwire.meta.outgoing import media
 from tellwire.meta.outgoing.recipient import Recipient
 from tellwire.meta.outgoing.types import TYPES
+from tellwire.meta.raw_json import verbatim
 
 
 def body_of(content: bytes, to: Recipient, *, callback: str = "", media_ids: Mapping[str, str] = {}) -> bytes | None:
@@ -23,8 +23,8 @@ def body_of(content: bytes, to: Recipient, *, callback: str = "", media_ids: Map
 
     Returns: None when the content is none that can be sent, because what it held was erased.
     """
-    members = slices.members(media.replaced(content, media_ids)) or {}
-    kind, _ = slices.read(bytes(members.get("type", b"null")))
+    members = verbatim.members(media.replaced(content, media_ids)) or {}
+    kind, _ = verbatim.read(bytes(members.get("type", b"null")))
     if not isinstance(kind, str) or kind not in TYPES or kind not in members:
         return None
     name = encode(kind)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.json import encode
 
-from tellwire.meta import slices
+from tellwire.meta.raw_json import verbatim
 
 MASK = "****"
 _PLAIN = ("type", "parameter_name")
@@ -24,7 +24,7 @@ def mask(content: bytes, *, authentication: bool) -> bytes:
     """
     if not authentication:
         return content
-    value, refused = slices.read(content)
+    value, refused = verbatim.read(content)
     if refused or not isinstance(value, dict) or not isinstance(value.get("template"), dict):
         return content
     return encode({**value, "template": _holder(value["template"])})
@@ -64,7 +64,7 @@ def _hidden(value: Any) -> Any:
 def carries_code(content: bytes) -> bool:
     """Whether a template's parameters look like those of an authentication template, for where its category is not
     known: the body's one parameter is repeated by a button that copies or fills it in."""
-    value, refused = slices.read(content)
+    value, refused = verbatim.read(content)
     template = value.get("template") if not refused and isinstance(value, dict) else None
     components = template.get("components") if isinstance(template, dict) else None
     texts: dict[str, list[Any]] = {"body": [], "button": []}

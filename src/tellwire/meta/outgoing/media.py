@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import encode
 
-from tellwire.meta import slices, splicing
 from tellwire.meta.outgoing.rules import inner, one_of
 from tellwire.meta.outgoing.shapes import Fields, Flag, Shape, Text, step
+from tellwire.meta.raw_json import replace, verbatim
 
 CAPTION = Text(1024, least=0)
 LINK = Text(pattern=r"(?i:https?)://[^\s/?#]+\S*", wants="an http:// or https:// URL")
@@ -48,14 +48,14 @@ class Place(Struct, frozen=True):
 
 def places(content: bytes) -> tuple[Place, ...]:
     """Every place of a message's content that names media by id; () for content that cannot be read."""
-    value, _ = slices.read(content)
+    value, _ = verbatim.read(content)
     return tuple(_places(value))
 
 
 def replaced(content: bytes, media_ids: Mapping[str, str]) -> bytes:
     """The content with media ids replaced; ids that the mapping doesn't know, and every other byte, stay."""
     changes = {place.pointer: encode(media_ids[place.id]) for place in places(content) if place.id in media_ids}
-    return splicing.replaced(content, changes) if changes else content
+    return replace.replaced(content, changes) if changes else content
 
 
 def _places(value: Any) -> Iterator[Place]:

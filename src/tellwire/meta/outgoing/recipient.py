@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tellwire.meta.numbers import alias
+from tellwire.meta.phone_numbers import alias
 
 _SEPARATORS = re.compile(r"[\s().\-\u00ad\u2010-\u2015\u2060\u200b\u200e\u200f\u202a-\u202e\u2212\[\]]+")
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")

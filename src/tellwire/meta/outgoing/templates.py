@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from tellwire.meta import slices
 from tellwire.meta.outgoing.rules import inner
 from tellwire.meta.outgoing.shapes import Complaint, counted, kind, quoted
 from tellwire.meta.outgoing.template import named, parameters
+from tellwire.meta.raw_json import verbatim
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
@@ -60,7 +60,7 @@ def complaints(template_components: bytes, parameter_format: str, given: object)
         parameter_format: Meta's `POSITIONAL` or `NAMED`; "" when it is not known.
         given: the object that the message sends as `template`, whatever it holds.
     """
-    components, refused = slices.read(template_components)
+    components, refused = verbatim.read(template_components)
     if refused or not isinstance(components, list):
         return []
     return list(_compared({"components": components}, given, parameter_format.upper(), "/template/components"))

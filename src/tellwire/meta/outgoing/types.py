@@ -61,12 +61,14 @@ def check(kind: object, value: object, *, reply: bool = False) -> list[Complaint
 
 
 def content_of(kind: str, value: object, context_message_id: str = "") -> bytes:
-    """A message's content as its row shows it: `{"type": T, T: …}` and, for a reply, `context` (FORMATS section 1).
+    """A message's content as its row shows it: `{"type": T, T: …}` and, for a reply, `context`.
 
     Args:
         kind: one of `TYPES`.
         value: the object named by the type; JSON text as `bytes` or `Raw` is taken verbatim.
         context_message_id: Meta's id of the message that is replied to, "" for none.
+
+    Source: docs/reference/formats.md, "Content".
     """
     piece = bytes(value) if isinstance(value, bytes | Raw) else encode(value)
     context = b',"context":{"message_id":%b}' % encode(context_message_id) if context_message_id else b""

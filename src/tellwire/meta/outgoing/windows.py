@@ -5,7 +5,7 @@ Source: Meta, "Send messages", customer service windows. Templates need none; th
 
 from __future__ import annotations
 
-from tellwire.model import Micros, Seconds
+from tellwire.model.units import Micros, Seconds
 
 WINDOW: Seconds = 24 * 3600
 _MICROS = 1_000_000

@@ -14,12 +14,12 @@ from tellwire.web.api import (
     deliveries,
     events,
     inbound_posts,
-    media_files,
-    messages,
     organizations,
     templates,
     webhook_endpoints,
 )
+from tellwire.web.api.media import routes
+from tellwire.web.api.messages import read
 
 NOUNS: dict[str, ModuleType] = {
     "organizations": organizations,
@@ -30,8 +30,8 @@ NOUNS: dict[str, ModuleType] = {
     "events": events,
     "deliveries": deliveries,
     "conversations": conversations,
-    "messages": messages,
-    "media": media_files,
+    "messages": read,
+    "media": routes,
     "contacts": contacts,
     "templates": templates,
     "inbound": inbound_posts,

@@ -13,17 +13,20 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
-from tellwire import about, news
+from tellwire.accounts import facts as account_facts
+from tellwire.accounts.templates import TemplateStatus
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Account, Micros
-from tellwire.rows import instant
-from tellwire.stores import cold_accounts, cold_agents, cold_operational, cold_templates
-from tellwire.stores.cold_audit import Deed
-from tellwire.templates import Standing
+from tellwire.model import operational_events
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.stores.queries import accounts, agents, operational
+from tellwire.stores.queries import templates as template_queries
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.web.api.number_check import check_business, check_number
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
-from tellwire.web.number_check import check_business, check_number
 from tellwire.web.parameters import Cursor, Limit, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 log = logging.getLogger("tellwire.web")
 
@@ -133,7 +136,7 @@ class AccountList(Struct, kw_only=True):
 
 
 def _shown(account: Account, now: Micros) -> bytes:
-    facts = about.known(account.about)
+    facts = account_facts.known(account.about)
     paused = [f"Nothing is sent ({account.sending_paused})."] if account.sending_paused else []
     return encode(
         AccountRead(
@@ -151,7 +154,7 @@ def _shown(account: Account, now: Micros) -> bytes:
             send_rate=account.send_rate,
             sending_paused=account.sending_paused or None,
             about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
-            problems=[*paused, *about.problems(facts, now // _MICROS)],
+            problems=[*paused, *account_facts.problems(facts, now // _MICROS)],
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )
@@ -159,51 +162,51 @@ def _shown(account: Account, now: Micros) -> bytes:
 
 
 @get("/accounts", summary="List accounts", opt=_READ)
-async def list_accounts(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
+async def list_accounts(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
     """The accounts of the organization."""
-    vault = desk.services.store.vault
-    page = await desk.read(lambda c: cold_accounts.page(c, vault, desk.organization_id, turn_of(_NOUN, limit, cursor)))
-    now = desk.services.clock.now()
-    return listed(_NOUN, page, lambda account: _shown(account, now), AccountList)
+    vault = context.services.store.vault
+    page = await context.read(lambda c: accounts.page(c, vault, context.organization_id, turn_of(_NOUN, limit, cursor)))
+    now = context.services.clock.now()
+    return page_response(_NOUN, page, lambda account: _shown(account, now), AccountList)
 
 
 @post("/accounts", summary="Create an account", opt=_MANAGE)
 async def create_account(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AccountDraft]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[AccountDraft]
 ) -> Response[AccountRead]:
     """What waited for the number is applied at once. A key without the scope `admin` must bring a token for which Meta
     shows the number, and the business account; with that scope nothing is asked outside."""
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
-        if not desk.caller.admin:
+        if not context.caller.admin:
             await check_number(
-                desk.services.graph, data.phone_number_id, data.access_token, display=data.display_phone_number
+                context.services.graph, data.phone_number_id, data.access_token, display=data.display_phone_number
             )
             if data.waba_id:
-                await check_business(desk.services.graph, data.waba_id, data.access_token)
-        deed, vault = desk.deed(), desk.services.store.vault
+                await check_business(context.services.graph, data.waba_id, data.access_token)
+        audit_change, vault = context.audit_change(), context.services.store.vault
 
         def work(connection: Connection) -> tuple[Account, bytes]:
             account = Account(
-                id=deed.new_id(),
-                organization_id=desk.organization_id,
-                created_at=deed.at,
-                updated_at=deed.at,
+                id=audit_change.new_id(),
+                organization_id=context.organization_id,
+                created_at=audit_change.at,
+                updated_at=audit_change.at,
                 **asdict(data),
             )
-            _check_agent(connection, desk, account)
-            return cold_accounts.add(connection, deed, vault, account), _shown(account, deed.at)
+            _check_agent(connection, context, account)
+            return accounts.add(connection, audit_change, vault, account), _shown(account, audit_change.at)
 
         _, body = await once.write(work)
-        await _route(desk, data.phone_number_id)
-    return shown(body, AccountRead, status=201)
+        await _route(context, data.phone_number_id)
+    return raw_json_response(body, AccountRead, status=201)
 
 
-async def _route(desk: Desk, phone_number_id: str) -> None:
+async def _route(context: RequestContext, phone_number_id: str) -> None:
     """Apply what waited for the number: at once when it is little, else on in the background."""
-    task = asyncio.ensure_future(desk.services.route_unrouted(phone_number_id))
-    desk.office.keep_running(task)
+    task = asyncio.ensure_future(context.services.route_unrouted(phone_number_id))
+    context.app_state.keep_running(task)
     done, _ = await asyncio.wait((task,), timeout=_ROUTING_SECONDS)
     for each in done:
         if not each.cancelled() and (error := each.exception()) is not None:
@@ -211,20 +214,20 @@ async def _route(desk: Desk, phone_number_id: str) -> None:
 
 
 @get("/accounts/{account_id:str}", summary="Read an account", opt=_READ)
-async def read_account(account_id: FromPath[str], desk: AtDesk) -> Response[AccountWithTemplates]:
+async def read_account(account_id: FromPath[str], context: ContextDependency) -> Response[AccountWithTemplates]:
     """One account, by our id or its phone_number_id."""
 
-    def find(connection: Connection) -> tuple[Account, Standing | None]:
-        account = _known(connection, desk, account_id)
-        return account, cold_templates.standing(connection, account.organization_id, account.waba_id)
+    def find(connection: Connection) -> tuple[Account, TemplateStatus | None]:
+        account = _known(connection, context, account_id)
+        return account, template_queries.standing(connection, account.organization_id, account.waba_id)
 
-    account, standing = await desk.read(find)
-    return shown(
-        joined(_shown(account, desk.services.clock.now()), {"templates": _standing(standing)}), AccountWithTemplates
+    account, standing = await context.read(find)
+    return raw_json_response(
+        joined(_shown(account, context.services.clock.now()), {"templates": _standing(standing)}), AccountWithTemplates
     )
 
 
-def _standing(found: Standing | None) -> TemplatesRead | None:
+def _standing(found: TemplateStatus | None) -> TemplatesRead | None:
     if found is None:
         return None
     return TemplatesRead(
@@ -236,62 +239,64 @@ def _standing(found: Standing | None) -> TemplatesRead | None:
 
 @patch("/accounts/{account_id:str}", summary="Change an account", opt=_MANAGE)
 async def change_account(
-    account_id: FromPath[str], desk: AtDesk, data: JSONBody[AccountChange]
+    account_id: FromPath[str], context: ContextDependency, data: JSONBody[AccountChange]
 ) -> Response[AccountRead]:
     """Change what is given, leave the rest. For a key without the scope `admin` Meta must show another phone number or
     business account to the account's token."""
-    deed = desk.deed()
+    audit_change = context.audit_change()
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
     fields = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
-    if not desk.caller.admin and not _CLAIMS.isdisjoint(fields):
-        await _check_claims(desk, await desk.read(lambda c: _known(c, desk, account_id)), fields)
+    if not context.caller.admin and not _CLAIMS.isdisjoint(fields):
+        await _check_claims(context, await context.read(lambda c: _known(c, context, account_id)), fields)
 
     def work(connection: Connection) -> Account:
-        account = _known(connection, desk, account_id)
-        changed = replace(account, **fields, updated_at=max(deed.at, account.updated_at + 1))
+        account = _known(connection, context, account_id)
+        changed = replace(account, **fields, updated_at=max(audit_change.at, account.updated_at + 1))
         if "agent_id" in fields:
-            _check_agent(connection, desk, changed)
+            _check_agent(connection, context, changed)
         if changed.access_token not in ("", account.access_token):
-            changed = _resumed(connection, deed, changed, "a new access token")
-        return cold_accounts.change(connection, deed, desk.services.store.vault, changed)
+            changed = _resumed(connection, audit_change, changed, "a new access token")
+        return accounts.change(connection, audit_change, context.services.store.vault, changed)
 
-    return shown(_shown(await desk.write(work), deed.at), AccountRead)
+    return raw_json_response(_shown(await context.write(work), audit_change.at), AccountRead)
 
 
 @post("/accounts/{account_id:str}/resume-sending", summary="Send again", opt=_MANAGE, status_code=200)
-async def resume_sending(account_id: FromPath[str], desk: AtDesk) -> Response[AccountRead]:
+async def resume_sending(account_id: FromPath[str], context: ContextDependency) -> Response[AccountRead]:
     """Send what waits again, after what paused it is settled. Nothing happens when it is not paused."""
-    deed = desk.deed()
+    audit_change = context.audit_change()
 
     def work(connection: Connection) -> Account:
-        account = _known(connection, desk, account_id)
+        account = _known(connection, context, account_id)
         if not account.sending_paused:
             return account
-        changed = replace(account, updated_at=max(deed.at, account.updated_at + 1))
-        changed = _resumed(connection, deed, changed, "a person resumed it")
-        return cold_accounts.change(connection, deed, desk.services.store.vault, changed, action="account.resumed")
+        changed = replace(account, updated_at=max(audit_change.at, account.updated_at + 1))
+        changed = _resumed(connection, audit_change, changed, "a person resumed it")
+        return accounts.change(
+            connection, audit_change, context.services.store.vault, changed, action="account.resumed"
+        )
 
-    return shown(_shown(await desk.write(work), deed.at), AccountRead)
+    return raw_json_response(_shown(await context.write(work), audit_change.at), AccountRead)
 
 
-def _resumed(connection: Connection, deed: Deed, account: Account, how: str) -> Account:
+def _resumed(connection: Connection, audit_change: AuditChange, account: Account, how: str) -> Account:
     """The account with sending on; when it was off that is told."""
     if account.sending_paused:
-        cold_operational.tell(connection, deed, news.resumed(account, how))
+        operational.tell(connection, audit_change, operational_events.resumed(account, how))
     return replace(account, sending_paused="")
 
 
 @delete("/accounts/{account_id:str}", summary="Delete an account", opt=_MANAGE, status_code=204)
-async def delete_account(account_id: FromPath[str], desk: AtDesk) -> None:
+async def delete_account(account_id: FromPath[str], context: ContextDependency) -> None:
     """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
     its number is unrouted from now on."""
-    deed = desk.deed()
-    await desk.write(lambda c: cold_accounts.remove(c, deed, _known(c, desk, account_id).id))
+    audit_change = context.audit_change()
+    await context.write(lambda c: accounts.remove(c, audit_change, _known(c, context, account_id).id))
 
 
-async def _check_claims(desk: Desk, account: Account, fields: dict[str, Any]) -> None:
+async def _check_claims(context: RequestContext, account: Account, fields: dict[str, Any]) -> None:
     """Whether the account may be called these: by them news find the accounts that they concern."""
-    wanted, graph = replace(account, **fields), desk.services.graph
+    wanted, graph = replace(account, **fields), context.services.graph
     if wanted.display_phone_number not in ("", account.display_phone_number):
         display = wanted.display_phone_number
         await check_number(graph, account.phone_number_id, wanted.access_token, display=display)
@@ -299,13 +304,13 @@ async def _check_claims(desk: Desk, account: Account, fields: dict[str, Any]) ->
         await check_business(graph, wanted.waba_id, wanted.access_token)
 
 
-def _check_agent(connection: Connection, desk: Desk, account: Account) -> None:
-    if account.agent_id and not cold_agents.is_ai(connection, desk.organization_id, account.agent_id):
+def _check_agent(connection: Connection, context: RequestContext, account: Account) -> None:
+    if account.agent_id and not agents.is_ai(connection, context.organization_id, account.agent_id):
         raise Invalid("The account is not valid.", ("/agent_id", "is no AI agent of this organization"))
 
 
-def _known(connection: Connection, desk: Desk, name: str) -> Account:
-    account = cold_accounts.find(connection, desk.services.store.vault, desk.organization_id, name)
+def _known(connection: Connection, context: RequestContext, name: str) -> Account:
+    account = accounts.find(connection, context.services.store.vault, context.organization_id, name)
     if account is None:
         raise NotFound("There is no account with this id.")
     return account

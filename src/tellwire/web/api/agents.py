@@ -11,16 +11,16 @@ from msgspec.json import encode
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
-from tellwire import agent_settings
-from tellwire.agent_settings import AgentSettings, Budget, Tool, settings_of
+from tellwire.agents import settings as agent_settings
+from tellwire.agents.settings import AgentSettings, Budget, Tool, settings_of
+from tellwire.agents.tool_calls import MASK, same_origin
 from tellwire.errors import Forbidden, Invalid, NotFound
-from tellwire.model import Agent, AgentRun, RunOutcome
-from tellwire.rows import instant
-from tellwire.stores import cold_agents
-from tellwire.tool_calls import MASK, same_origin
+from tellwire.model.agents import Agent, AgentRun, RunOutcome
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "agents:manage")}
 _MANAGE = {"scopes": ("agents:manage",)}
@@ -188,7 +188,7 @@ def _run_shown(run: AgentRun) -> bytes:
     return encode(RunRead(**fields | times | {"message_id": run.message_id or None}))
 
 
-async def _made(desk: Desk, draft: AgentDraft, agent: Agent) -> Agent:
+async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Agent:
     """The agent as a draft wants it: `agent` as it was, for its ids and its secrets.
 
     Raises:
@@ -202,7 +202,7 @@ async def _made(desk: Desk, draft: AgentDraft, agent: Agent) -> Agent:
     faults = agent_settings.faults(settings)
     if settings.base_url and not faults:
         try:
-            await desk.services.check_url(settings.base_url)
+            await context.services.check_url(settings.base_url)
         except Forbidden as refusal:
             faults.append(("/base_url", str(refusal)))
     if faults:
@@ -267,79 +267,89 @@ def _as_draft(agent: Agent) -> AgentDraft:
 
 
 @get("/agents", summary="List agents", opt=_READ)
-async def list_agents(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
+async def list_agents(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
     """The agents of the organization."""
-    vault, turn = desk.services.store.vault, turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_agents.page(c, vault, desk.organization_id, turn))
-    return listed(_NOUN, page, _shown, AgentList)
+    vault, turn = context.services.store.vault, turn_of(_NOUN, limit, cursor)
+    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, turn))
+    return page_response(_NOUN, page, _shown, AgentList)
 
 
 @post("/agents", summary="Create an agent", opt=_MANAGE)
 async def create_agent(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[AgentDraft]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[AgentDraft]
 ) -> Response[AgentRead]:
     """A person who writes for the business, or a model that answers customers: set it as an account's `agent_id`."""
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
-        deed, vault = desk.deed(), desk.services.store.vault
-        blank = Agent(id="", organization_id=desk.organization_id, name="", created_at=deed.at, updated_at=deed.at)
-        agent = await _made(desk, data, blank)
+        audit_change, vault = context.audit_change(), context.services.store.vault
+        blank = Agent(
+            id="",
+            organization_id=context.organization_id,
+            name="",
+            created_at=audit_change.at,
+            updated_at=audit_change.at,
+        )
+        agent = await _made(context, data, blank)
 
         def work(connection: Connection) -> tuple[Agent, bytes]:
-            made = cold_agents.add(connection, deed, vault, replace(agent, id=deed.new_id()))
+            made = agents.add(connection, audit_change, vault, replace(agent, id=audit_change.new_id()))
             return made, _shown(made)
 
         _, body = await once.write(work)
-    return shown(body, AgentRead, status=201)
+    return raw_json_response(body, AgentRead, status=201)
 
 
 @get("/agents/{agent_id:str}", summary="Read an agent", opt=_READ)
-async def read_agent(agent_id: FromPath[str], desk: AtDesk) -> Response[AgentRead]:
+async def read_agent(agent_id: FromPath[str], context: ContextDependency) -> Response[AgentRead]:
     """One agent."""
-    return shown(_shown(await desk.read(lambda c: _known(c, desk, agent_id))), AgentRead)
+    return raw_json_response(_shown(await context.read(lambda c: _known(c, context, agent_id))), AgentRead)
 
 
 @patch("/agents/{agent_id:str}", summary="Change an agent", opt=_MANAGE)
-async def change_agent(agent_id: FromPath[str], desk: AtDesk, data: JSONBody[AgentChange]) -> Response[AgentRead]:
+async def change_agent(
+    agent_id: FromPath[str], context: ContextDependency, data: JSONBody[AgentChange]
+) -> Response[AgentRead]:
     """Change what is given, leave the rest. The kind stays. What is being answered just now is answered as before."""
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
     changes = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
-    deed, vault = desk.deed(), desk.services.store.vault
+    audit_change, vault = context.audit_change(), context.services.store.vault
     while True:
-        before = await desk.read(lambda c: _known(c, desk, agent_id))
+        before = await context.read(lambda c: _known(c, context, agent_id))
         draft = replace(_as_draft(before), **changes)
         _check_key(before, draft, given=bool(given.keys() & {"api_key"}))
-        after = await _made(desk, draft, before)
-        after = replace(after, updated_at=max(deed.at, before.updated_at + 1))
+        after = await _made(context, draft, before)
+        after = replace(after, updated_at=max(audit_change.at, before.updated_at + 1))
 
         def work(connection: Connection, before: Agent = before, after: Agent = after) -> Agent | None:
-            if _known(connection, desk, agent_id) != before:
+            if _known(connection, context, agent_id) != before:
                 return None
-            return cold_agents.change(connection, deed, vault, after)
+            return agents.change(connection, audit_change, vault, after)
 
-        if (changed := await desk.write(work)) is not None:
-            return shown(_shown(changed), AgentRead)
+        if (changed := await context.write(work)) is not None:
+            return raw_json_response(_shown(changed), AgentRead)
 
 
 @delete("/agents/{agent_id:str}", summary="Delete an agent", opt=_MANAGE, status_code=204)
-async def delete_agent(agent_id: FromPath[str], desk: AtDesk) -> None:
+async def delete_agent(agent_id: FromPath[str], context: ContextDependency) -> None:
     """Forget an agent; what it wrote stays. 409 while an account has it as its `agent_id`."""
-    deed = desk.deed()
-    await desk.write(lambda c: cold_agents.remove(c, deed, _known(c, desk, agent_id).id))
+    audit_change = context.audit_change()
+    await context.write(lambda c: agents.remove(c, audit_change, _known(c, context, agent_id).id))
 
 
 @get("/agents/{agent_id:str}/runs", summary="List an agent's runs", opt=_READ)
-async def list_runs(agent_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[RunList]:
+async def list_runs(
+    agent_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
+) -> Response[RunList]:
     """What became of its turns: answers, failures, and why it did not answer."""
     turn = turn_of(_RUNS, limit, cursor)
-    page = await desk.read(lambda c: cold_agents.runs(c, desk.organization_id, _known(c, desk, agent_id).id, turn))
-    return listed(_RUNS, page, _run_shown, RunList)
+    page = await context.read(lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, turn))
+    return page_response(_RUNS, page, _run_shown, RunList)
 
 
-def _known(connection: Connection, desk: Desk, name: str) -> Agent:
+def _known(connection: Connection, context: RequestContext, name: str) -> Agent:
     identifier = our_id(name, "agent")
-    agent = cold_agents.get(connection, desk.services.store.vault, desk.organization_id, identifier)
+    agent = agents.get(connection, context.services.store.vault, context.organization_id, identifier)
     if agent is None:
         raise NotFound("There is no agent with this id.")
     return agent

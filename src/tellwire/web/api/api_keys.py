@@ -10,15 +10,16 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 from msgspec.json import encode
 
-from tellwire import keys
 from tellwire.errors import Invalid, NotFound
-from tellwire.keys import Scope
-from tellwire.model import ApiKey, Micros
-from tellwire.rows import instant
-from tellwire.stores import cold_organizations
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import ApiKey
+from tellwire.model.units import Micros
+from tellwire.security import api_keys
+from tellwire.security.api_keys import Scope
+from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _ADMIN = {"scopes": ("admin",)}
 _NOUN = "api-keys"
@@ -27,9 +28,9 @@ _SCOPES = Annotated[
     tuple[Scope, ...],
     Meta(
         min_length=1,
-        max_length=len(keys.SCOPES),
+        max_length=len(api_keys.SCOPES),
         description="What the key may do; every scope but `admin` unless given. "
-        + " ".join(f"`{name}`: {words}." for name, words in keys.SCOPES.items()),
+        + " ".join(f"`{name}`: {words}." for name, words in api_keys.SCOPES.items()),
     ),
 ]
 
@@ -38,7 +39,7 @@ class ApiKeyDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An API key to create."""
 
     name: Annotated[str, Meta(max_length=256, pattern=LINE)] = ""
-    scopes: _SCOPES = keys.USUAL
+    scopes: _SCOPES = api_keys.USUAL
     expires_at: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None = None
     organization_id: (
         Annotated[str, Meta(max_length=64, description="Whose key it is; the caller's organization unless given.")]
@@ -90,38 +91,38 @@ def _shown(key: ApiKey) -> bytes:
 
 
 @get("/api-keys", summary="List API keys", opt=_ADMIN)
-async def list_api_keys(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
+async def list_api_keys(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
     """The keys of the organization, revoked ones too."""
-    page = await desk.read(
-        lambda c: cold_organizations.keys_page(c, desk.organization_id, turn_of(_NOUN, limit, cursor))
+    page = await context.read(
+        lambda c: organizations.keys_page(c, context.organization_id, turn_of(_NOUN, limit, cursor))
     )
-    return listed(_NOUN, page, _shown, ApiKeyList)
+    return page_response(_NOUN, page, _shown, ApiKeyList)
 
 
 @post("/api-keys", summary="Create an API key", opt=_ADMIN)
 async def create_api_key(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[ApiKeyDraft]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[ApiKeyDraft]
 ) -> Response[ApiKeyCreated]:
     """The answer is the only one that shows the key: Tellwire keeps its SHA-256."""
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
-        deed = desk.deed()
-        key = keys.make(secrets.token_bytes(32))
-        record = keys.record(
+        audit_change = context.audit_change()
+        key = api_keys.make(secrets.token_bytes(32))
+        record = api_keys.record(
             key,
-            organization_id=await _owner(desk, data.organization_id),
+            organization_id=await _owner(context, data.organization_id),
             name=data.name,
             scopes=tuple(dict.fromkeys(data.scopes)),
-            expires_at=_expiry(data.expires_at, deed.at),
+            expires_at=_expiry(data.expires_at, audit_change.at),
         )
 
         def work(connection: Any) -> tuple[ApiKey, bytes]:
-            made = cold_organizations.add_key(connection, deed, record)
+            made = organizations.add_key(connection, audit_change, record)
             return made, joined(_shown(made), {"key": key})
 
         _, body = await once.write(work)
-    return shown(body, ApiKeyCreated, status=201)
+    return raw_json_response(body, ApiKeyCreated, status=201)
 
 
 def _expiry(text: str | None, now: Micros) -> Micros | None:
@@ -131,36 +132,36 @@ def _expiry(text: str | None, now: Micros) -> Micros | None:
     return at
 
 
-async def _owner(desk: Desk, organization_id: str | None) -> str:
-    if organization_id is None or organization_id == desk.organization_id:
-        return desk.organization_id
+async def _owner(context: RequestContext, organization_id: str | None) -> str:
+    if organization_id is None or organization_id == context.organization_id:
+        return context.organization_id
     organization = None
-    if desk.caller.operator:
-        organization = await desk.read(lambda c: cold_organizations.get(c, organization_id))
+    if context.caller.operator:
+        organization = await context.read(lambda c: organizations.get(c, organization_id))
     if organization is None:
         raise Invalid("The organization is not known.", ("/organization_id", "there is no organization with this id"))
     return organization_id
 
 
 @get("/api-keys/{key_id:str}", summary="Read an API key", opt=_ADMIN)
-async def read_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
+async def read_api_key(key_id: FromPath[str], context: ContextDependency) -> Response[ApiKeyRead]:
     """One key, without the key itself."""
     name = our_id(key_id, "API key")
-    key = await desk.read(lambda c: cold_organizations.get_key(c, desk.organization_id, name))
+    key = await context.read(lambda c: organizations.get_key(c, context.organization_id, name))
     if key is None:
         raise NotFound("There is no API key with this id.")
-    return shown(_shown(key), ApiKeyRead)
+    return raw_json_response(_shown(key), ApiKeyRead)
 
 
 @delete("/api-keys/{key_id:str}", summary="Revoke an API key", opt=_ADMIN, status_code=200)
-async def revoke_api_key(key_id: FromPath[str], desk: AtDesk) -> Response[ApiKeyRead]:
+async def revoke_api_key(key_id: FromPath[str], context: ContextDependency) -> Response[ApiKeyRead]:
     """Revoke a key for good; it is listed on. In this process it works no longer at once, in others within seconds."""
-    name, deed = our_id(key_id, "API key"), desk.deed()
-    key = await desk.write(lambda c: cold_organizations.revoke_key(c, deed, name))
+    name, audit_change = our_id(key_id, "API key"), context.audit_change()
+    key = await context.write(lambda c: organizations.revoke_key(c, audit_change, name))
     if key is None:
         raise NotFound("There is no API key with this id.")
-    desk.office.auth.ring.forget()
-    return shown(_shown(key), ApiKeyRead)
+    context.app_state.auth.ring.forget()
+    return raw_json_response(_shown(key), ApiKeyRead)
 
 
 HANDLERS = (list_api_keys, create_api_key, read_api_key, revoke_api_key)

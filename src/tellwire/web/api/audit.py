@@ -6,12 +6,12 @@ from litestar import Response, get
 from msgspec import Struct
 from msgspec.json import encode
 
-from tellwire.rows import instant
-from tellwire.stores import cold_audit
-from tellwire.stores.cold_audit import AuditEntry
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import audit
+from tellwire.stores.queries.audit import AuditEntry
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, listed
 from tellwire.web.parameters import Cursor, Limit, turn_of
+from tellwire.web.request import ContextDependency, page_response
 
 _NOUN = "audit"
 
@@ -48,10 +48,10 @@ def _shown(entry: AuditEntry) -> bytes:
 
 
 @get("/audit", summary="List the audit", opt={"scopes": ("admin",)})
-async def list_audit(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[AuditList]:
+async def list_audit(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AuditList]:
     """Who changed keys, endpoints and accounts of the organization."""
-    page = await desk.read(lambda c: cold_audit.page(c, desk.organization_id, turn_of(_NOUN, limit, cursor)))
-    return listed(_NOUN, page, _shown, AuditList)
+    page = await context.read(lambda c: audit.page(c, context.organization_id, turn_of(_NOUN, limit, cursor)))
+    return page_response(_NOUN, page, _shown, AuditList)
 
 
 HANDLERS = (list_audit,)

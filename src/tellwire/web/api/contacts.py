@@ -12,14 +12,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model import Contact
-from tellwire.rows import instant
-from tellwire.stores import cold_erasures, cold_messages, cold_persons
-from tellwire.stores.cold_erasures import Counts, Erasure
+from tellwire.model.messaging import Contact
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import erasures, messages, person_rows
+from tellwire.stores.queries.erasures import Counts, Erasure
+from tellwire.web.api.contact_export import export
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.contact_export import export
-from tellwire.web.desk import JSON, AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of
+from tellwire.web.request import JSON, ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _MANAGE = {"scopes": ("contacts:manage",)}
@@ -96,32 +96,32 @@ def _shown(contact: Contact) -> bytes:
 
 @get("/contacts", summary="List contacts", opt=_READ)
 async def list_contacts(
-    desk: AtDesk, limit: Limit = 50, cursor: Cursor = "", alias: Name = ""
+    context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", alias: Name = ""
 ) -> Response[ContactList]:
     """The contacts of the organization; `alias` finds the one that a phone number or user id stands for."""
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_messages.contacts_page(c, desk.organization_id, alias, turn))
-    return listed(_NOUN, page, _shown, ContactList)
+    page = await context.read(lambda c: messages.contacts_page(c, context.organization_id, alias, turn))
+    return page_response(_NOUN, page, _shown, ContactList)
 
 
 @get("/contacts/{contact_id:str}", summary="Read a contact", opt=_READ)
-async def read_contact(contact_id: FromPath[str], desk: AtDesk) -> Response[ContactWithAliases]:
+async def read_contact(contact_id: FromPath[str], context: ContextDependency) -> Response[ContactWithAliases]:
     """One contact."""
-    return await _answer(desk, await _known(desk, contact_id))
+    return await _answer(context, await _known(context, contact_id))
 
 
 @patch("/contacts/{contact_id:str}", summary="Change a contact", opt=_MANAGE)
 async def change_contact(
-    contact_id: FromPath[str], desk: AtDesk, data: JSONBody[ContactChange]
+    contact_id: FromPath[str], context: ContextDependency, data: JSONBody[ContactChange]
 ) -> Response[ContactWithAliases]:
     """Give a contact a name of your own. Rows and events show it from their next change on."""
-    name, deed, wanted = our_id(contact_id, "contact"), desk.deed(), data.name
+    name, audit_change, wanted = our_id(contact_id, "contact"), context.audit_change(), data.name
     if wanted is UNSET:
-        return await _answer(desk, await _known(desk, name))
-    contact = await desk.write(lambda c: cold_messages.rename_contact(c, deed, name, wanted))
+        return await _answer(context, await _known(context, name))
+    contact = await context.write(lambda c: messages.rename_contact(c, audit_change, name, wanted))
     if contact is None:
         raise NotFound("There is no contact with this id.")
-    return await _answer(desk, contact)
+    return await _answer(context, contact)
 
 
 @get(
@@ -129,47 +129,47 @@ async def change_contact(
     summary="Export a contact",
     opt={"scopes": ("contacts:manage",), "media_type": JSON},
 )
-async def export_contact(contact_id: FromPath[str], desk: AtDesk) -> Stream:
+async def export_contact(contact_id: FromPath[str], context: ContextDependency) -> Stream:
     """Everything that is kept of a person, also under contacts that were merged, as one JSON object: `contacts`,
     `aliases`, `conversations`, `messages`, `media`, `handovers` and `agent_runs` of the conversations, `events`,
     `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is sent while it is read: an
     object that breaks off is not whole."""
     name = our_id(contact_id, "contact")
-    person = await desk.read(lambda c: cold_persons.get(c, desk.organization_id, name))
+    person = await context.read(lambda c: person_rows.get(c, context.organization_id, name))
     if person is None:
         raise NotFound("There is no contact with this id.")
     headers = {"content-disposition": f'attachment; filename="contact-{person.ids[0]}.json"'}
-    return Stream(export(desk, person), media_type=JSON, headers=headers)
+    return Stream(export(context, person), media_type=JSON, headers=headers)
 
 
 @delete("/contacts/{contact_id:str}", summary="Erase a contact", opt=_MANAGE, status_code=202)
-async def erase_contact(contact_id: FromPath[str], desk: AtDesk) -> Response[ErasureRead]:
+async def erase_contact(contact_id: FromPath[str], context: ContextDependency) -> Response[ErasureRead]:
     """Erase a person: the contact and those merged into it, messages, events, what attempts and received POSTs quote;
     what was not delivered yet is `cancelled`. From the answer on nobody finds the person; the rest goes in the
     background, see `/erasure`. Answers 202 with `state` `done` when it was little. What Meta sends late for what was
     erased is known for 40 days and brings nothing back; a message that is newer is a new contact's."""
-    name, deed, vault = our_id(contact_id, "contact"), desk.deed(), desk.services.store.vault
-    erasure = await desk.write(lambda c: cold_erasures.begin(c, deed, vault, name))
+    name, audit_change, vault = our_id(contact_id, "contact"), context.audit_change(), context.services.store.vault
+    erasure = await context.write(lambda c: erasures.begin(c, audit_change, vault, name))
     if erasure is None:
-        return await _erasure(desk, name, status=202)
-    running = desk.services.erase(desk.organization_id, erasure.id)
-    desk.office.keep_running(running)
+        return await _erasure(context, name, status=202)
+    running = context.services.erase(context.organization_id, erasure.id)
+    context.app_state.keep_running(running)
     await asyncio.wait((running,), timeout=_ERASING_SECONDS)
-    return await _erasure(desk, erasure.contact_id, status=202)
+    return await _erasure(context, erasure.contact_id, status=202)
 
 
 @get("/contacts/{contact_id:str}/erasure", summary="Read how an erasure stands", opt=_MANAGE)
-async def read_erasure(contact_id: FromPath[str], desk: AtDesk) -> Response[ErasureRead]:
+async def read_erasure(contact_id: FromPath[str], context: ContextDependency) -> Response[ErasureRead]:
     """How far the erasure of a contact has come; known for 40 days."""
-    return await _erasure(desk, our_id(contact_id, "contact"))
+    return await _erasure(context, our_id(contact_id, "contact"))
 
 
-async def _erasure(desk: Desk, contact_id: str, *, status: int = 200) -> Response[ErasureRead]:
-    vault = desk.services.store.vault
-    erasure = await desk.read(lambda c: cold_erasures.of_contact(c, vault, desk.organization_id, contact_id))
+async def _erasure(context: RequestContext, contact_id: str, *, status: int = 200) -> Response[ErasureRead]:
+    vault = context.services.store.vault
+    erasure = await context.read(lambda c: erasures.of_contact(c, vault, context.organization_id, contact_id))
     if erasure is None:
         raise NotFound("There is no contact with this id.")
-    return shown(_shown_erasure(erasure), ErasureRead, status=status)
+    return raw_json_response(_shown_erasure(erasure), ErasureRead, status=status)
 
 
 def _shown_erasure(erasure: Erasure) -> bytes:
@@ -187,17 +187,17 @@ def _shown_erasure(erasure: Erasure) -> bytes:
     )
 
 
-async def _known(desk: Desk, contact_id: str) -> Contact:
+async def _known(context: RequestContext, contact_id: str) -> Contact:
     name = our_id(contact_id, "contact")
-    contact = await desk.read(lambda c: cold_messages.get_contact(c, desk.organization_id, name))
+    contact = await context.read(lambda c: messages.get_contact(c, context.organization_id, name))
     if contact is None:
         raise NotFound("There is no contact with this id.")
     return contact
 
 
-async def _answer(desk: Desk, contact: Contact) -> Response[ContactWithAliases]:
-    aliases = await desk.read(lambda c: cold_messages.aliases_of(c, contact.id))
-    return shown(joined(_shown(contact), {"aliases": aliases}), ContactWithAliases)
+async def _answer(context: RequestContext, contact: Contact) -> Response[ContactWithAliases]:
+    aliases = await context.read(lambda c: messages.aliases_of(c, contact.id))
+    return raw_json_response(joined(_shown(contact), {"aliases": aliases}), ContactWithAliases)
 
 
 HANDLERS = (

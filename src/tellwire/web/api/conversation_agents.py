@@ -9,13 +9,13 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
-from tellwire import turns
+from tellwire.conversations import agent_turns
 from tellwire.errors import NotFound
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import Conversation
-from tellwire.stores import cold_agents, cold_conversations
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.messaging import Conversation
+from tellwire.stores.queries import agents, conversations
 from tellwire.web.api.shapes import LINE, When, when
-from tellwire.web.desk import AtDesk, Desk, told
+from tellwire.web.request import ContextDependency, RequestContext, json_response
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -48,46 +48,52 @@ class PauseWanted(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 @get(_PATH, summary="Read how a conversation stands with its agent", opt=_READ)
-async def read_conversation_agent(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationAgentRead]:
+async def read_conversation_agent(
+    conversation_id: FromPath[str], context: ContextDependency
+) -> Response[ConversationAgentRead]:
     """Whether the agent is paused in it, why, by whom and since when."""
-    return await _answer(desk, await _known(desk, conversation_id))
+    return await _answer(context, await _known(context, conversation_id))
 
 
 @post(f"{_PATH}/pause", summary="Pause the agent in a conversation", opt=_WRITE, status_code=200)
 async def pause_conversation_agent(
-    conversation_id: FromPath[str], desk: AtDesk, data: JSONBody[PauseWanted | None] = None
+    conversation_id: FromPath[str], context: ContextDependency, data: JSONBody[PauseWanted | None] = None
 ) -> Response[ConversationAgentRead]:
     """Hand the conversation over to people: the agent says no more in it. One that is paused stays as it is."""
     reason = (data.reason if data else "") or "paused by request"
-    by = desk.caller.actor
-    return await _decided(desk, conversation_id, lambda ledger, c: turns.pause(ledger, c, reason=reason, by=by))
+    by = context.caller.actor
+    return await _decided(
+        context, conversation_id, lambda ledger, c: agent_turns.pause(ledger, c, reason=reason, by=by)
+    )
 
 
 @post(f"{_PATH}/resume", summary="Resume the agent in a conversation", opt=_WRITE, status_code=200)
-async def resume_conversation_agent(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationAgentRead]:
+async def resume_conversation_agent(
+    conversation_id: FromPath[str], context: ContextDependency
+) -> Response[ConversationAgentRead]:
     """Let the agent answer again, from the customer's next message on."""
-    by = desk.caller.actor
-    return await _decided(desk, conversation_id, lambda ledger, c: turns.resume(ledger, c, by=by))
+    by = context.caller.actor
+    return await _decided(context, conversation_id, lambda ledger, c: agent_turns.resume(ledger, c, by=by))
 
 
 async def _decided(
-    desk: Desk, name: str, decision: Callable[[Ledger, Conversation], bool]
+    context: RequestContext, name: str, decision: Callable[[Ledger, Conversation], bool]
 ) -> Response[ConversationAgentRead]:
-    known = await _known(desk, name)
+    known = await _known(context, name)
 
     def decide(ledger: Ledger) -> None:
         decision(ledger, ledger.conversations.get(known.id, known))
 
-    await desk.services.store.apply(Keys(conversations={(desk.organization_id, known.id)}, agents=True), decide)
-    return await _answer(desk, known)
+    await context.services.store.apply(Keys(conversations={(context.organization_id, known.id)}, agents=True), decide)
+    return await _answer(context, known)
 
 
-async def _answer(desk: Desk, conversation: Conversation) -> Response[ConversationAgentRead]:
-    found = await desk.read(lambda c: cold_agents.standing(c, desk.organization_id, conversation.id))
-    accounts = desk.services.store.registry().accounts.values()
+async def _answer(context: RequestContext, conversation: Conversation) -> Response[ConversationAgentRead]:
+    found = await context.read(lambda c: agents.standing(c, context.organization_id, conversation.id))
+    accounts = context.services.store.registry().accounts.values()
     agent_id = next((each.agent_id for each in accounts if each.id == conversation.account_id), "")
     usage = UsageRead(replies=found.replies, input_tokens=found.input_tokens, output_tokens=found.output_tokens)
-    return told(
+    return json_response(
         ConversationAgentRead(
             agent_id=agent_id or None,
             paused=bool(found.since),
@@ -99,9 +105,9 @@ async def _answer(desk: Desk, conversation: Conversation) -> Response[Conversati
     )
 
 
-async def _known(desk: Desk, name: str) -> Conversation:
-    identifier = await desk.conversation_id(name)
-    conversation = await desk.read(lambda c: cold_conversations.get(c, desk.organization_id, identifier))
+async def _known(context: RequestContext, name: str) -> Conversation:
+    identifier = await context.conversation_id(name)
+    conversation = await context.read(lambda c: conversations.get(c, context.organization_id, identifier))
     if conversation is None:
         raise NotFound("There is no conversation with this id.")
     return conversation

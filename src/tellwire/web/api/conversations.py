@@ -8,17 +8,18 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from tellwire import conversations
+from tellwire.conversations import lifecycle
 from tellwire.errors import Conflict, NotFound
-from tellwire.ledger import Keys, Ledger
-from tellwire.model import Conversation
-from tellwire.rows import conversation_row, instant
-from tellwire.stores import cold_conversations, cold_messages
-from tellwire.stores.cold_conversations import ConversationFilter
-from tellwire.stores.cold_messages import MessageFilter
-from tellwire.web.api import conversation_agents, message_rows, messages
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.messaging import Conversation
+from tellwire.model.row_json import conversation_row, instant
+from tellwire.stores.queries import conversations as conversation_queries
+from tellwire.stores.queries import messages as message_queries
+from tellwire.stores.queries.conversations import ConversationFilter
+from tellwire.stores.queries.messages import MessageFilter
+from tellwire.web.api import conversation_agents
+from tellwire.web.api.messages import read, rows
 from tellwire.web.api.shapes import ConversationRow, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
     STATUSES,
     AccountName,
@@ -30,6 +31,7 @@ from tellwire.web.parameters import (
     looks_like_id,
     turn_of,
 )
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -72,7 +74,7 @@ def _shown(conversation: Conversation) -> bytes:
 
 @get("/conversations", summary="List conversations", opt=_READ)
 async def list_conversations(
-    desk: AtDesk,
+    context: ContextDependency,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -83,44 +85,48 @@ async def list_conversations(
     """The conversations of the organization; `contact` takes a contact's id, phone number or user id, or a group's
     id."""
     turn = turn_of(_NOUN, limit, cursor)
-    party = await desk.read(lambda c: cold_conversations.party_of(c, desk.organization_id, contact)) if contact else ""
+    party = (
+        await context.read(lambda c: conversation_queries.party_of(c, context.organization_id, contact))
+        if contact
+        else ""
+    )
     chosen = ConversationFilter(
         status=choice(status, "status", *STATUSES),
-        account_id=desk.account_id(account) if account else "",
+        account_id=context.account_id(account) if account else "",
         party=party,
     )
-    page = await desk.read(lambda c: cold_conversations.page(c, desk.organization_id, chosen, turn))
-    return listed(_NOUN, page, _shown, ConversationList)
+    page = await context.read(lambda c: conversation_queries.page(c, context.organization_id, chosen, turn))
+    return page_response(_NOUN, page, _shown, ConversationList)
 
 
 @get("/conversations/{conversation_id:str}", summary="Read a conversation", opt=_READ)
-async def read_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
+async def read_conversation(conversation_id: FromPath[str], context: ContextDependency) -> Response[ConversationRead]:
     """One conversation."""
-    return shown(_shown(await _known(desk, conversation_id)), ConversationRead)
+    return raw_json_response(_shown(await _known(context, conversation_id)), ConversationRead)
 
 
 @get("/conversations/{conversation_id:str}/messages", summary="List a conversation's messages", opt=_READ)
 async def list_messages_of(
-    conversation_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
-) -> Response[message_rows.MessageList]:
+    conversation_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
+) -> Response[rows.MessageList]:
     """The messages of one conversation."""
-    chosen = MessageFilter(conversation_id=(await _known(desk, conversation_id)).id)
-    turn = turn_of(messages.NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_messages.page(c, desk.organization_id, chosen, turn))
-    return listed(messages.NOUN, page, message_rows.message_shown, message_rows.MessageList)
+    chosen = MessageFilter(conversation_id=(await _known(context, conversation_id)).id)
+    turn = turn_of(read.NOUN, limit, cursor)
+    page = await context.read(lambda c: message_queries.page(c, context.organization_id, chosen, turn))
+    return page_response(read.NOUN, page, rows.message_shown, rows.MessageList)
 
 
 @post("/conversations/{conversation_id:str}/close", summary="Close a conversation", opt=_WRITE, status_code=200)
-async def close_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
+async def close_conversation(conversation_id: FromPath[str], context: ContextDependency) -> Response[ConversationRead]:
     """Close it and tell subscribers; a closed one stays as it is. 409 while messages in it are queued, scheduled or
     being sent."""
-    return await _decided(desk, conversation_id, _close)
+    return await _decided(context, conversation_id, _close)
 
 
 @post("/conversations/{conversation_id:str}/reopen", summary="Reopen a conversation", opt=_WRITE, status_code=200)
-async def reopen_conversation(conversation_id: FromPath[str], desk: AtDesk) -> Response[ConversationRead]:
+async def reopen_conversation(conversation_id: FromPath[str], context: ContextDependency) -> Response[ConversationRead]:
     """Open it again and tell subscribers; 409 while another one with the same contact or group is open."""
-    return await _decided(desk, conversation_id, _reopen)
+    return await _decided(context, conversation_id, _reopen)
 
 
 _Decision = Callable[[Ledger, Conversation], Conversation | Conflict]
@@ -129,7 +135,7 @@ _Decision = Callable[[Ledger, Conversation], Conversation | Conflict]
 def _close(ledger: Ledger, conversation: Conversation) -> Conversation | Conflict:
     if conversation.status == "open" and conversation.id in ledger.unsent:
         return Conflict("Messages are still to be sent in it: wait for them, or cancel them first.", kind="unsent")
-    return conversation if conversation.status == "closed" else conversations.close(ledger, conversation)
+    return conversation if conversation.status == "closed" else lifecycle.close(ledger, conversation)
 
 
 def _reopen(ledger: Ledger, conversation: Conversation) -> Conversation | Conflict:
@@ -137,13 +143,13 @@ def _reopen(ledger: Ledger, conversation: Conversation) -> Conversation | Confli
         return conversation
     if (conversation.account_id, conversation.party) in ledger.open:
         return Conflict("Another conversation with this contact or group is open.", kind="another-open")
-    return conversations.reopen(ledger, conversation)
+    return lifecycle.reopen(ledger, conversation)
 
 
-async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[ConversationRead]:
+async def _decided(context: RequestContext, name: str, decision: _Decision) -> Response[ConversationRead]:
     """Decide over the conversation and the open one of its party, loaded in one transaction."""
     while True:
-        known = await _known(desk, name)
+        known = await _known(context, name)
 
         def decide(ledger: Ledger, known: Conversation = known) -> Conversation | Conflict | None:
             current = ledger.conversations.get(known.id)
@@ -151,17 +157,17 @@ async def _decided(desk: Desk, name: str, decision: _Decision) -> Response[Conve
                 return None  # merged into another contact meanwhile: look again
             return decision(ledger, current)
 
-        keys = Keys(conversations={(desk.organization_id, known.id)}, parties={("", known.party)})
-        decided = await desk.services.store.apply(keys, decide)
+        keys = Keys(conversations={(context.organization_id, known.id)}, parties={("", known.party)})
+        decided = await context.services.store.apply(keys, decide)
         if isinstance(decided, Conflict):
             raise decided
         if decided is not None:
-            return shown(_shown(decided), ConversationRead)
+            return raw_json_response(_shown(decided), ConversationRead)
 
 
-async def _known(desk: Desk, name: str) -> Conversation:
-    identifier = await desk.conversation_id(name)
-    conversation = await desk.read(lambda c: cold_conversations.get(c, desk.organization_id, identifier))
+async def _known(context: RequestContext, name: str) -> Conversation:
+    identifier = await context.conversation_id(name)
+    conversation = await context.read(lambda c: conversation_queries.get(c, context.organization_id, identifier))
     if conversation is None:
         raise NotFound("There is no conversation with this id.")
     return conversation

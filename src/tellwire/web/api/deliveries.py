@@ -11,14 +11,13 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire.endpoints import Url
+from tellwire.endpoints.lifecycle import Url
 from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
-from tellwire.model import Attempt, DeliveryState, Edit, Lane
-from tellwire.rows import instant
-from tellwire.stores import cold_deliveries, cold_replays
-from tellwire.stores.cold_deliveries import DeliveryEntry, DeliveryFilter
+from tellwire.model.deliveries import Attempt, DeliveryState, Edit, Lane
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import deliveries, replays
+from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import (
     Cursor,
     Limit,
@@ -32,6 +31,7 @@ from tellwire.web.parameters import (
     our_id,
     turn_of,
 )
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REPLAY = {"scopes": ("deliveries:replay",)}
@@ -178,7 +178,7 @@ def _attempt(attempt: Attempt) -> AttemptRead:
 
 @get("/deliveries", summary="List deliveries", opt=_READ)
 async def list_deliveries(
-    desk: AtDesk,
+    context: ContextDependency,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -194,73 +194,76 @@ async def list_deliveries(
         endpoint_id=endpoint_id,
         state=choice(in_state, "state", *DeliveryState),
         event_id=event_id,
-        conversation_id=await desk.wanted_conversation(conversation_id),
+        conversation_id=await context.wanted_conversation(conversation_id),
         since=instant_of(since, "since"),
         until=instant_of(until, "until"),
     )
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_deliveries.page(c, desk.organization_id, chosen, turn))
-    return listed(_NOUN, page, _shown, DeliveryList)
+    page = await context.read(lambda c: deliveries.page(c, context.organization_id, chosen, turn))
+    return page_response(_NOUN, page, _shown, DeliveryList)
 
 
 @get("/deliveries/{delivery_id:str}", summary="Read a delivery", opt=_READ)
-async def read_delivery(delivery_id: FromPath[str], desk: AtDesk) -> Response[DeliveryWithAttempts]:
+async def read_delivery(delivery_id: FromPath[str], context: ContextDependency) -> Response[DeliveryWithAttempts]:
     """One delivery with its attempts."""
-    entry, attempts = await _known(desk, delivery_id)
-    return shown(joined(_shown(entry), {"attempts": attempts}), DeliveryWithAttempts)
+    entry, attempts = await _known(context, delivery_id)
+    return raw_json_response(joined(_shown(entry), {"attempts": attempts}), DeliveryWithAttempts)
 
 
 @get("/deliveries/{delivery_id:str}/attempts", summary="List a delivery's attempts", opt=_READ)
-async def list_attempts(delivery_id: FromPath[str], desk: AtDesk) -> Response[AttemptList]:
+async def list_attempts(delivery_id: FromPath[str], context: ContextDependency) -> Response[AttemptList]:
     """Every attempt that is still kept, in one page."""
-    _, attempts = await _known(desk, delivery_id)
-    return shown(encode(AttemptList(data=attempts, next_cursor=None)), AttemptList)
+    _, attempts = await _known(context, delivery_id)
+    return raw_json_response(encode(AttemptList(data=attempts, next_cursor=None)), AttemptList)
 
 
 @post("/deliveries/{delivery_id:str}/replay", summary="Replay a delivery", opt=_REPLAY, status_code=202)
 async def replay_delivery(
-    delivery_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Replay | None] = None
+    delivery_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    context: ContextDependency,
+    data: JSONBody[Replay | None] = None,
 ) -> Response[DeliveryRead]:
     """Send it once more, whatever its state; waits parked while its endpoint is paused or disabled. It may go to
     another `url` or with another `body`, which takes the scope `webhooks:manage` too; then it carries the header
     `tellwire-replay-edited`, and another server gets neither the endpoint's token nor its headers."""
-    name, deed, wanted = our_id(delivery_id, "delivery"), desk.deed(), data or Replay()
-    edit = await _edit(desk, wanted)
+    name, audit_change, wanted = our_id(delivery_id, "delivery"), context.audit_change(), data or Replay()
+    edit = await _edit(context, wanted)
 
     def work(connection: Connection) -> tuple[DeliveryEntry, bytes]:
-        entry = cold_replays.replay(connection, deed, name, new_id=wanted.new_id, edit=edit)
+        entry = replays.replay(connection, audit_change, name, new_id=wanted.new_id, edit=edit)
         if entry is None:
             raise NotFound("There is no delivery with this id.")
         return entry, _shown(entry)
 
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
         _, body = await once.write(work, status=202)
-    desk.services.wake()
-    return shown(body, DeliveryRead, status=202)
+    context.services.wake()
+    return raw_json_response(body, DeliveryRead, status=202)
 
 
 @post("/deliveries/replay", summary="Replay several deliveries", opt=_REPLAY, status_code=202)
 async def replay_selection(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Selection]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[Selection]
 ) -> Response[Replayed]:
     """Send up to 200 once more, in the order given. For more, `recover` of the endpoint."""
-    ids, deed = _ids(data), desk.deed()
+    ids, audit_change = _ids(data), context.audit_change()
 
     def work(connection: Connection) -> tuple[None, bytes]:
-        entries = cold_replays.selection(connection, deed, ids, new_id=data.new_id)
+        entries = replays.selection(connection, audit_change, ids, new_id=data.new_id)
         missing = [(f"/ids/{index}", "is no delivery") for index, entry in enumerate(entries) if entry is None]
         if missing:
             raise Invalid("Some deliveries are not there; none was replayed.", *missing)
         return None, b'{"data":[' + b",".join(_shown(entry) for entry in entries if entry is not None) + b"]}"
 
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
         _, body = await once.write(work, status=202)
-    desk.services.wake()
-    return shown(body, Replayed, status=202)
+    context.services.wake()
+    return raw_json_response(body, Replayed, status=202)
 
 
 def _ids(data: Selection) -> tuple[str, ...]:
@@ -274,25 +277,25 @@ def _ids(data: Selection) -> tuple[str, ...]:
     return data.ids
 
 
-async def _edit(desk: Desk, wanted: Replay) -> Edit:
+async def _edit(context: RequestContext, wanted: Replay) -> Edit:
     if wanted.url is None and wanted.body is None:
         return Edit()
-    if not desk.caller.may((_FORGERY,)):
+    if not context.caller.may((_FORGERY,)):
         raise NotAllowed(f"Another url or body takes the scope {_FORGERY} too.", kind="insufficient-scope")
     if wanted.url is not None:
         try:
-            await desk.services.check_url(wanted.url)
+            await context.services.check_url(wanted.url)
         except Forbidden as error:
             raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
     return Edit(url=wanted.url or "", body=None if wanted.body is None else encode(wanted.body))
 
 
-async def _known(desk: Desk, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:
+async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:
     name = our_id(delivery_id, "delivery")
-    entry = await desk.read(lambda c: cold_deliveries.get(c, desk.organization_id, name))
+    entry = await context.read(lambda c: deliveries.get(c, context.organization_id, name))
     if entry is None:
         raise NotFound("There is no delivery with this id.")
-    attempts = await desk.read(lambda c: cold_deliveries.attempts_of(c, name))
+    attempts = await context.read(lambda c: deliveries.attempts_of(c, name))
     return entry, [_attempt(each) for each in attempts]
 
 

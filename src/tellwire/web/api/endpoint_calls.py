@@ -11,15 +11,15 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
+from tellwire.endpoints.recovery import Include, Job, State, Wanted, ended
 from tellwire.errors import Conflict, Invalid, NotFound
 from tellwire.ids import micros_of
-from tellwire.model import Endpoint
-from tellwire.recovery import Include, Job, State, Wanted, ended
-from tellwire.rows import instant
-from tellwire.stores import cold_audit, cold_endpoints, cold_jobs
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import audit, endpoints, jobs
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, listed, shown, told
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
@@ -96,14 +96,14 @@ class RecoveryList(Struct, kw_only=True):
     next_cursor: NextCursor
 
 
-async def known_endpoint(desk: Desk, endpoint_id: str) -> Endpoint:
+async def known_endpoint(context: RequestContext, endpoint_id: str) -> Endpoint:
     """The endpoint of this id.
 
     Raises:
         NotFound: the organization has none.
     """
-    name, vault = our_id(endpoint_id, "webhook endpoint"), desk.services.store.vault
-    endpoint = await desk.read(lambda c: cold_endpoints.get(c, vault, desk.organization_id, name))
+    name, vault = our_id(endpoint_id, "webhook endpoint"), context.services.store.vault
+    endpoint = await context.read(lambda c: endpoints.get(c, vault, context.organization_id, name))
     if endpoint is None:
         raise NotFound("There is no webhook endpoint with this id.")
     return endpoint
@@ -111,14 +111,14 @@ async def known_endpoint(desk: Desk, endpoint_id: str) -> Endpoint:
 
 @post("/webhook-endpoints/{endpoint_id:str}/test", summary="Send a test event", opt=_MANAGE, status_code=200)
 async def send_test_event(
-    endpoint_id: FromPath[str], desk: AtDesk, data: JSONBody[TestWanted | None] = None
+    endpoint_id: FromPath[str], context: ContextDependency, data: JSONBody[TestWanted | None] = None
 ) -> Response[TestRead]:
     """Send an event that never happened, signed as a delivery is, and answer with what came back. It carries the header
     `tellwire-test: true` and says so in its text; nothing of it is kept. Also to a paused or disabled endpoint."""
-    endpoint = await known_endpoint(desk, endpoint_id)
-    event, attempt, answer = await desk.services.send_test(endpoint, data.event if data else "")
+    endpoint = await known_endpoint(context, endpoint_id)
+    event, attempt, answer = await context.services.send_test(endpoint, data.event if data else "")
     text, raw = _text(attempt.response_body)
-    return told(
+    return json_response(
         TestRead(
             ok=answer.ok,
             cause=attempt.cause,
@@ -169,78 +169,85 @@ def _shown(job: Job) -> bytes:
 
 @post("/webhook-endpoints/{endpoint_id:str}/recover", summary="Recover", opt=_MANAGE, status_code=202)
 async def recover_endpoint(
-    endpoint_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[RecoveryWanted]
+    endpoint_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    context: ContextDependency,
+    data: JSONBody[RecoveryWanted],
 ) -> Response[RecoveryRead]:
     """Deliver once more what the endpoint missed. The answer is a job that goes on by itself, also over restarts:
     beside live deliveries, on a budget of its own, in order. One at a time per endpoint (409)."""
     name = our_id(endpoint_id, "webhook endpoint")
     since = instant_of(data.since, "since") or 0
     until = instant_of(data.until, "until") if data.until is not None else None
-    now = desk.services.clock.now()
+    now = context.services.clock.now()
     wanted = Wanted(since=since, until=now if until is None else until, include=data.include, new_id=data.new_id)
     if wanted.until <= wanted.since:
         raise Invalid("The span is empty.", ("/since" if until is None else "/until", "must end after it begins"))
 
     def work(connection: Connection) -> tuple[Job, bytes]:
-        if not cold_endpoints.state_of(connection, desk.organization_id, name):
+        if not endpoints.state_of(connection, context.organization_id, name):
             raise NotFound("There is no webhook endpoint with this id.")
-        if other := cold_jobs.open_of(connection, name):
+        if other := jobs.open_of(connection, name):
             raise Conflict(f"The recovery {other} of this endpoint is under way.", kind="recovery-under-way")
-        deed = desk.deed()
+        audit_change = context.audit_change()
         job = Job(
-            id=deed.new_id(),
-            organization_id=desk.organization_id,
+            id=audit_change.new_id(),
+            organization_id=context.organization_id,
             endpoint_id=name,
             wanted=wanted,
-            created_at=deed.at,
-            updated_at=deed.at,
+            created_at=audit_change.at,
+            updated_at=audit_change.at,
         )
-        cold_jobs.add(connection, deed, job)
+        jobs.add(connection, audit_change, job)
         return job, _shown(job)
 
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
         _, body = await once.write(work, status=202)
-    return shown(body, RecoveryRead, status=202)
+    return raw_json_response(body, RecoveryRead, status=202)
 
 
 @get("/webhook-endpoints/{endpoint_id:str}/recover", summary="List recoveries", opt=_READ)
 async def list_recoveries(
-    endpoint_id: FromPath[str], desk: AtDesk, limit: Limit = 50, cursor: Cursor = ""
+    endpoint_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
 ) -> Response[RecoveryList]:
     """The recoveries of an endpoint."""
-    endpoint = await known_endpoint(desk, endpoint_id)
+    endpoint = await known_endpoint(context, endpoint_id)
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_jobs.page(c, desk.organization_id, endpoint.id, turn))
-    return listed(_NOUN, page, _shown, RecoveryList)
+    page = await context.read(lambda c: jobs.page(c, context.organization_id, endpoint.id, turn))
+    return page_response(_NOUN, page, _shown, RecoveryList)
 
 
 @get(_JOB, summary="Read a recovery", opt=_READ)
-async def read_recovery(endpoint_id: FromPath[str], job_id: FromPath[str], desk: AtDesk) -> Response[RecoveryRead]:
+async def read_recovery(
+    endpoint_id: FromPath[str], job_id: FromPath[str], context: ContextDependency
+) -> Response[RecoveryRead]:
     """How far it has come."""
     endpoint, name = our_id(endpoint_id, "webhook endpoint"), our_id(job_id, "recovery")
-    return shown(_shown(await desk.read(lambda c: _known_job(c, desk, endpoint, name))), RecoveryRead)
+    return raw_json_response(_shown(await context.read(lambda c: _known_job(c, context, endpoint, name))), RecoveryRead)
 
 
 @post(f"{_JOB}/cancel", summary="Cancel a recovery", opt=_MANAGE, status_code=200)
-async def cancel_recovery(endpoint_id: FromPath[str], job_id: FromPath[str], desk: AtDesk) -> Response[RecoveryRead]:
+async def cancel_recovery(
+    endpoint_id: FromPath[str], job_id: FromPath[str], context: ContextDependency
+) -> Response[RecoveryRead]:
     """Make nothing more due; what is due already is delivered. One that is over stays as it is."""
     endpoint, name = our_id(endpoint_id, "webhook endpoint"), our_id(job_id, "recovery")
 
     def work(connection: Connection) -> Job:
-        job = _known_job(connection, desk, endpoint, name)
-        after = ended(job, "cancelled", "it was cancelled", desk.services.clock.now())
-        if not cold_jobs.put(connection, after, turns=job.turns):
+        job = _known_job(connection, context, endpoint, name)
+        after = ended(job, "cancelled", "it was cancelled", context.services.clock.now())
+        if not jobs.put(connection, after, turns=job.turns):
             return job
-        cold_audit.note(connection, desk.deed(), "endpoint.recover_cancelled", endpoint)
+        audit.note(connection, context.audit_change(), "endpoint.recover_cancelled", endpoint)
         return after
 
-    return shown(_shown(await desk.write(work)), RecoveryRead)
+    return raw_json_response(_shown(await context.write(work)), RecoveryRead)
 
 
-def _known_job(connection: Connection, desk: Desk, endpoint_id: str, job_id: str) -> Job:
-    job = cold_jobs.get(connection, desk.organization_id, job_id)
+def _known_job(connection: Connection, context: RequestContext, endpoint_id: str, job_id: str) -> Job:
+    job = jobs.get(connection, context.organization_id, job_id)
     if job is None or job.endpoint_id != endpoint_id:
         raise NotFound("There is no recovery with this id.")
     return job

@@ -11,12 +11,11 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model import Endpoint, Event
-from tellwire.rows import instant
-from tellwire.stores import cold_events
-from tellwire.stores.cold_events import EventFilter
+from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import events
+from tellwire.stores.queries.events import EventFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown
 from tellwire.web.parameters import (
     ACTIONS,
     ENTITIES,
@@ -32,6 +31,7 @@ from tellwire.web.parameters import (
     our_id,
     turn_of,
 )
+from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _NOUN = "events"
@@ -90,7 +90,7 @@ def _shown(event: Event) -> bytes:
 
 @get("/events", summary="List events", opt=_READ)
 async def list_events(
-    desk: AtDesk,
+    context: ContextDependency,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -104,48 +104,52 @@ async def list_events(
     chosen = EventFilter(
         entity=choice(entity, "entity", *ENTITIES),
         action=choice(action, "action", *ACTIONS),
-        conversation_id=await desk.wanted_conversation(conversation_id),
-        account_id=desk.account_id(account) if account else "",
+        conversation_id=await context.wanted_conversation(conversation_id),
+        account_id=context.account_id(account) if account else "",
         since=instant_of(since, "since"),
     )
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_events.page(c, desk.organization_id, chosen, turn))
-    return listed(_NOUN, page, _shown, EventList)
+    page = await context.read(lambda c: events.page(c, context.organization_id, chosen, turn))
+    return page_response(_NOUN, page, _shown, EventList)
 
 
 @get("/events/stream", summary="Stream events", opt={**_READ, "media_type": "text/event-stream"})
-async def stream_events(request: Request[Any, Any, Any], desk: AtDesk, last_event_id: Name = "") -> Stream:
+async def stream_events(
+    request: Request[Any, Any, Any], context: ContextDependency, last_event_id: Name = ""
+) -> Stream:
     """Server-Sent Events: `id` is the event's id, `event` its name, `data` its payload in the `row` format. Sent on
     from the header `Last-Event-ID` (or `last_event_id`), else from now."""
     given = request.headers.get("last-event-id", "") or last_event_id
     after = our_id(given, "event") if given else ""
-    frames = await desk.office.streams.open(desk.organization_id, after, desk.still_allowed)
+    frames = await context.app_state.streams.open(context.organization_id, after, context.still_allowed)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return Stream(frames, media_type="text/event-stream", headers=headers)
 
 
 @get("/events/{event_id:str}", summary="Read an event", opt=_READ)
-async def read_event(event_id: FromPath[str], desk: AtDesk) -> Response[EventRead]:
+async def read_event(event_id: FromPath[str], context: ContextDependency) -> Response[EventRead]:
     """One event."""
-    return shown(_shown(await _known(desk, event_id)), EventRead)
+    return raw_json_response(_shown(await _known(context, event_id)), EventRead)
 
 
 @get("/events/{event_id:str}/payloads/{format_name:str}", summary="Render an event's payload", opt=_READ)
-async def read_payload(event_id: FromPath[str], format_name: FromPath[str], desk: AtDesk) -> Response[dict[str, Any]]:
+async def read_payload(
+    event_id: FromPath[str], format_name: FromPath[str], context: ContextDependency
+) -> Response[dict[str, Any]]:
     """The exact bytes that an endpoint of this format with default options is sent; 404 when the format has no place
     for the event."""
-    event, format_ = await _known(desk, event_id), desk.services.formats.get(format_name)
+    event, format_ = await _known(context, event_id), context.services.formats.get(format_name)
     if format_ is None:
-        raise NotFound(f"There is no such format; there are {', '.join(desk.services.formats)}.")
+        raise NotFound(f"There is no such format; there are {', '.join(context.services.formats)}.")
     body = format_.encode(event, plain_endpoint(event, format_name))
     if body is None:
         raise NotFound("This format has no place for this event.", kind="no-payload")
-    return shown(body, dict[str, Any])
+    return raw_json_response(body, dict[str, Any])
 
 
-async def _known(desk: Desk, event_id: str) -> Event:
+async def _known(context: RequestContext, event_id: str) -> Event:
     name = our_id(event_id, "event")
-    event = await desk.read(lambda c: cold_events.get(c, desk.organization_id, name))
+    event = await context.read(lambda c: events.get(c, context.organization_id, name))
     if event is None:
         raise NotFound("There is no event with this id.")
     return event

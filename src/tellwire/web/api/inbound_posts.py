@@ -12,12 +12,12 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Inbound, ItemReport, Outcome
-from tellwire.rows import instant
-from tellwire.stores import cold_inbound
+from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.row_json import instant
+from tellwire.stores.queries import inbound_posts
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REAPPLY = {"scopes": ("deliveries:replay",)}
@@ -103,33 +103,33 @@ def _body(body: bytes) -> dict[str, Any]:
 
 @get("/inbound", summary="List received POSTs", opt=_READ)
 async def list_inbound(
-    desk: AtDesk, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
+    context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
 ) -> Response[InboundList]:
     """What Meta sent for the organization; who runs the installation also sees what is no single organization's."""
     turn, from_ = turn_of(_NOUN, limit, cursor), instant_of(since, "since")
     wanted = choice(outcome, "outcome", *Outcome)
-    page = await desk.read(
-        lambda c: cold_inbound.page(
-            c, desk.organization_id, turn, nobodys=desk.caller.operator, outcome=wanted, from_=from_
+    page = await context.read(
+        lambda c: inbound_posts.page(
+            c, context.organization_id, turn, nobodys=context.caller.operator, outcome=wanted, from_=from_
         )
     )
-    return listed(_NOUN, page, _shown, InboundList)
+    return page_response(_NOUN, page, _shown, InboundList)
 
 
 @get("/inbound/{inbound_id:str}", summary="Read a received POST", opt=_READ)
-async def read_inbound(inbound_id: FromPath[str], desk: AtDesk) -> Response[InboundWithBody]:
+async def read_inbound(inbound_id: FromPath[str], context: ContextDependency) -> Response[InboundWithBody]:
     """One POST with its items and its body."""
-    inbound = await _known(desk, inbound_id)
-    return shown(joined(_shown(inbound), _body(inbound.body)), InboundWithBody)
+    inbound = await _known(context, inbound_id)
+    return raw_json_response(joined(_shown(inbound), _body(inbound.body)), InboundWithBody)
 
 
 @post("/inbound/{inbound_id:str}/reapply", summary="Apply items again", opt=_REAPPLY, status_code=202)
 async def reapply_inbound(
-    inbound_id: FromPath[str], desk: AtDesk, data: JSONBody[Reapply | None] = None
+    inbound_id: FromPath[str], context: ContextDependency, data: JSONBody[Reapply | None] = None
 ) -> Response[InboundRead]:
     """Apply items once more: what they waited for is there now, or Tellwire understands more. What was applied
     already is a `duplicate` and changes nothing."""
-    inbound = await _known(desk, inbound_id)
+    inbound = await _known(context, inbound_id)
     known = {item.pointer: item for item in inbound.items}
     if data is not None and data.pointers is not None:
         wanted = frozenset(data.pointers)
@@ -143,13 +143,15 @@ async def reapply_inbound(
     else:
         wanted = frozenset(pointer for pointer, item in known.items() if item.outcome in _WAITING)
     if wanted:
-        await desk.services.ingest.reapply(inbound, wanted)
-    return shown(_shown(await _known(desk, inbound_id)), InboundRead, status=202)
+        await context.services.ingest.reapply(inbound, wanted)
+    return raw_json_response(_shown(await _known(context, inbound_id)), InboundRead, status=202)
 
 
-async def _known(desk: Desk, inbound_id: str) -> Inbound:
+async def _known(context: RequestContext, inbound_id: str) -> Inbound:
     name = our_id(inbound_id, "received POST")
-    inbound = await desk.read(lambda c: cold_inbound.get(c, desk.organization_id, name, nobodys=desk.caller.operator))
+    inbound = await context.read(
+        lambda c: inbound_posts.get(c, context.organization_id, name, nobodys=context.caller.operator)
+    )
     if inbound is None:
         raise NotFound("There is no received POST with this id.")
     return inbound

@@ -10,12 +10,12 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotAllowed, NotFound
-from tellwire.model import Organization
-from tellwire.rows import instant
-from tellwire.stores import cold_organizations
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Organization
+from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.desk import AtDesk, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.request import ContextDependency, page_response, raw_json_response
 
 _ADMIN = {"scopes": ("admin",)}
 _NOUN = "organizations"
@@ -49,37 +49,39 @@ def _shown(organization: Organization) -> bytes:
 
 
 @get("/organizations", summary="List organizations", opt=_ADMIN)
-async def list_organizations(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[OrganizationList]:
+async def list_organizations(
+    context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
+) -> Response[OrganizationList]:
     """Every organization for who runs the installation, else the key's own."""
-    only = "" if desk.caller.operator else desk.organization_id
-    page = await desk.read(lambda c: cold_organizations.page(c, turn_of(_NOUN, limit, cursor), only=only))
-    return listed(_NOUN, page, _shown, OrganizationList)
+    only = "" if context.caller.operator else context.organization_id
+    page = await context.read(lambda c: organizations.page(c, turn_of(_NOUN, limit, cursor), only=only))
+    return page_response(_NOUN, page, _shown, OrganizationList)
 
 
 @post("/organizations", summary="Create an organization", opt=_ADMIN)
 async def create_organization(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[OrganizationDraft]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[OrganizationDraft]
 ) -> Response[OrganizationRead]:
     """Only who runs the installation may: ADMIN_KEY, or an `admin` key of the default organization."""
-    if not desk.caller.operator:
+    if not context.caller.operator:
         raise NotAllowed("Only who runs the installation makes organizations.")
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
-        deed = desk.deed()
-        _, body = await once.write(lambda c: _made(cold_organizations.add(c, deed, data.name)))
-    return shown(body, OrganizationRead, status=201)
+        audit_change = context.audit_change()
+        _, body = await once.write(lambda c: _made(organizations.add(c, audit_change, data.name)))
+    return raw_json_response(body, OrganizationRead, status=201)
 
 
 @get("/organizations/{organization_id:str}", summary="Read an organization", opt=_ADMIN)
-async def read_organization(organization_id: FromPath[str], desk: AtDesk) -> Response[OrganizationRead]:
+async def read_organization(organization_id: FromPath[str], context: ContextDependency) -> Response[OrganizationRead]:
     """One organization."""
     name = our_id(organization_id, "organization")
-    seen = desk.caller.operator or name == desk.organization_id
-    organization = await desk.read(lambda c: cold_organizations.get(c, name)) if seen else None
+    seen = context.caller.operator or name == context.organization_id
+    organization = await context.read(lambda c: organizations.get(c, name)) if seen else None
     if organization is None:
         raise NotFound("There is no organization with this id.")
-    return shown(_shown(organization), OrganizationRead)
+    return raw_json_response(_shown(organization), OrganizationRead)
 
 
 def _made(organization: Organization) -> tuple[Organization, bytes]:

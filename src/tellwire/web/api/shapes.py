@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from tellwire.model import Micros
-from tellwire.rows import instant
+from tellwire.model.row_json import instant
+from tellwire.model.units import Micros
 
 When = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, in UTC.")]
 Id = Annotated[str, Meta(description="One of our ids (UUIDv7).")]

@@ -11,21 +11,21 @@ from msgspec.json import encode
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
+from tellwire.accounts.templates import Template
 from tellwire.errors import Invalid, NotFound
-from tellwire.model import Account
-from tellwire.rows import instant
-from tellwire.stores import cold_audit, cold_templates
-from tellwire.stores.cold_pages import Turn
-from tellwire.stores.cold_templates import TemplateFilter
-from tellwire.templates import Template
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Account
+from tellwire.stores.queries import audit, templates
+from tellwire.stores.queries.paging import PageRequest
+from tellwire.stores.queries.templates import TemplateFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.desk import AtDesk, Desk, listed, shown, told
 from tellwire.web.parameters import AccountName, Cursor, Limit, Name, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "templates:manage")}
 _MANAGE = {"scopes": ("templates:manage",)}
 _NOUN = "templates"
-_ALL = Turn(200)
+_ALL = PageRequest(200)
 
 AccountText = Annotated[
     str, Meta(max_length=64, description="A phone_number_id or our id; it needs a waba_id and an access token.")
@@ -97,7 +97,7 @@ def _shown(template: Template) -> bytes:
 
 @get("/templates", summary="List templates", opt=_READ)
 async def list_templates(
-    desk: AtDesk,
+    context: ContextDependency,
     *,
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -108,30 +108,30 @@ async def list_templates(
     language: Name = "",
 ) -> Response[TemplateList]:
     """The templates of the organization, one a language."""
-    waba_id = waba_id or (_waba_of(desk, account) if account else "")
+    waba_id = waba_id or (_waba_of(context, account) if account else "")
     chosen = TemplateFilter(waba_id=waba_id, status=status, name=name, language=language)
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_templates.page(c, desk.organization_id, chosen, turn))
-    return listed(_NOUN, page, _shown, TemplateList)
+    page = await context.read(lambda c: templates.page(c, context.organization_id, chosen, turn))
+    return page_response(_NOUN, page, _shown, TemplateList)
 
 
 @post("/templates", summary="Create a template", opt=_MANAGE)
 async def create_template(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[TemplateDraft]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[TemplateDraft]
 ) -> Response[TemplateRead]:
     """It is created at Meta, which reviews it; until then its status is PENDING."""
-    account = _usable(desk, data.account)
-    async with desk.once(request) as once:
+    account = _usable(context, data.account)
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
         draft = {name: value for name, value in asdict(data).items() if name != "account" and value is not UNSET}
-        meta_id, status, category = await desk.services.templates.create(account, draft)
-        deed = desk.deed()
+        meta_id, status, category = await context.services.templates.create(account, draft)
+        audit_change = context.audit_change()
 
         def work(connection: Connection) -> tuple[Template, bytes]:
             made = Template(
-                id=deed.new_id(),
-                organization_id=desk.organization_id,
+                id=audit_change.new_id(),
+                organization_id=context.organization_id,
                 waba_id=account.waba_id,
                 meta_id=meta_id,
                 name=data.name,
@@ -140,38 +140,38 @@ async def create_template(
                 status=status,
                 parameter_format="" if data.parameter_format is UNSET else data.parameter_format,
                 components=encode(data.components),
-                created_at=deed.at,
-                updated_at=deed.at,
+                created_at=audit_change.at,
+                updated_at=audit_change.at,
             )
-            made = cold_templates.put(connection, made)
-            cold_audit.note(connection, deed, "template.created", made.id)
+            made = templates.put(connection, made)
+            audit.note(connection, audit_change, "template.created", made.id)
             return made, _shown(made)
 
         _, body = await once.write(work)
-    return shown(body, TemplateRead, status=201)
+    return raw_json_response(body, TemplateRead, status=201)
 
 
 @post("/templates/sync", summary="Synchronise templates", opt=_MANAGE, status_code=200)
-async def synchronise_templates(desk: AtDesk, data: JSONBody[TemplateSync]) -> Response[TemplateCounts]:
+async def synchronise_templates(context: ContextDependency, data: JSONBody[TemplateSync]) -> Response[TemplateCounts]:
     """Make the templates of the account's business account those that Meta lists now; it happens by itself every hour,
     and soon after Meta told of a change."""
-    counts = await desk.services.templates.synchronise(_usable(desk, data.account))
-    return told(TemplateCounts(**asdict(counts)))
+    counts = await context.services.templates.synchronise(_usable(context, data.account))
+    return json_response(TemplateCounts(**asdict(counts)))
 
 
 @get("/templates/{template_id:str}", summary="Read a template", opt=_READ)
-async def read_template(template_id: FromPath[str], desk: AtDesk) -> Response[TemplateRead]:
+async def read_template(template_id: FromPath[str], context: ContextDependency) -> Response[TemplateRead]:
     """One template, by our id or Meta's."""
-    return shown(_shown(await _known(desk, template_id)), TemplateRead)
+    return raw_json_response(_shown(await _known(context, template_id)), TemplateRead)
 
 
 @delete("/templates/{template_id:str}", summary="Delete a template", opt=_MANAGE, status_code=204)
-async def delete_template(template_id: FromPath[str], desk: AtDesk, *, account: AccountName = "") -> None:
+async def delete_template(template_id: FromPath[str], context: ContextDependency, *, account: AccountName = "") -> None:
     """Delete at Meta what our id or Meta's names, which is one language; or every language of a name."""
-    one = await desk.read(lambda c: cold_templates.get(c, desk.organization_id, template_id))
-    chosen = TemplateFilter(name=template_id, waba_id=_waba_of(desk, account) if account else "")
+    one = await context.read(lambda c: templates.get(c, context.organization_id, template_id))
+    chosen = TemplateFilter(name=template_id, waba_id=_waba_of(context, account) if account else "")
     gone = (
-        [one] if one else (await desk.read(lambda c: cold_templates.page(c, desk.organization_id, chosen, _ALL))).items
+        [one] if one else (await context.read(lambda c: templates.page(c, context.organization_id, chosen, _ALL))).items
     )
     if not gone:
         raise NotFound("There is no template with this id or name.")
@@ -180,39 +180,39 @@ async def delete_template(template_id: FromPath[str], desk: AtDesk, *, account: 
             "Several business accounts have a template of this name.", ("/account", "must say whose is meant")
         )
     name, waba_id = gone[0].name, gone[0].waba_id
-    owner = next((each for each in _accounts(desk) if each.waba_id == waba_id and each.access_token), None)
+    owner = next((each for each in _accounts(context) if each.waba_id == waba_id and each.access_token), None)
     if owner is None:
         raise Invalid("No account of its business account has an access token, without which Meta deletes nothing.")
-    await desk.services.templates.delete(owner, name, one.meta_id if one else "")
-    deed = desk.deed()
+    await context.services.templates.delete(owner, name, one.meta_id if one else "")
+    audit_change = context.audit_change()
 
     def work(connection: Connection) -> None:
         for template in gone:
-            cold_templates.forget(connection, template)
-            cold_audit.note(connection, deed, "template.deleted", template.id)
+            templates.forget(connection, template)
+            audit.note(connection, audit_change, "template.deleted", template.id)
 
-    await desk.write(work)
+    await context.write(work)
 
 
-async def _known(desk: Desk, name: str) -> Template:
-    template = await desk.read(lambda c: cold_templates.get(c, desk.organization_id, name))
+async def _known(context: RequestContext, name: str) -> Template:
+    template = await context.read(lambda c: templates.get(c, context.organization_id, name))
     if template is None:
         raise NotFound("There is no template with this id.")
     return template
 
 
-def _accounts(desk: Desk) -> list[Account]:
-    accounts = desk.services.store.registry().accounts.values()
-    return [account for account in accounts if account.organization_id == desk.organization_id]
+def _accounts(context: RequestContext) -> list[Account]:
+    accounts = context.services.store.registry().accounts.values()
+    return [account for account in accounts if account.organization_id == context.organization_id]
 
 
-def _waba_of(desk: Desk, name: str) -> str:
+def _waba_of(context: RequestContext, name: str) -> str:
     """The business account of an account; what matches nothing when there is none."""
-    return next((a.waba_id for a in _accounts(desk) if name in (a.id, a.phone_number_id)), "") or "-"
+    return next((a.waba_id for a in _accounts(context) if name in (a.id, a.phone_number_id)), "") or "-"
 
 
-def _usable(desk: Desk, name: str) -> Account:
-    account = next((a for a in _accounts(desk) if name in (a.id, a.phone_number_id)), None)
+def _usable(context: RequestContext, name: str) -> Account:
+    account = next((a for a in _accounts(context) if name in (a.id, a.phone_number_id)), None)
     if account is None:
         raise Invalid("There is no such account.", ("/account", "is not an account of the organization"))
     if not account.waba_id or not account.access_token:

@@ -13,18 +13,20 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire import endpoints
-from tellwire.endpoints import EndpointChange, EndpointDraft, OwnSecret
-from tellwire.evidence import Standing
-from tellwire.model import Endpoint, Micros
-from tellwire.rows import instant
-from tellwire.stores import cold_endpoints, cold_health
-from tellwire.stores.cold_endpoints import EndpointShelf
+from tellwire.endpoints import lifecycle
+from tellwire.endpoints.health_history import EndpointHealth
+from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft, OwnSecret
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.row_json import instant
+from tellwire.model.units import Micros
+from tellwire.stores.queries import endpoints as endpoint_queries
+from tellwire.stores.queries import health as health_queries
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.web.api import endpoint_calls
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.desk import AtDesk, Desk, joined, listed, shown
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
@@ -107,7 +109,7 @@ _KEPT = ("has_token", "headers", "secrets", "health", "created_at", "updated_at"
 _SAME = tuple(name for name in EndpointRead.__struct_fields__ if name not in _KEPT)
 
 
-def _health(standing: Standing | None) -> HealthRead:
+def _health(standing: EndpointHealth | None) -> HealthRead:
     failing = standing is not None and standing.failing_since > 0
     known = standing is not None and standing.last_success_at > 0
     return HealthRead(
@@ -120,11 +122,11 @@ def _health(standing: Standing | None) -> HealthRead:
     )
 
 
-def _shown(endpoint: Endpoint, now: Micros, standing: Standing | None = None) -> bytes:
+def _shown(endpoint: Endpoint, now: Micros, standing: EndpointHealth | None = None) -> bytes:
     return encode(
         EndpointRead(
             **{name: getattr(endpoint, name) for name in _SAME},
-            secrets=[SecretRead(expires_at=when(s.expires_at)) for s in endpoints.live_secrets(endpoint, now)],
+            secrets=[SecretRead(expires_at=when(s.expires_at)) for s in lifecycle.live_secrets(endpoint, now)],
             has_token=bool(endpoint.token),
             headers=dict.fromkeys(endpoint.headers, MASK),
             health=_health(standing),
@@ -134,10 +136,10 @@ def _shown(endpoint: Endpoint, now: Micros, standing: Standing | None = None) ->
     )
 
 
-def _with_secret(desk: Desk, endpoint: Endpoint) -> tuple[Endpoint, bytes]:
+def _with_secret(context: RequestContext, endpoint: Endpoint) -> tuple[Endpoint, bytes]:
     secret = endpoint.secrets[0].value
-    more = {"secret": secret, "whsec_secret": desk.services.whsec_form(secret)}
-    return endpoint, joined(_shown(endpoint, desk.services.clock.now()), more)
+    more = {"secret": secret, "whsec_secret": context.services.whsec_form(secret)}
+    return endpoint, joined(_shown(endpoint, context.services.clock.now()), more)
 
 
 def _new_secret() -> str:
@@ -145,105 +147,109 @@ def _new_secret() -> str:
 
 
 @get("/webhook-endpoints", summary="List webhook endpoints", opt=_READ)
-async def list_endpoints(desk: AtDesk, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
+async def list_endpoints(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
     """The webhook endpoints of the organization."""
-    vault, now = desk.services.store.vault, desk.services.clock.now()
+    vault, now = context.services.store.vault, context.services.clock.now()
     turn = turn_of(_NOUN, limit, cursor)
-    page = await desk.read(lambda c: cold_endpoints.page(c, vault, desk.organization_id, turn))
-    standings = await _standings(desk, *page.items)
-    return listed(_NOUN, page, lambda endpoint: _shown(endpoint, now, standings.get(endpoint.id)), EndpointList)
+    page = await context.read(lambda c: endpoint_queries.page(c, vault, context.organization_id, turn))
+    standings = await _standings(context, *page.items)
+    return page_response(_NOUN, page, lambda endpoint: _shown(endpoint, now, standings.get(endpoint.id)), EndpointList)
 
 
-async def _standings(desk: Desk, *some: Endpoint) -> Mapping[str, Standing]:
+async def _standings(context: RequestContext, *some: Endpoint) -> Mapping[str, EndpointHealth]:
     ids = [endpoint.id for endpoint in some]
-    return await desk.read(lambda c: cold_health.standings(c, desk.organization_id, ids))
+    return await context.read(lambda c: health_queries.standings(c, context.organization_id, ids))
 
 
 @post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)
 async def create_endpoint(
-    request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[EndpointDraft]
+    request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[EndpointDraft]
 ) -> Response[EndpointWithSecret]:
     """The answer is the only one that shows the secret. A `chat` endpoint must first echo a challenge: `GET
     <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`."""
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
-        endpoint, secret = endpoints.drafted(data), _new_secret()
-        await endpoints.admit(desk.services, endpoint)
+        endpoint, secret = lifecycle.drafted(data), _new_secret()
+        await lifecycle.admit(context.services, endpoint)
         _, body = await once.write(
-            lambda c: _with_secret(desk, endpoints.create(desk.shelf(c), endpoint, secret=secret))
+            lambda c: _with_secret(context, lifecycle.create(context.shelf(c), endpoint, secret=secret))
         )
-    return shown(body, EndpointWithSecret, status=201)
+    return raw_json_response(body, EndpointWithSecret, status=201)
 
 
 @get("/webhook-endpoints/{endpoint_id:str}", summary="Read a webhook endpoint", opt=_READ)
-async def read_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
+async def read_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """One webhook endpoint, its secrets masked."""
-    return await _answer(desk, await known_endpoint(desk, endpoint_id))
+    return await _answer(context, await known_endpoint(context, endpoint_id))
 
 
 @patch("/webhook-endpoints/{endpoint_id:str}", summary="Change a webhook endpoint", opt=_MANAGE)
 async def change_endpoint(
-    endpoint_id: FromPath[str], desk: AtDesk, data: JSONBody[EndpointChange]
+    endpoint_id: FromPath[str], context: ContextDependency, data: JSONBody[EndpointChange]
 ) -> Response[EndpointRead]:
     """Change what is given, leave the rest. The format stays: make another endpoint for another format."""
-    before = await known_endpoint(desk, endpoint_id)
-    await endpoints.admit(desk.services, endpoints.changed(before, data), before=before)
-    return await _answer(desk, await desk.write(lambda c: endpoints.change(desk.shelf(c), endpoint_id, data)))
+    before = await known_endpoint(context, endpoint_id)
+    await lifecycle.admit(context.services, lifecycle.changed(before, data), before=before)
+    return await _answer(context, await context.write(lambda c: lifecycle.change(context.shelf(c), endpoint_id, data)))
 
 
 @delete("/webhook-endpoints/{endpoint_id:str}", summary="Delete a webhook endpoint", opt=_MANAGE, status_code=204)
-async def delete_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> None:
+async def delete_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> None:
     """Forget an endpoint; what still waits for it becomes `cancelled`."""
-    await _in_strides(desk, endpoint_id, endpoints.delete)
+    await _in_strides(context, endpoint_id, lifecycle.delete)
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
-async def pause_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
+async def pause_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """Stop delivering; what waits and what comes is kept `parked`."""
-    return await _answer(desk, await _in_strides(desk, endpoint_id, endpoints.pause))
+    return await _answer(context, await _in_strides(context, endpoint_id, lifecycle.pause))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
-async def resume_endpoint(endpoint_id: FromPath[str], desk: AtDesk) -> Response[EndpointRead]:
+async def resume_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """Deliver again, what is parked first. Also brings back a disabled endpoint."""
-    return await _answer(desk, await _in_strides(desk, endpoint_id, endpoints.resume))
+    return await _answer(context, await _in_strides(context, endpoint_id, lifecycle.resume))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/rotate-secret", summary="Rotate the secret", opt=_MANAGE, status_code=200)
 async def rotate_secret(
-    endpoint_id: FromPath[str], request: Request[Any, Any, Any], desk: AtDesk, data: JSONBody[Rotation | None] = None
+    endpoint_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    context: ContextDependency,
+    data: JSONBody[Rotation | None] = None,
 ) -> Response[EndpointWithSecret]:
     """Sign with a new secret, shown this once; the old ones go on signing as well until the overlap is over."""
     name, wanted = our_id(endpoint_id, "webhook endpoint"), data or Rotation()
-    async with desk.once(request) as once:
+    async with context.once(request) as once:
         if once.kept:
             return once.kept
         secret, overlap = wanted.secret or _new_secret(), int(wanted.overlap_seconds * _MICROS)
         _, body = await once.write(
-            lambda c: _with_secret(desk, endpoints.rotate(desk.shelf(c), name, secret, overlap=overlap)), status=200
+            lambda c: _with_secret(context, lifecycle.rotate(context.shelf(c), name, secret, overlap=overlap)),
+            status=200,
         )
-    return shown(body, EndpointWithSecret)
+    return raw_json_response(body, EndpointWithSecret)
 
 
 async def _in_strides(
-    desk: Desk, endpoint_id: str, stride: Callable[[EndpointShelf, str], tuple[Endpoint, bool]]
+    context: RequestContext, endpoint_id: str, stride: Callable[[SqlEndpointRepository, str], tuple[Endpoint, bool]]
 ) -> Endpoint:
     """Run a stride until it says that it is done, each in a commit of its own."""
     name = our_id(endpoint_id, "webhook endpoint")
 
     def work(connection: Connection) -> tuple[Endpoint, bool]:
-        return stride(desk.shelf(connection), name)
+        return stride(context.shelf(connection), name)
 
-    endpoint, done = await desk.write(work)
+    endpoint, done = await context.write(work)
     while not done:
-        endpoint, done = await desk.write(work)
+        endpoint, done = await context.write(work)
     return endpoint
 
 
-async def _answer(desk: Desk, endpoint: Endpoint) -> Response[EndpointRead]:
-    standings = await _standings(desk, endpoint)
-    return shown(_shown(endpoint, desk.services.clock.now(), standings.get(endpoint.id)), EndpointRead)
+async def _answer(context: RequestContext, endpoint: Endpoint) -> Response[EndpointRead]:
+    standings = await _standings(context, endpoint)
+    return raw_json_response(_shown(endpoint, context.services.clock.now(), standings.get(endpoint.id)), EndpointRead)
 
 
 HANDLERS = (

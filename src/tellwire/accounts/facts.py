@@ -1,0 +1,98 @@
+"""PURE. What Meta told of an account and its business account: the latest of each name, kept and read for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tellwire.meta.scalars import seconds
+from tellwire.meta.webhooks.account_updates import ban_states
+from tellwire.model.units import Seconds
+
+TOKEN = "access_token"  # noqa: S105 - the name of a fact
+"""The fact whether Meta takes the token: `accepted` or `refused`."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Fact(Struct, frozen=True):
+    """`value` is Meta's own, `at` its time of it, or ours."""
+
+    value: Raw
+    at: Seconds
+
+
+class Known(Struct, frozen=True):
+    """A fact as it is shown."""
+
+    value: Any
+    at: Seconds
+
+
+_kept = msgspec.json.Decoder(dict[str, Fact])
+_known = msgspec.json.Decoder(dict[str, Known])
+
+
+def merged(about: str, facts: Mapping[str, bytes], at: Seconds) -> str:
+    """Take facts in; one that is older than what is known of the same name changes nothing."""
+    kept = _kept.decode(about)
+    for name, value in facts.items():
+        if name not in kept or at >= kept[name].at:
+            kept[name] = Fact(Raw(value), at)
+    return _encode(kept).decode()
+
+
+def known(about: str) -> dict[str, Known]:
+    """Every fact by its name."""
+    return _known.decode(about)
+
+
+def problems(facts: Mapping[str, Known], now: Seconds) -> list[str]:
+    """What is wrong with an account just now, in plain words."""
+    found: list[str] = []
+    if "ban" in facts:
+        states = [state for state in ban_states(facts["ban"].value) if state != "REINSTATE"]
+        if states or not isinstance(facts["ban"].value, dict):
+            found.append(f"Meta bans the business account ({', '.join(states) or 'no details'}).")
+    if restrictions := _words(facts, "restrictions", "restriction_type", now):
+        found.append(f"Meta restricts the business account ({restrictions}).")
+    if violation := _words(facts, "violation", "violation_type"):
+        found.append(f"Meta names a violation of its policies ({violation}).")
+    if _is(facts, "state", "ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED"):
+        found.append("The business account was deleted or taken off the platform.")
+    if _is(facts, "review", "REJECTED"):
+        found.append("Meta's review rejected the business account.")
+    if _is(facts, "quality", "FLAGGED"):
+        found.append("Meta flags the number's quality as low.")
+    if _is(facts, "name_review", "REJECTED"):
+        found.append("Meta rejected the display name.")
+    if token_refused(facts):
+        found.append("Meta refuses the access token.")
+    return found
+
+
+def token_refused(facts: Mapping[str, Known]) -> bool:
+    """Whether Meta did not take the account's token when it was last asked."""
+    return _is(facts, TOKEN, "refused")
+
+
+def _is(facts: Mapping[str, Known], name: str, *values: str) -> bool:
+    return name in facts and facts[name].value in values
+
+
+def _words(facts: Mapping[str, Known], name: str, key: str, now: Seconds = 0) -> str:
+    """The words under a key of a fact that is an object or a list of them; its own when it is neither.
+
+    With `now`, without what has expired.
+    """
+    if name not in facts:
+        return ""
+    given = facts[name].value
+    each = given if isinstance(given, list) else [given]
+    if now:
+        each = [one for one in each if not isinstance(one, dict) or (seconds(one.get("expiration")) or now) >= now]
+    words = [str(one.get(key, "no details")) if isinstance(one, dict) else str(one) for one in each]
+    return ", ".join(words)

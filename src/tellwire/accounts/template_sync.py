@@ -1,0 +1,182 @@
+"""USE CASE. Templates are what Meta lists: synchronised now and then and after its news, created and deleted there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Literal, Protocol
+
+import msgspec
+
+from tellwire.accounts import facts
+from tellwire.accounts.templates import FIELDS, Listed, SyncCounts, TemplateStatus, read_page
+from tellwire.errors import MetaRefused, MetaUnreachable, Problem
+from tellwire.meta.errors import status_errors
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Graph
+
+_SECOND: Micros = 1_000_000
+_EVERY = 3600 * _SECOND
+_FIRST_GAP = 60 * _SECOND
+_MOST_PAGES = 200
+_LIMITS = ("100", "20", "5")
+"""Templates a page: fewer when a page is too large to be read."""
+
+_TOKEN_CODES = (0, 190)
+
+Method = Literal["GET", "POST", "DELETE"]
+
+
+class TemplateRepository(Protocol):
+    """Where what Meta lists is kept (`stores.template_shelf`)."""
+
+    def registry(self) -> Registry: ...
+
+    async def standings(self) -> list[TemplateStatus]: ...
+
+    async def keep(
+        self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
+    ) -> SyncCounts: ...
+
+    async def failed(
+        self, account: Account, cause: str, *, now: Micros, due_at: Micros, token_refused: bool = False
+    ) -> None: ...
+
+
+class TemplateSync:
+    """The templates of business accounts at Meta. `random` in [0, 1) spreads what is due."""
+
+    def __init__(self, shelf: TemplateRepository, graph: Graph, clock: Clock, random: Callable[[], float]) -> None:
+        self._shelf = shelf
+        self._graph = graph
+        self._clock = clock
+        self._random = random
+
+    async def synchronise_due(self) -> int:
+        """Synchronise every business account whose time has come; returns how many. What fails is written down."""
+        now, done = self._clock.now(), 0
+        standings = {(each.organization_id, each.waba_id): each for each in await self._shelf.standings()}
+        for place, account in self._wanted().items():
+            known = standings.get(place)
+            if known is not None and known.due_at > now:
+                continue
+            with suppress(Problem):  # its cause is written down
+                await self.synchronise(account, attempts=known.attempts if known else 0)
+            done += 1
+        return done
+
+    def _wanted(self) -> Mapping[tuple[str, str], Account]:
+        """By organization and business account, an account with a token, if there is one that Meta did not refuse."""
+        found: dict[tuple[str, str], Account] = {}
+        for account in sorted(self._shelf.registry().accounts.values(), key=_preference):
+            if account.waba_id and account.access_token:
+                found.setdefault((account.organization_id, account.waba_id), account)
+        return found
+
+    async def synchronise(self, account: Account, *, attempts: int = 0) -> SyncCounts:
+        """Make our templates of the account's business account those that Meta lists.
+
+        Raises:
+            MetaRefused, MetaUnreachable: there is no list; the cause is kept, and it is tried again later.
+        """
+        started = self._clock.now()
+        listed = await self._list(account, attempts)
+        now = self._clock.now()
+        return await self._shelf.keep(account, listed, started=started, now=now, due_at=self._spread(now, _EVERY))
+
+    async def _list(self, account: Account, attempts: int) -> list[Listed]:
+        listed: list[Listed] = []
+        after, limits = "", list(_LIMITS)
+        for _ in range(_MOST_PAGES):
+            query = {"fields": FIELDS, "limit": limits[0]} | ({"after": after} if after else {})
+            answer = await self._ask(account, "GET", query=query)
+            if answer.ok and answer.truncated and len(limits) > 1:
+                limits.pop(0)
+                continue
+            page = read_page(answer.body) if answer.ok and not answer.truncated else None
+            if page is None:
+                raise await self._failed(account, answer, attempts)
+            found, after = page
+            listed += found
+            if not after:
+                return listed
+        raise await self._failed(account, Answer(cause="Meta's list does not end"), attempts)
+
+    async def _failed(self, account: Account, answer: Answer, attempts: int) -> Problem:
+        problem, now = refusal(account, answer), self._clock.now()
+        gap = min(_FIRST_GAP << min(attempts, 6), _EVERY)
+        await self._shelf.failed(
+            account,
+            problem.detail,
+            now=now,
+            due_at=self._spread(now, gap),
+            token_refused=_token_refused(answer),
+        )
+        return problem
+
+    def _spread(self, now: Micros, gap: Micros) -> Micros:
+        return now + gap + int(gap * self._random() / 10)
+
+    async def create(self, account: Account, draft: Mapping[str, object]) -> tuple[str, str, str]:
+        """Have Meta create a template.
+
+        Returns: Meta's id, the status and the category that Meta gives it.
+
+        Raises:
+            MetaRefused, MetaUnreachable: Meta did not, or did not say that it did.
+        """
+        answer = await self._ask(account, "POST", body=msgspec.json.encode(draft))
+        if not answer.ok:
+            raise refusal(account, answer)
+        try:
+            made = msgspec.json.decode(answer.body, type=_Created)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise MetaUnreachable("Meta's answer does not say what it created; it may be there all the same.") from None
+        return str(made.id), made.status or "PENDING", made.category or str(draft["category"])
+
+    async def delete(self, account: Account, name: str, meta_id: str = "") -> None:
+        """Have Meta delete a template: one language of it by Meta's id, else all of them.
+
+        Raises:
+            MetaRefused, MetaUnreachable: Meta did not, or did not say that it did.
+        """
+        answer = await self._ask(account, "DELETE", query={"name": name} | ({"hsm_id": meta_id} if meta_id else {}))
+        if not answer.ok:
+            raise refusal(account, answer)
+
+    async def _ask(
+        self, account: Account, method: Method, *, query: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        path = f"{account.waba_id}/message_templates"
+        return await self._graph.ask(account.access_token, path, method=method, query=query, body=body)
+
+
+def _preference(account: Account) -> tuple[bool, str]:
+    return facts.token_refused(facts.known(account.about)), account.id
+
+
+class _Created(msgspec.Struct):
+    id: str | int
+    status: str = ""
+    category: str = ""
+
+
+def refusal(account: Account, answer: Answer) -> Problem:
+    """What an answer that is no success comes to, in Meta's words; never with the token, which Meta may quote."""
+    errors = () if answer.failure else status_errors(answer.body)
+    if answer.failure or not errors or not 400 <= answer.status < 500:
+        cause = answer.cause or f"it answered {answer.status}"
+        return MetaUnreachable(f"Meta did not answer as it should: {cause}.")
+    error = errors[0]
+    words = ": ".join(word for word in (error.message, error.details) if word) or "without a reason"
+    if account.access_token:
+        words = words.replace(account.access_token, "…")
+    return MetaRefused(f"Meta refuses it, code {error.code}: {words}")
+
+
+def _token_refused(answer: Answer) -> bool:
+    errors = () if answer.failure or answer.ok else status_errors(answer.body)
+    return answer.status == 401 and bool(errors) and errors[0].code in _TOKEN_CODES

@@ -1,0 +1,1 @@
+"""AI agents that answer customers: their turns, their tools and the models that they ask."""

@@ -1,0 +1,123 @@
+"""PURE. A conversation in words, as a model is told it: who said what; what is no text is described in brackets.
+
+Phone numbers and ids are left out: a model needs none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tellwire.agents.ports import Line
+from tellwire.model.messaging import Message
+
+_FILES = {
+    "image": "an image",
+    "video": "a video",
+    "audio": "a voice message",
+    "voice": "a voice message",
+    "document": "a document",
+    "sticker": "a sticker",
+}
+_LONGEST = 4096
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+Part = Mapping[str, Any]
+
+
+def transcript(messages: Sequence[Message], asked: Message) -> list[Line]:
+    """What was said, the oldest first, the message that is to be answered last; neighbours of one side are one line."""
+    lines: list[Line] = []
+    for message in (*(each for each in messages if each.id != asked.id), asked):
+        text = words(message.content) if message.kind in ("message", "edit") and not _taken_back(message) else ""
+        if not text and message.id == asked.id:
+            text = "[an empty message]"
+        if not text:
+            continue
+        by_customer = message.direction == "incoming"
+        if lines and lines[-1].by_customer == by_customer:
+            lines[-1] = Line(by_customer, f"{lines[-1].text}\n{text}")
+        else:
+            lines.append(Line(by_customer, text))
+    return lines
+
+
+def _taken_back(message: Message) -> bool:
+    return "deleted" in message.status or "failed" in message.status
+
+
+def words(content: bytes) -> str:
+    """A message's content in words; "" for what says nothing (a reaction, something that Meta could not show)."""
+    value = _decode(content)
+    kind = value.get("type")
+    part = value.get(kind) if isinstance(kind, str) else None
+    if not isinstance(kind, str) or not isinstance(part, dict | list):
+        return ""
+    if kind in _FILES:
+        return _file(_FILES[kind], part)
+    told = _TOLD.get(kind)
+    return told(part)[:_LONGEST] if told else ""
+
+
+def _text(part: Any, *path: str) -> str:
+    for name in path:
+        part = part.get(name) if isinstance(part, dict) else None
+    return part.strip() if isinstance(part, str) else ""
+
+
+def _file(what: str, part: Any) -> str:
+    name, caption = _text(part, "filename"), _text(part, "caption")
+    return f"[{what}{f' named {name}' if name else ''}]{f' {caption}' if caption else ''}"[:_LONGEST]
+
+
+def _location(part: Any) -> str:
+    about = ", ".join(text for text in (_text(part, "name"), _text(part, "address")) if text)
+    place = [part.get(name) for name in ("latitude", "longitude")] if isinstance(part, dict) else []
+    return f"[a location: {about or ', '.join(str(each) for each in place)}]"
+
+
+def _contacts(part: Any) -> str:
+    cards = part if isinstance(part, list) else []
+    names = ", ".join(name for card in cards if (name := _text(card, "name", "formatted_name")))
+    return f"[contacts: {names}]" if names else "[contacts]"
+
+
+def _interactive(part: Any) -> str:
+    """What was chosen, or what there was to choose from."""
+    for reply in ("button_reply", "list_reply"):
+        if chosen := _text(part, reply, "title"):
+            return chosen
+    if _text(part, "nfm_reply", "name"):
+        return f"[a filled form] {_text(part, 'nfm_reply', 'body')}".strip()
+    texts = [_text(part, place, "text") for place in ("header", "body", "footer")]
+    action = part.get("action") if isinstance(part, dict) else None
+    options = [_text(button, "reply", "title") for button in _list(action, "buttons")]
+    options += [_text(row, "title") for section in _list(action, "sections") for row in _list(section, "rows")]
+    offered = " / ".join(option for option in options if option)
+    return "\n".join(text for text in (*texts, f"[choices: {offered}]" if offered else "") if text)
+
+
+def _list(part: Any, name: str) -> list[Any]:
+    value = part.get(name) if isinstance(part, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def _order(part: Any) -> str:
+    items = _list(part, "product_items")
+    told = ", ".join(f"{item.get('quantity')} × {_text(item, 'product_retailer_id')}" for item in items)
+    note = _text(part, "text")
+    return f"[an order: {told or 'no items'}]{f' {note}' if note else ''}"
+
+
+_TOLD: Mapping[str, Callable[[Any], str]] = {
+    "text": lambda part: _text(part, "body"),
+    "button": lambda part: _text(part, "text"),
+    "location": _location,
+    "contacts": _contacts,
+    "interactive": _interactive,
+    "order": _order,
+    "template": lambda part: f"[the template {_text(part, 'name')}]",
+}
+"""By type, how a message is told; others are passed over."""

@@ -1,0 +1,1 @@
+"""People, conversations and messages, as pure decisions over a ledger."""

@@ -1,0 +1,123 @@
+"""PURE. Whose turn it is in a conversation: an AI agent's after a customer wrote, until a person takes over.
+
+Decisions over a ledger, made in the very transaction that records the message, so that no turn is forgotten.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from tellwire.model.agents import Agent, AgentTurn
+from tellwire.model.deliveries import Event, Snapshot
+from tellwire.model.ledger import Handover, Ledger
+from tellwire.model.messaging import Conversation, Message
+from tellwire.model.registry import Registry
+from tellwire.model.routing import order_key
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+ANSWERABLE = frozenset(
+    {
+        *("text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts"),
+        *("interactive", "button", "order"),
+    }
+)
+"""The types that a customer expects an answer to. What is not named here is nothing to answer: reactions, edits,
+what Meta says of the system, what it could not show us, and types that nobody knows yet."""
+PATIENCE = 4
+"""Who writes on and on is answered this many debounces after the first message."""
+PAUSED = "conversation.handed_over"
+RESUMED = "conversation.resumed"
+A_PERSON_WROTE = "a person wrote"
+THE_PHONE_APP = "the WhatsApp Business app"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def agent_of(registry: Registry, account: Account) -> Agent | None:
+    """The AI agent that answers an account's customers, None when there is none or it is paused."""
+    agent = registry.agents.get(account.agent_id) if account.agent_id else None
+    if agent is None or agent.organization_id != account.organization_id:
+        return None
+    return agent if agent.kind == "ai" and agent.state == "active" else None
+
+
+def asked(ledger: Ledger, account: Account, message: Message, kind: str) -> None:
+    """A customer wrote a message of this type: the agent is to answer once the customer has paused for a moment."""
+    agent = agent_of(ledger.registry, account)
+    if agent is None or kind not in ANSWERABLE or message.conversation_id in ledger.handovers:
+        return
+    known = ledger.turns.get(message.conversation_id)
+    began = known.created_at if known and not known.attempts else ledger.now
+    ledger.put_turn(
+        AgentTurn(
+            organization_id=message.organization_id,
+            conversation_id=message.conversation_id,
+            account_id=account.id,
+            agent_id=agent.id,
+            message_id=message.id,
+            due_at=_due(ledger.now, began, agent.debounce),
+            created_at=began,
+        )
+    )
+
+
+def _due(now: Micros, began: Micros, debounce: Micros) -> Micros:
+    return max(now, min(now + debounce, began + PATIENCE * debounce))
+
+
+def written(ledger: Ledger, account: Account, conversation: Conversation, agent_id: str) -> None:
+    """Something of ours is on its way to the customer: if a person wrote it, the AI agent leaves the conversation.
+
+    What is sent without an agent is a program's (a receipt, a reminder) and pauses nothing.
+    """
+    agent = ledger.registry.agents.get(agent_id)
+    if agent is not None and agent.kind == "human":
+        taken_over(ledger, account, conversation, by=f"agent {agent.id}")
+
+
+def taken_over(ledger: Ledger, account: Account, conversation: Conversation, *, by: str) -> None:
+    """A person wrote in a conversation that an AI agent was answering."""
+    if agent_of(ledger.registry, account) is not None:
+        pause(ledger, conversation, reason=A_PERSON_WROTE, by=by)
+
+
+def pause(ledger: Ledger, conversation: Conversation, *, reason: str, by: str) -> bool:
+    """Hand a conversation over to people: the agent says no more in it. False when it was paused already."""
+    if conversation.id in ledger.handovers:
+        return False
+    handover = Handover(conversation.organization_id, conversation.id, reason, by)
+    ledger.put_handover(handover)
+    if (turn := ledger.turns.get(conversation.id)) is not None:
+        ledger.end_turn(turn)
+    _tell(ledger, conversation, PAUSED, {"reason": reason, "by": by})
+    return True
+
+
+def resume(ledger: Ledger, conversation: Conversation, *, by: str) -> bool:
+    """Let the agent answer again, from the next message on. False when it was not paused."""
+    handover = ledger.handovers.get(conversation.id)
+    if handover is None:
+        return False
+    ledger.end_handover(handover)
+    _tell(ledger, conversation, RESUMED, {"by": by})
+    return True
+
+
+def _tell(ledger: Ledger, conversation: Conversation, name: str, more: dict[str, str]) -> None:
+    told = {"conversation_id": conversation.id, "account_id": conversation.account_id, **more}
+    ledger.emit(
+        Event(
+            id=ledger.new_id(),
+            organization_id=conversation.organization_id,
+            account_id=conversation.account_id,
+            entity="operational",
+            action="insert",
+            name=name,
+            order_key=order_key(conversation.account_id, conversation.party),
+            snapshot=Snapshot(row=Raw(_encode(told))),
+            conversation_id=conversation.id,
+            created_at=ledger.now,
+        )
+    )

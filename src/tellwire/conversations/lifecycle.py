@@ -1,0 +1,109 @@
+"""PURE. The life of a conversation, as decisions over a ledger (docs/reference/formats.md, "Conversations")."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from tellwire.model.deliveries import Event, Snapshot
+from tellwire.model.ledger import Ledger
+from tellwire.model.messaging import Conversation
+from tellwire.model.routing import order_key
+from tellwire.model.row_json import conversation_row
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+
+def open_with(
+    ledger: Ledger, account: Account, party: str, address: str, *, window: Micros, history: bool = False
+) -> Conversation:
+    """Return the conversation that a new row joins, opening one when there is none.
+
+    `window` 0 means never to close by itself. A history row joins the open or latest conversation and opens no
+    window: what it has to make is closed from the start.
+    """
+    place = (account.id, party)
+    known = ledger.open.get(place)
+    if history:
+        known = known or ledger.latest.get(place)
+        if known is not None:
+            return known
+    elif known is not None:
+        if known.id in ledger.unsent or not _run_out(known, ledger.now, window):
+            return ledger.touch(known)
+        close(ledger, known)
+    conversation = Conversation(
+        id=ledger.new_id(),
+        organization_id=account.organization_id,
+        account_id=account.id,
+        party=party,
+        organization_address=account.phone_number_id,
+        contact_address=address,
+        status="closed" if history else "open",
+        created_at=ledger.now,
+        updated_at=ledger.now,
+        last_row_at=ledger.now,
+    )
+    ledger.put_conversation(conversation)
+    _emit(ledger, conversation, insert=True, history=history)
+    return conversation
+
+
+def _run_out(conversation: Conversation, now: Micros, window: Micros) -> bool:
+    return window > 0 and now - conversation.last_row_at >= window
+
+
+def close_if_idle(ledger: Ledger, conversation: Conversation, *, window: Micros) -> bool:
+    """Close an open conversation whose last row is older than `window` and that has nothing more to be sent; return
+    whether it was."""
+    if (
+        conversation.id in ledger.unsent
+        or conversation.status != "open"
+        or not _run_out(conversation, ledger.now, window)
+    ):
+        return False
+    close(ledger, conversation)
+    return True
+
+
+def close(ledger: Ledger, conversation: Conversation) -> Conversation:
+    """Close it and tell so."""
+    return _change(ledger, replace(conversation, status="closed"), "status")
+
+
+def reopen(ledger: Ledger, conversation: Conversation) -> Conversation:
+    """Open it again and tell so; the caller has checked that no other one is open."""
+    return _change(ledger, replace(conversation, status="open", last_row_at=ledger.now), "status")
+
+
+def readdress(ledger: Ledger, conversation: Conversation, address: str) -> Conversation:
+    """Tell that the contact's addresses changed; `address` is the one that now counts."""
+    return _change(ledger, replace(conversation, contact_address=address), "contact_address")
+
+
+def _change(ledger: Ledger, conversation: Conversation, *changed: str) -> Conversation:
+    conversation = replace(conversation, updated_at=max(ledger.now, conversation.updated_at + 1))
+    ledger.put_conversation(conversation)
+    _emit(ledger, conversation, *changed)
+    return conversation
+
+
+def _emit(
+    ledger: Ledger, conversation: Conversation, *changed: str, insert: bool = False, history: bool = False
+) -> None:
+    action = "insert" if insert else "update"
+    ledger.emit(
+        Event(
+            id=ledger.new_id(),
+            organization_id=conversation.organization_id,
+            account_id=conversation.account_id,
+            entity="conversations",
+            action="insert" if insert else "update",
+            name=f"conversations.{action}",
+            order_key=order_key(conversation.account_id, conversation.party),
+            snapshot=Snapshot(row=Raw(conversation_row(conversation)), changed=changed),
+            conversation_id=conversation.id,
+            history=history,
+            created_at=ledger.now,
+        )
+    )

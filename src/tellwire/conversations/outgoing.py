@@ -1,0 +1,350 @@
+"""PURE. An outgoing message of ours, from the moment it is asked for to the moment Meta has said what became of it.
+
+Source: docs/reference/rest-api.md, "Sending".
+
+Every step is a decision over a ledger, so that the row, its send, and the events that tell of them commit together.
+What is sent is never sent again unless it is certain that Meta did not take it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
+from tellwire.conversations.changes import update
+from tellwire.conversations.status_merge import joined, merge
+from tellwire.meta.phone_numbers import alias
+from tellwire.meta.webhooks.items import Who
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.messaging import Contact, Conversation, Message, Send, SendState, StatusError, StatusFact
+from tellwire.model.routing import order_key, partition
+from tellwire.model.row_json import errors_json
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+_MICROS = 1_000_000
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A message that is asked for, checked already.
+
+    `to`: a number with `+` or a business-scoped user id; "" when `conversation` (as it was found) says to whom.
+    `content`: as the row shows it. `scheduled_at` 0: at once. `unchecked`: nobody looks at the customer service window.
+    """
+
+    account: Account
+    content: bytes
+    to: str = ""
+    conversation: Conversation | None = None
+    agent_id: str = ""
+    scheduled_at: Micros = 0
+    unchecked: bool = False
+    media: bytes = b""
+
+
+def keys_of(draft: Draft) -> Keys:
+    """What has to be loaded before it can be queued."""
+    keys = Keys(latest=True)
+    number = draft.account.phone_number_id
+    if draft.to:
+        keys.addresses.add((number, alias(draft.to)))
+    if draft.conversation is not None:
+        keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
+        keys.parties.add((number, draft.conversation.party))
+        if not grouped(draft.conversation):
+            keys.addresses.add((number, alias(draft.conversation.contact_address)))
+    return keys
+
+
+def accountable(ledger: Ledger, draft: Draft) -> bool:
+    """Whether the account is still there: it may have been deleted since the draft was checked."""
+    known = ledger.account(draft.account.phone_number_id)
+    return known is not None and known.id == draft.account.id
+
+
+def reachable(ledger: Ledger, draft: Draft) -> bool:
+    """Whether there is still somebody to write to: the contact of its conversation may have been erased meanwhile."""
+    if draft.conversation is None:
+        return True
+    known = ledger.conversations.get(draft.conversation.id)
+    return known is not None and (grouped(known) or contacts.survivor(ledger, known.party) is not None)
+
+
+def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
+    """Record a message to be sent: its row, its place in the queue, and the events that tell of it.
+
+    It joins the contact's open conversation, which is opened when there is none. `window` as for `conversations`.
+    """
+    account = draft.account
+    contact, party, recipient = _whom(ledger, draft)
+    conversation = lifecycle.open_with(ledger, account, party, alias(recipient), window=window)
+    message = Message(
+        id=ledger.new_id(),
+        organization_id=account.organization_id,
+        account_id=account.id,
+        conversation_id=conversation.id,
+        contact_id=contact.id if contact else "",
+        direction="outgoing",
+        agent_id=draft.agent_id,
+        content=draft.content,
+        status={"pending": ledger.now},
+        media=draft.media,
+        to=alias(recipient),
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    due_at = max(draft.scheduled_at, ledger.now)
+    send = Send(
+        message_id=message.id,
+        organization_id=account.organization_id,
+        account_id=account.id,
+        conversation_id=conversation.id,
+        order_key=order_key(account.id, party),
+        partition=partition_of(account.id),
+        recipient=recipient,
+        state="scheduled" if draft.scheduled_at > ledger.now else "queued",
+        due_at=due_at,
+        order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _place_of(message.id),
+        scheduled_at=draft.scheduled_at,
+        unchecked=draft.unchecked,
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    ledger.put_message(message)
+    ledger.put_send(send)
+    message_events.tell(
+        ledger,
+        message,
+        action="insert",
+        account=account,
+        conversation=conversation,
+        contact=contact,
+        participant=conversation.contact_address,
+    )
+    agent_turns.written(ledger, account, conversation, draft.agent_id)
+    return message, send
+
+
+def _place_of(message_id: str) -> Micros:
+    """When the id was made: it never falls, whatever the clock does, and the id itself decides within a millisecond."""
+    return int(message_id[:8] + message_id[9:13], 16) * 1000
+
+
+def partition_of(account_id: str) -> int:
+    """The partition of an account's sends: one process sends for it, so that its limits are kept in one place."""
+    return partition(account_id, "")
+
+
+def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
+    """The contact (none in a group), the party of the conversation, and what Meta is told."""
+    if draft.conversation is None:
+        who = Who(address=draft.to, aliases=(alias(draft.to),))
+        contact = contacts.resolve(ledger, draft.account.organization_id, who)
+        return contact, contact.id, draft.to
+    known = ledger.conversations.get(draft.conversation.id, draft.conversation)
+    address = known.contact_address
+    if grouped(known):
+        return None, known.party, address
+    person = contacts.survivor(ledger, known.party)
+    party = person.id if person else known.party
+    return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
+
+
+def grouped(conversation: Conversation) -> bool:
+    """Whether it is a group's: then its id is the party and the address both."""
+    return conversation.party == conversation.contact_address
+
+
+# --- being sent -------------------------------------------------------------------------------------------------------
+
+
+def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
+    """Take a send that is due, to be sent now; None when it is not to be sent any more or not yet.
+
+    Once this is durable a crash leaves it `sending`, and its next owner knows that Meta may have it.
+    """
+    send = ledger.sends.get(message_id)
+    if send is None or send.state not in ("queued", "scheduled") or send.due_at > ledger.now:
+        return None
+    return _moved(
+        ledger,
+        send,
+        "sending",
+        attempts=send.attempts + 1,
+        started_at=ledger.now,
+        tries_until=send.tries_until or tries_until,
+        epoch=epoch,
+    )
+
+
+def deferred(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
+    """It has to wait, and nothing was tried."""
+    send = ledger.sends.get(message_id)
+    if send is not None and send.state in ("queued", "scheduled"):
+        _moved(ledger, send, send.state, due_at=max(due_at, send.due_at), cause=cause)
+
+
+def accepted(
+    ledger: Ledger, account: Account, message_id: str, wamid: str, *, status: str = "", content: bytes = b""
+) -> Message | None:
+    """Meta has taken it: the row gets its id. `status`: what Meta's answer said beside ("" for plainly accepted).
+
+    `content`: what the row shows from now on, b"" for what it showed (parameters of authentication templates go).
+    """
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
+    if send is not None and send.state != "accepted":
+        _moved(ledger, send, "accepted", cause="")
+    if message is None:
+        return None
+    changed: list[str] = []
+    if not message.wamid and not _of_another(ledger, account, message, wamid):
+        message = replace(_folded(ledger, account, message, wamid), wamid=wamid)
+        changed.append("wamid")
+    if content and content != message.content:
+        message = replace(message, content=content)
+        changed.append("content")
+    if status and status not in message.status:
+        message = merge(message, StatusFact(name=status, at=ledger.now // _MICROS))
+    if changed or message is not ledger.by_id[message_id]:
+        columns = _columns(ledger.by_id[message_id], message)
+        update(ledger, message, account, columns)
+    return ledger.by_id[message_id]
+
+
+def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...], cause: str) -> None:
+    """It cannot be sent: the row fails with Meta's errors (or ours), and both formats tell of it."""
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
+    if send is not None:
+        _moved(ledger, send, "failed", cause=cause)
+    if message is None:
+        return
+    fact = StatusFact(name="failed", at=ledger.now // _MICROS, errors=errors_json(errors) if errors else b"")
+    update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
+
+
+def again(
+    ledger: Ledger,
+    message_id: str,
+    *,
+    epoch: int,
+    due_at: Micros,
+    cause: str,
+    tried: bool = True,
+    anew: bool = False,
+) -> None:
+    """Meta did not take it, for certain: it is tried again at `due_at`.
+
+    `tried`: Meta was asked, which counts. `anew`: the time within which it is tried begins with the next try.
+    """
+    send = _claimed(ledger, message_id, epoch)
+    if send is not None:
+        attempts = send.attempts if tried else max(send.attempts - 1, 0)
+        until = 0 if anew else send.tries_until
+        _moved(ledger, send, "queued", due_at=due_at, cause=cause, attempts=attempts, tries_until=until)
+
+
+def uncertain(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:
+    """Nobody can tell whether Meta took it: a status may, or a person decides."""
+    send = _claimed(ledger, message_id, epoch)
+    if send is not None:
+        _moved(ledger, send, "unknown", cause=cause)
+
+
+def abandoned(ledger: Ledger, message_id: str, *, epoch: int) -> bool:
+    """Who sent it is gone (it was claimed under an older lease than `epoch`): whether Meta took it is not known."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state != "sending" or send.epoch >= epoch:
+        return False
+    _moved(ledger, send, "unknown", cause="the process that was sending it ended before Meta's answer was recorded")
+    return True
+
+
+def _claimed(ledger: Ledger, message_id: str, epoch: int) -> Send | None:
+    send = ledger.sends.get(message_id)
+    return send if send is not None and send.state == "sending" and send.epoch == epoch else None
+
+
+def _moved(ledger: Ledger, send: Send, state: SendState, **changes: object) -> Send:
+    moved = replace(send, state=state, updated_at=max(ledger.now, send.updated_at + 1), **changes)
+    ledger.put_send(moved)
+    return moved
+
+
+def _columns(before: Message, after: Message) -> tuple[str, ...]:
+    """The columns of the row format that differ."""
+    shown = {"wamid": "wa_id", "content": "content", "status": "status", "pricing": "pricing", "timestamp": "timestamp"}
+    return tuple(name for field, name in shown.items() if getattr(before, field) != getattr(after, field))
+
+
+def _of_another(ledger: Ledger, account: Account, message: Message, wamid: str) -> bool:
+    """Whether the id is that of a message that came in or that we sent: that row keeps it, and what it holds."""
+    other = ledger.messages.get((account.id, wamid))
+    return other is not None and other.id != message.id and other.kind != "external"
+
+
+def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> Message:
+    """The row with what was told of it before it was known to be ours; the row that came of that steps back."""
+    other = ledger.messages.get((account.id, wamid))
+    if other is None or other.id == message.id:
+        return message
+    message = joined(message, other)
+    content = b'{"type":"external","external":{"folded_into":"%b"}}' % message.id.encode()
+    update(ledger, replace(other, wamid="", content=content, kind="external"), account, ("content",))
+    return message
+
+
+# --- what people decide -----------------------------------------------------------------------------------------------
+
+
+def cancel(ledger: Ledger, message_id: str) -> bool:
+    """Take back what has not been sent; False when it is too late."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state not in ("scheduled", "queued"):
+        return False
+    _moved(ledger, send, "cancelled", cause="cancelled before it was sent")
+    return True
+
+
+def mark_failed(ledger: Ledger, account: Account, message_id: str, *, by: str) -> bool:
+    """Somebody decides that Meta did not take what nobody knows the fate of; False when its fate is known."""
+    send = ledger.sends.get(message_id)
+    if send is None or send.state != "unknown":
+        return False
+    words = f"marked as failed by {by}, after: {send.cause}"
+    refused(ledger, account, message_id, (_DECIDED,), words)
+    return True
+
+
+def mark_read(ledger: Ledger, account: Account, message_id: str) -> Message | None:
+    """Meta has taken it that we read a message which came in; None when it is there no more."""
+    message = ledger.by_id.get(message_id)
+    if message is not None and "read" not in message.status:
+        update(ledger, replace(message, status={**message.status, "read": ledger.now}), account, ("status",))
+    return ledger.by_id.get(message_id)
+
+
+def resend(ledger: Ledger, draft: Draft, message_id: str, *, window: Micros) -> tuple[Message, Send] | None:
+    """Send a copy (`draft`) in place of a message that did not arrive, or may not have; None when it cannot be."""
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
+    if send is None or message is None or not resendable(message, send):
+        return None
+    queued = queue(ledger, draft, window=window)
+    ledger.put_send(replace(send, resent_as=queued[0].id, updated_at=max(ledger.now, send.updated_at + 1)))
+    return queued
+
+
+def resendable(message: Message, send: Send) -> bool:
+    """Whether it was not sent, did not arrive, or may not have been sent; and was not sent again yet."""
+    failed = send.state in ("failed", "cancelled", "unknown") or (
+        send.state == "accepted" and "failed" in message.status
+    )
+    return failed and not send.resent_as
+
+
+_DECIDED = StatusError(
+    "marked_failed",
+    "Marked as failed",
+    "Marked as failed",
+    "Whether WhatsApp took this message was not known; a person decided that it counts as failed.",
+)

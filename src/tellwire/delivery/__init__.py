@@ -1,0 +1,1 @@
+"""Events to webhook endpoints: in order per contact, retried, and fair between endpoints."""

@@ -1,0 +1,347 @@
+"""One attempt as data: the request that carries a delivery, and what its answer makes of the delivery.
+
+Sources: docs/reference/formats.md, "Headers"; docs/reference/delivery.md, "States of a delivery". No clock and no
+I/O: both come as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, assert_never
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire import __version__
+from tellwire.delivery.endpoint_queue import Attribution
+from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Work
+from tellwire.model.units import MICROS, Micros
+from tellwire.ports.http_out import Answer, Request, retry_after
+from tellwire.ports.storage import Result
+
+USER_AGENT = f"Tellwire/{__version__}"
+MASK = "****"
+NO_BLAME = Attribution(burns=False)
+_UNEDITED = Edit()
+_MOST_HEADERS = 64
+_LONGEST_VALUE = 1024
+_SHORTEST_SECRET = 8
+"""Anything shorter stands in too many answers by chance."""
+
+
+class Format(Protocol):
+    """A payload format, as far as sending needs it."""
+
+    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+        """The body; None for what the format has no place for."""
+        ...
+
+    def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
+        """The format's own headers."""
+        ...
+
+
+class Sign(Protocol):
+    """Makes the value of `webhook-signature` (Standard Webhooks 1.0); `timestamp` in Unix seconds."""
+
+    def __call__(self, body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str: ...
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """What every request is made with. `hub_signature(body, secret)` makes `X-Hub-Signature-256`, `traceparent` the
+    header of that name while tracing is on."""
+
+    formats: Mapping[str, Format]
+    sign: Sign
+    hub_signature: Callable[[bytes, str], str]
+    timeout_seconds: float = 15.0
+    traceparent: Callable[[Work], str] | None = None
+
+
+def request(
+    work: Work,
+    endpoint: Endpoint,
+    *,
+    now: Micros,
+    wire: Wire,
+    edit: Edit | None = None,
+    may_send: Callable[[], bool] | None = None,
+) -> Request | None:
+    """Build the request of a delivery's next attempt; None when its format has no place for the event.
+
+    Args:
+        work: the delivery and its event.
+        endpoint: where it goes, with plain secrets.
+        now: the attempt's time; expired secrets no longer sign.
+        wire: formats, signatures and the default deadline.
+        edit: what is other about this replay. Another server than the endpoint's gets neither its token nor its own
+            headers.
+        may_send: asked right before it is sent.
+
+    Raises:
+        Exception: whatever the format or the signature raises for what it can't take.
+    """
+    form = wire.formats[endpoint.format]
+    body = form.encode(work.event, endpoint)
+    if body is None:
+        return None
+    edit = edit or _UNEDITED
+    if edit.body is not None:
+        body = edit.body
+    headers = _identity(work)
+    if edit.parts:
+        headers.append(("tellwire-replay-edited", ", ".join(edit.parts)))
+    secrets = _live(endpoint.secrets, now)
+    timestamp = now // MICROS
+    headers.append(("webhook-timestamp", str(timestamp)))
+    if secrets:
+        signature = wire.sign(body, webhook_id=work.delivery.webhook_id, timestamp=timestamp, secrets=secrets)
+        headers.append(("webhook-signature", signature))
+        if endpoint.hub_signature:
+            headers.append(("X-Hub-Signature-256", wire.hub_signature(body, secrets[0])))
+    headers += form.headers(work.event, endpoint, body)
+    if wire.traceparent is not None and (trace := wire.traceparent(work)):
+        headers.append(("traceparent", trace))
+    if not edit.url or _origin(edit.url) == _origin(endpoint.url):
+        if endpoint.token:
+            headers.append(("Authorization", f"Bearer {endpoint.token}"))
+        headers += endpoint.headers.items()
+    timeout = endpoint.timeout_seconds or wire.timeout_seconds
+    url = edit.url or endpoint.url
+    return Request(url=url, headers=tuple(headers), body=body, timeout=timeout, may_send=may_send)
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _identity(work: Work) -> list[tuple[str, str]]:
+    delivery, event = work.delivery, work.event
+    headers = [
+        ("content-type", "application/json"),
+        ("user-agent", USER_AGENT),
+        ("webhook-id", delivery.webhook_id),
+        ("tellwire-event", event.name),
+        ("tellwire-attempt", str(delivery.attempts + 1)),
+    ]
+    if event.message_id:
+        headers.append(("tellwire-message-id", event.message_id))
+    if event.conversation_id:
+        headers.append(("tellwire-conversation-id", event.conversation_id))
+    if delivery.sequence:
+        headers.append(("tellwire-sequence", str(delivery.sequence)))
+    if delivery.replay:
+        headers.append(("tellwire-replay", str(delivery.replay)))
+    return headers
+
+
+def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
+    """The secrets that still sign: the current one first, then those rotated out, the last to expire first."""
+    if len(secrets) == 1 and secrets[0].expires_at is None:
+        return [secrets[0].value]
+    live = [s for s in secrets if s.expires_at is None or s.expires_at > now]
+    live.sort(key=lambda s: (s.expires_at is not None, -(s.expires_at or 0)))
+    return [s.value for s in live]
+
+
+class Attributions(Protocol):
+    """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
+
+    def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution: ...
+
+
+def conclude(
+    delivery: Delivery,
+    answer: Answer,
+    *,
+    endpoint: Endpoint,
+    schedule: tuple[float, ...] | None,
+    started_at: Micros,
+    now: Micros,
+    jitter: float,
+    blames: Attributions,
+    aside: bool = False,
+) -> tuple[Decision, Attribution]:
+    """Decide what follows from an answer, and what it costs the delivery.
+
+    Args:
+        delivery: as it stood before the attempt.
+        answer: what came back at `now` for what was sent at `started_at`.
+        endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
+        jitter: 0 to 1.
+        blames: asked about a failure of the delivery or its endpoint.
+        aside: it went elsewhere, so that the answer says nothing of the endpoint.
+    """
+    kind = kind_of(answer.status, answer.failure)
+    if kind == "ok":
+        return Delivered(now), NO_BLAME
+    if aside:
+        kind, blames = "own", _own_fault
+    wait, blame = 0, NO_BLAME
+    schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
+    gaps = plan(schedule, endpoint.ordering, delivery.lane)
+    if kind != "gone":
+        wait = retry_after(answer.headers, now)
+        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+    decision = decide(
+        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+    )
+    return decision, blame
+
+
+def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:  # noqa: ARG001
+    return Attribution(burns=True)
+
+
+def settle(
+    work: Work,
+    endpoint: Endpoint,
+    *,
+    request: Request,
+    answer: Answer,
+    decision: Decision,
+    blame: Attribution,
+    started_at: Micros,
+    now: Micros,
+    otherwise: DeliveryState = DeliveryState.RETRYING,
+    edit: Edit | None = None,
+) -> Result:
+    """What an attempt made of its delivery.
+
+    Args:
+        work, endpoint, request, answer: the attempt.
+        decision: what follows (`retry.decide`).
+        blame: whether a failure costs the delivery its place in the order.
+        started_at, now: when it was sent, and when the answer was there.
+        otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
+        edit: what was other about it.
+    """
+    attempt = attempted(work.delivery, endpoint, request=request, answer=answer, started_at=started_at, edit=edit)
+    after = _after(work.delivery, decision, blame, started_at=started_at, now=now, otherwise=otherwise)
+    return Result(after, attempt)
+
+
+def attempted(
+    before: Delivery,
+    endpoint: Endpoint,
+    *,
+    request: Request,
+    answer: Answer,
+    started_at: Micros,
+    edit: Edit | None = None,
+) -> Attempt:
+    """An attempt as it is kept: secrets masked, also where the answer echoes them, and nothing too large."""
+    echoed = _secrets_of(endpoint)
+    return Attempt(
+        delivery_id=before.id,
+        organization_id=before.organization_id,
+        number=before.attempts + 1,
+        started_at=started_at,
+        outcome="delivered" if answer.ok else "failed",
+        cause=answer.cause,
+        url=request.url,
+        request_headers=_masked(request.headers, endpoint),
+        response_status=answer.status,
+        response_headers=_bounded(_without_secrets(answer.headers, echoed)),
+        response_body=_body_without(answer.body, echoed),
+        durations=answer.durations,
+        edited=edit.parts if edit is not None else (),
+    )
+
+
+def _after(
+    before: Delivery,
+    decision: Decision,
+    blame: Attribution,
+    *,
+    started_at: Micros,
+    now: Micros,
+    otherwise: DeliveryState,
+) -> Delivery:
+    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
+    delivered_at, out_of_order = before.delivered_at, before.out_of_order
+    match decision:
+        case Delivered(at):
+            state, delivered_at = DeliveryState.DELIVERED, at
+        case RetryAt(due_at, burns):
+            burned += burns
+            if blame.late:
+                lane, out_of_order = "late", out_of_order or blame.out_of_order
+        case Exhausted(burns):
+            burned += burns
+            state = DeliveryState.FAILED
+        case Disable():
+            # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
+            due_at = now
+        case _:
+            assert_never(decision)
+    return replace(
+        before,
+        state=state,
+        attempts=before.attempts + 1,
+        burned=burned,
+        due_at=due_at,
+        lane=lane,
+        out_of_order=out_of_order,
+        first_attempt_at=before.first_attempt_at or started_at,
+        delivered_at=delivered_at,
+        updated_at=now,
+    )
+
+
+def cancelled(delivery: Delivery, now: Micros) -> Result:
+    """The delivery has nothing to say in its endpoint's format: it ends without an attempt."""
+    return Result(replace(delivery, state=DeliveryState.CANCELLED, updated_at=now), None)
+
+
+def overtaken(delivery: Delivery, now: Micros, *, followed: bool) -> Result:
+    """A head lost its place; `followed`: later deliveries of its key go ahead."""
+    moved = replace(delivery, lane="late", out_of_order=delivery.out_of_order or followed, updated_at=now)
+    return Result(moved, None)
+
+
+def restated(delivery: Delivery, state: DeliveryState, now: Micros) -> Result:
+    """Only the state moves, because the endpoint's did."""
+    return Result(replace(delivery, state=state, updated_at=now), None)
+
+
+def _masked(headers: tuple[tuple[str, str], ...], endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    if not endpoint.token and not endpoint.headers:
+        return headers
+    secret = {name.lower() for name in endpoint.headers} | {"authorization"}
+    return tuple((name, _mask(name, value) if name.lower() in secret else value) for name, value in headers)
+
+
+def _mask(name: str, value: str) -> str:
+    return f"Bearer {MASK}" if name.lower() == "authorization" and value.startswith("Bearer ") else MASK
+
+
+def _secrets_of(endpoint: Endpoint) -> list[str]:
+    """What a receiver that echoes requests would give away, the longest first."""
+    every = {endpoint.token, *endpoint.headers.values(), *(secret.value for secret in endpoint.secrets)}
+    return sorted((each for each in every if len(each) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _without_secrets(headers: tuple[tuple[str, str], ...], echoed: list[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, MASK if name == "set-cookie" else _text_without(value, echoed)) for name, value in headers)
+
+
+def _text_without(text: str, echoed: list[str]) -> str:
+    for each in echoed:
+        text = text.replace(each, MASK)
+    return text
+
+
+def _body_without(body: bytes, echoed: list[str]) -> bytes:
+    for each in echoed:
+        body = body.replace(each.encode(), MASK.encode())
+    return body
+
+
+def _bounded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    if len(headers) <= _MOST_HEADERS and all(len(value) <= _LONGEST_VALUE for _, value in headers):
+        return headers
+    return tuple((name[:_LONGEST_VALUE], value[:_LONGEST_VALUE]) for name, value in headers[:_MOST_HEADERS])

@@ -1,0 +1,404 @@
+"""The loop: takes what `lanes` hands out, sends it, decides with `retry`, and records it before the next of its key.
+
+Source: docs/reference/delivery.md, "Rows and hints".
+
+Rows are the truth: hints only save the reading of them, and a sweep finds what they missed. Only what this process has
+a lease on is sent, and what it recorded under an outdated one is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+
+import structlog
+from msgspec import Struct
+
+from tellwire.delivery import attempt as attempts
+from tellwire.delivery import counting
+from tellwire.delivery.attempt import Format, Sign, Wire
+from tellwire.delivery.endpoint_queue import Ticket
+from tellwire.delivery.reader import Reader
+from tellwire.delivery.recorder import Entry, Recorder
+from tellwire.delivery.retry import Delivered, Disable
+from tellwire.delivery.scheduler import Scheduler
+from tellwire.delivery.side_lanes import SideLaneLimits
+from tellwire.errors import TellwireError
+from tellwire.leases import Leases
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Work
+from tellwire.model.registry import Registry
+from tellwire.model.routing import order_key
+from tellwire.model.units import MICROS, Micros
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Request, Sender
+from tellwire.ports.storage import Outbox
+from tellwire.ports.tracing import Tracer
+
+log = structlog.get_logger("tellwire.dispatcher")
+
+_PAUSE_SECONDS = 0.5
+_LONGEST_SLEEP = 60.0
+
+
+class Defaults(Struct, frozen=True, kw_only=True):
+    """What an endpoint that says nothing gets; a retry schedule is gaps in seconds."""
+
+    timeout_seconds: float = 15.0
+    retry_schedule: tuple[float, ...] | None = None
+
+
+class Dispatcher:
+    """Delivers what the outbox holds.
+
+    Args:
+        outbox, sender, clock: rows, HTTP out, and the time of every decision.
+        formats: the payload formats by name.
+        sign, hub_signature: the signatures.
+        defaults: for endpoints that set nothing.
+        limits: caps.
+        random: a number from 0 to 1, for jitter.
+        on_attempt: told of each attempt once it is recorded.
+        counters, tracer: count attempts, and tell of them.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sender: Sender,
+        clock: Clock,
+        *,
+        formats: Mapping[str, Format],
+        sign: Sign,
+        hub_signature: Callable[[bytes, str], str],
+        defaults: Defaults | None = None,
+        limits: SideLaneLimits | None = None,
+        random: Callable[[], float],
+        on_attempt: Callable[[Attempt, Delivery], None] | None = None,
+        counters: Counters | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._clock = clock
+        self._defaults = defaults or Defaults()
+        self._wire = Wire(
+            formats=formats,
+            sign=sign,
+            hub_signature=hub_signature,
+            timeout_seconds=self._defaults.timeout_seconds,
+            traceparent=tracer.traceparent if tracer else None,
+        )
+        self._tracer = tracer
+        self._random = random
+        self._on_attempt = on_attempt
+        self._counters = counters or Counters()
+        self._lanes = Scheduler(limits or SideLaneLimits())
+        self._reader = Reader(outbox, clock, self._lanes, self._pump)
+        self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
+        self.leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
+        self._barred: set[str] = set()
+        self._subscribed = False
+        self._running = False
+        self._sending: set[asyncio.Task[None]] = set()
+        self._due_work: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: Micros | None = None
+        self.attempts = 0
+        self.delivered = 0
+        self.refused = 0
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self, owner: str) -> None:
+        """Take what leases there are, and begin."""
+        if not self._subscribed:
+            self._subscribed = True
+            self._outbox.subscribe(
+                committed=self._committed,
+                changed=self._changed,
+                elsewhere=self._elsewhere,
+                released=self.leases.nudge,
+            )
+        self._bar(self._outbox.registry())
+        self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
+        self._running = True
+        await self.leases.start(owner)
+        self._recorder.start()
+        self._reader.start()
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Take nothing more, finish and record what is in flight within the bound, give the leases back.
+
+        What could not be finished stays as it was in its row, to be sent again by the next owner.
+        """
+        self._running = False
+        self._set_timer(None)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        await self._reader.stop()
+        await self.leases.stop(timeout_seconds)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=max(deadline - loop.time(), 0.0))
+        await self._recorder.stop(max(deadline - loop.time(), 0.0))
+        left = self._sending | self._due_work
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self.leases.release()
+
+    def wake(self) -> None:
+        """Look at the rows now (a replay was asked for, the store is back)."""
+        self.leases.nudge()
+        self._reader.wake()
+        self._recorder.nudge()
+
+    def tick(self) -> None:
+        """Look at the clock now."""
+        self._pump()
+
+    def forget(self, delivery_ids: Iterable[str]) -> None:
+        """These were cancelled: don't send those that are not in flight already."""
+        self._lanes.forget(delivery_ids, self._clock.now())
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that were sent and whose result is not committed."""
+        return self._lanes.shares.in_flight
+
+    @property
+    def held(self) -> int:
+        """Deliveries in memory."""
+        return self._lanes.shares.held
+
+    @property
+    def partitions(self) -> Collection[int]:
+        """The partitions that this process owns."""
+        return self.leases.owned
+
+    @property
+    def lease_moves(self) -> int:
+        """How many times a partition came or went."""
+        return self.leases.moves
+
+    @property
+    def unrecorded(self) -> int:
+        """Results that wait for the store; above zero for long when it can't commit (`failing` says why)."""
+        return self._recorder.unrecorded
+
+    @property
+    def failing(self) -> str:
+        """Why results can't be written just now; "" when they can."""
+        return self._recorder.failing
+
+    # --- what the outbox tells ----------------------------------------------------------------------------------------
+
+    def _committed(self, works: Sequence[Work]) -> None:
+        if self._running:
+            self._lanes.offer(works, self._clock.now())
+            self._pump()
+
+    def _changed(self, registry: Registry) -> None:
+        self._bar(registry)
+        if self._running:
+            self._lanes.configure(registry.endpoints, self._clock.now())
+            self._pump()
+
+    def _bar(self, registry: Registry) -> None:
+        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
+        self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
+
+    def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
+        if self._running:
+            self._lanes.elsewhere(endpoint_ids, self._clock.now())
+            self._pump()
+
+    def _leased(self, leases: Mapping[int, int]) -> None:
+        if self._lanes.own(leases, self._clock.now()):
+            self._reader.wake()
+        self._pump()
+
+    # --- handing out --------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Start every attempt and every read that may be started now."""
+        if not self._running:
+            return
+        if not self.leases.live():
+            self.leases.nudge()
+            return
+        lanes, now = self._lanes, self._clock.now()
+        while (ticket := lanes.next(now)) is not None:
+            ticket.started_at = now
+            task = asyncio.create_task(self._attempt(ticket))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        for ticket in lanes.overtaken():
+            self._recorder.put(Entry(ticket, attempts.overtaken(ticket.work.delivery, now, followed=ticket.followed)))
+        self._reader.read_pages()
+        self._set_timer(lanes.wake_at())
+
+    def _set_timer(self, at: Micros | None) -> None:
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, at
+        if at is not None:
+            seconds = min(max((at - self._clock.now()) / MICROS, 0.0), _LONGEST_SLEEP)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._alarm)
+
+    def _alarm(self) -> None:
+        self._timer = self._timer_at = None
+        self._pump()
+
+    # --- one attempt --------------------------------------------------------------------------------------------------
+
+    async def _attempt(self, ticket: Ticket) -> None:
+        endpoint, edit = ticket.queue.endpoint, None
+        delivery = ticket.work.delivery
+        may_send = partial(self.leases.holds, delivery.partition, ticket.epoch)
+        request: Request | None = None
+        try:
+            if delivery.lane == "replay":
+                edit = await self._outbox.edit(delivery)
+            if delivery.order_key not in self._barred:
+                request = attempts.request(
+                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
+                )
+        except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
+            request = Request(url=endpoint.url)
+            answer = _unmade(error)
+        else:
+            if request is None:
+                self._lanes.unsent(ticket)
+                self._recorder.put(Entry(ticket, attempts.cancelled(ticket.work.delivery, self._clock.now())))
+                return
+            try:
+                answer = await self._sender.send(request)
+            except Exception as error:  # noqa: BLE001 - the port promises that there is none
+                answer = _unmade(error)
+        if answer.withheld:
+            self._withheld(ticket)
+        else:
+            self._recorder.put(self._entry(ticket, endpoint, request, answer, edit=edit))
+
+    def _withheld(self, ticket: Ticket) -> None:
+        """The lease was gone before the request was: no attempt was made."""
+        self._lanes.unsent(ticket)
+        self._lanes.dropped(ticket)
+        self.leases.finished()
+        self._pump()
+
+    def _entry(
+        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: Edit | None
+    ) -> Entry:
+        """Decide what the answer means for the delivery and for its endpoint."""
+        now, standing, disables = self._clock.now(), self._standing(ticket), ""
+        decision, blame = attempts.conclude(
+            ticket.work.delivery,
+            answer,
+            endpoint=endpoint,
+            schedule=self._defaults.retry_schedule,
+            started_at=ticket.started_at,
+            now=now,
+            jitter=self._random(),
+            blames=partial(self._lanes.failed, ticket),
+            aside=request.url != endpoint.url,
+        )
+        self.attempts += 1
+        counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
+        if isinstance(decision, Delivered):
+            self.delivered += 1
+        if request.url != endpoint.url:
+            self._lanes.unsent(ticket)
+        elif isinstance(decision, Delivered):
+            self._lanes.accepted(ticket, now)
+        elif isinstance(decision, Disable):
+            disables = decision.reason
+            self._lanes.stop(ticket)
+        result = attempts.settle(
+            ticket.work,
+            endpoint,
+            request=request,
+            answer=answer,
+            decision=decision,
+            blame=blame,
+            started_at=ticket.started_at,
+            now=now,
+            otherwise=standing,
+            edit=edit,
+        )
+        return Entry(ticket, result, disables)
+
+    def _standing(self, ticket: Ticket) -> DeliveryState:
+        """Where a delivery stands that is to be tried again."""
+        if ticket.queue.open:
+            return DeliveryState.RETRYING
+        known = ticket.queue.endpoint.id in self._outbox.registry().endpoints
+        return DeliveryState.PARKED if known else DeliveryState.CANCELLED
+
+    # --- recorded -----------------------------------------------------------------------------------------------------
+
+    def _recorded(self, entries: Sequence[Entry]) -> None:
+        now = self._clock.now()
+        for entry in entries:
+            self._settle(entry, now)
+        self.leases.finished()
+        self._pump()
+
+    def _settle(self, entry: Entry, now: Micros) -> None:
+        ticket, delivery, attempt = entry.ticket, entry.result.delivery, entry.result.attempt
+        if attempt is not None:
+            self._tell(ticket.work, attempt, delivery)
+        if entry.disables:
+            task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
+            self._due_work.add(task)
+            task.add_done_callback(self._due_work.discard)
+        elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
+            standing = self._standing(ticket)
+            if standing is not delivery.state:
+                # The endpoint was paused or resumed while the result was being written: the row must not disagree.
+                self._recorder.put(Entry(ticket, attempts.restated(delivery, standing, now)))
+                return
+            if delivery.lane != "live":
+                self._reader.due_at(delivery.due_at, now)
+        self._lanes.settled(ticket, delivery, now)
+        if ticket.key is None and not ticket.queue.extras.waiting:
+            self._reader.extras_ran_out()
+
+    def _tell(self, work: Work, attempt: Attempt, delivery: Delivery) -> None:
+        if self._tracer is not None:
+            self._tracer.attempted(work, attempt)
+        if self._on_attempt is not None:
+            try:
+                self._on_attempt(attempt, delivery)
+            except Exception:
+                log.exception("on_attempt_failed")
+
+    def _refused(self, entries: Sequence[Entry]) -> None:
+        """Their partitions have another owner, or had: their rows say what became of them."""
+        log.warning("results_refused", count=len(entries))
+        self.refused += len(entries)
+        for entry in entries:
+            self.leases.lost(entry.ticket.work.delivery.partition, entry.ticket.epoch)
+            self._lanes.dropped(entry.ticket)
+        self.leases.finished()
+        self._reader.wake()
+        self._pump()
+
+    async def _disable(self, endpoint_id: str, reason: str) -> None:
+        while True:
+            try:
+                await self._outbox.disable(endpoint_id, reason)
+            except TellwireError as error:
+                log.warning("disable_waits", endpoint_id=endpoint_id, reason=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                log.warning("endpoint_disabled", endpoint_id=endpoint_id, reason=reason)
+                return
+
+
+def _unmade(error: Exception) -> Answer:
+    return Answer(failure="protocol", cause=f"the request could not be made ({type(error).__name__})")

@@ -1,0 +1,388 @@
+"""PURE. One endpoint's deliveries in memory, and what of them may be sent now (docs/reference/delivery.md, "Lanes").
+
+Live deliveries stand in their `Order`; late retries and replays beside it, on budgets of their own. Memory holds a
+window of what is on disk (`ReadCursor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tellwire.delivery.breaker import Breaker
+from tellwire.delivery.order import Key, Order
+from tellwire.delivery.quota import Quota
+from tellwire.delivery.read_cursor import ReadCursor
+from tellwire.delivery.retry import Kind
+from tellwire.delivery.side_lanes import Shares, SideLaneLimits, SideLanes
+from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
+from tellwire.model.units import MICROS, Micros
+
+_EXTRA_TURN = 8
+_BLOCKED_WINDOWS = 8
+_LEAST_WINDOW = 8
+
+
+class Ticket(Struct, eq=False):
+    """Leave to make one attempt; without `attempts` it only says that a head is overtaken, which is to be recorded.
+
+    `epoch`: of the lease under which it was given.
+    """
+
+    work: Work
+    queue: EndpointQueue
+    key: Key | None = None
+    epoch: int = 0
+    probe: bool = False
+    attempts: bool = True
+    started_at: Micros = 0
+    held_until: Micros = 0
+    followed: bool = False
+
+
+class Attribution(Struct, frozen=True):
+    """What a failure costs its delivery: a gap of its schedule, its place in the order."""
+
+    burns: bool
+    late: bool = False
+    out_of_order: bool = False
+
+
+class EndpointQueue:
+    """One endpoint's deliveries. `listed` and `alarm` belong to `Lanes`."""
+
+    def __init__(self, endpoint: Endpoint, *, limits: SideLaneLimits, shares: Shares, now: Micros) -> None:
+        self.limits = limits
+        self.shares = shares
+        self.health = Breaker()
+        self.backlog = ReadCursor()
+        self.order = Order(self.health, crowd=limits.window // 2)
+        self.open = True
+        self._told_to_stop = False
+        self.listed = False
+        self.alarm: Micros = 0
+        self.in_flight = 0
+        self._known: set[str] = set()
+        self.extras = SideLanes(limits, shares)
+        self._turn = 0
+        self.quota = Quota(endpoint.id)
+        self._apply(endpoint, now)
+
+    # --- settings -----------------------------------------------------------------------------------------------------
+
+    def configure(self, endpoint: Endpoint, now: Micros) -> None:
+        """Take the endpoint as it is now: opened, closed, or with other settings."""
+        known = self.endpoint
+        self._apply(endpoint, now)
+        if endpoint.state != "active":
+            self.close()
+            self._told_to_stop = False
+        elif self._told_to_stop:
+            return
+        elif not self.open or endpoint.ordering != known.ordering:
+            self.close()
+            self.reopen(now)
+        elif endpoint.url != known.url and self.health.down:
+            self.health.next_probe = now
+
+    def _apply(self, endpoint: Endpoint, now: Micros) -> None:
+        self.endpoint = endpoint
+        seconds = endpoint.head_of_line_seconds
+        bound = self.limits.head_of_line_seconds if seconds is None else seconds
+        self.order.configure(endpoint.ordering, int(bound * MICROS))
+        self._divide(now)
+
+    def _divide(self, now: Micros) -> None:
+        self.quota.divide(self.endpoint, self.shares.leases, per_endpoint=self.limits.per_endpoint, now=now)
+        self.extras.configure(self.quota.most)
+
+    def own(self, lost: set[int], gained: set[int], now: Micros) -> None:
+        """The leases have changed: forget what went but what is in flight, and read what came. Breaker stays."""
+        self._divide(now)
+        self._forget([*self.order.drop_partitions(lost), *self.extras.drop(lost)])
+        if self.open and self.quota.any_of(gained):
+            self.backlog.rewind("")
+
+    def holds(self, ticket: Ticket) -> bool:
+        """Whether the lease under which a ticket was given is still there."""
+        return self.shares.leases.get(ticket.work.delivery.partition) == ticket.epoch
+
+    def close(self) -> None:
+        """The endpoint is paused, disabled or deleted: forget everything but what is in flight."""
+        self.open = False
+        self.order.drop()
+        self.extras.clear()
+        held = len(self._known)
+        self._known = {key.works[0].delivery.id for key in self.order.keys.values()} | self.extras.in_flight
+        self.shares.held += len(self._known) - held
+
+    def stop(self) -> None:
+        """The receiver wants no more: closed until the registry has said so too."""
+        self.close()
+        self._told_to_stop = True
+
+    def reopen(self, now: Micros) -> None:
+        """Read everything from disk, and begin gently: the endpoint is active again."""
+        self.open = True
+        self.health.reset(now)
+        self.backlog.rewind("")
+        self.quota.start_gently()
+
+    # --- coming in ----------------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether memory knows of nothing to do here and no reading is asked for."""
+        return not self.order.keys and not self.backlog.more
+
+    @property
+    def hungry(self) -> bool:
+        """Whether the next page of rows should be read."""
+        if not (self.open and self.quota.partitions and self.backlog.more) or self.backlog.reading:
+            return False
+        return self._size() * 2 < self._window()
+
+    def _size(self) -> int:
+        return len(self._known) - self.order.blocked
+
+    def _window(self) -> int:
+        if self.order.blocked >= self.limits.window * _BLOCKED_WINDOWS:
+            return 0
+        return min(self.limits.window, max(_LEAST_WINDOW, self.limits.held - self.shares.held))
+
+    def _has_room(self) -> bool:
+        if self._size() < self._window():
+            return True
+        self._forget(self.order.cut_blocked())
+        return self._size() < self._window()
+
+    def hint(self, work: Work, now: Micros) -> None:
+        """A delivery was committed: take it in, or remember that it is on disk."""
+        if not self.open or not self.backlog.takes(work.delivery.id):
+            return
+        if not self._has_room():
+            self.backlog.more = True
+            return
+        self._take(work, now)
+
+    def page(self, works: Sequence[Work], *, complete: bool, now: Micros) -> None:
+        """The rows after the cursor have been read; `complete` when there were no more."""
+        if self.open and self.backlog.fits():
+            for work in works:
+                if not self._take_row(work, now):
+                    complete = False
+                    break
+        self.backlog.end(complete=complete)
+
+    def _take_row(self, work: Work, now: Micros) -> bool:
+        identifier = work.delivery.id
+        owned = work.delivery.partition in self.shares.leases
+        if owned and identifier not in self._known and not self.backlog.is_stale(identifier):
+            key = self.order.keys.get(self.order.name(work))
+            if key is not None and key.place == "waiting":
+                # What stands behind a blocked head stays on disk, so that it takes no room from other keys.
+                key.cut = True
+            elif not self._has_room():
+                return False
+            else:
+                self._take(work, now)
+        self.backlog.after = max(self.backlog.after, identifier)
+        return True
+
+    def _take(self, work: Work, now: Micros) -> None:
+        identifier = work.delivery.id
+        self.backlog.after = identifier
+        name = self.order.name(work)
+        key = self.order.keys.get(name)
+        if key is not None and key.cut:
+            return
+        self._known.add(identifier)
+        self.shares.held += 1
+        self.order.add(name, work, now)
+
+    def offer_extra(self, work: Work, now: Micros) -> bool:
+        """Take in a late retry or a replay that is due; False when there is no room for it just now."""
+        identifier = work.delivery.id
+        if not self.open:
+            return False
+        if identifier in self._known and not self._becomes_replay(work, now):
+            return True
+        if not self.extras.offer(work):
+            return False
+        self._known.add(identifier)
+        self.shares.held += 1
+        return True
+
+    def _becomes_replay(self, work: Work, now: Micros) -> bool:
+        """A live delivery that memory holds, and that is not in flight, was asked for as a replay."""
+        return work.delivery.lane == "replay" and self.remove(work.delivery.id, now, only_live=True)
+
+    def remove(self, delivery_id: str, now: Micros, *, only_live: bool = False) -> bool:
+        """Take a delivery out of memory unless it is in flight; True when it was there."""
+        if delivery_id not in self._known:
+            return False
+        found = self.order.remove(delivery_id, now)
+        if found:
+            self.backlog.left(delivery_id)
+            self.backlog.rewind(delivery_id)
+        elif not only_live:
+            found = self.extras.remove(delivery_id)
+        if found:
+            self._known.discard(delivery_id)
+            self.shares.held -= 1
+        return found
+
+    # --- going out ----------------------------------------------------------------------------------------------------
+
+    def pick(self, now: Micros) -> Ticket | None:
+        """Hand out the next attempt, if one may be made now.
+
+        An endpoint may use as many of the process's places as it leaves free, so that none can take them all.
+        """
+        free = self.limits.in_flight - self.shares.in_flight
+        if self.in_flight >= min(self.quota.places, free) or self.quota.ready_at(now) > now:
+            return None
+        ticket = self._probe(now) if self.health.down else self._next()
+        if ticket is not None:
+            self.in_flight += 1
+            self.shares.in_flight += 1
+            self.quota.take()
+        return ticket
+
+    def _next(self) -> Ticket | None:
+        self._turn += 1
+        if self._turn % _EXTRA_TURN == 0 and (ticket := self._extra()) is not None:
+            return ticket
+        key = self.order.next_ready()
+        return self._extra() if key is None else Ticket(key.works[0], self, key)
+
+    def _probe(self, now: Micros) -> Ticket | None:
+        if not self.health.may_probe(now) or self.shares.probes >= self.limits.probes:
+            return None
+        key = self.order.next_probe()
+        ticket = self._extra() if key is None else Ticket(key.works[0], self, key)
+        if ticket is not None:
+            ticket.probe = True
+            self.shares.probes += 1
+            self.health.probe(key.name if key is not None else ticket.work.delivery.id)
+        return ticket
+
+    def _extra(self) -> Ticket | None:
+        if not self.extras.waiting:
+            return None
+        work = self.extras.take(self.order.in_flight())
+        return None if work is None else Ticket(work, self)
+
+    # --- coming back --------------------------------------------------------------------------------------------------
+
+    def accepted(self, ticket: Ticket, now: Micros) -> None:
+        """The receiver took it."""
+        self.unsent(ticket)
+        live = ticket.key is not None
+        if self.health.accepted(now, live=live):
+            self.quota.start_gently()
+            if self.health.forgiven_at == now:
+                self.order.forgive(now)
+            self.order.tick(now)
+        else:
+            self.quota.widen()
+        if live:
+            self.order.accepted(now)
+
+    def failed(self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:
+        """The receiver did not take it; say what that costs the delivery."""
+        self.unsent(ticket)
+        key, delivery = ticket.key, ticket.work.delivery
+        before = key.failed_at if key is not None else delivery.updated_at if delivery.lane == "late" else 0
+        burns = self.health.failed(
+            key.name if key is not None else delivery.id,
+            kind,
+            started_at=ticket.started_at,
+            failed_before=before,
+            now=now,
+            probe=ticket.probe,
+            pace=pace,
+            wait=wait,
+        )
+        ticket.held_until = now + wait if wait else 0
+        if key is None or not self.open:
+            return Attribution(burns)
+        if self.endpoint.ordering == "none":
+            return Attribution(burns, late=not self.health.down)
+        if kind == "busy":
+            return Attribution(burns)
+        late = self.order.failed(key, sent_at=ticket.started_at, now=now)
+        return Attribution(burns, late=late, out_of_order=late)
+
+    def unsent(self, ticket: Ticket) -> None:
+        """The attempt is over, or there was nothing to send: another probe may go."""
+        if ticket.probe:
+            self.shares.probes -= 1
+            self.health.probing = False
+
+    def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
+        """What the attempt came to is committed: the key goes on, or its head waits."""
+        if ticket.attempts:
+            self.in_flight -= 1
+            self.shares.in_flight -= 1
+        key = ticket.key
+        if key is None:
+            self.extras.settled(ticket.work)
+            self._forget((ticket.work,))
+        elif self.open and delivery.lane == "live" and delivery.state is DeliveryState.RETRYING and self.holds(ticket):
+            head = Work(delivery, ticket.work.event)
+            self.order.retry_later(key, head, held_until=ticket.held_until, now=now)
+            if self.backlog.more:
+                self._forget(self.order.cut(key))
+        else:
+            self._forget((ticket.work,))
+            self.backlog.left(delivery.id)
+            if self.order.release(key, now):
+                self.backlog.rewind(delivery.id)
+
+    def dropped(self, ticket: Ticket) -> None:
+        """Nothing came of it: only its row knows what is true, and is read again with all that follows it."""
+        if ticket.attempts:
+            self.in_flight -= 1
+            self.shares.in_flight -= 1
+        if ticket.key is None:
+            self.extras.settled(ticket.work)
+            self._forget((ticket.work,))
+            return
+        self._forget(self.order.discard(ticket.key))
+        if self.open:
+            self.backlog.rewind("")
+
+    def _forget(self, works: Sequence[Work]) -> None:
+        for work in works:
+            self._known.discard(work.delivery.id)
+        self.shares.held -= len(works)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: Micros) -> None:
+        """Let go what is due."""
+        self.order.tick(now)
+
+    def overtaken(self) -> list[Ticket]:
+        """Heads that are to be recorded as overtaken."""
+        if not self.order.overtaken:
+            return []
+        keys, self.order.overtaken = self.order.overtaken, []
+        return [Ticket(k.works[0], self, k, attempts=False, followed=len(k.works) > 1 or k.cut) for k in keys]
+
+    def next_time(self, now: Micros) -> Micros | None:
+        """When something changes here by time alone."""
+        at = self.order.next_time()
+        extra: Micros | None = None
+        if self.health.down:
+            if not self.health.probing and (self.order.keys or self.extras.waiting):
+                extra = self.health.next_probe
+                if self.shares.probes >= self.limits.probes:
+                    extra = max(extra, now + MICROS)
+        elif self.order.has_ready or self.extras.waiting:
+            extra = self.quota.ready_at(now)
+        if extra is not None and extra > now:
+            at = extra if at is None else min(at, extra)
+        return at

@@ -1,0 +1,323 @@
+"""PURE. The order keys of one endpoint: one delivery of each in flight, the rest behind it.
+
+Source: docs/reference/delivery.md, "Order".
+
+A head that failed waits for its own time and blocks its key. Under `keyed` it is overtaken when its bound has run out
+although the endpoint took other keys' deliveries; under `strict` never; under `none` each delivery is its own key.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Collection
+from heapq import heappop, heappush
+from typing import Literal
+
+from msgspec import Struct
+
+from tellwire.delivery.breaker import Breaker
+from tellwire.model.deliveries import Ordering, Work
+from tellwire.model.units import Micros
+
+
+class Key(Struct, eq=False):
+    """An order key with its deliveries, the head first.
+
+    `due_at`: when a waiting head goes; `held_until`: when the receiver wants it at the earliest; `first_at`: the head's
+    first attempt; `failed_at`: its last failure that may be its own fault, of the attempt sent at `sent_at`. `cut`: the
+    deliveries behind it were left on disk. `ripe`: it may be overtaken as soon as somebody is there to do so.
+    """
+
+    name: str
+    works: list[Work]
+    place: Literal["ready", "flying", "waiting", "gone"] = "gone"
+    due_at: Micros = 0
+    held_until: Micros = 0
+    first_at: Micros = 0
+    failed_at: Micros = 0
+    sent_at: Micros = 0
+    cut: bool = False
+    ripe: bool = False
+
+
+class Order:
+    """The keys of one endpoint.
+
+    Args:
+        health: the endpoint's; says what is evidence against a head.
+        crowd: how many blocked heads may stay in memory with nobody behind them.
+    """
+
+    def __init__(self, health: Breaker, *, crowd: int) -> None:
+        self.keys: dict[str, Key] = {}
+        self.blocked = 0
+        self.overtaken: list[Key] = []
+        self._health = health
+        self._crowd = crowd
+        self._ready: deque[Key] = deque()
+        self._waiting: list[tuple[Micros, int, Key]] = []
+        self._bounds: list[tuple[Micros, int, Key]] = []
+        self._unproven: dict[str, Key] = {}
+        self._serial = 0
+        self._bound: Micros = 0
+        self._ordering: Ordering = "keyed"
+
+    def configure(self, ordering: Ordering, bound: Micros) -> None:
+        """`bound`: for how long a head holds up its key though the endpoint accepts others."""
+        self._ordering = ordering
+        self._bound = bound
+
+    # --- coming in ----------------------------------------------------------------------------------------------------
+
+    def name(self, work: Work) -> str:
+        """The key that a delivery belongs to."""
+        return work.delivery.id if self._ordering == "none" else work.delivery.order_key
+
+    def add(self, name: str, work: Work, now: Micros) -> None:
+        """Put a delivery behind the others of its key."""
+        key = self.keys.get(name)
+        if key is None:
+            key = self.keys[name] = Key(name, [work])
+            self._enter(key, now)
+            return
+        works = key.works
+        if works[-1].delivery.id < work.delivery.id:
+            works.append(work)
+        else:
+            works.insert(bisect_left(works, work.delivery.id, 1, key=lambda w: w.delivery.id), work)
+        if key.ripe:
+            self._consider(key, now)
+
+    def _enter(self, key: Key, now: Micros) -> None:
+        head = key.works[0].delivery
+        key.first_at = head.first_attempt_at
+        key.failed_at = key.sent_at = key.held_until = 0
+        key.ripe = False
+        if head.attempts and head.due_at > now:
+            self._wait(key, head.due_at)
+        else:
+            key.place = "ready"
+            self._ready.append(key)
+
+    def _wait(self, key: Key, due_at: Micros) -> None:
+        key.place = "waiting"
+        key.due_at = due_at
+        self.blocked += 1
+        self._push(self._waiting, due_at, key)
+
+    def _push(self, heap: list[tuple[Micros, int, Key]], at: Micros, key: Key) -> None:
+        self._serial += 1
+        heappush(heap, (at, self._serial, key))
+
+    # --- going out ----------------------------------------------------------------------------------------------------
+
+    @property
+    def has_ready(self) -> bool:
+        return bool(self._ready)
+
+    def next_ready(self) -> Key | None:
+        """Take the key whose head goes next; its place is now `flying`."""
+        ready = self._ready
+        while ready:
+            key = ready.popleft()
+            if key.place == "ready":
+                key.place = "flying"
+                return key
+        return None
+
+    def next_probe(self) -> Key | None:
+        """Take a head to try an endpoint that is down with: the one tried last until it had its tries, then another."""
+        tried = self.keys.get(self._health.tried)
+        if tried is not None and tried.place not in ("ready", "waiting"):
+            tried = None
+        if tried is not None and not self._health.wants_another:
+            return self._fly(tried)
+        return self._fly(self._other(tried) or tried)
+
+    def _fly(self, key: Key | None) -> Key | None:
+        if key is not None:
+            self.blocked -= key.place == "waiting"
+            key.place = "flying"
+        return key
+
+    def _other(self, tried: Key | None) -> Key | None:
+        found: Key | None = None
+        passed = False
+        while self._ready and found is None:
+            key = self._ready.popleft()
+            if key is tried:
+                passed = True
+            elif key.place == "ready":
+                found = key
+        if passed and tried is not None:
+            self._ready.append(tried)
+        aside = []
+        while self._waiting and found is None:
+            entry = heappop(self._waiting)
+            key = entry[2]
+            if key is tried:
+                aside.append(entry)
+            elif key.place == "waiting" and key.due_at == entry[0]:
+                found = key
+        for entry in aside:
+            heappush(self._waiting, entry)
+        return found
+
+    def in_flight(self) -> set[str]:
+        """The order keys of the deliveries that are in flight."""
+        return {k.works[0].delivery.order_key for k in self.keys.values() if k.place == "flying"}
+
+    # --- coming back --------------------------------------------------------------------------------------------------
+
+    def failed(self, key: Key, *, sent_at: Micros, now: Micros) -> bool:
+        """A head failed by what may be its own fault; True when it is to be overtaken."""
+        key.first_at = key.first_at or sent_at
+        key.sent_at = sent_at
+        key.failed_at = now
+        return self._has_followers(key) and self._movable(key, now)
+
+    def retry_later(self, key: Key, head: Work, *, held_until: Micros, now: Micros) -> None:
+        """The head failed and waits for its own time."""
+        key.works[0] = head
+        key.held_until = held_until
+        self._wait(key, head.delivery.due_at)
+        if self._ordering == "keyed" and key.failed_at:
+            self._push(self._bounds, max(now, self._since(key) + self._bound), key)
+
+    def release(self, key: Key, now: Micros) -> bool:
+        """The head is done with (or goes its own way); True when the key has more on disk, behind the head's id."""
+        del key.works[0]
+        if key.works:
+            self._enter(key, now)
+            return False
+        key.place = "gone"
+        del self.keys[key.name]
+        return key.cut
+
+    def cut(self, key: Key) -> list[Work]:
+        """Leave what is behind a blocked head on disk; return what left memory."""
+        behind = key.works[1:]
+        del key.works[1:]
+        key.cut = True
+        return behind
+
+    def cut_blocked(self) -> list[Work]:
+        """`cut` every blocked key that has something behind its head."""
+        return [w for k in self.keys.values() if k.place == "waiting" and len(k.works) > 1 for w in self.cut(k)]
+
+    def drop(self) -> None:
+        """Forget everything but the heads in flight."""
+        for key in self.overtaken:
+            key.place = "waiting"
+        for key in self.keys.values():
+            if key.place == "flying":
+                del key.works[1:]
+                key.cut = False
+            else:
+                key.place = "gone"
+        self.keys = {name: key for name, key in self.keys.items() if key.place == "flying"}
+        for some in (self._ready, self._waiting, self._bounds, self._unproven, self.overtaken):
+            some.clear()
+        self.blocked = 0
+
+    def drop_partitions(self, partitions: Collection[int]) -> list[Work]:
+        """Forget everything of these partitions but the heads in flight; return what left memory.
+
+        All of a key's deliveries are of one partition.
+        """
+        dropped: list[Work] = []
+        taken = set(map(id, self.overtaken))
+        for key in [k for k in self.keys.values() if k.works[0].delivery.partition in partitions]:
+            if key.place == "flying" and id(key) not in taken:
+                dropped += self.cut(key)
+                key.cut = False
+            else:
+                self.blocked -= key.place == "waiting"
+                dropped += self.discard(key)
+        self.overtaken = [key for key in self.overtaken if key.place != "gone"]
+        return dropped
+
+    def discard(self, key: Key) -> list[Work]:
+        """Forget a key that does not wait, its head in flight too; return what left memory."""
+        key.place = "gone"
+        del self.keys[key.name]
+        return key.works
+
+    def remove(self, delivery_id: str, now: Micros) -> bool:
+        """Take out one delivery that is not in flight; True when it was there."""
+        for key in self.keys.values():
+            for index, work in enumerate(key.works):
+                if work.delivery.id == delivery_id and (index or key.place != "flying"):
+                    if index:
+                        del key.works[index]
+                    else:
+                        self.blocked -= key.place == "waiting"
+                        self.release(key, now)
+                    return True
+        return False
+
+    # --- time and evidence --------------------------------------------------------------------------------------------
+
+    def tick(self, now: Micros) -> None:
+        """Let go what is due, and see whose bound has run out."""
+        while self._bounds and self._bounds[0][0] <= now:
+            self._consider(heappop(self._bounds)[2], now)
+        if self._health.down:
+            return
+        while self._waiting and self._waiting[0][0] <= now:
+            due_at, _, key = heappop(self._waiting)
+            if key.place == "waiting" and key.due_at == due_at:
+                self.blocked -= 1
+                key.place = "ready"
+                self._ready.appendleft(key)  # the oldest of all that are ready
+
+    def next_time(self) -> Micros | None:
+        """When `tick` has something to do; a head's own time does not count while the endpoint is down."""
+        times = [heap[0][0] for heap in (self._bounds, () if self._health.down else self._waiting) if heap]
+        return min(times, default=None)
+
+    def accepted(self, now: Micros) -> None:
+        """The endpoint took a delivery: evidence against the heads that were waiting for it."""
+        if self._unproven:
+            unproven, self._unproven = self._unproven, {}
+            for key in unproven.values():
+                self._consider(key, now)
+
+    def forgive(self, now: Micros) -> None:
+        """An outage of the whole endpoint is over: every head may go at once, unless the receiver asked to wait."""
+        for key in self.keys.values():
+            if key.place == "waiting" and key.due_at > (due_at := max(now, key.held_until)):
+                key.due_at = due_at
+                self._push(self._waiting, due_at, key)
+
+    def _has_followers(self, key: Key) -> bool:
+        return len(key.works) > 1 or key.cut
+
+    def _since(self, key: Key) -> Micros:
+        return max(key.first_at, self._health.forgiven_at)
+
+    def _movable(self, key: Key, now: Micros) -> bool:
+        """Whether a head may be overtaken: its bound has run out while the endpoint took others, and it was sent, and
+        failed, after the last outage."""
+        health, since = self._health, self._since(key)
+        return (
+            self._ordering == "keyed"
+            and not health.down
+            and now >= since + self._bound
+            and health.accepted_at > since
+            and key.sent_at >= max(1, health.recovered_at)
+        )
+
+    def _consider(self, key: Key, now: Micros) -> None:
+        if key.place != "waiting":
+            return
+        if self._movable(key, now):
+            if self._has_followers(key) or self.blocked > self._crowd:
+                self.blocked -= 1
+                key.place = "flying"
+                self.overtaken.append(key)
+            else:
+                key.ripe = True
+        elif self._health.accepted_at <= self._since(key):
+            self._unproven[key.name] = key

@@ -1,0 +1,352 @@
+"""PURE. What may be sent next: fair over the endpoints, in order within each key, within every cap.
+
+Source: docs/reference/delivery.md, "Lanes".
+
+Memory only: rows are the truth, and everything here can be dropped and read again. Time is an argument; nothing is
+sent, read or written here. Each step costs the same however many endpoints and keys there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from tellwire.delivery.endpoint_queue import Attribution, EndpointQueue, Ticket
+from tellwire.delivery.retry import Kind
+from tellwire.delivery.side_lanes import Shares, SideLaneLimits
+from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
+from tellwire.model.units import Micros
+
+_PAGE = 256
+
+
+class BacklogPage(Struct, frozen=True):
+    """A page of rows to read: `limit` live deliveries of an endpoint in these partitions with an id above `after`."""
+
+    queue: EndpointQueue
+    partitions: tuple[int, ...]
+    after: str
+    limit: int
+
+    @property
+    def endpoint_id(self) -> str:
+        return self.queue.endpoint.id
+
+
+def _turn(work: Work) -> tuple[Micros, str]:
+    """Late retries go by age; replays in the order in which they were asked for."""
+    delivery = work.delivery
+    return (delivery.due_at if delivery.lane == "replay" else 0), delivery.id
+
+
+class Scheduler:
+    """Every endpoint's queue, and the turn among them."""
+
+    def __init__(self, limits: SideLaneLimits) -> None:
+        self.limits = limits
+        self.shares = Shares()
+        self.queues: dict[str, EndpointQueue] = {}
+        self._endpoints: Mapping[str, Endpoint] = {}
+        self._active: deque[EndpointQueue] = deque()
+        self._alarms: list[tuple[Micros, int, EndpointQueue]] = []
+        self._serial = 0
+        self._hungry: dict[str, EndpointQueue] = {}
+        self._swept = False
+        self._left_extras: set[str] | None = None
+        self._overtaken: list[Ticket] = []
+        self._under_way: Counter[int] = Counter()
+
+    # --- endpoints ----------------------------------------------------------------------------------------------------
+
+    def configure(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
+        """Take the endpoints as they are now; those paused, disabled or gone leave memory, those back are read anew."""
+        before, self._endpoints = self._endpoints, endpoints
+        for identifier, queue in list(self.queues.items()):
+            endpoint = endpoints.get(identifier)
+            if endpoint is not None:
+                queue.configure(endpoint, now)
+                self._touch(queue)
+                continue
+            queue.close()
+            if not queue.in_flight:
+                del self.queues[identifier]
+        for identifier, endpoint in endpoints.items():
+            if endpoint.state == "active" and identifier not in self.queues:
+                known = before.get(identifier)
+                if known is not None and known.state != "active":
+                    queue = self._create(endpoint, now, read=True)
+                    queue.reopen(now)
+                    self._touch(queue)
+
+    def stop(self, ticket: Ticket) -> None:
+        """The receiver wants no more (410): close its queue, ahead of the registry."""
+        ticket.queue.unsent(ticket)
+        ticket.queue.stop()
+
+    def begin(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
+        """Start, or start again: nothing is known of what waits on disk until the first `sweep`."""
+        self._swept = False
+        self.configure(endpoints, now)
+
+    # --- leases -------------------------------------------------------------------------------------------------------
+
+    @property
+    def leases(self) -> Mapping[int, int]:
+        """The epoch of each partition that may be handed out from; another object after every change."""
+        return self.shares.leases
+
+    def own(self, leases: Mapping[int, int], now: Micros) -> bool:
+        """Hand out from these partitions only; True when some are new, whose rows are to be read.
+
+        Of those that are gone only what is in flight stays known, until its result is written or refused.
+        """
+        before = self.shares.leases
+        lost = {p for p, epoch in before.items() if leases.get(p) != epoch}
+        gained = {p for p, epoch in leases.items() if before.get(p) != epoch}
+        if not lost and not gained:
+            return False
+        self.shares.leases = dict(leases)
+        if gained:
+            self._swept = False
+            self._left_extras = None  # what is being read may be older than the lease
+        for queue in self.queues.values():
+            queue.own(lost, gained, now)
+            self._touch(queue)
+            self._arm(queue, now)
+        return bool(gained)
+
+    def under_way(self, partition: int) -> int:
+        """How many of a partition's deliveries are in flight, or wait for their result to be written."""
+        return self._under_way[partition]
+
+    def _create(self, endpoint: Endpoint, now: Micros, *, read: bool) -> EndpointQueue:
+        queue = EndpointQueue(endpoint, limits=self.limits, shares=self.shares, now=now)
+        queue.backlog.more = read
+        self.queues[endpoint.id] = queue
+        return queue
+
+    # --- coming in ----------------------------------------------------------------------------------------------------
+
+    def offer(self, works: Iterable[Work], now: Micros) -> None:
+        """Deliveries were committed, in this order."""
+        leases = self.shares.leases
+        for work in works:
+            if work.delivery.partition not in leases:
+                continue
+            queue = self.queues.get(work.delivery.endpoint_id)
+            if queue is None:
+                endpoint = self._endpoints.get(work.delivery.endpoint_id)
+                if endpoint is None or endpoint.state != "active":
+                    continue
+                # Before the first sweep nobody knows what else waits on disk.
+                queue = self._create(endpoint, now, read=not self._swept)
+            queue.hint(work, now)
+            self._touch(queue)
+
+    def elsewhere(self, endpoint_ids: Iterable[str], now: Micros) -> None:
+        """Others committed deliveries of these endpoints: read on from where memory is."""
+        for identifier in endpoint_ids:
+            queue = self.queues.get(identifier)
+            if queue is None:
+                endpoint = self._endpoints.get(identifier)
+                if endpoint is None or endpoint.state != "active":
+                    continue
+                queue = self._create(endpoint, now, read=True)
+            else:
+                queue.backlog.expect()
+            self._touch(queue)
+
+    def sweep(self, endpoint_ids: Iterable[str], now: Micros, leases: Mapping[int, int]) -> None:
+        """These endpoints have live deliveries on disk: read those of which memory knows nothing.
+
+        `leases`: what was owned when the rows were looked at.
+        """
+        for identifier in endpoint_ids:
+            queue = self.queues.get(identifier)
+            if queue is None:
+                endpoint = self._endpoints.get(identifier)
+                if endpoint is None or endpoint.state != "active":
+                    continue
+                queue = self._create(endpoint, now, read=True)
+            elif queue.open and queue.idle:
+                queue.backlog.rewind("")
+            self._touch(queue)
+        self._swept = self._swept or leases is self.shares.leases
+        for queue in self.queues.values():
+            if queue.backlog.more:
+                self._touch(queue)
+
+    def pages(self, most: int) -> list[BacklogPage]:
+        """Up to `most` pages that are to be read now; each is to be answered with `page` or `unread`."""
+        pages: list[BacklogPage] = []
+        for identifier, queue in list(self._hungry.items()):
+            if len(pages) == most:
+                break
+            del self._hungry[identifier]
+            if queue.hungry:
+                pages.append(
+                    BacklogPage(queue, queue.quota.partitions, queue.backlog.begin(), min(_PAGE, self.limits.window))
+                )
+        return pages
+
+    def page(self, page: BacklogPage, works: Sequence[Work], now: Micros) -> None:
+        """A page has been read."""
+        page.queue.page(works, complete=len(works) < page.limit, now=now)
+        self._touch(page.queue)
+        self._arm(page.queue, now)
+
+    def unread(self, page: BacklogPage) -> None:
+        """A page could not be read; it is asked for again."""
+        page.queue.backlog.end(complete=False)
+        self._touch(page.queue)
+
+    def begin_due(self) -> None:
+        """The late retries and replays that are due are being read."""
+        self._left_extras = set()
+
+    def due(self, works: Iterable[Work], now: Micros) -> set[str]:
+        """They have been read; return the endpoints that had no room for all of theirs."""
+        left, self._left_extras = self._left_extras, None
+        if left is None:
+            return set()
+        full: set[str] = set()
+        for work in sorted(works, key=_turn):
+            if work.delivery.id in left or work.delivery.partition not in self.shares.leases:
+                continue
+            queue = self.queues.get(work.delivery.endpoint_id)
+            if queue is None:
+                endpoint = self._endpoints.get(work.delivery.endpoint_id)
+                if endpoint is None or endpoint.state != "active":
+                    continue
+                queue = self._create(endpoint, now, read=not self._swept)
+            if not queue.offer_extra(work, now):
+                full.add(work.delivery.endpoint_id)
+            self._touch(queue)
+        return full
+
+    def forget(self, delivery_ids: Iterable[str], now: Micros) -> None:
+        """These were cancelled: drop those that are not in flight."""
+        for identifier in delivery_ids:
+            for queue in self.queues.values():
+                if queue.remove(identifier, now):
+                    self._touch(queue)
+                    break
+
+    # --- going out ----------------------------------------------------------------------------------------------------
+
+    def next(self, now: Micros) -> Ticket | None:
+        """Hand out the next attempt: each endpoint in turn."""
+        if self._alarms and self._alarms[0][0] <= now:
+            self._advance(now)
+        active, limit, shares = self._active, self.limits.in_flight, self.shares
+        while active and shares.in_flight < limit:
+            queue = active.popleft()
+            ticket = queue.pick(now)
+            if ticket is not None:
+                active.append(queue)
+                self._give(ticket)
+                return ticket
+            queue.listed = False
+            self._arm(queue, now)
+        return None
+
+    def _give(self, ticket: Ticket) -> None:
+        partition = ticket.work.delivery.partition
+        ticket.epoch = self.shares.leases[partition]
+        self._under_way[partition] += 1
+
+    def overtaken(self) -> list[Ticket]:
+        """Heads whose place in the order is lost: to be recorded in the lane `late`, then `settled`."""
+        found, self._overtaken = self._overtaken, []
+        return found
+
+    def wake_at(self) -> Micros | None:
+        """When `next` may have something again by time alone."""
+        return self._alarms[0][0] if self._alarms else None
+
+    # --- coming back --------------------------------------------------------------------------------------------------
+
+    def accepted(self, ticket: Ticket, now: Micros) -> None:
+        """The receiver took it."""
+        ticket.queue.accepted(ticket, now)
+        self._touch(ticket.queue)
+
+    def failed(
+        self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None = None, wait: Micros = 0
+    ) -> Attribution:
+        """The receiver did not take it; say what that costs the delivery.
+
+        Args:
+            kind: of whom the answer speaks.
+            pace: the probing gap that a given schedule sets.
+            wait: how long the answer asks us to wait.
+        """
+        return ticket.queue.failed(ticket, kind, now=now, pace=pace, wait=wait)
+
+    def unsent(self, ticket: Ticket) -> None:
+        """There was nothing to send."""
+        ticket.queue.unsent(ticket)
+
+    def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
+        """What the attempt came to is committed, as this delivery says."""
+        queue = ticket.queue
+        queue.settled(ticket, delivery, now)
+        self._under_way[delivery.partition] -= 1
+        if ticket.key is None:
+            self._extra_settled(delivery.id)
+        elif delivery.attempts > 1 or delivery.state is DeliveryState.RETRYING:
+            self._arm(queue, now)
+        self._touch(queue)
+
+    def dropped(self, ticket: Ticket) -> None:
+        """Nothing came of it: it was withheld, or the store refused its result."""
+        delivery = ticket.work.delivery
+        ticket.queue.dropped(ticket)
+        self._under_way[delivery.partition] -= 1
+        if ticket.key is None:
+            self._extra_settled(delivery.id)
+        self._touch(ticket.queue)
+
+    def _extra_settled(self, delivery_id: str) -> None:
+        if self._left_extras is not None:
+            self._left_extras.add(delivery_id)
+        for queue in self.queues.values():
+            if queue.extras.waiting:
+                self._touch(queue)
+
+    # --- turn and time ------------------------------------------------------------------------------------------------
+
+    def _touch(self, queue: EndpointQueue) -> None:
+        """Something changed: it has its turn again."""
+        if not queue.listed:
+            queue.listed = True
+            self._active.append(queue)
+        if queue.backlog.more:
+            self._hungry[queue.endpoint.id] = queue
+        if queue.order.overtaken:
+            tickets = queue.overtaken()
+            for ticket in tickets:
+                self._give(ticket)
+            self._overtaken += tickets
+
+    def _arm(self, queue: EndpointQueue, now: Micros) -> None:
+        at = queue.next_time(now)
+        if at is None:
+            return
+        at = max(at, now)
+        if not queue.alarm or at < queue.alarm:
+            queue.alarm = at
+            self._serial += 1
+            heappush(self._alarms, (at, self._serial, queue))
+
+    def _advance(self, now: Micros) -> None:
+        while self._alarms and self._alarms[0][0] <= now:
+            at, _, queue = heappop(self._alarms)
+            if at == queue.alarm:
+                queue.alarm = 0
+            queue.tick(now)
+            self._touch(queue)
+            self._arm(queue, now + 1)

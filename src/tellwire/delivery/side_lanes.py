@@ -1,0 +1,133 @@
+"""PURE. The late retries and replays of one endpoint: beside the live lanes, on budgets of their own.
+
+They are read from disk when they are due, a few at a time; of each order key one is in flight, in id order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Container, Mapping
+
+from msgspec import Struct
+
+from tellwire.model.deliveries import Work
+
+_SHARE = 8
+
+
+class SideLaneLimits(Struct, frozen=True, kw_only=True):
+    """Bounds; an endpoint's own settings win over `per_endpoint` and `head_of_line_seconds`."""
+
+    in_flight: int = 512
+    """attempts of the process"""
+    per_endpoint: int = 128
+    """attempts of an endpoint that sets none"""
+    window: int = 512
+    """deliveries of an endpoint in memory, heads that wait for their next attempt aside"""
+    held: int = 16_384
+    """deliveries of the process in memory; near it windows shrink"""
+    late: int = 32
+    """late retries of the process in flight"""
+    replays: int = 32
+    """replays of the process in flight"""
+    probes: int = 64
+    """probes in flight, of endpoints that are down"""
+    extras: int = 32
+    """late retries in memory of an endpoint, and as many replays"""
+    head_of_line_seconds: float = 60.0
+
+    def of(self, lane: str) -> int:
+        """Attempts of the process in a lane that is not `live`."""
+        return self.late if lane == "late" else self.replays
+
+
+class Shares:
+    """What all endpoints use together. `leases`: the epoch of each partition that may be handed out from."""
+
+    __slots__ = ("flying", "held", "in_flight", "leases", "probes")
+
+    def __init__(self) -> None:
+        self.leases: Mapping[int, int] = {}
+        self.in_flight = 0
+        self.held = 0
+        self.probes = 0
+        self.flying = {"late": 0, "replay": 0}
+
+
+class SideLanes:
+    """One endpoint's late retries and replays in memory."""
+
+    def __init__(self, limits: SideLaneLimits, shares: Shares) -> None:
+        self._limits = limits
+        self._shares = shares
+        self._most = 1
+        self._waiting: dict[str, deque[Work]] = {"late": deque(), "replay": deque()}
+        self._flying = {"late": 0, "replay": 0}
+        self._keys: dict[str, str] = {}
+
+    def configure(self, most_in_flight: int) -> None:
+        """Take a part of what the endpoint may have in flight."""
+        self._most = max(1, most_in_flight // _SHARE)
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._waiting["late"] or self._waiting["replay"])
+
+    @property
+    def in_flight(self) -> set[str]:
+        """The ids of those in flight."""
+        return set(self._keys)
+
+    def offer(self, work: Work) -> bool:
+        """Take one in; False when there is no room."""
+        waiting = self._waiting[work.delivery.lane]
+        if len(waiting) >= self._limits.extras:
+            return False
+        waiting.append(work)
+        return True
+
+    def take(self, busy: Container[str]) -> Work | None:
+        """Take the next to be sent; `busy` names the order keys that have a live delivery in flight."""
+        for lane, waiting in self._waiting.items():
+            if not waiting or self._flying[lane] >= self._most or self._shares.flying[lane] >= self._limits.of(lane):
+                continue
+            flying = set(self._keys.values())
+            for work in waiting:
+                name = work.delivery.order_key
+                if name not in flying and name not in busy:
+                    waiting.remove(work)
+                    self._flying[lane] += 1
+                    self._shares.flying[lane] += 1
+                    self._keys[work.delivery.id] = name
+                    return work
+        return None
+
+    def settled(self, work: Work) -> None:
+        """The result of one in flight is committed."""
+        self._flying[work.delivery.lane] -= 1
+        self._shares.flying[work.delivery.lane] -= 1
+        del self._keys[work.delivery.id]
+
+    def remove(self, delivery_id: str) -> bool:
+        """Take out one that waits."""
+        for waiting in self._waiting.values():
+            for work in waiting:
+                if work.delivery.id == delivery_id:
+                    waiting.remove(work)
+                    return True
+        return False
+
+    def drop(self, partitions: Collection[int]) -> list[Work]:
+        """Forget those of these partitions that wait; return them."""
+        dropped: list[Work] = []
+        for waiting in self._waiting.values():
+            gone = [work for work in waiting if work.delivery.partition in partitions]
+            for work in gone:
+                waiting.remove(work)
+            dropped += gone
+        return dropped
+
+    def clear(self) -> None:
+        """Forget those that wait."""
+        for waiting in self._waiting.values():
+            waiting.clear()

@@ -1,0 +1,1 @@
+"""The life of a webhook endpoint: validation, handshake, health, recovery and test events."""

@@ -1,0 +1,112 @@
+"""PURE. Events that never happened, in the shape of real ones: what an endpoint is tested with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tellwire.model.deliveries import Action, Entity, Event, Participants, Snapshot, StatusItem
+from tellwire.model.messaging import Contact, Conversation, Message
+from tellwire.model.row_json import conversation_row, message_row
+from tellwire.model.units import Micros
+
+TEXT = "This is a test event of Tellwire. Nobody wrote this."
+SAID = "This is a test event of Tellwire. Nothing happened."
+_CONTACT = "15550000001"
+_BUSINESS = "15550000000"
+_NUMBER = "000000000000000"
+_NOBODY = Contact(id="", organization_id="", name="Tellwire test", phone=_CONTACT)
+_WHO = Participants(contact=_CONTACT, business=_BUSINESS, name="Tellwire test")
+_MICROS = 1_000_000
+_encode = msgspec.json.Encoder().encode
+
+NewId = Callable[[], str]
+
+
+class _Made(Struct, frozen=True):
+    """For whom, when, and with which ids."""
+
+    organization_id: str
+    now: Micros
+    new_id: NewId
+
+
+def sample(name: str, organization_id: str, now: Micros, new_id: NewId) -> Event:
+    """An event of a name that endpoints may subscribe to; its ids are of nothing, its texts say that it is a test."""
+    made = _Made(organization_id, now, new_id)
+    match name:
+        case "incoming_message" | "messages.insert":
+            return _message("insert", made)
+        case "status_update" | "messages.update":
+            return _message("update", made)
+        case "conversations.insert" | "conversations.update":
+            return _conversation("insert" if name.endswith("insert") else "update", made)
+        case _:
+            row = _encode({"note": SAID})
+            return _event("operational", "insert", Snapshot(row=Raw(row)), made, name=name)
+
+
+def _message(action: Action, made: _Made) -> Event:
+    at = made.now // _MICROS
+    incoming = action == "insert"
+    status = {"pending": made.now} | ({} if incoming else {"sent": at * _MICROS})
+    message = Message(
+        id=made.new_id(),
+        organization_id=made.organization_id,
+        account_id="",
+        conversation_id=made.new_id(),
+        direction="incoming" if incoming else "outgoing",
+        content=_encode({"type": "text", "text": {"body": TEXT}}),
+        status=status,
+        wamid="wamid.TEST",
+        from_=_CONTACT if incoming else "",
+        to="" if incoming else _CONTACT,
+        timestamp=at,
+        created_at=made.now,
+        updated_at=made.now,
+    )
+    snapshot = Snapshot(
+        row=Raw(message_row(message, _NOBODY)),
+        changed=() if incoming else ("status",),
+        participants=_WHO,
+        sent_at=at,
+        status=None if incoming else StatusItem(name="sent", at=at),
+    )
+    event = _event("messages", action, snapshot, made)
+    return msgspec.structs.replace(
+        event, message_id=message.id, conversation_id=message.conversation_id, direction=message.direction
+    )
+
+
+def _conversation(action: Action, made: _Made) -> Event:
+    conversation = Conversation(
+        id=made.new_id(),
+        organization_id=made.organization_id,
+        account_id="",
+        party="",
+        organization_address=_NUMBER,
+        contact_address=_CONTACT,
+        status="open" if action == "insert" else "closed",
+        created_at=made.now,
+        updated_at=made.now,
+    )
+    changed = () if action == "insert" else ("status",)
+    snapshot = Snapshot(row=Raw(conversation_row(conversation)), changed=changed)
+    event = _event("conversations", action, snapshot, made)
+    return msgspec.structs.replace(event, conversation_id=conversation.id)
+
+
+def _event(entity: Entity, action: Action, snapshot: Snapshot, made: _Made, *, name: str = "") -> Event:
+    return Event(
+        id=made.new_id(),
+        organization_id=made.organization_id,
+        account_id="",
+        entity=entity,
+        action=action,
+        name=name or f"{entity}.{action}",
+        order_key="",
+        snapshot=snapshot,
+        created_at=made.now,
+    )

@@ -1,0 +1,99 @@
+"""PURE. What an endpoint's fields may hold beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+
+from tellwire.model.deliveries import Endpoint
+
+_MOST_VALUE = 4096
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_BEARER = re.compile(r"[\x21-\x7e]+")
+_TAKEN = frozenset(
+    (
+        "authorization",
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-hub-signature",
+        "x-hub-signature-256",
+    )
+)
+_TAKEN_BEGINNINGS = ("content-", "tellwire-", "webhook-", "x-wappcloud-")
+
+Fault = tuple[str, str]
+"""JSON pointer, what is wrong there"""
+
+
+def faults(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:
+    """Everything that is wrong with an endpoint's fields; `events` are the names it may subscribe to."""
+    return [*_events(endpoint, events), *_accounts(endpoint), *_token(endpoint), *_headers(endpoint)]
+
+
+def secret_fault(secret: str) -> str:
+    """What is wrong with a customer's own signing secret; "" when nothing is."""
+    if not 16 <= len(secret) <= 128:
+        return "must have 16 to 128 characters"
+    if not secret.isprintable():
+        return "must have printable characters only"
+    if not secret.startswith("whsec_"):
+        return ""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return "must be base64 after whsec_"
+    if base64.b64encode(key).decode() != secret.removeprefix("whsec_"):
+        return "must be base64 after whsec_"
+    return "" if 24 <= len(key) <= 64 else "must be base64 of 24 to 64 bytes after whsec_"
+
+
+def _events(endpoint: Endpoint, events: Sequence[str]) -> Iterator[Fault]:
+    for index, name in enumerate(endpoint.events):
+        if name not in events:
+            yield f"/events/{index}", f"must be one of {', '.join(events)}"
+        elif name in endpoint.events[:index]:
+            yield f"/events/{index}", "is there twice"
+
+
+def _accounts(endpoint: Endpoint) -> Iterator[Fault]:
+    for index, name in enumerate(endpoint.accounts):
+        if not name.isascii() or not name.isprintable() or " " in name:
+            yield f"/accounts/{index}", "must be a phone_number_id or the id of an account"
+
+
+def _token(endpoint: Endpoint) -> Iterator[Fault]:
+    if endpoint.token and not _BEARER.fullmatch(endpoint.token):
+        yield "/token", "must have visible ASCII characters only, no spaces"
+    elif endpoint.token and not endpoint.token.strip("*"):
+        yield "/token", "is the mask that reads show, not a token"
+
+
+def _headers(endpoint: Endpoint) -> Iterator[Fault]:
+    seen = set()
+    for name, value in endpoint.headers.items():
+        pointer = "/headers/" + name.replace("~", "~0").replace("/", "~1")
+        lower = name.lower()
+        if not _TOKEN.fullmatch(name):
+            yield pointer, "is not a header name (RFC 9110: 1 to 128 token characters)"
+        elif lower in _TAKEN or lower.startswith(_TAKEN_BEGINNINGS):
+            yield pointer, "is a header that Tellwire or HTTP sets itself"
+        elif lower in seen:
+            yield pointer, "is there twice"
+        elif len(value) > _MOST_VALUE or not _VALUE.fullmatch(value):
+            yield pointer, f"must have at most {_MOST_VALUE} Latin-1 characters, no control characters"
+        elif value and not value.strip("*"):
+            yield pointer, "has the mask that reads show, not a value"
+        seen.add(lower)

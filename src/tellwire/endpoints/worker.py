@@ -1,0 +1,193 @@
+"""The loops beside delivery: evidence of health is written, parking that was cut off is ended, recoveries go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+import structlog
+
+from tellwire.endpoints.health_history import HealthRecorder, Report
+from tellwire.endpoints.recovery import Job
+from tellwire.errors import Unavailable
+from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.units import Micros
+from tellwire.ports.clock import Clock
+
+log = structlog.get_logger("tellwire")
+
+_SECONDS = 1.0
+_PARKING_SECONDS = 60.0
+
+
+class EndpointWorker:
+    """What an installation needs done about its endpoints; any number of processes may do it.
+
+    Args:
+        standings, recoveries: what is kept of the endpoints.
+        clock: time.
+        supplied: called when deliveries were made due.
+    """
+
+    def __init__(
+        self, standings: HealthStore, recoveries: RecoveryStore, clock: Clock, *, supplied: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self.witness = HealthRecorder()
+        self._standings = standings
+        self.recovering = RecoveryRunner(recoveries, clock, supplied)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
+        """Take down an attempt that is recorded; one that went to another URL says nothing of its endpoint."""
+        if "url" in attempt.edited:
+            return
+        self.witness.note(
+            delivery.endpoint_id,
+            delivery.organization_id,
+            ok=attempt.outcome == "delivered",
+            cause=attempt.cause,
+            now=self._clock.now(),
+        )
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._tasks = [
+            asyncio.create_task(self._forever(self._report, _SECONDS)),
+            asyncio.create_task(self._forever(self._park, _PARKING_SECONDS)),
+            asyncio.create_task(self._forever(self.recovering.go_on, _SECONDS)),
+        ]
+
+    async def stop(self) -> None:
+        """End at once; all of it can be gone on with by whoever comes next."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def last_report(self) -> None:
+        """Write down what is not yet, before the store closes."""
+        try:
+            await self._report()
+        except Unavailable as error:
+            log.warning("store_unavailable", detail=str(error))
+
+    async def _report(self) -> bool:
+        await report_health(self._standings, self.witness, self._clock)
+        return False
+
+    async def _park(self) -> bool:
+        await self._standings.park_left(self._clock.now())
+        return False
+
+    async def _forever(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Do it over and over, at once while it says that there is more."""
+        while True:
+            more = False
+            try:
+                more = await work()
+            except Unavailable as error:
+                log.warning("store_unavailable", detail=str(error))
+            except Exception:
+                log.exception("upkeep_failed")
+            await asyncio.sleep(0 if more else seconds)
+
+
+_STRIDES = 20
+
+
+_STUMBLES = 5
+
+
+class HealthStore(Protocol):
+    """What is kept of how endpoints behave (`stores.wellbeing`)."""
+
+    async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
+        """Merge reports; return the endpoints that this disabled."""
+        ...
+
+    async def park(self, endpoint_id: str, now: Micros) -> None:
+        """Park what waits for an endpoint that is not active."""
+        ...
+
+    async def park_left(self, now: Micros) -> None:
+        """Park what is left of parking that was cut off."""
+        ...
+
+
+async def report_health(standings: HealthStore, witness: HealthRecorder, clock: Clock) -> None:
+    """Write down what the attempts of this process say of their endpoints; those that it disables are parked."""
+    reports = witness.reports(clock.now())
+    if not reports:
+        return
+    try:
+        disabled = await standings.take_in(reports, clock.now())
+    except BaseException:
+        witness.unreported(reports)
+        raise
+    for endpoint_id in disabled:
+        await standings.park(endpoint_id, clock.now())
+
+
+class RecoveryStore(Protocol):
+    """The open recoveries (`stores.recoveries`)."""
+
+    async def open_jobs(self) -> list[Job]: ...
+
+    async def stride(self, job: Job, now: Micros) -> tuple[Job, Literal["on", "full", "over"]]:
+        """Go on with a job; the second says whether there is more to do, or not just now, or not at all."""
+        ...
+
+    async def give_up(self, job: Job, why: str, now: Micros) -> None: ...
+
+
+class RecoveryRunner:
+    """Goes on with recoveries. A job that stumbles again and again ends as failed; the others go on.
+
+    Args:
+        recoveries, clock: what there is to do, and the time.
+        supplied: called when something was made due.
+    """
+
+    def __init__(self, recoveries: RecoveryStore, clock: Clock, supplied: Callable[[], None]) -> None:
+        self._recoveries = recoveries
+        self._clock = clock
+        self._supplied = supplied
+        self._stumbles: dict[str, int] = {}
+
+    async def go_on(self) -> bool:
+        """Some strides with every open job; True when there is more to do at once.
+
+        Raises:
+            Exception: what one of the jobs stumbled over.
+        """
+        more, stumble = False, None
+        for job in await self._recoveries.open_jobs():
+            try:
+                more |= await self._some_strides(job)
+                self._stumbles.pop(job.id, None)
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below, when the others have had their turn
+                stumble = error
+                await self._stumbled(job, error)
+        if stumble is not None:
+            raise stumble
+        return more
+
+    async def _some_strides(self, job: Job) -> bool:
+        done = job.done
+        for _ in range(_STRIDES):
+            job, came = await self._recoveries.stride(job, self._clock.now())
+            if came != "on":
+                break
+        if job.done != done:
+            self._supplied()
+        return came == "on"
+
+    async def _stumbled(self, job: Job, error: Exception) -> None:
+        self._stumbles[job.id] = self._stumbles.get(job.id, 0) + 1
+        if self._stumbles[job.id] >= _STUMBLES:
+            del self._stumbles[job.id]
+            why = f"stopped by an error ({type(error).__name__}); the server's log has it"
+            await self._recoveries.give_up(job, why, self._clock.now())

@@ -1,0 +1,1 @@
+"""HTTP out, guarded: subscribers, Meta's Graph API and models of agents are reached through it."""

@@ -1,0 +1,342 @@
+"""One HTTP/1.1 connection as a client: a request written in one piece, an answer read by llhttp within bounds.
+
+`Exchange` is what is known of one request's way out and back at any moment, so that a deadline that strikes in the
+middle can still tell what had happened. RFC 9110 and 9112; decision record 0002 says why this is not a library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import select
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from time import perf_counter
+from typing import Final, Literal, cast
+
+from httptools import HttpParserError, HttpResponseParser
+from msgspec import Struct
+
+from tellwire import __version__
+from tellwire.errors import Forbidden
+from tellwire.http_client.tls_errors import plain_words
+from tellwire.ports.http_out import Failure, Request
+from tellwire.security.addresses import ParsedTarget
+
+Phase = Literal["", "dns", "connect", "tls", "send", "first_byte", "body"]
+_DOING: Final[dict[Phase, str]] = {
+    "": "waiting for its turn",
+    "dns": "resolving the host name",
+    "connect": "connecting",
+    "tls": "agreeing on TLS",
+    "send": "sending the request",
+    "first_byte": "waiting for the headers",
+    "body": "reading the body",
+}
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OURS: Final = frozenset(
+    ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect")
+)
+_USER_AGENT: Final = f"User-Agent: Tellwire/{__version__}\r\n"
+
+
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
+    """How much of an answer is read and how many connections are kept. Sizes in bytes, times in seconds."""
+
+    body: int = 16 * 1024
+    head: int = 32 * 1024
+    """of names and values of all headers; the same again for what surrounds them"""
+    headers: int = 128
+    wire: int = 128 * 1024
+    """of an answer as sent: chunk headers can outweigh the body"""
+    connections: int = 512
+    """open at once, above which the one that is idle longest goes"""
+    idle_per_host: int = 64
+    idle_seconds: float = 30.0
+    connect_seconds: float = 3.0
+    """for one address while others are left to try"""
+
+
+class Exchange:
+    """A request's way out and back: phases timed, the answer as far as it came, and what went wrong."""
+
+    __slots__ = (
+        "_since", "_started", "allow_listed", "answered", "body", "cause", "complete", "durations", "failure",
+        "headers", "may_send", "phase", "request", "status", "timeout", "truncated", "withheld", "written",
+    )  # fmt: skip
+
+    def __init__(self, request: bytes, timeout: float, may_send: Callable[[], bool] | None = None) -> None:
+        self.request = request
+        self.may_send = may_send
+        self.withheld = False
+        self.written = False  # some of it may have left
+        self.timeout = timeout
+        self.phase: Phase = ""
+        self.durations: dict[str, float] = {}
+        self.status = 0  # 0 until the headers are complete
+        self.headers: list[tuple[str, str]] = []
+        self.body = bytearray()
+        self.answered = False  # a byte of an answer has come
+        self.complete = False
+        self.truncated = False
+        self.allow_listed = False
+        self.failure: Failure = ""
+        self.cause = ""
+        self._started = self._since = perf_counter()
+
+    def enter(self, phase: Phase) -> None:
+        """Close the phase that runs and start another; "" when all is over."""
+        now = perf_counter()
+        if self.phase:
+            self.durations[self.phase] = self.durations.get(self.phase, 0.0) + (now - self._since) * 1000
+        self.phase = phase
+        self._since = now
+
+    def total(self) -> float:
+        """Milliseconds since the start."""
+        return (perf_counter() - self._started) * 1000
+
+    def fail(self, failure: Failure, cause: str) -> None:
+        """Note why no whole answer came; the first reason stays."""
+        if not self.failure:
+            self.failure = failure
+            self.cause = cause
+
+    def expire(self) -> None:
+        """Note that the deadline has struck, and in the middle of what."""
+        doing = _DOING["first_byte" if self.answered and not self.status else self.phase]
+        self.fail("timeout", f"no answer within {self.timeout:g} s (while {doing})")
+
+
+def encode_request(request: Request, target: ParsedTarget) -> bytes:
+    """A request as it goes over the wire; Host, Content-Length and a missing User-Agent are added here.
+
+    Raises:
+        Forbidden: a header that cannot be sent as it stands (line break, NUL, no token) or is not the caller's to set.
+    """
+    lines = [f"{request.method} {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n"]
+    agent = _USER_AGENT
+    for given, value in request.headers:
+        name = _checked(given)
+        if _CONTROL.search(value):
+            raise Forbidden(f"the header {name} cannot be sent: its value contains a line break or a control character")
+        if len(name) == len("user-agent") and name.lower() == "user-agent":
+            agent = ""
+        lines.append(f"{name}: {value}\r\n")
+    length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method != "GET" else ""
+    lines.append(f"{agent}{length}\r\n")
+    try:
+        return "".join(lines).encode() + request.body
+    except UnicodeEncodeError:
+        raise Forbidden("a header cannot be sent: its value is not text") from None
+
+
+@lru_cache(maxsize=1024)
+def _checked(name: str) -> str:
+    """The name of a header that callers may set."""
+    if name.lower() in _OURS or not _NAME.fullmatch(name):
+        raise Forbidden(f"the header {name!r} cannot be set")
+    return name
+
+
+class _Enough(Exception):  # noqa: N818 - nothing is wrong: it stops the parser
+    """What is wanted of the answer has been read."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection that carries one exchange after the other; `lost` is called once when it is gone."""
+
+    __slots__ = (
+        "_allow_listed", "_exchange", "_head", "_limits", "_lost", "_parser", "_paused", "_timer", "_transport",
+        "_waiter", "_wire", "reusable",
+    )  # fmt: skip
+
+    def __init__(self, limits: ConnectionLimits, lost: Callable[[Connection], None], *, allow_listed: bool) -> None:
+        self._limits = limits
+        self._lost = lost
+        self._allow_listed = allow_listed
+        self._parser = HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None  # None while idle
+        self._timer: asyncio.TimerHandle | None = None
+        self._exchange = Exchange(b"", 0.0)
+        self._paused = False
+        self._wire = self._head = 0
+        self.reusable = False
+
+    def run(self, exchange: Exchange, deadline: float) -> asyncio.Future[None]:
+        """Write the exchange's request; the future is done once its answer is complete, cut, or known never to come.
+
+        Args:
+            exchange: filled in on the way.
+            deadline: when to give up, by the loop's clock.
+        """
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        self._exchange = exchange
+        self._wire = self._head = 0
+        exchange.allow_listed = self._allow_listed
+        if self._transport is None or self._transport.is_closing():  # lost while nobody used it
+            self._end_of_stream(None)
+            return waiter
+        if exchange.may_send is not None and not exchange.may_send():
+            exchange.withheld = True
+            self._settle()
+            return waiter
+        self._timer = loop.call_at(deadline, self._expire)
+        exchange.enter("send")
+        exchange.written = True
+        self._transport.write(exchange.request)
+        if not self._paused:
+            exchange.enter("first_byte")
+        return waiter
+
+    def hung_up(self) -> bool:
+        """Whether the other side of an idle connection has closed it (or spoke unasked), though no loop saw it yet."""
+        if self._transport is None or self._transport.is_closing():
+            return True
+        waiting = select.poll()
+        waiting.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
+
+    def close(self) -> None:
+        """Close an idle connection, politely where the protocol has a way."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self, cause: str = "") -> None:
+        """Drop the connection at once; an exchange that runs on it fails with `cause`."""
+        self.reusable = False
+        if self._waiter is not None:
+            self._exchange.fail("broken", cause)
+            self._settle()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _expire(self) -> None:
+        self._exchange.expire()
+        self._settle()
+
+    def _settle(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._exchange.enter("")
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # --- called by the transport --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=1, low=0)  # resume_writing then means: all of it is out
+        self.reusable = True
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._exchange.phase == "send":
+            self._exchange.enter("first_byte")
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None:  # an answer to nothing
+            self.abort()
+            return
+        exchange = self._exchange
+        if not exchange.answered:
+            exchange.answered = True
+            exchange.enter("body")
+        self._wire += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            self.reusable = False
+            if not exchange.complete:
+                exchange.fail("protocol", f"your server's answer is not valid HTTP: {error}")
+        else:
+            if not exchange.complete and self._wire > (self._limits.wire if exchange.status else 2 * self._limits.head):
+                self._cut()
+        if exchange.complete or exchange.failure:
+            self._settle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.reusable = False
+        if self._waiter is not None:
+            self._end_of_stream(exc)
+        self._lost(self)
+
+    def _end_of_stream(self, exc: Exception | None) -> None:
+        exchange = self._exchange
+        if exchange.status and exc is None and _until_close(exchange.headers):
+            exchange.complete = True
+        elif isinstance(exc, ssl.SSLError):
+            exchange.fail("tls", plain_words(exc))
+        else:
+            how = "closed" if exc is None else "reset"
+            where = "before answering"
+            if exchange.answered:
+                where = "in the middle of its answer" if exchange.status else "in the middle of its headers"
+            exchange.fail("broken", f"your server {how} the connection {where}")
+        self._settle()
+
+    # --- called by the parser -----------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._exchange.complete:  # something follows the answer
+            raise _Enough
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        exchange = self._exchange
+        self._head += len(name) + len(value)
+        if self._head > self._limits.head or len(exchange.headers) >= self._limits.headers:
+            self._cut()
+            raise _Enough
+        if not exchange.status:  # else it is a trailer
+            exchange.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        status = self._parser.get_status_code()
+        if status < 100 or status == 101 or self._parser.get_http_version() not in ("1.1", "1.0"):
+            exchange.fail("protocol", "your server's answer is not an HTTP/1.1 answer to this request")
+            raise _Enough
+        if status < 200:  # 100 Continue and its like: the answer is still to come
+            exchange.headers.clear()
+        else:
+            exchange.status = status
+
+    def on_body(self, data: bytes) -> None:
+        body = self._exchange.body
+        left = self._limits.body - len(body)
+        body += data[:left]
+        if len(data) > left:
+            self._cut()
+            raise _Enough
+
+    def on_message_complete(self) -> None:
+        if self._exchange.status:
+            self._exchange.complete = True
+            self.reusable = self.reusable and not self._paused and self._parser.should_keep_alive()
+
+    def _cut(self) -> None:
+        """Stop reading: an answer whose headers are there counts, cut as it is."""
+        self.reusable = False
+        if self._exchange.status:
+            self._exchange.truncated = self._exchange.complete = True
+        else:
+            self._exchange.fail("protocol", "your server's answer has too many or too long headers")
+
+
+def _until_close(headers: list[tuple[str, str]]) -> bool:
+    """Whether the end of the connection is the end of the body (RFC 9112, section 6.3)."""
+    return not any(
+        name == "content-length" or (name == "transfer-encoding" and "chunked" in value.lower())
+        for name, value in headers
+    )

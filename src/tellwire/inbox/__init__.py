@@ -1,0 +1,1 @@
+"""A POST of Meta's becomes rows and events."""

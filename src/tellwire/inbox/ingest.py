@@ -1,0 +1,338 @@
+"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+
+Source: docs/reference/delivery.md, "From a POST to a delivery".
+
+Each item is applied once and by itself: what one item cannot do never costs its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from msgspec import Struct
+
+from tellwire import meta
+from tellwire.accounts import notices
+from tellwire.conversations.changes import Options
+from tellwire.inbox.held_items import release, report_of
+from tellwire.inbox.items import apply_item
+from tellwire.inbox.statuses import UNDER_WAY, our_id
+from tellwire.meta.webhooks.items import (
+    AccountNotice,
+    AccountProblem,
+    AddressChange,
+    CallMade,
+    Item,
+    MessageItem,
+    Notice,
+    NotUnderstood,
+    StatusUpdate,
+    TemplateNotice,
+    Who,
+)
+from tellwire.meta.webhooks.redaction import cut
+from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.ledger import HeldItem, Keys, Ledger
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.ports.storage import Book
+from tellwire.privacy import tombstones
+
+__all__ = ["Ingest", "Options"]
+
+_HELD_FOR: Micros = 60 * 1_000_000
+"""How long a status of a message that nobody knows waits for the answer to a send that is under way."""
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+class ItemFailed(Exception):  # noqa: N818
+    """An item made us stumble; the transaction is tried again without it."""
+
+    def __init__(self, index: int, cause: Exception) -> None:
+        super().__init__(f"item {index}: {type(cause).__name__}")
+        self.index = index
+
+
+class Post(Struct, frozen=True):
+    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`. `gone`: pointers to items
+    that were asked for and are there no more."""
+
+    body: bytes
+    items: tuple[Item, ...]
+    speaks_for: tuple[str, ...]
+    digest: str
+    gone: frozenset[str] = frozenset()
+
+
+class Ingest:
+    """Applies POSTs over a `Book`."""
+
+    def __init__(self, book: Book, options: Options) -> None:
+        self._book = book
+        self._options = options
+
+    @property
+    def options(self) -> Options:
+        """What the settings decide."""
+        return self._options
+
+    async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
+        """Keep a verified POST and apply its items; when this returns it is durable.
+
+        Args:
+            body: the raw bytes that were signed.
+            speaks_for: "*", or the ids (WABA, phone number, account, organization) that the secret is bound to.
+
+        Raises:
+            NotJson: the body is not JSON; nothing was kept.
+            Unavailable: it could not be made durable; nothing was applied.
+        """
+        post = Post(body, meta.parse(body), speaks_for, hashlib.sha256(body).hexdigest())
+        return await self._applied(post, None)
+
+    async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
+        """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        gone = pointers
+        pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
+        items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
+        digest = hashlib.sha256(inbound.body).hexdigest()
+        gone -= {item.place.pointer for item in items}
+        return await self._applied(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
+
+    async def _applied(self, post: Post, kept: Inbound | None) -> Inbound:
+        keys, skip = keys_of(post.items, post.digest), frozenset[int]()
+        while True:
+            without = skip
+
+            def decide(ledger: Ledger, without: frozenset[int] = without) -> Inbound:
+                return decide_post(ledger, post, self._options, without, kept)
+
+            try:
+                return await self._book.apply(keys, decide)
+            except ItemFailed as stumble:
+                skip |= {stumble.index}
+
+
+def speaks(speaks_for: Sequence[str], account: Account) -> bool:
+    """Whether a secret that speaks for these ids may change an account."""
+    return "*" in speaks_for or not {
+        account.id,
+        account.organization_id,
+        account.phone_number_id,
+        account.waba_id,
+    }.isdisjoint(speaks_for)
+
+
+def decide_post(
+    ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
+) -> Inbound:
+    """Apply every item of a POST to the ledger and record what became of each."""
+    inbound_id = kept.id if kept else ledger.new_id()
+    ledger.trace = inbound_id if options.tracing else ""
+    if kept:
+        ledger.forget_held(kept.id, {item.place.pointer for item in post.items})
+        for pointer in post.gone:
+            ledger.settle_held(kept.id, pointer)
+    held_until = (kept.received_at if kept else ledger.now) + _HELD_FOR
+    reports: list[ItemReport] = []
+    organizations: set[str] = set()
+    for index, item in enumerate(post.items):
+        if index in skip:
+            report = report_of(item, Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
+        else:
+            try:
+                report = _one(ledger, item, post, options, organizations, held_until=held_until)
+            except Exception as error:
+                raise ItemFailed(index, error) from error
+        reports.append(report)
+        _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
+        if kept:
+            ledger.new_reports.append((inbound_id, report))
+    ledger.trace = ""
+    body = _without_the_erased(post, reports)
+    if kept:
+        if body is not post.body:
+            ledger.new_bodies[inbound_id] = body
+        return kept
+    reports = _latest(ledger, inbound_id, reports)
+    inbound = Inbound(
+        id=inbound_id,
+        received_at=ledger.now,
+        body=body,
+        outcome=worst(report.outcome for report in reports),
+        items=tuple(reports),
+        organization_id=organizations.pop() if len(organizations) == 1 else "",
+        speaks_for=post.speaks_for,
+    )
+    ledger.new_inbound.append(inbound)
+    return inbound
+
+
+def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
+    """The reports with what became since of items that a later one of the same POST released."""
+    released = {report.pointer: report for name, report in ledger.new_reports if name == inbound_id}
+    return [released.get(report.pointer, report) for report in reports]
+
+
+def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
+    """What is kept of a POST: nothing of people who were erased."""
+    outcomes = [(item, report.outcome == Outcome.ERASED) for item, report in zip(post.items, reports, strict=True)]
+    gone = [item for item, erased in outcomes if erased]
+    if not gone:
+        return post.body
+    return cut(post.body, gone, [item for item, erased in outcomes if not erased])
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """A POST's outcome: its worst item's (docs/reference/rest-api.md, "Received POSTs"); of no items, `recorded`."""
+    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
+
+
+def _one(
+    ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str], *, held_until: Micros
+) -> ItemReport:
+    place = item.place
+    account = ledger.account(place.phone_number_id) if place.phone_number_id else None
+    unspoken = account is not None and not speaks(post.speaks_for, account)
+    if account is not None and not unspoken:
+        organizations.add(account.organization_id)
+    if account is not None and tombstones.bars(ledger, item, account):
+        return report_of(item, Outcome.ERASED, "of a person who was erased")
+    if isinstance(item, NotUnderstood):
+        return report_of(item, Outcome.NOT_UNDERSTOOD, item.reason)
+    if isinstance(item, Notice) and not place.phone_number_id:
+        return _news(ledger, item, post, organizations)
+    if not place.phone_number_id:
+        return report_of(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
+    if account is None or unspoken:
+        if unspoken:
+            return report_of(item, Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
+        if not (options.auto_accounts and _may_create(post.speaks_for, item)):
+            return report_of(item, Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
+        account = _auto_account(ledger, item, options)
+        organizations.add(account.organization_id)
+    outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
+    report = report_of(item, outcome, reason, message_id)
+    if message_id and outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
+        release(ledger, account, item.wamid, options)
+    return report
+
+
+def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemReport:
+    """Apply news of a business account to every account that they concern and the secret speaks for."""
+    place = item.place
+    if not place.waba_id:
+        return report_of(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
+    found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
+    spoken = [account for account in found if speaks(post.speaks_for, account)]
+    if not spoken:
+        number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
+        why = f"no account has the waba_id {place.waba_id}{number}"
+        why = "the secret that signed this POST does not speak for the account" if found else why
+        return report_of(item, Outcome.UNROUTED, why)
+    organizations.update(account.organization_id for account in spoken)
+    outcomes = [notices.apply(ledger, item, account, post.digest)[0] for account in spoken]
+    return report_of(item, Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
+
+
+def _may_create(speaks_for: Sequence[str], item: Item) -> bool:
+    return "*" in speaks_for or not {item.place.phone_number_id, item.place.waba_id}.isdisjoint(speaks_for)
+
+
+def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
+    account = Account(
+        id=ledger.new_id(),
+        organization_id=options.default_organization,
+        phone_number_id=item.place.phone_number_id,
+        display_phone_number=item.place.display_phone_number,
+        waba_id=item.place.waba_id,
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    ledger.put_account(account)
+    return account
+
+
+def _settle(
+    ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
+) -> None:
+    """Keep what waits where it is found again; of a POST that is `known` already, take out what waits no more."""
+    place = item.place
+    if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
+        wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
+        ledger.put_held(
+            place.phone_number_id or place.waba_id,
+            wamid,
+            HeldItem(
+                inbound_id,
+                place.pointer,
+                report.outcome,
+                post.body,
+                post.speaks_for,
+                held_until if report.reason == UNDER_WAY else 0,
+            ),
+        )
+    elif known:
+        ledger.settle_held(inbound_id, place.pointer)
+
+
+def waits_for(item: Item) -> str:
+    """The wamid of the message that a held item needs."""
+    match item:
+        case MessageItem():
+            return item.revokes or item.edits
+        case StatusUpdate():
+            return item.wamid
+        case AddressChange() | CallMade() | AccountProblem() | AccountNotice() | TemplateNotice() | NotUnderstood():
+            return ""
+        case _:
+            assert_never(item)
+
+
+def keys_of(items: Iterable[Item], digest: str) -> Keys:
+    """What has to be loaded before the items can be decided."""
+    keys = Keys()
+    for item in items:
+        number = item.place.phone_number_id
+        match item:
+            case MessageItem():
+                keys.messages.add((number, item.wamid))
+                if item.edits or item.revokes:
+                    keys.messages.add((number, item.edits or item.revokes))
+                    keys.statuses.add((number, item.edits or item.revokes))
+                keys.latest |= item.origin == "history"
+                _add_who(keys, number, item.who, item.group_id)
+            case StatusUpdate():
+                keys.messages.add((number, item.wamid))
+                keys.statuses.add((number, item.wamid))
+                keys.latest = True
+                if own := our_id(item):
+                    keys.own.add((number, own))
+                _add_who(keys, number, item.who, item.group_id)
+            case AddressChange() | CallMade():
+                _add_who(keys, number, item.who, "")
+            case AccountProblem() | AccountNotice() | TemplateNotice():
+                _add_news(keys, number, item, notices.key_of(item, digest))
+            case NotUnderstood():
+                if item.wamid:
+                    keys.messages.add((number, item.wamid))
+            case _:
+                assert_never(item)
+    return keys
+
+
+def _add_news(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
+    """Whether it was told before; what names no number concerns those of its business account."""
+    if number or isinstance(item, AccountProblem):
+        keys.statuses.add((number, key))
+    else:
+        keys.notices.add((item.place.waba_id, item.place.display_phone_number, key))
+
+
+def _add_who(keys: Keys, number: str, who: Who | None, group_id: str) -> None:
+    if who is not None:
+        keys.addresses.update((number, alias) for alias in (*who.aliases, *who.adds))
+    if group_id:
+        keys.parties.add((number, group_id))

@@ -1,0 +1,127 @@
+"""PURE. What a status does to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
+
+from __future__ import annotations
+
+import re
+
+from tellwire.conversations import contacts, lifecycle, outgoing
+from tellwire.conversations.changes import Applied, Options, repeated, seconds, tell_status, update
+from tellwire.conversations.status_merge import merge
+from tellwire.meta.errors import status_errors
+from tellwire.meta.outgoing.masking import carries_code, mask
+from tellwire.meta.phone_numbers import alias, variants
+from tellwire.meta.webhooks.items import StatusUpdate, Who
+from tellwire.model.inbound import Outcome
+from tellwire.model.ledger import Ledger
+from tellwire.model.messaging import Message, StatusFact
+from tellwire.model.row_json import errors_json
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+_OUR_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
+
+
+def our_id(item: StatusUpdate) -> str:
+    """Our id of the message, if the status brings back what could be one; "" else."""
+    return item.callback_data if _OUR_ID.fullmatch(item.callback_data) else ""
+
+
+def status(
+    ledger: Ledger, item: StatusUpdate, account: Account, options: Options, *, held_until: Micros = 0
+) -> Applied:
+    """Apply a status to the row that it speaks of: one of ours, or one that only statuses tell of.
+
+    `held_until`: until then it may wait for the answer to a send that is under way.
+    """
+    if item.name == "errors":
+        return Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"', ""
+    errors = status_errors(item.errors) if item.name == "failed" else ()
+    fact = StatusFact(
+        name=item.name,
+        at=seconds(item.timestamp, ledger.now),
+        participant=item.participant,
+        pricing=item.pricing,
+        errors=errors_json(errors) if errors else b"",
+    )
+    _settle_own(ledger, item, account)
+    known = ledger.messages.get((account.id, item.wamid))
+    if known is None:
+        if ledger.now < held_until and _under_way(ledger, item, account):
+            return Outcome.HELD, UNDER_WAY, ""
+        return _external(ledger, item, account, options, fact)
+    if known.direction == "incoming":
+        return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
+    if repeated(ledger, account, known, fact):
+        return Outcome.DUPLICATE, "", known.id
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    message = merge(known, fact)
+    changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
+    update(ledger, message, account, changed, item=item, fact=fact, person=person)
+    return Outcome.APPLIED, "", known.id
+
+
+def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
+    """A status that brings back our id says that Meta has accepted the message, and what it is called there."""
+    own = ledger.by_id.get(our_id(item))
+    if own is not None and own.account_id == account.id and own.id in ledger.sends and not own.wamid:
+        outgoing.accepted(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
+
+
+def _without_codes(content: bytes) -> bytes:
+    """Nobody has looked up the template's category; whether it is a one-time code shows in its parameters."""
+    return mask(content, authentication=carries_code(content))
+
+
+def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
+    """Whether something is just being sent to the recipient, by any address or spelling that is known of them."""
+    sending = ledger.in_flight.get(account.id)
+    if not sending:
+        return False
+    if item.group_id:
+        return alias(item.group_id) in sending
+    return item.who is not None and not sending.isdisjoint(_spellings(ledger, account, item.who))
+
+
+def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
+    given = {spelling for address in who.aliases for spelling in (address, *variants(address))}
+    ids = {ledger.aliases.get((account.organization_id, address)) for address in given}
+    people = [ledger.contacts[each] for each in ids if each in ledger.contacts]
+    known = {address for person in people for address in (person.phone, person.user_id) if address}
+    return given | known | {spelling for address in known for spelling in variants(address)}
+
+
+def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> Applied:
+    """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
+    if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
+        return Outcome.HELD, "a status of a message that is not known", ""
+    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    contact = None if item.group_id else person
+    party = item.group_id or (contact.id if contact else "")
+    place = (account.id, party)
+    address = item.group_id or (item.who.address if item.who else "")
+    conversation = ledger.open.get(place) or ledger.latest.get(place)
+    if conversation is None:
+        conversation = lifecycle.open_with(ledger, account, party, address, window=options.window)
+    message = merge(
+        Message(
+            id=ledger.new_id(),
+            organization_id=account.organization_id,
+            account_id=account.id,
+            conversation_id=conversation.id,
+            contact_id=contact.id if contact else "",
+            direction="outgoing",
+            content=b'{"type":"external"}',
+            wamid=item.wamid,
+            to=address,
+            timestamp=fact.at,
+            kind="external",
+            created_at=ledger.now,
+            updated_at=ledger.now,
+        ),
+        fact,
+    )
+    ledger.put_message(message)
+    ledger.put_fact(account.id, item.wamid, fact)
+    tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
+    return Outcome.APPLIED, "", message.id

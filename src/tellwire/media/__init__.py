@@ -1,0 +1,1 @@
+"""Files of messages: fetched from Meta, uploaded to it, and linked for subscribers."""

@@ -1,0 +1,125 @@
+"""PURE. What follows for a file of Meta's from what was answered, and when it is tried again."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire.media.attachments import hex_of
+from tellwire.meta.codes import kind_of
+from tellwire.model.messaging import Media
+from tellwire.model.units import Micros
+from tellwire.ports.http_out import Answer
+
+_SECOND = 1_000_000
+_DAY: Micros = 24 * 3600 * _SECOND
+IDS_LIVE: Micros = 7 * _DAY
+"""How long the id of a file in a webhook leads to it. Source: Meta, "Media"."""
+GAPS = (10, 60, 300, 1800, 3600)
+"""Seconds between tries; the last for all that follow."""
+NO_TOKEN_SECONDS = 3600
+
+
+class Described(Struct, frozen=True):
+    """What Meta says of a file: a link that works for 5 minutes, its hash in hex, and its type."""
+
+    url: str
+    sha256: str
+    mime_type: str
+
+
+class FetchRefused(Struct, frozen=True):
+    """Why there is no link. `gone`: Meta has no such file; `token`: the account's token does not work; else `later`."""
+
+    what: Literal["gone", "token", "later"]
+    cause: str
+
+
+NOT_AN_ID = FetchRefused("gone", "what Meta gave as the file's id is none")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+class _Link(Struct):
+    url: str = ""
+    sha256: str = ""
+    mime_type: str = ""
+
+
+class _Error(Struct, frozen=True):
+    code: int = 0
+    error_subcode: int = 0
+    message: str = ""
+
+
+class _Failure(Struct):
+    error: _Error = _Error()
+
+
+_THERE_IS_NONE = 33
+_INVALID = 100
+
+
+def is_an_id(meta_id: str) -> bool:
+    """Whether it can be asked for: it becomes a part of a path."""
+    return _ID.fullmatch(meta_id) is not None
+
+
+def described(answer: Answer) -> Described | FetchRefused:
+    """Understand the answer to `GET /{media_id}`."""
+    if answer.ok:
+        try:
+            link = msgspec.json.decode(answer.body, type=_Link)
+        except (msgspec.MsgspecError, ValueError):
+            return FetchRefused("later", "Meta's answer about the file could not be read")
+        return Described(link.url, hex_of(link.sha256), link.mime_type)
+    if not answer.status:
+        return FetchRefused("later", answer.cause)
+    try:
+        error = msgspec.json.decode(answer.body, type=_Failure).error
+    except (msgspec.MsgspecError, ValueError):
+        error = _Error()
+    said = f"Meta answered {answer.status}" + (f" with code {error.code}" if error.code else "")
+    if answer.status == 401 or (error.code and kind_of(error.code) == "pause"):
+        return FetchRefused("token", f"{said}: the account's access token does not work")
+    if answer.status == 404 or (error.code, error.error_subcode) == (_INVALID, _THERE_IS_NONE):
+        return FetchRefused("gone", f"{said}: it has no such file, or none for this token")
+    return FetchRefused("later", said)
+
+
+def stored(media: Media, *, size: int, sha256: str, mime_type: str, now: Micros) -> Media:
+    """Its bytes are here."""
+    told = media.mime_type or mime_type
+    return replace(media, state="stored", size=size, sha256=sha256, mime_type=told, cause="", due_at=0, updated_at=now)
+
+
+def refused(media: Media, refusal: FetchRefused, now: Micros) -> Media:
+    """There was no link."""
+    match refusal.what:
+        case "gone":
+            return over(media, "expired", refusal.cause, now)
+        case "token":
+            return again(media, refusal.cause, now, seconds=NO_TOKEN_SECONDS)
+        case _:
+            return again(media, refusal.cause, now)
+
+
+def again(media: Media, cause: str, now: Micros, *, seconds: int = 0) -> Media:
+    """It is tried again, after `seconds` or the next gap, while its id lives; then it is given up."""
+    if now - media.meta_id_at >= IDS_LIVE:
+        return over(media, "failed", f"{cause}; given up after 7 days", now)
+    gap = seconds or GAPS[min(media.attempts, len(GAPS) - 1)]
+    return replace(media, cause=cause, attempts=media.attempts + 1, due_at=now + gap * _SECOND, updated_at=now)
+
+
+def over(media: Media, state: Literal["failed", "expired"], cause: str, now: Micros) -> Media:
+    """It is not tried again by itself."""
+    return replace(media, state=state, cause=cause, attempts=media.attempts + 1, due_at=0, updated_at=now)
+
+
+def retried(media: Media, now: Micros) -> Media:
+    """Somebody asks for it once more."""
+    return replace(media, state="waiting", cause="", attempts=0, due_at=now, updated_at=now)

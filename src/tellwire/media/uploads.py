@@ -1,0 +1,137 @@
+"""Files of ours for Meta: an outgoing message names one by our id, Meta wants its own, which lives for 30 days.
+
+The courier asks `ready` right before it sends: a file that Meta does not know, or knew for 29 days, is uploaded then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from tellwire.errors import TellwireError, Unavailable
+from tellwire.meta.outgoing.answers import NotSent, Refused, outcome
+from tellwire.meta.outgoing.media import places
+from tellwire.model.messaging import Media, StatusError
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer
+from tellwire.ports.media import MediaStore, MediaWire, Upload
+from tellwire.stores.queries import media as media_queries
+
+T = TypeVar("T")
+
+_DAY: Micros = 24 * 3600 * 1_000_000
+FRESH: Micros = 29 * _DAY
+"""How long an uploaded file's id is used: a day less than Meta keeps it."""
+
+
+class Store(Protocol):
+    """What of a store uploads need."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
+
+
+class NotUploaded(TellwireError):  # noqa: N818 - named after what is wrong
+    """A file that a message names is not at Meta, so the message is not sent; `outcome` is what follows for it."""
+
+    def __init__(self, outcome: Refused | NotSent) -> None:
+        super().__init__(outcome.cause if isinstance(outcome, NotSent) else str(outcome.code))
+        self.outcome = outcome
+
+
+class _Uploaded(Struct):
+    id: str
+
+
+Ready = Callable[[Account, bytes], Awaitable[Mapping[str, str]]]
+"""`Uploads.ready`, as the courier knows it."""
+
+
+async def nothing_to_upload(_account: Account, _content: bytes) -> Mapping[str, str]:
+    """For where no message names a file of ours."""
+    return {}
+
+
+def is_ours(media_id: str) -> bool:
+    """Whether an id that a message names could be one of ours; Meta's are digits."""
+    return "-" in media_id
+
+
+def media_ids(connection: Connection, organization_id: str, account_id: str, content: bytes) -> list[Media]:
+    """The files of ours that a message's content names, in its order; ids that are none of ours may be Meta's own."""
+    named = list(dict.fromkeys(place.id for place in places(content)))
+    known = {media.id: media for media in media_queries.these(connection, organization_id, named)}
+    return [known[each] for each in named if each in known and known[each].account_id == account_id]
+
+
+class Uploads:
+    """Brings files to Meta."""
+
+    def __init__(self, store: Store, files: MediaStore, wire: MediaWire, clock: Clock) -> None:
+        self._store = store
+        self._files = files
+        self._wire = wire
+        self._clock = clock
+
+    async def ready(self, account: Account, content: bytes) -> dict[str, str]:
+        """Meta's id for each of our ids that a message names (`meta.outgoing.body_of` puts them in).
+
+        Raises:
+            NotUploaded: one is not here, or not at Meta; no message was sent.
+        """
+        if not any(is_ours(place.id) for place in places(content)):
+            return {}
+        try:
+            found = await self._store.read(lambda c: media_ids(c, account.organization_id, account.id, content))
+            return {media.id: await self._known_to_meta(account, media) for media in found}
+        except Unavailable as error:
+            raise NotUploaded(NotSent(f"the file could not be read: {error}")) from None
+
+    async def _known_to_meta(self, account: Account, media: Media) -> str:
+        now = self._clock.now()
+        if media.state != "stored":
+            raise NotUploaded(_missing(f"the file {media.id} is {media.state}"))
+        ours = not media.message_id  # what came in a webhook has an id that is for fetching only
+        if ours and media.meta_id and now - media.meta_id_at < FRESH:
+            return media.meta_id
+        chunks = await self._files.read(media.id)
+        if chunks is None:
+            raise NotUploaded(_missing(f"the bytes of the file {media.id} are gone"))
+        file = Upload(mime_type=media.mime_type, filename=media.filename or media.id, size=media.size, chunks=chunks)
+        answer = await self._wire.upload(account.access_token, account.phone_number_id, file)
+        meta_id = _id_of(answer)
+        if not meta_id:
+            raise NotUploaded(_refusal(answer))
+        if ours:
+            after = replace(media, meta_id=meta_id, meta_id_at=now, updated_at=now)
+            await self._store.write(lambda c: media_queries.settle(c, media, after))
+        return meta_id
+
+
+def _missing(cause: str) -> Refused:
+    return Refused("fail", None, (StatusError(131053, "Media upload error", "Media upload error", cause),))
+
+
+def _refusal(answer: Answer) -> Refused | NotSent:
+    """What follows for the message, which has not been sent, whatever the answer."""
+    came = outcome(answer.status, answer.body, written=False, cause=answer.cause)
+    if isinstance(came, Refused):
+        return came
+    return NotSent(answer.cause or f"Meta answered {answer.status} to the upload of a file")
+
+
+def _id_of(answer: Answer) -> str:
+    if not answer.ok:
+        return ""
+    try:
+        return msgspec.json.decode(answer.body, type=_Uploaded).id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""

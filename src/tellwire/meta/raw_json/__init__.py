@@ -1,0 +1,1 @@
+"""PURE. JSON as it was written: values are cut out, replaced and passed on byte for byte."""

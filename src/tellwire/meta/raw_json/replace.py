@@ -1,0 +1,115 @@
+"""PURE. A JSON text with single values replaced: every byte outside of them stays as it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tellwire.meta.raw_json import verbatim
+
+NULL = b"null"
+_DEEPEST = 50
+"""Brackets deep that a value is taken apart; what is nested deeper goes as a whole."""
+
+Splice = tuple[int, int, bytes]
+
+
+def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
+    """The text with the values at RFC 6901 pointers replaced; a pointer that leads nowhere changes nothing.
+
+    Where one pointer leads into the value of another, the outer one counts.
+    """
+    tree: dict[str, Any] = {}
+    for pointer, new in sorted(changes.items()):
+        if not pointer:
+            return new
+        *way, last = [each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:]]
+        branch: Any = tree
+        for step in way:
+            branch = branch.setdefault(step, {})
+            if isinstance(branch, bytes):
+                break
+        else:
+            branch[last] = new
+    return _spliced(text, list(_at(text, 0, tree)))
+
+
+def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
+    """The text without what a pattern is found in: an array's element, the object that has it in a member."""
+    return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
+
+
+def at(text: bytes, pointer: str) -> bytes | None:
+    """The value that a pointer leads to, verbatim; None when it leads nowhere."""
+    piece: bytes | None = text
+    for step in pointer.split("/")[1:]:
+        if piece is None:
+            return None
+        if (members := verbatim.members(piece)) is not None:
+            piece = members.get(step.replace("~1", "/").replace("~0", "~"))
+        elif (elements := verbatim.elements(piece)) and step.isdecimal() and int(step) < len(elements):
+            piece = elements[int(step)]
+        else:
+            return None
+    return None if piece is None else bytes(piece)
+
+
+def _spliced(text: bytes, splices: list[Splice]) -> bytes:
+    parts: list[bytes] = []
+    done = 0
+    for start, end, new in sorted(splices):
+        parts += (text[done:start], new)
+        done = end
+    return b"".join((*parts, text[done:])) if splices else text
+
+
+def _at(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splice]:
+    places = _places(text, start)
+    for step, what in tree.items():
+        place = places.get(step)
+        if place is None:
+            continue
+        if isinstance(what, bytes):
+            yield (*place, what)
+        else:
+            yield from _at(text, place[0], what)
+
+
+def _places(text: bytes, start: int) -> dict[str, tuple[int, int]]:
+    """Where the members or elements of a value stand, by name or number."""
+    pieces = verbatim.places(text, start)
+    if pieces is None:
+        return {}
+    opening, spans = pieces
+    if opening == b"[":
+        return {str(number): span for number, span in enumerate(spans)}
+    found: dict[str, tuple[int, int]] = {}
+    for (begins, ends), span in zip(spans[::2], spans[1::2], strict=True):
+        key, refused = verbatim.read(text[begins:ends])
+        if not refused:
+            found[key] = span
+    return found
+
+
+def _found(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes], depth: int) -> Iterator[Splice]:
+    if not pattern.search(text, *span):
+        return
+    pieces = verbatim.places(text, span[0]) if depth < _DEEPEST else None
+    if pieces is None:
+        yield (*span, NULL)
+        return
+    opening, spans = pieces
+    if opening == b"[":
+        yield from ((*each, NULL) for each in spans if pattern.search(text, *each))
+        return
+    members = list(zip(spans[::2], spans[1::2], strict=True))
+    if any(pattern.search(text, *key) or _scalar_with(text, each, pattern) for key, each in members):
+        yield (*span, NULL)
+        return
+    for _, each in members:
+        yield from _found(text, each, pattern, depth + 1)
+
+
+def _scalar_with(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes]) -> bool:
+    return text[span[0]] not in b"[{" and pattern.search(text, *span) is not None

@@ -1,0 +1,1 @@
+"""PURE. Meta's webhooks in: what a POST proves, and what it says."""

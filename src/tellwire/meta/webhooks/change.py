@@ -1,0 +1,91 @@
+"""PURE. What all items of one change share: the account, the field, the people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from tellwire.meta import scalars
+from tellwire.meta.phone_numbers import same
+from tellwire.meta.raw_json import verbatim
+from tellwire.meta.webhooks.identity import People, people
+from tellwire.meta.webhooks.items import NotUnderstood, Place
+from tellwire.model.units import Seconds
+
+
+class Change(Struct, frozen=True, gc=False):
+    """One element of `entry[].changes[]`; `value` is JSON, verbatim; `at` the time of its entry, where it has one."""
+
+    pointer: str
+    waba_id: str
+    field: str
+    value: bytes
+    at: Seconds | None = None
+
+
+class ChangeContext(Struct, frozen=True, gc=False):
+    """Where items stand. `fault` says why none of them can be attributed to an account, "" when they can."""
+
+    field: str
+    waba_id: str
+    phone_number_id: str
+    display_phone_number: str
+    people: People
+    fault: str = ""
+
+    def at(self, pointer: str) -> Place:
+        """The place of one item."""
+        return Place(pointer, self.field, self.waba_id, self.phone_number_id, self.display_phone_number)
+
+    def lost(self, pointer: str, kind: str, reason: str, wamid: str = "") -> NotUnderstood:
+        """An item that nothing more can be made of."""
+        return NotUnderstood(place=self.at(pointer), kind=kind, reason=reason, wamid=wamid)
+
+    def is_business(self, address: str) -> bool:
+        """Whether an address is the account's own phone number."""
+        return bool(address and self.display_phone_number) and same(address, self.display_phone_number)
+
+
+def opened(scene: ChangeContext, text: bytes, pointer: str, kind: str) -> tuple[dict[str, Any], str] | NotUnderstood:
+    """Read a message or a status as far as both are alike: the object and its wamid."""
+    item, refused = verbatim.read(text)
+    if refused:
+        wamid = scalars.ident(verbatim.lenient(text).get("id"), scalars.WAMID_LIMIT)
+        return scene.lost(pointer, kind, refused, wamid or "")
+    if not isinstance(item, dict):
+        return scene.lost(pointer, kind, "it is not an object")
+    wamid = scalars.ident(item.get("id"), scalars.WAMID_LIMIT)
+    if not wamid:
+        return scene.lost(pointer, kind, "its id cannot serve as one" if wamid is None else "it has no id")
+    if wamid.startswith("wacid."):
+        return scene.lost(pointer, kind, "its id is a call's, not a message's", wamid)
+    return item, wamid
+
+
+def addresses(item: Mapping[str, Any], keys: Iterable[str]) -> tuple[dict[str, str], str]:
+    """Read the addresses under some keys ("" when absent), with "" or what is wrong with one of them."""
+    found = dict.fromkeys(keys, "")
+    for key in found:
+        if key in item:
+            address = scalars.ident(item[key])
+            if address is None:
+                return {}, f"its {key} cannot serve as an address"
+            found[key] = address
+    return found, ""
+
+
+def scene_of(change: Change, value: Mapping[str, bytes]) -> ChangeContext:
+    """Read what the items of a change share; what cannot be read of it costs only what depends on it."""
+    metadata = verbatim.lenient(value["metadata"]) if "metadata" in value else {}
+    phone_number_id = scalars.ident(metadata.get("phone_number_id"))
+    display_phone_number = scalars.ident(metadata.get("display_phone_number")) or ""
+    return ChangeContext(
+        change.field,
+        change.waba_id,
+        phone_number_id or "",
+        display_phone_number,
+        people(value.get("contacts"), business="" if change.field == "messages" else display_phone_number),
+        "metadata.phone_number_id cannot serve as an id" if phone_number_id is None else "",
+    )

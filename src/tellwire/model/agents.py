@@ -1,0 +1,66 @@
+"""AI agents, their turns and what became of these."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from tellwire.model.units import Micros
+
+
+class Agent(Struct, frozen=True, kw_only=True):
+    """Who writes for the business: a person, or a model (`kind` ai). `api_key` and the values of tools' headers are
+    plain here and encrypted at rest; `options` are its settings that hold no secret, a JSON object."""
+
+    id: str
+    organization_id: str
+    name: str
+    kind: Literal["human", "ai"] = "human"
+    state: Literal["active", "paused"] = "active"
+    options: bytes = b"{}"
+    secrets: dict[str, str] = field(default_factory=dict)
+    debounce: Micros = 3_000_000
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+
+class AgentTurn(Struct, frozen=True, kw_only=True):
+    """A conversation in which an agent is to answer, at `due_at`, what came up to `message_id`; one a conversation.
+
+    `created_at`: since when it waits without an answer.
+    """
+
+    organization_id: str
+    conversation_id: str
+    account_id: str
+    agent_id: str
+    message_id: str
+    due_at: Micros
+    attempts: int = 0
+    created_at: Micros = 0
+
+
+RunOutcome = Literal["replied", "handed_over", "superseded", "retrying", "failed", "declined"]
+
+
+class AgentRun(Struct, frozen=True, kw_only=True):
+    """What became of a turn: a model was asked, or there was a reason not to.
+
+    `message_id`: the reply's, "" for none. `outcome`: `superseded` by a newer message of the customer, `retrying` after
+    a failure, `declined` without asking; `detail` says why.
+    """
+
+    id: str
+    organization_id: str
+    agent_id: str
+    conversation_id: str
+    message_id: str = ""
+    outcome: RunOutcome
+    detail: str = ""
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    tool_calls: int = 0
+    started_at: Micros = 0
+    finished_at: Micros = 0

@@ -1,0 +1,192 @@
+"""Events and their deliveries to webhook endpoints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Raw, Struct, field
+
+from tellwire.model.messaging import (
+    StatusError,
+)
+from tellwire.model.units import Micros, Seconds
+
+Entity = Literal["messages", "conversations", "operational"]
+
+
+Action = Literal["insert", "update"]
+
+
+Ordering = Literal["keyed", "none", "strict"]
+
+
+Lane = Literal["live", "late", "replay"]
+"""`live` deliveries go in order, `late` ones were overtaken and wait their own time, `replay` ones were asked for."""
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    RETRYING = "retrying"
+    PARKED = "parked"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Participants(Struct, frozen=True, omit_defaults=True):
+    """Who a message is between, as the `chat` format shows it: digits without `+`, else the id as Meta gave it."""
+
+    contact: str
+    business: str
+    name: str = ""
+
+
+class StatusItem(Struct, frozen=True, omit_defaults=True):
+    """The one status that caused an event; `errors` in the shape of both formats, `at` in Meta's seconds."""
+
+    name: str
+    at: Seconds
+    errors: tuple[StatusError, ...] = ()
+    billable: bool = False
+    category: str = ""
+    type: str = ""
+
+
+class Snapshot(Struct, frozen=True, omit_defaults=True):
+    """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
+
+    `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
+    `sent_at` Meta's time of the message.
+    """
+
+    row: Raw
+    changed: tuple[str, ...] = ()
+    participants: Participants | None = None
+    sent_at: Seconds = 0
+    status: StatusItem | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while tracing is on,
+    the id of the POST that caused it."""
+
+    id: str
+    organization_id: str
+    account_id: str
+    entity: Entity
+    action: Action
+    name: str
+    order_key: str
+    snapshot: Snapshot
+    conversation_id: str = ""
+    message_id: str = ""
+    direction: Literal["incoming", "outgoing", ""] = ""
+    history: bool = False
+    external: bool = False
+    trace: str = ""
+    created_at: Micros = 0
+
+
+class Secret(Struct, frozen=True):
+    """A live signing secret as shown to the customer; `expires_at` is set on one that was rotated out."""
+
+    value: str
+    expires_at: Micros | None = None
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A subscriber. Secrets, token and header values are plain here and encrypted at rest."""
+
+    id: str
+    organization_id: str
+    url: str
+    format: str
+    events: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    ordering: Ordering = "keyed"
+    updates: Literal["full", "changed"] = "full"
+    conversation_ids: Literal["conversation", "message"] = "conversation"
+    external: bool = True
+    history: bool = False
+    secrets: tuple[Secret, ...] = ()
+    token: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    hub_signature: bool = False
+    wappcloud_signature: Literal["prefixed", "bare"] = "prefixed"
+    timeout_seconds: float | None = None
+    head_of_line_seconds: float | None = None
+    max_in_flight: int | None = None
+    rate_limit_per_second: float | None = None
+    retry_schedule: tuple[float, ...] | None = None
+    description: str = ""
+    state: Literal["active", "paused", "disabled"] = "active"
+    disabled_reason: str = ""
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One event for one endpoint. `sequence` 0 means: not given (created by a later recover).
+
+    `attempts` counts every try (the `tellwire-attempt` header); `burned` those that used up the schedule.
+    """
+
+    id: str
+    organization_id: str
+    event_id: str
+    endpoint_id: str
+    order_key: str
+    sequence: int = 0
+    partition: int = 0
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0
+    burned: int = 0
+    out_of_order: bool = False
+    lane: Lane = "live"
+    replay: int = 0
+    webhook_id: str = ""
+    due_at: Micros = 0
+    first_attempt_at: Micros = 0
+    delivered_at: Micros = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """What is other about a replay: it goes to another `url` ("": the endpoint's own), or with another `body`."""
+
+    url: str = ""
+    body: bytes | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What of the delivery is other."""
+        return (*(("url",) if self.url else ()), *(("body",) if self.body is not None else ()))
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked. `edited`: what was
+    other than usual (`Edit.parts`)."""
+
+    delivery_id: str
+    organization_id: str
+    number: int
+    started_at: Micros
+    outcome: Literal["delivered", "failed"]
+    cause: str
+    url: str = ""
+    request_headers: tuple[tuple[str, str], ...] = ()
+    response_status: int = 0
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_body: bytes = b""
+    durations: dict[str, float] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
+
+
+class Work(Struct, frozen=True):
+    """A delivery with the event that it carries."""
+
+    delivery: Delivery
+    event: Event

@@ -1,0 +1,298 @@
+"""What one transaction knows and what it changes: the store fills it, a pure decision edits it, the store writes it.
+
+Every change of messages, contacts and conversations goes this way, so that "load by key, decide, write" exists once
+and a decision never sees a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from tellwire.model.agents import AgentRun, AgentTurn
+from tellwire.model.deliveries import Delivery, DeliveryState, Event, Work
+from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.messaging import Contact, Conversation, Media, Message, Send, StatusFact
+from tellwire.model.registry import Registry
+from tellwire.model.routing import Routes, partition
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros, Seconds
+
+
+class Keys(Struct, kw_only=True):
+    """What a decision needs to have loaded; the first part of each pair is the phone_number_id."""
+
+    messages: set[tuple[str, str]] = field(default_factory=set)
+    """(phone_number_id, wamid)"""
+    statuses: set[tuple[str, str]] = field(default_factory=set)
+    """(phone_number_id, wamid): whose status facts are needed"""
+    addresses: set[tuple[str, str]] = field(default_factory=set)
+    """(phone_number_id, alias): with the number's variants"""
+    parties: set[tuple[str, str]] = field(default_factory=set)
+    """(phone_number_id, group id)"""
+    latest: bool = False
+    """also the latest conversation of each party, open or not"""
+    conversations: set[tuple[str, str]] = field(default_factory=set)
+    """(organization id, conversation id)"""
+    own: set[tuple[str, str]] = field(default_factory=set)
+    """(phone_number_id, id of a message of ours): the message, its send if there is one, its statuses"""
+    notices: set[tuple[str, str, str]] = field(default_factory=set)
+    """(WABA id, display phone number, `notices.key_of`): news of a business account"""
+
+    answers: set[tuple[str, str]] = field(default_factory=set)
+    """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
+    agents: bool = False
+    """also turns and hand-overs of the conversations, whether or not there are agents"""
+
+    def add(self, other: Keys) -> None:
+        """Take in what another decision needs."""
+        self.messages |= other.messages
+        self.statuses |= other.statuses
+        self.addresses |= other.addresses
+        self.parties |= other.parties
+        self.conversations |= other.conversations
+        self.own |= other.own
+        self.answers |= other.answers
+        self.notices |= other.notices
+        self.latest |= other.latest
+        self.agents |= other.agents
+
+
+class HeldItem(Struct, frozen=True):
+    """An item that waits for a message (or an account), with the POST that it came in.
+
+    `retry_at`: it is applied then even if what it waits for has not come, 0 for never.
+    """
+
+    inbound_id: str
+    pointer: str
+    outcome: Outcome
+    body: bytes
+    speaks_for: tuple[str, ...]
+    retry_at: Micros = 0
+
+
+class KeptAnswer(Struct, frozen=True):
+    """What was answered to the request with this hash."""
+
+    request_hash: str
+    status: int
+    body: bytes
+
+
+class Handover(Struct, frozen=True):
+    """A conversation's agent is paused (`reason`) by somebody: a person, a rule, or the agent itself."""
+
+    organization_id: str
+    conversation_id: str
+    reason: str
+    by: str
+
+
+class TemplateChange(Struct, frozen=True, kw_only=True):
+    """What Meta tells of a template: `values` are columns of its row and their new values."""
+
+    organization_id: str
+    waba_id: str
+    meta_id: str
+    name: str
+    language: str
+    values: dict[str, str]
+
+
+class Ledger:
+    """The working set of one transaction."""
+
+    def __init__(self, *, now: Micros, new_id: Callable[[], str], registry: Registry, routes: Routes) -> None:
+        self.now = now
+        self.new_id = new_id
+        self.registry = registry
+        self.routes = routes
+        self.trace = ""  # of the POST whose items are being applied, while tracing is on
+        # known: filled by the store, kept current by the setters below
+        self.messages: dict[tuple[str, str], Message] = {}
+        self.by_id: dict[str, Message] = {}
+        self.sends: dict[str, Send] = {}
+        self.unsent: set[str] = set()  # conversations with something still to be sent
+        self.in_flight: dict[str, set[str]] = {}  # account id → whom (`numbers.alias`) something is being sent to
+        self.answered: dict[tuple[str, str], Micros] = {}  # (organization, Idempotency-Key) → when
+        self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
+        self.aliases: dict[tuple[str, str], str] = {}
+        self.contacts: dict[str, Contact] = {}
+        self.conversations: dict[str, Conversation] = {}
+        self.open: dict[tuple[str, str], Conversation] = {}
+        self.latest: dict[tuple[str, str], Conversation] = {}
+        self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
+        self.handovers: dict[str, Handover] = {}
+        self.held: dict[tuple[str, str], list[HeldItem]] = {}
+        self.erased: dict[tuple[str, str], Micros] = {}  # see `tombstones`
+        # changes: read by the store
+        self.new_accounts: dict[str, Account] = {}
+        self.changed_accounts: dict[str, Account] = {}
+        self.changed_sends: dict[str, Send] = {}
+        self.changed_media: dict[str, Media] = {}
+        self.new_turns: dict[str, AgentTurn] = {}  # by conversation
+        self.ended_turns: dict[str, str] = {}  # conversation → organization
+        self.new_handovers: dict[str, Handover] = {}  # by conversation
+        self.ended_handovers: dict[str, str] = {}  # conversation → organization
+        self.new_runs: list[AgentRun] = []
+        self.new_calls: dict[tuple[str, str, str], Seconds] = {}  # (organization, account, party) → when
+        self.template_changes: list[TemplateChange] = []
+        self.new_answers: dict[tuple[str, str], KeptAnswer] = {}  # (organization, Idempotency-Key) → the answer
+        self.changed_messages: dict[str, Message] = {}
+        self.changed_contacts: dict[str, Contact] = {}
+        self.changed_aliases: dict[tuple[str, str], str] = {}
+        self.changed_conversations: dict[str, Conversation] = {}
+        self.merged_contacts: list[tuple[str, str]] = []
+        self.new_facts: dict[tuple[str, str, str, str], StatusFact] = {}
+        self.new_inbound: list[Inbound] = []
+        self.new_bodies: dict[str, bytes] = {}
+        self.new_marks: set[tuple[str, str]] = set()
+        self.new_held: list[tuple[str, str, str, str, Outcome, Micros]] = []
+        self.settled_held: list[tuple[str, str]] = []
+        self.new_reports: list[tuple[str, ItemReport]] = []
+        self.work: list[Work] = []
+        self.events: list[Event] = []
+
+    @property
+    def registers(self) -> bool:
+        """Whether accounts were made or changed."""
+        return bool(self.new_accounts or self.changed_accounts)
+
+    @property
+    def has_due_work(self) -> bool:
+        """Whether it left something to be done soon: a send, a download, an agent's turn."""
+        return bool(
+            self.new_turns
+            or any(send.state in ("queued", "scheduled") for send in self.changed_sends.values())
+            or any(media.state == "waiting" for media in self.changed_media.values())
+        )
+
+    def account(self, phone_number_id: str) -> Account | None:
+        """The account of a phone number, as this transaction has made or changed it."""
+        return (
+            self.changed_accounts.get(phone_number_id)
+            or self.registry.accounts.get(phone_number_id)
+            or self.new_accounts.get(phone_number_id)
+        )
+
+    def put_account(self, account: Account) -> None:
+        self.new_accounts[account.phone_number_id] = account
+        self.routes = self.routes.joined_by(account)
+
+    def change_account(self, account: Account) -> None:
+        """Change one that is there; its secrets stay as they are stored."""
+        self.changed_accounts[account.phone_number_id] = account
+
+    def know_message(self, message: Message) -> None:
+        """Take in one as it is stored."""
+        self.by_id[message.id] = message
+        if message.wamid:
+            self.messages[message.account_id, message.wamid] = message
+
+    def put_message(self, message: Message) -> None:
+        self.know_message(message)
+        self.changed_messages[message.id] = message
+
+    def put_send(self, send: Send) -> None:
+        self.sends[send.message_id] = send
+        self.changed_sends[send.message_id] = send
+        if send.open:
+            self.unsent.add(send.conversation_id)
+
+    def put_turn(self, turn: AgentTurn) -> None:
+        self.turns[turn.conversation_id] = self.new_turns[turn.conversation_id] = turn
+        self.ended_turns.pop(turn.conversation_id, None)
+
+    def end_turn(self, turn: AgentTurn) -> None:
+        self.turns.pop(turn.conversation_id, None)
+        self.new_turns.pop(turn.conversation_id, None)
+        self.ended_turns[turn.conversation_id] = turn.organization_id
+
+    def put_handover(self, handover: Handover) -> None:
+        place = handover.conversation_id
+        self.handovers[place] = self.new_handovers[place] = handover
+        self.ended_handovers.pop(place, None)
+
+    def end_handover(self, handover: Handover) -> None:
+        place = handover.conversation_id
+        self.handovers.pop(place, None)
+        self.new_handovers.pop(place, None)
+        self.ended_handovers[place] = handover.organization_id
+
+    def put_contact(self, contact: Contact) -> None:
+        self.contacts[contact.id] = contact
+        self.changed_contacts[contact.id] = contact
+
+    def put_alias(self, organization_id: str, value: str, contact_id: str) -> None:
+        self.aliases[organization_id, value] = contact_id
+        self.changed_aliases[organization_id, value] = contact_id
+
+    def put_conversation(self, conversation: Conversation) -> None:
+        self.conversations[conversation.id] = conversation
+        self.changed_conversations[conversation.id] = conversation
+        place = (conversation.account_id, conversation.party)
+        if conversation.status == "open":
+            self.open[place] = conversation
+        elif (known := self.open.get(place)) is not None and known.id == conversation.id:
+            del self.open[place]
+        if (latest := self.latest.get(place)) is None or latest.id <= conversation.id:
+            self.latest[place] = conversation
+
+    def touch(self, conversation: Conversation) -> Conversation:
+        """A row joins it now. Nothing is written: the store reads the time of the last row off that row's id."""
+        touched = replace(conversation, last_row_at=self.now)
+        self.conversations[touched.id] = touched
+        self.open[touched.account_id, touched.party] = touched
+        if touched.id in self.changed_conversations:
+            self.changed_conversations[touched.id] = touched
+        return touched
+
+    def put_fact(self, account_id: str, wamid: str, fact: StatusFact) -> None:
+        self.facts.setdefault((account_id, wamid), {})[fact.name, fact.participant] = fact
+        self.new_facts[account_id, wamid, fact.name, fact.participant] = fact
+
+    def put_held(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
+        """Keep an item that waits; with a wamid a message of this very transaction may be what it waits for."""
+        self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at))
+        if wamid:
+            self.held.setdefault((phone_number_id, wamid), []).append(held)
+
+    def forget_held(self, inbound_id: str, pointers: Container[str]) -> None:
+        """Items of a POST that are just being applied: nobody else releases them meanwhile."""
+        for place, items in self.held.items():
+            self.held[place] = [held for held in items if held.inbound_id != inbound_id or held.pointer not in pointers]
+
+    def settle_held(self, inbound_id: str, pointer: str) -> None:
+        """An item waits no more, if it did."""
+        self.settled_held.append((inbound_id, pointer))
+        if self.new_held:
+            self.new_held = [held for held in self.new_held if held[:2] != (inbound_id, pointer)]
+
+    def emit(self, event: Event) -> None:
+        """Record an event and one delivery for every endpoint that it goes to."""
+        if self.trace:
+            event = replace(event, trace=self.trace)
+        self.events.append(event)
+        for endpoint in self.routes.of(event):
+            identifier = self.new_id()
+            self.work.append(
+                Work(
+                    Delivery(
+                        id=identifier,
+                        organization_id=event.organization_id,
+                        event_id=event.id,
+                        endpoint_id=endpoint.id,
+                        order_key=event.order_key,
+                        partition=partition(endpoint.id, event.order_key),
+                        state=DeliveryState.PENDING if endpoint.state == "active" else DeliveryState.PARKED,
+                        webhook_id=f"msg_{identifier.replace('-', '')}",
+                        due_at=self.now,
+                        created_at=self.now,
+                        updated_at=self.now,
+                    ),
+                    event,
+                )
+            )

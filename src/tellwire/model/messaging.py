@@ -1,0 +1,166 @@
+"""Contacts, conversations and messages, with the statuses, sends and media of messages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from tellwire.model.units import Micros, Seconds
+
+Direction = Literal["incoming", "outgoing"]
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """A person; every phone number and user id known for them is an alias that points here.
+
+    `own_name`: the name was set here and stays, whatever name Meta gives.
+    """
+
+    id: str
+    organization_id: str
+    name: str = ""
+    username: str = ""
+    phone: str = ""
+    user_id: str = ""
+    merged_into: str = ""
+    created_at: Micros = 0
+    updated_at: Micros = 0
+    own_name: bool = False
+
+
+class Conversation(Struct, frozen=True, kw_only=True):
+    """`party` is the contact's id or Meta's group id; at most one open row per (account_id, party)."""
+
+    id: str
+    organization_id: str
+    account_id: str
+    party: str
+    organization_address: str
+    contact_address: str
+    status: Literal["open", "closed"] = "open"
+    service: str = "whatsapp"
+    created_at: Micros = 0
+    updated_at: Micros = 0
+    last_row_at: Micros = 0
+
+
+class StatusError(Struct, frozen=True):
+    """An error in the shape that both formats show."""
+
+    code: int | str
+    title: str
+    message: str
+    details: str
+
+
+class StatusFact(Struct, frozen=True, kw_only=True):
+    """One status item: unique by (account, wamid, name, participant); `at` in Meta's seconds."""
+
+    name: str
+    at: Seconds
+    participant: str = ""
+    pricing: bytes = b""
+    errors: bytes = b""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A row of `messages`.
+
+    `media` is the column of that name, a JSON array, b"" for none.
+    `status` maps each status name to the micros it was first reached; `facts` (what the merge needs beside the
+    map) holds for pricing and for errors the (rank, -seconds) that they came with.
+    """
+
+    id: str
+    organization_id: str
+    account_id: str
+    conversation_id: str
+    contact_id: str = ""
+    direction: Direction = "incoming"
+    agent_id: str = ""
+    content: bytes = b"{}"
+    status: dict[str, Micros] = field(default_factory=dict)
+    errors: bytes = b""
+    errors_rank: tuple[int, int] = (-1, 0)
+    pricing: bytes = b""
+    pricing_rank: tuple[int, int] = (-1, 0)
+    media: bytes = b""
+    wamid: str = ""
+    from_: str = ""
+    to: str = ""
+    timestamp: Seconds = 0
+    content_at: Seconds = 0
+    kind: Literal["message", "external", "placeholder", "edit"] = "message"
+    history: bool = False
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+
+SendState = Literal["scheduled", "queued", "sending", "accepted", "unknown", "failed", "cancelled"]
+
+
+OPEN_SENDS = frozenset({"scheduled", "queued", "sending"})
+
+
+class Send(Struct, frozen=True, kw_only=True):
+    """An outgoing message of ours on its way to Meta, beside its row in `messages`.
+
+    Source: docs/reference/rest-api.md, "Sending".
+
+    `recipient` is what Meta is told: a number with `+`, a business-scoped user id, or a group's id. Sends of one
+    `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: not before then. `epoch`: of the lease
+    under which it was last claimed. `cause`: what the last try came to, in plain words. `unchecked`: the customer
+    service window is not looked at. `tries_until`: when trying ends, 0 before the first try.
+    """
+
+    message_id: str
+    organization_id: str
+    account_id: str
+    conversation_id: str
+    order_key: str
+    partition: int
+    recipient: str
+    state: SendState = "queued"
+    due_at: Micros = 0
+    order_at: Micros = 0
+    scheduled_at: Micros = 0
+    attempts: int = 0
+    started_at: Micros = 0
+    tries_until: Micros = 0
+    epoch: int = 0
+    cause: str = ""
+    unchecked: bool = False
+    resent_as: str = ""
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be sent, or just being sent."""
+        return self.state in OPEN_SENDS
+
+
+class Media(Struct, frozen=True, kw_only=True):
+    """A file of a message, or one that was uploaded to be sent.
+
+    `meta_id`: Meta's id of it; `sha256`: hex, as Meta told it, "" when it did not. `state`: `waiting` for its bytes,
+    `stored` here, `failed` (see `cause`), `expired`: Meta keeps it no longer, or `erased`.
+    """
+
+    id: str
+    organization_id: str
+    account_id: str
+    message_id: str = ""
+    meta_id: str = ""
+    meta_id_at: Micros = 0
+    mime_type: str = ""
+    sha256: str = ""
+    filename: str = ""
+    size: int = 0
+    state: Literal["waiting", "stored", "failed", "expired", "erased"] = "waiting"
+    cause: str = ""
+    attempts: int = 0
+    due_at: Micros = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0

@@ -1,0 +1,114 @@
+"""PURE. Operational events about endpoints, deliveries, media and accounts: what they tell.
+
+Source: docs/reference/formats.md, "Operational events".
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tellwire.model.deliveries import Delivery, Endpoint, Event, Snapshot
+from tellwire.model.messaging import Media
+from tellwire.model.row_json import instant
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+DISABLED = "endpoint.disabled"
+RECOVERED = "endpoint.recovered"
+EXHAUSTED = "delivery.exhausted"
+MEDIA_FAILED = "media.failed"
+PAUSED = "account.paused"
+RESUMED = "account.resumed"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class OperationalEvent(Struct, frozen=True, kw_only=True):
+    """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
+
+    `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
+    endpoints of some accounts only, too.
+    """
+
+    name: str
+    endpoint_id: str = ""
+    data: bytes
+    account_id: str = ""
+
+    def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
+        """As an event; those about one endpoint go in order, and those about an account alone."""
+        return Event(
+            id=identifier,
+            organization_id=organization_id,
+            account_id=self.account_id,
+            entity="operational",
+            action="insert",
+            name=self.name,
+            order_key=self.endpoint_id or self.account_id,
+            snapshot=Snapshot(row=Raw(self.data)),
+            created_at=at,
+        )
+
+
+def disabled(endpoint: Endpoint, reason: str, *, failing_since: Micros = 0) -> OperationalEvent:
+    """An endpoint gets no deliveries any more, and why."""
+    data = _about(endpoint) | {"reason": reason} | _since(failing_since)
+    return OperationalEvent(name=DISABLED, endpoint_id=endpoint.id, data=_encode(data))
+
+
+def recovered(endpoint: Endpoint, how: str, *, failing_since: Micros = 0) -> OperationalEvent:
+    """An endpoint that was down takes deliveries again."""
+    data = _about(endpoint) | {"how": how} | _since(failing_since)
+    return OperationalEvent(name=RECOVERED, endpoint_id=endpoint.id, data=_encode(data))
+
+
+def exhausted(delivery: Delivery, event: Event, cause: str) -> OperationalEvent:
+    """A delivery is given up: it stays as `failed`, to be replayed."""
+    data = {
+        "delivery_id": delivery.id,
+        "endpoint_id": delivery.endpoint_id,
+        "event_id": event.id,
+        "event": event.name,
+        "conversation_id": event.conversation_id,
+        "message_id": event.message_id,
+        "attempts": delivery.attempts,
+        "cause": cause,
+    }
+    shown = _encode({name: value for name, value in data.items() if value != ""})
+    return OperationalEvent(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+
+
+def media_failed(media: Media) -> OperationalEvent:
+    """A file of a message could not be fetched from Meta, and is not tried again by itself."""
+    data = {
+        "media_id": media.id,
+        "message_id": media.message_id,
+        "account_id": media.account_id,
+        "state": media.state,
+        "cause": media.cause,
+    }
+    return OperationalEvent(name=MEDIA_FAILED, data=_encode(data), account_id=media.account_id)
+
+
+def paused(account: Account, reason: str) -> OperationalEvent:
+    """Nothing is sent for an account any more until somebody resumes it, and why."""
+    data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "reason": reason}
+    return OperationalEvent(name=PAUSED, data=_encode(data), account_id=account.id)
+
+
+def resumed(account: Account, how: str) -> OperationalEvent:
+    """Messages of an account are sent again."""
+    data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "how": how}
+    return OperationalEvent(name=RESUMED, data=_encode(data), account_id=account.id)
+
+
+def _about(endpoint: Endpoint) -> dict[str, str]:
+    """The endpoint for people; a URL's query may hold a secret, and these events go to other receivers."""
+    address = endpoint.url.partition("?")[0].partition("#")[0]
+    about = {"endpoint_id": endpoint.id, "url": address, "description": endpoint.description}
+    return {name: value for name, value in about.items() if value}
+
+
+def _since(at: Micros) -> dict[str, str]:
+    return {"failing_since": instant(at)} if at else {}

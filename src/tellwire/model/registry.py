@@ -1,0 +1,29 @@
+"""What a process keeps in memory of accounts, agents and endpoints."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from tellwire.model.agents import Agent
+from tellwire.model.deliveries import (
+    Endpoint,
+)
+from tellwire.model.tenancy import Account
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """Accounts, agents and endpoints as of the last commit that changed them; shared, never edited."""
+
+    version: int
+    accounts: dict[str, Account]
+    """by phone_number_id"""
+    endpoints: dict[str, Endpoint]
+    """by id"""
+    agents: dict[str, Agent] = field(default_factory=dict)
+    """by id"""
+    media_key: bytes = b""
+    """what links to media are signed with"""
+    erased_key: bytes = b""
+    """what the marks of erased people are hashed with; none while there are no marks"""
+    erasing: frozenset[str] = frozenset()
+    """the ids of the contacts that are being erased just now"""

@@ -1,0 +1,89 @@
+"""PURE. Which endpoints an event goes to, and where the delivery lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+
+from msgspec.structs import replace
+
+from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+
+Names = Callable[[Event], tuple[str, ...]]
+
+PARTITIONS = 64
+_SHARDS = 4
+
+
+def partition(endpoint_id: str, order_key: str) -> int:
+    """The virtual partition of a delivery: hash(endpoint, shard of the order key), so that a hot endpoint can have
+    several owners while a key has one (docs/reference/delivery.md, "Partitions and leases")."""
+    return _partitions(endpoint_id)[blake2b(order_key.encode(), digest_size=1).digest()[0] % _SHARDS]
+
+
+def partitions(endpoint_id: str) -> tuple[int, ...]:
+    """The partitions that an endpoint's deliveries live in, in rising order."""
+    return tuple(sorted(set(_partitions(endpoint_id))))
+
+
+@lru_cache(maxsize=16_384)
+def _partitions(endpoint_id: str) -> tuple[int, ...]:
+    """By shard."""
+    return tuple(
+        int.from_bytes(blake2b(f"{endpoint_id}/{shard}".encode(), digest_size=2).digest(), "big") % PARTITIONS
+        for shard in range(_SHARDS)
+    )
+
+
+class Routes:
+    """The endpoints by what they subscribe to; built once per change of the registry, looked up per event."""
+
+    def __init__(self, registry: Registry, names: Mapping[str, Names]) -> None:
+        """`names`: per payload format, the names under which an event is subscribed to; none: no place for it."""
+        self._registry = registry
+        self._names = names
+        self._phone_numbers = {a.id: a.phone_number_id for a in registry.accounts.values()}
+        self._formats: dict[str, dict[str, list[Endpoint]]] = {}
+        for endpoint in registry.endpoints.values():
+            formats = self._formats.setdefault(endpoint.organization_id, {})
+            formats.setdefault(endpoint.format, []).append(endpoint)
+        self._found: dict[tuple[str, str, str, tuple[str, ...]], tuple[Endpoint, ...]] = {}
+
+    def joined_by(self, account: Account) -> Routes:
+        """The routes with one more account, of which the registry will know after the commit."""
+        accounts = {**self._registry.accounts, account.phone_number_id: account}
+        return Routes(replace(self._registry, accounts=accounts), self._names)
+
+    def of(self, event: Event) -> list[Endpoint]:
+        """The endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
+        wanted: list[Endpoint] = []
+        for format_name, endpoints in self._formats.get(event.organization_id, {}).items():
+            names = self._names[format_name](event)
+            if not names:
+                continue
+            key = (event.organization_id, event.account_id, format_name, names)
+            found = self._found.get(key)
+            if found is None:
+                found = self._found[key] = tuple(e for e in endpoints if self._subscribed(e, event, names))
+            wanted += [e for e in found if (e.history or not event.history) and (e.external or not event.external)]
+        return wanted
+
+    def _subscribed(self, endpoint: Endpoint, event: Event, names: tuple[str, ...]) -> bool:
+        if endpoint.accounts and event.account_id and event.account_id not in endpoint.accounts:
+            number = self._phone_numbers.get(event.account_id)
+            if number not in endpoint.accounts:
+                return False
+        if event.entity == "operational":
+            return event.name in endpoint.events
+        return not endpoint.events or not set(names).isdisjoint(endpoint.events)
+
+
+def order_key(account_id: str, party: str) -> str:
+    """The key that events of one contact or group on one account are ordered by.
+
+    Source: docs/reference/delivery.md, "Order".
+    """
+    return blake2b(f"{account_id}:{party}".encode(), digest_size=12).hexdigest()

@@ -1,0 +1,97 @@
+"""PURE. What an erasure leaves: keyed hashes of a person's messages and addresses, by which late copies are known.
+
+Without the key, which is sealed under the master key, a hash says nothing of a number or a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+from tellwire.meta.webhooks.items import AccountProblem, Item, MessageItem, Notice, NotUnderstood, StatusUpdate
+from tellwire.meta.webhooks.redaction import addresses_of
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
+from tellwire.model.units import Micros
+
+KEPT: Micros = 40 * 24 * 3600 * 1_000_000
+"""How long a mark is kept: Meta sends a POST again for up to 7 days and statuses for up to 30."""
+_MICROS = 1_000_000
+
+Mark = tuple[str, str]
+"""organization id, keyed hash"""
+
+
+def of_message(key: bytes, organization_id: str, account_id: str, wamid: str) -> Mark:
+    """The mark of a message, by Meta's id; by ours where Meta's was not known when it was erased."""
+    return organization_id, _hash(key, "message", account_id, wamid)
+
+
+def of_address(key: bytes, organization_id: str, address: str) -> Mark:
+    """The mark of a phone number's digits or of a user id."""
+    return organization_id, _hash(key, "address", organization_id, address)
+
+
+def _hash(key: bytes, *parts: str) -> str:
+    return blake2b("\0".join(parts).encode(errors="surrogatepass"), key=key, digest_size=16).hexdigest()
+
+
+def wanted(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
+    """The marks to look up for a decision, each with the (account id, wamid) or (organization id, address) it is of."""
+    key, accounts = registry.erased_key, registry.accounts
+    found: dict[Mark, tuple[str, str]] = {}
+    for number, wamid in keys.messages | keys.statuses | keys.own:
+        if account := accounts.get(number):
+            found[of_message(key, account.organization_id, account.id, wamid)] = account.id, wamid
+    for number, address in keys.addresses:
+        organization_id = accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION
+        found[of_address(key, organization_id, address)] = organization_id, address
+    return found
+
+
+def note(ledger: Ledger, places: Mapping[Mark, tuple[str, str]], rows: Iterable[tuple[str, str, Micros]]) -> None:
+    """Let a ledger know which of the marks are there, and since when."""
+    for organization_id, mark, erased_at in rows:
+        ledger.erased[places[organization_id, mark]] = erased_at
+
+
+def bars(ledger: Ledger, item: Item, account: Account) -> bool:
+    """Whether an item is of an erased person and from before the erasure; then it is marked and nothing comes of it.
+
+    It is so when it speaks of a message that was erased, or when its person was and Meta's time of it is not later than
+    the erasure. Without a time of Meta's it counts as new.
+    """
+    if not ledger.erased and not ledger.registry.erasing:
+        return False
+    if not any(_erased(ledger, account, wamid) for wamid in _wamids(item)) and not _too_old(ledger, item, account):
+        return False
+    key, organization_id = ledger.registry.erased_key, account.organization_id
+    ledger.new_marks |= {of_message(key, organization_id, account.id, wamid) for wamid in _wamids(item) if wamid}
+    return True
+
+
+def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
+    if isinstance(item, AccountProblem | Notice | NotUnderstood) or item.timestamp is None:
+        return False
+    at, organization_id = item.timestamp * _MICROS, account.organization_id
+    return any(at <= ledger.erased.get((organization_id, address), -1) for address in addresses_of(item))
+
+
+def _wamids(item: Item) -> tuple[str, ...]:
+    match item:
+        case MessageItem():
+            return item.wamid, item.edits, item.revokes
+        case StatusUpdate():
+            return item.wamid, item.callback_data
+        case NotUnderstood():
+            return (item.wamid,)
+        case _:
+            return ()
+
+
+def _erased(ledger: Ledger, account: Account, wamid: str) -> bool:
+    if not wamid:
+        return False
+    known = ledger.messages.get((account.id, wamid)) or ledger.by_id.get(wamid)
+    return (account.id, wamid) in ledger.erased or (known is not None and known.contact_id in ledger.registry.erasing)

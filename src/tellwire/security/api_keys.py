@@ -1,0 +1,76 @@
+"""PURE. API keys: what they look like, what they allow (docs/reference/rest-api.md, "Authentication")."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Literal, get_args
+
+from tellwire.model.tenancy import ApiKey
+from tellwire.model.units import Micros
+
+Scope = Literal[
+    "admin",
+    "read",
+    "messages:write",
+    "webhooks:manage",
+    "deliveries:replay",
+    "accounts:manage",
+    "contacts:manage",
+    "agents:manage",
+    "templates:manage",
+]
+
+SCOPES: dict[Scope, str] = {
+    "admin": "everything, API keys and organizations included",
+    "read": "every read",
+    "messages:write": "open and close conversations, pause and resume agents in them",
+    "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
+    "deliveries:replay": "replay deliveries and apply received items again, and read both",
+    "accounts:manage": "change and delete accounts, and read them",
+    "contacts:manage": "change, export and erase contacts",
+    "agents:manage": "create, change and delete agents, and read them",
+    "templates:manage": "synchronise, create and delete message templates, and read them",
+}
+"""By name, what a key with it may do."""
+
+USUAL: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "admin")
+"""What a key gets when none are named."""
+
+_KEY = re.compile(r"tw_[A-Za-z0-9_-]{43}")
+_PREFIX = 10
+
+
+def make(random: bytes) -> str:
+    """A key of 32 random bytes: `tw_` and 43 URL-safe characters."""
+    return "tw_" + base64.urlsafe_b64encode(random).rstrip(b"=").decode()
+
+
+def looks_like_one(text: str) -> bool:
+    """Whether a text could be one of our keys at all."""
+    return _KEY.fullmatch(text) is not None
+
+
+def digest(key: str) -> str:
+    """What is stored of a key: its SHA-256 in hex. A key has 256 random bits, so nothing slower is needed."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: Micros | None) -> ApiKey:
+    """The record of a key, without an id and a time of creation yet."""
+    return ApiKey(
+        id="",
+        organization_id=organization_id,
+        name=name,
+        prefix=key[:_PREFIX],
+        hash=digest(key),
+        scopes=scopes,
+        created_at=0,
+        expires_at=expires_at,
+    )
+
+
+def works(key: ApiKey, now: Micros) -> bool:
+    """Whether a key is neither revoked nor expired."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)

@@ -1,0 +1,72 @@
+"""Secrets at rest: AES-256-GCM with several master keys; the first encrypts, all decrypt.
+
+Source: docs/reference/delivery.md, "Secrets".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tellwire.errors import BadSettings
+
+
+class Vault:
+    """Seals texts; `context` (table, column, id) is authenticated, so that a sealed value fits only its own place."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = {hashlib.sha256(key).hexdigest()[:8]: AESGCM(key) for key in keys}
+        self._first = next(iter(self._keys))
+
+    def seal(self, plain: str, context: str) -> str:
+        """Return `plain` encrypted, as `<key id>.<base64>`; "" stays ""."""
+        if not plain:
+            return ""
+        nonce = os.urandom(12)
+        sealed = self._keys[self._first].encrypt(nonce, plain.encode(), context.encode())
+        return f"{self._first}.{base64.b64encode(nonce + sealed).decode()}"
+
+    def is_sealed_first(self, sealed: str) -> bool:
+        """Whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
+        return not sealed or sealed.partition(".")[0] == self._first
+
+    def unseal(self, sealed: str, context: str) -> str:
+        """Return what `seal` was given.
+
+        Raises:
+            BadSettings: none of the master keys is the one that sealed it.
+        """
+        if not sealed:
+            return ""
+        name, _, text = sealed.partition(".")
+        raw = base64.b64decode(text)
+        try:
+            return self._keys[name].decrypt(raw[:12], raw[12:], context.encode()).decode()
+        except (KeyError, InvalidTag):
+            raise BadSettings(
+                f"MASTER_KEY: the stored secret {context} was sealed with another key ({name}); add that key"
+            ) from None
+
+
+def master_key_beside(database: Path) -> bytes:
+    """Read the 32-byte key from the 0600 file beside an SQLite database, making it on the first start."""
+    path = database.with_name(database.name + ".master-key")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = base64.b64decode(path.read_text().strip())
+        if len(key) != 32:
+            raise BadSettings(f"{path} does not hold a 32-byte key in base64") from None
+        return key
+    key = os.urandom(32)
+    with os.fdopen(handle, "wb") as file:
+        file.write(base64.b64encode(key) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return key

@@ -1,0 +1,255 @@
+"""Carries one claimed message to Meta and records what came of it; a result is not given up while the process lives.
+
+Nothing that may have left is tried again, so Meta's answer is all there is: while the store cannot take it, it is kept
+and tried again, and the conversation waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
+from sqlalchemy import Connection
+
+from tellwire.conversations.changes import Options
+from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
+from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Outcome, Refused, Unknown, outcome
+from tellwire.meta.outgoing.body import body_of
+from tellwire.meta.outgoing.masking import carries_code, mask
+from tellwire.meta.outgoing.recipient import known
+from tellwire.model.ledger import Ledger
+from tellwire.model.messaging import Send, StatusError
+from tellwire.model.units import MICROS, Micros
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Answer, Graph, retry_after
+from tellwire.ports.storage import Book
+from tellwire.sending import outcomes, rate_limits
+from tellwire.sending.outcomes import Claimed, Settled
+from tellwire.sending.rate_limits import AccountLimits
+from tellwire.stores.queries import code_masking, due_sends
+
+log = structlog.get_logger("tellwire.courier")
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_WAIT = 5.0
+_UNREACHABLE_SECONDS = 30.0
+_LAST_WORDS = 1.0
+
+
+class Rows(Book, Protocol):
+    """What is needed of the store."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
+
+
+class _Template(Struct):
+    name: str = ""
+    language: Any = None
+
+
+class _Content(Struct):
+    template: _Template
+
+
+_content = Decoder(_Content)
+
+
+class MessageSender:
+    """Sends what was claimed.
+
+    Args:
+        store, graph, clock: rows, Meta, and the time of every decision.
+        holds: whether a partition is still owned under an epoch.
+        options: what the settings decide of statuses, which may have waited for a message to be accepted.
+        random: a number from 0 to 1, for jitter.
+        deadline_seconds: of a call, over everything.
+        ready: brings the files of a message to Meta first.
+    """
+
+    def __init__(
+        self,
+        store: Rows,
+        graph: Graph,
+        clock: Clock,
+        *,
+        holds: Callable[[int, int], bool],
+        options: Options,
+        random: Callable[[], float],
+        counters: Counters,
+        deadline_seconds: float,
+        ready: Ready = nothing_to_upload,
+    ) -> None:
+        self._store = store
+        self._graph = graph
+        self._clock = clock
+        self._holds = holds
+        self._options = options
+        self._random = random
+        self._counters = counters
+        self._deadline = deadline_seconds
+        self._ready = ready
+        self.unrecorded = 0
+        self.failing = ""
+
+    async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
+        """Send it, once, and record what came of it; `pace` has let it begin."""
+        send, keys = claimed.send, pair_keys(claimed)
+        try:
+            body = await self._body(claimed)
+        except asyncio.CancelledError:  # we are stopping, in the middle of an upload: the message itself has not left
+            await self._give_back(claimed)
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing has left, so whatever it was may be tried again
+            now, jitter, came = self._clock.now(), self._random(), _unmade(error)
+            pace.undo(keys, now)
+            self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
+            return await self._settle(claimed, came, jitter)
+        if body is None:
+            pace.undo(keys, self._clock.now())
+            return await self._record(claimed, partial(outcomes.unsendable, claimed=claimed))
+        answer = await self._ask(claimed, body)
+        now = self._clock.now()
+        if answer.written:
+            pace.end(keys, now if answer.status else now + rate_limits.LINGER)
+        else:
+            pace.undo(keys, now)
+        if answer.withheld:
+            return await self._record(claimed, partial(outcomes.withheld, claimed=claimed))
+        came = _understood(answer, now)
+        jitter = self._random()
+        self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
+        return await self._settle(claimed, came, jitter)
+
+    async def _body(self, claimed: Claimed) -> bytes | None:
+        """What is sent, once Meta has the files that it names; None when there is nothing left to send."""
+        send, content = claimed.send, claimed.message.content
+        media_ids = await self._ready(claimed.account, content)
+        to = known(send.recipient, group=claimed.grouped)
+        return None if to is None else body_of(content, to, callback=send.message_id, media_ids=media_ids)
+
+    async def _give_back(self, claimed: Claimed) -> None:
+        """Queue it again, if that can be done in the time that is left; else its next owner calls it unknown."""
+        keys = outcomes.keys_of_result(claimed, None)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._store.apply(keys, partial(outcomes.interrupted, claimed=claimed))
+
+    async def _settle(self, claimed: Claimed, came: Outcome, jitter: float) -> Settled:
+        settle = partial(outcomes.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
+        return await self._record(claimed, settle, came)
+
+    async def _ask(self, claimed: Claimed, body: bytes) -> Answer:
+        send, account = claimed.send, claimed.account
+        try:
+            return await self._graph.ask(
+                account.access_token,
+                f"{account.phone_number_id}/messages",
+                method="POST",
+                body=body,
+                may_send=partial(self._holds, send.partition, send.epoch),
+                timeout_seconds=self._deadline,
+            )
+        except Exception as error:  # the port promises that there is none
+            log.exception("send_failed")
+            return Answer(failure="broken", cause=f"the call ended in an error ({type(error).__name__})", written=True)
+
+    def _tell_pace(self, pace: AccountLimits, came: Outcome, *, began: int, now: int, jitter: float) -> None:
+        if isinstance(came, NotSent):
+            pace.stumble(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
+        elif isinstance(came, Refused) and came.kind == "throttled":
+            pace.stumble(began, now, jitter=jitter, longest=LONGEST_PAUSE)
+        elif isinstance(came, Accepted):
+            pace.went_well(began)
+
+    async def _record(self, claimed: Claimed, settle: Callable[..., Settled], came: Outcome | None = None) -> Settled:
+        """Write it down, however long that takes."""
+        keys = outcomes.keys_of_result(claimed, came)
+        pause = _FIRST_PAUSE
+        self.unrecorded += 1
+        try:
+            while True:
+                try:
+                    content = await self._masked(claimed) if isinstance(came, Accepted) else b""
+                    if content and content != claimed.message.content:
+                        await self._store.write(partial(_mask_events, send=claimed.send, content=content))
+                    settled = await self._store.apply(keys, partial(_settled, settle, content))
+                except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
+                    self._stumbled(error)
+                else:
+                    self.failing = ""
+                    self._counters.sends[settled.word] += 1
+                    return settled
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_WAIT)
+        finally:
+            self.unrecorded -= 1
+
+    def _stumbled(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        if not self.failing:
+            log.error("sends_not_recorded", reason=reason)
+        self.failing = reason
+
+    async def _masked(self, claimed: Claimed) -> bytes:
+        """What the row of an accepted message shows: codes of authentication templates are hidden from then on."""
+        content = claimed.message.content
+        if not content.startswith(due_sends.TEMPLATE):
+            return b""
+        try:
+            template = _content.decode(content).template
+        except MsgspecError:
+            return b""
+        language = template.language.get("code") if isinstance(template.language, dict) else template.language
+        secret = await self._store.read(
+            lambda c: due_sends.is_authentication(c, claimed.account, template.name, str(language))
+        )
+        return mask(content, authentication=carries_code(content) if secret is None else secret)
+
+
+def _understood(answer: Answer, now: Micros) -> Outcome:
+    """What the answer means; one that we fail to read must not leave the message `sending`, with all behind it."""
+    try:
+        return outcome(
+            answer.status,
+            answer.body,
+            written=answer.written,
+            cause=answer.cause,
+            retry_after=retry_after(answer.headers, now) / MICROS,
+        )
+    except Exception as error:
+        log.exception("answer_not_understood", status=answer.status)
+        return Unknown(f"Meta's answer ({answer.status}) could not be read ({type(error).__name__})")
+
+
+def _unmade(error: Exception) -> Outcome:
+    """What it comes to when the request could not be made; an error of ours is not tried for a whole day."""
+    if isinstance(error, NotUploaded):
+        return error.outcome
+    log.error("request_not_made", exc_info=error)
+    words = f"the request could not be made ({type(error).__name__})"
+    return Refused("retry", None, (StatusError("not_made", "Not made", "Not made", f"Not sent: {words}."),), tries=5)
+
+
+def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:
+    return settle(ledger, content=content) if content else settle(ledger)
+
+
+def _mask_events(connection: Connection, send: Send, content: bytes) -> None:
+    """Before the acceptance is recorded: whoever finds it accepted finds the code nowhere."""
+    code_masking.mask_events(connection, send.organization_id, send.conversation_id, send.message_id, content)
+
+
+def pair_keys(claimed: Claimed) -> tuple[str, str]:
+    """What its recipient's limit is kept by."""
+    return rate_limits.keys_of(claimed.send.account_id, claimed.send.order_key, claimed.send.recipient)

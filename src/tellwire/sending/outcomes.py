@@ -1,0 +1,237 @@
+"""PURE. What follows from an attempt to send a message: decisions over a ledger, from the claim to the last word.
+
+Source: docs/reference/rest-api.md, "Sending".
+
+A claim is durable before a byte is written; what may have left is never sent again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire.conversations import outgoing
+from tellwire.conversations.changes import Options
+from tellwire.inbox import held_items
+from tellwire.meta import scalars
+from tellwire.meta.codes import CODES
+from tellwire.meta.outgoing.answers import Accepted, NotSent, Outcome, Refused, Unknown, next_after
+from tellwire.model import operational_events
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.messaging import Message, Send, StatusError
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+
+TRIED_FOR: Micros = 24 * 3600 * 1_000_000
+_SECOND = 1_000_000
+
+
+class SendTurn(Struct, frozen=True, kw_only=True):
+    """A send whose turn it may be. `late`: its customer service window has closed. `not_before`: its recipient's limit
+    says so; 0 for now."""
+
+    message_id: str
+    late: bool = False
+    not_before: Micros = 0
+
+
+class Claimed(Struct, frozen=True):
+    """A message that is ours to send, once. `grouped`: it goes to a group."""
+
+    account: Account
+    send: Send
+    message: Message
+    grouped: bool
+
+
+class Settled(Struct, frozen=True):
+    """What an attempt came to: one word, and when the message is tried again (0: it is not)."""
+
+    word: str
+    due_at: Micros = 0
+
+
+def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
+    """What has to be loaded to decide about these messages."""
+    return Keys(own={(account.phone_number_id, message_id) for message_id in message_ids})
+
+
+def keys_of_result(claimed: Claimed, outcome: Outcome | None) -> Keys:
+    """What has to be loaded to record what an attempt came to."""
+    if isinstance(outcome, Accepted):
+        return held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
+    return keys_of(claimed.account, [claimed.send.message_id])
+
+
+def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch: int) -> list[Claimed]:
+    """Take those whose turn it is; the others wait, or fail."""
+    known = ledger.account(account.phone_number_id)
+    if known is None or known.sending_paused:
+        return []
+    claimed = []
+    for turn in turns:
+        if turn.not_before > ledger.now:
+            outgoing.deferred(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
+        elif turn.late:
+            _fail_unsent(ledger, known, turn.message_id, _LATE)
+        elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
+            claimed.append(one)
+    return claimed
+
+
+def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Claimed | None:
+    message = ledger.by_id.get(message_id)
+    send = outgoing.claim(ledger, message_id, epoch=epoch, tries_until=ledger.now + TRIED_FOR)
+    if send is None or message is None:
+        return None
+    conversation = ledger.conversations[message.conversation_id]
+    return Claimed(account, send, message, conversation.party == conversation.contact_address)
+
+
+def settle(
+    ledger: Ledger, claimed: Claimed, outcome: Outcome, *, options: Options, jitter: float, content: bytes = b""
+) -> Settled:
+    """Record what an attempt came to.
+
+    Args:
+        jitter: from 0 to 1.
+        content: what the row of an accepted message shows from now on, b"" for what it showed.
+    """
+    account = ledger.account(claimed.account.phone_number_id) or claimed.account
+    identifier = claimed.send.message_id
+    match outcome:
+        case Accepted():
+            status = outcome.message_status if outcome.message_status != "accepted" else ""
+            held_items.accepted(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
+            return Settled("accepted")
+        case Unknown():
+            outgoing.uncertain(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
+            return Settled("unknown")
+        case NotSent():
+            return _again(ledger, account, claimed, outcome, jitter)
+        case Refused():
+            if outcome.kind == "fail":
+                _fail(ledger, account, identifier, outcome.errors)
+                return Settled("failed")
+            if outcome.kind == "pause":
+                words = _words(outcome.errors)
+                outgoing.again(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
+                if account.access_token != claimed.account.access_token:  # it speaks of one that was replaced
+                    return Settled("retry", ledger.now)
+                _pause(ledger, account, words)
+                return Settled("paused", ledger.now)
+            return _again(ledger, account, claimed, outcome, jitter)
+        case _:
+            assert_never(outcome)
+
+
+def withheld(ledger: Ledger, claimed: Claimed) -> Settled:
+    """It was not sent because the lease had ended: nothing was tried."""
+    outgoing.again(
+        ledger,
+        claimed.send.message_id,
+        epoch=claimed.send.epoch,
+        due_at=ledger.now,
+        cause="not sent: another process sends for this account by now",
+        tried=False,
+    )
+    return Settled("withheld", ledger.now)
+
+
+def interrupted(ledger: Ledger, claimed: Claimed) -> None:
+    """This process stops before the message could be sent."""
+    outgoing.again(
+        ledger,
+        claimed.send.message_id,
+        epoch=claimed.send.epoch,
+        due_at=ledger.now,
+        cause="not sent: the process stopped before",
+        tried=False,
+    )
+
+
+def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
+    """There is nothing left that could be sent."""
+    _fail_unsent(ledger, claimed.account, claimed.send.message_id, _ERASED)
+    return Settled("failed")
+
+
+def forget_claims(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> None:
+    """These may have been claimed under `epoch`, but nothing was sent: they are queued again."""
+    for message_id in message_ids:
+        outgoing.again(
+            ledger,
+            message_id,
+            epoch=epoch,
+            due_at=ledger.now,
+            cause="not sent: the claim was not confirmed",
+            tried=False,
+        )
+
+
+def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
+    """Nobody knows what became of these, which a process that is gone was sending."""
+    return sum(outgoing.abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
+
+
+# --- what is behind them ----------------------------------------------------------------------------------------------
+
+
+def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:
+    """Try again later, or give up with what Meta said last."""
+    send = claimed.send
+    seconds = next_after(outcome, send.attempts, jitter, (send.tries_until - ledger.now) / _SECOND)
+    refusal = isinstance(outcome, Refused)
+    cause = _words(outcome.errors) if isinstance(outcome, Refused) else outcome.cause
+    if seconds is None:
+        unreachable = StatusError(131016, CODES[131016].title, CODES[131016].title, f"Not sent: {cause}.")
+        _fail(ledger, account, send.message_id, outcome.errors if isinstance(outcome, Refused) else (unreachable,))
+        return Settled("failed")
+    due_at = ledger.now + int(seconds * _SECOND)
+    outgoing.again(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
+    return Settled(outcome.kind if isinstance(outcome, Refused) else "not_sent", due_at)
+
+
+def _fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...]) -> None:
+    send = ledger.sends.get(message_id)
+    # One that failed was written before, and only the answer was lost; of one that was accepted a status has told.
+    if send is None or send.state not in ("failed", "accepted"):
+        outgoing.refused(ledger, account, message_id, errors, _words(errors))
+
+
+def _fail_unsent(ledger: Ledger, account: Account, message_id: str, error: StatusError) -> None:
+    send = ledger.sends.get(message_id)
+    if send is not None and send.open:
+        _fail(ledger, account, message_id, (error,))
+
+
+def _pause(ledger: Ledger, account: Account, reason: str) -> None:
+    if account.sending_paused:
+        return
+    paused = replace(account, sending_paused=reason, updated_at=max(ledger.now, account.updated_at + 1))
+    ledger.change_account(paused)
+    told = operational_events.paused(paused, reason)
+    ledger.emit(told.event(ledger.new_id(), account.organization_id, ledger.now))
+
+
+def _words(errors: Sequence[StatusError]) -> str:
+    """Meta's error for people; its own texts may name a number or more, so only code and title."""
+    if not errors:
+        return "Meta refused it and did not say why"
+    code = errors[0].code
+    known = CODES.get(code) if isinstance(code, int) else None
+    return f"{code}: {known.title if known else scalars.name(errors[0].title) or 'without a title'}"
+
+
+_LATE = StatusError(
+    131047,
+    CODES[131047].title,
+    CODES[131047].title,
+    "Not sent: more than 24 hours have passed since the recipient last wrote or called.",
+)
+_ERASED = StatusError(
+    131009, CODES[131009].title, CODES[131009].title, "Not sent: what it held was erased before its turn came."
+)

@@ -1,0 +1,366 @@
+"""The loop: finds outgoing messages whose turn it is, claims them, has them sent, and goes on with what is next.
+
+Rows are the truth: hints only save the reading of them, and a sweep finds what they missed. A claim is durable before
+the first byte is written, so that whoever finds one later knows that Meta may have the message. Only what this process
+has a lease on is sent. Messages of one conversation go one after the other, because the rows show the next one as
+first only when the result of the one before it is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from tellwire.conversations.changes import Options
+from tellwire.conversations.outgoing import partition_of
+from tellwire.errors import TellwireError
+from tellwire.leases import Leases
+from tellwire.media.uploads import Ready, nothing_to_upload
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.http_out import Graph
+from tellwire.sending import outcomes, rate_limits
+from tellwire.sending.attempt import MessageSender, Rows
+from tellwire.sending.outcomes import Claimed, SendTurn
+from tellwire.sending.rate_limits import AccountLimits
+from tellwire.stores.queries import due_sends
+from tellwire.stores.queries.due_sends import Due
+
+log = structlog.get_logger("tellwire.courier")
+
+T = TypeVar("T")
+
+_MICROS = 1_000_000
+_SWEEP_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5
+_BREATH = 0.01
+_PAGE = 128
+_LAST_WORDS = 2.0
+_FORGET_SECONDS = 60.0
+
+
+class Store(Rows, Protocol):
+    """What is needed of the store."""
+
+    def registry(self) -> Registry: ...
+
+    def on_due_work(self, wake: Callable[[], None]) -> None: ...
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None: ...
+
+
+class _Line:
+    """One account's place: its limits, as known under the lease with this epoch."""
+
+    def __init__(self, account: Account, epoch: int, pace: AccountLimits) -> None:
+        self.account = account
+        self.epoch = epoch
+        self.pace = pace
+
+
+class SendingWorker:
+    """Sends what the accounts of this process's partitions have to send.
+
+    Args:
+        store, graph, clock: rows, Meta, and the time of every decision.
+        leases: what this process may send.
+        options: what the settings decide of statuses, which may have waited for a message to be accepted.
+        random: a number from 0 to 1, for jitter.
+        counters: counts.
+        deadline_seconds: of a call to Meta, over everything.
+        most: calls at the same time.
+        ready: brings the files of a message to Meta before it is sent.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        graph: Graph,
+        clock: Clock,
+        leases: Leases,
+        *,
+        options: Options,
+        random: Callable[[], float],
+        counters: Counters,
+        deadline_seconds: float = 20.0,
+        most: int = 256,
+        ready: Ready = nothing_to_upload,
+    ) -> None:
+        self._store = store
+        self._graph = graph
+        self._clock = clock
+        self._leases = leases
+        self._most = most
+        self._counters = counters
+        self._carrier = MessageSender(
+            store,
+            graph,
+            clock,
+            holds=leases.holds,
+            options=options,
+            random=random,
+            counters=counters,
+            deadline_seconds=deadline_seconds,
+            ready=ready,
+        )
+        self._epochs: Mapping[int, int] = {}
+        self._taken_over: dict[int, int] = {}
+        self._lines: dict[str, _Line] = {}
+        self._under_way: Counter[int] = Counter()
+        self._carried: dict[str, asyncio.Task[None]] = {}  # by message
+        self._doubtful: dict[str, tuple[int, set[str]]] = {}  # account → epoch and ids whose claim may be durable
+        self._woken = asyncio.Event()
+        self._running = False
+        self._loop: asyncio.Task[None] | None = None
+        self._forget_at = 0
+        self.rounds = 0
+        leases.join(under_way=self._under_way.__getitem__, moved=self._moved)
+        store.on_due_work(self.wake)
+        store.on_changed(lambda _: self.wake())
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        self._running = True
+        self._loop = asyncio.create_task(self._run())
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Claim nothing more, let what is in flight end within the bound, record what is known of the rest."""
+        self._running = False
+        self.wake()
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        if self._loop is not None:
+            await asyncio.wait({self._loop}, timeout=timeout_seconds)
+        if self._carried:
+            await asyncio.wait(
+                set(self._carried.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
+            )
+        if self._carried:
+            await self._graph.close()  # every call ends, and says whether it had been written
+            await asyncio.wait(set(self._carried.values()), timeout=_LAST_WORDS)
+        left = {*self._carried.values(), *([self._loop] if self._loop else [])}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look at the rows now."""
+        self._woken.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that were claimed and whose result is not durable."""
+        return len(self._carried)
+
+    @property
+    def unrecorded(self) -> int:
+        """Answers of Meta that wait for the store; above zero for long when it can't commit (`failing` says why)."""
+        return self._carrier.unrecorded
+
+    @property
+    def failing(self) -> str:
+        """Why answers can't be written down just now; "" when they can."""
+        return self._carrier.failing
+
+    def _moved(self, epochs: Mapping[int, int]) -> None:
+        self._epochs = dict(epochs)
+        self._taken_over = {p: e for p, e in self._taken_over.items() if epochs.get(p) == e}
+        self.wake()
+
+    # --- rounds -------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        failing = False
+        while self._running:
+            self._woken.clear()
+            began = asyncio.get_running_loop().time()
+            try:
+                seconds = await self._round()
+                failing = False
+                self.rounds += 1
+            except Exception as error:
+                if not failing and isinstance(error, TellwireError):
+                    log.warning("sending_waits", reason=str(error))
+                elif not failing:
+                    log.exception("round_failed")
+                failing, seconds = True, _PAUSE_SECONDS
+            # A burst of hints is one look, and a long queue, which makes looks long, makes them rare.
+            await asyncio.sleep(max(_BREATH, asyncio.get_running_loop().time() - began))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._woken.wait()
+
+    async def _round(self) -> float:
+        """Start what may be started; return after how many seconds to look again without a hint."""
+        if not self._leases.live():
+            self._leases.nudge()
+            return _PAUSE_SECONDS
+        await self._take_over()
+        epochs = dict(self._taken_over)
+        if not epochs:
+            return _SWEEP_SECONDS
+        accounts = {account.id: account for account in self._store.registry().accounts.values()}
+        await self._resolve_doubts(accounts)
+        now = self._clock.now()
+        self._forget(now, epochs)
+        mine = [a.id for a in accounts.values() if partition_of(a.id) in epochs and _may_send(a)]
+        found = await self._store.read(lambda c: due_sends.dues(c, mine, now)) if mine else []
+        lines = [
+            await self._line(accounts[one.account_id], epochs[partition_of(one.account_id)]) for one in found if one.due
+        ]
+        turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
+        lines = lines[turn:] + lines[:turn]
+        room = max(self._most - len(self._carried), 0)
+        times = [now + int(_SWEEP_SECONDS * _MICROS), *(one.following for one in found if one.following)]
+        if lines and room:
+            share = max(room // len(lines), 1)
+            served = await asyncio.gather(*(self._serve(line, share) for line in lines[:room]), return_exceptions=True)
+            for one in served:
+                if isinstance(one, BaseException):
+                    raise one
+                times.append(one)
+        return max(min(times) - self._clock.now(), 0) / _MICROS
+
+    async def _serve(self, line: _Line, share: int) -> Micros:
+        """Start what an account may send now; return when to look again."""
+        account, pace, now = line.account, line.pace, self._clock.now()
+        never = now + int(_SWEEP_SECONDS * _MICROS)
+        limit = min(pace.room(now), share, _PAGE)
+        if not limit:
+            return pace.more_at(now) or never
+        partition = partition_of(account.id)
+        found = await self._store.read(lambda c: due_sends.heads(c, account.id, now, limit))
+        turns = self._turns(line, found, now)
+        if turns:
+            await self._claim(line, partition, turns, {due.send.message_id: due for due in found})
+        if len(found) < limit:
+            return never
+        now = self._clock.now()
+        return now if pace.room(now) else pace.more_at(now) or never
+
+    def _turns(self, line: _Line, found: Sequence[Due], now: Micros) -> list[SendTurn]:
+        turns = []
+        for due in found:
+            send = due.send
+            if send.message_id in self._carried:
+                continue
+            keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
+            ready_at = line.pace.pairs.ready_at(keys, now)
+            if not due.late and ready_at <= now:
+                line.pace.begin(keys, now)
+            turns.append(
+                SendTurn(message_id=send.message_id, late=due.late, not_before=0 if ready_at <= now else ready_at)
+            )
+        return turns
+
+    async def _claim(self, line: _Line, partition: int, turns: Sequence[SendTurn], found: Mapping[str, Due]) -> None:
+        """Claim, in one commit, and have carried what was claimed; what was not gives its place back."""
+        begun = {turn.message_id for turn in turns if not turn.late and not turn.not_before}
+        claimed: list[Claimed] = []
+        self._under_way[partition] += 1
+        try:
+            ids = [turn.message_id for turn in turns]
+            claimed = await self._store.apply(
+                outcomes.keys_of(line.account, ids),
+                lambda ledger: outcomes.claim(ledger, line.account, turns, epoch=line.epoch),
+            )
+        except Exception:
+            known = self._doubtful.get(line.account.id, (line.epoch, set()))[1]
+            self._doubtful[line.account.id] = line.epoch, known | begun
+            raise
+        finally:
+            self._under_way[partition] -= 1
+            for identifier in begun - {one.send.message_id for one in claimed}:
+                send = found[identifier].send
+                keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
+                line.pace.undo(keys, self._clock.now())
+        for one in claimed:
+            self._under_way[partition] += 1
+            task = asyncio.create_task(self._carry(one, line.pace))
+            self._carried[one.send.message_id] = task
+
+    async def _carry(self, claimed: Claimed, pace: AccountLimits) -> None:
+        send = claimed.send
+        try:
+            settled = await self._carrier.carry(claimed, pace)
+            if settled.word == "paused":
+                log.warning("account_paused", account_id=send.account_id)
+        finally:
+            del self._carried[send.message_id]
+            self._under_way[send.partition] -= 1
+            self._leases.finished()
+            self.wake()
+
+    # --- what is known of before --------------------------------------------------------------------------------------
+
+    async def _take_over(self) -> None:
+        """Whoever sent under older leases is gone: what they were sending is unknown from now on."""
+        gained = {p: e for p, e in self._epochs.items() if self._taken_over.get(p) != e}
+        if not gained:
+            return
+        left = await self._store.read(lambda c: due_sends.left_behind(c, gained))
+        accounts = {account.id: account for account in self._store.registry().accounts.values()}
+        theirs: dict[str, list[str]] = {}
+        for send in left:
+            if send.message_id not in self._carried and send.account_id in accounts:
+                theirs.setdefault(send.account_id, []).append(send.message_id)
+        for account_id, ids in theirs.items():
+            epoch = gained[partition_of(account_id)]
+            abandon = partial(outcomes.abandon, message_ids=ids, epoch=epoch)
+            count = await self._store.apply(outcomes.keys_of(accounts[account_id], ids), abandon)
+            self._counters.sends["abandoned"] += count
+            log.warning("sends_abandoned", account_id=account_id, count=count)
+        self._taken_over.update({p: e for p, e in gained.items() if self._epochs.get(p) == e})
+
+    async def _line(self, account: Account, epoch: int) -> _Line:
+        """The account's limits, with what was sent under earlier leases taken into account."""
+        line = self._lines.get(account.id)
+        if line is None or line.epoch != epoch:
+            now, pace = self._clock.now(), line.pace if line else AccountLimits(account.send_rate)
+            later, since = now + rate_limits.LINGER, now - rate_limits.MEMORY
+            before, ended = await self._store.read(
+                lambda c: (
+                    due_sends.recent(c, account.id, since, later, rate_limits.LINGER),
+                    due_sends.ended_since(c, account.id, since, now - rate_limits.SECOND - rate_limits.LINGER),
+                )
+            )
+            for each in sorted(before, key=lambda each: each.last):
+                keys = rate_limits.keys_of(account.id, each.order_key, each.recipient)
+                pace.pairs.restore(keys, each.count, each.last)
+            pace.rate.restore(ended, later)
+            line = self._lines[account.id] = _Line(account, epoch, pace)
+        line.account = account
+        line.pace.rate.rate = account.send_rate
+        return line
+
+    async def _resolve_doubts(self, accounts: Mapping[str, Account]) -> None:
+        """The store failed while it claimed, and may have claimed all the same: nothing of these was sent."""
+        for account_id, (epoch, ids) in list(self._doubtful.items()):
+            if account_id in accounts:
+                forget = partial(outcomes.forget_claims, message_ids=sorted(ids), epoch=epoch)
+                await self._store.apply(outcomes.keys_of(accounts[account_id], sorted(ids)), forget)
+            del self._doubtful[account_id]
+
+    def _forget(self, now: Micros, epochs: Mapping[int, int]) -> None:
+        """Let go of what no longer matters."""
+        if now < self._forget_at:
+            return
+        self._forget_at = now + int(_FORGET_SECONDS * _MICROS)
+        for account_id, line in list(self._lines.items()):
+            line.pace.pairs.forget(now)
+            if partition_of(account_id) not in epochs and not line.pace.rate.in_flight:
+                del self._lines[account_id]
+
+
+def _may_send(account: Account) -> bool:
+    return bool(account.access_token) and not account.sending_paused

@@ -1,0 +1,149 @@
+"""Meta's end of webhooks in time: updates are posted when they are due, in batches, and again until they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from heapq import heappop, heappush
+from itertools import count
+from zlib import crc32
+
+from msgspec import Struct
+
+from tellwire.simulator.knobs import Knobs
+from tellwire.simulator.payloads import Update, body_of
+from tellwire.simulator.poster import Poster
+
+_LANES = 8
+_LONGEST_PAUSE = 300.0
+
+
+class Posted(Struct):
+    """What became of webhooks. `waiting`: updates and bodies that are still to be posted."""
+
+    updates: int = 0
+    posts: int = 0
+    answered_200: int = 0
+    refused: int = 0
+    given_up: int = 0
+    waiting: int = 0
+
+
+class Body(Struct, frozen=True):
+    """A body as it is; `tried` times without a 200."""
+
+    bytes: bytes
+    tried: int = 0
+
+
+_Entry = tuple[float, int, Update | Body]
+
+
+class WebhookQueue:
+    """Posts updates to a callback URL. Those about one person are posted one after the other, unless they are due in
+    another order or a POST has to be repeated; those about different people at the same time.
+    """
+
+    def __init__(self, knobs: Callable[[], Knobs], poster: Poster | None = None) -> None:
+        self._knobs = knobs
+        self.poster = poster
+        self.posted = Posted()
+        self._numbers = count()
+        self._lanes: list[list[_Entry]] = [[] for _ in range(_LANES)]
+        self._news = [asyncio.Event() for _ in range(_LANES)]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._settled = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to post."""
+        self._tasks = [asyncio.create_task(self._run(lane)) for lane in range(_LANES)]
+
+    async def stop(self) -> None:
+        """Stop at once; what was not posted never is."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def tell(self, update: Update, *, after: float = 0.0) -> None:
+        """Post an update in `after` seconds. Without a callback URL nothing is posted, nor kept."""
+        self._put(crc32(update.person.address.encode()) % _LANES, after, update)
+
+    def tell_body(self, body: bytes) -> None:
+        """Post a body soon."""
+        self._put(0, 0.0, Body(body))
+
+    async def tell_now(self, update: Update) -> None:
+        """Post an update, and return when it was answered."""
+        if self.poster is not None:
+            self.posted.updates += 1
+            await self._post(self.poster, Body(body_of([update])), 0)
+
+    def clear(self) -> None:
+        """Forget what is waiting, and the counts."""
+        for heap in self._lanes:
+            heap.clear()
+        self.posted = Posted()
+        self._settled.set()
+
+    async def idle(self) -> None:
+        """Return once nothing is left to post."""
+        while self.posted.waiting:
+            self._settled.clear()
+            await self._settled.wait()
+
+    def _put(self, lane: int, after: float, what: Update | Body) -> None:
+        if self.poster is None:
+            return
+        self.posted.waiting += 1
+        heappush(self._lanes[lane], (asyncio.get_running_loop().time() + after, next(self._numbers), what))
+        self._news[lane].set()
+
+    async def _run(self, lane: int) -> None:
+        heap, news, loop = self._lanes[lane], self._news[lane], asyncio.get_running_loop()
+        while True:
+            news.clear()
+            pause = heap[0][0] - loop.time() if heap else None
+            if pause is None or pause > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), pause)
+                continue
+            if self._knobs().batch > 1 and self._knobs().batch_seconds:
+                await asyncio.sleep(self._knobs().batch_seconds)
+                if not heap:  # it was cleared meanwhile
+                    continue
+            due = self._due(heap, loop.time())
+            posted, poster = self.posted, self.poster
+            if poster is not None:
+                await self._post(poster, due[0] if isinstance(due[0], Body) else Body(_body(due)), lane)
+            posted.waiting -= len(due)
+            self._settled.set()
+
+    def _due(self, heap: list[_Entry], now: float) -> list[Update | Body]:
+        """What goes into the next POST: a body by itself, or updates."""
+        first = heappop(heap)[2]
+        due: list[Update | Body] = [first]
+        if isinstance(first, Body):
+            return due
+        while heap and len(due) < self._knobs().batch and heap[0][0] <= now and isinstance(heap[0][2], Update):
+            due.append(heappop(heap)[2])
+        self.posted.updates += len(due)
+        return due
+
+    async def _post(self, poster: Poster, body: Body, lane: int) -> None:
+        answer = await poster.post(body.bytes)
+        self.posted.posts += 1
+        if answer.status == 200:
+            self.posted.answered_200 += 1
+            return
+        self.posted.refused += 1
+        knobs = self._knobs()
+        if body.tried + 1 >= knobs.webhook_tries:
+            self.posted.given_up += 1
+            return
+        pause = min(_LONGEST_PAUSE, knobs.webhook_retry_seconds * 2**body.tried)
+        self._put(lane, pause, Body(body.bytes, body.tried + 1))
+
+
+def _body(due: list[Update | Body]) -> bytes:
+    return body_of(each for each in due if isinstance(each, Update))

@@ -1,0 +1,34 @@
+"""Where the bytes of media are kept: a folder, or a bucket of an S3-compatible store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tellwire.errors import BadSettings
+from tellwire.ports.media import MediaStore
+from tellwire.stores.files.folder import Folder
+
+
+def open_files(url: str) -> MediaStore:
+    """The place that MEDIA_URL names.
+
+    Raises:
+        BadSettings: it is no such place, or the extra `s3` is not installed.
+    """
+    place = urlsplit(url)
+    match place.scheme:
+        case "file":
+            return Folder(Path(unquote(place.path)))
+        case "s3":
+            try:
+                # Imported here: obstore comes with the extra `s3`.
+                from tellwire.stores.files.bucket import open_bucket  # noqa: PLC0415
+            except ImportError:
+                raise BadSettings("MEDIA_URL with s3:// needs the extra: pip install 'tellwire[s3]'") from None
+            return open_bucket(url)
+        case _:
+            raise BadSettings("MEDIA_URL takes file:///FOLDER or s3://BUCKET/PREFIX?endpoint=URL")
+
+
+__all__ = ["open_files"]

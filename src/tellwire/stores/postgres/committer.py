@@ -1,0 +1,115 @@
+"""Group commit on the event loop: everything that waits becomes one transaction.
+
+As in `writer`, jobs of one commit run in the order they came; if one raises, the transaction is rolled back and each
+runs alone, so that only the guilty one fails. When the database cannot, every job of the commit fails with
+`Unavailable` and the next commit tries anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+
+from tellwire.errors import Unavailable
+from tellwire.observability.counters import Counters
+
+log = structlog.get_logger("tellwire.store")
+
+Transaction = Callable[[Sequence[Any]], Awaitable[tuple[Sequence[Any], Callable[[], None]]]]
+"""Does the jobs of one commit; returns their results and what to do once they are known to be durable."""
+
+_Job = tuple[Any, "asyncio.Future[Any]"]
+
+
+class Committer:
+    """Runs jobs; `transaction` does a whole commit's work, `broken` says of an error that it is the database's."""
+
+    def __init__(
+        self, transaction: Transaction, broken: Callable[[BaseException], bool], *, counters: Counters, most: int = 512
+    ) -> None:
+        self._transaction = transaction
+        self._broken = broken
+        self._most = most
+        self._waiting: list[_Job] = []
+        self._some = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._counters = counters
+        self.failing = ""
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Commit what waits, then end."""
+        self._stopping = True
+        self._some.set()
+        if self._task is not None:
+            await self._task
+
+    async def do(self, job: Any) -> Any:
+        """Run a job in the next commit; return its result once that is durable."""
+        if self._stopping:
+            raise Unavailable("the store is stopping")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((job, future))
+        self._some.set()
+        return await future
+
+    def nudge(self, job: Any) -> None:
+        """Run a job in the next commit, whatever comes of it."""
+        if not self._stopping:
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._waiting.append((job, future))
+            self._some.set()
+
+    async def _run(self) -> None:
+        while self._waiting or not self._stopping:
+            await self._some.wait()
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            if not self._waiting and not self._stopping:
+                self._some.clear()
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: list[_Job]) -> None:
+        batch = [one for one in batch if not one[1].cancelled()]  # nobody waits for it any more
+        if not batch:
+            return
+        started = time.perf_counter()
+        try:
+            results, durable = await self._transaction([job for job, _ in batch])
+        except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
+            await self._failed(batch, error)
+            return
+        if self.failing:
+            log.info("store_commits_again")
+        self.failing = ""
+        self._counters.commits += 1
+        self._counters.commit_jobs.add(len(batch))
+        self._counters.commit_seconds.add(time.perf_counter() - started)
+        asyncio.get_running_loop().call_soon(durable)  # what it raises is the loop's to log
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    async def _failed(self, batch: list[_Job], error: Exception) -> None:
+        if self._broken(error):
+            reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+            if not self.failing:
+                log.error("store_cannot_commit", reason=reason, remedy="mend the database; no restart is needed")
+            self.failing = reason
+            error = Unavailable(f"the database cannot commit: {reason}")
+        elif len(batch) > 1:
+            for one in batch:
+                await self._commit([one])
+            return
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)

@@ -1,0 +1,404 @@
+"""The store for many processes: PostgreSQL. Every organization has one writer at a time, whichever process it is in.
+
+A group commit holds a lock per organization that it touches, and one of the whole installation together with all
+others; a cold write holds that last one alone. So decisions never race, and ids rise in commit order per organization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import asyncpg
+from msgspec import Struct
+from sqlalchemy import Connection as ColdConnection
+
+from tellwire.ids import IdMaker, micros_of
+from tellwire.model.deliveries import Work
+from tellwire.model.inbound import Inbound
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.registry import Registry
+from tellwire.model.routing import Names, Routes
+from tellwire.model.units import Micros
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.storage import Result
+from tellwire.security.vault import Vault
+from tellwire.stores.postgres import ledger_load, ledger_write, sending
+from tellwire.stores.postgres.committer import Committer
+from tellwire.stores.postgres.connections import (
+    SET_LOCAL,
+    Connection,
+    Link,
+    Server,
+    check,
+    is_the_servers,
+    reaching,
+    unavailable,
+)
+from tellwire.stores.postgres.notifications import Hint, Hints
+from tellwire.stores.postgres.query_runner import PostgresQueryRunner
+from tellwire.stores.queries import operational, write_probe
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.sending import OPEN_SEND
+
+T = TypeVar("T")
+
+_READERS = 4
+_CHECK_IDLE = f"""
+SELECT c.organization_id, c.id, c.last_row_at, {ledger_load.LAST_ROW} FROM conversations c
+WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1
+AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})
+ORDER BY c.check_at LIMIT $2
+"""
+_CHECK_LATER = """
+UPDATE conversations c SET check_at = k.at FROM unnest($1::text[], $2::text[], $3::bigint[]) k(a, b, at)
+WHERE c.organization_id = k.a AND c.id = k.b
+"""
+
+
+class _Apply(Struct, frozen=True):
+    keys: Keys
+    decide: Callable[[Ledger], Any]
+
+
+class PostgresStore:
+    """`Book` and the runner of cold queries over one database; `PostgresOutbox` stands on it.
+
+    Args:
+        server: the database, migrated already.
+        clock, vault: time, and the sealing of secrets.
+        window: micros after which an idle conversation closes.
+        names: per payload format, the names under which an event is subscribed to (see `Routes`).
+    """
+
+    def __init__(
+        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]
+    ) -> None:
+        self.server = server
+        self._clock = clock
+        self.vault = vault
+        self._window = window
+        self._names = names
+        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
+        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
+        self._released: Callable[[], None] = lambda: None
+        self._changed: list[Callable[[Registry], None]] = []
+        self._told: list[Callable[[], None]] = []
+        self._due_work: list[Callable[[], None]] = []
+        self._registry = Registry(version=-1, accounts={}, endpoints={})
+        self._routes = Routes(self._registry, names)
+        self._ids = IdMaker()
+        self._last: dict[str, str] = {}
+        self._applying = Link(server)
+        self._recording = Link(server)
+        self.counters = Counters()
+        self._appliers = Committer(self._apply_batch, is_the_servers, counters=self.counters)
+        self._recorders = Committer(self._record_batch, is_the_servers, counters=self.counters)
+        self._cold = PostgresQueryRunner(server)
+        self._lenient = False
+        self._hints: Hints | None = None
+        self._pool: asyncpg.Pool[Any] | None = None
+        self.unleased = ""
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
+        """Connect and begin; a server also hears other processes, a command line (`serving=False`) does not.
+
+        `lenient` passes over accounts and endpoints whose secrets no master key opens.
+
+        Raises:
+            BadSettings: the server is too old.
+            Unavailable: it cannot be reached.
+        """
+        self._lenient = lenient
+        with reaching(self.server):
+            connection = await self._applying.connection()
+            await check(connection)
+            if serving:
+                await sending.make_key(connection, self.vault)
+            self._know(await ledger_load.registry(connection, self.vault, lenient=self._lenient))
+        self._pool = await asyncpg.create_pool(**self.server.options(hot=True), min_size=0, max_size=_READERS)
+        self._appliers.start()
+        self._recorders.start()
+        if serving and not self.server.pooled:
+            self._hints = Hints(self.server, self._heard)
+            self._hints.start()
+
+    async def close(self) -> None:
+        """Commit what waits and let go of the database."""
+        await self._appliers.stop()
+        await self._recorders.stop()
+        if self._hints is not None:
+            await self._hints.stop()
+        await self._applying.close()
+        await self._recording.close()
+        if self._pool is not None:
+            self._pool.terminate()
+        await self._cold.close()
+
+    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
+        """Call `committed` on the event loop after every commit of this process with its new deliveries."""
+        self._committed = committed
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop once a change of accounts or endpoints, by any process, is known."""
+        self._changed.append(changed)
+
+    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None], released: Callable[[], None]) -> None:
+        """Call these when another process committed deliveries of endpoints, or gave partitions back."""
+        self._elsewhere, self._released = elsewhere, released
+
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit, of any process, that recorded events."""
+        self._told.append(wake)
+
+    def on_due_work(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit, of any process, that left sends, downloads or turns."""
+        self._due_work.append(wake)
+
+    def registry(self) -> Registry:
+        """Accounts and endpoints as of the last commit that changed them."""
+        return self._registry
+
+    def new_id(self) -> str:
+        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        return self._ids.make(self._clock.now())
+
+    @property
+    def failing(self) -> str:
+        """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
+        return self._appliers.failing or self.unleased
+
+    # --- Book ---------------------------------------------------------------------------------------------------------
+
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
+        """See `ports.Book.apply`."""
+        return await self._appliers.do(_Apply(keys, decide))  # type: ignore[no-any-return]
+
+    async def scrub(self) -> None:
+        """Nothing: the server's VACUUM overwrites what was erased."""
+
+    async def refresh(self) -> None:
+        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        if self.failing:
+            await self.write(write_probe.write)
+        await self._appliers.do(_Apply(Keys(), lambda _: None))
+
+    async def _apply_batch(self, jobs: Sequence[_Apply]) -> tuple[list[Any], Callable[[], None]]:
+        keys = Keys()
+        for job in jobs:
+            keys.add(job.keys)
+        while True:
+            connection = await self._applying.connection()
+            try:
+                done = await self._apply(connection, keys, jobs)
+            except BaseException:
+                await self._applying.rolled_back()
+                raise
+            if done is not None:
+                return done
+
+    async def _apply(
+        self, connection: Connection, keys: Keys, jobs: Sequence[_Apply]
+    ) -> tuple[list[Any], Callable[[], None]] | None:
+        """One commit; None when the registry was out of date and is not any more."""
+        registry = self._registry
+        organizations = ledger_load.organizations(keys, registry)
+        await connection.execute(self._applying.begin + _locks(organizations))
+        loaded = await ledger_load.read(connection, keys, registry, organizations)
+        if loaded.version != registry.version:
+            fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
+            await connection.execute("ROLLBACK")
+            self._know(fresh)
+            return None
+        self._ids.rise(loaded.floor)
+        now = self._clock.now()
+        ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=self._routes)
+        ledger_load.fill(ledger, loaded)
+        await sending.load_agents(connection, ledger, keys)
+        results = [job.decide(ledger) for job in jobs]
+        work = await ledger_write.write(connection, ledger, self.vault, self._window)
+        fresh = registry
+        if ledger.registers:
+            fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
+        await _commit(connection)
+        self._know(fresh)
+        others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
+        self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
+        hint = Hint(events=bool(ledger.events), due_work=ledger.has_due_work, registry=fresh is not registry)
+        return results, lambda: self._tell(work, others, hint)
+
+    def _tell(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
+        """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
+
+        Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
+        """
+        if others:
+            known = self._registry.endpoints.values()
+            self._elsewhere([e.id for e in known if e.state == "active" and e.organization_id in others])
+        if work:
+            self._committed(work)
+        self._wake(hint)
+        if self._hints is not None and (hint.events or hint.due_work or hint.registry):
+            self._hints.tell(hint, {each.delivery.endpoint_id for each in work})
+
+    def _wake(self, hint: Hint) -> None:
+        for wake in (*(self._told if hint.events else ()), *(self._due_work if hint.due_work else ())):
+            wake()
+
+    def _know(self, registry: Registry) -> None:
+        """Take a registry over, unless a newer one is known."""
+        if registry.version <= self._registry.version:
+            return
+        self._registry, self._routes = registry, Routes(registry, self._names)
+        for changed in self._changed:
+            changed(registry)
+
+    def _heard(self, hint: Hint) -> None:
+        """Another process said something."""
+        if hint.registry:
+            self._appliers.nudge(_Apply(Keys(), lambda _: None))
+        if hint.look:
+            self._elsewhere([e.id for e in self._registry.endpoints.values() if e.state == "active"])
+        elif hint.endpoints:
+            self._elsewhere(hint.endpoints)
+        self._wake(hint)
+        if hint.released:
+            self._released()
+
+    def say_released(self) -> None:
+        """Tell other processes that partitions are free."""
+        if self._hints is not None:
+            self._hints.tell(Hint(released=True))
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    async def record(self, results: Sequence[Result]) -> set[str]:
+        """Write results in the next commit of results; return the ids of those whose epoch is outdated."""
+        return await self._recorders.do(results)  # type: ignore[no-any-return]
+
+    async def _record_batch(self, jobs: Sequence[Sequence[Result]]) -> tuple[list[set[str]], Callable[[], None]]:
+        results = [result for job in jobs for result in job]
+        connection = await self._recording.connection()
+        try:
+            await connection.execute(self._recording.begin)
+            refused = await ledger_write.write_results(connection, results) if results else set()
+            await _commit(connection)
+        except BaseException:
+            await self._recording.rolled_back()
+            raise
+        return [refused.intersection(r.delivery.id for r in job) for job in jobs], lambda: None
+
+    # --- cold ---------------------------------------------------------------------------------------------------------
+
+    async def read(self, work: Callable[[ColdConnection], T]) -> T:
+        """Run a read-only query."""
+        return await self._cold.read(work)
+
+    async def write(self, work: Callable[[ColdConnection], T]) -> T:
+        """Run a cold write, alone in the whole installation; return its result once durable."""
+        fresh = self._registry
+
+        async def before(connection: Connection) -> None:
+            self._ids.rise(await connection.fetchval(ledger_load.HIGHEST) or "")
+
+        async def after(connection: Connection) -> None:
+            nonlocal fresh
+            version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
+            if version != self._registry.version:
+                fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
+
+        def noting(connection: ColdConnection) -> tuple[T, list[str] | None]:
+            return work(connection), operational.taken(connection)
+
+        result, told = await self._cold.write(noting, lock=_LOCK_ALL, before=before, after=after)
+        if fresh.version > self._registry.version:
+            self._know(fresh)
+            if self._hints is not None:
+                self._hints.tell(Hint(registry=True, look=True))
+        if told is not None:
+            self._elsewhere(told)
+            self._wake(Hint(events=True))
+            if self._hints is not None:
+                self._hints.tell(Hint(events=True), set(told))
+        return result
+
+    # --- queries of the hot side --------------------------------------------------------------------------------------
+
+    async def ask(self, query: Callable[[Connection], Any]) -> Any:
+        """Run a query, or a few in one transaction, on a connection with the settings of the hot statements.
+
+        Raises:
+            Unavailable: the database cannot be asked.
+        """
+        if self._pool is None:
+            raise RuntimeError("the store is not open")
+        try:
+            async with self._pool.acquire(timeout=15) as connection, connection.transaction():
+                if self.server.pooled:
+                    await connection.execute(SET_LOCAL)
+                return await query(connection)
+        except Exception as error:
+            if is_the_servers(error):
+                raise unavailable(error) from None
+            raise
+
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago."""
+        now, window = self._clock.now(), self._window
+
+        async def move(connection: Connection) -> list[tuple[str, str]]:
+            idle: list[tuple[str, str]] = []
+            more = True
+            while more and not idle:
+                rows = await connection.fetch(_CHECK_IDLE, now, limit)
+                more = len(rows) == limit
+                later = []
+                for organization_id, identifier, opened_at, last_message in rows:
+                    check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
+                    if check_at <= now:
+                        idle.append((organization_id, identifier))
+                    else:
+                        later.append((organization_id, identifier, check_at))
+                if later:
+                    await connection.execute(_CHECK_LATER, *zip(*later, strict=True))
+            return idle
+
+        return await self.ask(move)  # type: ignore[no-any-return]
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
+        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+        query = (
+            "SELECT h.inbound_id, array_agg(h.pointer) AS pointers FROM held_items h WHERE h.phone_number_id = $1"
+            " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > $2 GROUP BY 1 ORDER BY 1 LIMIT $3"
+        )
+
+        async def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+            found = {row[0]: frozenset(row[1]) for row in await connection.fetch(query, phone_number_id, after, limit)}
+            rows = await connection.fetch("SELECT * FROM inbound WHERE id = ANY($1::text[]) ORDER BY id", list(found))
+            return [(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
+
+        return await self.ask(fetch)  # type: ignore[no-any-return]
+
+
+def _lock_key(name: str) -> int:
+    return int.from_bytes(blake2b(f"tellwire/{name}".encode(), digest_size=8).digest(), "big", signed=True)
+
+
+_LOCK_ALL = f"SELECT pg_advisory_xact_lock({_lock_key('')})"
+
+
+def _locks(organization_ids: Sequence[str]) -> str:
+    """The SQL that waits until nobody else writes for these organizations, always in the same order."""
+    keys = sorted(map(_lock_key, organization_ids))
+    own = "".join(f"SELECT pg_advisory_xact_lock({key});" for key in keys)
+    return f"SELECT pg_advisory_xact_lock_shared({_lock_key('')});{own}"
+
+
+async def _commit(connection: Connection) -> None:
+    status = await connection.execute("COMMIT")
+    if status != "COMMIT":
+        raise RuntimeError(f"the server answered COMMIT with {status}")

@@ -1,0 +1,1 @@
+"""Queries that both databases run, one module a noun."""

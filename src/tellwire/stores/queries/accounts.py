@@ -1,0 +1,73 @@
+"""Accounts: the WhatsApp business numbers of an organization."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
+
+from tellwire.errors import Conflict
+from tellwire.model.tenancy import Account
+from tellwire.security.vault import Vault
+from tellwire.stores.queries.audit import AuditChange, note_change
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends
+from tellwire.stores.schema.tables import accounts
+
+
+def add(connection: Connection, deed: AuditChange, vault: Vault, account: Account) -> Account:
+    """Keep a new account.
+
+    Raises:
+        Conflict: another account of the installation has its phone_number_id.
+    """
+    number = accounts.c.phone_number_id == account.phone_number_id
+    if connection.execute(select(accounts.c.id).where(number)).first() is not None:
+        raise Conflict(
+            "An account with this phone_number_id exists in this installation.",
+            ("/phone_number_id", "is taken"),
+        )
+    connection.execute(insert(accounts).values(ledger_rows.account_values(account, vault)))
+    note_change(connection, deed, "account.created", account.id)
+    return account
+
+
+def find(connection: Connection, vault: Vault, organization_id: str, name: str) -> Account | None:
+    """One account of an organization, by our id or its phone_number_id."""
+    query = select(accounts).where(
+        accounts.c.organization_id == organization_id, (accounts.c.id == name) | (accounts.c.phone_number_id == name)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _account(row, vault)
+
+
+def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Account]:
+    """The accounts of an organization."""
+    query = select(accounts).where(accounts.c.organization_id == organization_id)
+    return newest(connection, query, accounts.c.id, turn, lambda row: _account(row, vault))
+
+
+def change(
+    connection: Connection, deed: AuditChange, vault: Vault, account: Account, *, action: str = "account.changed"
+) -> Account:
+    """Write an account as it now is; `action` is the word for the audit."""
+    columns = ledger_rows.account_values(account, vault)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns))
+    note_change(connection, deed, action, account.id)
+    return account
+
+
+def remove(connection: Connection, deed: AuditChange, account_id: str) -> None:
+    """Forget an account; its conversations and messages stay, and what is still to be sent is cancelled.
+
+    What is just being sent is unknown from then on: the answer finds no account any more.
+    """
+    over = {"cause": "the account was deleted", "updated_at": deed.at}
+    mine = sends.c.account_id == account_id
+    connection.execute(update(sends).where(mine, text(DUE_SEND)).values(state="cancelled", **over))
+    connection.execute(update(sends).where(mine, text(IN_FLIGHT)).values(state="unknown", **over))
+    connection.execute(delete(accounts).where(accounts.c.id == account_id))
+    note_change(connection, deed, "account.deleted", account_id)
+
+
+def _account(row: Row[tuple[object, ...]], vault: Vault) -> Account:
+    return ledger_rows.account(columns(row), vault)

@@ -1,0 +1,111 @@
+"""Agents of an organization, what became of their turns, and where they are paused."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from tellwire.errors import Conflict
+from tellwire.model.agents import Agent, AgentRun
+from tellwire.model.units import Micros
+from tellwire.security.vault import Vault
+from tellwire.stores.queries.audit import AuditChange, note_change
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, unindexed
+from tellwire.stores.records import sending_rows
+from tellwire.stores.schema.tables import accounts, agent_runs, agents, handovers
+
+_RUN = tuple(agent_runs.c[name] for name in sending_rows.RUN)
+
+
+class AgentStatus(Struct, frozen=True, kw_only=True):
+    """How a conversation stands with its agent: paused since when, by whom and why ("" and 0: it is not), and what the
+    agent has used up in it."""
+
+    reason: str = ""
+    by: str = ""
+    since: Micros = 0
+    replies: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+def add(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
+    """Keep a new agent."""
+    connection.execute(insert(agents).values(sending_rows.agent_values(agent, vault)))
+    note_change(connection, deed, "agent.created", agent.id)
+    return agent
+
+
+def get(connection: Connection, vault: Vault, organization_id: str, agent_id: str) -> Agent | None:
+    """One agent of an organization."""
+    mine = (agents.c.id == agent_id) & (agents.c.organization_id == organization_id)
+    row = connection.execute(select(agents).where(mine)).one_or_none()
+    return None if row is None else _agent(row, vault)
+
+
+def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Agent]:
+    """The agents of an organization."""
+    query = select(agents).where(agents.c.organization_id == organization_id)
+    return newest(connection, query, agents.c.id, turn, lambda row: _agent(row, vault))
+
+
+def change(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
+    """Write an agent as it now is."""
+    mine = (agents.c.id == agent.id) & (agents.c.organization_id == agent.organization_id)
+    connection.execute(update(agents).where(mine).values(sending_rows.agent_values(agent, vault)))
+    note_change(connection, deed, "agent.changed", agent.id)
+    return agent
+
+
+def remove(connection: Connection, deed: AuditChange, agent_id: str) -> None:
+    """Forget an agent; what it wrote stays.
+
+    Raises:
+        Conflict: it answers the customers of an account.
+    """
+    theirs = (accounts.c.organization_id == deed.organization_id) & (accounts.c.agent_id == agent_id)
+    number = connection.execute(select(accounts.c.phone_number_id).where(theirs)).scalars().first()
+    if number is not None:
+        raise Conflict(f"It is the agent of the account {number}: give that account another agent, or none.")
+    connection.execute(delete(agents).where(agents.c.organization_id == deed.organization_id, agents.c.id == agent_id))
+    note_change(connection, deed, "agent.deleted", agent_id)
+
+
+def is_ai(connection: Connection, organization_id: str, agent_id: str) -> bool:
+    """Whether there is such an AI agent."""
+    mine = (agents.c.id == agent_id) & (agents.c.organization_id == organization_id)
+    return connection.execute(select(agents.c.kind).where(mine)).scalar() == "ai"
+
+
+def runs(connection: Connection, organization_id: str, agent_id: str, turn: PageRequest) -> Page[AgentRun]:
+    """What became of an agent's turns."""
+    owner = unindexed(agent_runs.c.organization_id) == organization_id
+    query = select(*_RUN).where(agent_runs.c.agent_id == agent_id, owner)
+    return newest(connection, query, agent_runs.c.id, turn, _run)
+
+
+def standing(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
+    """How a conversation stands with its agent."""
+    mine = (handovers.c.conversation_id == conversation_id) & (handovers.c.organization_id == organization_id)
+    paused = connection.execute(select(handovers).where(mine)).one_or_none()
+    total = [func.coalesce(func.sum(column), 0) for column in (agent_runs.c.input_tokens, agent_runs.c.output_tokens)]
+    owner = unindexed(agent_runs.c.organization_id) == organization_id
+    theirs = (agent_runs.c.conversation_id == conversation_id) & owner
+    input_tokens, output_tokens = connection.execute(select(*total).where(theirs)).one()
+    replied = select(func.count()).where(theirs, agent_runs.c.message_id != "")
+    return AgentStatus(
+        reason=paused.reason if paused else "",
+        by=paused.handed_by if paused else "",
+        since=paused.created_at if paused else 0,
+        replies=connection.execute(replied).scalar_one(),
+        input_tokens=int(input_tokens),
+        output_tokens=int(output_tokens),
+    )
+
+
+def _agent(row: Row[tuple[object, ...]], vault: Vault) -> Agent:
+    return sending_rows.agent(columns(row), vault)
+
+
+def _run(row: Row[tuple[object, ...]]) -> AgentRun:
+    return AgentRun(**columns(row))

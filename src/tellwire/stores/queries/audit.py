@@ -1,0 +1,66 @@
+"""Who changed what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, insert, select, update
+
+from tellwire.model.units import Micros
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
+from tellwire.stores.schema.tables import audit, facts
+
+OURSELVES = "tellwire"
+"""The actor of what nobody asked for."""
+
+
+class AuditChange(Struct, frozen=True):
+    """A change as it is made: for which organization, by whom and when; `new_id` is good inside the job only."""
+
+    organization_id: str
+    actor: str
+    at: Micros
+    new_id: Callable[[], str]
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """A line of the audit: `actor` did `action` to `subject`."""
+
+    id: str
+    organization_id: str
+    actor: str
+    action: str
+    subject: str
+    created_at: Micros
+
+
+def note(connection: Connection, deed: AuditChange, action: str, subject: str, *, organization_id: str = "") -> None:
+    """Write down that something was done, for the deed's organization unless another is named."""
+    connection.execute(
+        insert(audit).values(
+            id=deed.new_id(),
+            organization_id=organization_id or deed.organization_id,
+            actor=deed.actor,
+            action=action,
+            subject=subject,
+            created_at=deed.at,
+        )
+    )
+
+
+def note_change(connection: Connection, deed: AuditChange, action: str, subject: str) -> None:
+    """The same for an account or endpoint, of which every process must hear."""
+    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+    note(connection, deed, action, subject)
+
+
+def page(connection: Connection, organization_id: str, turn: PageRequest) -> Page[AuditEntry]:
+    """The audit of an organization."""
+    query = select(audit).where(audit.c.organization_id == organization_id)
+    return newest(connection, query, audit.c.id, turn, _entry)
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(**columns(row))

@@ -1,0 +1,94 @@
+"""Conversations, by our ids and by those that the `chat` format shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from sqlalchemy import Connection, Table, func, select
+
+from tellwire.ids import id_floor
+from tellwire.model.messaging import Conversation
+from tellwire.stores.queries.paging import Page, PageRequest, newest, unindexed
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.tables import contact_aliases, contacts, conversations, messages
+
+_LAST = select(func.max(messages.c.id)).where(messages.c.conversation_id == conversations.c.id).scalar_subquery()
+_COLUMNS = (*(conversations.c[name] for name in ledger_rows.CONVERSATION), _LAST)
+_MICROS = 1_000_000
+
+
+class ConversationFilter(Struct, frozen=True, kw_only=True):
+    """Which conversations; "" filters nothing. `party` is a contact's id or a group's."""
+
+    status: str = ""
+    account_id: str = ""
+    party: str = ""
+
+
+def page(
+    connection: Connection, organization_id: str, chosen: ConversationFilter, turn: PageRequest
+) -> Page[Conversation]:
+    """The conversations of an organization."""
+    owner = conversations.c.organization_id
+    query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
+    for column, value in (
+        (conversations.c.status, chosen.status),
+        (conversations.c.account_id, chosen.account_id),
+        (conversations.c.party, chosen.party),
+    ):
+        if value:
+            query = query.where(column == value)
+    return newest(connection, query, conversations.c.id, turn, ledger_rows.conversation)
+
+
+def get(connection: Connection, organization_id: str, conversation_id: str) -> Conversation | None:
+    """One conversation of an organization."""
+    query = select(*_COLUMNS).where(
+        conversations.c.id == conversation_id, conversations.c.organization_id == organization_id
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else ledger_rows.conversation(row)
+
+
+def party_of(connection: Connection, organization_id: str, name: str) -> str:
+    """The party that a contact's id, phone number or user id, or a group's id, stands for."""
+    own = select(contacts.c.merged_into).where(contacts.c.id == name, contacts.c.organization_id == organization_id)
+    merged_into = connection.execute(own).scalar_one_or_none()
+    if merged_into is not None:
+        return merged_into or name
+    spellings = (name, name.removeprefix("+"))
+    alias = select(contact_aliases.c.contact_id).where(
+        contact_aliases.c.organization_id == organization_id, contact_aliases.c.value.in_(spellings)
+    )
+    return connection.execute(alias).scalars().first() or name
+
+
+def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
+    """The conversation that the `chat` format shows under an id of 24 digits, or whose message it does; "" for none."""
+    found = _search(connection, conversations, organization_id, given, chat_id)
+    if found:
+        return found
+    message_id = message_of_chat_id(connection, organization_id, given, chat_id)
+    query = select(messages.c.conversation_id).where(
+        messages.c.organization_id == organization_id, messages.c.id == message_id
+    )
+    return (connection.execute(query).scalar_one_or_none() or "") if message_id else ""
+
+
+def message_of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
+    """The message that the `chat` format shows under an id of 24 digits; "" for none."""
+    return _search(connection, messages, organization_id, given, chat_id)
+
+
+def _search(
+    connection: Connection, table: Table, organization_id: str, given: str, chat_id: Callable[[str], str]
+) -> str:
+    """Look through what was made in the second that the first four bytes name."""
+    second = int(given[:8], 16)
+    query = select(table.c.id).where(
+        table.c.id >= id_floor(second * _MICROS),
+        table.c.id < id_floor((second + 1) * _MICROS),
+        table.c.organization_id == organization_id,
+    )
+    return next((each for each in connection.execute(query).scalars() if chat_id(each) == given), "")

@@ -1,0 +1,144 @@
+"""Deliveries and their attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, Select, and_, select, text
+
+from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.units import Micros
+from tellwire.stores.queries.paging import Page, PageRequest, newest, since, unindexed
+from tellwire.stores.records import attempt_rows, ledger_rows
+from tellwire.stores.schema.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
+
+
+class DeliveryFilter(Struct, frozen=True, kw_only=True):
+    """Which deliveries; "" and None filter nothing. `since` is included, `until` is not."""
+
+    endpoint_id: str = ""
+    state: str = ""
+    event_id: str = ""
+    conversation_id: str = ""
+    since: Micros | None = None
+    until: Micros | None = None
+
+
+class DeliveryEntry(Struct, frozen=True, kw_only=True):
+    """A delivery, with its event's conversation and why its last attempt failed ("" when it did not)."""
+
+    delivery: Delivery
+    conversation_id: str
+    cause: str
+    replay_url: str = ""
+    """where its last replay goes, if elsewhere"""
+    replay_edited: bool = False
+    """whether its last replay has a body of its own"""
+
+
+class _Cause(Struct):
+    cause: str = ""
+
+
+_cause = msgspec.json.Decoder(_Cause)
+_MANY = 1000
+_LIVE_OR_DUE = (LIVE, DUE)
+_INDEXED = {
+    "pending": _LIVE_OR_DUE,
+    "delivering": _LIVE_OR_DUE,
+    "retrying": _LIVE_OR_DUE,
+    "parked": (PARKED,),
+    "failed": (FAILED,),
+}
+"""State → the conditions of the partial indexes that hold it."""
+_COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
+
+
+def page(
+    connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: PageRequest
+) -> Page[DeliveryEntry]:
+    """The deliveries of an organization."""
+    narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
+    query = _query(organization_id, narrow=bool(narrow))
+    for column, value in (
+        (deliveries.c.endpoint_id, chosen.endpoint_id),
+        (deliveries.c.state, chosen.state),
+        (deliveries.c.event_id, chosen.event_id),
+    ):
+        if value:
+            query = query.where(column == value)
+    few = _few(connection, organization_id, chosen.state)
+    if few is not None:
+        query = query.where(deliveries.c.id.in_(few))
+    if chosen.conversation_id:
+        theirs = select(events.c.id).where(
+            events.c.conversation_id == chosen.conversation_id, unindexed(events.c.organization_id) == organization_id
+        )
+        query = query.where(deliveries.c.event_id.in_(theirs))
+    if chosen.until is not None:
+        query = query.where(deliveries.c.created_at < chosen.until)
+    query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
+    return newest(connection, query, deliveries.c.id, turn, _entry)
+
+
+def get(connection: Connection, organization_id: str, delivery_id: str) -> DeliveryEntry | None:
+    """One delivery of an organization."""
+    row = connection.execute(_query(organization_id).where(deliveries.c.id == delivery_id)).one_or_none()
+    return None if row is None else _entry(row)
+
+
+def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
+    """Every attempt of a delivery that is still kept, oldest first."""
+    query = (
+        select(*(attempts.c[name] for name in attempt_rows.ATTEMPT))
+        .where(attempts.c.delivery_id == delivery_id)
+        .order_by(attempts.c.number)
+    )
+    return [attempt_rows.attempt(row) for row in connection.execute(query)]
+
+
+def _few(connection: Connection, organization_id: str, state: str) -> list[str] | None:
+    """The ids in a state that is rare, off the state's partial index; None where there are many or there is none."""
+    found: list[str] = []
+    for condition in _INDEXED.get(state, ()):
+        mine = unindexed(deliveries.c.organization_id) == organization_id
+        ids = select(deliveries.c.id).where(text(condition), mine).limit(_MANY - len(found))
+        found += connection.execute(ids).scalars()
+    return found if state in _INDEXED and len(found) < _MANY else None
+
+
+def _query(organization_id: str, *, narrow: bool = False) -> Select[Any]:
+    last = and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.number == deliveries.c.attempts)
+    edited = and_(
+        replay_edits.c.organization_id == deliveries.c.organization_id,
+        replay_edits.c.delivery_id == deliveries.c.id,
+        replay_edits.c.replay == deliveries.c.replay,
+    )
+    owner = unindexed(deliveries.c.organization_id) if narrow else deliveries.c.organization_id
+    return (
+        select(
+            *_COLUMNS,
+            deliveries.c.conversation_id,
+            attempts.c.record,
+            replay_edits.c.url,
+            replay_edits.c.body.is_not(None).label("edited"),
+        )
+        .outerjoin(attempts, last)
+        .outerjoin(replay_edits, edited)
+        .where(owner == organization_id)
+    )
+
+
+def _entry(row: Any) -> DeliveryEntry:
+    *columns, conversation_id, record, url, edited = row
+    cause = _cause.decode(record).cause if record is not None else ""
+    return DeliveryEntry(
+        delivery=ledger_rows.delivery(columns),
+        conversation_id=conversation_id,
+        cause=cause,
+        replay_url=url or "",
+        replay_edited=bool(edited),
+    )

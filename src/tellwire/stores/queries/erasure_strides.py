@@ -1,0 +1,209 @@
+"""The strides of an erasure: each erases some rows and moves the erasure on, in one transaction.
+
+A stride looks at the erasure as it stands, so that two processes that go on with one only share the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from tellwire.meta.phone_numbers import alias
+from tellwire.meta.webhooks.redaction import pattern_of
+from tellwire.model.deliveries import DeliveryState
+from tellwire.model.units import Micros
+from tellwire.privacy import tombstones
+from tellwire.security.vault import Vault
+from tellwire.stores.queries import erasures, exports, idempotency, media, send_cleanup
+from tellwire.stores.queries import tombstones as tombstone_queries
+from tellwire.stores.queries.erasures import Counts, Erasure
+from tellwire.stores.queries.paging import unindexed
+from tellwire.stores.records import attempt_rows
+from tellwire.stores.schema.tables import (
+    attempts,
+    deliveries,
+    events,
+    idempotency_keys,
+    message_statuses,
+    messages,
+    replay_edits,
+)
+
+_STRIDE = 500
+_CONVERSATIONS = 200
+
+
+class ErasureBatch(Struct, frozen=True):
+    """How the erasure now stands, and the deliveries that were cancelled."""
+
+    erasure: Erasure
+    cancelled: Sequence[str] = ()
+
+
+def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
+    """Events, then messages, of the conversations with the person."""
+    start = int(erasure.cursor or 0)
+    some = erasure.subject.conversation_ids[start : start + _CONVERSATIONS]
+    if not some:
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="groups", cursor=""))
+    found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_STRIDE)
+    if event_ids := connection.execute(found).scalars().all():
+        return _events_erased(connection, now, erasure, event_ids)
+    rows = connection.execute(
+        select(messages.c.id, messages.c.account_id, messages.c.wamid)
+        .where(messages.c.conversation_id.in_(some))
+        .limit(_STRIDE)
+    ).all()
+    if rows:
+        counts = _erase_messages(connection, vault, now, erasure, rows)
+        return ErasureBatch(erasures.advance(connection, erasure, counts))
+    if send_cleanup.agents_traces(connection, erasure.organization_id, some, _STRIDE):
+        return ErasureBatch(erasure)
+    return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
+
+
+def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
+    """Of the group at the cursor the events that tell of the person, some of them."""
+    group, _, after = _place(erasure)
+    page = exports.events_of(connection, [group], after, _STRIDE).rows
+    if not page:
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
+    theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
+    gone = [event.id for event in theirs]
+    return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
+
+
+def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
+    """Of the group at the cursor the person's messages, and their part in the statuses of others', some of them."""
+    group, _, after = _place(erasure)
+    rows = connection.execute(
+        select(messages.c.id, messages.c.account_id, messages.c.wamid, messages.c.contact_id)
+        .where(messages.c.conversation_id == group, messages.c.id > after)
+        .order_by(messages.c.id)
+        .limit(_STRIDE)
+    ).all()
+    if not rows:
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=group))
+    theirs = [row for row in rows if row.contact_id in erasure.contact_ids]
+    counts = _erase_messages(connection, vault, now, erasure, theirs)
+    _erase_participant(connection, erasure, [row for row in rows if row.contact_id not in erasure.contact_ids])
+    cursor = f"{group} messages {rows[-1].id}"
+    return ErasureBatch(erasures.advance(connection, erasure, counts, cursor=cursor))
+
+
+def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
+    """Answers kept by `Idempotency-Key` that quote the person."""
+    pattern = pattern_of(erasure.subject.addresses)
+    query = select(idempotency_keys.c.key, idempotency_keys.c.answer).where(
+        idempotency_keys.c.organization_id == erasure.organization_id
+    )
+    for row in connection.execute(query).all():
+        answer = idempotency.opened(vault, erasure.organization_id, row.key, row.answer)
+        if answer is None or pattern.search(answer) or any(each.encode() in answer for each in erasure.contact_ids):
+            mine = idempotency_keys.c.organization_id == erasure.organization_id
+            connection.execute(delete(idempotency_keys).where(mine, idempotency_keys.c.key == row.key))
+    return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="told", cursor=""))
+
+
+def _place(erasure: Erasure) -> tuple[str, str, str]:
+    group, what, after = erasure.cursor.split(" ")
+    return group, what, after
+
+
+def _events_erased(
+    connection: Connection, now: Micros, erasure: Erasure, event_ids: Sequence[str], **fields: str
+) -> ErasureBatch:
+    cancelled = _erase_events(connection, now, erasure.organization_id, event_ids) if event_ids else []
+    counts = Counts(events=len(event_ids), deliveries_cancelled=len(cancelled))
+    return ErasureBatch(erasures.advance(connection, erasure, counts, **fields), cancelled)
+
+
+def _erase_events(connection: Connection, now: Micros, organization_id: str, event_ids: Sequence[str]) -> list[str]:
+    """Erase events and what attempts quote of them; return their undelivered deliveries, which are cancelled."""
+    found = connection.execute(
+        select(deliveries.c.id, deliveries.c.state).where(
+            deliveries.c.event_id.in_(event_ids), unindexed(deliveries.c.organization_id) == organization_id
+        )
+    ).all()
+    over = (DeliveryState.DELIVERED, DeliveryState.CANCELLED)
+    undelivered = [row.id for row in found if row.state not in over]
+    for some in _portions(undelivered):
+        mine = deliveries.c.organization_id == organization_id
+        connection.execute(
+            update(deliveries)
+            .where(mine, deliveries.c.id.in_(some))
+            .values(state=DeliveryState.CANCELLED, updated_at=now)
+        )
+    for some in _portions([row.id for row in found]):
+        _bare_attempts(connection, some)
+        theirs = replay_edits.c.organization_id == organization_id
+        connection.execute(delete(replay_edits).where(theirs, replay_edits.c.delivery_id.in_(some)))
+    connection.execute(delete(events).where(events.c.organization_id == organization_id, events.c.id.in_(event_ids)))
+    return undelivered
+
+
+def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
+    columns = (attempts.c[name] for name in attempt_rows.ATTEMPT)
+    query = select(*columns).where(attempts.c.delivery_id.in_(delivery_ids))
+    rows = [
+        {
+            "d": row.delivery_id,
+            "n": row.number,
+            "r": attempt_rows.attempt_record(attempt_rows.bare(attempt_rows.attempt(row))),
+        }
+        for row in connection.execute(query)
+    ]
+    if rows:
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.delivery_id == bindparam("d"), attempts.c.number == bindparam("n"))
+            .values(record=bindparam("r"), response_body=b""),
+            rows,
+        )
+
+
+def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]) -> Counts:
+    """Erase messages with their statuses and files; what comes late for them is known by their marks."""
+    if not rows:
+        return Counts()
+    key, owner = tombstone_queries.key(connection, vault), erasure.organization_id
+    by_account = _by_account(rows)
+    marks = [
+        tombstones.of_message(key, owner, account_id, wamid)
+        for account_id, wamids in by_account.items()
+        for wamid in wamids
+    ]
+    tombstone_queries.mark(connection, marks, erasure.erased_at)
+    for account_id, wamids in by_account.items():
+        of_account = message_statuses.c.account_id == account_id
+        connection.execute(delete(message_statuses).where(of_account, message_statuses.c.wamid.in_(wamids)))
+    ids = [row.id for row in rows]
+    send_cleanup.sends_of(connection, owner, ids)
+    files = media.erase_of(connection, owner, ids, now)
+    connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
+    return Counts(messages=len(rows), media=files)
+
+
+def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[Any]) -> None:
+    known = frozenset(erasure.subject.addresses)
+    for account_id, wamids in _by_account(rows).items():
+        of_messages = (message_statuses.c.account_id == account_id) & message_statuses.c.wamid.in_(wamids)
+        found = select(message_statuses.c.participant).where(of_messages).distinct()
+        theirs = [each for each in connection.execute(found).scalars() if alias(each) in known]
+        if theirs:
+            connection.execute(delete(message_statuses).where(of_messages, message_statuses.c.participant.in_(theirs)))
+
+
+def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
+    """What statuses may call these messages: Meta's id, ours where there is none of Meta's yet."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.account_id, []).append(row.wamid or row.id)
+    return found
+
+
+def _portions(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _STRIDE] for start in range(0, len(ids), _STRIDE)]

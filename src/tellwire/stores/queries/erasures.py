@@ -1,0 +1,178 @@
+"""Erasures as rows: begun in one transaction, then gone on with in strides, by whoever finds them running."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, text, update
+
+from tellwire.model.units import Micros
+from tellwire.privacy import tombstones
+from tellwire.security.vault import Vault
+from tellwire.stores.queries import person_rows, send_cleanup
+from tellwire.stores.queries import tombstones as tombstone_queries
+from tellwire.stores.queries.audit import AuditChange, note
+from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
+
+_STRIDE = 1000
+
+Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
+
+
+class Subject(Struct, frozen=True):
+    """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at."""
+
+    addresses: tuple[str, ...] = ()
+    conversation_ids: tuple[str, ...] = ()
+    until: str = ""
+
+
+class Counts(Struct, frozen=True):
+    """What was erased so far."""
+
+    messages: int = 0
+    media: int = 0
+    events: int = 0
+    deliveries_cancelled: int = 0
+    received: int = 0
+
+
+class Erasure(Struct, frozen=True, kw_only=True):
+    """The erasure of a contact and of those that were merged into it. `cursor` is how far its phase has come."""
+
+    id: str
+    organization_id: str
+    contact_id: str
+    contact_ids: tuple[str, ...]
+    state: Literal["running", "done"]
+    phase: Phase
+    cursor: str
+    counts: Counts
+    subject: Subject
+    erased_at: Micros
+    finished_at: Micros
+
+
+def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
+    """Make a person unknown, at once and whole: what comes from now on finds nobody. The rows about them go later.
+
+    Returns: None when there is no such contact.
+    """
+    person = person_rows.get(connection, deed.organization_id, contact_id)
+    if person is None:
+        return None
+    owner, ids = deed.organization_id, person.ids
+    theirs = [each.id for each in person_rows.conversations_of(connection, owner, ids)]
+    key = tombstone_queries.key(connection, vault)
+    marks = [tombstones.of_address(key, owner, each) for each in person.addresses]
+    tombstone_queries.mark(connection, marks, deed.at)
+    connection.execute(delete(contact_aliases).where(contact_aliases.c.contact_id.in_(ids)))
+    connection.execute(delete(contacts).where(contacts.c.organization_id == owner, contacts.c.id.in_(ids)))
+    for start in range(0, len(theirs), _STRIDE):
+        some = theirs[start : start + _STRIDE]
+        mine = conversations.c.organization_id == owner
+        connection.execute(delete(conversations).where(mine, conversations.c.id.in_(some)))
+        send_cleanup.cancel_sends(connection, owner, some, deed.at)
+    send_cleanup.windows_of(connection, owner, ids)
+    identifier = deed.new_id()
+    erasure = Erasure(
+        id=identifier,
+        organization_id=owner,
+        contact_id=ids[0],
+        contact_ids=ids,
+        state="running",
+        phase="direct",
+        cursor="",
+        counts=Counts(),
+        subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier),
+        erased_at=deed.at,
+        finished_at=0,
+    )
+    connection.execute(insert(erasures).values(_columns(erasure, vault)))
+    tombstone_queries.heard(connection)
+    note(connection, deed, "contact.erased", ids[0])
+    return erasure
+
+
+def running(connection: Connection) -> list[tuple[str, str]]:
+    """(organization id, id) of erasures that are not done, oldest first."""
+    query = select(erasures.c.organization_id, erasures.c.id).where(text(RUNNING)).order_by(erasures.c.id)
+    return [(row.organization_id, row.id) for row in connection.execute(query)]
+
+
+def get(connection: Connection, vault: Vault, organization_id: str, erasure_id: str) -> Erasure | None:
+    """One erasure."""
+    query = select(erasures).where(erasures.c.organization_id == organization_id, erasures.c.id == erasure_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _erasure(row, vault)
+
+
+def of_contact(connection: Connection, vault: Vault, organization_id: str, contact_id: str) -> Erasure | None:
+    """The erasure of a contact, while anything is known of it."""
+    query = select(erasures).where(
+        erasures.c.contact_id == contact_id, erasures.c.organization_id.concat("") == organization_id
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _erasure(row, vault)
+
+
+def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: Any) -> Erasure:
+    """Write how far an erasure has come; `counts` are added to those so far."""
+    before = msgspec.structs.asdict(erasure.counts)
+    added = Counts(**{name: value + getattr(counts, name) for name, value in before.items()})
+    moved = replace(erasure, counts=added, **fields)
+    columns: dict[str, Any] = {"phase": moved.phase, "cursor": moved.cursor, "counts": msgspec.json.encode(added)}
+    mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
+    connection.execute(update(erasures).where(mine).values(columns))
+    return moved
+
+
+def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
+    """Forget whom it was about, and let every process hear that it is over."""
+    mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
+    columns = {"state": "done", "phase": "done", "cursor": "", "sealed": "", "finished_at": now}
+    connection.execute(update(erasures).where(mine).values(columns))
+    tombstone_queries.heard(connection)
+    return replace(erasure, state="done", phase="done", cursor="", subject=Subject(), finished_at=now)
+
+
+def outlived(connection: Connection, now: Micros) -> bool:
+    """Whether there is anything to prune."""
+    marks = select(erased.c.mark).where(erased.c.erased_at <= now - tombstones.KEPT).limit(1)
+    told = select(erasures.c.id).where(_old(now)).limit(1)
+    return any(connection.execute(query).first() is not None for query in (marks, told))
+
+
+def prune(connection: Connection, now: Micros) -> None:
+    """Drop what is left of erasures whose marks are gone too."""
+    connection.execute(delete(erasures).where(_old(now)))
+
+
+def _old(now: Micros) -> ColumnElement[bool]:
+    return and_(erasures.c.state == "done", erasures.c.erased_at <= now - tombstones.KEPT)
+
+
+def _columns(erasure: Erasure, vault: Vault) -> dict[str, Any]:
+    columns = msgspec.structs.asdict(erasure)
+    subject = columns.pop("subject")
+    return columns | {
+        "contact_ids": msgspec.json.encode(erasure.contact_ids),
+        "counts": msgspec.json.encode(erasure.counts),
+        "sealed": vault.seal(msgspec.json.encode(subject).decode() if subject != Subject() else "", _place(erasure.id)),
+    }
+
+
+def _erasure(row: Any, vault: Vault) -> Erasure:
+    columns = {str(name): value for name, value in row._mapping.items()}  # noqa: SLF001 - its public name for it
+    sealed = vault.unseal(columns.pop("sealed"), _place(row.id))
+    columns["subject"] = msgspec.json.decode(sealed, type=Subject) if sealed else Subject()
+    columns["contact_ids"] = tuple(msgspec.json.decode(row.contact_ids, type=list[str]))
+    columns["counts"] = msgspec.json.decode(row.counts, type=Counts)
+    return Erasure(**columns)
+
+
+def _place(erasure_id: str) -> str:
+    return f"erasures/{erasure_id}"

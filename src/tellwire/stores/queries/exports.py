@@ -1,0 +1,111 @@
+"""Messages, events and deliveries about one person, in portions; of groups only what is the person's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from tellwire.model.agents import AgentRun
+from tellwire.model.deliveries import Attempt, Delivery, Event
+from tellwire.model.messaging import Message
+from tellwire.model.units import Micros
+from tellwire.stores.queries.paging import columns, unindexed
+from tellwire.stores.records import attempt_rows, ledger_rows, sending_rows
+from tellwire.stores.schema.tables import agent_runs, attempts, deliveries, events, handovers, messages
+
+T = TypeVar("T")
+
+_MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
+_EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
+_DELIVERY = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
+_RUN = tuple(agent_runs.c[name] for name in sending_rows.RUN)
+
+
+class Portion(Struct, Generic[T], frozen=True):
+    """Some rows; `after` is the id to go on behind, "" at the end."""
+
+    rows: list[T]
+    after: str
+
+
+class HandedOver(Struct, frozen=True):
+    """A conversation that people have taken over: why, by whom and since when."""
+
+    conversation_id: str
+    reason: str
+    by: str
+    since: Micros
+
+
+class Carried(Struct, frozen=True):
+    """A delivery with those of its attempts that are still kept."""
+
+    delivery: Delivery
+    attempts: list[Attempt]
+
+
+def messages_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Message]:
+    """The next messages of conversations."""
+    query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids), messages.c.id > after)
+    rows = connection.execute(query.order_by(messages.c.id).limit(limit)).all()
+    return Portion([ledger_rows.message(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def events_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
+    """The next events of conversations."""
+    query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids), events.c.id > after)
+    rows = connection.execute(query.order_by(events.c.id).limit(limit)).all()
+    return Portion([ledger_rows.event(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def runs_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[AgentRun]:
+    """What became of the next turns of agents in conversations."""
+    query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids), agent_runs.c.id > after)
+    rows = connection.execute(query.order_by(agent_runs.c.id).limit(limit)).all()
+    return Portion([AgentRun(**columns(row)) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def handovers_of(connection: Connection, organization_id: str, conversation_ids: Collection[str]) -> list[HandedOver]:
+    """Those of conversations that people have taken over."""
+    mine = handovers.c.organization_id == organization_id
+    query = select(handovers).where(mine, handovers.c.conversation_id.in_(conversation_ids))
+    rows = connection.execute(query.order_by(handovers.c.conversation_id))
+    return [HandedOver(row.conversation_id, row.reason, row.handed_by, row.created_at) for row in rows]
+
+
+def only_about(
+    connection: Connection, page: Sequence[Event], contact_ids: Collection[str], addresses: Collection[str]
+) -> list[Event]:
+    """Those of a group's events that tell of a person: of their messages, and of them as a recipient."""
+    if not page:
+        return []
+    written = select(messages.c.id).where(
+        messages.c.organization_id == page[0].organization_id,
+        messages.c.id.in_({event.message_id for event in page}),
+        messages.c.contact_id.in_(contact_ids),
+    )
+    theirs = set(connection.execute(written).scalars())
+    return [
+        event
+        for event in page
+        if event.message_id in theirs
+        or (event.snapshot.participants is not None and event.snapshot.participants.contact in addresses)
+    ]
+
+
+def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[Carried]:
+    """Every delivery of these events of one organization, with its attempts."""
+    if not page:
+        return []
+    owner = unindexed(deliveries.c.organization_id) == page[0].organization_id
+    query = select(*_DELIVERY).where(deliveries.c.event_id.in_([event.id for event in page]), owner)
+    found = [ledger_rows.delivery(row) for row in connection.execute(query.order_by(deliveries.c.id))]
+    made: dict[str, list[Attempt]] = {delivery.id: [] for delivery in found}
+    tried = select(*(attempts.c[name] for name in attempt_rows.ATTEMPT)).where(attempts.c.delivery_id.in_(made))
+    for row in connection.execute(tried.order_by(attempts.c.delivery_id, attempts.c.number)):
+        attempt = attempt_rows.attempt(row)
+        made[attempt.delivery_id].append(attempt)
+    return [Carried(delivery, made[delivery.id]) for delivery in found]

@@ -1,0 +1,53 @@
+"""Answers kept by `Idempotency-Key`, so that a request that is sent twice is done once."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select
+
+from tellwire.errors import BadSettings
+from tellwire.model.ledger import KeptAnswer
+from tellwire.model.units import Micros
+from tellwire.security.vault import Vault
+from tellwire.stores.records.sending_rows import sealed, sealed_place
+from tellwire.stores.schema.tables import idempotency_keys as table
+
+DAY: Micros = 24 * 3600 * 1_000_000
+"""How long an answer is kept."""
+
+
+def find(connection: Connection, vault: Vault, organization_id: str, key: str, *, now: Micros) -> KeptAnswer | None:
+    """The answer kept under a key, unless it is too old."""
+    query = select(table.c.request_hash, table.c.status, table.c.answer).where(
+        table.c.organization_id == organization_id, table.c.key == key, table.c.created_at > now - DAY
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    body = vault.unseal(row.answer.decode(), sealed_place(organization_id, key)).encode()
+    return KeptAnswer(row.request_hash, row.status, body)
+
+
+def keep(
+    connection: Connection, vault: Vault, organization_id: str, key: str, answer: KeptAnswer, *, now: Micros
+) -> None:
+    """Keep an answer, sealed because it may show a secret; answers that are too old go."""
+    mine = (table.c.organization_id == organization_id) & (table.c.key == key)
+    connection.execute(delete(table).where(mine | (table.c.created_at <= now - DAY)))
+    connection.execute(
+        insert(table).values(
+            organization_id=organization_id,
+            key=key,
+            request_hash=answer.request_hash,
+            status=answer.status,
+            answer=sealed(vault, organization_id, key, answer.body),
+            created_at=now,
+        )
+    )
+
+
+def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:
+    """A kept answer in the clear; None when none of the master keys opens it."""
+    try:
+        return vault.unseal(answer.decode(), sealed_place(organization_id, key)).encode()
+    except BadSettings:
+        return None

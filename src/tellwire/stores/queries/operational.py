@@ -1,0 +1,104 @@
+"""Operational events, recorded in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
+from sqlalchemy import Connection, insert, select, update
+
+from tellwire.model.deliveries import Delivery, DeliveryState, Event
+from tellwire.model.operational_events import OperationalEvent
+from tellwire.model.routing import partition
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.tables import accounts, deliveries, endpoints, events, sequences
+
+_TOLD = "tellwire.told"
+
+
+class _Options(Struct):
+    events: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+_options = msgspec.json.Decoder(_Options)
+
+
+def tell(connection: Connection, deed: AuditChange, news: OperationalEvent) -> None:
+    """Record an operational event of the deed's organization, and a delivery for each endpoint subscribed to it."""
+    event = news.event(deed.new_id(), deed.organization_id, deed.at)
+    connection.execute(insert(events).values(dict(zip(ledger_rows.EVENT, ledger_rows.event_row(event), strict=True))))
+    told: set[str] = connection.info.setdefault(_TOLD, set())
+    for endpoint_id, state in list(_subscribers(connection, deed.organization_id, news)):
+        _deliver(connection, deed, event, endpoint_id, active=state == "active")
+        told.add(endpoint_id)
+
+
+def subscribed(connection: Connection, organization_id: str, news: OperationalEvent) -> bool:
+    """Whether anybody wants to hear this."""
+    return next(_subscribers(connection, organization_id, news), None) is not None
+
+
+def taken(connection: Connection) -> list[str] | None:
+    """The endpoints that were told something since this was last asked, None when nothing was told at all.
+
+    Some may be of changes that were undone: what is made of this must be a hint.
+    """
+    told: set[str] | None = connection.info.pop(_TOLD, None)
+    return None if told is None else sorted(told)
+
+
+def _subscribers(connection: Connection, organization_id: str, news: OperationalEvent) -> Iterator[tuple[str, str]]:
+    """Id and state of the endpoints that this goes to."""
+    mine = endpoints.c.organization_id == organization_id
+    query = select(endpoints.c.id, endpoints.c.state, endpoints.c.options).where(
+        mine, endpoints.c.id != news.endpoint_id
+    )
+    for identifier, state, options in connection.execute(query.order_by(endpoints.c.id)).all():
+        wanted = _options.decode(options)
+        if news.name in wanted.events and _of_these_accounts(connection, news.account_id, wanted.accounts):
+            yield identifier, state
+
+
+def _of_these_accounts(connection: Connection, account_id: str, wanted: tuple[str, ...]) -> bool:
+    if not account_id or not wanted or account_id in wanted:
+        return True
+    number = select(accounts.c.phone_number_id).where(accounts.c.id == account_id)
+    return connection.execute(number).scalar_one_or_none() in wanted
+
+
+def _deliver(connection: Connection, deed: AuditChange, event: Event, endpoint_id: str, *, active: bool) -> None:
+    identifier = deed.new_id()
+    delivery = Delivery(
+        id=identifier,
+        organization_id=event.organization_id,
+        event_id=event.id,
+        endpoint_id=endpoint_id,
+        order_key=event.order_key,
+        sequence=_next_sequence(connection, endpoint_id, event.order_key),
+        partition=partition(endpoint_id, event.order_key),
+        state=DeliveryState.PENDING if active else DeliveryState.PARKED,
+        webhook_id=f"msg_{identifier.replace('-', '')}",
+        due_at=deed.at,
+        created_at=deed.at,
+        updated_at=deed.at,
+    )
+    connection.execute(insert(deliveries).values(delivery_values(delivery, event)))
+
+
+def delivery_values(delivery: Delivery, event: Event) -> dict[str, object]:
+    """The columns of a delivery."""
+    return {**asdict(delivery), "state": delivery.state.value, "conversation_id": event.conversation_id}
+
+
+def _next_sequence(connection: Connection, endpoint_id: str, order_key: str) -> int:
+    place = (sequences.c.endpoint_id == endpoint_id) & (sequences.c.order_key == order_key)
+    last = connection.execute(select(sequences.c.last).where(place)).scalar_one_or_none()
+    if last is None:
+        connection.execute(insert(sequences).values(endpoint_id=endpoint_id, order_key=order_key, last=1))
+        return 1
+    connection.execute(update(sequences).where(place).values(last=last + 1))
+    return int(last) + 1

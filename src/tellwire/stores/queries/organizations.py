@@ -1,0 +1,88 @@
+"""Organizations and their API keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict, replace
+from sqlalchemy import Connection, insert, select, update
+
+from tellwire.model.tenancy import ApiKey, Organization
+from tellwire.model.units import Micros
+from tellwire.stores.queries.audit import AuditChange, note
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
+from tellwire.stores.schema.tables import api_keys, organizations
+
+
+def add(connection: Connection, deed: AuditChange, name: str) -> Organization:
+    """Make an organization."""
+    organization = Organization(id=deed.new_id(), name=name, created_at=deed.at)
+    connection.execute(insert(organizations).values(asdict(organization)))
+    note(connection, deed, "organization.created", organization.id, organization_id=organization.id)
+    return organization
+
+
+def get(connection: Connection, organization_id: str) -> Organization | None:
+    """One organization."""
+    row = connection.execute(select(organizations).where(organizations.c.id == organization_id)).one_or_none()
+    return None if row is None else _organization(row)
+
+
+def page(connection: Connection, turn: PageRequest, *, only: str = "") -> Page[Organization]:
+    """Every organization, or the one that may be seen."""
+    query = select(organizations)
+    if only:
+        query = query.where(organizations.c.id == only)
+    return newest(connection, query, organizations.c.id, turn, _organization)
+
+
+def add_key(connection: Connection, deed: AuditChange, key: ApiKey) -> ApiKey:
+    """Keep a key; it is given an id and the deed's time. Its organization must exist."""
+    key = replace(key, id=deed.new_id(), created_at=deed.at)
+    columns = asdict(key) | {"scopes": msgspec.json.encode(key.scopes)}
+    connection.execute(insert(api_keys).values(columns))
+    note(connection, deed, "api_key.created", key.id, organization_id=key.organization_id)
+    return key
+
+
+def key_of_hash(connection: Connection, digest: str) -> ApiKey | None:
+    """The key with this SHA-256 (hex), also one that has expired or was revoked."""
+    row = connection.execute(select(api_keys).where(api_keys.c.hash == digest)).one_or_none()
+    return None if row is None else _key(row)
+
+
+def get_key(connection: Connection, organization_id: str, key_id: str) -> ApiKey | None:
+    """One key of an organization."""
+    query = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _key(row)
+
+
+def keys_page(connection: Connection, organization_id: str, turn: PageRequest) -> Page[ApiKey]:
+    """The keys of an organization, revoked ones too."""
+    query = select(api_keys).where(api_keys.c.organization_id == organization_id)
+    return newest(connection, query, api_keys.c.id, turn, _key)
+
+
+def revoke_key(connection: Connection, deed: AuditChange, key_id: str) -> ApiKey | None:
+    """Revoke a key for good; what was revoked before keeps its time."""
+    key = get_key(connection, deed.organization_id, key_id)
+    if key is None or key.revoked_at is not None:
+        return key
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=deed.at))
+    note(connection, deed, "api_key.revoked", key_id)
+    return replace(key, revoked_at=deed.at)
+
+
+def key_used(connection: Connection, key_id: str, at: Micros) -> None:
+    """Remember when a key was last used."""
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=at))
+
+
+def _organization(row: Any) -> Organization:
+    return Organization(id=row.id, name=row.name, created_at=row.created_at)
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(**{**columns(row), "scopes": tuple(msgspec.json.decode(row.scopes))})

@@ -1,0 +1,59 @@
+"""Pages of rows, newest first: a page begins below an id, so that rows which come meanwhile shift nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection, Select
+from sqlalchemy.sql.elements import ColumnElement
+
+from tellwire.ids import id_floor
+from tellwire.model.units import Micros
+
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """Some rows; `after` is the id that the next page begins below, "" when there is none."""
+
+    items: list[T]
+    after: str
+
+
+class PageRequest(Struct, frozen=True):
+    """Which page is wanted: at most `limit` rows with an id below `before` ("": from the newest)."""
+
+    limit: int
+    before: str = ""
+
+
+def newest(
+    connection: Connection, query: Select[Any], key: ColumnElement[str], turn: PageRequest, make: Callable[[Any], T]
+) -> Page[T]:
+    """Run a query for one page; `key` is the id that it is ordered by, and the row's attribute `id`."""
+    if turn.before:
+        query = query.where(key < turn.before)
+    rows = connection.execute(query.order_by(key.desc()).limit(turn.limit + 1)).all()
+    kept = rows[: turn.limit]
+    return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
+
+
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column as an expression, which no index is found by: for where a planner would take the wrong one."""
+    return column.concat("")
+
+
+def since(
+    query: Select[Any], key: ColumnElement[str], created_at: ColumnElement[int], at: Micros | None
+) -> Select[Any]:
+    """Only rows created at `at` or later. Ids never run behind the clock, so the key bounds the search as well."""
+    if at is None:
+        return query
+    return query.where(key >= id_floor(at), created_at >= at)
+
+
+def columns(row: Any) -> dict[str, Any]:
+    """A row's columns by name, in plain strings: SQLAlchemy's own are a kind of their own."""
+    return {str.__str__(name): value for name, value in row._mapping.items()}  # noqa: SLF001 - its public name for it

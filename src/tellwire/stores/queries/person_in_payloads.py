@@ -1,0 +1,164 @@
+"""What kept POSTs say of one person: found without an index, in portions; cut out, or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from tellwire import meta
+from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
+from tellwire.meta.webhooks.redaction import cut, is_about, pieces
+from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.privacy import tombstones
+from tellwire.stores.queries import tombstones as tombstone_queries
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.tables import held_items, inbound
+
+_STRIDE = 32
+"""POSTs in memory at once: one may have 4 MiB."""
+_GONE = "its person was erased"
+
+
+class Search(Struct, frozen=True):
+    """For whom: an organization's person by `spellings` of their addresses and, when erased, by marks under `key`."""
+
+    organization_id: str
+    addresses: Collection[str]
+    key: bytes = b""
+
+
+class PayloadMatches(Struct, frozen=True):
+    """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
+
+    ids: tuple[str, ...]
+    after: str
+
+
+def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> PayloadMatches:
+    """Look through the next POSTs, up to an id."""
+    query = (
+        select(inbound.c.id, inbound.c.body, inbound.c["items"])
+        .where(inbound.c.id > after, inbound.c.id < until, inbound.c.organization_id.in_((wanted.organization_id, "")))
+        .order_by(inbound.c.id)
+        .limit(_STRIDE)
+    )
+    rows = connection.execute(query).all()
+    needles = [each.encode() for each in wanted.addresses]
+    reports = {row.id: _reports.decode(row[2]) for row in rows} if wanted.key else {}
+    known = _known(connection, registry, wanted, [each for some in reports.values() for each in some])
+    ids = [
+        row.id
+        for row in rows
+        if any(needle in row.body for needle in needles)
+        or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
+    ]
+    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
+
+
+def shown(
+    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
+) -> list[tuple[Inbound, list[bytes]]]:
+    """What of these POSTs is about the person, verbatim."""
+    split = _split(connection, registry, wanted, ids)
+    return [(kept, pieces(kept.body, gone, stays, wanted.addresses)) for kept, gone, stays in split]
+
+
+def erase(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str], at: int) -> int:
+    """Cut what is about the person out of these POSTs; return out of how many. What of it was held waits no more."""
+    rows: list[dict[str, Any]] = []
+    places: set[tuple[str, str]] = set()
+    for kept, gone, stays in _split(connection, registry, wanted, ids):
+        pointers = {item.place.pointer for item in gone}
+        items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
+        rows.append(
+            {
+                "i": kept.id,
+                "b": cut(kept.body, gone, stays, wanted.addresses),
+                "r": ledger_rows.encode(items),
+                "o": str(max((each.outcome for each in items), key=list(Outcome).index)),
+            }
+        )
+        places |= {(item.place.phone_number_id, wamid) for item in gone for wamid in _wamids(item)}
+        if any(each.outcome in (Outcome.HELD, Outcome.UNROUTED) for each in kept.items if each.pointer in pointers):
+            waits = held_items.c.inbound_id == kept.id
+            connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(pointers)))
+    if rows:
+        connection.execute(
+            update(inbound)
+            .where(inbound.c.id == bindparam("i"))
+            .values({"body": bindparam("b"), "items": bindparam("r"), "outcome": bindparam("o")}),
+            rows,
+        )
+        tombstone_queries.mark(connection, _marks(registry, wanted, places).values(), at)
+    return len(rows)
+
+
+_reports = msgspec.json.Decoder(list[ItemReport])
+
+
+def _split(
+    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
+) -> Iterator[tuple[Inbound, list[Item], list[Item]]]:
+    """The POSTs that are about the person, each with its items that are, and the others of the same organization."""
+    query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
+    posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
+    known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
+    for kept in posts:
+        over = {each.pointer for each in kept.items if each.outcome == Outcome.ERASED}
+        gone: list[Item] = []
+        stays: list[Item] = []
+        for item in meta.parse(kept.body):
+            if item.place.pointer in over or not _is_of(registry, wanted.organization_id, item, kept):
+                continue
+            theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
+            (gone if theirs or is_about(item, kept.body, wanted.addresses) else stays).append(item)
+        if gone:
+            yield kept, gone, stays
+
+
+def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:
+    """Whether an item is an organization's: by its account; by the POST, or the operator's, when it has none."""
+    account = registry.accounts.get(item.place.phone_number_id)
+    if account is not None:
+        return account.organization_id == organization_id
+    return (kept.organization_id or DEFAULT_ORGANIZATION) == organization_id
+
+
+def _known(
+    connection: Connection, registry: Registry, wanted: Search, reports: Collection[ItemReport]
+) -> set[tuple[str, str]]:
+    """Which (phone_number_id, wamid) are of messages that were erased."""
+    if not wanted.key:
+        return set()
+    marks = _marks(registry, wanted, [(each.phone_number_id, each.wamid) for each in reports])
+    there = tombstone_queries.marked(connection, marks.values())
+    return {place for place, mark in marks.items() if mark in there}
+
+
+def _marks(
+    registry: Registry, wanted: Search, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], tombstones.Mark]:
+    """The marks of messages of the organization's accounts."""
+    owner = wanted.organization_id
+    return {
+        (number, wamid): tombstones.of_message(wanted.key, owner, account.id, wamid)
+        for number, wamid in places
+        if wamid and (account := registry.accounts.get(number)) is not None and account.organization_id == owner
+    }
+
+
+def _wamids(item: Item) -> tuple[str, ...]:
+    if isinstance(item, AddressChange | CallMade | AccountProblem | Notice):
+        return ()
+    return (item.wamid, item.edits, item.revokes) if isinstance(item, MessageItem) else (item.wamid,)
+
+
+def _erased(report: ItemReport) -> ItemReport:
+    return replace(report, outcome=Outcome.ERASED, wamid="", message_id="", reason=_GONE)

@@ -1,0 +1,79 @@
+"""Everything of one person: every contact that they are, and the rows that are about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection, select, text
+
+from tellwire.meta.webhooks.redaction import spellings
+from tellwire.model.messaging import Contact, Conversation
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.tables import MERGED, contact_aliases, contacts, conversations
+
+_CONTACT = tuple(contacts.c[name] for name in ledger_rows.CONTACT)
+_CONVERSATION = tuple(conversations.c[name] for name in ledger_rows.CONVERSATION)
+
+
+class Person(Struct, frozen=True):
+    """`contacts`: the one that is known now, then those that were merged into it. `aliases` as they are stored."""
+
+    contacts: tuple[Contact, ...]
+    aliases: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all their contacts."""
+        return tuple(each.id for each in self.contacts)
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Every spelling of every address that they are known by."""
+        own = [address for each in self.contacts for address in (each.phone, each.user_id)]
+        return spellings([*self.aliases, *own])
+
+
+def get(connection: Connection, organization_id: str, contact_id: str) -> Person | None:
+    """The person that a contact is, by any of their contacts' ids."""
+    found = _contacts(connection, organization_id, [contact_id])
+    while found and found[0].merged_into:
+        found = _contacts(connection, organization_id, [found[0].merged_into])
+    if not found:
+        return None
+    everyone, latest = {found[0].id: found[0]}, [found[0].id]
+    while latest:
+        query = select(*_CONTACT).where(
+            contacts.c.merged_into.in_(latest), text(MERGED), contacts.c.organization_id == organization_id
+        )
+        merged = [ledger_rows.contact(row) for row in connection.execute(query)]
+        latest = [each.id for each in merged if each.id not in everyone]
+        everyone |= {each.id: each for each in merged}
+    aliases = select(contact_aliases.c.value).where(contact_aliases.c.contact_id.in_(everyone))
+    return Person(tuple(everyone.values()), tuple(sorted(connection.execute(aliases).scalars())))
+
+
+def conversations_of(connection: Connection, organization_id: str, ids: Collection[str]) -> Sequence[Conversation]:
+    """Every conversation with a person, oldest first; not those of groups."""
+    query = select(*_CONVERSATION).where(conversations.c.party.in_(ids)).order_by(conversations.c.id)
+    found = [ledger_rows.conversation((*row, None)) for row in connection.execute(query)]
+    return [each for each in found if each.organization_id == organization_id]
+
+
+def next_group(connection: Connection, organization_id: str, after: str) -> str:
+    """The id of the organization's next conversation with a group, "" after the last."""
+    person = select(contacts.c.id).where(
+        contacts.c.organization_id == organization_id, contacts.c.id == conversations.c.party
+    )
+    query = (
+        select(conversations.c.id)
+        .where(conversations.c.organization_id == organization_id, conversations.c.id > after, ~person.exists())
+        .order_by(conversations.c.id)
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none() or ""
+
+
+def _contacts(connection: Connection, organization_id: str, ids: Collection[str]) -> list[Contact]:
+    query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.id.in_(ids))
+    return [ledger_rows.contact(row) for row in connection.execute(query)]

@@ -1,0 +1,101 @@
+"""Everything that is sealed under a master key, sealed anew under the first one, in strides that may be repeated.
+
+Every sealed value is a text column with a key in front; a row whose key is the first one's already is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Table, and_, or_, select, update
+
+from tellwire.errors import BadSettings
+from tellwire.security.vault import Vault
+from tellwire.stores.records.sending_rows import sealed_place
+from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, facts, idempotency_keys, sealed_keys
+
+_STRIDE = 200
+
+
+class SealedValue(Struct, frozen=True):
+    """Where sealed values stand: `place` gives what a row's value was sealed for."""
+
+    table: Table
+    column: str
+    key: tuple[str, ...]
+    place: Callable[[Any], str]
+    heard: bool = False
+    """whether every process must read it anew"""
+
+
+SEALED = (
+    *(
+        SealedValue(accounts, name, ("id",), lambda row, name=name: f"accounts/{name}/{row.id}", heard=True)  # type: ignore[misc]
+        for name in ("access_token", "app_secret")
+    ),
+    SealedValue(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", heard=True),
+    SealedValue(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", heard=True),
+    SealedValue(sealed_keys, "sealed", ("name",), lambda row: f"sealed_keys/{row.name}"),
+    SealedValue(erasures, "sealed", ("organization_id", "id"), lambda row: f"erasures/{row.id}"),
+    SealedValue(
+        idempotency_keys, "answer", ("organization_id", "key"), lambda row: sealed_place(row.organization_id, row.key)
+    ),
+)
+"""Every column that holds something sealed; a test looks for others."""
+
+
+class ReencryptionBatch(Struct, frozen=True):
+    """How many values were sealed anew, which could not be opened, and where to go on (None: it is done)."""
+
+    sealed: int
+    failed: tuple[str, ...]
+    after: tuple[int, tuple[str, ...]] | None
+
+
+def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ...]]) -> ReencryptionBatch:
+    """Seal the next values anew, in the order of `SEALED` and of their rows' keys."""
+    number, behind = after
+    where = SEALED[number]
+    rows = list(_rows(connection, where, behind))
+    sealed, failed = 0, []
+    for row in rows:
+        kept = row[-1]
+        text = kept.decode() if isinstance(kept, bytes) else kept
+        if vault.is_sealed_first(text):
+            continue
+        try:
+            new = vault.seal(vault.unseal(text, where.place(row)), where.place(row))
+        except BadSettings:
+            failed.append(where.place(row))
+            continue
+        value = new.encode() if isinstance(kept, bytes) else new
+        mine = and_(*(where.table.c[name] == getattr(row, name) for name in where.key))
+        connection.execute(update(where.table).where(mine).values({where.column: value}))
+        sealed += 1
+    if sealed and where.heard:
+        connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+    if len(rows) == _STRIDE:
+        return ReencryptionBatch(sealed, tuple(failed), (number, tuple(getattr(rows[-1], name) for name in where.key)))
+    return ReencryptionBatch(sealed, tuple(failed), (number + 1, ()) if number + 1 < len(SEALED) else None)
+
+
+def _rows(connection: Connection, where: SealedValue, behind: tuple[str, ...]) -> Iterator[Any]:
+    keys = [where.table.c[name] for name in where.key]
+    column = where.table.c[where.column]
+    query = select(*keys, column).where(column != _nothing(column)).order_by(*keys).limit(_STRIDE)
+    if behind:
+        query = query.where(_behind(keys, behind))
+    yield from connection.execute(query)
+
+
+def _behind(keys: list[Any], behind: tuple[str, ...]) -> Any:
+    if len(keys) == 1:
+        return keys[0] > behind[0]
+    first, second = keys
+    return or_(first > behind[0], and_(first == behind[0], second > behind[1]))
+
+
+def _nothing(column: Any) -> str | bytes:
+    return b"" if column.table is idempotency_keys else ""

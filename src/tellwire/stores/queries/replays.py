@@ -1,0 +1,120 @@
+"""Deliveries that are asked for again, and what is other about those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from tellwire.errors import Conflict
+from tellwire.model.deliveries import Delivery, DeliveryState, Edit
+from tellwire.model.units import Micros
+from tellwire.stores.queries import deliveries as delivery_queries
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.deliveries import DeliveryEntry
+from tellwire.stores.schema.tables import deliveries, endpoints, events, replay_edits
+
+
+def replay(
+    connection: Connection,
+    deed: AuditChange,
+    delivery_id: str,
+    *,
+    new_id: bool = False,
+    edit: Edit | None = None,
+    turn: int = 0,
+) -> DeliveryEntry | None:
+    """Make a delivery due at once, once more, whatever its state; its schedule starts anew.
+
+    Args:
+        new_id: whether it goes out under a fresh `webhook-id`.
+        edit: what is other about it.
+        turn: its place among others that are asked for at the same moment.
+
+    Raises:
+        Conflict: its endpoint is gone, or its event is.
+    """
+    entry = delivery_queries.get(connection, deed.organization_id, delivery_id)
+    if entry is None:
+        return None
+    delivery = entry.delivery
+    state = connection.execute(
+        select(endpoints.c.state).where(endpoints.c.id == delivery.endpoint_id)
+    ).scalar_one_or_none()
+    if state is None:
+        raise Conflict("The endpoint of this delivery was deleted.")
+    event = (events.c.organization_id == deed.organization_id) & (events.c.id == delivery.event_id)
+    if connection.execute(select(events.c.id).where(event)).first() is None:
+        raise Conflict("The event of this delivery is no longer kept.")
+    webhook_id = fresh_webhook_id(deed) if new_id else delivery.webhook_id
+    due_again(connection, deed, [Again(delivery_id, deed.at + turn, webhook_id)], active=state == "active")
+    if edit is not None and edit.parts:
+        connection.execute(
+            insert(replay_edits).values(
+                organization_id=delivery.organization_id,
+                delivery_id=delivery.id,
+                replay=delivery.replay + 1,
+                url=edit.url,
+                body=edit.body,
+            )
+        )
+    return delivery_queries.get(connection, deed.organization_id, delivery_id)
+
+
+class Again(Struct, frozen=True):
+    """A delivery that is to be made once more, when, and under which `webhook-id`."""
+
+    delivery_id: str
+    due_at: Micros
+    webhook_id: str
+
+
+def due_again(connection: Connection, deed: AuditChange, some: Sequence[Again], *, active: bool) -> None:
+    """Put deliveries of the deed's organization into the lane of replays; parked when their endpoint is not active."""
+    if not some:
+        return
+    mine = deliveries.c.organization_id == deed.organization_id
+    query = (
+        update(deliveries)
+        .where(mine, deliveries.c.id == bindparam("of"))
+        .values(
+            state=(DeliveryState.PENDING if active else DeliveryState.PARKED).value,
+            lane="replay",
+            replay=deliveries.c.replay + 1,
+            burned=0,
+            first_attempt_at=0,
+            due_at=bindparam("at"),
+            updated_at=deed.at,
+            webhook_id=bindparam("under"),
+        )
+    )
+    connection.execute(query, [{"of": each.delivery_id, "at": each.due_at, "under": each.webhook_id} for each in some])
+
+
+def fresh_webhook_id(deed: AuditChange) -> str:
+    """A `webhook-id` that no delivery has had."""
+    return f"msg_{deed.new_id().replace('-', '')}"
+
+
+def selection(
+    connection: Connection, deed: AuditChange, ids: Sequence[str], *, new_id: bool
+) -> list[DeliveryEntry | None]:
+    """`replay` of several, in this order; None for what is not there.
+
+    Raises:
+        Conflict: the endpoint or the event of one is gone.
+    """
+    return [replay(connection, deed, each, new_id=new_id, turn=turn) for turn, each in enumerate(ids)]
+
+
+def edit(connection: Connection, delivery: Delivery) -> Edit | None:
+    """What is other about this replay of a delivery."""
+    row = connection.execute(
+        select(replay_edits.c.url, replay_edits.c.body).where(
+            replay_edits.c.organization_id == delivery.organization_id,
+            replay_edits.c.delivery_id == delivery.id,
+            replay_edits.c.replay == delivery.replay,
+        )
+    ).one_or_none()
+    return None if row is None else Edit(url=row.url, body=row.body)

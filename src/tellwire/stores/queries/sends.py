@@ -1,0 +1,33 @@
+"""Outgoing messages of ours on their way to Meta, as reads see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import ColumnElement, Connection, exists, select, text
+
+from tellwire.model.messaging import Message, Send
+from tellwire.stores.records import sending_rows
+from tellwire.stores.schema.sending import NOT_ACCEPTED, sends
+
+_SEND = tuple(sends.c[name] for name in sending_rows.SEND)
+
+
+def of_messages(connection: Connection, organization_id: str, messages: Iterable[Message]) -> Mapping[str, Send]:
+    """The sends of messages, by the message's id; incoming ones and those that others sent have none."""
+    wanted = [message.id for message in messages if message.direction == "outgoing"]
+    if not wanted:
+        return {}
+    query = select(*_SEND).where(sends.c.organization_id == organization_id, sends.c.message_id.in_(wanted))
+    return {send.message_id: send for send in map(sending_rows.send, connection.execute(query))}
+
+
+def stands(organization_id: str, message_id: ColumnElement[str], state: str) -> ColumnElement[bool]:
+    """Whether a message's send is in a state. Those in any other state than accepted are few, and lead the search."""
+    if state == "accepted":
+        accepted = (sends.c.organization_id == organization_id) & (sends.c.message_id == message_id)
+        return exists().where(accepted, sends.c.state == state)
+    few = select(sends.c.message_id).where(
+        sends.c.organization_id == organization_id, sends.c.state == state, text(NOT_ACCEPTED)
+    )
+    return message_id.in_(few)

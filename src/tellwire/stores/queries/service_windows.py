@@ -1,0 +1,85 @@
+"""When somebody wrote or called last, by Meta's time: what opens the customer service window."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select, text
+
+from tellwire.meta.outgoing.windows import window_closed
+from tellwire.meta.phone_numbers import alias, variants
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros, Seconds
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.sending import windows
+from tellwire.stores.schema.tables import MERGED, contact_aliases, contacts, conversations, messages
+
+_CONVERSATIONS = 20
+_ROWS = 200
+_MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
+
+
+def closed(connection: Connection, organization_id: str, account_id: str, party: str, now: Micros) -> bool:
+    """Whether the window of a contact or group was seen to run out; False too when nothing was seen of them.
+
+    Args:
+        party: the conversation's: a contact's id or a group's.
+    """
+    return window_closed(now, last_heard(connection, organization_id, account_id, party) or None)
+
+
+def last_heard(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
+    """Meta's time of the latest message or call of a contact or group on an account, 0 when none is known.
+
+    Messages of Meta's `history` count for nothing. It looks at the newest conversations, and at what came in last in
+    each.
+    """
+    newest = (
+        select(conversations.c.id)
+        .where(
+            conversations.c.organization_id == organization_id,
+            conversations.c.party == party,
+            conversations.c.account_id == account_id,
+        )
+        .order_by(conversations.c.id.desc())
+        .limit(_CONVERSATIONS)
+    )
+    written = 0
+    for conversation_id in connection.execute(newest).scalars().all():
+        written = _written(connection, conversation_id)
+        if written:
+            break
+    return max(written, _called(connection, organization_id, account_id, party))
+
+
+def _written(connection: Connection, conversation_id: str) -> Seconds:
+    query = (
+        select(*_MESSAGE)
+        .where(messages.c.conversation_id == conversation_id, messages.c.direction == "incoming")
+        .order_by(messages.c.id.desc())
+        .limit(_ROWS)
+    )
+    found = (ledger_rows.message(row) for row in connection.execute(query))
+    return max((m.timestamp for m in found if not m.history), default=0)
+
+
+def _called(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
+    """Calls are noted under the contact that was known at the time, who may have been merged since."""
+    merged = select(contacts.c.id).where(
+        contacts.c.merged_into == party, text(MERGED), contacts.c.organization_id == organization_id
+    )
+    query = select(func.max(windows.c.called_at)).where(
+        windows.c.organization_id == organization_id,
+        windows.c.account_id == account_id,
+        (windows.c.party == party) | windows.c.party.in_(merged),
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def party_of(connection: Connection, account: Account, address: str) -> str:
+    """The contact known by an address, or by another spelling of a phone number; "" for nobody."""
+    known = alias(address)
+    query = select(contact_aliases.c.value, contact_aliases.c.contact_id).where(
+        contact_aliases.c.organization_id == account.organization_id,
+        contact_aliases.c.value.in_((known, *variants(address))),
+    )
+    found = {row.value: row.contact_id for row in connection.execute(query)}
+    return found.get(known) or next(iter(found.values()), "")

@@ -1,0 +1,111 @@
+"""How it goes: counts for the status page and for metrics, each bounded so that a full table costs no more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy.exc import DatabaseError
+
+from tellwire.ids import id_floor, micros_of
+from tellwire.model.units import Micros
+from tellwire.stores.schema.sending import DUE_SEND, OPEN_SEND, sends
+from tellwire.stores.schema.tables import (
+    DUE,
+    FAILED,
+    LIVE,
+    PARKED,
+    deliveries,
+    events,
+    held_items,
+    inbound,
+    organizations,
+)
+
+MOST = 50_000
+"""Counting stops here: a figure that reaches it means "at least"."""
+
+
+class Day(Struct, frozen=True, kw_only=True):
+    """The last 24 hours."""
+
+    received: Mapping[str, int]
+    """POSTs from Meta by outcome."""
+    events: int
+    deliveries: Mapping[str, int]
+    """Deliveries that were created, by state."""
+
+
+def day(connection: Connection, now: Micros) -> Day:
+    """What the last 24 hours brought."""
+    start = id_floor(now - 24 * 3600 * 1_000_000)
+    everyone = connection.execute(select(organizations.c.id)).scalars().all()
+    happened, made = Counter[str](), Counter[str]()
+    for organization_id in everyone:  # one by one, because so are the keys of these tables ordered
+        for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
+            recent = select(column.label("word")).where(table.c.organization_id == organization_id, table.c.id >= start)
+            counts.update(_counts(connection, recent))
+    return Day(
+        received=_counts(connection, select(inbound.c.outcome.label("word")).where(inbound.c.id >= start)),
+        events=happened.total(),
+        deliveries=made,
+    )
+
+
+def undelivered(connection: Connection) -> Mapping[str, int]:
+    """Deliveries by state, of the states that are not over or went wrong; whatever their age."""
+    counts: dict[str, int] = {}
+    for condition in (LIVE, DUE, PARKED, FAILED):
+        found = _counts(connection, select(deliveries.c.state.label("word")).where(text(condition)))
+        for state, number in found.items():
+            counts[state] = counts.get(state, 0) + number
+    return counts
+
+
+def oldest(connection: Connection, condition: Literal["live", "parked"]) -> Mapping[str, Micros]:
+    """By endpoint, when its oldest delivery was recorded that waits, to the millisecond; endpoints with none are left
+    out. Costs two look-ups for each endpoint that has some, however many each has."""
+    waits, columns = text(LIVE if condition == "live" else PARKED), deliveries.c
+    first = select(func.min(columns.endpoint_id).label("endpoint_id")).where(waits).cte("waiting", recursive=True)
+    following = select(func.min(columns.endpoint_id)).where(waits, columns.endpoint_id > first.c.endpoint_id)
+    waiting = first.union_all(select(following.scalar_subquery()).where(first.c.endpoint_id.is_not(None)))
+    lowest = select(func.min(columns.id)).where(waits, columns.endpoint_id == waiting.c.endpoint_id)
+    query = select(waiting.c.endpoint_id, lowest.scalar_subquery()).where(waiting.c.endpoint_id.is_not(None))
+    return {endpoint_id: micros_of(identifier) for endpoint_id, identifier in connection.execute(query)}
+
+
+def late(connection: Connection) -> Micros:
+    """When the first of the late retries and replays was or is due; 0 when there are none."""
+    return connection.execute(select(func.min(deliveries.c.due_at)).where(text(DUE))).scalar_one() or 0
+
+
+def held(connection: Connection) -> Mapping[str, int]:
+    """Items that wait, by outcome."""
+    return _counts(connection, select(held_items.c.outcome.label("word")))
+
+
+def unsent(connection: Connection) -> Mapping[str, int]:
+    """Messages that are still to be sent, by state."""
+    return _counts(connection, select(sends.c.state.label("word")).where(text(OPEN_SEND)))
+
+
+def send_due(connection: Connection) -> Micros:
+    """Since when the first of them could be sent, or when it can; 0 when there are none."""
+    return connection.execute(select(func.min(sends.c.due_at)).where(text(DUE_SEND))).scalar_one() or 0
+
+
+def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:
+    some = words.limit(MOST).subquery()
+    rows = connection.execute(select(some.c.word, func.count()).group_by(some.c.word))
+    return {str(word): number for word, number in rows}
+
+
+def revision(connection: Connection) -> str:
+    """The revision of the schema that the database has, "" when it has none."""
+    try:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or ""
+    except DatabaseError:
+        return ""

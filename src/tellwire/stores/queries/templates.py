@@ -1,0 +1,158 @@
+"""Message templates of business accounts, and how they stand with Meta's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+
+from tellwire.accounts.templates import DELETED, Listed, SyncCounts, Template, TemplateStatus
+from tellwire.model.units import Micros
+from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
+from tellwire.stores.schema.sending import template_syncs, templates
+
+_LISTED = Listed.__struct_fields__
+_GONE = "Meta lists it no longer"
+
+
+class TemplateFilter(Struct, frozen=True, kw_only=True):
+    """Which templates are wanted; "" for any."""
+
+    waba_id: str = ""
+    status: str = ""
+    name: str = ""
+    language: str = ""
+
+
+def page(connection: Connection, organization_id: str, chosen: TemplateFilter, turn: PageRequest) -> Page[Template]:
+    """The templates of an organization."""
+    query = select(templates).where(templates.c.organization_id == organization_id)
+    for name, wanted in asdict(chosen).items():
+        if wanted:
+            query = query.where(templates.c[name] == wanted)
+    return newest(connection, query, templates.c.id, turn, _template)
+
+
+def get(connection: Connection, organization_id: str, name: str) -> Template | None:
+    """One template, by our id or Meta's."""
+    query = select(templates).where(
+        templates.c.organization_id == organization_id, (templates.c.id == name) | (templates.c.meta_id == name)
+    )
+    row = connection.execute(query.order_by(templates.c.id.desc())).first()
+    return None if row is None else _template(row)
+
+
+def named(connection: Connection, organization_id: str, waba_id: str, name: str) -> list[Template]:
+    """The templates of a name, one a language."""
+    query = select(templates).where(_of(organization_id, waba_id), templates.c.name == name)
+    return [_template(row) for row in connection.execute(query.order_by(templates.c.language))]
+
+
+def of(connection: Connection, organization_id: str, waba_id: str, name: str, language: str) -> Template | None:
+    """The template of a name in a language."""
+    found = named(connection, organization_id, waba_id, name)
+    return next((template for template in found if template.language == language), None)
+
+
+def category(connection: Connection, organization_id: str, waba_id: str, name: str, language: str) -> str:
+    """Meta's category of a template, "" when it is not known."""
+    found = of(connection, organization_id, waba_id, name, language)
+    return found.category if found else ""
+
+
+def standing(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
+    """How the templates of a business account stand; None when nobody has looked yet."""
+    query = select(template_syncs).where(
+        template_syncs.c.organization_id == organization_id, template_syncs.c.waba_id == waba_id
+    )
+    row = connection.execute(query).first()
+    return None if row is None else TemplateStatus(**columns(row))
+
+
+def standings(connection: Connection) -> list[TemplateStatus]:
+    """All of them, of every organization."""
+    return [TemplateStatus(**columns(row)) for row in connection.execute(select(template_syncs))]
+
+
+def put_standing(connection: Connection, found: TemplateStatus) -> None:
+    """Write how one stands now."""
+    owner = and_(template_syncs.c.organization_id == found.organization_id, template_syncs.c.waba_id == found.waba_id)
+    connection.execute(delete(template_syncs).where(owner))
+    connection.execute(insert(template_syncs).values(asdict(found)))
+
+
+def put(connection: Connection, template: Template) -> Template:
+    """Keep a template; in the place of one of the same name and language, whose id stays."""
+    known = of(connection, template.organization_id, template.waba_id, template.name, template.language)
+    if known is None:
+        connection.execute(insert(templates).values(asdict(template)))
+        return template
+    kept = replace(template, id=known.id, created_at=known.created_at)
+    connection.execute(update(templates).where(templates.c.id == known.id).values(asdict(kept)))
+    return kept
+
+
+def forget(connection: Connection, template: Template) -> None:
+    """Take a template out: it was deleted at Meta."""
+    owner = templates.c.organization_id == template.organization_id
+    connection.execute(delete(templates).where(owner, templates.c.id == template.id))
+
+
+def keep(
+    connection: Connection,
+    new_id: Callable[[], str],
+    *,
+    of_: TemplateStatus,
+    listed: Sequence[Listed],
+    started: Micros,
+    now: Micros,
+) -> SyncCounts:
+    """Make the templates of a business account those that Meta listed, asked at `started`.
+
+    What a webhook has changed since then is newer and stays; what Meta lists no longer is marked.
+    """
+    owner = _of(of_.organization_id, of_.waba_id)
+    known = {
+        (row.name, row.language): row for row in map(_template, connection.execute(select(templates).where(owner)))
+    }
+    added = changed = 0
+    seen = {(each.name, each.language): each for each in listed}
+    for place, each in seen.items():
+        row = known.get(place)
+        if row is None:
+            made = Template(
+                **asdict(each),
+                id=new_id(),
+                organization_id=of_.organization_id,
+                waba_id=of_.waba_id,
+                synchronised_at=now,
+                created_at=now,
+                updated_at=now,
+            )
+            connection.execute(insert(templates).values(asdict(made)))
+            added += 1
+        elif row.updated_at <= started and any(getattr(row, name) != getattr(each, name) for name in _LISTED):
+            values = asdict(each) | {"updated_at": now}
+            connection.execute(update(templates).where(owner, templates.c.id == row.id).values(values))
+            changed += 1
+    gone = [
+        row.id
+        for place, row in known.items()
+        if place not in seen and row.status != DELETED and row.updated_at <= started
+    ]
+    for identifier in gone:
+        values = {"status": DELETED, "reason": _GONE, "updated_at": now}
+        connection.execute(update(templates).where(owner, templates.c.id == identifier).values(values))
+    connection.execute(update(templates).where(owner, templates.c.status != DELETED).values(synchronised_at=now))
+    return SyncCounts(added=added, changed=changed, removed=len(gone), total=len(seen))
+
+
+def _of(organization_id: str, waba_id: str) -> ColumnElement[bool]:
+    return and_(templates.c.organization_id == organization_id, templates.c.waba_id == waba_id)
+
+
+def _template(row: Any) -> Template:
+    return Template(**columns(row))

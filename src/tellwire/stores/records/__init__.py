@@ -1,0 +1,1 @@
+"""Records of the model as rows of tables, and back."""

@@ -1,0 +1,392 @@
+"""The schema: one definition for every dialect (migrations create it, `tests` compare them with it).
+
+Ids are UUIDv7 texts, made in commit order. Times are integers: micros of our clock (`*_at`), seconds of Meta's
+(`timestamp`, `at`). JSON and raw bodies are bytes, so that nothing a body may hold can break a column.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    false,
+    text,
+)
+
+from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
+from tellwire.stores.schema.maintenance import OPEN_JOB, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.metadata import Text, metadata
+from tellwire.stores.schema.sending import (
+    agent_runs,
+    agent_turns,
+    agent_usage,
+    agents,
+    handovers,
+    media,
+    sends,
+    templates,
+    windows,
+)
+
+__all__ = [
+    "OPEN_JOB",
+    "RUNNING",
+    "agent_runs",
+    "agent_turns",
+    "agent_usage",
+    "agents",
+    "endpoint_health",
+    "erased",
+    "erasures",
+    "handovers",
+    "jobs",
+    "media",
+    "metadata",
+    "replay_edits",
+    "sealed_keys",
+    "sends",
+    "templates",
+    "windows",
+]
+"""What is defined beside this module."""
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("scopes", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index("api_keys_by_organization", "organization_id", "id"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
+    Column("phone_number_id", Text, nullable=False, unique=True),
+    Column("display_phone_number", Text, nullable=False, server_default=""),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("waba_id", Text, nullable=False, server_default=""),
+    Column("access_token", Text, nullable=False, server_default=""),  # sealed
+    Column("app_secret", Text, nullable=False, server_default=""),  # sealed
+    Column("unknown_statuses", Text, nullable=False, server_default="create"),
+    Column("on_revoke", Text, nullable=False, server_default="keep"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("agent_id", Text, nullable=False, server_default=""),  # who answers
+    Column("send_rate", Integer, nullable=False, server_default="80"),  # messages a second
+    Column("sending_paused", Text, nullable=False, server_default=""),  # why, while it is
+    Column("about", Text, nullable=False, server_default="{}"),  # what Meta told of it, as JSON
+    Index("accounts_by_organization", "organization_id", "id"),
+    Index("accounts_by_waba", "waba_id"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("options", LargeBinary, nullable=False),  # the settings that hold no secret, as JSON
+    Column("sealed", Text, nullable=False),  # secrets, token and header values, sealed together
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("disabled_reason", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("endpoints_by_organization", "organization_id", "id"),
+)
+
+MERGED = "merged_into <> ''"
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("username", Text, nullable=False, server_default=""),
+    Column("phone", Text, nullable=False, server_default=""),
+    Column("user_id", Text, nullable=False, server_default=""),
+    Column("merged_into", Text, nullable=False, server_default=""),  # the older contact that turned out to be the same
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("own_name", Boolean, nullable=False, server_default=false()),  # set here: what Meta says changes it no more
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
+    sqlite_with_rowid=False,
+)
+
+contact_aliases = Table(
+    "contact_aliases",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("value", Text, nullable=False),  # a phone number's digits, or a user id
+    Column("contact_id", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", "value"),
+    Index("contact_aliases_by_contact", "contact_id"),
+    sqlite_with_rowid=False,
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("party", Text, nullable=False),  # the contact's id, or Meta's group id
+    Column("organization_address", Text, nullable=False),
+    Column("contact_address", Text, nullable=False),
+    Column("service", Text, nullable=False, server_default="whatsapp"),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; later rows tell by their ids
+    Column("check_at", BigInteger, nullable=False),  # when the closer looks at it next; moved only then
+    Index(
+        "conversations_open",
+        "party",
+        "account_id",
+        unique=True,
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
+    Index("conversations_by_party", "party", "account_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index(
+        "conversations_to_check",
+        "check_at",
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open' AND check_at > 0"),  # so it is never taken for the one above
+    ),
+    sqlite_with_rowid=False,
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("conversation_id", Text, nullable=False),
+    Column("wamid", Text),  # null until Meta has accepted an outgoing one
+    Column("direction", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("record", LargeBinary, nullable=False),  # the rest of model.Message as JSON
+    Column("content", LargeBinary, nullable=False),
+    Index("messages_by_wamid", "account_id", "wamid", unique=True),
+    Index("messages_by_conversation", "conversation_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
+)
+
+message_statuses = Table(
+    "message_statuses",
+    metadata,
+    Column("account_id", Text, nullable=False),
+    Column("wamid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("pricing", LargeBinary, nullable=False),
+    Column("errors", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account_id", "wamid", "name", "participant"),
+    sqlite_with_rowid=False,
+)
+
+UNUSUAL = "outcome <> 'applied'"
+"""What is looked for by its outcome; almost every POST is none of it and so is in no index."""
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),  # "" while it is nobody's or several organizations'
+    Column("received_at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("items", LargeBinary, nullable=False),  # list of model.ItemReport as JSON
+    Column("speaks_for", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(
+        "inbound_by_outcome",
+        "outcome",
+        "id",
+        sqlite_where=text(UNUSUAL),
+        postgresql_where=text(UNUSUAL),
+    ),
+)
+
+held_items = Table(
+    "held_items",
+    metadata,
+    Column("inbound_id", Text, nullable=False),
+    Column("pointer", Text, nullable=False),
+    Column("phone_number_id", Text, nullable=False),
+    Column("wamid", Text, nullable=False),  # of the message that it waits for; "" for an unrouted item
+    Column("outcome", Text, nullable=False),
+    Column("retry_at", BigInteger, nullable=False, server_default="0"),  # applied then, come what may; 0: never
+    PrimaryKeyConstraint("inbound_id", "pointer"),
+    Index("held_items_by_message", "phone_number_id", "wamid"),
+    Index(
+        "held_items_to_retry",
+        "retry_at",
+        sqlite_where=text("retry_at > 0"),
+        postgresql_where=text("retry_at > 0"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("conversation_id", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the rest of model.Event as JSON
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("events_by_conversation", "conversation_id", "id"),
+)
+
+LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
+DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
+PARKED = "state = 'parked'"
+FAILED = "state = 'failed'"
+REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("conversation_id", Text, nullable=False),
+    Column("order_key", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("burned", Integer, nullable=False),
+    Column("out_of_order", Boolean, nullable=False),
+    Column("replay", Integer, nullable=False),
+    Column("webhook_id", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("first_attempt_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+    Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
+    Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
+    Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
+    Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
+    Index("deliveries_by_event", "event_id"),
+    Index("deliveries_by_endpoint", "endpoint_id", "id"),
+    PrimaryKeyConstraint("organization_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("record", LargeBinary, nullable=False),  # the rest of model.Attempt as JSON (attempt_rows.attempt_record)
+    Column("response_body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("delivery_id", "number"),
+    sqlite_with_rowid=False,
+)
+
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("endpoint_id", Text, nullable=False),
+    Column("order_key", Text, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    PrimaryKeyConstraint("endpoint_id", "order_key"),
+    sqlite_with_rowid=False,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+dispatchers = Table(
+    "dispatchers",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),  # micros of the database's clock: who does not say so is dead
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("status", Integer, nullable=False),  # 0 while the first request is in flight
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "key"),
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("audit_by_organization", "organization_id", "id"),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Counters of the installation: `registry` changes with every change of an account or endpoint."""

@@ -1,0 +1,149 @@
+"""The outbox over SQLite: deliveries as rows, leases with an epoch, results in group commits.
+
+The lock on the file makes this process the only owner: its leases don't lapse, so that a full disk doesn't end them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tellwire.model.deliveries import Delivery, Edit, Work
+from tellwire.model.registry import Registry
+from tellwire.model.routing import PARTITIONS
+from tellwire.model.units import Micros
+from tellwire.ports.clock import Clock
+from tellwire.ports.storage import Lease, Result
+from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.queries import replays
+from tellwire.stores.queries.delivery_results import record_telling
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.sqlite import ledger_io
+from tellwire.stores.sqlite.store import Record, SqliteStore, raw
+
+_FOREVER = 1 << 62
+
+
+class SqliteOutbox:
+    """`ports.Outbox` over an open store."""
+
+    def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def registry(self) -> Registry:
+        """See `ports.Outbox.registry`."""
+        return self._store.registry()
+
+    def subscribe(
+        self,
+        *,
+        committed: Callable[[Sequence[Work]], None],
+        changed: Callable[[Registry], None],
+        elsewhere: Callable[[Sequence[str]], None],
+        released: Callable[[], None],  # noqa: ARG002 - nor has it partitions to give
+    ) -> None:
+        """See `ports.Outbox.subscribe`."""
+        self._store.on_committed(committed)
+        self._store.on_changed(changed)
+        self._store.on_elsewhere(elsewhere)
+
+    async def renew(self, owner: str) -> Lease:
+        """See `ports.Outbox.renew`; writes only when there is something to take."""
+        owned = await self._store.read(lambda c: _owned(raw(c), owner))
+        if len(owned) < PARTITIONS:
+            owned = await self._store.write(lambda c: _take(raw(c), owner))
+        return Lease(owned, _FOREVER, PARTITIONS)
+
+    async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
+        """See `ports.Outbox.release`."""
+        every = range(PARTITIONS) if partitions is None else partitions
+        query = (
+            "UPDATE leases SET owner='', expires_at=0 WHERE owner=? AND partition IN (SELECT value FROM json_each(?))"
+        )
+        await self._store.write(lambda c: raw(c).execute(query, (owner, _json(every))).rowcount)
+
+    async def waiting(self, partitions: Collection[int]) -> list[str]:
+        """See `ports.Outbox.waiting`."""
+        active = [e.id for e in self._store.registry().endpoints.values() if e.state == "active"]
+        within, values = _within(partitions)
+        query = (
+            "SELECT k.value FROM json_each(?) k WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.endpoint_id = k.value"
+            f" AND {ledger_io.LIVE}{within})"
+        )
+        return await self._store.read(
+            lambda c: [row[0] for row in raw(c).execute(query, (_json(active), *values)).fetchall()]
+        )
+
+    async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
+        """See `ports.Outbox.backlog`."""
+        within, values = _within(partitions)
+        where = f"d.endpoint_id = ? AND d.id > ? AND {ledger_io.LIVE}{within} ORDER BY d.id LIMIT ?"
+        return await self._store.read(lambda c: _works(raw(c), where, (endpoint_id, after, *values, limit)))
+
+    async def due(
+        self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
+    ) -> list[Work]:
+        """See `ports.Outbox.due`."""
+        within, values = _within(partitions)
+        where = (
+            f"{ledger_io.DUE} AND d.due_at <= ?{within} AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
+            " ORDER BY d.due_at LIMIT ?"
+        )
+        return await self._store.read(lambda c: _works(raw(c), where, (now, *values, _json(without), limit)))
+
+    async def record(self, results: Iterable[Result]) -> Collection[str]:
+        """See `ports.Outbox.record`."""
+        return await record_telling(self._store, results, hot=lambda some: self._store.record(Record(some)))
+
+    async def edit(self, delivery: Delivery) -> Edit | None:
+        """See `ports.Outbox.edit`."""
+        return await self._store.read(lambda c: replays.edit(c, delivery))
+
+    async def disable(self, endpoint_id: str, reason: str) -> None:
+        """See `ports.Outbox.disable`."""
+        await SqlHealthStore(self._store).disable(endpoint_id, reason, self._clock.now())
+
+
+def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:
+    return dict(db.execute("SELECT partition, epoch FROM leases WHERE owner = ?", (owner,)).fetchall())
+
+
+def _take(db: sqlite3.Connection, owner: str) -> dict[int, int]:
+    """Take what is not the owner's yet; whoever had it is gone."""
+    owned = _owned(db, owner)
+    epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
+    db.executemany(
+        "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
+        " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
+        [(p, owner, epoch, _FOREVER) for p in range(PARTITIONS) if p not in owned],
+    )
+    return _owned(db, owner)
+
+
+def _json(values: Iterable[str] | Iterable[int]) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _within(partitions: Collection[int]) -> tuple[str, tuple[str, ...]]:
+    """A condition and its value; none where all partitions are asked for, as nearly always."""
+    if len(partitions) == PARTITIONS:
+        return "", ()
+    return " AND d.partition IN (SELECT value FROM json_each(?))", (_json(partitions),)
+
+
+def _works(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Work]:
+    columns = ",".join(f'd."{name}"' for name in ledger_rows.DELIVERY)
+    snapshot = ",".join(f"e.{name}" for name in ledger_rows.EVENT)
+    query = (
+        f"SELECT {snapshot},{columns} FROM deliveries d "
+        f"CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id WHERE {where}"
+    )
+    width = len(ledger_rows.EVENT)
+    return [
+        Work(ledger_rows.delivery(row[width:]), ledger_rows.event(row[:width]))
+        for row in db.execute(query, values).fetchall()
+    ]

@@ -1,0 +1,147 @@
+"""SQLite: what of a ledger concerns sending: loaded and written in the transaction of the rest."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+from msgspec.structs import astuple
+
+from tellwire.meta.phone_numbers import alias
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.security.vault import Vault
+from tellwire.stores.records import ledger_rows, sending_rows
+from tellwire.stores.records.sending_rows import PAUSE, upserting
+from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
+from tellwire.stores.sqlite.bulk import read_json, write_rows
+
+_encode = msgspec.json.Encoder().encode
+_KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
+_MESSAGE = ",".join(f"m.{name}" for name in ledger_rows.MESSAGE)
+_OWN = f"SELECT {_MESSAGE} FROM {_KEYS} k CROSS JOIN messages m ON m.organization_id = k.a AND m.id = k.b"
+_SEND = ",".join(f"s.{name}" for name in sending_rows.SEND)
+_SENDS = (
+    f"SELECT json_group_array(json_array({_SEND})) FROM {_KEYS} k "
+    "CROSS JOIN sends s ON s.organization_id = k.a AND s.message_id = k.b"
+)
+_UNSENT = (
+    "SELECT json_group_array(DISTINCT s.conversation_id) FROM json_each(?) k "
+    f"CROSS JOIN sends s ON s.conversation_id = k.value AND s.{OPEN_SEND}"
+)
+_SENDING = (
+    "SELECT json_group_array(json_array(s.account_id, s.recipient)) FROM json_each(?) k "
+    f"CROSS JOIN sends s ON s.account_id = k.value AND s.{IN_FLIGHT}"
+)
+
+
+def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Messages of ours by id, with their sends."""
+    accounts = ledger.registry.accounts
+    wanted = [(accounts[number].organization_id, value) for number, value in keys.own if number in accounts]
+    if not wanted:
+        return
+    for row in db.execute(_OWN, (_encode(wanted).decode(),)).fetchall():
+        ledger.know_message(ledger_rows.message(row))
+    for row in read_json(db, _SENDS, wanted):
+        send = sending_rows.send(row)
+        ledger.sends[send.message_id] = send
+
+
+_ANSWERED = (
+    "SELECT json_group_array(json_array(i.organization_id, i.key, i.created_at)) "
+    f"FROM {_KEYS} k CROSS JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
+)
+
+
+def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Which conversations have something to be sent still; to whom something is being sent, where a status asks; and
+    which answers were kept meanwhile."""
+    if keys.answers:
+        rows = read_json(db, _ANSWERED, list(keys.answers))
+        ledger.answered |= {(owner, key): at for owner, key, at in rows}
+    if ledger.conversations:
+        ledger.unsent.update(read_json(db, _UNSENT, list(ledger.conversations)))
+    accounts = ledger.registry.accounts
+    known = ledger.messages
+    asked = {accounts[n].id for n, wamid in keys.statuses if n in accounts and (accounts[n].id, wamid) not in known}
+    if asked:
+        for account_id, recipient in read_json(db, _SENDING, list(asked)):
+            ledger.in_flight.setdefault(account_id, set()).add(alias(recipient))
+
+
+_PUT_SENDS = upserting("sends", sending_rows.SEND, ("organization_id", "message_id"))
+_PUT_MEDIA = upserting("media", sending_rows.MEDIA, ("organization_id", "id"))
+_PUT_TURNS = upserting("agent_turns", sending_rows.TURN, ("organization_id", "conversation_id"), keeping=())
+_TURNS, _HANDOVERS = (
+    f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {_KEYS} k"
+    f" CROSS JOIN {table} t ON t.organization_id = k.a AND t.conversation_id = k.b"
+    for table, columns in (("agent_turns", sending_rows.TURN), ("handovers", sending_rows.HANDOVER))
+)
+
+
+def load_agents(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
+    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    if ledger.conversations and (ledger.registry.agents or keys.agents):
+        places = [(each.organization_id, each.id) for each in ledger.conversations.values()]
+        sending_rows.know_agents(ledger, read_json(db, _TURNS, places), read_json(db, _HANDOVERS, places))
+
+
+def _write_agents(db: sqlite3.Connection, ledger: Ledger) -> None:
+    for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
+        for place, owner in ended.items():
+            db.execute(f"DELETE FROM {table} WHERE organization_id=? AND conversation_id=?", (owner, place))
+    write_rows(db, _PUT_TURNS[0], [sending_rows.turn_row(t) for t in ledger.new_turns.values()], _PUT_TURNS[1])
+    for handover in ledger.new_handovers.values():
+        db.execute(f"{PAUSE} VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", (*astuple(handover), ledger.now))
+    runs = [sending_rows.run_row(run) for run in ledger.new_runs]
+    write_rows(db, f"INSERT INTO agent_runs({','.join(sending_rows.RUN)})", runs)
+    used = sending_rows.use_rows(ledger.new_runs)
+    write_rows(db, f"INSERT INTO agent_usage({','.join(sending_rows.USE)})", used, sending_rows.USED)
+
+
+def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
+    """Write what a ledger changed of it."""
+    write_rows(db, _PUT_SENDS[0], [sending_rows.send_row(s) for s in ledger.changed_sends.values()], _PUT_SENDS[1])
+    write_rows(db, _PUT_MEDIA[0], [sending_rows.media_row(m) for m in ledger.changed_media.values()], _PUT_MEDIA[1])
+    _write_agents(db, ledger)
+    for place, at in ledger.new_calls.items():
+        db.execute(
+            "INSERT INTO windows(organization_id,account_id,party,called_at) VALUES (?,?,?,?) ON CONFLICT"
+            " (organization_id,account_id,party) DO UPDATE SET called_at=max(called_at, excluded.called_at)",
+            (*place, at),
+        )
+    for change in ledger.template_changes:
+        columns, values = sending_rows.template_values(change, ledger.now)
+        db.execute(
+            f"UPDATE templates SET {', '.join(f'{name}=?' for name in columns)} WHERE organization_id=? AND waba_id=?"
+            " AND (meta_id=? OR (name=? AND language=?))",
+            values,
+        )
+        db.execute(
+            "UPDATE template_syncs SET asked_at=?, due_at=min(due_at, max(?, synchronised_at + ?))"
+            " WHERE organization_id=? AND waba_id=?",
+            sending_rows.asked(change, ledger.now),
+        )
+    for (organization_id, key), answer in ledger.new_answers.items():
+        db.execute(
+            "INSERT OR REPLACE INTO idempotency_keys(organization_id,key,request_hash,status,answer,created_at)"
+            " VALUES (?,?,?,?,?,?)",
+            sending_rows.answer_row(vault, organization_id, key, answer, ledger.now),
+        )
+    for account in ledger.changed_accounts.values():
+        changes = sending_rows.account_changes(account)
+        db.execute(
+            f"UPDATE accounts SET {', '.join(f'{name}=?' for name in changes)} WHERE id=?",
+            (*changes.values(), account.id),
+        )
+    if ledger.changed_accounts:
+        db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+
+
+def make_key(db: sqlite3.Connection, vault: Vault) -> None:
+    """Make the key that links to media are signed with, unless it is there."""
+    made = (sending_rows.MEDIA_KEY, sending_rows.new_media_key(vault))
+    db.execute(
+        "INSERT INTO sealed_keys(name,sealed) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM sealed_keys WHERE name = ?)",
+        (*made, sending_rows.MEDIA_KEY),
+    )

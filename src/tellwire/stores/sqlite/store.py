@@ -1,0 +1,387 @@
+"""The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from tellwire.errors import AlreadyRunning
+from tellwire.ids import IdMaker, micros_of
+from tellwire.model.deliveries import Work
+from tellwire.model.inbound import Inbound
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.registry import Registry
+from tellwire.model.routing import Names, Routes
+from tellwire.model.units import Micros
+from tellwire.observability.counters import Counters
+from tellwire.ports.clock import Clock
+from tellwire.ports.storage import Result
+from tellwire.security.vault import Vault
+from tellwire.stores.queries import operational, write_probe
+from tellwire.stores.records import ledger_rows
+from tellwire.stores.schema.sending import OPEN_SEND
+from tellwire.stores.sqlite import ledger_io, sending
+from tellwire.stores.sqlite.checkpoints import Checkpointer
+from tellwire.stores.sqlite.writer import Committed, Writer
+
+T = TypeVar("T")
+
+_READERS = 4
+
+
+class _Apply(Struct, frozen=True):
+    keys: Keys
+    decide: Callable[[Ledger], Any]
+
+
+class Record(Struct, frozen=True):
+    """Results of attempts, each under the epoch of its partition."""
+
+    results: list[Result]
+
+
+class _Cold(Struct, frozen=True):
+    work: Callable[[Connection], Any]
+
+
+class SqliteStore:
+    """`Book` and the runner of cold queries over one file; `SqliteOutbox` stands on it.
+
+    Args:
+        path: the database file, migrated already.
+        clock, vault: time, and the sealing of secrets.
+        window: micros after which an idle conversation closes.
+        names: per payload format, the names under which an event is subscribed to (see `Routes`).
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
+        self._path = path
+        self.counters = Counters()
+        self._clock = clock
+        self.vault = vault
+        self._window = window
+        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
+        self._changed: list[Callable[[Registry], None]] = []
+        self._told: list[Callable[[], None]] = []
+        self._due_work: list[Callable[[], None]] = []
+        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
+        self._names = names
+        self._registry = Registry(version=-1, accounts={}, endpoints={})
+        self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
+        self._routes = Routes(self._registry, names)
+        self._ids = IdMaker()
+        self._cold: Connection
+        self._lock: int | None = None
+        self._lenient = False
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
+        """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
+
+        `lenient` passes over accounts and endpoints whose secrets no master key opens.
+
+        Raises:
+            AlreadyRunning: another process serves this file.
+        """
+        self._lock = _lock(self._path) if serving else None
+        self._lenient = lenient
+        db = _connect(self._path)
+        try:
+            if serving:
+                sending.make_key(db, self.vault)
+            self._registry = self._written = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+            self._routes = Routes(self._registry, self._names)
+            self._ids = IdMaker(floor=_highest_id(db))
+        finally:
+            db.close()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="tellwire-reader")
+        self._engine = create_engine(
+            f"sqlite:///{self._path}",
+            poolclass=QueuePool,
+            pool_size=_READERS,
+            connect_args={"check_same_thread": False},
+        )
+        event.listen(self._engine, "connect", _reader_pragmas)
+        self._checkpointer = Checkpointer(lambda: _connect(self._path))
+        self._checkpointer.start()
+        self._writer = Writer(
+            self._connect_writer,
+            self._run_batch,
+            self._between_commits,
+            self._close_writer,
+            asyncio.get_running_loop(),
+            counters=self.counters,
+        )
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Commit what waits and let go of the file."""
+        await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._checkpointer.stop)
+        self._readers.shutdown()
+        self._engine.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
+        """Call `committed` on the event loop after every commit with its new deliveries."""
+        self._committed = committed
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        self._changed.append(changed)
+
+    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None]) -> None:
+        """Call `elsewhere` on the event loop after cold writes that made deliveries, with their endpoints."""
+        self._elsewhere = elsewhere
+
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that recorded events."""
+        self._told.append(wake)
+
+    def on_due_work(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that left sends, downloads or turns."""
+        self._due_work.append(wake)
+
+    def registry(self) -> Registry:
+        """Accounts and endpoints as of the last commit that changed them."""
+        return self._registry
+
+    def new_id(self) -> str:
+        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        return self._ids.make(self._clock.now())
+
+    @property
+    def failing(self) -> str:
+        """Why the last commit failed; "" when it did not."""
+        return self._writer.failing
+
+    # --- Book ---------------------------------------------------------------------------------------------------------
+
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
+        """See `ports.Book.apply`."""
+        return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
+
+    # --- cold ---------------------------------------------------------------------------------------------------------
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a read-only query in a reader thread."""
+
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def record(self, record: Record) -> Collection[str]:
+        """Write results in the next commit, but those of an outdated epoch; return the ids of their deliveries."""
+        return await self._writer.do(record)  # type: ignore[no-any-return]
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a cold write in the writer's next commit; return its result once durable."""
+        return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
+
+    async def scrub(self) -> None:
+        """Empty the write-ahead log, which holds what was erased since; with a reader in the way a little later."""
+        self._checkpointer.scrubbing = True
+        for _ in range(2):  # between the two the log is emptied
+            await self.write(lambda _: None)
+
+    async def refresh(self) -> None:
+        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        await self.write(write_probe.write if self.failing else lambda _: None)
+
+    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
+        """(organization id, id) of open conversations whose last row is at least the window ago."""
+        now, window = self._clock.now(), self._window
+
+        query = (
+            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_io.LAST_ROW} FROM conversations c"
+            " WHERE c.status = 'open' AND c.check_at <= ?"
+            f" AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
+            " ORDER BY c.check_at LIMIT ?"
+        )
+
+        def move(connection: Connection) -> list[tuple[str, str]]:
+            db = raw(connection)
+            idle: list[tuple[str, str]] = []
+            more = True
+            while more and not idle:
+                rows = db.execute(query, (now, limit)).fetchall()
+                more = len(rows) == limit
+                for *key, opened_at, last_message in rows:
+                    check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
+                    if check_at <= now:
+                        idle.append((key[0], key[1]))
+                    else:
+                        db.execute(
+                            "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
+                            (check_at, *key),
+                        )
+            return idle
+
+        return await self.write(move)
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
+        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+        query = (
+            "SELECT h.inbound_id, json_group_array(h.pointer) FROM held_items h WHERE h.phone_number_id = ?"
+            " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > ? GROUP BY h.inbound_id ORDER BY 1 LIMIT ?"
+        )
+
+        def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+            db = raw(connection)
+            found = db.execute(query, (phone_number_id, after, limit)).fetchall()
+            return [(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
+
+        return await self.read(fetch)
+
+    # --- in the writer's thread ---------------------------------------------------------------------------------------
+
+    def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
+        """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
+        results: list[Any] = [None] * len(jobs)
+        applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
+        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
+        work: list[Work] = []
+        happened = due_work = False
+        registry = self._written
+        for index, job in enumerate(jobs):
+            if isinstance(job, _Cold):
+                results[index] = job.work(self._cold)
+        told = operational.taken(self._cold)
+        if any(isinstance(job, _Cold) for job in jobs):
+            registry = self._fresh_registry(db, registry)
+        if applies:
+            ledger, registry = self._decide(db, applies, results, registry)
+            work = ledger_io.write(db, ledger, self.vault, self._window)
+            happened, due_work = bool(ledger.events), ledger.has_due_work
+            if ledger.registers:
+                registry = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+        if records_:
+            refused = ledger_io.write_results(db, [result for _, job in records_ for result in job.results])
+            for index, job in records_:
+                results[index] = refused and [r.delivery.id for r in job.results if r.delivery.id in refused]
+
+        def committed() -> Callable[[], None]:
+            if registry is not self._written:
+                self._written, self._routes = registry, Routes(registry, self._names)
+            hear = (*(self._told if happened or told is not None else ()), *(self._due_work if due_work else ()))
+            return lambda: self._tell(registry, work, told or [], hear)
+
+        return results, committed
+
+    def _tell(self, registry: Registry, work: list[Work], told: list[str], hear: Sequence[Callable[[], None]]) -> None:
+        """On the event loop, after the commit."""
+        if registry is not self._registry:
+            self._registry = registry
+            for changed in self._changed:
+                changed(registry)
+        if work:
+            self._committed(work)
+        if told:
+            self._elsewhere(told)
+        for wake in hear:
+            wake()
+
+    def _decide(
+        self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
+    ) -> tuple[Ledger, Registry]:
+        keys = Keys()
+        for _, job in applies:
+            keys.add(job.keys)
+        routes = self._routes if registry is self._written else Routes(registry, self._names)
+        now = self._clock.now()
+        ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
+        ledger_io.load(db, ledger, keys)
+        for index, job in applies:
+            results[index] = job.decide(ledger)
+        return ledger, registry
+
+    def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
+        version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
+        return known if version == known.version else ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        """The writer's connection, which SQLAlchemy shares for cold writes.
+
+        Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
+        """
+        db = _connect(self._path)
+        engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
+        self._cold = engine.connect()
+        return db
+
+    def _between_commits(self, db: sqlite3.Connection) -> None:
+        self._checkpointer.rows = db.total_changes
+        if self._checkpointer.overdue or self._checkpointer.scrubbing:
+            self._checkpointer.finish(db)
+
+    def _close_writer(self) -> None:
+        self._cold.close()
+
+
+def raw(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection beneath SQLAlchemy's."""
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise TypeError("not an SQLite connection")
+    return raw
+
+
+def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:
+    columns = "id,organization_id,received_at,outcome,items,speaks_for,body"
+    row = db.execute(f"SELECT {columns} FROM inbound WHERE id=?", (identifier,)).fetchone()
+    return ledger_rows.inbound(dict(zip(columns.split(","), row, strict=True)))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "cache_size=-65536",
+        "wal_autocheckpoint=0",
+        "secure_delete=ON",  # what is erased is overwritten
+    ):
+        db.execute(f"PRAGMA {pragma}").fetchall()
+    return db
+
+
+def _reader_pragmas(db: Any, _record: Any) -> None:
+    db.execute("PRAGMA query_only=ON")
+    db.execute("PRAGMA busy_timeout=10000")
+
+
+def _highest_id(db: sqlite3.Connection) -> str:
+    """Off the ends of indexes: keys begin with the organization, so each of them is asked."""
+    highest: list[str] = [db.execute("SELECT coalesce(max(id), '') FROM inbound").fetchone()[0]]
+    for table in ("events", "deliveries", "messages", "conversations", "contacts"):
+        last = f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
+        highest += db.execute(f"SELECT coalesce(max({last}), '') FROM organizations o").fetchone()
+    return max(highest)
+
+
+def _lock(path: Path) -> int:
+    """Hold the lock file beside the database for as long as this process lives."""
+    handle = os.open(path.with_name(path.name + "-lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise AlreadyRunning(f"another process serves {path}; stop it, or give this one another DATABASE_URL") from None
+    return handle

@@ -1,0 +1,164 @@
+"""SQLite's one writer: a thread that turns everything that waits into one transaction (group commit).
+
+A job is a function of the connection. Jobs of one commit run in the order they came; if one raises, the transaction
+is rolled back and each runs alone, so that only the guilty one fails. When the disk is full or read-only every job of
+the commit fails with `Unavailable` and nothing of it was applied; the next commit tries anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from tellwire.errors import Unavailable
+from tellwire.observability.counters import Counters
+
+log = structlog.get_logger("tellwire.store")
+
+_MOST_PER_COMMIT = 512
+
+Committed = Callable[[], Callable[[], None]]
+"""Called in the writer's thread right after the commit; returns what to do on the event loop."""
+
+Job = tuple[Any, "asyncio.Future[Any]"]
+
+
+class Writer(threading.Thread):
+    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what follows the commit).
+
+    `between` is called in the thread after each commit, `closing` in the thread before the connection closes.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        run_batch: Callable[[sqlite3.Connection, Sequence[Any]], tuple[list[Any], Committed]],
+        between: Callable[[sqlite3.Connection], None],
+        closing: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        counters: Counters,
+    ) -> None:
+        super().__init__(name="tellwire-writer", daemon=True)
+        self._connect = connect
+        self._run_batch = run_batch
+        self._between = between
+        self._closing = closing
+        self._loop = loop
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._stopping = False
+        self._counters = counters
+        self.failing = ""
+
+    async def do(self, job: Any) -> Any:
+        """Run a job in the next commit; return its result once that is durable."""
+        if self._stopping:
+            raise Unavailable("the store is stopping")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._queue.put((job, future))
+        return await future
+
+    def stop(self) -> None:
+        """Commit what waits, then end the thread; returns when it has ended."""
+        self._stopping = True
+        self._queue.put(None)
+        self.join()
+
+    def run(self) -> None:
+        db = self._connect()
+        try:
+            running = True
+            while running:
+                batch, running = self._gather()
+                if batch:
+                    self._commit(db, batch)
+                    self._between(db)
+        finally:
+            self._closing()
+            db.close()
+
+    def _gather(self) -> tuple[list[Job], bool]:
+        batch: list[Job] = []
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) >= _MOST_PER_COMMIT:
+                return batch, True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
+        batch = [one for one in batch if not one[1].cancelled()]  # nobody waits for it any more
+        if not batch:
+            return
+        changes, started = db.total_changes, time.perf_counter()
+        try:
+            results, durable = self._transaction(db, [job for job, _ in batch])
+        except Exception as error:  # noqa: BLE001 - a job's own error is its caller's
+            self._failed(db, batch, error)
+        else:
+            if self.failing and db.total_changes > changes:  # a commit of nothing proves nothing
+                log.info("store_commits_again")
+                self.failing = ""
+            self._counters.commits += 1
+            self._counters.commit_jobs.add(len(batch))
+            self._counters.commit_seconds.add(time.perf_counter() - started)
+            self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
+
+    def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:
+        if _is_the_databases(error):
+            reason = str(error).splitlines()[0]
+            if not self.failing:
+                log.error("store_cannot_commit", reason=reason, remedy="free or unlock the disk; no restart is needed")
+            self.failing = reason
+            self._answer([(f, Unavailable(f"the database cannot commit: {reason}")) for _, f in batch], None)
+        elif len(batch) == 1:
+            self._answer([(batch[0][1], error)], None)
+        else:
+            for one in batch:
+                self._commit(db, [one])
+
+    def _transaction(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Callable[[], None]]:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            results, committed = self._run_batch(db, jobs)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return results, committed()
+
+    def _answer(self, answers: list[tuple[asyncio.Future[Any], Any]], durable: Callable[[], None] | None) -> None:
+        def deliver() -> None:
+            if durable is not None:
+                durable()
+            for future, answer in answers:
+                if future.done():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+
+        self._loop.call_soon_threadsafe(deliver)
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """Whether it is the database that cannot (disk full, read-only, I/O), not the job that asks for nonsense."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return (
+        isinstance(cause, sqlite3.OperationalError)
+        and getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
+    )

@@ -1,0 +1,1 @@
+"""Files over REST: their rows, their bytes and uploads."""

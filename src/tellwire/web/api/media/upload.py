@@ -1,0 +1,143 @@
+"""Takes in a file that is to be sent: its bytes while they come, then its row.
+
+The row is there first, as one that was erased: should the process end in between, the bytes are swept away with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from tellwire.errors import Conflict, Invalid
+from tellwire.meta import media_limits
+from tellwire.model.messaging import Media
+from tellwire.stores.queries import media as media_queries
+from tellwire.stores.queries.audit import note
+from tellwire.web.api.media.forms import Offered, boundary_of, read_form
+from tellwire.web.problems import TooBig
+from tellwire.web.request import RequestContext
+
+_KNOWN = frozenset(("account", "type"))
+_PATIENCE = 3600 * 1_000_000
+"""How long an upload may take before its bytes are taken for left behind."""
+
+
+class Intake:
+    """One upload. `read` it, then `keep` its row within the transaction of the answer, or `drop` it."""
+
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+        self._digest = hashlib.sha256()
+        self._offered = Offered("", "")
+        self._size = 0
+        self._reserved: Media | None = None
+        self._fields: dict[str, str] = {}
+
+    @property
+    def digest(self) -> bytes:
+        """Of everything that was sent, for telling a repetition."""
+        said = [self._offered.filename, self._offered.mime_type, *(f"{k}={v}" for k, v in sorted(self._fields.items()))]
+        return self._digest.digest() + "\0".join(said).encode()
+
+    async def read(self, request: Request[Any, Any, Any]) -> Media:
+        """Read the form and store the file.
+
+        Raises:
+            Problem: what is wrong with either; nothing is kept.
+        """
+        boundary = boundary_of(request)
+        reserved = self._reserved = await self._context.write(self._reserve)
+        try:
+            self._fields = await read_form(request, boundary, self._take)
+            return self._checked(reserved)
+        except BaseException:
+            await self.drop()
+            raise
+
+    def keep(self, connection: Connection, media: Media) -> None:
+        """Write the row.
+
+        Raises:
+            Conflict: the upload took so long that it was swept away.
+        """
+        if self._reserved is None or not media_queries.settle(connection, self._reserved, media):
+            raise Conflict("The upload took more than an hour.", kind="too-slow")
+        note(connection, self._context.audit_change(), "media.uploaded", media.id)
+
+    async def drop(self) -> None:
+        """Remove the bytes; the row is swept away later."""
+        if self._reserved is not None:
+            await self._context.services.files.delete(self._reserved.id)
+
+    def _reserve(self, connection: Connection) -> Media:
+        now = self._context.services.clock.now()
+        reserved = Media(
+            id=self._context.services.store.new_id(),
+            organization_id=self._context.organization_id,
+            account_id="",
+            state="erased",
+            due_at=now + _PATIENCE,
+            created_at=now,
+            updated_at=now,
+        )
+        media_queries.add(connection, reserved)
+        return reserved
+
+    async def _take(self, offered: Offered, chunks: AsyncIterator[bytes]) -> None:
+        self._offered = offered
+        if self._reserved is not None:
+            await self._context.services.files.write(self._reserved.id, self._counted(chunks))
+
+    async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        most = min(media_limits.MOST, self._context.services.settings.media_max_bytes)
+        async for chunk in chunks:
+            self._size += len(chunk)
+            if self._size > most:
+                raise TooBig(f"The file is larger than {most} bytes.")
+            self._digest.update(chunk)
+            yield chunk
+
+    def _checked(self, reserved: Media) -> Media:
+        faults = [(f"/{name}", "is not a field here") for name in self._fields if name not in _KNOWN]
+        account_id = self._account(self._fields.get("account", ""), faults)
+        given = self._fields.get("type") or self._offered.mime_type
+        if media_limits.plain_type(given) in ("", "application/octet-stream") and "type" not in self._fields:
+            given = mimetypes.guess_type(self._offered.filename)[0] or given
+        mime_type = media_limits.plain_type(given)
+        limit = media_limits.LIMITS.get(mime_type)
+        if limit is None:
+            faults.append(("/type", f"must be one that Meta takes: {', '.join(media_limits.LIMITS)}"))
+        elif self._size > limit:
+            faults.append(("/file", f"has {self._size} bytes; Meta takes at most {limit} of {mime_type}"))
+        if not self._size:
+            faults.append(("/file", "is empty"))
+        if faults:
+            raise Invalid("The form is not valid.", *faults)
+        return replace(
+            reserved,
+            account_id=account_id,
+            mime_type=mime_type,
+            sha256=self._digest.hexdigest(),
+            filename=self._offered.filename.replace("\0", "\ufffd")[:512],
+            size=self._size,
+            state="stored",
+            due_at=0,
+        )
+
+    def _account(self, name: str, faults: list[tuple[str, str]]) -> str:
+        if not name:
+            faults.append(("/account", "is required"))
+            return ""
+        account_id = self._context.account_id(name)
+        accounts = self._context.services.store.registry().accounts.values()
+        if not any(
+            each.id == account_id and each.organization_id == self._context.organization_id for each in accounts
+        ):
+            faults.append(("/account", "there is no such account"))
+        return account_id

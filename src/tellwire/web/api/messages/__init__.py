@@ -1,0 +1,1 @@
+"""Messages over REST: reading, sending and what can be done about one."""

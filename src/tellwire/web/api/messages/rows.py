@@ -1,0 +1,100 @@
+"""Messages as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from tellwire.model.messaging import SendState, StatusFact
+from tellwire.model.row_json import instant, message_row
+from tellwire.stores.queries.messages import MessageEntry
+from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
+from tellwire.web.request import joined
+
+_MICROS = 1_000_000
+Kind = Literal["message", "external", "placeholder", "edit"]
+Cause = Annotated[str, Meta(description="What the last try came to, in plain words; empty when nothing went wrong.")]
+NextAttempt = Annotated[
+    When, Meta(description="When it is tried next, at the earliest; only after a try, while queued.")
+]
+ResentAs = Annotated[str, Meta(description="The message that was sent in its place.")]
+
+
+class _More(Struct, kw_only=True):
+    account_id: Id
+    contact_id: str | None
+    kind: Kind
+    send_state: SendState | UnsetType = UNSET
+    scheduled_at: When | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    cause: Cause | UnsetType = UNSET
+    next_attempt_at: NextAttempt | UnsetType = UNSET
+    resent_as: ResentAs | UnsetType = UNSET
+
+
+class StatusRead(Struct, kw_only=True):
+    """A status that Meta named, with its pricing and errors as Meta gave them; `participant` in groups."""
+
+    name: str
+    at: When
+    participant: str | None
+    pricing: Any
+    errors: Any
+
+
+class MessageRead(MessageRow, kw_only=True):
+    """A message; `external` ones were not sent through Tellwire and are known by their statuses only. `send_state` and
+    what follows are those of messages that were asked for here."""
+
+    account_id: Id
+    contact_id: str | None
+    kind: Kind
+    send_state: SendState | UnsetType = UNSET
+    scheduled_at: When | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    cause: Cause | UnsetType = UNSET
+    next_attempt_at: NextAttempt | UnsetType = UNSET
+    resent_as: ResentAs | UnsetType = UNSET
+
+
+class MessageWithStatuses(MessageRead, kw_only=True):
+    """A message with every status that Meta named for it."""
+
+    statuses: list[StatusRead]
+
+
+class MessageList(Struct, kw_only=True):
+    """A page of messages, newest first."""
+
+    data: list[MessageRead]
+    next_cursor: NextCursor
+
+
+def message_shown(entry: MessageEntry) -> bytes:
+    """A message as lists show it."""
+    message, send = entry.message, entry.send
+    more = _More(account_id=message.account_id, contact_id=message.contact_id or None, kind=message.kind)
+    if send is not None:
+        more.send_state = send.state
+        more.scheduled_at = instant(send.scheduled_at) if send.scheduled_at else UNSET
+        more.attempts = send.attempts
+        more.cause = send.cause
+        more.next_attempt_at = instant(send.due_at) if send.state == "queued" and send.attempts else UNSET
+        more.resent_as = send.resent_as or UNSET
+    return joined(message_row(message, entry.contact), more)
+
+
+def statuses_shown(facts: Iterable[StatusFact]) -> list[StatusRead]:
+    """The statuses of a message."""
+    return [
+        StatusRead(
+            name=fact.name,
+            at=instant(fact.at * _MICROS),
+            participant=fact.participant or None,
+            pricing=Raw(fact.pricing) if fact.pricing else None,
+            errors=Raw(fact.errors) if fact.errors else None,
+        )
+        for fact in facts
+    ]

@@ -1,0 +1,46 @@
+"""`POST /v1/messages`, and what can be decided about a message that is on its way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, post
+from litestar.params import JSONBody
+
+from tellwire.conversations import contacts, outgoing
+from tellwire.errors import Conflict, Problem
+from tellwire.model.ledger import Ledger
+from tellwire.stores.queries.messages import MessageEntry
+from tellwire.web.api.messages.fields import MessageDraft
+from tellwire.web.api.messages.rows import MessageRead, message_shown
+from tellwire.web.api.messages.validation import checked
+from tellwire.web.request import ContextDependency, raw_json_response
+
+_WRITE = {"scopes": ("messages:write",)}
+
+
+@post("/messages", summary="Send a message", opt=_WRITE, status_code=202)
+async def send_message(
+    context: ContextDependency, request: Request[Any, Any, Any], data: JSONBody[MessageDraft]
+) -> Response[MessageRead]:
+    """Queue a message; it is sent as soon as the account's limits and the messages before it allow. It joins the
+    contact's open conversation, a new one when there is none. Its way shows in `send_state` and `status`."""
+    async with context.once(request) as once:
+        if once.kept is not None:
+            return once.kept
+        draft = await checked(context, data)
+        window = context.services.ingest.options.window
+
+        def decide(ledger: Ledger) -> MessageEntry | Problem:
+            if not outgoing.accountable(ledger, draft):
+                return Conflict("The account of this message is there no more.", kind="no-account")
+            if not outgoing.reachable(ledger, draft):
+                return Conflict("The contact of this conversation is there no more.", kind="no-contact")
+            message, send = outgoing.queue(ledger, draft, window=window)
+            return MessageEntry(message, contacts.survivor(ledger, message.contact_id), send)
+
+        _, body = await once.apply(outgoing.keys_of(draft), decide, message_shown, status=202)
+        return raw_json_response(body, MessageRead, status=202)
+
+
+HANDLERS = (send_message,)

@@ -1,0 +1,385 @@
+"""Every metric: its name, what it means, and where its value comes from; `/metrics` and the reference page show these.
+
+The counts are one process's, the gauges of deliveries and endpoints the whole installation's (each process shows
+them). Labels are words of fixed small sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Literal, get_args
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from tellwire import __version__
+from tellwire.model.agents import RunOutcome
+from tellwire.model.deliveries import DeliveryState
+from tellwire.model.inbound import Outcome
+from tellwire.observability.counters import Counters, Histogram
+from tellwire.stores.queries import retention, status_figures
+from tellwire.web.operations.figures import Figures
+from tellwire.web.services import Engine, SendingState, Store
+
+_MICROS = 1_000_000
+_STATUSES = (200, 400, 401, 408, 413, 500, 503)
+_ENDPOINT_STATES = ("active", "paused", "disabled")
+_WAITING = (Outcome.HELD, Outcome.UNROUTED)
+_SHOWN = (
+    DeliveryState.PENDING,
+    DeliveryState.DELIVERING,
+    DeliveryState.RETRYING,
+    DeliveryState.PARKED,
+    DeliveryState.FAILED,
+)
+
+_TRIES = (
+    "accepted",
+    "failed",
+    "unknown",
+    "abandoned",
+    "retry",
+    "throttled",
+    "pair",
+    "paused",
+    "not_sent",
+    "withheld",
+)
+_UNSENT = ("scheduled", "queued", "sending")
+
+Values = Iterable[tuple[Sequence[str], float]]
+
+
+class Now(Struct, frozen=True, kw_only=True):
+    """What the metrics are read off. `posts_waiting`: POSTs from Meta that wait for their commit."""
+
+    counters: Counters
+    figures: Figures
+    store: Store
+    engine: Engine | None
+    courier: SendingState | None
+    posts_waiting: int
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """One metric; a histogram is read as a `Histogram`."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    read: Callable[[Now], Values | Histogram]
+    labels: tuple[str, ...] = ()
+
+
+def _one(value: float) -> Values:
+    return [((), value)]
+
+
+def _by(words: Iterable[str], counts: Mapping[str, float]) -> Values:
+    return [((word,), counts.get(word, 0)) for word in words]
+
+
+def _endpoints(now: Now) -> Values:
+    states: list[str] = [endpoint.state for endpoint in now.store.registry().endpoints.values()]
+    return [((word,), states.count(word)) for word in _ENDPOINT_STATES]
+
+
+def _oldest_due(now: Now) -> Values:
+    endpoints, oldest = now.store.registry().endpoints, dict.fromkeys(_ENDPOINT_STATES, now.figures.at)
+    for since in (now.figures.oldest, now.figures.parked):
+        for identifier, at in since.items():
+            if (endpoint := endpoints.get(identifier)) is not None:
+                oldest[endpoint.state] = min(oldest[endpoint.state], at)
+    oldest["active"] = min(oldest["active"], now.figures.late or now.figures.at)
+    return [((state,), max(0, now.figures.at - at) / _MICROS) for state, at in oldest.items()]
+
+
+def _send_due(now: Now) -> Values:
+    at, due = now.figures.at, now.figures.send_due
+    return _one(max(0, at - due) / _MICROS if due else 0)
+
+
+def _paused(now: Now) -> Values:
+    return _one(sum(bool(account.sending_paused) for account in now.store.registry().accounts.values()))
+
+
+def _attempts(now: Now) -> Values:
+    return [(key, value) for key, value in sorted(now.counters.attempts.items())]
+
+
+METRICS = (
+    Metric(
+        name="tellwire_info", kind="gauge", help="What runs.", labels=("version",), read=lambda _: [((__version__,), 1)]
+    ),
+    # --- in
+    Metric(
+        name="tellwire_inbound_posts_total",
+        kind="counter",
+        help="POSTs from Meta by the status that they were answered with.",
+        labels=("status",),
+        read=lambda now: [((str(status),), now.counters.posts[status]) for status in _STATUSES],
+    ),
+    Metric(
+        name="tellwire_inbound_items_total",
+        kind="counter",
+        help="Items of POSTs from Meta by outcome.",
+        labels=("outcome",),
+        read=lambda now: _by([each.value for each in Outcome], now.counters.items),
+    ),
+    Metric(
+        name="tellwire_inbound_waiting",
+        kind="gauge",
+        help="POSTs from Meta that are being read or wait for their commit.",
+        read=lambda now: _one(now.posts_waiting),
+    ),
+    Metric(
+        name="tellwire_held_items",
+        kind="gauge",
+        help="Items that wait: `held` for a message, `unrouted` for an account.",
+        labels=("outcome",),
+        read=lambda now: _by([each.value for each in _WAITING], now.figures.held),
+    ),
+    # --- the store
+    Metric(
+        name="tellwire_store_failing",
+        kind="gauge",
+        help="1 while the database does not take commits.",
+        read=lambda now: _one(1 if now.store.failing else 0),
+    ),
+    Metric(name="tellwire_commits_total", kind="counter", help="Commits.", read=lambda now: _one(now.counters.commits)),
+    Metric(
+        name="tellwire_commit_jobs",
+        kind="histogram",
+        help="POSTs, batches of results and changes that shared a commit.",
+        read=lambda now: now.counters.commit_jobs,
+    ),
+    Metric(
+        name="tellwire_commit_seconds",
+        kind="histogram",
+        help="How long commits took, decisions and the disk included.",
+        read=lambda now: now.counters.commit_seconds,
+    ),
+    # --- out
+    Metric(
+        name="tellwire_deliveries",
+        kind="gauge",
+        help=f"Deliveries by state; counting stops at {status_figures.MOST}.",
+        labels=("state",),
+        read=lambda now: _by([each.value for each in _SHOWN], now.figures.undelivered),
+    ),
+    Metric(
+        name="tellwire_endpoints",
+        kind="gauge",
+        help="Webhook endpoints by state.",
+        labels=("state",),
+        read=_endpoints,
+    ),
+    Metric(
+        name="tellwire_oldest_due_seconds",
+        kind="gauge",
+        help="How long the oldest delivery has waited, by the state of its endpoint; parked ones for those paused or "
+        "disabled.",
+        labels=("endpoint_state",),
+        read=_oldest_due,
+    ),
+    Metric(
+        name="tellwire_deliveries_in_flight",
+        kind="gauge",
+        help="Deliveries of this process that were sent and whose result is not committed.",
+        read=lambda now: _one(now.engine.in_flight if now.engine else 0),
+    ),
+    Metric(
+        name="tellwire_deliveries_in_memory",
+        kind="gauge",
+        help="Deliveries that this process holds in memory; the others wait on disk.",
+        read=lambda now: _one(now.engine.held if now.engine else 0),
+    ),
+    Metric(
+        name="tellwire_results_waiting",
+        kind="gauge",
+        help="Results of attempts that wait for their commit.",
+        read=lambda now: _one(now.engine.unrecorded if now.engine else 0),
+    ),
+    Metric(
+        name="tellwire_attempts_total",
+        kind="counter",
+        help="Attempts by what followed (`delivered`, `retried`, `exhausted`, `disabled`) and cause: a kind of failure "
+        "(`refused`, `dns`, `tls`, `timeout`, `forbidden`, `broken`, `protocol`) or the answer's status class, with "
+        "410, 429 and 503 by themselves.",
+        labels=("outcome", "cause"),
+        read=_attempts,
+    ),
+    Metric(
+        name="tellwire_delivery_sent_seconds",
+        kind="histogram",
+        help="From the recording of an event to the first byte of a delivery's first attempt.",
+        read=lambda now: now.counters.sent,
+    ),
+    Metric(
+        name="tellwire_delivery_accepted_seconds",
+        kind="histogram",
+        help="From the recording of an event to the receiver's 2xx, whatever the number of attempts; without replays.",
+        read=lambda now: now.counters.accepted,
+    ),
+    Metric(
+        name="tellwire_lease_moves_total",
+        kind="counter",
+        help="How many times a partition came to this process or went from it.",
+        read=lambda now: _one(now.engine.lease_moves if now.engine else 0),
+    ),
+    Metric(
+        name="tellwire_partitions",
+        kind="gauge",
+        help="Partitions that this process owns.",
+        read=lambda now: _one(len(now.engine.partitions) if now.engine else 0),
+    ),
+    Metric(
+        name="tellwire_results_refused_total",
+        kind="counter",
+        help="Results that were dropped because another process held the lease by then; its attempt counts.",
+        read=lambda now: _one(now.engine.refused if now.engine else 0),
+    ),
+    # --- agents
+    Metric(
+        name="tellwire_agent_runs_total",
+        kind="counter",
+        help="Turns for which an AI agent's model was asked, by what came of it.",
+        labels=("outcome",),
+        read=lambda now: _by([each for each in get_args(RunOutcome) if each != "declined"], now.counters.agent_runs),
+    ),
+    # --- messages to Meta
+    Metric(
+        name="tellwire_sends_total",
+        kind="counter",
+        help="Tries to send a message to Meta by what they came to: `accepted`; `failed` for good; `unknown`, Meta may "
+        "have it (`abandoned`: because a process ended); `retry`, `throttled` and `pair`, Meta wants it later; "
+        "`paused`, the account is; `not_sent`, Meta was not reached; `withheld`, another process sends by now.",
+        labels=("outcome",),
+        read=lambda now: _by(_TRIES, now.counters.sends),
+    ),
+    Metric(
+        name="tellwire_sends_in_flight",
+        kind="gauge",
+        help="Messages that this process claimed and whose result is not committed.",
+        read=lambda now: _one(now.courier.in_flight if now.courier else 0),
+    ),
+    Metric(
+        name="tellwire_send_results_waiting",
+        kind="gauge",
+        help="Answers of Meta that wait for their commit.",
+        read=lambda now: _one(now.courier.unrecorded if now.courier else 0),
+    ),
+    Metric(
+        name="tellwire_messages_unsent",
+        kind="gauge",
+        help=f"Messages that are still to be sent, by state; counting stops at {status_figures.MOST}.",
+        labels=("state",),
+        read=lambda now: _by(_UNSENT, now.figures.unsent),
+    ),
+    Metric(
+        name="tellwire_oldest_send_due_seconds",
+        kind="gauge",
+        help="How long the oldest message that is due has waited to be sent; of paused accounts too.",
+        read=_send_due,
+    ),
+    Metric(
+        name="tellwire_accounts_paused",
+        kind="gauge",
+        help="Accounts for which nothing is sent until somebody resumes it.",
+        read=_paused,
+    ),
+    # --- media
+    Metric(
+        name="tellwire_media_downloads_total",
+        kind="counter",
+        help="Tries to fetch a file of a message from Meta, by what came of them.",
+        labels=("outcome",),
+        read=lambda now: _by(("stored", "retried", "failed", "expired"), now.counters.downloads),
+    ),
+    # --- retention
+    Metric(
+        name="tellwire_retention_removed_total",
+        kind="counter",
+        help="Rows that retention took away, by table.",
+        labels=("table",),
+        read=lambda now: _by(retention.TABLES, now.counters.removed),
+    ),
+    Metric(
+        name="tellwire_retention_rounds_total",
+        kind="counter",
+        help="Rounds of retention that went through everything.",
+        read=lambda now: _one(now.counters.rounds),
+    ),
+    Metric(
+        name="tellwire_retention_until_timestamp_seconds",
+        kind="gauge",
+        help="Nothing from before this time is left that may go, as of the last round; 0 before the first.",
+        read=lambda now: _one(now.counters.removed_until / _MICROS),
+    ),
+    Metric(
+        name="tellwire_retention_stride_seconds",
+        kind="histogram",
+        help="How long strides of retention kept the store's writer.",
+        read=lambda now: now.counters.strides,
+    ),
+)
+
+
+class _Collected(Collector):
+    def __init__(self, now: Now) -> None:
+        self._now = now
+
+    def collect(self) -> Iterator[Family]:
+        """Every metric with its values."""
+        return (_family(metric, metric.read(self._now)) for metric in METRICS)
+
+
+def _family(metric: Metric, values: Values | Histogram) -> Family:
+    text = metric.help.replace("`", "")
+    match values:
+        case Histogram():
+            histogram = HistogramMetricFamily(metric.name, text)
+            bounds = [*map(str, values.bounds), "+Inf"]
+            histogram.add_metric([], list(zip(bounds, accumulate(values.counts), strict=True)), values.total)
+            return histogram
+        case _ if metric.kind == "counter":
+            family: CounterMetricFamily | GaugeMetricFamily = CounterMetricFamily(
+                metric.name, text, labels=metric.labels
+            )
+        case _:
+            family = GaugeMetricFamily(metric.name, text, labels=metric.labels)
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
+
+
+def exposition(now: Now) -> bytes:
+    """The metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(now))
+    return generate_latest(registry)
+
+
+_PREFACE = """<!-- Made from tellwire.web.operations.metrics by `./run config --metrics`; a test compares them. -->
+# Metrics
+
+`GET /metrics`, in Prometheus' text format, with an API key or from the machine itself. Counters and histograms are one
+process's and begin at 0 with it: add them up over processes. Gauges of deliveries, endpoints and items are the whole
+installation's, as of at most 5 s ago: take one process's. No label holds an id, a phone number or an address. Which
+ones to alarm on: [Operate](../how-to/operate.md).
+
+| metric | type | labels | meaning |
+|---|---|---|---|"""
+
+
+def reference() -> str:
+    """The reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
+        for each in METRICS
+    ]
+    return "\n".join([_PREFACE, *rows, ""])

@@ -1,0 +1,180 @@
+"""`/`: a plain page that answers "is it working?", for people; no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Request, Response, get
+
+from tellwire import __version__
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.row_json import instant
+from tellwire.model.units import Micros
+from tellwire.stores.queries import status_figures
+from tellwire.web.operations.figures import Figures
+from tellwire.web.operations.probes import visitor
+from tellwire.web.request import StateDependency
+
+_MICROS = 1_000_000
+_MOST_ENDPOINTS = 100
+_ORDER = {"failing": 0, "disabled": 1, "paused": 2, "active": 3}
+_LATE_SECONDS = 120
+
+_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
+table { border-collapse: collapse; width: 100%; margin-block: 0 1.5rem; }
+caption { text-align: start; font-weight: 600; padding-block: .5rem; }
+th, td { text-align: start; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid; vertical-align: top; }
+td.number { font-variant-numeric: tabular-nums; }
+code { overflow-wrap: anywhere; }
+.verdict { font-size: 1.25rem; font-weight: 600; }
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@get("/", include_in_schema=False)
+async def status_page(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
+    """Numbers for everyone; which endpoints there are only with a key (the organization's) or from the machine
+    itself (all)."""
+    allowed, caller = await visitor(request, app_state)
+    figures = await app_state.meters.figures()
+    endpoints = [
+        endpoint
+        for endpoint in app_state.services.store.registry().endpoints.values()
+        if allowed and (caller is None or endpoint.organization_id == caller.organization_id)
+    ]
+    page = _page(figures, app_state.services.store.failing, endpoints, seen=allowed)
+    return Response(
+        page.encode(),
+        media_type="text/html",
+        headers={"content-security-policy": _POLICY, "cache-control": "no-store"},
+    )
+
+
+def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bool) -> str:
+    words = sorted((_word(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Tellwire: {"not working" if failing else "working"}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>Tellwire</h1>
+<p class="verdict">{_verdict(failing, figures)}</p>
+<p>Version {escape(__version__)}, as of <time datetime="{instant(figures.at)}">{instant(figures.at)}</time>.</p>
+{_table("Last 24 hours", ("What", "How many"), _day(figures))}
+{_table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered))}
+{_table("Messages that are still to be sent", ("State", "How many"), _counts(figures.unsent))}
+{_endpoints(words, figures) if seen else "<p>Which endpoints there are is shown with an API key.</p>"}
+{_NEXT}
+</main>
+</body>
+</html>
+"""
+
+
+def _verdict(failing: str, figures: Figures) -> str:
+    if failing:
+        return "✗ Not working: the database does not take commits."
+    late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * _MICROS]
+    if late:
+        longest = _age(figures.at - min(late))
+        return f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited {longest}."
+    return "✓ Working."
+
+
+def _word(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
+    late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * _MICROS
+    return endpoint, "failing" if endpoint.state == "active" and late else endpoint.state
+
+
+def _endpoints(words: list[tuple[Endpoint, str]], figures: Figures) -> str:
+    if not words:
+        return "<p>No webhook endpoint yet.</p>"
+    rows = (
+        (
+            f"<code>{escape(endpoint.id)}</code>",
+            escape(_host(endpoint.url)),
+            escape(endpoint.format),
+            word + (f": {escape(endpoint.disabled_reason)}" if endpoint.disabled_reason else ""),
+            _age(figures.at - figures.oldest[endpoint.id]) if endpoint.id in figures.oldest else "none",
+        )
+        for endpoint, word in words[:_MOST_ENDPOINTS]
+    )
+    more = len(words) - _MOST_ENDPOINTS
+    table = _table("Webhook endpoints", ("Id", "Host", "Format", "State", "Oldest waiting"), rows)
+    return table + (f"<p>And {_plural(more, 'more endpoint')}.</p>" if more > 0 else "")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _day(figures: Figures) -> Iterable[tuple[str, ...]]:
+    day = figures.day
+    yield "POSTs received from Meta", _number(sum(day.received.values()))
+    yield from ((f"… of these {escape(word)}", _number(count)) for word, count in sorted(day.received.items()))
+    yield "Events", _number(day.events)
+    yield "Deliveries created", _number(sum(day.deliveries.values()))
+    yield from ((f"… of these {escape(word)}", _number(count)) for word, count in sorted(day.deliveries.items()))
+
+
+def _counts(counts: Any) -> Iterable[tuple[str, ...]]:
+    return [(escape(word), _number(count)) for word, count in sorted(counts.items())] or [("none", "0")]
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" + (" or more" if count >= status_figures.MOST else "")
+
+
+def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = "".join(f'<th scope="col">{each}</th>' for each in heads)
+    lines = "\n".join("<tr>" + "".join(_cell(index, each) for index, each in enumerate(row)) + "</tr>" for row in rows)
+    return (
+        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
+    )
+
+
+def _cell(index: int, content: str) -> str:
+    return f'<th scope="row">{content}</th>' if index == 0 else f'<td class="number">{content}</td>'
+
+
+def _age(micros: Micros) -> str:
+    seconds = max(0, micros) // _MICROS
+    for size, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return _plural(seconds // size, word)
+    return _plural(seconds, "second")
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+_NEXT = """<h2>How to go on</h2>
+<ul>
+<li>Make an API key: <code>tellwire keys create</code></li>
+<li>Have events delivered: <code>POST /v1/webhook-endpoints</code>
+with <code>{"url": "https://…", "format": "row"}</code></li>
+<li>Let Meta send here: callback URL <code>/meta/webhook</code>, with META_VERIFY_TOKEN and META_APP_SECRET set</li>
+<li>Why did it not arrive? <code>GET /v1/inbound</code>, then <code>GET /v1/deliveries?state=failed</code></li>
+<li>Everything that can be called: <a href="/openapi.json">/openapi.json</a></li>
+</ul>"""
+
+HANDLERS = (status_page,)

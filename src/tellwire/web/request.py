@@ -1,0 +1,299 @@
+"""What a handler works with: who calls, the store as that caller may use it, answers, and doing a thing once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import msgspec
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from sqlalchemy import Connection
+
+from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
+from tellwire.model.ledger import KeptAnswer, Keys, Ledger
+from tellwire.model.tenancy import Account
+from tellwire.security import api_keys
+from tellwire.stores.queries import conversations, idempotency, organizations
+from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.endpoints import SqlEndpointRepository
+from tellwire.stores.queries.paging import Page
+from tellwire.web.auth import Auth, Caller
+from tellwire.web.operations.figures import Meters
+from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id, our_id
+from tellwire.web.services import Services
+from tellwire.web.streams import Streams
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+JSON = "application/json"
+
+
+class AppState:
+    """What all requests of one app share."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.auth = Auth(services)
+        self.in_flight: set[tuple[str, str]] = set()
+        self.streams = Streams(services)
+        self.meters = Meters(services)
+        self.describe: Callable[[], dict[str, Any]] = dict
+        self._openapi = b""
+        self._running: set[asyncio.Future[Any]] = set()
+
+    async def openapi(self) -> bytes:
+        """The OpenAPI document as JSON, made when it is first asked for, beside the event loop."""
+        self._openapi = self._openapi or msgspec.json.encode(await asyncio.to_thread(self.describe))
+        return self._openapi
+
+    def keep_running(self, task: asyncio.Future[Any]) -> None:
+        """Hold on to something that goes on behind an answer."""
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self) -> None:
+        """End streams, and wait for what goes on behind answers."""
+        self.streams.stop()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self.auth.ring.settle()
+
+
+class RequestContext:
+    """One request's."""
+
+    def __init__(self, app_state: AppState, caller: Caller) -> None:
+        self.app_state = app_state
+        self.services = app_state.services
+        self.caller = caller
+        self.organization_id = caller.organization_id
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a query."""
+        return await self.services.store.read(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a change; a problem that it raises undoes it alone, not its neighbours in the same commit."""
+
+        def guarded(connection: Connection) -> T | Problem:
+            try:
+                with connection.begin_nested():
+                    return work(connection)
+            except Problem as problem:
+                return problem
+
+        done = await self.services.store.write(guarded)
+        if isinstance(done, Problem):
+            raise done
+        return done
+
+    async def still_allowed(self) -> bool:
+        """Whether the key that this request came with works on."""
+        key = self.caller.key
+        if key is None:
+            return True
+        record = await self.read(lambda c: organizations.key_of_hash(c, key.hash))
+        return record is not None and api_keys.works(record, self.services.clock.now())
+
+    def audit_change(self) -> AuditChange:
+        """A change by this caller, now."""
+        return AuditChange(
+            self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id
+        )
+
+    def shelf(self, connection: Connection) -> SqlEndpointRepository:
+        """The organization's endpoints within a transaction."""
+        return SqlEndpointRepository(connection, self.audit_change(), self.services.store.vault)
+
+    def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> IdempotentRequest:
+        """Do what a request asks for once, however often it is sent with the same `Idempotency-Key`.
+
+        `digest` stands for a body that was read already.
+        """
+        return IdempotentRequest(self, request, digest)
+
+    def account_id(self, name: str) -> str:
+        """Our id of an account given by id or phone_number_id; one that matches nothing when there is none such."""
+        account = self.account(name)
+        return name if account is None else account.id
+
+    def account(self, name: str) -> Account | None:
+        """An account of the organization, given by id or phone_number_id."""
+        accounts = self.services.store.registry().accounts.values()
+        mine = (account for account in accounts if account.organization_id == self.organization_id)
+        return next((account for account in mine if name in (account.id, account.phone_number_id)), None)
+
+    async def wanted_conversation(self, name: str) -> str:
+        """The same for a filter: "" for none given, and what matches nothing for one that is not known."""
+        if not name:
+            return ""
+        try:
+            return await self.conversation_id(name)
+        except NotFound:
+            return name
+
+    async def conversation_id(self, name: str) -> str:
+        """Our id of a conversation given by id or as the `chat` format shows it.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if looks_like_id(name):
+            return name
+        found = ""
+        if looks_like_chat_id(name):
+            found = await self.read(
+                lambda c: conversations.of_chat_id(c, self.organization_id, name, self.services.chat_id)
+            )
+        if not found:
+            raise NotFound("There is no conversation with this id.")
+        return found
+
+    async def message_id(self, name: str) -> str:
+        """Our id of a message given by id or as the `chat` format shows it.
+
+        Raises:
+            NotFound: it can be none.
+        """
+        found = name
+        if looks_like_chat_id(name):
+            owner, chat_id = self.organization_id, self.services.chat_id
+            found = await self.read(lambda c: conversations.message_of_chat_id(c, owner, name, chat_id))
+        return our_id(found, "message")
+
+
+ContextDependency = NamedDependency[RequestContext]
+StateDependency = NamedDependency[AppState]
+
+
+class IdempotentRequest:
+    """`async with context.once(request) as once`: `once.kept` is the answer of an earlier run, else `once.write` it.
+
+    The answer is kept in the same commit as the change, so that neither is ever there without the other.
+    """
+
+    def __init__(self, context: RequestContext, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
+        self._context = context
+        self._request = request
+        self._digest = digest
+        self._key = ""
+        self._hash = ""
+        self.kept: Response[Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        given = self._request.headers.getall("idempotency-key", [])
+        if not given:
+            return self
+        if len(given) > 1 or not _KEY.fullmatch(given[0]):
+            raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
+        place = (self._context.organization_id, given[0])
+        if place in self._context.app_state.in_flight:
+            raise _in_flight()
+        self._key = given[0]
+        self._context.app_state.in_flight.add(place)
+        try:
+            await self._look()
+        except BaseException:
+            self._context.app_state.in_flight.discard(place)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._key:
+            self._context.app_state.in_flight.discard((self._context.organization_id, self._key))
+
+    async def _look(self) -> None:
+        body = await self._request.body() if self._digest is None else self._digest
+        head = f"{self._request.method} {self._request.url.path}\n".encode()
+        self._hash = hashlib.sha256(head + body).hexdigest()
+        vault, now = self._context.services.store.vault, self._context.services.clock.now()
+        kept = await self._context.read(
+            lambda c: idempotency.find(c, vault, self._context.organization_id, self._key, now=now)
+        )
+        if kept is None:
+            return
+        if kept.request_hash != self._hash:
+            raise Invalid("This Idempotency-Key came with another request before.", kind="idempotency-mismatch")
+        self.kept = Response(
+            kept.body, status_code=kept.status, media_type=JSON, headers={"idempotency-replayed": "true"}
+        )
+
+    async def write(self, work: Callable[[Connection], tuple[T, bytes]], *, status: int = 201) -> tuple[T, bytes]:
+        """Run a change that returns what it made and the answer about it."""
+        store, now = self._context.services.store, self._context.services.clock.now()
+
+        def job(connection: Connection) -> tuple[T, bytes]:
+            made, body = work(connection)
+            if self._key:
+                answer = KeptAnswer(self._hash, status, body)
+                idempotency.keep(connection, store.vault, self._context.organization_id, self._key, answer, now=now)
+            return made, body
+
+        return await self._context.write(job)
+
+    async def apply(
+        self, keys: Keys, decide: Callable[[Ledger], T | Problem], render: Callable[[T], bytes], *, status: int
+    ) -> tuple[T, bytes]:
+        """Run a decision over a ledger; `render` is the answer about what it made.
+
+        Raises:
+            Problem: what the decision returned instead, having changed nothing.
+        """
+
+        place = (self._context.organization_id, self._key)
+        if self._key:
+            keys.answers.add(place)
+
+        def job(ledger: Ledger) -> tuple[T, bytes] | Problem:
+            if self._key and ledger.answered.get(place, 0) > ledger.now - idempotency.DAY:
+                return _in_flight()  # another process has just done it: the answer is there when it is asked for again
+            made = decide(ledger)
+            if isinstance(made, Problem):
+                return made
+            body = render(made)
+            if self._key:
+                ledger.new_answers[place] = KeptAnswer(self._hash, status, body)
+            return made, body
+
+        done = await self._context.services.store.apply(keys, job)
+        if isinstance(done, Problem):
+            raise done
+        return done
+
+
+def _in_flight() -> Conflict:
+    return Conflict("A request with this Idempotency-Key is in flight.", kind="idempotency-in-flight")
+
+
+def raw_json_response(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001
+    """An answer whose JSON is there already; `kind` is what it holds, for the reader and for OpenAPI."""
+    return cast("Response[A]", Response(body, status_code=status, media_type=JSON))
+
+
+def json_response(value: A, *, status: int = 200) -> Response[A]:
+    """An answer made of a record."""
+    return cast("Response[A]", Response(msgspec.json.encode(value), status_code=status, media_type=JSON))
+
+
+def page_response(noun: str, page: Page[T], render: Callable[[T], bytes], kind: type[A]) -> Response[A]:
+    """A page of a list."""
+    return raw_json_response(page_body(map(render, page.items), cursor_of(noun, page.after)), kind)
+
+
+def page_body(rows: Iterable[bytes], next_cursor: str | None) -> bytes:
+    """`{"data": […], "next_cursor": …}`."""
+    return b'{"data":[' + b",".join(rows) + b'],"next_cursor":' + msgspec.json.encode(next_cursor) + b"}"
+
+
+def joined(row: bytes, more: object) -> bytes:
+    """A row with the keys of another JSON object behind its own."""
+    extra = msgspec.json.encode(more)
+    return row if extra == b"{}" else row[:-1] + b"," + extra[1:]

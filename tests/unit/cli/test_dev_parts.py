@@ -1,0 +1,471 @@
+"""The parts of `tellwire dev` that its acceptance tests cannot corner: joined journeys, kept secrets, lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+import tellwire_sdk
+from tellwire.cli.dev.catcher import Catch
+from tellwire.cli.dev.home import Home, clear, keep, lock, make_home, read_home
+from tellwire.cli.dev.journeys import Journey, Journeys
+from tellwire.cli.dev.once import arrived
+from tellwire.cli.dev.replies import SIMULATED_ONLY, Replies
+from tellwire.cli.dev.rest import Rest
+from tellwire.cli.dev.screen import Facts, Screen, Voice, banner, journey_line
+from tellwire.cli.dev.stack import dev_settings
+from tellwire.cli.dev.story import Story, act, customer_of
+from tellwire.cli.dev.terminal import typed
+from tellwire.errors import AlreadyRunning, TellwireError
+from tellwire.http_client.sender import open_sender
+from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.simulator import BUSINESS, PEOPLE, Customer, Poster, State
+
+FORMATS = ("row", "chat")
+ENDPOINTS = {"e-row": "row", "e-chat": "chat"}
+
+
+def message_row(wamid: str, action: str = "insert", **columns: Any) -> bytes:
+    data = {"id": "m1", "direction": "incoming", "content": {"type": "text", "text": {"body": "x"}}, "wa_id": wamid}
+    return json.dumps({"data": data | columns, "entity": "messages", "action": action}).encode()
+
+
+CONVERSATION = json.dumps(
+    {"data": {"id": "c1", "status": "open"}, "entity": "conversations", "action": "insert"}
+).encode()
+CHAT = json.dumps(
+    {
+        "message_type": "incoming_message",
+        "participants": {"sender": {}, "receiver": {}},
+        "message": {"conversation_id": "c", "timestamp": "1", "type": "image"},
+    }
+).encode()
+CHAT_STATUS = json.dumps(
+    {
+        "message_type": "status_update",
+        "participants": {"sender": {}, "receiver": {}},
+        "statuses": [{"conversation_id": "c", "status": "read", "timestamp": "1"}],
+    }
+).encode()
+
+
+def caught(name: str, body: bytes, webhook_id: str, *, event: str = "messages.insert", message_id: str = "m1") -> Catch:
+    headers = {"webhook-id": webhook_id, "tellwire-event": event}
+    if message_id:
+        headers["tellwire-message-id"] = message_id
+    return Catch(format=name, headers=headers, body=body, payload=tellwire_sdk.parse(body))
+
+
+def attempted(endpoint: str, event_id: str, webhook_id: str, *, status: int = 200) -> tuple[Attempt, Delivery]:
+    delivery = Delivery(
+        id=f"d-{webhook_id}",
+        organization_id="o",
+        event_id=event_id,
+        endpoint_id=endpoint,
+        order_key="k",
+        webhook_id=webhook_id,
+    )
+    attempt = Attempt(
+        delivery_id=delivery.id,
+        organization_id="o",
+        number=1,
+        started_at=1,
+        outcome="delivered" if status == 200 else "failed",
+        cause="" if status == 200 else "connection refused",
+        response_status=status,
+    )
+    return attempt, delivery
+
+
+def travelled(test: Callable[[Journeys], None]) -> tuple[list[Journey], list[Attempt]]:
+    """What was told of journeys, and of attempts elsewhere, before anything was waited for."""
+    journeys: list[Journey] = []
+    elsewhere: list[Attempt] = []
+
+    async def run() -> None:
+        kept = Journeys(arrived=journeys.append, elsewhere=lambda attempt, _: elsewhere.append(attempt))
+        kept.know(formats=ENDPOINTS, authors={"person": "you"})
+        test(kept)
+
+    asyncio.run(run())
+    return journeys, elsewhere
+
+
+# --- journeys ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", FORMATS)
+def test_a_message_has_arrived_when_it_is_there_in_both_formats(first: str) -> None:
+    def test(journeys: Journeys) -> None:
+        journeys.caught(caught("row", message_row("w"), "h1"))
+        journeys.caught(caught("chat", CHAT, "h2"))
+        both = {"row": attempted("e-row", "v1", "h1"), "chat": attempted("e-chat", "v1", "h2")}
+        journeys.attempted(*both.pop(first))
+        journeys.attempted(*both.popitem()[1])
+
+    ((journey,), _) = travelled(test)
+    assert (journey.event, journey.wamid, journey.row) == ("messages.insert", "w", "message m1")
+    assert {name: (stop.status, stop.verified) for name, stop in journey.stops.items()} == {
+        "row": (200, True),
+        "chat": (200, True),
+    }
+
+
+def test_a_conversation_is_for_rows_alone() -> None:
+    def test(journeys: Journeys) -> None:
+        journeys.caught(caught("row", CONVERSATION, "h1", event="conversations.insert", message_id=""))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+
+    ((journey,), _) = travelled(test)
+    assert (journey.title, journey.row) == ("conversation opened", "conversation c1")
+
+
+def test_a_status_is_called_by_the_one_that_chat_names() -> None:
+    def test(journeys: Journeys) -> None:
+        row = message_row("w", "update", status={"sent": "t", "read": "t", "failed": "t", "errors": []})
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
+        journeys.caught(caught("chat", CHAT_STATUS, "h2", event="messages.update"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+        journeys.attempted(*attempted("e-chat", "v1", "h2"))
+
+    ((journey,), _) = travelled(test)
+    assert journey.title == "status read"
+
+
+def test_an_update_that_is_not_for_chat_is_told_at_the_end() -> None:
+    def test(journeys: Journeys) -> None:
+        row = message_row("w", "update", status={"pending": "t", "edited": "t"})
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+        journeys.close()
+
+    ((journey,), _) = travelled(test)
+    assert (journey.title, list(journey.stops)) == ("status edited", ["row"])
+
+
+OURS: dict[str, Any] = {"direction": "outgoing", "content": {"type": "text", "text": {"body": "Yes."}}}
+
+
+@pytest.mark.parametrize(
+    ("author", "title", "words"),
+    [
+        ({"agent_id": "person"}, "text by you", "Yes."),
+        ({"agent_id": "a-model"}, "text by agent", ""),
+        ({}, "text by API", ""),
+    ],
+)
+def test_a_message_of_ours_names_who_wrote_it_and_is_for_rows_alone(
+    author: dict[str, str], title: str, words: str
+) -> None:
+    def test(journeys: Journeys) -> None:
+        journeys.caught(caught("row", message_row("", status={"pending": "t"}, **OURS, **author), "h1"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+
+    ((journey,), _) = travelled(test)
+    assert (journey.title, journey.way, journey.wrote) == (title, ("pending",), words)
+    assert "  pending" in journey_line(journey, journey.wrote)
+
+
+def test_that_meta_took_it_is_for_rows_alone() -> None:
+    def test(journeys: Journeys) -> None:
+        row = message_row("w", "update", status={"pending": "t"}, **OURS)
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+
+    ((journey,), _) = travelled(test)
+    assert journey.title == "accepted by Meta"
+    assert "received" not in journey_line(journey, "")
+
+
+@pytest.mark.parametrize(("wamid", "received"), [("", False), ("w", True)])
+def test_a_refusal_is_received_only_when_a_status_brings_it(wamid: str, *, received: bool) -> None:
+    def test(journeys: Journeys) -> None:
+        row = message_row(wamid, "update", status={"pending": "t", "failed": "t"}, **OURS)
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+        journeys.close()
+
+    ((journey,), _) = travelled(test)
+    assert ("received" in journey_line(journey, "")) is received
+
+
+def test_a_status_of_ours_waits_for_both_formats_and_shows_the_way_so_far() -> None:
+    error = {"code": 131026, "title": "Message undeliverable"}
+
+    def test(journeys: Journeys) -> None:
+        row = message_row("w", "update", status={"pending": "t", "failed": "t", "errors": [error]}, **OURS)
+        journeys.caught(caught("row", row, "h1", event="messages.update"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+        failed = CHAT_STATUS.replace(b'"read"', b'"failed"')
+        journeys.caught(caught("chat", failed, "h2", event="messages.update"))
+        journeys.attempted(*attempted("e-chat", "v1", "h2"))
+
+    ((journey,), _) = travelled(test)
+    assert (journey.title, set(journey.stops)) == ("status failed", {"row", "chat"})
+    assert journey_line(journey, "").endswith("message m1  pending → failed (131026 Message undeliverable)")
+
+
+def test_a_failed_attempt_at_the_catcher_is_a_stop_that_is_not_verified() -> None:
+    def test(journeys: Journeys) -> None:
+        journeys.attempted(*attempted("e-row", "v1", "h1", status=0))
+        journeys.close()
+
+    ((journey,), _) = travelled(test)
+    (stop,) = journey.stops.values()
+    assert (stop.status, stop.verified, stop.error) == (0, False, "connection refused")
+    assert "failed row 0 (connection refused)" in journey_line(journey, "")
+
+
+def test_attempts_at_other_endpoints_are_told_apart() -> None:
+    journeys, elsewhere = travelled(lambda journeys: journeys.attempted(*attempted("mine", "v1", "h1")))
+    assert journeys == []
+    assert [attempt.delivery_id for attempt in elsewhere] == ["d-h1"]
+
+
+# --- once -------------------------------------------------------------------------------------------------------------
+
+
+def test_everything_has_arrived_only_with_the_last_piece() -> None:
+    reply = {"id": "r", "direction": "outgoing"}
+    status = {"pending": "t", "sent": "t", "delivered": "t"}
+    pieces = [
+        caught("row", CONVERSATION, "h0", event="conversations.insert", message_id=""),
+        caught("row", message_row("w"), "h1"),
+        caught("chat", CHAT, "h2"),
+        caught("row", message_row("o", "update", **reply, status=status), "h3", message_id="r"),
+        caught("row", message_row("o", "update", **reply, status={"read": "t"}), "h4", message_id="r"),
+        *(
+            caught("chat", CHAT_STATUS.replace(b'"read"', b'"%s"' % name), f"h-{name!r}", message_id="r")
+            for name in (b"sent", b"delivered", b"read")
+        ),
+    ]
+    assert arrived(pieces, {"w"}, "r")
+    for missing in range(len(pieces)):
+        assert not arrived(pieces[:missing] + pieces[missing + 1 :], {"w"}, "r")
+    assert not arrived(pieces, {"w", "another"}, "r")
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_secrets_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    lock(folder)
+    home, made = keep(folder, FORMATS)
+    assert made
+    assert keep(folder, FORMATS) == (home, False)
+    assert read_home(folder) == home
+    assert (folder / "dev.json").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert home != make_home(FORMATS)
+
+
+def test_a_format_that_came_later_makes_everything_anew(tmp_path: Path) -> None:
+    lock(tmp_path / "data")
+    keep(tmp_path / "data", ("row",))
+    home, made = keep(tmp_path / "data", FORMATS)
+    assert made
+    assert set(home.secrets) == set(FORMATS)
+
+
+def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
+    lock(tmp_path)
+    with pytest.raises(AlreadyRunning, match="another `tellwire dev`"):
+        lock(tmp_path)
+
+
+def test_clearing_leaves_the_lock_and_what_links_lead_to(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "data"
+    outside.mkdir()
+    (outside / "mine").write_text("x")
+    lock(folder)
+    (folder / "tellwire.db").write_text("x")
+    (folder / "media").mkdir()
+    (folder / "media" / "file").write_text("x")
+    (folder / "link").symlink_to(outside)
+    clear(folder)
+    assert [path.name for path in folder.iterdir()] == ["dev.lock"]
+    assert (outside / "mine").exists()
+
+
+def test_damaged_secrets_say_how_to_start_anew(tmp_path: Path) -> None:
+    (tmp_path / "dev.json").write_text("{")
+    with pytest.raises(TellwireError, match="--fresh"):
+        read_home(tmp_path)
+    assert read_home(tmp_path / "nowhere") is None
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+def screen() -> Screen:
+    return Screen(Voice(as_json=False, unheard=lambda: None))
+
+
+def test_only_what_the_simulated_customer_wrote_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    update = Customer(PEOPLE[0], BUSINESS, Random(1)).text("Hello!", at=1)
+    shown = screen()
+    shown.before(update)
+    for wamid in (update.wamid, "wamid.somebody-else"):
+        shown.arrived(Journey(event="messages.insert", title="text", wamid=wamid, row="message m1"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith('message m1  "Hello!"')
+    assert second.endswith("message m1")
+
+
+def test_the_first_lines_hold_a_key_of_ours_and_not_one_of_the_users_own() -> None:
+    home: Home = make_home(FORMATS)
+    facts = Facts(url="http://x", key=home.admin_key, graph="g", data="d")
+    assert home.admin_key in banner(facts, home)
+    own = replace(facts, key="$TELLWIRE_ADMIN_KEY", notes=["moved"])
+    assert home.admin_key not in banner(own, home)
+    assert "moved" in banner(own, home)
+
+
+def test_messages_that_leave_the_machine_are_said_to() -> None:
+    home: Home = make_home(FORMATS)
+    here = Facts(url="http://x", key="k", graph="g", data="d")
+    assert "nothing leaves this machine" in banner(here, home)
+    away = banner(replace(here, simulated=False), home)
+    assert "nothing leaves" not in away
+    assert "go to TELLWIRE_META_GRAPH_URL" in away
+    assert "/v1/messages" not in away
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_own_graph_url_is_used_but_not_by_the_run_that_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    home, database = make_home(FORMATS), tmp_path / "tellwire.db"
+    assert dev_settings(home, database, keep_database=True).meta_graph_url == ""
+    monkeypatch.setenv("TELLWIRE_META_GRAPH_URL", "https://graph.example/v24.0")
+    assert dev_settings(home, database, keep_database=True).meta_graph_url == "https://graph.example/v24.0"
+    assert dev_settings(home, database, keep_database=False).meta_graph_url == ""
+
+
+# --- what is typed ----------------------------------------------------------------------------------------------------
+
+
+def test_lines_come_whole_and_end_with_the_input() -> None:
+    async def run() -> list[str]:
+        reading, writing = os.pipe()
+        os.write(writing, "  one\nzwölf\n\nno end".encode())
+        os.close(writing)
+        try:
+            return [line async for line in typed(reading)]
+        finally:
+            os.close(reading)
+
+    assert asyncio.run(run()) == ["one", "zwölf", "", "no end"]
+
+
+def test_no_input_is_an_end() -> None:
+    async def run() -> list[str]:
+        reading, writing = os.pipe()
+        os.close(reading)
+        os.close(writing)
+        return [line async for line in typed(reading)]
+
+    assert asyncio.run(run()) == []
+
+
+class Told:
+    """What `Replies` says."""
+
+    def __init__(self) -> None:
+        self.not_sent_because: list[str] = []
+
+    def not_sent(self, status: int | None, cause: str) -> None:
+        self.not_sent_because.append(f"{status}: {cause}")
+
+    def paused(self, conversation_id: str) -> None:
+        raise AssertionError(conversation_id)
+
+    resumed = paused
+
+
+async def lines(*said: str) -> AsyncIterator[str]:
+    for each in said:
+        yield each
+
+
+def test_what_is_typed_for_simulated_people_goes_to_no_real_meta() -> None:
+    told = Told()
+    nowhere = Rest("http://127.0.0.1:1", "key")
+    replies = Replies(nowhere, told, person="p", simulated=False, answer=None)
+    asyncio.run(replies.send_all(lines("Hello")))
+    incoming = message_row("w", conversation_id="c", **{"from": PEOPLE[1].wa_id})
+    replies.caught(caught("row", incoming, "h1"))
+    asyncio.run(replies.send_all(lines("Hello", "")))
+    assert told.not_sent_because == ["None: " + SIMULATED_ONLY] * 2
+
+
+def test_a_server_that_is_not_there_costs_a_line_and_no_more() -> None:
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    replies = Replies(Rest(f"http://127.0.0.1:{port}", "key"), told, person="p", simulated=True, answer=None)
+    asyncio.run(replies.send_all(lines("Hello", "/resume")))
+    assert [each.partition(": ")[2].partition(":")[0] for each in told.not_sent_because] == [
+        "POST /v1/messages",
+        "nobody has written yet",
+    ]
+
+
+def test_a_reply_that_was_read_is_answered_once() -> None:
+    answered: list[str] = []
+
+    async def run() -> None:
+        done = asyncio.Event()
+
+        async def answer(wamid: str) -> None:
+            answered.append(wamid)
+            done.set()
+
+        replies = Replies(Rest("http://127.0.0.1:1", "k"), Told(), person="p", simulated=True, answer=answer)
+        for agent, status in (("p", {"sent": "t"}), ("p", {"read": "t"}), ("p", {"read": "t"}), ("x", {"read": "t"})):
+            row = message_row("w", "update", direction="outgoing", agent_id=agent, status={"pending": "t", **status})
+            replies.caught(caught("row", row, "h1", event="messages.update"))
+        await asyncio.wait_for(done.wait(), 5)
+        await replies.stop()
+
+    asyncio.run(run())
+    assert answered == ["w"]
+
+
+# --- the customer -----------------------------------------------------------------------------------------------------
+
+
+def test_the_customers_files_can_be_downloaded() -> None:
+    state = State()
+    customer = customer_of(state)
+    [update] = act(state, customer, "document", caption="Your invoice")
+    media = update.item["document"]
+    assert media["caption"] == "Your invoice"
+    assert state.shelf.find(media["id"], state.clock.now()) is not None
+    state.shelf.close()
+
+
+def test_the_customer_answers_no_message_to_somebody_else() -> None:
+    async def run() -> None:
+        sender, state = open_sender(allow=()), State()
+        told: list[object] = []
+        story = Story(state, Poster(sender, "http://127.0.0.1:1", ""), before=told.append, after=lambda *_: None)
+        await story.answer("wamid.to-somebody-else")
+        await sender.close()
+        state.shelf.close()
+        assert told == []
+
+    asyncio.run(run())
