@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from tests.parallel import Room, Sharing, order, workers
+from tests.parallel import Room, Sharing, is_worker, order, workers
 from tests.proofs.measured import Measured
 from tests.world import KIND
 from xdist.remote import Producer
@@ -21,7 +21,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Room() if hasattr(config, "workerinput") else Measured())
+    config.pluginmanager.register(Room() if is_worker(config) else Measured())
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:

@@ -23,8 +23,15 @@ ALONE = "alone"
 """The mark of a test that measures: no other test of this run runs meanwhile."""
 
 
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs tests for another one."""
+    return hasattr(config, "workerinput")
+
+
 def workers(config: pytest.Config) -> int | None:
-    """How many processes a run is to have; none if it says so itself or runs a part of the suite."""
+    """How many processes a run is to have; none if it says so itself, runs a part of the suite or is one of them."""
+    if is_worker(config):
+        return None
     option = config.option
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     part = option.keyword or option.markexpr or option.lf or option.collectonly or option.usepdb
