@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from tests.parallel import Room, Sharing, is_worker, order, workers
 from tests.proofs.measured import Measured
-from tests.world import KIND
+from tests.world import DAY, KIND, SetClock, World, opened
 from xdist.remote import Producer
 
 
@@ -45,3 +46,16 @@ def each_store(request: pytest.FixtureRequest) -> Iterator[None]:
     token = KIND.set(request.param)
     yield
     KIND.reset(token)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests and fixtures run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A fresh world."""
+    async with opened(World(tmp_path / "world.db", SetClock(), DAY, auto_accounts=True, kind=KIND.get())) as fresh:
+        yield fresh
