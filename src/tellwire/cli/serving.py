@@ -81,7 +81,7 @@ def bind(host: str, port: int, *, move: bool = False, names: tuple[str, str] = _
             if error.errno == errno.EADDRINUSE and move:
                 continue
             raise TellwireError(_why(host, candidate, error, names)) from None
-    raise TellwireError(f"no port is free on {host}")
+    raise TellwireError(f"no port is free on {host}: choose another address with {names[0]}")
 
 
 def _why(host: str, port: int, error: OSError, names: tuple[str, str]) -> str:
@@ -112,12 +112,12 @@ def services_of(app: App) -> Services:
         event_names=FORMATS["row"].EVENTS,
         schemas=SCHEMAS,
         webhooks=webhooks(),
-        check_url=app.check_url,
-        challenge=app.challenge,
-        send_test=app.send_test,
+        check_url=app.tester.check_url,
+        challenge=app.tester.challenge,
+        send_test=app.tester.send_test,
         whsec_form=tellwire_sdk.whsec_form,
         chat_id=chat_id,
-        route_unrouted=app.route_unrouted,
+        route_unrouted=app.housekeeping.route_unrouted,
         erase=app.eraser.start,
         wake=app.dispatcher.wake,
         wake_downloads=app.downloads.wake,

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from tellwire import meta
 from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
 from tellwire.meta.webhooks.redaction import cut, is_about, pieces
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.records import ledger_rows
@@ -32,13 +33,6 @@ class Search(Struct, frozen=True):
     organization_id: str
     addresses: Collection[str]
     key: bytes = b""
-
-
-class PayloadMatches(Struct, frozen=True):
-    """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
-
-    ids: tuple[str, ...]
-    after: str
 
 
 def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> PayloadMatches:
@@ -82,7 +76,7 @@ def erase(connection: Connection, registry: Registry, wanted: Search, ids: Seque
                 "i": kept.id,
                 "b": cut(kept.body, gone, stays, wanted.addresses),
                 "r": ledger_rows.encode(items),
-                "o": str(max((each.outcome for each in items), key=list(Outcome).index)),
+                "o": str(worst(each.outcome for each in items)),
             }
         )
         places |= {(item.place.phone_number_id, wamid) for item in gone for wamid in _wamids(item)}
