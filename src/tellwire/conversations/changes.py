@@ -1,4 +1,4 @@
-"""PURE. A changed row: taken down, stored and told of; what every kind of item shares."""
+"""PURE. Change a message row: record the status fact, store the row and emit its event."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Applied = tuple[Outcome, str, str]
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never. `tracing`:
-    events remember their POST. `public_url`: what links to media begin with."""
+    """Options that the settings decide. `window`: micros after which an idle conversation closes by itself, 0 for
+    never. `tracing`: whether events remember their POST. `public_url`: how links to media begin."""
 
     auto_accounts: bool = False
     window: Micros = 24 * 3600 * _MICROS
@@ -34,14 +34,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
-    """Meta's time, else the time of receipt."""
+    """Return Meta's time, else the time of receipt (`now`, micros) in seconds."""
     return now // _MICROS if meta_time is None else meta_time
 
 
 def repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:
-    """Take a status fact down; True when (wamid, status, participant) was known, which then emits nothing.
+    """Record a status fact; return True when (wamid, status, participant) was known already, which emits no event.
 
-    A repeat still counts for the merge, so that the row does not depend on which copy came first.
+    A repeat is still merged into the row, so that the row does not depend on which copy came first.
     """
     wamid = message.wamid
     known = ledger.facts.get((account.id, wamid), {}).get((fact.name, fact.participant))
@@ -65,9 +65,9 @@ def update(
     person: Contact | None = None,
     errors: tuple[StatusError, ...] = (),
 ) -> None:
-    """Store a changed row and tell of it; `updated_at` strictly rises.
+    """Store a changed row and emit its event; `updated_at` strictly rises.
 
-    `fact` is the status that changed it: Meta told it in `item`, or it came of the call itself, with `errors`.
+    `fact` is the status that changed it: it comes from Meta's `item`, or from the call itself, with `errors`.
     """
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)

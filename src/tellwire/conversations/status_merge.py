@@ -1,6 +1,6 @@
-"""PURE. The monotone merge of statuses into a message row (docs/reference/formats.md, "Merge").
+"""PURE. Merge statuses into a message row, monotonously (docs/reference/formats.md, "Merge").
 
-Folding any set of status facts in any order, with any repetition, gives the same row: times are minima, pricing and
+Merging any set of status facts in any order, with any repetition, gives the same row: times are minima, pricing and
 errors are maxima of (rank, earliness, bytes).
 """
 
@@ -15,7 +15,7 @@ _MICROS = 1_000_000
 
 
 def merge(message: Message, fact: StatusFact) -> Message:
-    """Return the row with one more status fact in it; `fact.errors` is in the formats' shape (JSON array or b"")."""
+    """Return the row with one more status fact; `fact.errors` is in the formats' shape (a JSON array, or b"")."""
     at = fact.at * _MICROS
     status = message.status
     created = fact.name == "pending" and status.get("pending") == message.created_at
@@ -26,7 +26,7 @@ def merge(message: Message, fact: StatusFact) -> Message:
     errors = (message.errors_rank, message.errors)
     if fact.name == "failed":
         errors = _best(errors, (place, fact.errors))
-    # Of a row that only statuses tell of, the earliest is the nearest to when it was sent.
+    # The earliest status of an external row is the nearest to when the message was sent.
     timestamp = min(message.timestamp, fact.at) if message.kind == "external" else message.timestamp
     if (status, timestamp, pricing[1], errors[1]) == (
         message.status,
@@ -47,7 +47,7 @@ def merge(message: Message, fact: StatusFact) -> Message:
 
 
 def joined(message: Message, other: Message) -> Message:
-    """Return the row with every status fact in it that is in another row of the same message."""
+    """Return the row with every status fact of another row of the same message."""
     for name, at in other.status.items():
         message = merge(message, StatusFact(name=name, at=at // _MICROS))
     pricing = _best((message.pricing_rank, message.pricing), (other.pricing_rank, other.pricing))

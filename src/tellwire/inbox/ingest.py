@@ -1,8 +1,8 @@
-"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+"""USE CASE. Turn a POST from Meta into row changes and events in one transaction.
 
 Source: docs/reference/delivery.md, "From a POST to a delivery".
 
-Each item is applied once and by itself: what one item cannot do never costs its neighbours.
+Each item is applied once and by itself: one that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from tellwire.privacy import tombstones
 __all__ = ["Ingest", "Options"]
 
 _HELD_FOR: Micros = 60 * 1_000_000
-"""How long a status of a message that nobody knows waits for the answer to a send that is under way."""
+"""How long a status of an unknown message waits for the answer to a send that is under way."""
 _SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
 class ItemFailed(Exception):  # noqa: N818
-    """An item made us stumble; the transaction is tried again without it."""
+    """Raised when an item could not be applied; the transaction is then tried again without it."""
 
     def __init__(self, index: int, cause: Exception) -> None:
         super().__init__(f"item {index}: {type(cause).__name__}")
@@ -56,8 +56,8 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`. `gone`: pointers to items
-    that were asked for and are there no more."""
+    """A parsed POST. `speaks_for`: the ids that its secret may change, see `speaks`. `digest`: SHA-256 of `body` in
+    hex. `gone`: pointers of items that were asked for and are no longer in the body."""
 
     body: bytes
     items: tuple[Item, ...]
@@ -75,11 +75,11 @@ class Ingest:
 
     @property
     def options(self) -> Options:
-        """What the settings decide."""
+        """Return the options that the settings decide."""
         return self._options
 
     async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
-        """Keep a verified POST and apply its items; when this returns it is durable.
+        """Keep a verified POST and apply its items; both are durable when this returns.
 
         Args:
             body: the raw bytes that were signed.
@@ -87,13 +87,13 @@ class Ingest:
 
         Raises:
             NotJson: the body is not JSON; nothing was kept.
-            Unavailable: it could not be made durable; nothing was applied.
+            Unavailable: the POST could not be made durable; nothing was applied.
         """
         post = Post(body, meta.parse(body), speaks_for, hashlib.sha256(body).hexdigest())
         return await self._applied(post, None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
-        """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
         gone = pointers
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
@@ -116,7 +116,7 @@ class Ingest:
 
 
 def speaks(speaks_for: Sequence[str], account: Account) -> bool:
-    """Whether a secret that speaks for these ids may change an account."""
+    """Return whether a secret that is bound to the ids `speaks_for` ("*" for all) may change an account."""
     return "*" in speaks_for or not {
         account.id,
         account.organization_id,
@@ -128,7 +128,7 @@ def speaks(speaks_for: Sequence[str], account: Account) -> bool:
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Inbound:
-    """Apply every item of a POST to the ledger and record what became of each."""
+    """Apply every item of a POST to the ledger and record a report of each."""
     inbound_id = kept.id if kept else ledger.new_id()
     ledger.trace = inbound_id if options.tracing else ""
     if kept:
@@ -171,13 +171,13 @@ def decide_post(
 
 
 def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
-    """The reports with what became since of items that a later one of the same POST released."""
+    """Return the reports, with the newer one where a later item of the same POST released a held item."""
     released = {report.pointer: report for name, report in ledger.new_reports if name == inbound_id}
     return [released.get(report.pointer, report) for report in reports]
 
 
 def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
-    """What is kept of a POST: nothing of people who were erased."""
+    """Return the body to keep: the items of erased people are cut out."""
     outcomes = [(item, report.outcome == Outcome.ERASED) for item, report in zip(post.items, reports, strict=True)]
     gone = [item for item, erased in outcomes if erased]
     if not gone:
@@ -186,7 +186,8 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """A POST's outcome: its worst item's (docs/reference/rest-api.md, "Received POSTs"); of no items, `recorded`."""
+    """Return a POST's outcome: its worst item's (docs/reference/rest-api.md, "Received POSTs"); of no items,
+    `recorded`."""
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
@@ -221,7 +222,7 @@ def _one(
 
 
 def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemReport:
-    """Apply news of a business account to every account that they concern and the secret speaks for."""
+    """Apply a notice to every account that it concerns and that the secret may change."""
     place = item.place
     if not place.waba_id:
         return report_of(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
@@ -258,7 +259,7 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
 def _settle(
     ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
 ) -> None:
-    """Keep what waits where it is found again; of a POST that is `known` already, take out what waits no more."""
+    """Store a held or unrouted item where it will be found again; remove one of a `known` POST that waits no longer."""
     place = item.place
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
         wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
@@ -279,7 +280,7 @@ def _settle(
 
 
 def waits_for(item: Item) -> str:
-    """The wamid of the message that a held item needs."""
+    """Return the wamid of the message that a held item needs, "" for none."""
     match item:
         case MessageItem():
             return item.revokes or item.edits
@@ -292,7 +293,7 @@ def waits_for(item: Item) -> str:
 
 
 def keys_of(items: Iterable[Item], digest: str) -> Keys:
-    """What has to be loaded before the items can be decided."""
+    """Return what has to be loaded before the items can be decided."""
     keys = Keys()
     for item in items:
         number = item.place.phone_number_id
@@ -324,7 +325,7 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
 
 
 def _add_news(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
-    """Whether it was told before; what names no number concerns those of its business account."""
+    """Add the keys that tell whether a notice was applied before, and by which accounts."""
     if number or isinstance(item, AccountProblem):
         keys.statuses.add((number, key))
     else:

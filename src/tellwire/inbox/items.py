@@ -1,4 +1,4 @@
-"""PURE. What one item of a POST does to the ledger: one function per kind of item.
+"""PURE. Apply one item of a POST to the ledger: one function per kind of item.
 
 Source: docs/reference/formats.md, "What emits what".
 """
@@ -49,8 +49,8 @@ def apply_item(
     """Apply one item.
 
     Args:
-        digest: the POST's, for what has no key of its own.
-        held_until: how long a status may wait for the answer to a send that is under way.
+        digest: SHA-256 of the POST in hex, for items that have no key of their own.
+        held_until: until when (micros) a status may wait for the answer to a send that is under way.
     """
     match item:
         case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
@@ -135,7 +135,7 @@ def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micr
 
 
 def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> Applied:
-    """The first copy wins; a placeholder and an external row wait for their content."""
+    """Keep the first copy of a message; only a placeholder or an external row takes its content from a later one."""
     fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
     if not fills or known.direction != item.direction:
         why = (
@@ -238,7 +238,7 @@ def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, dig
 def _join(
     ledger: Ledger, account: Account, who: Who | None, group_id: str, options: Options, *, history: bool
 ) -> tuple[Contact | None, Conversation]:
-    """The contact of an item, if it has one, and the conversation that its row joins; a group needs no contact."""
+    """Return an item's contact (None in a group without a sender) and the conversation that its row joins."""
     contact = contacts.resolve(ledger, account.organization_id, who) if who else None
     if contact and who and who.adds:
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
@@ -249,7 +249,7 @@ def _join(
 
 
 def _address(contact: Contact, who: Who | None) -> str:
-    """A new conversation's address: the phone number that Meta just used, else what is known."""
+    """Return the address of a new conversation: the phone number that Meta just used, else the contact's known one."""
     if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
         return given
     return contact.phone or contact.user_id
