@@ -1,4 +1,4 @@
-"""PURE but for the state that is passed in. A customer does something because a test, or the control API, says so."""
+"""PURE but for the state that is passed in. Let a customer do what a test, or the control API, asks for."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SECOND = 1_000_000
 
 
 def write(state: State, given: Given) -> Update:
-    """Let a customer do something; Meta's webhook follows.
+    """Let a customer do something, and post Meta's webhook about it.
 
     Args:
         given: who (`wa_id`, `user_id` or both, `name`, `username`; `phone_number_id`: to which number), `type` (see
             `ACTS`, "text" unless given) and what the type takes.
 
     Raises:
-        Invalid: the type is none of these, or it lacks something.
+        Invalid: the type is unknown, or a field is missing or malformed.
         Refused: there is no such number.
     """
     business = state.business(_text(given, "phone_number_id"))
@@ -66,7 +66,8 @@ def _write(_: State, customer: Customer, given: Given, at: int) -> Update:
 
 
 def _media(state: State, customer: Customer, given: Given, at: int) -> Update:
-    """A file that can be downloaded: `base64` or `size` random bytes; `wrong_hash` announces another hash."""
+    """Send a file that can be downloaded: `base64` or `size` random bytes; with `wrong_hash` the webhook states a wrong
+    hash."""
     kind = given["type"]
     draft = _draft(state, given)
     mime_type = _text(given, "mime_type") or _MIME_TYPES[kind]
@@ -148,4 +149,5 @@ ACTS: dict[str, Callable[[State, Customer, Given, int], Update]] = {
     "revoke": _revoke,
     "unsupported": _unsupported,
 }
-"""By type: `tap` a reply button, `pick` a row of a list, press a template's `button`; the others are Meta's types."""
+"""What customers can do, by type: `tap` a reply button, `pick` a row of a list, press a template's `button`; the other
+names are Meta's message types."""

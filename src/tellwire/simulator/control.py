@@ -1,4 +1,5 @@
-"""PURE but for the state that is passed in. The control API under `/_simulator/`: turn, look and let things happen."""
+"""PURE but for the state that is passed in. Answer the control API under `/_simulator/`: change, read and trigger
+things."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ Given = Mapping[str, Any]
 
 
 def answer(state: State, method: str, path: str, query: Mapping[str, str], body: Given) -> Any:
-    """What the control API answers.
+    """Return the answer of the control API, a JSON value.
 
     Raises:
-        Problem: as it says.
-        Refused: a number or template that is named is not there.
+        Problem: the call or one of its fields is wrong.
+        Refusal: a named number or template does not exist.
     """
     act = CONTROLS.get((method, path))
     if act is None:
@@ -32,7 +33,7 @@ def answer(state: State, method: str, path: str, query: Mapping[str, str], body:
 
 
 def counts(state: State) -> dict[str, Any]:
-    """How often what happened; see `Counts`, `Window`, `Pairs` and `Posted`."""
+    """Return all counts as JSON values; see `Counts`, `Window`, `PairLimits` and `Posted`."""
     pairs = list(state.pairs.values())
     return {
         **msgspec.structs.asdict(state.journal.counts),
@@ -174,4 +175,4 @@ CONTROLS: dict[tuple[str, str], Callable[[State, Given], Any]] = {
     ("POST", "quality"): _quality,
     ("POST", "clear"): _clear,
 }
-"""By method and path."""
+"""The control API's functions by method and path below `/_simulator/`."""

@@ -1,4 +1,4 @@
-"""Media over HTTP: streamed up and down in pieces, never whole in memory."""
+"""Upload and download media over HTTP, in pieces, never as a whole in memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _FIELD = 4096
 
 
 async def upload(state: State, business: Business, request: web.Request) -> dict[str, str]:
-    """`POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
+    """Answer `POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
 
     Raises:
-        Refusal: the form lacks one of them, or Meta would not take the file.
+        Refusal: the form lacks one of them, or Meta would not accept the file.
     """
     if not request.content_type.startswith("multipart/"):
         raise Refusal(100, "a multipart form with a file is required")
@@ -57,10 +57,10 @@ def _keep(state: State, business: Business, fields: dict[str, str], draft: media
 
 
 def describe(state: State, media_id: str, phone_number_id: str, base: str) -> dict[str, object]:
-    """`GET /{media_id}`: what it is, and a link to it, below `base`, that works for a while.
+    """Answer `GET /{media_id}`: the file's properties, and a link to it, below the URL `base`, that works for a while.
 
     Raises:
-        Refusal: there is none, its id has expired, or it is another number's.
+        Refusal: there is no such file, its id has expired, or it belongs to another number.
     """
     found = state.shelf.find(media_id, state.clock.now(), phone_number_id)
     if found is None:
@@ -70,7 +70,7 @@ def describe(state: State, media_id: str, phone_number_id: str, base: str) -> di
 
 
 def download(state: State, request: web.Request) -> web.StreamResponse:
-    """The bytes that a link leads to; 404 once it has expired."""
+    """Return the response with the bytes that a link leads to; 404 once the link has expired."""
     found = state.shelf.follow(request.query.get("hash", ""), state.clock.now())
     if found is None:
         return web.Response(status=404, text="Not Found")

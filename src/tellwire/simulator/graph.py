@@ -1,4 +1,4 @@
-"""The Graph API's paths but for media and sends: numbers, accounts, templates, tokens. No I/O.
+"""Answer the Graph API's paths except media and sends: numbers, accounts, templates, tokens. No I/O.
 
 Source: Meta, "Cloud API" and "WhatsApp Business Management API" references.
 """
@@ -22,7 +22,7 @@ _LIFE_SECONDS = 5_184_000
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """A request: `path` without version and slashes around; `body` is {} unless it was a JSON object or a form.
+    """A request: `path` has no version and no slashes at its ends; `body` is {} unless it was a JSON object or a form.
 
     `base`: the URL of the simulator as the caller wrote it, so that links lead to a host that the caller knows.
     """
@@ -35,7 +35,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 def answer(state: State, call: Call) -> Any:
-    """The JSON that answers a call by the bearer of a valid token.
+    """Return the JSON value that answers a call with a valid token.
 
     Raises:
         Refusal: as Meta refuses it.
@@ -207,11 +207,11 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
 
 
 TOKEN_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {("GET", "debug_token"): _debug_token}
-"""Calls that name no number, account or template."""
+"""The calls that name no number, account or template."""
 
 
 def new_token(state: State) -> dict[str, Any]:
-    """`/oauth/access_token`: any client and code get a token that is valid."""
+    """Answer `/oauth/access_token`: any client and code get a new valid token."""
     token = f"EAA{state.random.getrandbits(160):040x}"
     state.add_token(token)
     return {"access_token": token, "token_type": "bearer", "expires_in": _LIFE_SECONDS}

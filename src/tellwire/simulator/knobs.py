@@ -1,4 +1,4 @@
-"""PURE. What of the simulator's behaviour can be turned, while it runs too."""
+"""PURE. List what can be set in the simulator's behaviour, also while it runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _Count = Annotated[int, Meta(ge=0)]
 
 
 class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How Meta and its users behave. Shares are of 1, times in seconds; 0 turns off unless its comment says otherwise.
+    """How Meta and its users behave. Shares are of 1, times in seconds; 0 turns a knob off unless its comment differs.
 
-    The defaults are Meta on a good day: it keeps its limits, loses nothing, and everybody reads at once.
+    The defaults are Meta without trouble: it keeps its limits, loses nothing, and everybody reads at once.
     """
 
     # --- the answer to a send
@@ -110,10 +110,10 @@ class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def turned(knobs: Knobs, given: Mapping[str, Any]) -> Knobs:
-    """The knobs with some of them changed.
+    """Return the knobs with the given ones changed.
 
     Raises:
-        Invalid: there is no such knob, or it does not take that value; nothing is changed then.
+        Invalid: there is no such knob, or it does not take that value.
     """
     try:
         return msgspec.convert({**msgspec.structs.asdict(knobs), **given}, Knobs, strict=False)

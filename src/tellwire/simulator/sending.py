@@ -1,4 +1,5 @@
-"""PURE but for the state that is passed in. `POST /{phone_number_id}/messages`: what Meta answers, and what follows."""
+"""PURE but for the state that is passed in. Decide about `POST /{phone_number_id}/messages`: Meta's answer, and its
+statuses."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ Manner = Literal["answer", "hang", "break"]
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What a send comes to. `body` None: nothing but the HTTP status. `manner`: how the answer comes, if it comes.
-    `early`: a status that is posted, and answered, before.
+    """The answer to a send. `body` None: only the HTTP status. `manner`: whether it is answered, hangs or breaks the
+    connection. `early`: a status that is posted, and answered, before the answer.
     """
 
     http: int = 200
@@ -34,10 +35,10 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 def send(state: State, business: Business, body: object) -> Reply:
-    """Take a message, or a read receipt, that a business sends.
+    """Handle a message, or a read receipt, that a business sends.
 
     Raises:
-        Refusal: as Meta refuses it; it is counted.
+        Refusal: Meta's error; it is counted.
     """
     if isinstance(body, dict) and body.get("status") == "read":
         return _receipt(state, body)
@@ -80,7 +81,7 @@ def _message(state: State, business: Business, body: object) -> Reply:
 
 
 def _weather(state: State) -> int:
-    """Bad luck: refusals that are nobody's fault; returns the status of a 5xx that has no body, else 0."""
+    """Refuse at random, at the rates of the knobs; return the status of a 5xx that has no body, else 0."""
     luck = state.random.random()
     if luck < state.knobs.throttle_rate:
         raise Refusal(130429, "throttled by chance")
@@ -104,7 +105,7 @@ def _trouble(state: State, outgoing: Outgoing) -> Trouble | None:
 
 
 def _check_references(state: State, business: Business, outgoing: Outgoing) -> str:
-    """Refuse media and templates that are not there; returns the category that is charged."""
+    """Refuse media and templates that do not exist; return the category that is charged."""
     if outgoing.type == "template":
         category = state.templates[business.waba_id].sent(outgoing.content).category.lower()
         if category == "authentication" and outgoing.user_id:
@@ -125,7 +126,7 @@ def _manner(state: State) -> Manner:
 def _accept(
     state: State, business: Business, outgoing: Outgoing, category: str, trouble: Trouble | None, *, manner: Manner
 ) -> Reply:
-    """The message is Meta's from here on: note it, plan its statuses, and say so."""
+    """Accept the message: record it, plan its statuses and return the answer."""
     customer = _customer(state, business, outgoing)
     person = customer.person
     made = wamid(outgoing.recipient, f"{state.random.getrandbits(72):018X}", outgoing=True)

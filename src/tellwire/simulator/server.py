@@ -1,4 +1,4 @@
-"""The simulated Meta as a server: the Graph API with any version prefix, media, and the control API."""
+"""Serve the simulated Meta: the Graph API under any version prefix, media, and the control API."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LARGEST = 1024 * 1024
 
 
 class Simulator:
-    """Meta, for your own tests: point the code at `url`, and let it take webhooks at `callback`.
+    """A simulated Meta for your own tests: point your code at `url`, and let it receive webhooks at `callback`.
 
     Args:
-        state: numbers, tokens, knobs and what happened; a new one unless given.
-        callback: where webhooks are posted; "": nowhere.
+        state: numbers, tokens, knobs and history; a new one unless given.
+        callback: the URL that webhooks are posted to; "" posts none.
         secret: the app secret that signs them.
     """
 
@@ -46,14 +46,14 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end; "" until it does."""
+        """Return the URL that it listens on, without a slash at the end; "" before `start`."""
         return self.state.url
 
     async def start(self, sock: socket.socket | None = None, *, port: int = 0, url: str = "") -> str:
-        """Listen on a socket, or on a port of 127.0.0.1 (0: a free one); returns the URL.
+        """Listen on a socket, or on a port of 127.0.0.1 (0: a free one); return the URL.
 
         Args:
-            url: what others reach it by, if that is something else.
+            url: the URL by which others reach it, if it is another one.
         """
         app = web.Application(client_max_size=_LARGEST)
         app.router.add_route("*", "/{path:.*}", self._answer)
@@ -69,7 +69,7 @@ class Simulator:
         return self.url
 
     def call_back(self, url: str, secret: str) -> None:
-        """Post webhooks to another URL from now on, signed with this secret; "": nowhere."""
+        """Post webhooks to this URL from now on, signed with this secret; "" posts none."""
         self._callback, self._secret = url, secret
         if self._sender is not None:
             self.state.herald.poster = Poster(self._sender, url, secret) if url else None
@@ -85,7 +85,7 @@ class Simulator:
         self.state.shelf.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Every request comes here."""
+        """Answer a request; all requests come here."""
         path = request.path.strip("/")
         version, _, rest = path.partition("/")
         if _VERSION.fullmatch(version):
@@ -104,7 +104,7 @@ class Simulator:
             return _json({"error": problem.detail, "fields": dict(problem.fields)}, problem.status)
 
     async def _control(self, request: web.Request, path: str) -> web.StreamResponse:
-        body = _object(await request.read())  # whatever type it is said to be: `curl -d` says that it is a form
+        body = _object(await request.read())  # not by Content-Type: `curl -d` says that it is a form
         return _json(control.answer(self.state, request.method, path, request.query, body))
 
     async def _graph(self, request: web.Request, path: str) -> web.StreamResponse:
@@ -142,7 +142,7 @@ class Simulator:
         return await self._told(request, send(self.state, business, await _body(request)))
 
     async def _told(self, request: web.Request, reply: Reply) -> web.StreamResponse:
-        """The answer to a send, if there is one."""
+        """Return the answer to a send, unless the connection is to hang or to break."""
         if reply.early is not None:
             await self.state.herald.tell_now(reply.early)
         if reply.manner == "hang":
@@ -169,7 +169,7 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:
-    """The JSON object or the form of a request; {} for anything else."""
+    """Return the JSON object or the form of a request; {} for anything else."""
     if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
     return _object(await request.read())
