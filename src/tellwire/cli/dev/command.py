@@ -1,4 +1,4 @@
-"""`tellwire dev`: the command."""
+"""Implement the command `tellwire dev`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tellwire.errors import TellwireError
 from tellwire.simulator import Knobs
 
 _KNOBS = Knobs(sent_after=0.1, delivered_after=0.4, read_after=0.8)
-"""Slow enough to be watched."""
+"""Delays that are long enough for a person to watch the statuses come."""
 
 
 def dev(
@@ -80,7 +80,7 @@ async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool
 
 
 async def _unless(stop: asyncio.Event, work: Any) -> bool:
-    """Do the work, and whether it was done: a signal to stop cancels it."""
+    """Run the work until `stop` is set, which cancels it. Return whether it finished."""
     doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -138,7 +138,7 @@ async def _live(
 
 
 async def _happenings(story: Story, replies: Replies, *, silent: bool) -> None:
-    """Whatever happens until it is cancelled: what is typed, and what the customer does."""
+    """Send typed lines and let the customer chat, until cancelled."""
     async with asyncio.TaskGroup() as group:
         group.create_task(replies.send_all(typed()))
         if not silent:
@@ -147,7 +147,7 @@ async def _happenings(story: Story, replies: Replies, *, silent: bool) -> None:
 
 
 def _moved(stack: Stack, ports: Ports) -> list[str]:
-    """What to say of ports that were taken."""
+    """Return notes about ports that were taken."""
     wanted = {
         "the server": (stack.url, ports.server),
         "the catcher": (stack.catcher_url, ports.catcher),
