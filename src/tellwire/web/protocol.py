@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with a short way for Meta's POSTs.
+"""Extend uvicorn's HTTP protocol by a short way for Meta's POSTs.
 
-Nearly every POST is there as a whole when its turn comes. It then needs none of what ASGI is for: no messages back and
-forth, no deadline for the body, and an answer that is known beforehand. Everything else goes the usual way.
+The body of nearly every POST is complete when the app is called. Such a POST needs no ASGI messages and no deadline for
+its body, and its usual answer is always the same. All other requests take the usual way.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _Default = list[tuple[bytes, bytes]]
 
 
 class _Taken:
-    """The answer "200, no body", made anew when uvicorn's own headers change (once a second)."""
+    """The answer "200, no body" as bytes, rebuilt when uvicorn's own headers change (once a second)."""
 
     def __init__(self) -> None:
         self._headers: _Default | None = None
         self._text = b""
 
     def text(self, headers: _Default) -> bytes:
-        """The whole answer as it goes over the wire."""
+        """Return the whole answer as it is written to the connection."""
         if headers is not self._headers:
             lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
             self._headers, self._text = headers, b"HTTP/1.1 200 OK\r\n%bcontent-length: 0\r\n\r\n" % lines
@@ -36,7 +36,7 @@ _taken = _Taken()
 
 
 class Protocol(HttpToolsProtocol):
-    """Speaks HTTP for a `WebApp`."""
+    """The HTTP protocol of a `WebApp`."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         hot = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
@@ -46,7 +46,7 @@ class Protocol(HttpToolsProtocol):
 
 
 async def _short(cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a POST of Meta's; run as the cycle's app, so that whatever it raises is answered and logged as usual."""
+    """Answer a POST of Meta's. This runs as the cycle's app, so that errors are answered and logged as usual."""
     if cycle.more_body or cycle.waiting_for_100_continue or cycle.disconnected:
         await app(scope, receive, send)
         return

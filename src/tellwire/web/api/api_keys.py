@@ -1,4 +1,4 @@
-"""`/v1/api-keys`: who may call. A key is shown once, when it is made."""
+"""Serve `/v1/api-keys`. A key is shown once, when it is created."""
 
 from __future__ import annotations
 

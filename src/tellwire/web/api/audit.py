@@ -1,4 +1,4 @@
-"""`/v1/audit`: who changed keys, endpoints and accounts, and when."""
+"""Serve `/v1/audit`: who changed keys, endpoints and accounts, and when."""
 
 from __future__ import annotations
 

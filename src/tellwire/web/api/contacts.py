@@ -1,4 +1,4 @@
-"""`/v1/contacts`: people, by every phone number and user id that they are known by."""
+"""Serve `/v1/contacts`: people, with every phone number and user id by which they are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/conversations`. An id is ours, or the 24 digits that the `chat` format shows."""
+"""Serve `/v1/conversations`. A conversation is named by our id or by the 24 digits that the `chat` format shows."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
         def decide(ledger: Ledger, known: Conversation = known) -> Conversation | Conflict | None:
             current = ledger.conversations.get(known.id)
             if current is None or current.party != known.party:
-                return None  # merged into another contact meanwhile: look again
+                return None  # the contact was merged into another meanwhile: load again
             return decision(ledger, current)
 
         keys = Keys(conversations={(context.organization_id, known.id)}, parties={("", known.party)})

@@ -1,4 +1,4 @@
-"""`/v1/deliveries`: one event on its way to one endpoint, and every attempt at it."""
+"""Serve `/v1/deliveries`: one event on its way to one endpoint, with every attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/webhook-endpoints/{id}/test` and `/recover`: what an endpoint can be asked to do beside receiving."""
+"""Serve `/v1/webhook-endpoints/{id}/test` and `/recover`: test events and recoveries."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ class RecoveryList(Struct, kw_only=True):
 
 
 async def known_endpoint(context: RequestContext, endpoint_id: str) -> Endpoint:
-    """The endpoint of this id.
+    """Return the endpoint with this id.
 
     Raises:
-        NotFound: the organization has none.
+        NotFound: the organization has no such endpoint.
     """
     name, vault = our_id(endpoint_id, "webhook endpoint"), context.services.store.vault
     endpoint = await context.read(lambda c: endpoints.get(c, vault, context.organization_id, name))

@@ -1,4 +1,4 @@
-"""`/v1/events`: what happened, as subscribers are told of it."""
+"""Serve `/v1/events`: the events that subscribers get, as a list and as a stream."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def _known(context: RequestContext, event_id: str) -> Event:
 
 
 def plain_endpoint(event: Event, format_name: str) -> Endpoint:
-    """An endpoint with default options, for rendering."""
+    """Return an endpoint with default options, for rendering events."""
     return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name)
 
 

@@ -1,4 +1,4 @@
-"""`/v1/inbound`: what Meta sent, as it was received, and what became of each item."""
+"""Serve `/v1/inbound`: Meta's POSTs as they were received, and the outcome of each item."""
 
 from __future__ import annotations
 

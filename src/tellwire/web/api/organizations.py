@@ -1,4 +1,4 @@
-"""`/v1/organizations`: the tenants of an installation."""
+"""Serve `/v1/organizations`: the tenants of an installation."""
 
 from __future__ import annotations
 

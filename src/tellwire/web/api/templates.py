@@ -1,4 +1,4 @@
-"""`/v1/templates`: message templates of business accounts, as Meta has them."""
+"""Serve `/v1/templates`: message templates of business accounts, as Meta has them."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def _accounts(context: RequestContext) -> list[Account]:
 
 
 def _waba_of(context: RequestContext, name: str) -> str:
-    """The business account of an account; what matches nothing when there is none."""
+    """Return the business account id of an account; an id that matches nothing when there is no such account."""
     return next((a.waba_id for a in _accounts(context) if name in (a.id, a.phone_number_id)), "") or "-"
 
 

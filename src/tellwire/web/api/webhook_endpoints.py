@@ -1,4 +1,4 @@
-"""`/v1/webhook-endpoints`: where events are delivered."""
+"""Serve `/v1/webhook-endpoints`: the addresses that events are delivered to."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ async def rotate_secret(
 async def _in_strides(
     context: RequestContext, endpoint_id: str, stride: Callable[[SqlEndpointRepository, str], tuple[Endpoint, bool]]
 ) -> Endpoint:
-    """Run a stride until it says that it is done, each in a commit of its own."""
+    """Run `stride` until it returns that it is done, each time in a commit of its own."""
     name = our_id(endpoint_id, "webhook endpoint")
 
     def work(connection: Connection) -> tuple[Endpoint, bool]:

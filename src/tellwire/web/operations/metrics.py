@@ -1,7 +1,7 @@
-"""Every metric: its name, what it means, and where its value comes from; `/metrics` and the reference page show these.
+"""Define every metric: its name, its meaning, and where its value comes from, for `/metrics` and the reference page.
 
-The counts are one process's, the gauges of deliveries and endpoints the whole installation's (each process shows
-them). Labels are words of fixed small sets.
+Counters and histograms cover one process; the gauges of deliveries and endpoints cover the whole installation (each
+process shows them). Label values come from small fixed sets.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Values = Iterable[tuple[Sequence[str], float]]
 
 
 class Now(Struct, frozen=True, kw_only=True):
-    """What the metrics are read off. `posts_waiting`: POSTs from Meta that wait for their commit."""
+    """The sources that metrics are read from. `posts_waiting`: POSTs from Meta that wait for their commit."""
 
     counters: Counters
     figures: Figures
@@ -66,7 +66,7 @@ class Now(Struct, frozen=True, kw_only=True):
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """One metric; a histogram is read as a `Histogram`."""
+    """A metric; `read` returns labels and values, or a `Histogram`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -334,7 +334,7 @@ class _Collected(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Family]:
-        """Every metric with its values."""
+        """Return every metric with its values."""
         return (_family(metric, metric.read(self._now)) for metric in METRICS)
 
 
@@ -358,7 +358,7 @@ def _family(metric: Metric, values: Values | Histogram) -> Family:
 
 
 def exposition(now: Now) -> bytes:
-    """The metrics in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(now))
     return generate_latest(registry)
@@ -377,7 +377,7 @@ ones to alarm on: [Operate](../how-to/operate.md).
 
 
 def reference() -> str:
-    """The reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
+    """Return the reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
     rows = [
         f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
         for each in METRICS

@@ -1,4 +1,4 @@
-"""What operators and machines ask first: is it alive, is it ready, what runs, how does it go, what can be called."""
+"""Answer probes and machines: whether the process is alive and ready, its version, its metrics, its API."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Version(Struct, kw_only=True):
 
 
 async def visitor(request: Request[Any, Any, Any], app_state: AppState) -> tuple[bool, Caller | None]:
-    """Whether a request may see how this installation goes, and who it is when it brought a key."""
+    """Return whether a request may see this installation's figures, and the caller if it brought a key."""
     caller = await app_state.auth.caller(request.scope["headers"])
     return caller is not None or is_local(request.scope), caller
 
@@ -125,5 +125,5 @@ async def schema(name: FromPath[str], app_state: StateDependency) -> Response[di
 
 
 PROBES = (livez, readyz, metrics)
-"""What a process answers that only delivers."""
+"""The routes of a process that only delivers."""
 HANDLERS = (*PROBES, version, openapi_document, schema)

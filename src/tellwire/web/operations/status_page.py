@@ -1,4 +1,4 @@
-"""`/`: a plain page that answers "is it working?", for people; no script, nothing from elsewhere."""
+"""Serve `/`: a plain page that tells people whether it works; no script, nothing from another host."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ _POLICY = (
 
 @get("/", include_in_schema=False)
 async def status_page(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
-    """Numbers for everyone; which endpoints there are only with a key (the organization's) or from the machine
-    itself (all)."""
+    """Show numbers to everyone, and endpoints only with a key (the organization's) or to the machine itself (all)."""
     allowed, caller = await visitor(request, app_state)
     figures = await app_state.meters.figures()
     endpoints = [

@@ -1,4 +1,4 @@
-"""Forms with a file (multipart/form-data), read while they come: never whole in memory."""
+"""Read forms with a file (multipart/form-data) as they arrive, never as a whole in memory."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ Taking = Callable[["Offered", AsyncIterator[bytes]], Awaitable[None]]
 
 
 class Offered(Struct, frozen=True):
-    """What a form says of its file."""
+    """The fields that a form states about its file."""
 
     filename: str
     mime_type: str
 
 
 def boundary_of(request: Request[Any, Any, Any]) -> str:
-    """What parts a form.
+    """Return the boundary of a form's parts.
 
     Raises:
-        WrongType: the body is none.
+        WrongType: the body is not a multipart form.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get("boundary", "")
@@ -46,10 +46,10 @@ def boundary_of(request: Request[Any, Any, Any]) -> str:
 
 
 async def read_form(request: Request[Any, Any, Any], boundary: str, take: Taking) -> dict[str, str]:
-    """Read a form to its end, `take` being given its part `file`; return the other fields.
+    """Read a form to its end; `take` gets the part `file`. Return the other fields.
 
     Raises:
-        BadRequest, Invalid: it is malformed; it has no file, or two.
+        BadRequest, Invalid: the form is malformed; it has no file, or two.
     """
     try:
         return await _read(_events(request, boundary), take)

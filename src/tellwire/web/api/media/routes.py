@@ -1,4 +1,4 @@
-"""`/v1/media`: files of messages, and files that were uploaded to be sent."""
+"""Serve `/v1/media`: files of messages, and files that were uploaded to be sent."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def upload_media(request: Request[Any, Any, Any], context: ContextDependen
                 return None, msgspec.json.encode(media_read(context.services, media))
 
             _, body = await once.write(work)
-    except Problem:  # of anything else nobody knows whether the row is there: what is not is swept away
+    except Problem:  # after another error the row may exist; if it does not, the sweep removes the bytes
         await intake.drop()
         raise
     return raw_json_response(body, MediaRead, status=201)

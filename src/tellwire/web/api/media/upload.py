@@ -1,6 +1,6 @@
-"""Takes in a file that is to be sent: its bytes while they come, then its row.
+"""Accept a file that is to be sent: its bytes as they arrive, then its row.
 
-The row is there first, as one that was erased: should the process end in between, the bytes are swept away with it.
+The row is created first, marked as erased: if the process ends before the row is completed, the bytes are swept away.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PATIENCE = 3600 * 1_000_000
 
 
 class Intake:
-    """One upload. `read` it, then `keep` its row within the transaction of the answer, or `drop` it."""
+    """One upload. `read` the form, then `keep` the row within the transaction of the answer, or `drop` the bytes."""
 
     def __init__(self, context: RequestContext) -> None:
         self._context = context
@@ -41,7 +41,7 @@ class Intake:
 
     @property
     def digest(self) -> bytes:
-        """Of everything that was sent, for telling a repetition."""
+        """Return the digest of everything that was sent, by which a repeated request is recognised."""
         said = [self._offered.filename, self._offered.mime_type, *(f"{k}={v}" for k, v in sorted(self._fields.items()))]
         return self._digest.digest() + "\0".join(said).encode()
 
@@ -49,7 +49,7 @@ class Intake:
         """Read the form and store the file.
 
         Raises:
-            Problem: what is wrong with either; nothing is kept.
+            Problem: the form or the file is not valid; nothing is kept.
         """
         boundary = boundary_of(request)
         reserved = self._reserved = await self._context.write(self._reserve)

@@ -1,4 +1,4 @@
-"""What can be decided about one message: taken back, sent again, given up; and a customer's, marked as read."""
+"""Serve the actions on one message: cancel, send again, mark as failed; and mark a customer's as read."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ _Decision = Callable[[Ledger, Account, Send], Problem | None]
 
 
 async def _decided(context: RequestContext, name: str, decision: _Decision) -> Response[MessageRead]:
-    """Decide about a message of ours; the answer shows it as it then is."""
+    """Decide about a message of ours; the answer shows it after the decision."""
     _, account, known = await _known(context, name, sending=False)
 
     def decide(ledger: Ledger) -> Problem | None:
@@ -144,7 +144,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
 
 
 async def _copy(context: RequestContext, entry: MessageEntry, account: Account, send: Send) -> outgoing.Draft:
-    """What is to be sent again, to the same address, or into the group."""
+    """Return the draft of a copy of a message, to the same address or into the same group."""
     message = entry.message
     if not outgoing.resendable(message, send):
         raise _not_resendable(send)

@@ -1,4 +1,4 @@
-"""`/v1/messages`. An id is ours, or the 24 digits that the `chat` format shows."""
+"""Serve `/v1/messages`, for reading. A message is named by our id or by the 24 digits that the `chat` format shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /v1/messages`, and what can be decided about a message that is on its way."""
+"""Serve `POST /v1/messages`."""
 
 from __future__ import annotations
 
