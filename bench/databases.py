@@ -1,4 +1,4 @@
-"""Where Tellwire's databases are: SQLite files, or one PostgreSQL server that runs as long as the scenario."""
+"""Provide Tellwire's databases: SQLite files, or one PostgreSQL server that runs as long as the scenario."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from bench.processes import finish
 
 
 class Databases(Protocol):
-    """The makers of databases; `pids` are the server's processes, which are part of what Tellwire costs."""
+    """A maker of databases; `pids` are the server's processes, whose cost counts as Tellwire's."""
 
     @property
     def pids(self) -> tuple[int, ...]: ...
 
     def new(self, name: str) -> str:
-        """The URL of a new, empty database."""
+        """Return the URL of a new, empty database."""
         ...
 
     @contextmanager
     def copied(self, url: str, name: str) -> Iterator[str]:
-        """The URL of a copy, which is removed when the block ends."""
+        """Give the URL of a copy, which is removed when the block ends."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """SQLite, each file in a folder of its own, because the key of its secrets lies beside it."""
+    """SQLite databases, each file in its own folder, because the key of its secrets lies beside it."""
 
     place: Path
     pids: tuple[int, ...] = ()
@@ -55,7 +55,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class OnServer:
-    """Databases of a PostgreSQL server."""
+    """Databases on a PostgreSQL server."""
 
     place: Path
     server: servers.Server
@@ -88,7 +88,7 @@ class OnServer:
 
 @contextmanager
 def databases_for(options: Options, place: Path) -> Iterator[Databases]:
-    """The kind that was asked for, until the block ends. Raises BenchError."""
+    """Give the kind of databases that the options ask for, until the block ends. Raises BenchError."""
     if options.database == "sqlite":
         yield Files(place)
         return

@@ -1,4 +1,4 @@
-"""The frame of every scenario: a folder, the machine, cases in turns over the rounds, the report and its files."""
+"""Run the frame of every scenario: a folder, the machine, the cases in turns over the rounds, the report's files."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from bench.protocol import PhaseResult, Prepare
 from bench.report import PhaseRun, Report, Run, Study, claims, doubts, fault, medians, table
 
 SETTLE_SECONDS = 0.3
-"""After the last delivery a system still has its result to record: that is part of the cost."""
+"""How long to measure after the last delivery: recording its result is part of the cost."""
 
 One = Callable[[int, str, Path], Run]
-"""(number of the round, name of the case, empty folder) → what the case came to in this round."""
+"""A function (number of the round, name of the case, empty folder) that runs the case and returns the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and when a scenario began, and what the machine was like before anything of it ran."""
+    """The folder of a scenario, the machine before it ran, and when it began."""
 
     folder: Path
     machine: Machine
@@ -43,7 +43,7 @@ class Place:
 
 @contextmanager
 def place_for(options: Options) -> Iterator[Place]:
-    """A folder that is removed in the end, whatever happens."""
+    """Give a new folder with the machine's description; the folder is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
     folder.chmod(0o711)  # PostgreSQL runs as another user in a folder below
     try:
@@ -58,7 +58,7 @@ def place_for(options: Options) -> Iterator[Place]:
 def carry_out(study: Study, options: Options, place: Place, one: One) -> int:
     """Run every case in every round (A B C A B C …), print the table, write JSON and picture.
 
-    Returns: 1 when a run was not whole, whatever the figures are; else 0.
+    Returns: 1 if a run had troubles, whatever the figures are; else 0.
     """
     runs = [
         _in_a_folder(one, number, case.name, place.folder)
@@ -100,17 +100,17 @@ def measure(load: LoadProcess, pids: Sequence[int], plan: Prepare) -> PhaseRun:
 
 
 def troubles(phases: dict[str, PhaseRun]) -> list[str]:
-    """What is wrong with the phases of a run, in plain words."""
+    """Return the problems of a run's phases, in words."""
     return [f"{name}: {fault(phase.seen)}" for name, phase in phases.items() if not phase.seen.whole]
 
 
 def say(text: str) -> None:
-    """Tell the person who waits."""
+    """Print a line of progress on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def tell(number: int, case: str, phase: str, done: PhaseRun) -> None:
-    """Tell what a phase came to."""
+    """Print the result of a phase on stderr."""
     say(f"round {number}  {case:<18}  {phase:<13}  {_line(done)}")
 
 
@@ -146,7 +146,7 @@ def _publish(report: Report, path: Path) -> int:
 
 
 def _shown(options: Options) -> dict[str, object]:
-    """The options that shaped the result, without places on this machine."""
+    """Return the options that shaped the result, without paths of this machine."""
     return {k: v for k, v in asdict(options).items() if k not in {"json", "folder", "tellwire_python", "scenario"}}
 
 

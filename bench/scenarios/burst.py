@@ -1,4 +1,4 @@
-"""One POST with many updates: how long until the durable 200, and whether that grows no faster than their number."""
+"""Measure one POST with many updates: how long until the durable 200, and whether that grows linearly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROMISED = 1000
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of updates."""
+    """Return the study of these numbers of updates."""
     one = str(PROMISED if PROMISED in sizes else sizes[0])
     larger = [str(size) for size in sizes if size > int(one)]
     return Study(
@@ -50,7 +50,7 @@ class _Burst:
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """Some POSTs of one size, each after the last delivery of the one before."""
+        """Send some POSTs of one size, each after the last delivery of the one before."""
         updates, phases = int(case), dict[str, PhaseRun]()
         with self.kept.serving(folder, fresh=True) as served:
             self.load.aim(served.aim(SECRET))
@@ -71,7 +71,7 @@ class _Burst:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when an update was lost, refused or garbled."""
+    """Run the scenario; return 1 if an update was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = [size for size in SIZES if size <= options.events] or [options.events]
     with place_for(options) as place, ExitStack() as stack:

@@ -1,6 +1,6 @@
-"""Meta's POST in, the subscriber's POST out: capacity, CPU at an equal rate, latency at half of the capacity.
+"""Measure from Meta's POST to the subscriber's: capacity, CPU at an equal rate, latency at half of the capacity.
 
-Each round starts every system afresh on an empty database, one after the other (A B C A B C …): warm-up (one message
+Each round starts every system on a new, empty database, one after the other (A B C A B C …): warm-up (one message
 of every contact), closed loop at capacity, then the two fixed rates. Only ratios from one run mean something.
 """
 
@@ -94,7 +94,8 @@ TARGETS = [
 
 
 def run(options: Options) -> int:
-    """Run it, print the table, write JSON and picture; returns 1 when a system lost, refused or garbled a message."""
+    """Run the scenario, print the table, write JSON and picture; return 1 if a system lost, refused or garbled a
+    message."""
     if any(name.startswith("tellwire") for name in options.systems):
         prepare_tellwire(options)
     study = Study(
@@ -113,7 +114,7 @@ def run(options: Options) -> int:
 
 
 def _one(number: int, name: str, folder: Path, options: Options) -> Run:
-    """One system in one round, from its start to its stop."""
+    """Run one system in one round, from its start to its stop."""
     phases: dict[str, PhaseRun] = {}
     with ExitStack() as stack:
         load = stack.enter_context(driver(folder))
@@ -137,7 +138,7 @@ def _one(number: int, name: str, folder: Path, options: Options) -> Run:
 
 
 def _plans(options: Options, done: dict[str, PhaseRun]) -> Iterator[tuple[str, Prepare]]:
-    """The phases in their order; the last one looks at what `done` says of the capacity by then."""
+    """Give the phases in their order; the last one uses the capacity that `done` holds by then."""
     plan = Prepare(
         messages=options.messages,
         contacts=options.contacts,

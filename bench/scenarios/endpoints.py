@@ -1,4 +1,4 @@
-"""More and more endpoints, of which one matches: what an event costs must not depend on the others."""
+"""Measure with more and more endpoints, of which one matches: the cost of an event must not depend on the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.stage import SECRET, USUAL, Kept, depot_for, usual
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of endpoints."""
+    """Return the study of these numbers of endpoints."""
     cases = [words(size) for size in sizes]
     return Study(
         title="From one endpoint to very many, of which one matches",
@@ -39,7 +39,7 @@ class _Endpoints:
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The usual phases with so many endpoints."""
+        """Run the usual phases with the case's number of endpoints."""
         with self.kept[case].serving(folder, fresh=True) as served:
             self.load.aim(served.aim(SECRET))
             figures, phases = usual(number, case, self.load, served, self.options)
@@ -47,7 +47,7 @@ class _Endpoints:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = powers(1, options.events)
     with place_for(options) as place, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""5 % of the endpoints hang and 10 % answer 500: what the healthy ones see of it, in latency and in throughput.
+"""Measure the latency and throughput of healthy endpoints while 5 % of the endpoints hang and 10 % answer 500.
 
 Every endpoint has a business number of its own and gets its share of the messages. Without failures the same messages
 go to the same endpoints, and all of them answer 200.
@@ -63,7 +63,7 @@ class _Failing:
     fail: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The healthy endpoints at the steady rate, then at capacity, the others beside them."""
+        """Load the healthy endpoints at the steady rate, then at capacity, with the others loaded at the same time."""
         with self.kept.serving(folder, fresh=True, gently=False) as served:
             self._aim(served, failing=case == FAILING)
             pids = served.pids
@@ -112,7 +112,7 @@ class _Failing:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a healthy endpoint missed a message."""
+    """Run the scenario; return 1 if a healthy endpoint missed a message."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
         depot = stack.enter_context(depot_for(options, place.folder))

@@ -1,6 +1,6 @@
-"""More and more stored events, all delivered: what the next event costs, start, list calls, memory.
+"""Measure with more and more stored, delivered events: the cost of the next event, the start, list calls, memory.
 
-The rows are made by the filler (see `bench/past.py`), a thousandth of them by the load of the rounds.
+The filler makes the rows (see `bench/past.py`); the load of the rounds makes a thousandth of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PER_CONTACT = 50
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of stored events."""
+    """Return the study of these numbers of stored events."""
     cases = [words(size) for size in sizes]
     promised = [words(size) for size in sizes if size <= 1_000_000]
     return Study(
@@ -43,7 +43,7 @@ def study_of(sizes: list[int]) -> Study:
 
 
 def past_of(size: int, sink: str, options: Options) -> Fill:
-    """So many delivered events, fifty of each contact but at least those of the load."""
+    """Return the plan of `size` delivered events, fifty of each contact, but with at least the contacts of the load."""
     return Fill(
         secret=SECRET,
         accounts=1,
@@ -54,7 +54,7 @@ def past_of(size: int, sink: str, options: Options) -> Fill:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
     with place_for(options) as place, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Quiet endpoints, alone and beside a hanging and a flooding one: their p99 must not double.
+"""Measure quiet endpoints, alone and beside a hanging and a flooding one: their p99 must not double.
 
 Every endpoint has a business number of its own, so that one message is one delivery. The quiet ones share the steady
 rate; the flooding one gets three times that rate, the hanging one takes connections and never answers.
@@ -24,9 +24,9 @@ from bench.stage import LATER, SECRET, STEADY, WARM_UP, Kept, beside, depot_for,
 QUIET, BESIDE = "quiet", "beside"
 QUIET_ENDPOINTS = 200
 FLOOD_RATE, HANG_RATE = 3.0, 0.05
-"""Of the steady rate."""
+"""The rates of the flooding and the hanging endpoint, as shares of the steady rate."""
 _HEAD_START = 0.1
-"""Of the time: for so long they are at it before the quiet ones are looked at."""
+"""How long the other endpoints are loaded before the measurement begins, as a share of its length."""
 
 STUDY = Study(
     title="200 quiet endpoints beside a hanging and a flooding one",
@@ -56,7 +56,7 @@ class _Isolation:
     hang: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The quiet endpoints for the time of the steady load, with or without the others."""
+        """Load the quiet endpoints for the time of the steady load, with or without the others."""
         with self.kept.serving(folder, fresh=True, gently=False) as served:
             self._aim(served)
             phases = {WARM_UP: measure(self.quiet, served.pids, warm_up(self.options))}
@@ -87,7 +87,7 @@ class _Isolation:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a quiet endpoint missed a message."""
+    """Run the scenario; return 1 if a quiet endpoint missed a message."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
         depot = stack.enter_context(depot_for(options, place.folder))

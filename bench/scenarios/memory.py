@@ -1,7 +1,7 @@
-"""Memory under a steady load, with a million deliveries that wait on disk for an endpoint that is down.
+"""Measure memory under a steady load, with a million deliveries that wait on disk for an endpoint that is down.
 
 The run lasts minutes, not the hour of the promise: a straight line through the samples of its second half, when the
-database's page cache is full, says what an hour would come to.
+database's page cache is full, estimates the memory after an hour.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _HOUR = 3600.0
 NONE = "no backlog"
 
 Sample = tuple[float, float]
-"""seconds since the beginning, MiB"""
+"""A sample: seconds since the beginning, MiB."""
 
 
 def study_of(events: int) -> Study:
-    """What is compared and promised with so many deliveries waiting."""
+    """Return the study with so many deliveries waiting."""
     waiting = words(events)
     bounds = [
         target
@@ -66,7 +66,8 @@ def study_of(events: int) -> Study:
 
 
 def slope(samples: Sequence[Sample]) -> float:
-    """MiB per second of the straight line through samples (least squares); 0 for fewer than two."""
+    """Return the slope, in MiB per second, of the straight line through the samples (least squares); 0 for fewer than
+    two."""
     if len(samples) < 2:
         return 0.0
     return statistics.linear_regression(*zip(*samples, strict=True)).slope
@@ -74,7 +75,7 @@ def slope(samples: Sequence[Sample]) -> float:
 
 @contextmanager
 def sampling(meter: Meter) -> Iterator[list[Sample]]:
-    """Look at the memory every second while the block runs."""
+    """Sample the memory every second while the block runs."""
     samples: list[Sample] = []
     over = threading.Event()
     begin = time.monotonic()
@@ -101,7 +102,7 @@ class _Memory:
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The steady load for its time."""
+        """Run the steady load for its time."""
         with self.kept[case].serving(folder, fresh=False) as served:
             meter = Meter([served.child.pid])
             ready = meter.rss_mib()
@@ -133,7 +134,7 @@ class _Memory:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     options = _long_enough(options)
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
@@ -155,7 +156,7 @@ def run(options: Options) -> int:
 
 
 def _long_enough(options: Options) -> Options:
-    """A phase is bounded by more than the time it is meant to last."""
+    """Return the options with a phase limit that is longer than the steady load."""
     if options.limit_seconds > options.seconds + 60:
         return options
     return dataclasses.replace(options, limit_seconds=options.seconds + 60)

@@ -1,4 +1,5 @@
-"""A million deliveries parked at a paused endpoint: what an event for another endpoint costs, start, list calls."""
+"""Measure with a million deliveries parked at a paused endpoint: the cost of another endpoint's event, start, list
+calls."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ NONE = "none"
 
 
 def study_of(events: int) -> Study:
-    """What is compared and promised with so many parked deliveries."""
+    """Return the study with so many parked deliveries."""
     parked = words(events)
     return Study(
         title=f"{parked} parked deliveries",
@@ -39,7 +40,7 @@ def study_of(events: int) -> Study:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
         depot = stack.enter_context(depot_for(options, place.folder))

@@ -1,7 +1,7 @@
-"""Due retries by the hundred thousand for one endpoint, fresh events for another: how long these wait.
+"""Measure how long fresh events of one endpoint wait while another endpoint has a hundred thousand due retries.
 
-`late`: deliveries that were overtaken on the long schedule and are all due at once. `comes back`: deliveries in order
-that waited while their endpoint was down, which is up again. The endpoint takes everything at once, from the start.
+`late`: late retries, out of order, that are all due at once. `comes back`: deliveries in order that waited while their
+endpoint was down; now it is up again. The endpoint accepts everything at once, from the start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.stage import SECRET, STEADY, Kept, depot_for, plan_of, steady
 CALM, LATE, BACK = "calm", "late", "comes back"
 _STATES: dict[str, BatchState] = {LATE: "late", BACK: "waiting"}
 _NOWHERE = Aim(ports=(0,), path="", app_secret="", signing_secret=SECRET)
-"""The storm's driver sends nothing: it only receives and counts."""
+"""The target of the storm's driver, which sends nothing: it only receives and counts."""
 
 STUDY = Study(
     title="A storm of due retries beside fresh events of another endpoint",
@@ -53,7 +53,7 @@ class _Storm:
     storm: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """Fresh events at the steady rate from the moment that the server is ready."""
+        """Send fresh events at the steady rate from the moment when the server is ready."""
         self.storm.aim(_NOWHERE)
         self.storm.prepare(replace(plan_of(self.options), messages=0, connections=0))
         with self.kept[case].serving(folder, fresh=True, gently=False) as served:
@@ -78,7 +78,7 @@ class _Storm:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a fresh event was lost, or no retry came."""
+    """Run the scenario; return 1 if a fresh event was lost, or if no retry came."""
     prepare_tellwire(options)
     with place_for(options) as place, ExitStack() as stack:
         depot = stack.enter_context(depot_for(options, place.folder))

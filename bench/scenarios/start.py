@@ -1,4 +1,4 @@
-"""How soon `serve` is ready, by the number of stored events."""
+"""Measure how soon `serve` is ready, by the number of stored events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOWHERE = "http://127.0.0.1:9/hook"
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of stored events."""
+    """Return the study of these numbers of stored events."""
     cases = [words(size) for size in sizes]
     bound = [Target(title="start to ready, s", metric="ready_seconds", ours=case, at_most=1.5) for case in cases]
     return Study(
@@ -40,7 +40,7 @@ class _Start:
     kept: dict[str, Kept]
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """One start."""
+        """Start the server once."""
         with self.kept[case].serving(folder, fresh=False) as served:
             meter = Meter([served.child.pid])
             figures = {
@@ -53,7 +53,7 @@ class _Start:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 0."""
+    """Run the scenario; return 0."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
     with place_for(options) as place, depot_for(options, place.folder) as depot:
