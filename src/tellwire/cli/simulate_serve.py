@@ -15,7 +15,7 @@ from tellwire.cli.output import print_json
 from tellwire.cli.serving import bind, run, url_of
 from tellwire.errors import BadSettings, Problem
 from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State, counts
-from tellwire.simulator.knobs import turned
+from tellwire.simulator.knobs import changed_knobs
 
 
 class Serving(Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def knobs_of(given: Sequence[str]) -> Knobs:
         except msgspec.DecodeError:
             named[name] = value
     try:
-        return turned(Knobs(), named)
+        return changed_knobs(Knobs(), named)
     except Problem as problem:
         raise BadSettings(f"--knob {problem}") from None
 

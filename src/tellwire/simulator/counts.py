@@ -11,7 +11,7 @@ from msgspec import Struct
 _KEPT = 200_000
 
 
-class Accepted(Struct, frozen=True, kw_only=True):
+class AcceptedMessage(Struct, frozen=True, kw_only=True):
     """An accepted message: the `number`-th since the start, at `at` (micros). `body` is the JSON of the send."""
 
     number: int
@@ -25,7 +25,7 @@ class Accepted(Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any]
 
 
-class Counts(Struct, kw_only=True):
+class SimulatorCounts(Struct, kw_only=True):
     """How often each thing happened. `refused` and `failed` are by error code: in the answer, in a failed status.
 
     `unanswered`: accepted, but never answered. `without_body`: answered 5xx without a body.
@@ -52,12 +52,12 @@ class Journal:
 
     def clear(self) -> None:
         """Forget all messages, receipts and counts."""
-        self.counts = Counts()
-        self.accepted: deque[Accepted] = deque(maxlen=_KEPT)
+        self.counts = SimulatorCounts()
+        self.accepted: deque[AcceptedMessage] = deque(maxlen=_KEPT)
         self.receipts: deque[str] = deque(maxlen=_KEPT)
         self._data: set[str] = set()
 
-    def accept(self, message: Accepted) -> None:
+    def accept(self, message: AcceptedMessage) -> None:
         """Record an accepted message."""
         self.accepted.append(message)
         self.counts.accepted += 1

@@ -37,15 +37,15 @@ _UNSUPPORTED = {
 
 class Customer:
     """A person who chats with a business. Each method is a thing that they do at `at` (Unix seconds); it returns Meta's
-    update about it and sends nothing. `said` holds the ids of the messages they wrote, `heard` of those they received.
+    update about it and sends nothing. `sent_ids`: the messages that they wrote, `received_ids`: those that they got.
     """
 
     def __init__(self, person: Person, business: Business, random: Random) -> None:
         self.person = person
         self.business = business
         self.random = random
-        self.said: list[str] = []
-        self.heard: list[str] = []
+        self.sent_ids: list[str] = []
+        self.received_ids: list[str] = []
 
     def text(self, body: str, *, at: int, reply_to: str = "") -> Update:
         """Write a text, perhaps in reply to the message `reply_to`."""
@@ -116,7 +116,7 @@ class Customer:
     def sent_message(self) -> str:
         """Return the id of a new message that the business sends to this customer with another program."""
         made = wamid(self.person.address, self._key(18), outgoing=True)
-        self.heard.append(made)
+        self.received_ids.append(made)
         return made
 
     def status(self, wamid: str, name: str, *, at: int, callback_data: str = "") -> Update:
@@ -136,14 +136,14 @@ class Customer:
     def _say(self, kind: str, content: Any, *, at: int, reply_to: str = "", memorable: bool = True) -> Update:
         made = wamid(self.person.address, self._key(20))
         if memorable:
-            self.said.append(made)
+            self.sent_ids.append(made)
         context = {"from": self._author(reply_to), "id": reply_to} if reply_to else None
         return self._update(
             "messages", message(self.person, wamid=made, at=at, type=kind, content=content, context=context)
         )
 
     def _author(self, wamid: str) -> str:
-        return self.person.address if wamid in self.said else self.business.display_phone_number
+        return self.person.address if wamid in self.sent_ids else self.business.display_phone_number
 
     def _update(self, kind: Any, item: Json, *, introduced: bool = True) -> Update:
         return Update(business=self.business, person=self.person, kind=kind, item=item, introduced=introduced)
@@ -172,8 +172,8 @@ def _line(customer: Customer) -> str:
 
 def _earlier(customer: Customer, at: int) -> tuple[list[Update], str]:
     """Return the update of a new message, if one had to be written, and the id of a message of the customer's."""
-    if customer.said:
-        return [], customer.random.choice(customer.said)
+    if customer.sent_ids:
+        return [], customer.random.choice(customer.sent_ids)
     first = customer.text(_line(customer), at=at)
     return [first], first.wamid
 

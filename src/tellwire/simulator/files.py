@@ -21,13 +21,13 @@ async def upload(state: State, business: Business, request: web.Request) -> dict
     if not request.content_type.startswith("multipart/"):
         raise Refusal(100, "a multipart form with a file is required")
     fields: dict[str, str] = {}
-    draft: media.Draft | None = None
+    draft: media.FileDraft | None = None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
                 raise Refusal(100, "the form has a form in it")
             if part.name == "file" and draft is None:
-                draft = state.shelf.draft()
+                draft = state.media_files.draft()
                 fields["file"] = part.headers.get("Content-Type", "")
                 while chunk := await part.read_chunk(media.CHUNK):
                     draft.write(bytes(chunk))
@@ -41,7 +41,7 @@ async def upload(state: State, business: Business, request: web.Request) -> dict
             draft.drop()
 
 
-def _keep(state: State, business: Business, fields: dict[str, str], draft: media.Draft | None) -> str:
+def _keep(state: State, business: Business, fields: dict[str, str], draft: media.FileDraft | None) -> str:
     if fields.get("messaging_product") != "whatsapp":
         raise Refusal(100, "messaging_product must be whatsapp")
     if draft is None:
@@ -51,7 +51,7 @@ def _keep(state: State, business: Business, fields: dict[str, str], draft: media
         mime_type = fields["file"]
     media.check_upload(mime_type, draft.size)
     until = state.clock.now() + media.days(state.knobs.upload_days)
-    kept = state.shelf.keep(draft, mime_type, phone_number_id=business.phone_number_id, until=until)
+    kept = state.media_files.keep(draft, mime_type, phone_number_id=business.phone_number_id, until=until)
     fields["kept"] = kept.id
     return kept.id
 
@@ -62,16 +62,16 @@ def describe(state: State, media_id: str, phone_number_id: str, base: str) -> di
     Raises:
         Refusal: there is no such file, its id has expired, or it belongs to another number.
     """
-    found = state.shelf.find(media_id, state.clock.now(), phone_number_id)
+    found = state.media_files.find(media_id, state.clock.now(), phone_number_id)
     if found is None:
         raise not_there(media_id, "get")
     until = state.clock.now() + media.seconds(state.knobs.link_seconds)
-    return media.shown(found, base + state.shelf.link(found, until))
+    return media.shown(found, base + state.media_files.link(found, until))
 
 
 def download(state: State, request: web.Request) -> web.StreamResponse:
     """Return the response with the bytes that a link leads to; 404 once the link has expired."""
-    found = state.shelf.follow(request.query.get("hash", ""), state.clock.now())
+    found = state.media_files.follow(request.query.get("hash", ""), state.clock.now())
     if found is None:
         return web.Response(status=404, text="Not Found")
     return web.FileResponse(found.path, chunk_size=media.CHUNK, headers={"Content-Type": found.mime_type})

@@ -14,7 +14,7 @@ from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.state import State
-from tellwire.simulator.templates import Template
+from tellwire.simulator.templates import SimulatedTemplate
 
 APP_ID = "100200300400600"
 _OK = {"success": True}
@@ -167,14 +167,14 @@ ACCOUNT_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {
 # --- a template by its id, and the token itself -----------------------------------------------------------------------
 
 
-def _template(state: State, template_id: str) -> tuple[str, Template] | None:
+def _template(state: State, template_id: str) -> tuple[str, SimulatedTemplate] | None:
     for waba_id, templates in state.templates.items():
         if (found := templates.get(template_id)) is not None:
             return waba_id, found
     return None
 
 
-def _of_template(state: State, waba_id: str, template: Template, call: Call) -> Any:
+def _of_template(state: State, waba_id: str, template: SimulatedTemplate, call: Call) -> Any:
     state.manage(waba_id)
     if call.method == "GET":
         return template.shown(_fields(call))
@@ -187,8 +187,8 @@ def _of_template(state: State, waba_id: str, template: Template, call: Call) -> 
 
 def _debug_token(state: State, _: str, call: Call) -> Any:
     token = call.query.get("input_token", "")
-    standing = state.standing(token)
-    if standing == "unknown":
+    validity = state.validity(token)
+    if validity == "unknown":
         return {"data": {"is_valid": False, "error": {"code": 190, "message": "Invalid OAuth access token."}}}
     scopes = ["whatsapp_business_management", "whatsapp_business_messaging"]
     targets = [*state.templates]
@@ -197,8 +197,8 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
             "app_id": APP_ID,
             "type": "SYSTEM_USER",
             "application": "Simulated App",
-            "expires_at": 0 if standing == "valid" else state.clock.now() // 1_000_000 - 1,
-            "is_valid": standing == "valid",
+            "expires_at": 0 if validity == "valid" else state.clock.now() // 1_000_000 - 1,
+            "is_valid": validity == "valid",
             "scopes": scopes,
             "granular_scopes": [{"scope": scope, "target_ids": targets} for scope in scopes],
             "user_id": "100200300400700",

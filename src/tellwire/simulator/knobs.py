@@ -109,7 +109,7 @@ class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
     """what goes before recipients without `+`, as Meta does with the business's own; "": nothing"""
 
 
-def turned(knobs: Knobs, given: Mapping[str, Any]) -> Knobs:
+def changed_knobs(knobs: Knobs, given: Mapping[str, Any]) -> Knobs:
     """Return the knobs with the given ones changed.
 
     Raises:
@@ -118,12 +118,12 @@ def turned(knobs: Knobs, given: Mapping[str, Any]) -> Knobs:
     try:
         return msgspec.convert({**msgspec.structs.asdict(knobs), **given}, Knobs, strict=False)
     except msgspec.ValidationError as error:
-        field, said = _place(str(error))
-        raise Invalid(f"{field}: {said}", (f"/{field}", said)) from None
+        field, message = _field_of(str(error))
+        raise Invalid(f"{field}: {message}", (f"/{field}", message)) from None
 
 
-def _place(said: str) -> tuple[str, str]:
-    text, _, path = said.partition(" - at ")
+def _field_of(message: str) -> tuple[str, str]:
+    text, _, path = message.partition(" - at ")
     unknown = re.search(r"unknown field `([^`]*)`", text)
     field = unknown[1] if unknown else path.strip("`").removeprefix("$").lstrip(".").split("[")[0]
     return field, "there is no such knob" if unknown else text

@@ -36,7 +36,7 @@ class Window:
         return True
 
 
-class PairLimits:
+class PairBuckets:
     """A token bucket for each recipient: one send every `seconds`, with a burst of `burst` borrowed from later.
 
     `broken` counts the sends over the limit, by recipient.

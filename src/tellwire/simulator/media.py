@@ -60,7 +60,7 @@ class Medium(Struct, frozen=True, kw_only=True):
         return base64.b64encode(bytes.fromhex(self.sha256)).decode()
 
 
-class Draft:
+class FileDraft:
     """A file that is being written."""
 
     def __init__(self, folder: Path) -> None:
@@ -102,11 +102,11 @@ class MediaFiles:
         self._media: dict[str, Medium] = {}
         self._links: dict[str, tuple[str, int]] = {}
 
-    def draft(self) -> Draft:
+    def draft(self) -> FileDraft:
         """Begin a new file."""
-        return Draft(self.folder)
+        return FileDraft(self.folder)
 
-    def keep(self, draft: Draft, mime_type: str, *, phone_number_id: str, until: int) -> Medium:
+    def keep(self, draft: FileDraft, mime_type: str, *, phone_number_id: str, until: int) -> Medium:
         """Store a finished file under a new id, which works until `until` (micros)."""
         made = Medium(
             id=str(self._random.randrange(10**14, 10**15)),
@@ -120,7 +120,7 @@ class MediaFiles:
         self._media[made.id] = made
         return made
 
-    def write(self, chunks: Iterable[bytes]) -> Draft:
+    def write(self, chunks: Iterable[bytes]) -> FileDraft:
         """Write a new file with these bytes."""
         draft = self.draft()
         try:
@@ -131,7 +131,7 @@ class MediaFiles:
             raise
         return draft
 
-    def invented(self, size: int) -> Draft:
+    def invented(self, size: int) -> FileDraft:
         """Write a new file of `size` random bytes."""
         return self.write(self._random.randbytes(min(CHUNK, size - start)) for start in range(0, size, CHUNK))
 

@@ -70,7 +70,7 @@ def body_of(updates: Iterable[Update]) -> bytes:
     entries = [
         {
             "id": waba_id,
-            "changes": [{"value": _value(list(run)), "field": "messages"} for _, run in groupby(group, _place)],
+            "changes": [{"value": _value(list(run)), "field": "messages"} for _, run in groupby(group, _change_key)],
         }
         for waba_id, group in groupby(updates, lambda update: update.business.waba_id)
     ]
@@ -133,7 +133,7 @@ def status(
     return item
 
 
-def _place(update: Update) -> tuple[Business, str]:
+def _change_key(update: Update) -> tuple[Business, str]:
     return update.business, update.kind
 
 

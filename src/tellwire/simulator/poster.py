@@ -30,7 +30,7 @@ class Poster:
         self._secret = secret
         self._timeout = timeout
 
-    async def tell(self, *updates: Update) -> Answer:
+    async def post_updates(self, *updates: Update) -> Answer:
         """POST these updates in one body."""
         return await self.post(body_of(updates))
 

@@ -60,7 +60,7 @@ class Refusal(Exception):  # noqa: N818 - Meta's answer, not a failure of ours
         return {"error": {**error, "fbtrace_id": trace}}
 
 
-class Trouble(Struct, frozen=True):
+class PlannedError(Struct, frozen=True):
     """An error that a send is planned to end with."""
 
     code: int
@@ -75,13 +75,13 @@ class Trouble(Struct, frozen=True):
         return known is not None and known.late and known.kind == "fail"
 
 
-def asked_by(recipient: str) -> Trouble | None:
+def error_for(recipient: str) -> PlannedError | None:
     """Return the error that a recipient asks for, None for an ordinary one: `999`, how the error comes (0 usually, 1 as
     the answer, 2 as a failed status) and the code in seven digits; for user ids `XX.ERROR` and the same."""
     found = _NUMBER.fullmatch(recipient) or _USER_ID.fullmatch(recipient)
     if found is None:
         return None
-    return Trouble(int(found[2]), _HOW[found[1]])
+    return PlannedError(int(found[2]), _HOW[found[1]])
 
 
 def number_for(code: int, how: How = "usual") -> str:

@@ -19,7 +19,7 @@ from tellwire.simulator import control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster
 from tellwire.simulator.refusals import Refusal, not_there
-from tellwire.simulator.sending import Reply, send
+from tellwire.simulator.sending import SendReply, send
 from tellwire.simulator.state import State
 
 _EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -64,25 +64,25 @@ class Simulator:
         host, number = listening.getsockname()[:2]
         self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
         self._sender = open_sender(allow=_EVERYWHERE)
-        self.call_back(self._callback, self._secret)
-        self.state.herald.start()
+        self.set_callback(self._callback, self._secret)
+        self.state.webhooks.start()
         return self.url
 
-    def call_back(self, url: str, secret: str) -> None:
+    def set_callback(self, url: str, secret: str) -> None:
         """Post webhooks to this URL from now on, signed with this secret; "" posts none."""
         self._callback, self._secret = url, secret
         if self._sender is not None:
-            self.state.herald.poster = Poster(self._sender, url, secret) if url else None
+            self.state.webhooks.poster = Poster(self._sender, url, secret) if url else None
 
     async def stop(self) -> None:
         """Stop listening and posting, and delete all media."""
         self._stopping.set()
-        await self.state.herald.stop()
+        await self.state.webhooks.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._sender is not None:
             await self._sender.close()
-        self.state.shelf.close()
+        self.state.media_files.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; all requests come here."""
@@ -119,7 +119,7 @@ class Simulator:
         first, _, edge = path.partition("/")
         if request.method == "POST" and first and edge in ("messages", "media"):
             return await self._of_number(request, self.state.business(first), edge)
-        if not edge and self.state.shelf.find(first, self.state.clock.now()) is not None:
+        if not edge and self.state.media_files.find(first, self.state.clock.now()) is not None:
             return self._of_medium(request, first)
         body = await _body(request)
         call = graph.Call(method=request.method, path=path, query=request.query, body=body, base=_base(request))
@@ -131,7 +131,7 @@ class Simulator:
                 number = request.query.get("phone_number_id", "")
                 return _json(files.describe(self.state, media_id, number, _base(request)))
             case "DELETE":
-                self.state.shelf.remove(media_id, self.state.clock.now())
+                self.state.media_files.remove(media_id, self.state.clock.now())
                 return _json({"success": True})
             case method:
                 raise not_there(media_id, method.lower())
@@ -139,12 +139,12 @@ class Simulator:
     async def _of_number(self, request: web.Request, business: Business, edge: str) -> web.StreamResponse:
         if edge == "media":
             return _json(await files.upload(self.state, business, request))
-        return await self._told(request, send(self.state, business, await _body(request)))
+        return await self._respond(request, send(self.state, business, await _body(request)))
 
-    async def _told(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, reply: SendReply) -> web.StreamResponse:
         """Return the answer to a send, unless the connection is to hang or to break."""
         if reply.early is not None:
-            await self.state.herald.tell_now(reply.early)
+            await self.state.webhooks.post_now(reply.early)
         if reply.manner == "hang":
             await self._hang()
         if reply.manner != "answer" and request.transport is not None:

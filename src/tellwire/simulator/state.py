@@ -15,12 +15,12 @@ from tellwire.clock import SystemClock
 from tellwire.ports.clock import Clock
 from tellwire.simulator.counts import Journal
 from tellwire.simulator.customer import Customer
-from tellwire.simulator.knobs import Knobs, turned
-from tellwire.simulator.limits import PairLimits, Window
+from tellwire.simulator.knobs import Knobs, changed_knobs
+from tellwire.simulator.limits import PairBuckets, Window
 from tellwire.simulator.media import MediaFiles
 from tellwire.simulator.payloads import Business, Person, notice
-from tellwire.simulator.refusals import How, Refusal, Trouble, not_there
-from tellwire.simulator.templates import Template, Templates
+from tellwire.simulator.refusals import How, PlannedError, Refusal, not_there
+from tellwire.simulator.templates import SimulatedTemplate, SimulatedTemplates
 from tellwire.simulator.traffic import BUSINESS
 from tellwire.simulator.webhook_queue import WebhookQueue
 
@@ -55,25 +55,25 @@ class State:
         self.clock: Clock = clock or SystemClock()
         self.knobs = knobs or Knobs()
         self.journal = Journal()
-        self.herald = WebhookQueue(lambda: self.knobs)
-        self.shelf = MediaFiles(self.random)
+        self.webhooks = WebhookQueue(lambda: self.knobs)
+        self.media_files = MediaFiles(self.random)
         self.url = ""
         self.businesses: dict[str, Business] = {}
-        self.templates: dict[str, Templates] = {}
+        self.templates: dict[str, SimulatedTemplates] = {}
         self.subscribed: set[str] = set()
         for business in businesses:
             self.add_business(business)
         self._valid = dict.fromkeys(tokens)
         self._expired: set[str] = set()
         self._any_token = not tokens
-        self._troubles: deque[Trouble] = deque()
+        self._planned_errors: deque[PlannedError] = deque()
         self._customers: dict[tuple[str, str], Customer] = {}
         self._wrote: dict[tuple[str, str], int] = {}
         self._begin()
 
     def _begin(self) -> None:
         self.rates: dict[str, Window] = {}
-        self.pairs: dict[str, PairLimits] = {}
+        self.pairs: dict[str, PairBuckets] = {}
         self.management: dict[str, Window] = {}
 
     # --- turning ------------------------------------------------------------------------------------------------------
@@ -84,23 +84,23 @@ class State:
         Raises:
             Invalid: there is no such knob, or it does not take that value.
         """
-        self.knobs = turned(self.knobs, knobs)
+        self.knobs = changed_knobs(self.knobs, knobs)
 
     def fail_next(self, code: int, *, count: int = 1, how: How = "usual") -> None:
         """Let the next `count` sends end with an error."""
-        self._troubles.extend([Trouble(code, how)] * count)
+        self._planned_errors.extend([PlannedError(code, how)] * count)
 
-    def next_trouble(self) -> Trouble | None:
+    def next_error(self) -> PlannedError | None:
         """Take the error that the next send is to end with; None for none."""
-        return self._troubles.popleft() if self._troubles else None
+        return self._planned_errors.popleft() if self._planned_errors else None
 
     def clear(self) -> None:
         """Forget what happened and what was planned; numbers, tokens, templates, media and knobs stay."""
         self.journal.clear()
-        self._troubles.clear()
+        self._planned_errors.clear()
         self._customers.clear()
         self._wrote.clear()
-        self.herald.clear()
+        self.webhooks.clear()
         self._begin()
 
     # --- numbers and tokens -------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class State:
         """Add a number, and its account unless that exists."""
         self.businesses[business.phone_number_id] = business
         if business.waba_id not in self.templates:
-            self.templates[business.waba_id] = Templates()
+            self.templates[business.waba_id] = SimulatedTemplates()
             self.subscribed.add(business.waba_id)
 
     def business(self, phone_number_id: str = "") -> Business:
@@ -137,7 +137,7 @@ class State:
         for each in gone:
             self._valid.pop(each, None)
 
-    def standing(self, token: str) -> str:
+    def validity(self, token: str) -> str:
         """Return the state of a token: valid, expired or unknown."""
         if token in self._expired:
             return "expired"
@@ -149,7 +149,7 @@ class State:
         Raises:
             Refusal: 190, the token is not valid.
         """
-        match self.standing(token):
+        match self.validity(token):
             case "valid":
                 return
             case "expired":
@@ -176,7 +176,7 @@ class State:
 
     def take_pair(self, business: Business, recipient: str) -> bool:
         """Count a send to a recipient. Return whether it is within the limit of the pair."""
-        pairs = self.pairs.setdefault(business.phone_number_id, PairLimits())
+        pairs = self.pairs.setdefault(business.phone_number_id, PairBuckets())
         burst, seconds = self.knobs.pair_burst, self.knobs.pair_seconds
         return pairs.take(recipient, self.clock.now(), burst=burst, seconds=seconds)
 
@@ -201,7 +201,7 @@ class State:
         known = self._customers.get((business.phone_number_id, recipient))
         return known.person.address if known else recipient
 
-    def wrote(self, customer: Customer) -> None:
+    def open_window(self, customer: Customer) -> None:
         """Open the customer service window: the customer writes now."""
         self._wrote[customer.business.phone_number_id, customer.person.address] = self.clock.now()
 
@@ -215,16 +215,18 @@ class State:
     def notify(self, field: str, value: Mapping[str, Any], *, waba_id: str = "") -> None:
         """Post a webhook about an account: `account_update`, `phone_number_quality_update` and so on."""
         account = waba_id or self.business().waba_id
-        self.tell_account(account, [(field, value)])
+        self.post_notices(account, [(field, value)])
 
-    def tell_account(self, waba_id: str, notices: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    def post_notices(self, waba_id: str, notices: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Post webhooks about an account, given as (field, value), if the app is subscribed to it."""
         if waba_id not in self.subscribed:
             return
         for field, value in notices:
-            self.herald.tell_body(notice(waba_id, field, dict(value), at=self.clock.now() // _SECOND))
+            self.webhooks.post_body(notice(waba_id, field, dict(value), at=self.clock.now() // _SECOND))
 
-    def judge(self, name: str, status: str, *, reason: str | None = None, waba_id: str = "") -> list[Template]:
+    def set_template_status(
+        self, name: str, status: str, *, reason: str | None = None, waba_id: str = ""
+    ) -> list[SimulatedTemplate]:
         """Give a template, in every language, a status (APPROVED, REJECTED, PAUSED, DISABLED), and post the webhook.
 
         Raises:
@@ -238,26 +240,26 @@ class State:
         if not found:
             raise Refusal(132001, f"there is no template {name}")
         for template in found:
-            self._judge(template, account, status, reason)
+            self._set_status(template, account, status, reason)
         return found
 
-    def approve_later(self, template: Template, waba_id: str) -> None:
+    def approve_later(self, template: SimulatedTemplate, waba_id: str) -> None:
         """Approve a pending template after the knob `approve_seconds`, unless that is negative."""
         if self.knobs.approve_seconds >= 0:
             loop = asyncio.get_running_loop()
             loop.call_later(self.knobs.approve_seconds, self._approve, template, waba_id)
 
-    def _approve(self, template: Template, waba_id: str) -> None:
+    def _approve(self, template: SimulatedTemplate, waba_id: str) -> None:
         if template.status == "PENDING":
-            self._judge(template, waba_id, "APPROVED", None)
+            self._set_status(template, waba_id, "APPROVED", None)
 
-    def _judge(self, template: Template, waba_id: str, status: str, reason: str | None) -> None:
+    def _set_status(self, template: SimulatedTemplate, waba_id: str, status: str, reason: str | None) -> None:
         template.status = status
-        told = {
+        value = {
             "event": status,
             "message_template_id": int(template.id),
             "message_template_name": template.name,
             "message_template_language": template.language,
             "reason": reason or ("NONE" if status == "APPROVED" else None),
         }
-        self.tell_account(waba_id, [("message_template_status_update", told)])
+        self.post_notices(waba_id, [("message_template_status_update", value)])

@@ -22,7 +22,7 @@ _FILTERS = ("status", "language", "category")
 _HEADER_KINDS = ("image", "video", "document", "location")
 
 
-class Template(Struct, kw_only=True):
+class SimulatedTemplate(Struct, kw_only=True):
     """A template in one language."""
 
     id: str
@@ -32,7 +32,7 @@ class Template(Struct, kw_only=True):
     components: list[Any]
     status: str = "APPROVED"
     quality: str = "UNKNOWN"
-    judged_at: int = 1_700_000_000
+    reviewed_at: int = 1_700_000_000
 
     def shown(self, fields: Iterable[str] = ()) -> dict[str, Any]:
         """Return the template as the Graph API shows it; `fields` names what is wanted, none for all."""
@@ -43,7 +43,7 @@ class Template(Struct, kw_only=True):
             "language": self.language,
             "status": self.status,
             "category": self.category,
-            "quality_score": {"score": self.quality, "date": self.judged_at},
+            "quality_score": {"score": self.quality, "date": self.reviewed_at},
             "id": self.id,
         }
         wanted = {*fields}
@@ -100,15 +100,15 @@ def _fill(kind: str, component: Json, parameters: list[Any]) -> None:
         raise Refusal(132012, f"{kind}: parameters must be named {', '.join(named)}")
 
 
-class Templates:
+class SimulatedTemplates:
     """The templates of one account; their ids count up from `first_id`."""
 
     def __init__(self, first_id: int = 400000000000001) -> None:
         self._ids = count(first_id)
-        self._all: dict[str, Template] = {}
+        self._all: dict[str, SimulatedTemplate] = {}
         self.add({"name": "hello_world", "language": "en_US", "category": "UTILITY", "components": _HELLO}, "APPROVED")
 
-    def add(self, given: Json, status: str = "PENDING") -> Template:
+    def add(self, given: Json, status: str = "PENDING") -> SimulatedTemplate:
         """Create a template.
 
         Raises:
@@ -126,7 +126,7 @@ class Templates:
             raise Refusal(100, "components must be an array of objects")
         if self.find(name, language) is not None:
             raise Refusal(100, "Content in this language already exists", subcode=_ALREADY_THERE)
-        made = Template(
+        made = SimulatedTemplate(
             id=str(next(self._ids)),
             name=name,
             language=language,
@@ -137,15 +137,15 @@ class Templates:
         self._all[made.id] = made
         return made
 
-    def find(self, name: str, language: str) -> Template | None:
+    def find(self, name: str, language: str) -> SimulatedTemplate | None:
         """Return the template of this name in this language."""
         return next((each for each in self._all.values() if (each.name, each.language) == (name, language)), None)
 
-    def get(self, template_id: str) -> Template | None:
+    def get(self, template_id: str) -> SimulatedTemplate | None:
         """Return the template with this id."""
         return self._all.get(template_id)
 
-    def named(self, name: str) -> list[Template]:
+    def named(self, name: str) -> list[SimulatedTemplate]:
         """Return the templates of this name, in every language."""
         return [each for each in self._all.values() if each.name == name]
 
@@ -156,7 +156,7 @@ class Templates:
             del self._all[each]
         return bool(gone)
 
-    def sent(self, content: Json) -> Template:
+    def sent(self, content: Json) -> SimulatedTemplate:
         """Return the template that a message is made of, after checking its parameters.
 
         Raises:

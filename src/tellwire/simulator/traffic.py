@@ -45,10 +45,10 @@ def rounds(
 
     Returns: rounds to post one after the other.
     """
-    told = list(updates)
+    ordered = list(updates)
     if shuffle:
-        random.shuffle(told)
-    bodies = [body_of(told[start : start + batch]) for start in range(0, len(told), batch)]
+        random.shuffle(ordered)
+    bodies = [body_of(ordered[start : start + batch]) for start in range(0, len(ordered), batch)]
     singles: list[Round] = [(body,) for body in bodies]
     if not duplicates:
         return singles

@@ -20,8 +20,8 @@ _LONGEST_PAUSE = 300.0
 
 
 class Posted(Struct):
-    """Counts of webhooks. `waiting`: updates and bodies that are still to be posted. `given_up`: bodies that used all
-    tries."""
+    """Counts of posted webhooks. `waiting`: updates and bodies that are still to be posted. `given_up`: bodies that
+    used up all tries."""
 
     updates: int = 0
     posts: int = 0
@@ -52,7 +52,7 @@ class WebhookQueue:
         self.posted = Posted()
         self._numbers = count()
         self._lanes: list[list[_Entry]] = [[] for _ in range(_LANES)]
-        self._news = [asyncio.Event() for _ in range(_LANES)]
+        self._wakeups = [asyncio.Event() for _ in range(_LANES)]
         self._tasks: list[asyncio.Task[None]] = []
         self._settled = asyncio.Event()
 
@@ -66,15 +66,15 @@ class WebhookQueue:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def tell(self, update: Update, *, after: float = 0.0) -> None:
+    def post(self, update: Update, *, after: float = 0.0) -> None:
         """Post an update in `after` seconds. Without a callback URL the update is dropped."""
         self._put(crc32(update.person.address.encode()) % _LANES, after, update)
 
-    def tell_body(self, body: bytes) -> None:
+    def post_body(self, body: bytes) -> None:
         """Post a body as soon as possible."""
         self._put(0, 0.0, Body(body))
 
-    async def tell_now(self, update: Update) -> None:
+    async def post_now(self, update: Update) -> None:
         """Post an update, and return after its answer."""
         if self.poster is not None:
             self.posted.updates += 1
@@ -98,16 +98,16 @@ class WebhookQueue:
             return
         self.posted.waiting += 1
         heappush(self._lanes[lane], (asyncio.get_running_loop().time() + after, next(self._numbers), what))
-        self._news[lane].set()
+        self._wakeups[lane].set()
 
     async def _run(self, lane: int) -> None:
-        heap, news, loop = self._lanes[lane], self._news[lane], asyncio.get_running_loop()
+        heap, wakeup, loop = self._lanes[lane], self._wakeups[lane], asyncio.get_running_loop()
         while True:
-            news.clear()
+            wakeup.clear()
             pause = heap[0][0] - loop.time() if heap else None
             if pause is None or pause > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), pause)
+                    await asyncio.wait_for(wakeup.wait(), pause)
                 continue
             if self._knobs().batch > 1 and self._knobs().batch_seconds:
                 await asyncio.sleep(self._knobs().batch_seconds)

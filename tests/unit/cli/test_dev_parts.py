@@ -454,8 +454,8 @@ def test_the_customers_files_can_be_downloaded() -> None:
     [update] = act(state, customer, "document", caption="Your invoice")
     media = update.item["document"]
     assert media["caption"] == "Your invoice"
-    assert state.shelf.find(media["id"], state.clock.now()) is not None
-    state.shelf.close()
+    assert state.media_files.find(media["id"], state.clock.now()) is not None
+    state.media_files.close()
 
 
 def test_the_customer_answers_no_message_to_somebody_else() -> None:
@@ -465,7 +465,7 @@ def test_the_customer_answers_no_message_to_somebody_else() -> None:
         story = Story(state, Poster(sender, "http://127.0.0.1:1", ""), before=told.append, after=lambda *_: None)
         await story.answer("wamid.to-somebody-else")
         await sender.close()
-        state.shelf.close()
+        state.media_files.close()
         assert told == []
 
     asyncio.run(run())

@@ -33,7 +33,7 @@ async def once(stack: Stack) -> None:
         customer.status(customer.sent_message(), "delivered", at=int(time.time())),
     ]
     for update in updates:
-        answer = await stack.poster.tell(update)
+        answer = await stack.poster.post_updates(update)
         if answer.status != 200:
             raise TellwireError(f"the POST of a simulated {update.title} was answered {answer.status} {answer.cause}")
     wamids = {update.wamid for update in updates}

@@ -51,7 +51,7 @@ class Story:
 
     async def answer(self, wamid: str) -> None:
         """Answer a person's message with a text, if it was sent to this customer."""
-        if wamid not in self._customer.heard:
+        if wamid not in self._customer.received_ids:
             return
         await asyncio.sleep(_FIRST_SECONDS)
         await self._post(self._customer.text(next(self._thanks), at=int(time.time()), reply_to=wamid))
@@ -59,8 +59,8 @@ class Story:
     async def _post(self, update: Update) -> None:
         self._before(update)
         if update.kind == "messages":
-            self._state.wrote(self._customer)
-        self._after(update, await self._poster.tell(update))
+            self._state.open_window(self._customer)
+        self._after(update, await self._poster.post_updates(update))
 
 
 def customer_of(state: State) -> Customer:
