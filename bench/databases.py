@@ -35,17 +35,17 @@ class Databases(Protocol):
 class Files:
     """SQLite databases, each file in its own folder, because the key of its secrets lies beside it."""
 
-    place: Path
+    folder: Path
     pids: tuple[int, ...] = ()
 
     def new(self, name: str) -> str:
-        folder = self.place / name
+        folder = self.folder / name
         folder.mkdir()
         return f"sqlite:///{folder / 'bench.db'}"
 
     @contextmanager
     def copied(self, url: str, name: str) -> Iterator[str]:
-        copy = self.place / name
+        copy = self.folder / name
         shutil.copytree(Path(urlsplit(url).path).parent, copy)
         try:
             yield f"sqlite:///{copy / 'bench.db'}"
@@ -57,7 +57,7 @@ class Files:
 class OnServer:
     """Databases on a PostgreSQL server."""
 
-    place: Path
+    folder: Path
     server: servers.Server
 
     @property
@@ -83,14 +83,14 @@ class OnServer:
         parts = urlsplit(self.server.url)
         where = ["-h", str(parts.hostname), "-p", str(parts.port), "-U", str(parts.username)]
         path = servers.postgres_program().parent / program
-        finish([str(path), *where, *arguments], name=program, folder=self.place, seconds=600)
+        finish([str(path), *where, *arguments], name=program, folder=self.folder, seconds=600)
 
 
 @contextmanager
-def databases_for(options: Options, place: Path) -> Iterator[Databases]:
+def databases_for(options: Options, folder: Path) -> Iterator[Databases]:
     """Give the kind of databases that the options ask for, until the block ends. Raises BenchError."""
     if options.database == "sqlite":
-        yield Files(place)
+        yield Files(folder)
         return
     with ExitStack() as stack:
-        yield OnServer(place, servers.postgres(stack, place))
+        yield OnServer(folder, servers.postgres(stack, folder))

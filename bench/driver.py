@@ -39,7 +39,7 @@ class Driver:
         self._arrival = asyncio.Event()
         self._prepared: tuple[Prepare, list[Post], list[Connection]] | None = None
 
-    async def obey(self, command: Command) -> Done | PhaseResult | Failed:
+    async def execute(self, command: Command) -> Done | PhaseResult | Failed:
         """Execute one command and return its answer."""
         match command:
             case Aim():
@@ -149,7 +149,7 @@ async def serve() -> None:
     _say(Hello(server.sockets[0].getsockname()[1]))
     decoder = msgspec.json.Decoder(Command)
     while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
-        _say(await driver.obey(decoder.decode(line)))
+        _say(await driver.execute(decoder.decode(line)))
     server.close()
 
 

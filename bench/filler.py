@@ -41,7 +41,7 @@ ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", 
 DELIVERY = (*ledger_rows.DELIVERY, "conversation_id")
 
 
-class Shelf:
+class TableInserter:
     """An inserter of rows into one table, with the columns in the order in which the rows have them."""
 
     def __init__(self, connection: Connection, table: Table, names: Sequence[str]) -> None:
@@ -95,11 +95,11 @@ _LARGE = (tables.inbound, tables.messages, tables.events, tables.deliveries, tab
 
 
 def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
-    inbound = Shelf(connection, tables.inbound, INBOUND)
-    messages = Shelf(connection, tables.messages, ledger_rows.MESSAGE)
-    events = Shelf(connection, tables.events, ledger_rows.EVENT)
-    deliveries = Shelf(connection, tables.deliveries, DELIVERY)
-    attempts = Shelf(connection, tables.attempts, ATTEMPT)
+    inbound = TableInserter(connection, tables.inbound, INBOUND)
+    messages = TableInserter(connection, tables.messages, ledger_rows.MESSAGE)
+    events = TableInserter(connection, tables.events, ledger_rows.EVENT)
+    deliveries = TableInserter(connection, tables.deliveries, DELIVERY)
+    attempts = TableInserter(connection, tables.attempts, ATTEMPT)
     columns = attrgetter(*ledger_rows.DELIVERY)
     everything = past.messages()
     while some := list(itertools.islice(everything, _STRIDE)):
@@ -108,14 +108,14 @@ def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
         events.put(ledger_rows.event_row(each.event) for each in some)
         deliveries.put((*columns(each.delivery), each.event.conversation_id) for each in some)
         attempts.put(attempt_rows.attempt_row(each.attempt) for each in some if each.attempt is not None)
-    for shelf in (inbound, messages, events, deliveries, attempts):
-        rows[shelf.name] += shelf.rows
+    for inserter in (inbound, messages, events, deliveries, attempts):
+        rows[inserter.name] += inserter.rows
 
 
 def _put(connection: Connection, rows: Counter[str], table: Table, names: Sequence[str], values: Iterable[Row]) -> None:
-    shelf = Shelf(connection, table, names)
-    shelf.put(values)
-    rows[table.name] += shelf.rows
+    inserter = TableInserter(connection, table, names)
+    inserter.put(values)
+    rows[table.name] += inserter.rows
 
 
 def fill_sqlite(path: Path, plan: Fill) -> Filled:

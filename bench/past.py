@@ -33,7 +33,7 @@ _FAILED_TRIES = 6
 Row = Sequence[Any]
 
 
-class Told(Struct, frozen=True):
+class MessageRecords(Struct, frozen=True):
     """All records of one message."""
 
     inbound: Inbound
@@ -75,7 +75,7 @@ class Past:
                 if (account, who) not in self.conversations:
                     self.conversations[account, who] = self._conversation(account, who)
 
-    def messages(self) -> Iterator[Told]:
+    def messages(self) -> Iterator[MessageRecords]:
         """Give the records of all messages, oldest first."""
         for batch in self._plan.batches:
             yield from self._batch(batch)
@@ -143,7 +143,7 @@ class Past:
             last_row_at=self._begin,
         )
 
-    def _batch(self, batch: Batch) -> Iterator[Told]:
+    def _batch(self, batch: Batch) -> Iterator[MessageRecords]:
         index = self._account_of(batch)
         account = self.accounts[index]
         [sample] = meta.parse(self._body(0, 0, account, self._begin))
@@ -152,14 +152,14 @@ class Past:
         stream = _Stream(batch, account, self.endpoints[batch.endpoint], sample)
         for at in range(batch.messages):
             who = at % self._plan.contacts
-            yield self._told(stream, who, self.conversations[index, who])
+            yield self._records_of(stream, who, self.conversations[index, who])
 
     def _body(self, number: int, who: int, account: Account, at: Micros) -> bytes:
         return webhooks.post_of(
             number, who=who, account=account.phone_number_id, sent_at=at // _SECOND, pad=self._plan.pad
         )
 
-    def _told(self, stream: _Stream, who: int, conversation: Conversation) -> Told:
+    def _records_of(self, stream: _Stream, who: int, conversation: Conversation) -> MessageRecords:
         number = self._plan.first_message + self._done
         self._done += 1
         at = self._begin + self._done * self._step
@@ -190,7 +190,7 @@ class Past:
         event = self._event(message, contact, account)
         delivery = self._delivery(stream.batch, event, stream.endpoint)
         attempt = _attempt(delivery, stream.endpoint, event) if stream.batch.state == "delivered" else None
-        return Told(inbound, message, event, delivery, attempt)
+        return MessageRecords(inbound, message, event, delivery, attempt)
 
     def _event(self, message: Message, contact: Contact, account: Account) -> Event:
         at = message.created_at

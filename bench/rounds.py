@@ -27,12 +27,12 @@ from bench.report import PhaseRun, Report, Run, Study, claims, doubts, fault, me
 SETTLE_SECONDS = 0.3
 """How long to measure after the last delivery: recording its result is part of the cost."""
 
-One = Callable[[int, str, Path], Run]
+RunCase = Callable[[int, str, Path], Run]
 """A function (number of the round, name of the case, empty folder) that runs the case and returns the result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Workspace:
     """The folder of a scenario, the machine before it ran, and when it began."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Place:
 
 
 @contextmanager
-def place_for(options: Options) -> Iterator[Place]:
+def workspace_for(options: Options) -> Iterator[Workspace]:
     """Give a new folder with the machine's description; the folder is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
     folder.chmod(0o711)  # PostgreSQL runs as another user in a folder below
@@ -50,31 +50,31 @@ def place_for(options: Options) -> Iterator[Place]:
         machine = describe(folder)
         for doubt in machine.doubts:
             say(f"careful: {doubt}")
-        yield Place(folder, machine, datetime.now(UTC), time.monotonic())
+        yield Workspace(folder, machine, datetime.now(UTC), time.monotonic())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def carry_out(study: Study, options: Options, place: Place, one: One) -> int:
+def carry_out(study: Study, options: Options, workspace: Workspace, run_case: RunCase) -> int:
     """Run every case in every round (A B C A B C …), print the table, write JSON and picture.
 
     Returns: 1 if a run had troubles, whatever the figures are; else 0.
     """
     runs = [
-        _in_a_folder(one, number, case.name, place.folder)
+        _in_a_folder(run_case, number, case.name, workspace.folder)
         for number in range(1, options.rounds + 1)
         for case in study.cases
     ]
     report = Report(
         scenario=options.scenario,
         study=study,
-        started_at=place.at.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - place.begin, 1),
-        machine=place.machine,
+        started_at=workspace.at.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - workspace.begin, 1),
+        machine=workspace.machine,
         options=_shown(options),
         medians=medians(runs),
         claims=claims(study.targets, runs),
-        doubts=doubts(place.machine, runs, rounds=options.rounds, enough=study.enough_rounds),
+        doubts=doubts(workspace.machine, runs, rounds=options.rounds, enough=study.enough_rounds),
         runs=runs,
     )
     return _publish(report, options.json)
@@ -109,17 +109,17 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def tell(number: int, case: str, phase: str, done: PhaseRun) -> None:
+def report_phase(number: int, case: str, phase: str, done: PhaseRun) -> None:
     """Print the result of a phase on stderr."""
     say(f"round {number}  {case:<18}  {phase:<13}  {_line(done)}")
 
 
-def _in_a_folder(one: One, number: int, case: str, place: Path) -> Run:
-    folder = place / f"{number}-{case.replace(' ', '-')}"
+def _in_a_folder(run_case: RunCase, number: int, case: str, parent: Path) -> Run:
+    folder = parent / f"{number}-{case.replace(' ', '-')}"
     folder.mkdir()
     folder.chmod(0o711)
     try:
-        run = one(number, case, folder)
+        run = run_case(number, case, folder)
         for trouble in run.troubles:
             say(f"careful: round {number}, {case}: {trouble}")
         if run.troubles:

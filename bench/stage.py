@@ -19,7 +19,7 @@ from bench.options import Options
 from bench.product import Installation, Served, fill, serve
 from bench.protocol import Fill, Filled, PhaseResult, Prepare
 from bench.report import Metric, PhaseRun
-from bench.rounds import measure, say, tell
+from bench.rounds import measure, report_phase, say
 
 WARM_UP, STEADY, CAPACITY = "warm-up", "steady", "capacity"
 LATER = 1_000_000_000
@@ -43,10 +43,10 @@ USUAL = [
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class FilledDatabase:
     """A filled database that several rounds use, each the database itself or a copy."""
 
-    depot: Depot
+    origin: FilledDatabases
     name: str
     url: str
     filled: Filled
@@ -57,16 +57,16 @@ class Kept:
         with ExitStack() as stack:
             url = self.url
             if fresh:
-                url = stack.enter_context(self.depot.databases.copied(url, f"copy_of_{self.name}"))
-            installation = self.depot.installation(url)
-            yield serve(stack, folder, self.depot.options, installation, gently=gently)
+                url = stack.enter_context(self.origin.databases.copied(url, f"copy_of_{self.name}"))
+            installation = self.origin.installation(url)
+            yield serve(stack, folder, self.origin.options, installation, gently=gently)
 
 
 @dataclass(frozen=True, slots=True)
-class Depot:
+class FilledDatabases:
     """The filled databases of a scenario."""
 
-    place: Path
+    folder: Path
     options: Options
     databases: Databases
 
@@ -74,25 +74,25 @@ class Depot:
         """Return an installation on this database; all installations of a scenario have the same secrets."""
         return replaced(_INSTALLATION, database=url, pids=self.databases.pids)
 
-    def keep(self, name: str, plan: Fill) -> Kept:
+    def keep(self, name: str, plan: Fill) -> FilledDatabase:
         """Create a database and fill it. Raises BenchError."""
         plain = "kept_" + name.replace(" ", "_").replace(".", "_").lower()
         url = self.databases.new(plain)
-        filled = fill(self.place, self.options, self.installation(url), plan)
+        filled = fill(self.folder, self.options, self.installation(url), plan)
         if plan.batches:
             rows = sum(filled.rows.values())
             say(f"filled {name}: {rows} rows, {filled.mib:.0f} MiB, in {filled.seconds:.0f} s")
-        return Kept(self, plain, url, filled)
+        return FilledDatabase(self, plain, url, filled)
 
 
 _INSTALLATION = Installation(database="")
 
 
 @contextmanager
-def depot_for(options: Options, place: Path) -> Iterator[Depot]:
+def filled_databases(options: Options, folder: Path) -> Iterator[FilledDatabases]:
     """Give the filled databases of a scenario, until the block ends. Raises BenchError."""
-    with databases_for(options, place) as databases:
-        yield Depot(place, options, databases)
+    with databases_for(options, folder) as databases:
+        yield FilledDatabases(folder, options, databases)
 
 
 def plan_of(options: Options) -> Prepare:
@@ -137,7 +137,7 @@ def usual(
     own = Meter([served.child.pid])
     for name, plan in ((WARM_UP, warm_up(options)), (STEADY, steady(options)), (CAPACITY, plan_of(options))):
         phases[name] = done = measure(load, served.pids, plan)
-        tell(number, case, name, done)
+        report_phase(number, case, name, done)
     calm, full = phases[STEADY], phases[CAPACITY]
     return {
         "steady_cpu_ms": calm.cpu_ms_per_message,

@@ -18,7 +18,7 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Prepare
 from bench.report import Case, Metric, PhaseRun, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
 from bench.systems import SYSTEMS
 
 WARM_UP, CAPACITY, EQUAL, HALF = "warm-up", "capacity", "equal-rate", "half-capacity"
@@ -109,8 +109,8 @@ def run(options: Options) -> int:
     def one(number: int, name: str, folder: Path) -> Run:
         return _one(number, name, folder, options)
 
-    with place_for(options) as place:
-        return carry_out(study, options, place, one)
+    with workspace_for(options) as workspace:
+        return carry_out(study, options, workspace, one)
 
 
 def _one(number: int, name: str, folder: Path, options: Options) -> Run:
@@ -124,7 +124,7 @@ def _one(number: int, name: str, folder: Path, options: Options) -> Run:
         load.aim(system.aim)
         for phase, plan in _plans(options, phases):
             phases[phase] = done = measure(load, system.pids, plan)
-            tell(number, name, phase, done)
+            report_phase(number, name, phase, done)
             if not done.seen.whole:
                 break
     figures = {metric: figure(phases[phase]) for metric, phase, figure in _FIGURES if phase in phases}

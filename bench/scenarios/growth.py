@@ -12,10 +12,10 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Study, Target, flat
-from bench.rounds import carry_out, place_for
+from bench.rounds import carry_out, workspace_for
 from bench.sizes import powers, words
-from bench.stage import SECRET, depot_for
-from bench.standing import METRICS, Standing
+from bench.stage import SECRET, filled_databases
+from bench.usual_case import METRICS, UsualCase
 
 SMALLEST = 10_000
 _PER_CONTACT = 50
@@ -57,8 +57,8 @@ def run(options: Options) -> int:
     """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
-        kept = {words(size): depot.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
-        return carry_out(study_of(sizes), options, place, Standing(options, kept, load).one)
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
+        kept = {words(size): databases.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
+        return carry_out(study_of(sizes), options, workspace, UsualCase(options, kept, load).one)

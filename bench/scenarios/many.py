@@ -17,7 +17,7 @@ from bench.measure import Meter
 from bench.options import Options
 from bench.product import Installation, Served, prepare_tellwire, serve, subscribe
 from bench.report import Case, Metric, PhaseRun, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, say, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, say, troubles, workspace_for
 from bench.stage import CAPACITY, STEADY, WARM_UP, plan_of, steady, warm_up
 
 ALONE = "1 all"
@@ -82,8 +82,8 @@ def run(options: Options) -> int:
     def one(number: int, case: str, folder: Path) -> Run:
         return _one(number, case, folder, cases[case], options)
 
-    with place_for(options) as place:
-        return carry_out(study_of(options.processes), options, place, one)
+    with workspace_for(options) as workspace:
+        return carry_out(study_of(options.processes), options, workspace, one)
 
 
 def _one(number: int, case: str, folder: Path, split: Split, options: Options) -> Run:
@@ -102,7 +102,7 @@ def _one(number: int, case: str, folder: Path, split: Split, options: Options) -
         before = [meter.cpu_seconds() for meter in deliverers]
         for name, plan in ((CAPACITY, plan_of(options)), (STEADY, steady(options))):
             phases[name] = done = measure(load, pids, plan)
-            tell(number, case, name, done)
+            report_phase(number, case, name, done)
         parts = [meter.cpu_seconds() - begin for meter, begin in zip(deliverers, before, strict=True)]
     say(f"round {number}  {case:<18}  deliverers' CPU: {', '.join(f'{part:.1f} s' for part in parts)}")
     full, calm = phases[CAPACITY], phases[STEADY]

@@ -24,9 +24,9 @@ from bench.processes import free_port
 from bench.product import prepare_tellwire
 from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
 from bench.sizes import words
-from bench.stage import SECRET, STEADY, WARM_UP, Kept, depot_for, steady, warm_up
+from bench.stage import SECRET, STEADY, WARM_UP, FilledDatabase, filled_databases, steady, warm_up
 
 _PERIOD_SECONDS = 1.0
 _HOUR = 3600.0
@@ -98,7 +98,7 @@ def sampling(meter: Meter) -> Iterator[list[Sample]]:
 @dataclass(frozen=True, slots=True)
 class _Memory:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
@@ -110,7 +110,7 @@ class _Memory:
             phases = {WARM_UP: measure(self.load, served.pids, warm_up(self.options))}
             with sampling(meter) as samples:
                 phases[STEADY] = done = measure(self.load, served.pids, steady(self.options))
-            tell(number, case, STEADY, done)
+            report_phase(number, case, STEADY, done)
         later = samples[len(samples) // 2 :]
         growth = slope(later) * _HOUR
         figures = {
@@ -137,9 +137,9 @@ def run(options: Options) -> int:
     """Run the scenario; return 1 if a message was lost, refused or garbled."""
     options = _long_enough(options)
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
         down = FilledEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", first_account=1)
         plan = Fill(
             secret=SECRET,
@@ -149,10 +149,10 @@ def run(options: Options) -> int:
         )
         batch = Batch(messages=options.events, endpoint=1, state="waiting")
         kept = {
-            NONE: depot.keep(NONE, plan),
-            words(options.events): depot.keep("backlog", replace(plan, batches=[batch])),
+            NONE: databases.keep(NONE, plan),
+            words(options.events): databases.keep("backlog", replace(plan, batches=[batch])),
         }
-        return carry_out(study_of(options.events), options, place, _Memory(options, kept, load).one)
+        return carry_out(study_of(options.events), options, workspace, _Memory(options, kept, load).one)
 
 
 def _long_enough(options: Options) -> Options:

@@ -17,8 +17,8 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Aim, Batch, BatchState, Fill, FilledEndpoint
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
-from bench.stage import SECRET, STEADY, Kept, depot_for, plan_of, steady
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
+from bench.stage import SECRET, STEADY, FilledDatabase, filled_databases, plan_of, steady
 
 CALM, LATE, BACK = "calm", "late", "comes back"
 _STATES: dict[str, BatchState] = {LATE: "late", BACK: "waiting"}
@@ -48,7 +48,7 @@ STUDY = Study(
 @dataclass(frozen=True, slots=True)
 class _Storm:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     fresh: LoadProcess
     storm: LoadProcess
 
@@ -60,7 +60,7 @@ class _Storm:
             self.fresh.aim(served.aim(SECRET))
             done = measure(self.fresh, served.pids, steady(self.options))
             stormed = self.storm.go().foreign
-            tell(number, case, STEADY, done)
+            report_phase(number, case, STEADY, done)
         seen, phases = done.seen, {STEADY: done}
         figures = {
             "p50_ms": seen.end_to_end.p50,
@@ -80,17 +80,17 @@ class _Storm:
 def run(options: Options) -> int:
     """Run the scenario; return 1 if a fresh event was lost, or if no retry came."""
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        fresh, storm = (stack.enter_context(driver(place.folder, name)) for name in ("fresh", "storm"))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        fresh, storm = (stack.enter_context(driver(workspace.folder, name)) for name in ("fresh", "storm"))
         plan = Fill(
             secret=SECRET,
             accounts=2,
             contacts=options.contacts,
             endpoints=[FilledEndpoint(url=fresh.sink), FilledEndpoint(url=storm.sink, first_account=1)],
         )
-        kept = {CALM: depot.keep(CALM, plan)}
+        kept = {CALM: databases.keep(CALM, plan)}
         for case in (LATE, BACK):
             batch = Batch(messages=options.events, endpoint=1, state=_STATES[case])
-            kept[case] = depot.keep(case, replace(plan, batches=[batch]))
-        return carry_out(STUDY, options, place, _Storm(options, kept, fresh, storm).one)
+            kept[case] = databases.keep(case, replace(plan, batches=[batch]))
+        return carry_out(STUDY, options, workspace, _Storm(options, kept, fresh, storm).one)

@@ -9,10 +9,10 @@ from bench.measure import Meter
 from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, place_for, say
+from bench.rounds import carry_out, say, workspace_for
 from bench.scenarios.growth import SMALLEST, past_of
 from bench.sizes import powers, words
-from bench.stage import Kept, depot_for
+from bench.stage import FilledDatabase, filled_databases
 
 NOWHERE = "http://127.0.0.1:9/hook"
 
@@ -37,7 +37,7 @@ def study_of(sizes: list[int]) -> Study:
 @dataclass(frozen=True, slots=True)
 class _Start:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
 
     def one(self, number: int, case: str, folder: Path) -> Run:
         """Start the server once."""
@@ -56,6 +56,6 @@ def run(options: Options) -> int:
     """Run the scenario; return 0."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
-    with place_for(options) as place, depot_for(options, place.folder) as depot:
-        kept = {words(size): depot.keep(words(size), past_of(size, NOWHERE, options)) for size in sizes}
-        return carry_out(study_of(sizes), options, place, _Start(options, kept).one)
+    with workspace_for(options) as workspace, filled_databases(options, workspace.folder) as databases:
+        kept = {words(size): databases.keep(words(size), past_of(size, NOWHERE, options)) for size in sizes}
+        return carry_out(study_of(sizes), options, workspace, _Start(options, kept).one)

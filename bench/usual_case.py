@@ -10,17 +10,17 @@ from bench.load_process import LoadProcess
 from bench.options import Options
 from bench.report import Run
 from bench.rounds import say, troubles
-from bench.stage import SECRET, USUAL, Kept, usual
+from bench.stage import SECRET, USUAL, FilledDatabase, usual
 
 METRICS = [*USUAL, *lists.METRICS]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class UsualCase:
     """The case runner of such a scenario. `listed`: the index of the filled endpoint that the list calls ask for."""
 
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     load: LoadProcess
     listed: int = 0
 
