@@ -15,17 +15,17 @@ from msgspec.structs import replace
 from tellwire.accounts import facts
 from tellwire.meta.phone_numbers import same
 from tellwire.meta.webhooks.items import AccountNotice, AccountProblem, Notice, TemplateNotice
-from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Keys, Ledger, TemplateChange
 from tellwire.model.messaging import StatusFact
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
+from tellwire.model.units import MICROS
 
 WARNING = "account.warning"
 UPDATED = "account.updated"
 TEMPLATE = "template.updated"
-_MICROS = 1_000_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -71,15 +71,15 @@ def organizations(registry: Registry, keys: Keys) -> set[str]:
     return {a.organization_id for waba_id, display, _ in keys.notices for a in concerned(accounts, waba_id, display)}
 
 
-def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[Outcome, str, str]:
+def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcome:
     """Change what a notice is about and emit its event; a POST that comes again changes nothing."""
     name = _name(item)
     if not first(ledger, account, name, key_of(item, digest)):
-        return Outcome.DUPLICATE, "", ""
+        return Outcome.DUPLICATE
     if isinstance(item, TemplateNotice):
         _change_template(ledger, item, account)
     elif item.facts:
-        at = ledger.now // _MICROS if item.timestamp is None else item.timestamp
+        at = ledger.now // MICROS if item.timestamp is None else item.timestamp
         known = facts.merged(account.about, item.facts, at)
         ledger.change_account(replace(account, about=known, updated_at=max(ledger.now, account.updated_at + 1)))
     given = {
@@ -92,7 +92,7 @@ def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[
     if isinstance(item, TemplateNotice):
         given |= {"template_id": item.meta_id, "template_name": item.name, "template_language": item.language}
     tell(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
-    return Outcome.APPLIED, "", ""
+    return Outcome.APPLIED
 
 
 def _name(item: Notice) -> str:
@@ -118,22 +118,11 @@ def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
     """Record that a notice is applied; return False when it was recorded before."""
     if (name, "") in ledger.facts.get((account.id, key), {}):
         return False
-    ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // _MICROS))
+    ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // MICROS))
     return True
 
 
 def tell(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
     """Emit an operational event about an account; the events of one account keep their order."""
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=account.organization_id,
-            account_id=account.id,
-            entity="operational",
-            action="insert",
-            name=name,
-            order_key=account.id,
-            snapshot=Snapshot(row=Raw(_encode(data))),
-            created_at=ledger.now,
-        )
-    )
+    told = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
+    ledger.emit(told.event(ledger.new_id(), account.organization_id, ledger.now))

@@ -147,6 +147,26 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
     return [s.value for s in live]
 
 
+class Try(Struct, frozen=True, kw_only=True, gc=False):
+    """One try of a delivery: what was sent when, and what had come back when it ended.
+
+    `work` holds the delivery as it stood before; `edit` is what was other about a replay.
+    """
+
+    work: Work
+    endpoint: Endpoint
+    request: Request
+    answer: Answer
+    started_at: Micros
+    ended_at: Micros
+    edit: Edit | None = None
+
+    @property
+    def aside(self) -> bool:
+        """Whether it went elsewhere, so that the answer says nothing of the endpoint."""
+        return self.request.url != self.endpoint.url
+
+
 class Attributions(Protocol):
     """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
 
@@ -154,31 +174,21 @@ class Attributions(Protocol):
 
 
 def conclude(
-    delivery: Delivery,
-    answer: Answer,
-    *,
-    endpoint: Endpoint,
-    schedule: tuple[float, ...] | None,
-    started_at: Micros,
-    now: Micros,
-    jitter: float,
-    blames: Attributions,
-    aside: bool = False,
+    tried: Try, *, schedule: tuple[float, ...] | None, jitter: float, blames: Attributions
 ) -> tuple[Decision, Attribution]:
     """Decide what follows from an answer, and what it costs the delivery.
 
     Args:
-        delivery: as it stood before the attempt.
-        answer: what came back at `now` for what was sent at `started_at`.
-        endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
+        tried: the try.
+        schedule: the gaps in seconds for an endpoint that sets none.
         jitter: 0 to 1.
         blames: asked about a failure of the delivery or its endpoint.
-        aside: it went elsewhere, so that the answer says nothing of the endpoint.
     """
+    delivery, endpoint, answer, now = tried.work.delivery, tried.endpoint, tried.answer, tried.ended_at
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
         return Delivered(now), NO_BLAME
-    if aside:
+    if tried.aside:
         kind, blames = "own", _own_fault
     wait, blame = 0, NO_BLAME
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
@@ -187,7 +197,7 @@ def conclude(
         wait = retry_after(answer.headers, now)
         blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(
-        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+        delivery, kind, plan=gaps, started_at=tried.started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
     )
     return decision, blame
 
@@ -197,30 +207,21 @@ def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) ->
 
 
 def settle(
-    work: Work,
-    endpoint: Endpoint,
-    *,
-    request: Request,
-    answer: Answer,
-    decision: Decision,
-    blame: Attribution,
-    started_at: Micros,
-    now: Micros,
-    otherwise: DeliveryState = DeliveryState.RETRYING,
-    edit: Edit | None = None,
+    tried: Try, *, decision: Decision, blame: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
 ) -> Result:
-    """What an attempt made of its delivery.
+    """What a try made of its delivery.
 
     Args:
-        work, endpoint, request, answer: the attempt.
+        tried: the try.
         decision: what follows (`retry.decide`).
         blame: whether a failure costs the delivery its place in the order.
-        started_at, now: when it was sent, and when the answer was there.
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
-        edit: what was other about it.
     """
-    attempt = attempted(work.delivery, endpoint, request=request, answer=answer, started_at=started_at, edit=edit)
-    after = _after(work.delivery, decision, blame, started_at=started_at, now=now, otherwise=otherwise)
+    before, started_at = tried.work.delivery, tried.started_at
+    attempt = attempted(
+        before, tried.endpoint, request=tried.request, answer=tried.answer, started_at=started_at, edit=tried.edit
+    )
+    after = _after(before, decision, blame, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
     return Result(after, attempt)
 
 

@@ -23,7 +23,6 @@ Include = Literal["failed", "missing", "all"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 KIND = "recover"
-OPEN: tuple[State, ...] = ("queued", "running")
 
 _AGAIN = {
     "failed": (DeliveryState.FAILED,),

@@ -7,7 +7,6 @@ followed. META_GRAPH_URL may name any address, a private one too; no rule of del
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_network
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -16,8 +15,8 @@ from msgspec.structs import replace
 from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer, Request, Sender
+from tellwire.security.addresses import EVERY_ADDRESS
 
-_ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _LIMITS: Final = ConnectionLimits(
     body=4 * 1024 * 1024,  # a page of templates
     wire=8 * 1024 * 1024,
@@ -70,4 +69,4 @@ class HttpGraph:
 
 def open_graph(url: str) -> HttpGraph:
     """The Graph API at META_GRAPH_URL."""
-    return HttpGraph(url, open_sender(allow=_ANYWHERE, limits=_LIMITS))
+    return HttpGraph(url, open_sender(allow=EVERY_ADDRESS, limits=_LIMITS))

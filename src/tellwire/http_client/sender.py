@@ -13,9 +13,7 @@ from tellwire.http_client.connection import Connection, ConnectionLimits, Exchan
 from tellwire.http_client.connector import Connector, Resolve, SystemResolver
 from tellwire.http_client.proxy import Proxy
 from tellwire.ports.http_out import Answer, Request, Sender
-from tellwire.security.addresses import Network, ParsedTarget, check_url
-
-_Origin = tuple[str, str, int]
+from tellwire.security.addresses import Network, Origin, ParsedTarget, check_url
 
 
 def open_sender(
@@ -56,8 +54,8 @@ class HttpSender:
         self._connector = Connector(allow=allow, resolve=resolver, limits=limits, lost=self._lost, tls=tls, proxy=proxy)
         self._check = lru_cache(maxsize=4096)(partial(check_url, allow=tuple(allow)))
         self._open: set[Connection] = set()
-        self._idle: OrderedDict[Connection, tuple[_Origin, float]] = OrderedDict()  # the longest idle first
-        self._stacks: dict[_Origin, list[Connection]] = {}
+        self._idle: OrderedDict[Connection, tuple[Origin, float]] = OrderedDict()  # the longest idle first
+        self._stacks: dict[Origin, list[Connection]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed: asyncio.Event | None = None
 
@@ -89,7 +87,7 @@ class HttpSender:
             await self._closed.wait()
 
     async def _attempt(self, target: ParsedTarget, exchange: Exchange, deadline: float, *, once: bool) -> None:
-        origin = (target.scheme, target.host, target.port)
+        origin = target.origin
         kept = self._take(origin)
         while once and kept is not None and kept.hung_up():
             kept.abort()
@@ -111,7 +109,7 @@ class HttpSender:
             self._admit(fresh)
             await self._run(fresh, origin, exchange, deadline)
 
-    async def _run(self, connection: Connection, origin: _Origin, exchange: Exchange, deadline: float) -> None:
+    async def _run(self, connection: Connection, origin: Origin, exchange: Exchange, deadline: float) -> None:
         try:
             await connection.run(exchange, deadline)
         finally:
@@ -132,7 +130,7 @@ class HttpSender:
         if self._closed:
             connection.abort("Tellwire is stopping")
 
-    def _take(self, origin: _Origin) -> Connection | None:
+    def _take(self, origin: Origin) -> Connection | None:
         while stack := self._stacks.get(origin):
             connection = stack[-1]
             self._forget(connection)
@@ -140,7 +138,7 @@ class HttpSender:
                 return connection
         return None
 
-    def _keep(self, connection: Connection, origin: _Origin) -> None:
+    def _keep(self, connection: Connection, origin: Origin) -> None:
         stack = self._stacks.setdefault(origin, [])
         if len(stack) >= self._limits.idle_per_host:
             connection.close()

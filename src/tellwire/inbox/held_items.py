@@ -21,7 +21,7 @@ from tellwire.meta.webhooks.items import (
     StatusUpdate,
     TemplateNotice,
 )
-from tellwire.model.inbound import ItemReport, Outcome
+from tellwire.model.inbound import ItemReport, ItemResult, Outcome
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
@@ -58,14 +58,13 @@ def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> N
                 continue
             if isinstance(item, StatusUpdate):
                 item = replace(item, who=None)  # noqa: PLW2901 - its addresses were not loaded; the row has them
-            outcome, reason, message_id = apply_item(ledger, item, account, options, "")
-            report = report_of(item, outcome, reason, message_id)
-            ledger.new_reports.append((held.inbound_id, report))
-            if outcome != Outcome.HELD:
+            result = apply_item(ledger, item, account, options, "")
+            ledger.new_reports.append((held.inbound_id, report_of(item, result)))
+            if result.outcome != Outcome.HELD:
                 ledger.settle_held(held.inbound_id, held.pointer)
 
 
-def report_of(item: Item, outcome: Outcome, reason: str = "", message_id: str = "") -> ItemReport:
+def report_of(item: Item, result: ItemResult) -> ItemReport:
     """Return the report of one item: what it was and what was done with it."""
     match item:
         case MessageItem():
@@ -88,9 +87,9 @@ def report_of(item: Item, outcome: Outcome, reason: str = "", message_id: str = 
         pointer=item.place.pointer,
         field=item.place.field,
         kind=kind,
-        wamid="" if outcome == Outcome.ERASED else wamid,  # a wamid contains the phone number
+        wamid="" if result.outcome == Outcome.ERASED else wamid,  # a wamid contains the phone number
         phone_number_id=item.place.phone_number_id,
-        outcome=outcome,
-        reason=reason,
-        message_id=message_id,
+        outcome=result.outcome,
+        reason=result.reason,
+        message_id=result.message_id,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 _KB, _MB = 1024, 1024 * 1024
 MOST = 100 * _MB
 """No file of any type is larger."""
-_DOCUMENTS = (
+DOCUMENTS = (
     "text/plain",
     "application/pdf",
     "application/msword",
@@ -18,12 +18,13 @@ _DOCUMENTS = (
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 )
+"""The types that go out as documents."""
 LIMITS: Mapping[str, int] = {
     **dict.fromkeys(("image/jpeg", "image/png"), 5 * _MB),
     **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * _MB),
     **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/opus"), 16 * _MB),
     "image/webp": 500 * _KB,
-    **dict.fromkeys(_DOCUMENTS, MOST),
+    **dict.fromkeys(DOCUMENTS, MOST),
 }
 """Bytes by type; WebP is for stickers, of which one that does not move may have 100 KB only."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")

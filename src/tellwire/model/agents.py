@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, micros
 
 
 class Agent(Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     state: Literal["active", "paused"] = "active"
     options: bytes = b"{}"
     secrets: dict[str, str] = field(default_factory=dict)
-    debounce: Micros = 3_000_000
+    debounce: Micros = micros(3)
     created_at: Micros = 0
     updated_at: Micros = 0
 

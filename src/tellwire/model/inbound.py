@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -19,6 +20,23 @@ class Outcome(StrEnum):
     HELD = "held"
     UNROUTED = "unrouted"
     NOT_UNDERSTOOD = "not_understood"
+
+
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of a POST whose items have these (docs/reference/rest-api.md, "Received POSTs"); of no items,
+    `recorded`."""
+    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
+
+
+class ItemResult(Struct, frozen=True, gc=False):
+    """What applying an item came to: why, where it was not plainly applied, and the id of its message's row."""
+
+    outcome: Outcome
+    reason: str = ""
+    message_id: str = ""
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,6 +7,7 @@ and a decision never sees a database.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -72,6 +73,26 @@ class HeldItem(Struct, frozen=True):
     body: bytes
     speaks_for: tuple[str, ...]
     retry_at: Micros = 0
+
+
+class HeldRow(NamedTuple):
+    """The row of an item that waits, in the order of the table's columns; `wamid`: of the message it waits for."""
+
+    inbound_id: str
+    pointer: str
+    phone_number_id: str
+    wamid: str
+    outcome: Outcome
+    retry_at: Micros
+
+
+class FactKey(NamedTuple):
+    """What a status fact is unique by."""
+
+    account_id: str
+    wamid: str
+    name: str
+    participant: str
 
 
 class KeptAnswer(Struct, frozen=True):
@@ -146,11 +167,11 @@ class Ledger:
         self.changed_aliases: dict[tuple[str, str], str] = {}
         self.changed_conversations: dict[str, Conversation] = {}
         self.merged_contacts: list[tuple[str, str]] = []
-        self.new_facts: dict[tuple[str, str, str, str], StatusFact] = {}
+        self.new_facts: dict[FactKey, StatusFact] = {}
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
         self.new_marks: set[tuple[str, str]] = set()
-        self.new_held: list[tuple[str, str, str, str, Outcome, Micros]] = []
+        self.new_held: list[HeldRow] = []
         self.settled_held: list[tuple[str, str]] = []
         self.new_reports: list[tuple[str, ItemReport]] = []
         self.work: list[Work] = []
@@ -252,11 +273,12 @@ class Ledger:
 
     def put_fact(self, account_id: str, wamid: str, fact: StatusFact) -> None:
         self.facts.setdefault((account_id, wamid), {})[fact.name, fact.participant] = fact
-        self.new_facts[account_id, wamid, fact.name, fact.participant] = fact
+        self.new_facts[FactKey(account_id, wamid, fact.name, fact.participant)] = fact
 
     def put_held(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
         """Keep an item that waits; with a wamid a message of this very transaction may be what it waits for."""
-        self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at))
+        row = HeldRow(held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at)
+        self.new_held.append(row)
         if wamid:
             self.held.setdefault((phone_number_id, wamid), []).append(held)
 
@@ -269,7 +291,7 @@ class Ledger:
         """An item waits no more, if it did."""
         self.settled_held.append((inbound_id, pointer))
         if self.new_held:
-            self.new_held = [held for held in self.new_held if held[:2] != (inbound_id, pointer)]
+            self.new_held = [row for row in self.new_held if (row.inbound_id, row.pointer) != (inbound_id, pointer)]
 
     def emit(self, event: Event) -> None:
         """Record an event and one delivery for every endpoint that it goes to."""

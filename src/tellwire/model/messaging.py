@@ -44,6 +44,11 @@ class Conversation(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
     last_row_at: Micros = 0
 
+    @property
+    def is_group(self) -> bool:
+        """Whether it is the conversation of a group: then the group's id is both its party and its address."""
+        return self.party == self.contact_address
+
 
 class StatusError(Struct, frozen=True):
     """An error in the shape that both formats show."""

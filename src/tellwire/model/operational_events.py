@@ -28,13 +28,15 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
     """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
 
     `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
-    endpoints of some accounts only, too.
+    endpoints of some accounts only, too. `order_key`: "" for that of the endpoint, else of the account.
     """
 
     name: str
     endpoint_id: str = ""
     data: bytes
     account_id: str = ""
+    conversation_id: str = ""
+    order_key: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
         """As an event; those about one endpoint go in order, and those about an account alone."""
@@ -45,8 +47,9 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
             entity="operational",
             action="insert",
             name=self.name,
-            order_key=self.endpoint_id or self.account_id,
+            order_key=self.order_key or self.endpoint_id or self.account_id,
             snapshot=Snapshot(row=Raw(self.data)),
+            conversation_id=self.conversation_id,
             created_at=at,
         )
 

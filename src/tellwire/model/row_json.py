@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from tellwire.model.messaging import Contact, Conversation, Message, StatusError
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 
 _json = msgspec.json.Encoder().encode
 
@@ -34,7 +34,7 @@ def _second(seconds: int) -> str:
 
 def instant(at: Micros) -> str:
     """RFC 3339 in UTC with `+00:00`; a fraction only when it is not zero."""
-    seconds, fraction = divmod(at, 1_000_000)
+    seconds, fraction = divmod(at, MICROS)
     if not fraction:
         return _second(seconds) + "+00:00"
     return f"{_second(seconds)}.{fraction:06d}".rstrip("0") + "+00:00"
@@ -89,7 +89,7 @@ def message_row(message: Message, contact: Contact | None) -> bytes:
     if message.to:
         parts += b',"to":', _json(message.to)
     if message.timestamp:
-        parts.append(f',"timestamp":"{instant(message.timestamp * 1_000_000)}"'.encode())
+        parts.append(f',"timestamp":"{instant(message.timestamp * MICROS)}"'.encode())
     if contact is not None:
         parts += b',"contact":', contact_json(contact)
     if message.pricing:

@@ -9,9 +9,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import HOUR, MICROS, Micros, micros
 
-LONGEST_WAIT = 6 * 3600 * MICROS
+LONGEST_WAIT = 6 * HOUR
 """How much of a Retry-After counts."""
 
 
@@ -32,7 +32,7 @@ def _wait(value: str, now: Micros) -> Micros:
         seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return 0
-    return int(seconds * MICROS) - now
+    return micros(seconds) - now
 
 
 Failure = Literal["", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"]

@@ -20,6 +20,11 @@ from tellwire.errors import Forbidden
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
+
+EVERY_ADDRESS: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+"""The allow list of a caller whose addresses the operator chooses: every one may be reached."""
 
 # IANA special-purpose registries (RFC 6890 and its updates), multicast, and what has no business being reached.
 _REFUSED_V4: Final = tuple(
@@ -96,6 +101,11 @@ class ParsedTarget(Struct, frozen=True):
     address: Address | None
     path: str
     authority: str
+
+    @property
+    def origin(self) -> Origin:
+        """Scheme, host and port: what a connection may be kept for, and what an allow list of origins names."""
+        return self.scheme, self.host, self.port
 
 
 def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:

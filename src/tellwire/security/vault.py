@@ -62,7 +62,9 @@ def master_key_beside(database: Path) -> bytes:
     except FileExistsError:
         key = base64.b64decode(path.read_text().strip())
         if len(key) != 32:
-            raise BadSettings(f"{path} does not hold a 32-byte key in base64") from None
+            raise BadSettings(
+                f"{path} does not hold a 32-byte key in base64: put back the file that was made with the database"
+            ) from None
         return key
     key = os.urandom(32)
     with os.fdopen(handle, "wb") as file:

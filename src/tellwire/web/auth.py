@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from tellwire.errors import NotAllowed, NotFound, Unauthorized, Unavailable
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
+from tellwire.model.units import MINUTE, micros
 from tellwire.security import api_keys
 from tellwire.stores.queries import organizations
 from tellwire.web.services import Services
 
-_FRESH = 5 * 1_000_000
-_USED_EVERY = 60 * 1_000_000
+_FRESH = micros(5)
+_USED_EVERY = MINUTE
 _MOST_CACHED = 10_000
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,512})")
 _HEADER = b"tellwire-organization"

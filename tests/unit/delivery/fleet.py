@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
-from tests.unit.delivery.dispatching import LIVE, SECOND, START, Tiny, endpoint_of, event_of
+from tests.unit.delivery.dispatching import LIVE, SECOND, START, WIRE, endpoint_of, event_of
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
 
 from tellwire.delivery.dispatcher import Dispatcher
@@ -87,9 +87,7 @@ class Process:
             View(self),
             Wire(self),
             fleet,
-            formats={"tiny": Tiny()},
-            sign=lambda body, *, webhook_id, timestamp, secrets: "",
-            hub_signature=lambda body, secret: "",
+            wire=WIRE,
             limits=fleet.limits,
             random=lambda: 0.0,
         )

@@ -10,7 +10,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from tellwire import __version__
-from tellwire.delivery.attempt import Wire, cancelled, conclude, overtaken, request, restated, settle
+from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Snapshot, Work
@@ -143,17 +143,16 @@ def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **mo
     endpoint = more.pop("endpoint", ENDPOINT)
     made = request(Work(before, EVENT), endpoint, now=NOW, wire=WIRE)
     assert made is not None
-    return settle(
-        Work(before, EVENT),
-        endpoint,
+    tried = Try(
+        work=Work(before, EVENT),
+        endpoint=endpoint,
         request=made,
         answer=answer,
-        decision=decision,
-        blame=more.pop("blame", Attribution(burns=True)),
         started_at=NOW,
-        now=NOW + 5,
-        **more,
+        ended_at=NOW + 5,
+        edit=more.pop("edit", None),
     )
+    return settle(tried, decision=decision, blame=more.pop("blame", Attribution(burns=True)), **more)
 
 
 def test_a_success_is_settled() -> None:
@@ -245,16 +244,15 @@ def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
         return Attribution(burns=False)
 
     def concluded(answer: Answer, **settings: Any):
-        return conclude(
-            DELIVERY,
-            answer,
+        tried = Try(
+            work=Work(DELIVERY, EVENT),
             endpoint=replace(ENDPOINT, **settings),
-            schedule=(7.0,),
+            request=Request(url=ENDPOINT.url),
+            answer=answer,
             started_at=NOW,
-            now=NOW,
-            jitter=0,
-            blames=blames,
+            ended_at=NOW,
         )
+        return conclude(tried, schedule=(7.0,), jitter=0, blames=blames)
 
     assert concluded(Answer(status=200)) == (Delivered(NOW), Attribution(burns=False))
     assert concluded(Answer(status=410))[0] == Disable("it answered 410 Gone")

@@ -57,6 +57,11 @@ def people(contacts: bytes | None, *, business: str = "") -> People:
     return People([card for card in cards if not same(card.phone, business)] if business else cards)
 
 
+def is_group(address: str) -> bool:
+    """Whether an address is the id of a group in the spelling that names it as one."""
+    return address.endswith("@g.us")
+
+
 def who(
     known: People,
     given: str,

@@ -16,7 +16,7 @@ from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import same
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.change import ChangeContext, addresses, opened
-from tellwire.meta.webhooks.identity import who
+from tellwire.meta.webhooks.identity import is_group, who
 from tellwire.meta.webhooks.items import MessageItem, NotUnderstood, Who
 from tellwire.model.messaging import Direction
 
@@ -231,7 +231,7 @@ def _direction(scene: ChangeContext, ids: Mapping[str, str], thread: str) -> Dir
 
 
 def _group_of(ids: Mapping[str, str]) -> str:
-    return ids["group_id"] or (ids["to"] if ids["to"].endswith("@g.us") else "")
+    return ids["group_id"] or (ids["to"] if is_group(ids["to"]) else "")
 
 
 def _reached(message: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.change import ChangeContext, addresses, opened
-from tellwire.meta.webhooks.identity import who
+from tellwire.meta.webhooks.identity import is_group, who
 from tellwire.meta.webhooks.items import NotUnderstood, StatusUpdate
 
 _ADDRESSES = ("recipient_id", "recipient_user_id", "recipient_participant_id", "recipient_participant_user_id")
@@ -30,7 +30,7 @@ def parse(scene: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | Not
     if wrong:
         return scene.lost(pointer, "status", wrong, wamid)
     recipient, user_id, phone = ids["recipient_id"], ids["recipient_user_id"], ids["recipient_id"]
-    grouped = status.get("recipient_type") == "group" or recipient.endswith("@g.us")
+    grouped = status.get("recipient_type") == "group" or is_group(recipient)
     if grouped:
         phone, user_id = ids["recipient_participant_id"], ids["recipient_participant_user_id"]
     raw = verbatim.members(text) or {}

@@ -11,7 +11,7 @@ import msgspec
 from tellwire.accounts import notices
 from tellwire.meta.phone_numbers import variants
 from tellwire.model.deliveries import Attempt, Work
-from tellwire.model.inbound import ItemReport, Outcome
+from tellwire.model.inbound import ItemReport, Outcome, worst
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.messaging import StatusFact
 from tellwire.model.registry import Registry
@@ -269,7 +269,7 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
         if row is None:
             continue
         reports = [report if known.pointer == report.pointer else known for known in _reports.decode(row[0])]
-        outcome = max((r.outcome for r in reports), key=list(Outcome).index)
+        outcome = worst(each.outcome for each in reports)
         db.execute("UPDATE inbound SET items=?, outcome=? WHERE id=?", (_encode(reports), outcome, inbound_id))
 
 
