@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable
 
 from tellwire.cli.dev.catcher import Catch, Catcher
+from tellwire.cli.dev.chat import act, customer_of
 from tellwire.cli.dev.stack import Stack
-from tellwire.cli.dev.story import act, customer_of
 from tellwire.errors import TellwireError
 from tellwire.simulator import BUSINESS, PEOPLE, Knobs
 from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent

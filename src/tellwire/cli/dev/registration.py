@@ -16,7 +16,7 @@ _PERSON = {"name": "You, in the terminal of tellwire dev", "kind": "human"}
 _SCRIPTED = {"name": "Scripted demo agent of tellwire dev", "kind": "ai", "model": "scripted", "debounce_seconds": 1.0}
 
 
-class Staff(Struct, frozen=True, kw_only=True):
+class DevAgents(Struct, frozen=True, kw_only=True):
     """The agents that answer customers: their ids, "" for none.
 
     Args:
@@ -81,7 +81,7 @@ async def settle_account(rest: Rest, *, simulated: bool) -> dict[str, Any]:
     return known
 
 
-async def hire(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> Staff:
+async def settle_agents(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> DevAgents:
     """Create the person's agent and the demo agent if they are missing, and set who answers the account's customers.
 
     An agent that the user assigned to the account stays.
@@ -95,10 +95,10 @@ async def hire(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> Sta
     has = account["agent_id"] or ""
     if has and (demo is None or has != demo["id"]):
         name = next((agent["name"] for agent in agents.values() if agent["id"] == has), "")
-        return Staff(person=person["id"], own=has, own_name=name)
+        return DevAgents(person=person["id"], own=has, own_name=name)
     if scripted and demo is None:
         demo = await rest.call("POST", _AGENTS, _SCRIPTED)
     answers = demo["id"] if scripted and demo is not None else ""
     if has != answers:
         await rest.call("PATCH", f"{_ACCOUNTS}/{account['id']}", {"agent_id": answers})
-    return Staff(person=person["id"], scripted=answers)
+    return DevAgents(person=person["id"], scripted=answers)

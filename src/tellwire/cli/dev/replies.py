@@ -19,7 +19,7 @@ _MOST = 1000
 _SIMULATED = frozenset(address for person in PEOPLE for address in (person.wa_id, person.user_id))
 
 
-class Shown(Protocol):
+class ReplyScreen(Protocol):
     """A screen that shows what became of a typed line."""
 
     def not_sent(self, status: int | None, cause: str) -> None: ...
@@ -41,7 +41,7 @@ class Replies:
     def __init__(
         self,
         rest: Rest,
-        screen: Shown,
+        screen: ReplyScreen,
         *,
         person: str,
         simulated: bool,

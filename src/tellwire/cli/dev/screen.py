@@ -16,7 +16,7 @@ from tellwire import __version__
 from tellwire.cli.dev.catcher import CatchCounts
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
-from tellwire.cli.dev.registration import Staff
+from tellwire.cli.dev.registration import DevAgents
 from tellwire.cli.dev.replies import RESUME
 from tellwire.cli.dev.stack import FORMATS, Stack
 from tellwire.model.deliveries import Attempt, Delivery
@@ -33,12 +33,12 @@ _MESSAGE = json.dumps(
 )
 
 
-class Voice:
-    """A printer of lines, flushed at once; when the reader of stdout is gone it calls `unheard` and prints no more."""
+class LinePrinter:
+    """A printer of lines, flushed at once; when the reader of stdout is gone it calls `on_closed` and stops printing."""
 
-    def __init__(self, *, as_json: bool, unheard: Callable[[], None]) -> None:
+    def __init__(self, *, as_json: bool, on_closed: Callable[[], None]) -> None:
         self._as_json = as_json
-        self._unheard = unheard
+        self._on_closed = on_closed
 
     def say(self, text: str, document: Mapping[str, object]) -> None:
         """Print the text, or the document of the same meaning."""
@@ -47,7 +47,7 @@ class Voice:
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._unheard()
+            self._on_closed()
 
 
 class Screen:
@@ -55,8 +55,8 @@ class Screen:
     demo agent wrote it.
     """
 
-    def __init__(self, voice: Voice) -> None:
-        self._voice = voice
+    def __init__(self, printer: LinePrinter) -> None:
+        self._printer = printer
         self._texts: OrderedDict[str, str] = OrderedDict()
 
     def ready(self, stack: Stack, home: Home, settings: Settings, *, notes: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ class Screen:
             "meta_graph_url": stack.meta_url if stack.simulated else settings.meta_graph_url,
             "account": BUSINESS.phone_number_id,
             "to": _TO,
-            "agent": stack.staff.own or stack.staff.scripted or None,
+            "agent": stack.agents.own or stack.agents.scripted or None,
             "data": _data(settings),
             "notes": notes,
         }
@@ -81,11 +81,11 @@ class Screen:
             key="$TELLWIRE_ADMIN_KEY" if own else home.admin_key,
             graph=f"{stack.meta_url}  (simulated)" if stack.simulated else f"{settings.meta_graph_url}  (yours)",
             simulated=stack.simulated,
-            agent=_agent(stack.staff),
+            agent=_agent(stack.agents),
             data=_data(settings),
             notes=notes,
         )
-        self._voice.say(banner(facts, home), document)
+        self._printer.say(banner(facts, home), document)
 
     def before(self, update: Update) -> None:
         """Remember the text of an update that is about to be posted."""
@@ -100,24 +100,24 @@ class Screen:
         if answer.status != 200:
             said = answer.body.decode("utf-8", "replace").strip() or answer.cause
             document = {"event": "refused", "what": update.title, "status": answer.status, "cause": said}
-            self._voice.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
+            self._printer.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
 
     def not_sent(self, status: int | None, cause: str) -> None:
         """Print that a typed line could not be sent."""
         document = {"event": "refused", "what": "reply", "status": status, "cause": cause}
-        self._voice.say(f"{_now()}  {'not sent':<{_TITLE_WIDTH}}  {cause}", document)
+        self._printer.say(f"{_now()}  {'not sent':<{_TITLE_WIDTH}}  {cause}", document)
 
     def paused(self, conversation_id: str) -> None:
         """Print that the agent leaves a conversation to the person who wrote in it."""
         document = {"event": "conversation.handed_over", "conversation_id": conversation_id}
         text = f"you have taken over conversation {conversation_id}; the line {RESUME} lets the agent answer again"
-        self._voice.say(f"{_now()}  {'agent paused':<{_TITLE_WIDTH}}  {text}", document)
+        self._printer.say(f"{_now()}  {'agent paused':<{_TITLE_WIDTH}}  {text}", document)
 
     def resumed(self, conversation_id: str) -> None:
         """Print that the agent answers again."""
         document = {"event": "conversation.resumed", "conversation_id": conversation_id}
         text = f"it answers again in conversation {conversation_id}"
-        self._voice.say(f"{_now()}  {'agent resumed':<{_TITLE_WIDTH}}  {text}", document)
+        self._printer.say(f"{_now()}  {'agent resumed':<{_TITLE_WIDTH}}  {text}", document)
 
     def arrived(self, journey: Journey) -> None:
         """Print the journey of an event."""
@@ -135,7 +135,7 @@ class Screen:
             document["status"] = journey.way
         text = self._texts.get(journey.wamid, "") if journey.event == "messages.insert" else ""
         text = journey.wrote or text
-        self._voice.say(f"{_now()}  {journey_line(journey, text)}", document)
+        self._printer.say(f"{_now()}  {journey_line(journey, text)}", document)
 
     def elsewhere(self, attempt: Attempt, delivery: Delivery) -> None:
         """Print an attempt at an endpoint of the user's own."""
@@ -151,13 +151,13 @@ class Screen:
         outcome = (
             f"delivered {attempt.response_status}" if attempt.outcome == "delivered" else f"failed: {attempt.cause}"
         )
-        self._voice.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
+        self._printer.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
 
     def stopped(self, tallies: Mapping[str, CatchCounts], settings: Settings) -> None:
         """Print the last line: the counts, and where the data is."""
         words = ", ".join(f"{name} {tally.verified} of {tally.received} verified" for name, tally in tallies.items())
         text = f"\nStopped: {words}. Your data stays in {_data(settings)}; `tellwire dev --fresh` starts without it."
-        self._voice.say(text, {"event": "stopped", "formats": tallies, "data": _data(settings)})
+        self._printer.say(text, {"event": "stopped", "formats": tallies, "data": _data(settings)})
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -212,11 +212,11 @@ def _curl(url: str, key: str, body: str) -> list[str]:
     ]
 
 
-def _agent(staff: Staff) -> str:
+def _agent(agents: DevAgents) -> str:
     """Return which agent answers customers, in words."""
-    if staff.own:
-        return f"{staff.own_name}  (yours)"
-    return "a scripted demo agent answers, no model  (--no-agent: nobody)" if staff.scripted else "none"
+    if agents.own:
+        return f"{agents.own_name}  (yours)"
+    return "a scripted demo agent answers, no model  (--no-agent: nobody)" if agents.scripted else "none"
 
 
 def journey_line(journey: Journey, text: str) -> str:

@@ -16,7 +16,7 @@ from tellwire.cli.database import usable
 from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.home import Home
 from tellwire.cli.dev.journeys import Journeys
-from tellwire.cli.dev.registration import Staff, hire, register, settle_account
+from tellwire.cli.dev.registration import DevAgents, register, settle_account, settle_agents
 from tellwire.cli.dev.rest import Rest
 from tellwire.cli.serving import Site, bind, url_of
 from tellwire.errors import TellwireError
@@ -52,7 +52,7 @@ class Stack(Struct, frozen=True, kw_only=True):
     meta_url: str
     simulated: bool
     """whether messages go to the simulator, not to a META_GRAPH_URL of the user's own"""
-    staff: Staff
+    agents: DevAgents
 
 
 def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings:
@@ -140,8 +140,8 @@ async def running(
             formats=await register(rest, {name: f"{catcher_url}/{name}" for name in FORMATS}, home.secrets, anew=anew)
         )
         account = await settle_account(rest, simulated=simulated)
-        staff = await hire(rest, account, scripted=scripted and simulated)
-        journeys.know(authors={staff.person: "you", staff.scripted: "demo agent"})
+        agents = await settle_agents(rest, account, scripted=scripted and simulated)
+        journeys.know(authors={agents.person: "you", agents.scripted: "demo agent"})
         sender = open_sender(allow=LOOPBACK)
         stack.push_async_callback(sender.close)
         poster = Poster(sender, f"{url}/meta/webhook", home.app_secret)
@@ -157,5 +157,5 @@ async def running(
             meta=meta,
             meta_url=meta_url,
             simulated=simulated,
-            staff=staff,
+            agents=agents,
         )

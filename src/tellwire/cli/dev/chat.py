@@ -18,11 +18,11 @@ _FIRST_SECONDS, _PAUSE_SECONDS, _LATER_SECONDS = 1.0, 3.0, 15.0
 _LIVELY = 30
 _ANSWERS = ("Thanks, that helps! 🙏", "Perfect, thank you!", "Great, see you then 👋")
 
-Heard = Callable[[Update], None]
-Answered = Callable[[Update, Answer], None]
+BeforePost = Callable[[Update], None]
+AfterPost = Callable[[Update, Answer], None]
 
 
-class Story:
+class ChattingCustomer:
     """A simulated customer who chats. The webhooks are posted here, not by the simulator, so that answers are seen.
 
     Args:
@@ -31,7 +31,7 @@ class Story:
         before, after: called with each update, before and after it is posted.
     """
 
-    def __init__(self, state: State, poster: Poster, *, before: Heard, after: Answered) -> None:
+    def __init__(self, state: State, poster: Poster, *, before: BeforePost, after: AfterPost) -> None:
         self._state = state
         self._poster = poster
         self._before = before
