@@ -127,7 +127,7 @@ def services_of(app: App) -> Services:
         graph=app.graph,
         templates=app.templates,
         engine=app.dispatcher,
-        courier=app.courier,
+        sending_worker=app.courier,
         tracer=app.tracer,
     )
 

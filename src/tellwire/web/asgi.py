@@ -75,7 +75,7 @@ class WebApp:
         if self._inbound is None:
             raise RuntimeError("this process takes no POSTs of Meta's")
         try:
-            return await self._inbound.whole(headers, body)
+            return await self._inbound.accept_complete(headers, body)
         except asyncio.CancelledError:
             if not self._draining:
                 raise

@@ -129,7 +129,7 @@ class InboundRoute:
             return
         await send_text(send, 200, echo.encode("utf-8", "surrogateescape"))
 
-    async def whole(self, headers: Headers, body: bytes) -> Problem | None:
+    async def accept_complete(self, headers: Headers, body: bytes) -> Problem | None:
         """Accept a POST whose body is complete. Return None once it is durable, else the problem."""
         self._waiting += 1
         self._bytes += len(body)

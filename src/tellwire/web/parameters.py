@@ -123,7 +123,7 @@ def cursor_of(noun: str, identifier: str) -> str | None:
     return base64.urlsafe_b64encode(f"{noun}:{identifier}".encode()).rstrip(b"=").decode()
 
 
-def turn_of(noun: str, limit: int, cursor: str) -> PageRequest:
+def page_request(noun: str, limit: int, cursor: str) -> PageRequest:
     """Return the page that a list is asked for, from its `limit` and `cursor`.
 
     Raises:

@@ -17,7 +17,7 @@ from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem
 _Default = list[tuple[bytes, bytes]]
 
 
-class _Taken:
+class _OkAnswer:
     """The answer "200, no body" as bytes, rebuilt when uvicorn's own headers change (once a second)."""
 
     def __init__(self) -> None:
@@ -32,20 +32,22 @@ class _Taken:
         return self._text
 
 
-_taken = _Taken()
+_ok_answer = _OkAnswer()
 
 
 class Protocol(HttpToolsProtocol):
     """The HTTP protocol of a `WebApp`."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        hot = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
-        if hot and isinstance(app, WebApp) and app.takes_posts:
-            app = partial(_short, cycle, app)
+        direct = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
+        if direct and isinstance(app, WebApp) and app.takes_posts:
+            app = partial(_answer_directly, cycle, app)
         super()._start_asgi_task(cycle, app)
 
 
-async def _short(cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_directly(
+    cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive: Receive, send: Send
+) -> None:
     """Answer a POST of Meta's. This runs as the cycle's app, so that errors are answered and logged as usual."""
     if cycle.more_body or cycle.waiting_for_100_continue or cycle.disconnected:
         await app(scope, receive, send)
@@ -57,7 +59,7 @@ async def _short(cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive
     if refusal is not None:
         await send_problem(send, refusal, request_id_of(scope))
     elif cycle.keep_alive and not cycle.flow.write_paused:
-        cycle.transport.write(_taken.text(cycle.default_headers))
+        cycle.transport.write(_ok_answer.text(cycle.default_headers))
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         cycle.on_response()

@@ -107,7 +107,7 @@ class RequestContext:
             self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id
         )
 
-    def shelf(self, connection: Connection) -> SqlEndpointRepository:
+    def endpoints(self, connection: Connection) -> SqlEndpointRepository:
         """Return the organization's endpoints within a transaction."""
         return SqlEndpointRepository(connection, self.audit_change(), self.services.store.vault)
 
@@ -130,7 +130,7 @@ class RequestContext:
         mine = (account for account in accounts if account.organization_id == self.organization_id)
         return next((account for account in mine if name in (account.id, account.phone_number_id)), None)
 
-    async def wanted_conversation(self, name: str) -> str:
+    async def conversation_filter(self, name: str) -> str:
         """Return our id of a conversation for a filter: "" when none is given, and `name` itself, which matches
         nothing, when there is none."""
         if not name:

@@ -34,7 +34,7 @@ _MESSAGE = json.dumps(
 
 
 class LinePrinter:
-    """A printer of lines, flushed at once; when the reader of stdout is gone it calls `on_closed` and stops printing."""
+    """A printer of lines, flushed at once; when the reader of stdout is gone it calls `on_closed` and stops."""
 
     def __init__(self, *, as_json: bool, on_closed: Callable[[], None]) -> None:
         self._as_json = as_json

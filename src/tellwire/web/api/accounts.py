@@ -25,7 +25,7 @@ from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.api.number_check import check_business, check_number
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, turn_of
+from tellwire.web.parameters import Cursor, Limit, page_request
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 log = logging.getLogger("tellwire.web")
@@ -164,7 +164,9 @@ def _shown(account: Account, now: Micros) -> bytes:
 async def list_accounts(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
     """The accounts of the organization."""
     vault = context.services.store.vault
-    page = await context.read(lambda c: accounts.page(c, vault, context.organization_id, turn_of(_NOUN, limit, cursor)))
+    page = await context.read(
+        lambda c: accounts.page(c, vault, context.organization_id, page_request(_NOUN, limit, cursor))
+    )
     now = context.services.clock.now()
     return page_response(_NOUN, page, lambda account: _shown(account, now), AccountList)
 

@@ -20,7 +20,7 @@ from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS, micros
 from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "agents:manage")}
@@ -269,8 +269,8 @@ def _as_draft(agent: Agent) -> AgentDraft:
 @get("/agents", summary="List agents", opt=_READ)
 async def list_agents(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
     """The agents of the organization."""
-    vault, turn = context.services.store.vault, turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, turn))
+    vault, paging = context.services.store.vault, page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, paging))
     return page_response(_NOUN, page, _shown, AgentList)
 
 
@@ -342,8 +342,10 @@ async def list_runs(
     agent_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
 ) -> Response[RunList]:
     """What became of its turns: answers, failures, and why it did not answer."""
-    turn = turn_of(_RUNS, limit, cursor)
-    page = await context.read(lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, turn))
+    paging = page_request(_RUNS, limit, cursor)
+    page = await context.read(
+        lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, paging)
+    )
     return page_response(_RUNS, page, _run_shown, RunList)
 
 

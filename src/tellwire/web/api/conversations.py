@@ -28,7 +28,7 @@ from tellwire.web.parameters import (
     Name,
     StatusName,
     choice,
-    turn_of,
+    page_request,
 )
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
@@ -82,7 +82,7 @@ async def list_conversations(
 ) -> Response[ConversationList]:
     """The conversations of the organization; `contact` takes a contact's id, phone number or user id, or a group's
     id."""
-    turn = turn_of(_NOUN, limit, cursor)
+    paging = page_request(_NOUN, limit, cursor)
     party = (
         await context.read(lambda c: conversation_queries.party_of(c, context.organization_id, contact))
         if contact
@@ -93,7 +93,7 @@ async def list_conversations(
         account_id=context.account_id(account) if account else "",
         party=party,
     )
-    page = await context.read(lambda c: conversation_queries.page(c, context.organization_id, chosen, turn))
+    page = await context.read(lambda c: conversation_queries.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, ConversationList)
 
 
@@ -109,8 +109,8 @@ async def list_messages_of(
 ) -> Response[rows.MessageList]:
     """The messages of one conversation."""
     chosen = MessageFilter(conversation_id=(await _known(context, conversation_id)).id)
-    turn = turn_of(read.NOUN, limit, cursor)
-    page = await context.read(lambda c: message_queries.page(c, context.organization_id, chosen, turn))
+    paging = page_request(read.NOUN, limit, cursor)
+    page = await context.read(lambda c: message_queries.page(c, context.organization_id, chosen, paging))
     return page_response(read.NOUN, page, rows.message_shown, rows.MessageList)
 
 

@@ -18,7 +18,7 @@ from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import audit, endpoints, jobs
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
@@ -214,8 +214,8 @@ async def list_recoveries(
 ) -> Response[RecoveryList]:
     """The recoveries of an endpoint."""
     endpoint = await known_endpoint(context, endpoint_id)
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: jobs.page(c, context.organization_id, endpoint.id, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: jobs.page(c, context.organization_id, endpoint.id, paging))
     return page_response(_NOUN, page, _shown, RecoveryList)
 
 

@@ -55,14 +55,14 @@ _UNSENT = ("scheduled", "queued", "sending")
 Values = Iterable[tuple[Sequence[str], float]]
 
 
-class Now(Struct, frozen=True, kw_only=True):
+class MetricSources(Struct, frozen=True, kw_only=True):
     """The sources that metrics are read from. `posts_waiting`: POSTs from Meta that wait for their commit."""
 
     counters: Counters
     figures: Figures
     store: Store
     engine: Engine | None
-    courier: SendingState | None
+    sending_worker: SendingState | None
     posts_waiting: int
 
 
@@ -72,7 +72,7 @@ class Metric(Struct, frozen=True, kw_only=True):
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     help: str
-    read: Callable[[Now], Values | Histogram]
+    read: Callable[[MetricSources], Values | Histogram]
     labels: tuple[str, ...] = ()
 
 
@@ -84,12 +84,12 @@ def _by(words: Iterable[str], counts: Mapping[str, float]) -> Values:
     return [((word,), counts.get(word, 0)) for word in words]
 
 
-def _endpoints(now: Now) -> Values:
+def _endpoints(now: MetricSources) -> Values:
     states: list[str] = [endpoint.state for endpoint in now.store.registry().endpoints.values()]
     return [((word,), states.count(word)) for word in _ENDPOINT_STATES]
 
 
-def _oldest_due(now: Now) -> Values:
+def _oldest_due(now: MetricSources) -> Values:
     endpoints, oldest = now.store.registry().endpoints, dict.fromkeys(_ENDPOINT_STATES, now.figures.at)
     for since in (now.figures.oldest, now.figures.parked):
         for identifier, at in since.items():
@@ -99,16 +99,16 @@ def _oldest_due(now: Now) -> Values:
     return [((state,), max(0, now.figures.at - at) / MICROS) for state, at in oldest.items()]
 
 
-def _send_due(now: Now) -> Values:
+def _send_due(now: MetricSources) -> Values:
     at, due = now.figures.at, now.figures.send_due
     return _one(max(0, at - due) / MICROS if due else 0)
 
 
-def _paused(now: Now) -> Values:
+def _paused(now: MetricSources) -> Values:
     return _one(sum(bool(account.sending_paused) for account in now.store.registry().accounts.values()))
 
 
-def _attempts(now: Now) -> Values:
+def _attempts(now: MetricSources) -> Values:
     return [(key, value) for key, value in sorted(now.counters.attempts.items())]
 
 
@@ -266,13 +266,13 @@ METRICS = (
         name="tellwire_sends_in_flight",
         kind="gauge",
         help="Messages that this process claimed and whose result is not committed.",
-        read=lambda now: _one(now.courier.in_flight if now.courier else 0),
+        read=lambda now: _one(now.sending_worker.in_flight if now.sending_worker else 0),
     ),
     Metric(
         name="tellwire_send_results_waiting",
         kind="gauge",
         help="Answers of Meta that wait for their commit.",
-        read=lambda now: _one(now.courier.unrecorded if now.courier else 0),
+        read=lambda now: _one(now.sending_worker.unrecorded if now.sending_worker else 0),
     ),
     Metric(
         name="tellwire_messages_unsent",
@@ -331,7 +331,7 @@ METRICS = (
 
 
 class _Collected(Collector):
-    def __init__(self, now: Now) -> None:
+    def __init__(self, now: MetricSources) -> None:
         self._now = now
 
     def collect(self) -> Iterator[Family]:
@@ -358,7 +358,7 @@ def _family(metric: Metric, values: Values | Histogram) -> Family:
     return family
 
 
-def exposition(now: Now) -> bytes:
+def exposition(now: MetricSources) -> bytes:
     """Return the metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(now))

@@ -59,7 +59,7 @@ async def status_page(request: Request[Any, Any, Any], app_state: StateDependenc
 
 
 def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bool) -> str:
-    words = sorted((_word(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
+    words = sorted((_shown_state(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -71,7 +71,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 <body>
 <main>
 <h1>Tellwire</h1>
-<p class="verdict">{_verdict(failing, figures)}</p>
+<p class="verdict">{_headline(failing, figures)}</p>
 <p>Version {escape(__version__)}, as of <time datetime="{instant(figures.at)}">{instant(figures.at)}</time>.</p>
 {_table("Last 24 hours", ("What", "How many"), _day(figures))}
 {_table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered))}
@@ -84,7 +84,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 """
 
 
-def _verdict(failing: str, figures: Figures) -> str:
+def _headline(failing: str, figures: Figures) -> str:
     if failing:
         return "✗ Not working: the database does not take commits."
     late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * MICROS]
@@ -94,7 +94,7 @@ def _verdict(failing: str, figures: Figures) -> str:
     return "✓ Working."
 
 
-def _word(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
+def _shown_state(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
     late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * MICROS
     return endpoint, "failing" if endpoint.state == "active" and late else endpoint.state
 

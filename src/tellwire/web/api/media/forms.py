@@ -21,10 +21,10 @@ _MOST_PARTS = 8
 _FILE = "file"
 _LONGEST_BOUNDARY = 70
 
-Taking = Callable[["Offered", AsyncIterator[bytes]], Awaitable[None]]
+Taking = Callable[["FormFile", AsyncIterator[bytes]], Awaitable[None]]
 
 
-class Offered(Struct, frozen=True):
+class FormFile(Struct, frozen=True):
     """The fields that a form states about its file."""
 
     filename: str
@@ -66,7 +66,7 @@ async def _read(events: AsyncIterator[Any], take: Taking) -> dict[str, str]:
             files += 1
             if files > 1:
                 raise Invalid("The form is not valid.", (f"/{_FILE}", "is given more than once"))
-            await take(Offered(event.filename or "", event.content_type or ""), _bytes(events))
+            await take(FormFile(event.filename or "", event.content_type or ""), _bytes(events))
         elif event.name in fields:
             raise Invalid("The form is not valid.", (f"/{event.name}", "is given more than once"))
         else:

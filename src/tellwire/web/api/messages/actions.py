@@ -20,7 +20,7 @@ from tellwire.model.tenancy import Account
 from tellwire.stores.queries import conversations, messages
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.rows import MessageRead, message_shown
-from tellwire.web.api.messages.validation import windowed
+from tellwire.web.api.messages.validation import check_window
 from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
 
 _WRITE = {"scopes": ("messages:write",)}
@@ -70,7 +70,7 @@ async def resend_message(
             return once.kept
         entry, account, send = await _known(context, message_id)
         draft = await _copy(context, entry, account, send)
-        await windowed(context, draft)
+        await check_window(context, draft)
         window, identifier = context.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:

@@ -14,7 +14,7 @@ from tellwire.stores.queries import templates
 from tellwire.web.request import RequestContext
 
 
-async def fitting(context: RequestContext, account: Account, content: bytes) -> None:
+async def check_template(context: RequestContext, account: Account, content: bytes) -> None:
     """Check that the business account has the template, approved, and that the parameters fit it.
 
     Args:

@@ -52,12 +52,12 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
         unchecked=unchecked,
         media=media,
     )
-    await template_check.fitting(context, account, content)
-    await windowed(context, draft)
+    await template_check.check_template(context, account, content)
+    await check_window(context, draft)
     return draft
 
 
-async def windowed(context: RequestContext, draft: Draft) -> None:
+async def check_window(context: RequestContext, draft: Draft) -> None:
     """Check that the customer service window is not known to be closed, if the message needs it.
 
     Raises:
@@ -125,7 +125,7 @@ class _Check:
         name = self._text(given.conversation_id, "/conversation_id")
         if not name:
             return None
-        found = await self._context.wanted_conversation(name)
+        found = await self._context.conversation_filter(name)
         owner = self._context.organization_id
         conversation = await self._context.read(lambda c: conversations.get(c, owner, found))
         if conversation is None:
