@@ -55,7 +55,7 @@ def all_accounts(ledger: Ledger) -> list[Account]:
     return [account for number in numbers if (account := ledger.account(number)) is not None]
 
 
-def wanted(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
+def facts_to_load(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
     """Return (account id, key) of the facts that notices need loaded."""
     if not keys.notices:
         return set()
@@ -74,7 +74,7 @@ def organizations(registry: Registry, keys: Keys) -> set[str]:
 def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcome:
     """Change what a notice is about and emit its event; a POST that comes again changes nothing."""
     name = _name(item)
-    if not first(ledger, account, name, key_of(item, digest)):
+    if not record_once(ledger, account, name, key_of(item, digest)):
         return Outcome.DUPLICATE
     if isinstance(item, TemplateNotice):
         _change_template(ledger, item, account)
@@ -91,7 +91,7 @@ def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcom
     }
     if isinstance(item, TemplateNotice):
         given |= {"template_id": item.meta_id, "template_name": item.name, "template_language": item.language}
-    tell(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
+    emit(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
     return Outcome.APPLIED
 
 
@@ -114,7 +114,7 @@ def _change_template(ledger: Ledger, item: TemplateNotice, account: Account) -> 
         ledger.template_changes.append(change)
 
 
-def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
+def record_once(ledger: Ledger, account: Account, name: str, key: str) -> bool:
     """Record that a notice is applied; return False when it was recorded before."""
     if (name, "") in ledger.facts.get((account.id, key), {}):
         return False
@@ -122,7 +122,7 @@ def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
     return True
 
 
-def tell(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
+def emit(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
     """Emit an operational event about an account; the events of one account keep their order."""
-    told = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
-    ledger.emit(told.event(ledger.new_id(), account.organization_id, ledger.now))
+    event = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
+    ledger.emit(event.event(ledger.new_id(), account.organization_id, ledger.now))

@@ -24,7 +24,7 @@ ANSWERABLE = frozenset(
 )
 """The message types that a customer expects an answer to. The others get none: reactions, edits, system messages,
 unsupported messages and unknown types."""
-PATIENCE = 4
+MAX_DEBOUNCES = 4
 """A customer who does not stop writing is answered this many debounces after the first message."""
 PAUSED = "conversation.handed_over"
 RESUMED = "conversation.resumed"
@@ -42,7 +42,7 @@ def agent_of(registry: Registry, account: Account) -> Agent | None:
     return agent if agent.kind == "ai" and agent.state == "active" else None
 
 
-def asked(ledger: Ledger, account: Account, message: Message, kind: str) -> None:
+def customer_wrote(ledger: Ledger, account: Account, message: Message, kind: str) -> None:
     """Queue a turn for the AI agent after a customer wrote a message of type `kind`; the agent answers once the
     customer has paused for its debounce."""
     agent = agent_of(ledger.registry, account)
@@ -64,20 +64,20 @@ def asked(ledger: Ledger, account: Account, message: Message, kind: str) -> None
 
 
 def _due(now: Micros, began: Micros, debounce: Micros) -> Micros:
-    return max(now, min(now + debounce, began + PATIENCE * debounce))
+    return max(now, min(now + debounce, began + MAX_DEBOUNCES * debounce))
 
 
-def written(ledger: Ledger, account: Account, conversation: Conversation, agent_id: str) -> None:
+def business_wrote(ledger: Ledger, account: Account, conversation: Conversation, agent_id: str) -> None:
     """Take note that the business wrote to the customer: if a person did, the AI agent leaves the conversation.
 
     A message that is sent without an agent comes from a program (a receipt, a reminder) and pauses nothing.
     """
     agent = ledger.registry.agents.get(agent_id)
     if agent is not None and agent.kind == "human":
-        taken_over(ledger, account, conversation, by=f"agent {agent.id}")
+        person_wrote(ledger, account, conversation, by=f"agent {agent.id}")
 
 
-def taken_over(ledger: Ledger, account: Account, conversation: Conversation, *, by: str) -> None:
+def person_wrote(ledger: Ledger, account: Account, conversation: Conversation, *, by: str) -> None:
     """Pause the AI agent that answers in a conversation, because a person wrote there."""
     if agent_of(ledger.registry, account) is not None:
         pause(ledger, conversation, reason=A_PERSON_WROTE, by=by)
@@ -91,7 +91,7 @@ def pause(ledger: Ledger, conversation: Conversation, *, reason: str, by: str) -
     ledger.put_handover(handover)
     if (turn := ledger.turns.get(conversation.id)) is not None:
         ledger.end_turn(turn)
-    _tell(ledger, conversation, PAUSED, {"reason": reason, "by": by})
+    _emit(ledger, conversation, PAUSED, {"reason": reason, "by": by})
     return True
 
 
@@ -101,15 +101,15 @@ def resume(ledger: Ledger, conversation: Conversation, *, by: str) -> bool:
     if handover is None:
         return False
     ledger.end_handover(handover)
-    _tell(ledger, conversation, RESUMED, {"by": by})
+    _emit(ledger, conversation, RESUMED, {"by": by})
     return True
 
 
-def _tell(ledger: Ledger, conversation: Conversation, name: str, more: dict[str, str]) -> None:
-    told = {"conversation_id": conversation.id, "account_id": conversation.account_id, **more}
+def _emit(ledger: Ledger, conversation: Conversation, name: str, more: dict[str, str]) -> None:
+    data = {"conversation_id": conversation.id, "account_id": conversation.account_id, **more}
     event = OperationalEvent(
         name=name,
-        data=_encode(told),
+        data=_encode(data),
         account_id=conversation.account_id,
         conversation_id=conversation.id,
         order_key=order_key(conversation.account_id, conversation.party),

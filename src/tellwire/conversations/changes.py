@@ -70,9 +70,9 @@ def update(
     conversation = ledger.conversations[message.conversation_id]
     subject = Subject(message, account, conversation, contacts.survivor(ledger, message.contact_id))
     if item is not None and fact is not None:
-        tell_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
+        emit_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
         return
-    message_events.tell(
+    message_events.emit(
         ledger,
         subject,
         action="update",
@@ -82,7 +82,7 @@ def update(
     )
 
 
-def tell_status(
+def emit_status(
     ledger: Ledger,
     subject: Subject,
     *,
@@ -92,7 +92,7 @@ def tell_status(
     changed: tuple[str, ...] = (),
 ) -> None:
     """Emit the event of one status; `person` is who the status is about: in a group one of many."""
-    message_events.tell(
+    message_events.emit(
         ledger,
         subject,
         action="update" if changed else "insert",

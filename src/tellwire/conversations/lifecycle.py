@@ -22,10 +22,10 @@ def open_with(
     `window`: micros after which an idle conversation closes, 0 for never. A history row joins the open or latest
     conversation; if there is none, it creates one that is closed from the start.
     """
-    place = (account.id, party)
-    known = ledger.open.get(place)
+    key = (account.id, party)
+    known = ledger.open.get(key)
     if history:
-        known = known or ledger.latest.get(place)
+        known = known or ledger.latest.get(key)
         if known is not None:
             return known
     elif known is not None:

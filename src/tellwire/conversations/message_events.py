@@ -53,7 +53,7 @@ def status_item(fact: StatusFact, errors: tuple[StatusError, ...]) -> StatusItem
     )
 
 
-def tell(
+def emit(
     ledger: Ledger,
     subject: Subject,
     *,

@@ -56,13 +56,13 @@ def keys_of(draft: Draft) -> Keys:
     return keys
 
 
-def accountable(ledger: Ledger, draft: Draft) -> bool:
+def account_exists(ledger: Ledger, draft: Draft) -> bool:
     """Return whether the account still exists: it may have been deleted since the draft was checked."""
     known = ledger.account(draft.account.phone_number_id)
     return known is not None and known.id == draft.account.id
 
 
-def reachable(ledger: Ledger, draft: Draft) -> bool:
+def recipient_exists(ledger: Ledger, draft: Draft) -> bool:
     """Return whether the recipient still exists: the conversation's contact may have been erased meanwhile."""
     if draft.conversation is None:
         return True
@@ -76,7 +76,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
     The row joins the contact's open conversation; one is opened when there is none. `window`: see `open_with`.
     """
     account = draft.account
-    contact, party, recipient = _whom(ledger, draft)
+    contact, party, recipient = _recipient_of(ledger, draft)
     conversation = lifecycle.open_with(ledger, account, party, alias(recipient), window=window)
     message = Message(
         id=ledger.new_id(),
@@ -104,7 +104,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         recipient=recipient,
         state="scheduled" if draft.scheduled_at > ledger.now else "queued",
         due_at=due_at,
-        order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _place_of(message.id),
+        order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _order_of(message.id),
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
         created_at=ledger.now,
@@ -112,17 +112,17 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
     )
     ledger.put_message(message)
     ledger.put_send(send)
-    message_events.tell(
+    message_events.emit(
         ledger,
         Subject(message, account, conversation, contact),
         action="insert",
         participant=conversation.contact_address,
     )
-    agent_turns.written(ledger, account, conversation, draft.agent_id)
+    agent_turns.business_wrote(ledger, account, conversation, draft.agent_id)
     return message, send
 
 
-def _place_of(message_id: str) -> Micros:
+def _order_of(message_id: str) -> Micros:
     """Return when the id was made, in micros. Ids never fall, whatever the clock does; within a millisecond the id
     itself decides."""
     return int(message_id[:8] + message_id[9:13], 16) * 1000
@@ -134,7 +134,7 @@ def partition_of(account_id: str) -> int:
     return partition(account_id, "")
 
 
-def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
+def _recipient_of(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
     """Return the contact (None in a group), the party of the conversation, and the recipient as Meta gets it."""
     if draft.conversation is None:
         who = Who(address=draft.to, aliases=(alias(draft.to),))
@@ -171,14 +171,14 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
     )
 
 
-def deferred(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
+def defer(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
     """Postpone a send that was not tried yet to `due_at`."""
     send = ledger.sends.get(message_id)
     if send is not None and send.state in ("queued", "scheduled"):
         _moved(ledger, send, send.state, due_at=max(due_at, send.due_at), cause=cause)
 
 
-def accepted(
+def accept(
     ledger: Ledger, account: Account, message_id: str, wamid: str, *, status: str = "", content: bytes = b""
 ) -> Message | None:
     """Record that Meta accepted a message: the row gets its wamid. `status`: an extra status of Meta's answer, "" for
@@ -206,7 +206,7 @@ def accepted(
     return ledger.by_id[message_id]
 
 
-def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...], cause: str) -> None:
+def fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...], cause: str) -> None:
     """Mark a message as failed with Meta's errors or ours, and emit its event."""
     send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
     if send is not None:
@@ -217,7 +217,7 @@ def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[Sta
     update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
 
 
-def again(
+def retry(
     ledger: Ledger,
     message_id: str,
     *,
@@ -238,14 +238,14 @@ def again(
         _moved(ledger, send, "queued", due_at=due_at, cause=cause, attempts=attempts, tries_until=until)
 
 
-def uncertain(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:
+def mark_unknown(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:
     """Mark a send as `unknown`: Meta may have accepted it. A later status or a person decides."""
     send = _claimed(ledger, message_id, epoch)
     if send is not None:
         _moved(ledger, send, "unknown", cause=cause)
 
 
-def abandoned(ledger: Ledger, message_id: str, *, epoch: int) -> bool:
+def mark_abandoned(ledger: Ledger, message_id: str, *, epoch: int) -> bool:
     """Mark a send as `unknown` when the process that claimed it is gone, that is, under a lease older than `epoch`.
     Return whether it was marked."""
     send = ledger.sends.get(message_id)
@@ -307,7 +307,7 @@ def mark_failed(ledger: Ledger, account: Account, message_id: str, *, by: str) -
     if send is None or send.state != "unknown":
         return False
     words = f"marked as failed by {by}, after: {send.cause}"
-    refused(ledger, account, message_id, (_DECIDED,), words)
+    fail(ledger, account, message_id, (_DECIDED,), words)
     return True
 
 

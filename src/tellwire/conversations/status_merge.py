@@ -21,11 +21,11 @@ def merge(message: Message, fact: StatusFact) -> Message:
     created = fact.name == "pending" and status.get("pending") == message.created_at
     if status.get(fact.name, at + 1) > at and not created:
         status = {**status, fact.name: at}
-    place = (RANK.get(fact.name, 0), -fact.at)
-    pricing = _best((message.pricing_rank, message.pricing), (place, fact.pricing))
+    order = (RANK.get(fact.name, 0), -fact.at)
+    pricing = _best((message.pricing_rank, message.pricing), (order, fact.pricing))
     errors = (message.errors_rank, message.errors)
     if fact.name == "failed":
-        errors = _best(errors, (place, fact.errors))
+        errors = _best(errors, (order, fact.errors))
     # The earliest status of an external row is the nearest to when the message was sent.
     timestamp = min(message.timestamp, fact.at) if message.kind == "external" else message.timestamp
     if (status, timestamp, pricing[1], errors[1]) == (

@@ -28,12 +28,12 @@ from tellwire.model.tenancy import Account
 
 
 def keys_of_acceptance(account: Account, message_id: str, wamid: str) -> Keys:
-    """Return what has to be loaded before `accepted` can be decided."""
-    place = (account.phone_number_id, wamid)
-    return Keys(own={(account.phone_number_id, message_id)}, messages={place}, statuses={place})
+    """Return what has to be loaded before `accept` can be decided."""
+    key = (account.phone_number_id, wamid)
+    return Keys(own={(account.phone_number_id, message_id)}, messages={key}, statuses={key})
 
 
-def accepted(
+def accept(
     ledger: Ledger,
     account: Account,
     message_id: str,
@@ -43,8 +43,8 @@ def accepted(
     status: str = "",
     content: bytes = b"",
 ) -> Message | None:
-    """Record that Meta accepted a message of ours and apply what was held for it; see `outgoing.accepted`."""
-    if outgoing.accepted(ledger, account, message_id, wamid, status=status, content=content) is None:
+    """Record that Meta accepted a message of ours and apply what was held for it; see `outgoing.accept`."""
+    if outgoing.accept(ledger, account, message_id, wamid, status=status, content=content) is None:
         return None
     release(ledger, account, wamid, options)
     return ledger.by_id[message_id]

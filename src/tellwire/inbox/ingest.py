@@ -55,7 +55,7 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A parsed POST. `speaks_for`: the ids that its secret may change, see `speaks`. `digest`: SHA-256 of `body` in
+    """A parsed POST. `speaks_for`: the ids that its secret may change, see `may_change`. `digest`: SHA-256 of `body` in
     hex. `gone`: pointers of items that were asked for and are no longer in the body."""
 
     body: bytes
@@ -110,11 +110,11 @@ class Ingest:
 
             try:
                 return await self._book.apply(keys, decide)
-            except ItemFailed as stumble:
-                skip |= {stumble.index}
+            except ItemFailed as failed:
+                skip |= {failed.index}
 
 
-def speaks(speaks_for: Sequence[str], account: Account) -> bool:
+def may_change(speaks_for: Sequence[str], account: Account) -> bool:
     """Return whether a secret that is bound to the ids `speaks_for` ("*" for all) may change an account."""
     return "*" in speaks_for or not {
         account.id,
@@ -190,19 +190,19 @@ def _one(
 ) -> ItemResult:
     place = item.place
     account = ledger.account(place.phone_number_id) if place.phone_number_id else None
-    unspoken = account is not None and not speaks(post.speaks_for, account)
-    if account is not None and not unspoken:
+    forbidden = account is not None and not may_change(post.speaks_for, account)
+    if account is not None and not forbidden:
         organizations.add(account.organization_id)
     if account is not None and tombstones.bars(ledger, item, account):
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
     if isinstance(item, Notice) and not place.phone_number_id:
-        return _news(ledger, item, post, organizations)
+        return _notice(ledger, item, post, organizations)
     if not place.phone_number_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
-    if account is None or unspoken:
-        if unspoken:
+    if account is None or forbidden:
+        if forbidden:
             return ItemResult(Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
         if not (options.auto_accounts and _may_create(post.speaks_for, item)):
             return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
@@ -214,20 +214,20 @@ def _one(
     return result
 
 
-def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
+def _notice(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
     """Apply a notice to every account that it concerns and that the secret may change."""
     place = item.place
     if not place.waba_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "it names no business account")
     found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
-    spoken = [account for account in found if speaks(post.speaks_for, account)]
-    if not spoken:
+    changeable = [account for account in found if may_change(post.speaks_for, account)]
+    if not changeable:
         number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
         why = f"no account has the waba_id {place.waba_id}{number}"
         why = "the secret that signed this POST does not speak for the account" if found else why
         return ItemResult(Outcome.UNROUTED, why)
-    organizations.update(account.organization_id for account in spoken)
-    outcomes = [notices.apply(ledger, item, account, post.digest) for account in spoken]
+    organizations.update(account.organization_id for account in changeable)
+    outcomes = [notices.apply(ledger, item, account, post.digest) for account in changeable]
     return ItemResult(Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
 
 
@@ -308,7 +308,7 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
             case AddressChange() | CallMade():
                 _add_who(keys, number, item.who, "")
             case AccountProblem() | AccountNotice() | TemplateNotice():
-                _add_news(keys, number, item, notices.key_of(item, digest))
+                _add_notice_keys(keys, number, item, notices.key_of(item, digest))
             case NotUnderstood():
                 if item.wamid:
                     keys.messages.add((number, item.wamid))
@@ -317,7 +317,7 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
     return keys
 
 
-def _add_news(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
+def _add_notice_keys(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
     """Add the keys that tell whether a notice was applied before, and by which accounts."""
     if number or isinstance(item, AccountProblem):
         keys.statuses.add((number, key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tellwire.conversations import contacts, lifecycle, outgoing
-from tellwire.conversations.changes import Options, repeated, seconds, tell_status, update
+from tellwire.conversations.changes import Options, emit_status, repeated, seconds, update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
@@ -28,7 +28,7 @@ def our_id(item: StatusUpdate) -> str:
     return item.callback_data if _OUR_ID.fullmatch(item.callback_data) else ""
 
 
-def status(
+def apply_status(
     ledger: Ledger, item: StatusUpdate, account: Account, options: Options, *, held_until: Micros = 0
 ) -> ItemResult:
     """Apply a status to the row of its message: one that we sent, or one that is known from statuses only.
@@ -66,7 +66,7 @@ def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
     """Record that Meta accepted our message, and its wamid: a status that brings back our id proves it."""
     own = ledger.by_id.get(our_id(item))
     if own is not None and own.account_id == account.id and own.id in ledger.sends and not own.wamid:
-        outgoing.accepted(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
+        outgoing.accept(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
 
 
 def _without_codes(content: bytes) -> bytes:
@@ -99,9 +99,9 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
-    place = (account.id, party)
+    key = (account.id, party)
     address = item.group_id or (item.who.address if item.who else "")
-    conversation = ledger.open.get(place) or ledger.latest.get(place)
+    conversation = ledger.open.get(key) or ledger.latest.get(key)
     if conversation is None:
         conversation = lifecycle.open_with(ledger, account, party, address, window=options.window)
     message = merge(
@@ -124,5 +124,5 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    tell_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
+    emit_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
     return ItemResult(Outcome.APPLIED, message_id=message.id)

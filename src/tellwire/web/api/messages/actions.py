@@ -74,9 +74,9 @@ async def resend_message(
         window, identifier = context.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
-            if not outgoing.accountable(ledger, draft):
+            if not outgoing.account_exists(ledger, draft):
                 return _NO_ACCOUNT
-            if not outgoing.reachable(ledger, draft):
+            if not outgoing.recipient_exists(ledger, draft):
                 return _NOBODY
             made = outgoing.resend(ledger, draft, identifier, window=window)
             if made is None:
