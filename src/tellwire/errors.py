@@ -33,7 +33,7 @@ from __future__ import annotations
 
 
 class TellwireError(Exception):
-    """Root of everything below."""
+    """The root of Tellwire's exceptions."""
 
 
 class NotJson(TellwireError):
@@ -49,7 +49,7 @@ class Unavailable(TellwireError):
 
 
 class Broken(TellwireError):
-    """What the other side sends ended before its end, or never began; the text says how."""
+    """A stream from the other side broke off, or never began; the text says how."""
 
 
 class Forbidden(TellwireError):
@@ -57,7 +57,7 @@ class Forbidden(TellwireError):
 
 
 class ModelFailed(TellwireError):
-    """A model gave no answer; the text says why, for people who run it. `again`: it may if it is asked once more."""
+    """A model gave no answer; the text says why, to those who run it. `again`: whether asking once more may help."""
 
     def __init__(self, why: str, *, again: bool = True) -> None:
         super().__init__(why)
@@ -124,13 +124,13 @@ class Invalid(Problem):
 
 
 class MetaRefused(Problem):
-    """Meta says no; `detail` holds its code and words."""
+    """Meta refused the request; `detail` holds its code and message."""
 
     status, title, kind = 422, "Meta refuses it", "meta-refused"
 
 
 class MetaUnreachable(Problem):
-    """Meta gave no answer, or none that says what became of it."""
+    """Meta gave no answer, or one that does not say what became of the request."""
 
     status, title, kind = 502, "Meta did not answer", "meta-unreachable"
 

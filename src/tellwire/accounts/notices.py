@@ -13,7 +13,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from tellwire.accounts import facts
-from tellwire.meta.phone_numbers import same
+from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.webhooks.items import AccountNotice, AccountProblem, Notice, TemplateNotice
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Keys, Ledger, TemplateChange
@@ -45,7 +45,11 @@ def concerned(accounts: Iterable[Account], waba_id: str, display: str) -> list[A
     within = [account for account in own if account.waba_id and account.waba_id == waba_id]
     if not display:
         return within
-    shown = [account for account in own if account.display_phone_number and same(account.display_phone_number, display)]
+    shown = [
+        account
+        for account in own
+        if account.display_phone_number and same_address(account.display_phone_number, display)
+    ]
     return shown or [account for account in within if len(within) == 1 and not account.display_phone_number]
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tellwire import __version__
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Work
 from tellwire.model.units import MICROS, Micros
 from tellwire.ports.http_out import Answer, Request, retry_after
 from tellwire.ports.storage import Result
@@ -24,7 +24,7 @@ from tellwire.ports.storage import Result
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
 NO_BLAME = Attribution(burns=False)
-_UNEDITED = Edit()
+_UNEDITED = ReplayEdit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 _SHORTEST_SECRET = 8
@@ -66,7 +66,7 @@ def request(
     *,
     now: Micros,
     wire: Wire,
-    edit: Edit | None = None,
+    edit: ReplayEdit | None = None,
     may_send: Callable[[], bool] | None = None,
 ) -> Request | None:
     """Build the request of a delivery's next attempt; None when its format has no place for the event.
@@ -159,7 +159,7 @@ class Try(Struct, frozen=True, kw_only=True, gc=False):
     answer: Answer
     started_at: Micros
     ended_at: Micros
-    edit: Edit | None = None
+    edit: ReplayEdit | None = None
 
     @property
     def aside(self) -> bool:
@@ -232,7 +232,7 @@ def attempted(
     request: Request,
     answer: Answer,
     started_at: Micros,
-    edit: Edit | None = None,
+    edit: ReplayEdit | None = None,
 ) -> Attempt:
     """An attempt as it is kept: secrets masked, also where the answer echoes them, and nothing too large."""
     echoed = _secrets_of(endpoint)

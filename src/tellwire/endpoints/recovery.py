@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes, partition
+from tellwire.model.routing import NamesOf, Routes, partition
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
@@ -80,7 +80,7 @@ class Find(Struct, frozen=True):
     delivery: Delivery | None
 
 
-def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, Names]) -> Routes:
+def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, NamesOf]) -> Routes:
     """Routes to this endpoint alone, as it subscribes now."""
     registry = Registry(version=0, accounts=dict(accounts), endpoints={endpoint.id: endpoint})
     return Routes(registry, names)

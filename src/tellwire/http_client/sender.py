@@ -24,14 +24,14 @@ def open_sender(
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> Sender:
-    """A sender that reaches global addresses and those that `allow` admits.
+    """Return a sender that reaches global addresses and those that `allow` admits.
 
     Args:
         allow: networks that deliveries may reach though not global.
         resolver: host name to addresses; the system's by default.
         limits: bounds on answers and connections.
         tls: what certificates are verified with; the system's authorities by default.
-        proxy: by way of which every connection is made; the addresses are judged all the same.
+        proxy: every connection is made through it; the addresses are checked all the same.
     """
     return HttpSender(
         allow=allow, resolver=resolver or SystemResolver(), limits=limits or ConnectionLimits(), tls=tls, proxy=proxy
@@ -39,7 +39,7 @@ def open_sender(
 
 
 class HttpSender:
-    """HTTP/1.1 out, on the loop that it is first used on."""
+    """The `Sender` port over HTTP/1.1, on the event loop that it is first used on."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class HttpSender:
         self._closed: asyncio.Event | None = None
 
     async def send(self, request: Request) -> Answer:
-        """Make one attempt; whatever the other side does is told by the answer.
+        """Make one attempt; whatever the other side does is an `Answer`, never an exception.
 
         Raises:
             RuntimeError: the sender has been closed.
@@ -89,7 +89,7 @@ class HttpSender:
     async def _attempt(self, target: ParsedTarget, exchange: Exchange, deadline: float, *, once: bool) -> None:
         origin = target.origin
         kept = self._take(origin)
-        while once and kept is not None and kept.hung_up():
+        while once and kept is not None and kept.closed_by_peer():
             kept.abort()
             kept = self._take(origin)
         if kept is not None:
@@ -98,7 +98,7 @@ class HttpSender:
                 return
             if once and exchange.written:
                 return
-            exchange.failure = exchange.cause = ""  # it was closed while idle: once more, on a fresh one
+            exchange.failure = exchange.cause = ""  # it was closed while idle: try once more, on a fresh one
         try:
             async with asyncio.timeout_at(deadline):
                 fresh = await self._connector.connect(target, exchange)
@@ -150,7 +150,7 @@ class HttpSender:
             self._sweeping = loop.call_later(self._limits.idle_seconds, self._sweep)
 
     def _forget(self, connection: Connection) -> None:
-        """Take a connection off the idle ones."""
+        """Remove a connection from the idle ones."""
         origin, _ = self._idle.pop(connection)
         stack = self._stacks[origin]
         stack.remove(connection)
@@ -183,7 +183,7 @@ def _answer(exchange: Exchange) -> Answer:
     return Answer(
         status=exchange.status,
         failure=exchange.failure,
-        cause=exchange.cause or _verdict(exchange.status),
+        cause=exchange.cause or _cause_of_status(exchange.status),
         headers=tuple(exchange.headers),
         body=bytes(exchange.body),
         truncated=exchange.truncated,
@@ -194,8 +194,8 @@ def _answer(exchange: Exchange) -> Answer:
     )
 
 
-def _verdict(status: int) -> str:
-    """What a status means for a delivery; "" for a 2xx."""
+def _cause_of_status(status: int) -> str:
+    """Return why an answer with this status is a failure; "" for a 2xx."""
     if 200 <= status < 300:
         return ""
     return "redirects are not followed" if 300 <= status < 400 else f"your server answered {status}"

@@ -37,7 +37,7 @@ from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, wor
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MINUTE, Micros
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
@@ -66,10 +66,10 @@ class Post(Struct, frozen=True):
 
 
 class Ingest:
-    """Applies POSTs over a `Book`."""
+    """Applies POSTs over a `LedgerRunner`."""
 
-    def __init__(self, book: Book, options: Options) -> None:
-        self._book = book
+    def __init__(self, store: LedgerRunner, options: Options) -> None:
+        self._store = store
         self._options = options
 
     @property
@@ -109,7 +109,7 @@ class Ingest:
                 return decide_post(ledger, post, self._options, without, kept)
 
             try:
-                return await self._book.apply(keys, decide)
+                return await self._store.apply(keys, decide)
             except ItemFailed as failed:
                 skip |= {failed.index}
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.media.attachments import hex_of
-from tellwire.meta.codes import kind_of
+from tellwire.meta.codes import kind_of_code
 from tellwire.model.messaging import Media
 from tellwire.model.units import DAY, MICROS, Micros
 from tellwire.ports.http_out import Answer
@@ -81,7 +81,7 @@ def described(answer: Answer) -> Described | FetchRefused:
     except (msgspec.MsgspecError, ValueError):
         error = _Error()
     said = f"Meta answered {answer.status}" + (f" with code {error.code}" if error.code else "")
-    if answer.status == 401 or (error.code and kind_of(error.code) == "pause"):
+    if answer.status == 401 or (error.code and kind_of_code(error.code) == "pause"):
         return FetchRefused("token", f"{said}: the account's access token does not work")
     if answer.status == 404 or (error.code, error.error_subcode) == (_INVALID, _THERE_IS_NONE):
         return FetchRefused("gone", f"{said}: it has no such file, or none for this token")

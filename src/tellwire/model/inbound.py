@@ -53,7 +53,8 @@ class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Inbound(Struct, frozen=True, kw_only=True):
-    """A POST from Meta as received. `speaks_for` says what its secret may change (see `Scope`)."""
+    """A POST from Meta as received. `speaks_for`: the ids (WABA, phone number, account or organization) whose data the
+    secret that signed it may change, or "*" for all."""
 
     id: str
     received_at: Micros

@@ -17,8 +17,8 @@ from tellwire.conversations import outgoing
 from tellwire.conversations.changes import Options
 from tellwire.inbox import held_items
 from tellwire.meta import scalars
-from tellwire.meta.codes import CODES, Kind
-from tellwire.meta.outgoing.answers import Accepted, NotSent, Outcome, Refused, Unknown, next_after
+from tellwire.meta.codes import CODES, CodeKind
+from tellwire.meta.outgoing.answers import Accepted, NotSent, Refused, SendAnswer, Unknown, next_after
 from tellwire.model import operational_events
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message, Send, StatusError
@@ -46,7 +46,7 @@ class Claimed(Struct, frozen=True):
     grouped: bool
 
 
-Word = Literal["accepted", "unknown", "failed", "paused", "not_sent", "withheld"] | Kind
+Word = Literal["accepted", "unknown", "failed", "paused", "not_sent", "withheld"] | CodeKind
 """What an attempt came to: the last word of it (`accepted`, `failed`, `unknown`), or why it is tried again."""
 
 
@@ -62,7 +62,7 @@ def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
     return Keys(own={(account.phone_number_id, message_id) for message_id in message_ids})
 
 
-def keys_of_result(claimed: Claimed, outcome: Outcome | None) -> Keys:
+def keys_of_result(claimed: Claimed, outcome: SendAnswer | None) -> Keys:
     """What has to be loaded to record what an attempt came to."""
     if isinstance(outcome, Accepted):
         return held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
@@ -95,7 +95,7 @@ def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Cla
 
 
 def settle(
-    ledger: Ledger, claimed: Claimed, outcome: Outcome, *, options: Options, jitter: float, content: bytes = b""
+    ledger: Ledger, claimed: Claimed, outcome: SendAnswer, *, options: Options, jitter: float, content: bytes = b""
 ) -> Settled:
     """Record what an attempt came to.
 

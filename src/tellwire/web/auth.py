@@ -72,7 +72,7 @@ class KeyRing:
                 if len(self._known) >= _MOST_CACHED:
                     self._known.clear()
                 self._known[digest] = (record, now)
-        return record if record is not None and api_keys.works(record, now) else None
+        return record if record is not None and api_keys.is_valid(record, now) else None
 
     def forget(self) -> None:
         """Forget all keys, because one was revoked."""
@@ -148,7 +148,7 @@ class Auth:
     async def _of_key(self, key: str) -> Caller:
         if self._admin and hmac.compare_digest(hashlib.sha256(key.encode()).digest(), self._admin):
             return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), "ADMIN_KEY", operator=True)
-        record = await self.ring.find(key) if api_keys.looks_like_one(key) else None
+        record = await self.ring.find(key) if api_keys.has_key_form(key) else None
         if record is None:
             raise Unauthorized("This API key is unknown, expired or revoked.", kind="invalid-key")
         self.ring.used(record)

@@ -16,7 +16,7 @@ from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Snapshot, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Snapshot, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.tenancy import Account
@@ -56,7 +56,7 @@ class MemoryOutbox:
         self.fails: Exception | None = None
         self.broken: list[str] = []
         self.poison = ""
-        self.edits: dict[tuple[str, int], Edit] = {}
+        self.edits: dict[tuple[str, int], ReplayEdit] = {}
         self.unreadable = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -129,7 +129,7 @@ class MemoryOutbox:
                 self.attempts.append(result.attempt)
         return refused
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         await asyncio.sleep(0)
         if self.unreadable:
             raise OSError("the rows cannot be read")

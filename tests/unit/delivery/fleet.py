@@ -23,7 +23,7 @@ from tests.unit.delivery.leasing import LENGTH, LeaseTable
 from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Delivery, Edit, Endpoint, Work
+from tellwire.model.deliveries import Delivery, Endpoint, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import partition
 from tellwire.ports.http_out import Answer, Request
@@ -183,7 +183,7 @@ class View:
         batch = list(results)
         return await self._process.ask(lambda: self._fleet.record(batch))
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         raise AssertionError(f"nothing of the fleet is replayed: {delivery.id}")
 
     async def disable(self, endpoint_id: str, reason: str) -> None:

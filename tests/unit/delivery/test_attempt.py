@@ -13,7 +13,7 @@ from tellwire import __version__
 from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
-from tellwire.model.deliveries import Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Snapshot, Work
+from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Snapshot, Work
 from tellwire.model.units import MICROS
 from tellwire.ports.http_out import Answer, Request
 
@@ -279,7 +279,7 @@ def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
 )
 def test_only_the_endpoints_own_server_gets_its_token_and_headers(url: str, same: bool) -> None:
     endpoint = replace(ENDPOINT, token="secret-token", headers={"X-Key": "secret-value"})
-    made = request(Work(DELIVERY, EVENT), endpoint, now=NOW, wire=WIRE, edit=Edit(url=url))
+    made = request(Work(DELIVERY, EVENT), endpoint, now=NOW, wire=WIRE, edit=ReplayEdit(url=url))
     assert made is not None
     headers = _headers(made)
     assert made.url == url
@@ -289,7 +289,7 @@ def test_only_the_endpoints_own_server_gets_its_token_and_headers(url: str, same
 
 
 def test_an_edited_body_is_what_is_signed_and_sent() -> None:
-    made = request(Work(DELIVERY, EVENT), ENDPOINT, now=NOW, wire=WIRE, edit=Edit(body=b"[1]"))
+    made = request(Work(DELIVERY, EVENT), ENDPOINT, now=NOW, wire=WIRE, edit=ReplayEdit(body=b"[1]"))
     assert made is not None
     assert made.body == b"[1]"
     headers = _headers(made)

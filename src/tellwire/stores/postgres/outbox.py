@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Delivery, Edit, Work
+from tellwire.model.deliveries import Delivery, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.routing import partitions as partitions_of
@@ -154,9 +154,9 @@ class PostgresOutbox:
         """See `ports.Outbox.record`."""
         return await record_telling(self._store, results, hot=self._store.record)
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         """See `ports.Outbox.edit`."""
-        return await self._store.read(lambda c: replays.edit(c, delivery))
+        return await self._store.read(lambda c: replays.replay_edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""

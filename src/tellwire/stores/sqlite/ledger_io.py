@@ -89,7 +89,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
     if wanted := known(keys.messages):
         for row in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
-            ledger.know_message(ledger_rows.message(row))
+            ledger.load_message(ledger_rows.message(row))
     if keys.own:
         sending.load_own(db, ledger, keys)
     if keys.messages:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tellwire.model.deliveries import Delivery, Edit, Work
+from tellwire.model.deliveries import Delivery, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.units import Micros
@@ -99,9 +99,9 @@ class SqliteOutbox:
         """See `ports.Outbox.record`."""
         return await record_telling(self._store, results, hot=lambda some: self._store.record(Record(some)))
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         """See `ports.Outbox.edit`."""
-        return await self._store.read(lambda c: replays.edit(c, delivery))
+        return await self._store.read(lambda c: replays.replay_edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""

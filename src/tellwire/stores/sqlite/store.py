@@ -22,7 +22,7 @@ from tellwire.model.deliveries import Work
 from tellwire.model.inbound import Inbound
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes
+from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
@@ -56,7 +56,7 @@ class _Cold(Struct, frozen=True):
 
 
 class SqliteStore:
-    """`Book` and the runner of cold queries over one file; `SqliteOutbox` stands on it.
+    """`LedgerStore` and the runner of cold queries over one file; `SqliteOutbox` stands on it.
 
     Args:
         path: the database file, migrated already.
@@ -65,7 +65,7 @@ class SqliteStore:
         names: per payload format, the names under which an event is subscribed to (see `Routes`).
     """
 
-    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]) -> None:
         self._path = path
         self.counters = Counters()
         self._clock = clock
@@ -168,10 +168,10 @@ class SqliteStore:
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
 
-    # --- Book ---------------------------------------------------------------------------------------------------------
+    # --- LedgerStore --------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
-        """See `ports.Book.apply`."""
+        """See `ports.storage.LedgerStore.apply`."""
         return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
     # --- cold ---------------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class SqliteStore:
             ledger, registry = self._decide(db, applies, results, registry)
             work = ledger_io.write(db, ledger, self.vault, self._window)
             happened, due_work = bool(ledger.events), ledger.has_due_work
-            if ledger.registers:
+            if ledger.changes_registry:
                 registry = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
         if records_:
             refused = ledger_io.write_results(db, [result for _, job in records_ for result in job.results])

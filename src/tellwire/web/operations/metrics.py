@@ -325,7 +325,7 @@ METRICS = (
         name="tellwire_retention_stride_seconds",
         kind="histogram",
         help="How long strides of retention kept the store's writer.",
-        read=lambda now: now.counters.strides,
+        read=lambda now: now.counters.retention_batches,
     ),
 )
 

@@ -99,7 +99,7 @@ class Upload:
             await self._context.services.files.write(self._reserved.id, self._counted(chunks))
 
     async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        most = min(media_limits.MOST, self._context.services.settings.media_max_bytes)
+        most = min(media_limits.MAX_BYTES, self._context.services.settings.media_max_bytes)
         async for chunk in chunks:
             self._size += len(chunk)
             if self._size > most:
