@@ -424,7 +424,7 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
         await gallery.files.write(media.id, pieces())
         content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
         known = await uploads.ready(account, content)
-        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        at_meta = gallery.meta.state.media_files.find(known[media.id], gallery.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.sha256, at_meta.mime_type) == (media.sha256, "image/png")
         assert json.loads(with_media_ids(content, known))["image"]["id"] == known[media.id]
@@ -480,7 +480,7 @@ def test_the_type_that_a_customer_gives_a_file_adds_nothing_to_what_is_uploaded(
         account = gallery.world.store.registry().accounts[SIMULATED]
         content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
         known = await uploads.ready(account, content)
-        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        at_meta = gallery.meta.state.media_files.find(known[media.id], gallery.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.size, at_meta.sha256) == (media.size, media.sha256)
 

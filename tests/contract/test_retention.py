@@ -251,7 +251,7 @@ async def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_se
         "sending": await under_way(world, "+4915155500003"),
         "unknown": await under_way(world, "+4915155500004"),
     }
-    await own(world, kept["unknown"], lambda g: outgoing.uncertain(g, kept["unknown"].id, epoch=1, cause="?"))
+    await own(world, kept["unknown"], lambda g: outgoing.mark_unknown(g, kept["unknown"].id, epoch=1, cause="?"))
     cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
     await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
     await accepted(world, done, "wamid.done")

@@ -1,4 +1,4 @@
-"""`tellwire keys reencrypt`: everything sealed anew under the first master key."""
+"""Implement `tellwire keys reencrypt`: encrypt every secret again under the first master key."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
         LOAD,
         list(organization_ids),
         *_columns(known(keys.messages)),
-        *_columns([*known(keys.statuses), *notices.wanted(registry, keys)]),
+        *_columns([*known(keys.statuses), *notices.facts_to_load(registry, keys)]),
         *_columns(aliases),
         [group for _, group in keys.parties],
         list(latest),

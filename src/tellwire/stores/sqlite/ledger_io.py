@@ -94,7 +94,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
         sending.load_own(db, ledger, keys)
     if keys.messages:
         _load_held(db, ledger, keys)
-    if wanted := [*known(keys.statuses), *notices.wanted(ledger.registry, keys)]:
+    if wanted := [*known(keys.statuses), *notices.facts_to_load(ledger.registry, keys)]:
         for account_id, wamid, name, participant, at, pricing, errors in db.execute(
             _FACTS, (_encode(wanted).decode(),)
         ).fetchall():

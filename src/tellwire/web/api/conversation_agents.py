@@ -1,4 +1,4 @@
-"""`/v1/conversations/{id}/agent`: whether an AI agent answers in a conversation, and taking it out and back in."""
+"""Serve `/v1/conversations/{id}/agent`: whether an AI agent answers in a conversation, and pausing and resuming it."""
 
 from __future__ import annotations
 
