@@ -15,6 +15,8 @@ import msgspec
 
 _CHUNKS = (64, 56, 48, 40, 32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 """Close enough that any number up to 64 takes two statements at the most, few enough that all stay prepared."""
+KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
+"""Pairs as rows (a, b), for a statement whose parameter is their JSON."""
 _encode = msgspec.json.Encoder().encode
 
 

@@ -21,7 +21,7 @@ from tellwire.stores.endpoint_health import SqlHealthStore
 from tellwire.stores.queries import replays
 from tellwire.stores.queries.delivery_results import record_telling
 from tellwire.stores.records import ledger_rows
-from tellwire.stores.sqlite import ledger_io
+from tellwire.stores.schema.tables import DUE, LIVE
 from tellwire.stores.sqlite.store import Record, SqliteStore, raw
 
 _FOREVER = 1 << 62
@@ -72,7 +72,7 @@ class SqliteOutbox:
         within, values = _within(partitions)
         query = (
             "SELECT k.value FROM json_each(?) k WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.endpoint_id = k.value"
-            f" AND {ledger_io.LIVE}{within})"
+            f" AND {LIVE}{within})"
         )
         return await self._store.read(
             lambda c: [row[0] for row in raw(c).execute(query, (_json(active), *values)).fetchall()]
@@ -81,7 +81,7 @@ class SqliteOutbox:
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
         within, values = _within(partitions)
-        where = f"d.endpoint_id = ? AND d.id > ? AND {ledger_io.LIVE}{within} ORDER BY d.id LIMIT ?"
+        where = f"d.endpoint_id = ? AND d.id > ? AND {LIVE}{within} ORDER BY d.id LIMIT ?"
         return await self._store.read(lambda c: _works(raw(c), where, (endpoint_id, after, *values, limit)))
 
     async def due(
@@ -90,7 +90,7 @@ class SqliteOutbox:
         """See `ports.Outbox.due`."""
         within, values = _within(partitions)
         where = (
-            f"{ledger_io.DUE} AND d.due_at <= ?{within} AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
+            f"{DUE} AND d.due_at <= ?{within} AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
             " ORDER BY d.due_at LIMIT ?"
         )
         return await self._store.read(lambda c: _works(raw(c), where, (now, *values, _json(without), limit)))

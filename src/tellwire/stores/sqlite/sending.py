@@ -13,15 +13,14 @@ from tellwire.security.vault import Vault
 from tellwire.stores.records import ledger_rows, sending_rows
 from tellwire.stores.records.sending_rows import PAUSE, upserting
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
-from tellwire.stores.sqlite.bulk import read_json, write_rows
+from tellwire.stores.sqlite.bulk import KEYS, read_json, write_rows
 
 _encode = msgspec.json.Encoder().encode
-_KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
 _MESSAGE = ",".join(f"m.{name}" for name in ledger_rows.MESSAGE)
-_OWN = f"SELECT {_MESSAGE} FROM {_KEYS} k CROSS JOIN messages m ON m.organization_id = k.a AND m.id = k.b"
+_OWN = f"SELECT {_MESSAGE} FROM {KEYS} k CROSS JOIN messages m ON m.organization_id = k.a AND m.id = k.b"
 _SEND = ",".join(f"s.{name}" for name in sending_rows.SEND)
 _SENDS = (
-    f"SELECT json_group_array(json_array({_SEND})) FROM {_KEYS} k "
+    f"SELECT json_group_array(json_array({_SEND})) FROM {KEYS} k "
     "CROSS JOIN sends s ON s.organization_id = k.a AND s.message_id = k.b"
 )
 _UNSENT = (
@@ -49,7 +48,7 @@ def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 _ANSWERED = (
     "SELECT json_group_array(json_array(i.organization_id, i.key, i.created_at)) "
-    f"FROM {_KEYS} k CROSS JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
+    f"FROM {KEYS} k CROSS JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
 )
 
 
@@ -73,7 +72,7 @@ _PUT_SENDS = upserting("sends", sending_rows.SEND, ("organization_id", "message_
 _PUT_MEDIA = upserting("media", sending_rows.MEDIA, ("organization_id", "id"))
 _PUT_TURNS = upserting("agent_turns", sending_rows.TURN, ("organization_id", "conversation_id"), keeping=())
 _TURNS, _HANDOVERS = (
-    f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {_KEYS} k"
+    f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {KEYS} k"
     f" CROSS JOIN {table} t ON t.organization_id = k.a AND t.conversation_id = k.b"
     for table, columns in (("agent_turns", sending_rows.TURN), ("handovers", sending_rows.HANDOVER))
 )

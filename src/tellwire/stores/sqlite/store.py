@@ -31,7 +31,7 @@ from tellwire.security.vault import Vault
 from tellwire.stores.queries import operational, write_probe
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.sending import OPEN_SEND
-from tellwire.stores.sqlite import ledger_io, sending
+from tellwire.stores.sqlite import ledger_load, ledger_write, sending
 from tellwire.stores.sqlite.checkpoints import Checkpointer
 from tellwire.stores.sqlite.writer import Committed, Writer
 
@@ -101,7 +101,7 @@ class SqliteStore:
         try:
             if serving:
                 sending.make_key(db, self.vault)
-            self._registry = self._written = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+            self._registry = self._written = ledger_load.registry(db, self.vault, lenient=self._lenient)
             self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
@@ -208,7 +208,7 @@ class SqliteStore:
         now, window = self._clock.now(), self._window
 
         query = (
-            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_io.LAST_ROW} FROM conversations c"
+            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_load.LAST_ROW} FROM conversations c"
             " WHERE c.status = 'open' AND c.check_at <= ?"
             f" AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
             " ORDER BY c.check_at LIMIT ?"
@@ -266,12 +266,12 @@ class SqliteStore:
             registry = self._fresh_registry(db, registry)
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
-            work = ledger_io.write(db, ledger, self.vault, self._window)
+            work = ledger_write.write(db, ledger, self.vault, self._window)
             happened, due_work = bool(ledger.events), ledger.has_due_work
             if ledger.registers:
-                registry = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+                registry = ledger_load.registry(db, self.vault, lenient=self._lenient)
         if records_:
-            refused = ledger_io.write_results(db, [result for _, job in records_ for result in job.results])
+            refused = ledger_write.write_results(db, [result for _, job in records_ for result in job.results])
             for index, job in records_:
                 results[index] = refused and [r.delivery.id for r in job.results if r.delivery.id in refused]
 
@@ -305,14 +305,14 @@ class SqliteStore:
         routes = self._routes if registry is self._written else Routes(registry, self._names)
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
-        ledger_io.load(db, ledger, keys)
+        ledger_load.load(db, ledger, keys)
         for index, job in applies:
             results[index] = job.decide(ledger)
         return ledger, registry
 
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
         version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
-        return known if version == known.version else ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+        return known if version == known.version else ledger_load.registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
         """The writer's connection, which SQLAlchemy shares for cold writes.
