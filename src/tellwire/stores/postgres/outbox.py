@@ -20,6 +20,7 @@ from tellwire.stores.postgres.store import PostgresStore
 from tellwire.stores.queries import replays
 from tellwire.stores.queries.delivery_results import record_telling
 from tellwire.stores.records import ledger_rows
+from tellwire.stores.records.inserts import or_update
 from tellwire.stores.schema.tables import DUE, LIVE
 
 LEASE_MICROS = 6 * 1_000_000
@@ -28,7 +29,7 @@ _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _MAKE = "INSERT INTO leases SELECT p, '', 0, 0 FROM generate_series(0, $1 - 1) p ON CONFLICT DO NOTHING"
 _LIVE = f"""
 INSERT INTO dispatchers(owner, expires_at) VALUES ($1, {_NOW} + $2)
-ON CONFLICT(owner) DO UPDATE SET expires_at = excluded.expires_at
+{or_update(("owner",), ("expires_at",))}
 """
 _MEMBERS = f"""
 WITH dead AS (DELETE FROM dispatchers WHERE expires_at < {_NOW})

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec.structs import astuple
 
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
-from tellwire.stores.records import sending_rows
+from tellwire.stores.records import inserts, sending_rows
+from tellwire.stores.records.inserts import Insert, or_update
 from tellwire.stores.records.sending_rows import (
     MEDIA_KEY,
-    PAUSE,
     account_changes,
     answer_row,
     asked,
@@ -39,8 +37,7 @@ async def load_agents(connection: Connection, ledger: Ledger, keys: Keys) -> Non
 
 async def _write_agents(connection: Connection, ledger: Ledger) -> None:
     for handover in ledger.new_handovers.values():
-        pause = f"{PAUSE} VALUES ($1,$2,$3,$4,$5) ON CONFLICT DO NOTHING"
-        await connection.execute(pause, *astuple(handover), ledger.now)
+        await connection.execute(_HAND_OVER, *astuple(handover), ledger.now)
     for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
         for place, owner in ended.items():
             await connection.execute(
@@ -52,12 +49,21 @@ async def _write_agents(connection: Connection, ledger: Ledger) -> None:
         await connection.execute(_USE, *use)
 
 
-def _places(columns: Sequence[str]) -> str:
-    return ",".join(f"${number}" for number, _ in enumerate(columns, 1))
+def _one_row(insert: Insert) -> str:
+    places = ",".join(f"${number}" for number, _ in enumerate(insert.columns, 1))
+    return f"{insert.head} VALUES ({places}) {insert.tail}".rstrip()
 
 
-_RUN = f"INSERT INTO agent_runs({','.join(sending_rows.RUN)}) VALUES ({_places(sending_rows.RUN)})"
-_USE = f"INSERT INTO agent_usage({','.join(sending_rows.USE)}) VALUES ({_places(sending_rows.USE)}) {sending_rows.USED}"
+_RUN = _one_row(inserts.RUNS)
+_USE = _one_row(inserts.USE)
+_HAND_OVER = _one_row(inserts.HANDOVERS)
+_KEEP_ANSWER = _one_row(
+    Insert(
+        "idempotency_keys",
+        ("organization_id", "key", "request_hash", "status", "answer", "created_at"),
+        or_update(("organization_id", "key"), ("request_hash", "status", "answer", "created_at")),
+    )
+)
 
 
 async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
@@ -87,10 +93,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         await connection.execute(
-            "INSERT INTO idempotency_keys(organization_id,key,request_hash,status,answer,created_at)"
-            " VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT(organization_id,key) DO UPDATE SET"
-            " request_hash=excluded.request_hash, status=excluded.status, answer=excluded.answer,"
-            " created_at=excluded.created_at",
+            _KEEP_ANSWER,
             *answer_row(vault, organization_id, key, answer, ledger.now),
         )
     for account in ledger.changed_accounts.values():

@@ -13,12 +13,9 @@ from tellwire.model.registry import Registry
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import events, operational
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
-from tellwire.stores.records import attempt_rows
+from tellwire.stores.records import attempt_rows, result_rows
 from tellwire.stores.runner import QueryRunner
 from tellwire.stores.schema.tables import attempts, deliveries, leases
-
-_OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
-_OF_THIS_REPLAY = ("burned", "out_of_order", "lane", "due_at", "first_attempt_at")
 
 
 def _is_told(registry: Registry, delivery: Delivery) -> bool:
@@ -56,10 +53,10 @@ def _record(connection: Connection, store: QueryRunner, result: Result) -> bool:
     known = connection.execute(select(deliveries.c.state, deliveries.c.replay).where(place)).one_or_none()
     if known is None or known.state == DeliveryState.CANCELLED:
         return True
-    values: dict[str, Any] = {name: getattr(delivery, name) for name in _OF_ANY_REPLAY}
+    values: dict[str, Any] = {name: getattr(delivery, name) for name in result_rows.OF_ANY_REPLAY}
     ends = known.replay == delivery.replay  # else it was asked for again while this attempt was in flight
     if ends:
-        values |= {name: getattr(delivery, name) for name in _OF_THIS_REPLAY} | {"state": delivery.state.value}
+        values |= {name: getattr(delivery, name) for name in result_rows.OF_THIS_REPLAY}
     connection.execute(update(deliveries).where(place).values(values))
     if ends and known.state != DeliveryState.FAILED:
         _tell(connection, store, delivery, attempt)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -86,16 +86,6 @@ def new_media_key(vault: Vault) -> str:
 RUN = AgentRun.__struct_fields__
 run_row = attrgetter(*RUN)
 HANDOVER = ("organization_id", "conversation_id", "reason", "handed_by")
-PAUSE = "INSERT INTO handovers(organization_id,conversation_id,reason,handed_by,created_at)"
-
-
-def upserting(
-    table: str, columns: Sequence[str], key: Sequence[str], *, keeping: Sequence[str] = ("created_at",)
-) -> tuple[str, str]:
-    """Head and tail of a statement that inserts rows, or changes those that are there but for the columns `keeping`."""
-    names = ",".join(f'"{name}"' for name in columns)
-    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns if name not in (*key, *keeping))
-    return f"INSERT INTO {table}({names})", f"ON CONFLICT({','.join(key)}) DO UPDATE SET {changes}"
 
 
 def template_values(change: TemplateChange, now: Micros) -> tuple[list[str], list[Any]]:
@@ -138,10 +128,6 @@ def know_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) 
 
 _DAY: Micros = 24 * 3600 * 1_000_000
 USE = ("organization_id", "agent_id", "day", "replies", "tokens")
-USED = (
-    "ON CONFLICT(organization_id,agent_id,day) DO UPDATE SET replies=agent_usage.replies+excluded.replies,"
-    " tokens=agent_usage.tokens+excluded.tokens"
-)
 
 
 def day_of(at: Micros) -> int:

@@ -21,6 +21,7 @@ from tellwire.stores.endpoint_health import SqlHealthStore
 from tellwire.stores.queries import replays
 from tellwire.stores.queries.delivery_results import record_telling
 from tellwire.stores.records import ledger_rows
+from tellwire.stores.records.inserts import or_update
 from tellwire.stores.schema.tables import DUE, LIVE
 from tellwire.stores.sqlite.store import Record, SqliteStore, raw
 
@@ -117,8 +118,8 @@ def _take(db: sqlite3.Connection, owner: str) -> dict[int, int]:
     owned = _owned(db, owner)
     epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
     db.executemany(
-        "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
-        " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
+        "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) "
+        + or_update(("partition",), ("owner", "epoch", "expires_at")),
         [(p, owner, epoch, _FOREVER) for p in range(PARTITIONS) if p not in owned],
     )
     return _owned(db, owner)

@@ -10,10 +10,10 @@ from msgspec.structs import astuple
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
-from tellwire.stores.records import ledger_rows, sending_rows
-from tellwire.stores.records.sending_rows import PAUSE, upserting
+from tellwire.stores.records import inserts, ledger_rows, sending_rows
+from tellwire.stores.records.inserts import TableRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
-from tellwire.stores.sqlite.bulk import KEYS, read_json, write_rows
+from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json
 
 _encode = msgspec.json.Encoder().encode
 _MESSAGE = ",".join(f"m.{name}" for name in ledger_rows.MESSAGE)
@@ -68,14 +68,12 @@ def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             ledger.in_flight.setdefault(account_id, set()).add(alias(recipient))
 
 
-_PUT_SENDS = upserting("sends", sending_rows.SEND, ("organization_id", "message_id"))
-_PUT_MEDIA = upserting("media", sending_rows.MEDIA, ("organization_id", "id"))
-_PUT_TURNS = upserting("agent_turns", sending_rows.TURN, ("organization_id", "conversation_id"), keeping=())
 _TURNS, _HANDOVERS = (
     f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {KEYS} k"
     f" CROSS JOIN {table} t ON t.organization_id = k.a AND t.conversation_id = k.b"
     for table, columns in (("agent_turns", sending_rows.TURN), ("handovers", sending_rows.HANDOVER))
 )
+_HAND_OVER = f"{inserts.HANDOVERS.head} VALUES (?,?,?,?,?) {inserts.HANDOVERS.tail}"
 
 
 def load_agents(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
@@ -89,19 +87,17 @@ def _write_agents(db: sqlite3.Connection, ledger: Ledger) -> None:
     for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
         for place, owner in ended.items():
             db.execute(f"DELETE FROM {table} WHERE organization_id=? AND conversation_id=?", (owner, place))
-    write_rows(db, _PUT_TURNS[0], [sending_rows.turn_row(t) for t in ledger.new_turns.values()], _PUT_TURNS[1])
+    insert_rows(db, inserts.agent_turns(ledger))
     for handover in ledger.new_handovers.values():
-        db.execute(f"{PAUSE} VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", (*astuple(handover), ledger.now))
-    runs = [sending_rows.run_row(run) for run in ledger.new_runs]
-    write_rows(db, f"INSERT INTO agent_runs({','.join(sending_rows.RUN)})", runs)
-    used = sending_rows.use_rows(ledger.new_runs)
-    write_rows(db, f"INSERT INTO agent_usage({','.join(sending_rows.USE)})", used, sending_rows.USED)
+        db.execute(_HAND_OVER, (*astuple(handover), ledger.now))
+    insert_rows(db, TableRows(inserts.RUNS, [sending_rows.run_row(run) for run in ledger.new_runs]))
+    insert_rows(db, TableRows(inserts.USE, sending_rows.use_rows(ledger.new_runs)))
 
 
 def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
     """Write what a ledger changed of it."""
-    write_rows(db, _PUT_SENDS[0], [sending_rows.send_row(s) for s in ledger.changed_sends.values()], _PUT_SENDS[1])
-    write_rows(db, _PUT_MEDIA[0], [sending_rows.media_row(m) for m in ledger.changed_media.values()], _PUT_MEDIA[1])
+    insert_rows(db, inserts.sends(ledger))
+    insert_rows(db, inserts.media(ledger))
     _write_agents(db, ledger)
     for place, at in ledger.new_calls.items():
         db.execute(
