@@ -197,6 +197,7 @@ def _one(
     if account is not None and not unspoken:
         organizations.add(account.organization_id)
     if account is not None and tombstones.bars(ledger, item, account):
+        tombstones.mark(ledger, item, account)
         return report_of(item, Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return report_of(item, Outcome.NOT_UNDERSTOOD, item.reason)
