@@ -39,7 +39,7 @@ from tellwire.media.downloads import DownloadWorker, Source
 from tellwire.media.uploads import Uploads
 from tellwire.model.agents import Agent
 from tellwire.model.deliveries import Attempt, Delivery, Endpoint
-from tellwire.model.inbound import Inbound
+from tellwire.model.inbound import WaitingPost
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
@@ -318,7 +318,7 @@ class App:
             self._routed.add((phone_number_id, account.waba_id))
         return await route_unrouted(self.store, self.ingest, phone_number_id)
 
-    async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
+    async def _held_for_long_enough(self, now: Micros, limit: int) -> Sequence[WaitingPost]:
         return await self.store.read(lambda c: held_items.over(c, now, limit))
 
     def _accounts_changed(self, registry: Registry) -> None:

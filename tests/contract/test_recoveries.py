@@ -194,7 +194,7 @@ def test_cut_off_after_any_stride_it_goes_on_and_does_each_once(tmp_path: Path, 
             # Every stride is another process's, which read the job anew and knows nothing of the last.
             stale = await job_of(world, job)
             for _ in range(2):  # the second comes with what it read before the first went on
-                await SqlRecoveryStore(world.store, NAMES, SMALL).stride(stale, world.clock.now())
+                await SqlRecoveryStore(world.store, NAMES, SMALL).advance(stale, world.clock.now())
             assert (await job_of(world, job)).turns <= stale.turns + 1
             waiting = await due(world)
             assert len(waiting) <= 8
@@ -272,10 +272,10 @@ class Stumbling(SqlRecoveryStore):
 
     bad = ""
 
-    async def stride(self, job: Job, now: int) -> Any:
+    async def advance(self, job: Job, now: int) -> Any:
         if job.id == self.bad:
             raise KeyError("a mistake of ours")
-        return await super().stride(job, now)
+        return await super().advance(job, now)
 
 
 def test_a_job_that_stumbles_ends_as_failed_and_holds_up_no_other(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from tellwire.conversations.lifecycle import close_if_idle
 from tellwire.inbox.ingest import Ingest
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
@@ -23,11 +23,9 @@ class Waiting(Book, Protocol):
 
     def registry(self) -> Registry: ...
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]: ...
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]: ...
 
-    async def unrouted(
-        self, phone_number_id: str, *, after: str, limit: int
-    ) -> list[tuple[Inbound, frozenset[str]]]: ...
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]: ...
 
 
 async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
@@ -43,9 +41,9 @@ async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
     return closed
 
 
-def _closer(keys: Sequence[tuple[str, str]], window: Micros) -> Callable[[Ledger], int]:
+def _closer(keys: Sequence[ConversationKey], window: Micros) -> Callable[[Ledger], int]:
     def decide(ledger: Ledger) -> int:
-        known = [ledger.conversations[i] for _, i in keys if i in ledger.conversations]
+        known = [ledger.conversations[key.id] for key in keys if key.id in ledger.conversations]
         return sum(close_if_idle(ledger, conversation, window=window) for conversation in known)
 
     return decide
@@ -60,15 +58,15 @@ async def route_unrouted(store: Waiting, ingest: Ingest, phone_number_id: str) -
     for name in (phone_number_id, account.waba_id if account else ""):
         after = ""
         while waiting := await store.unrouted(name, after=after, limit=_BATCH) if name else []:
-            for inbound, pointers in waiting:
-                await ingest.reapply(inbound, pointers)
-                after = inbound.id
+            for post in waiting:
+                await ingest.reapply(post.inbound, post.pointers)
+                after = post.inbound.id
                 done += 1
     return done
 
 
 async def apply_held(
-    over: Callable[[Micros, int], Awaitable[Sequence[tuple[Inbound, frozenset[str]]]]], ingest: Ingest, clock: Clock
+    over: Callable[[Micros, int], Awaitable[Sequence[WaitingPost]]], ingest: Ingest, clock: Clock
 ) -> int:
     """Apply what was held for a while and has waited for long enough (`over`): what it waited for has not come.
 
@@ -76,7 +74,7 @@ async def apply_held(
     """
     done = 0
     while posts := await over(clock.now(), _BATCH):
-        for inbound, pointers in posts:
-            await ingest.reapply(inbound, pointers)
+        for post in posts:
+            await ingest.reapply(post.inbound, post.pointers)
             done += 1
     return done

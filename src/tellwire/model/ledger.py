@@ -7,6 +7,7 @@ and a decision never sees a database.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -19,6 +20,13 @@ from tellwire.model.registry import Registry
 from tellwire.model.routing import Routes, partition
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
+
+
+class ConversationKey(NamedTuple):
+    """The organization that a conversation is of, and its id."""
+
+    organization_id: str
+    id: str
 
 
 class Keys(Struct, kw_only=True):

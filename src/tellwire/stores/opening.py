@@ -11,7 +11,8 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from tellwire.errors import BadSettings, NotMigrated
-from tellwire.model.inbound import Inbound
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Names
 from tellwire.model.units import Micros
@@ -73,12 +74,12 @@ class Store(Book, Protocol):
         """Take in what other processes changed of accounts and endpoints."""
         ...
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
+        """Open conversations whose last row is at least the window ago."""
         ...
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
+        """Kept POSTs with items that waited for an account, oldest first, each with which those are."""
         ...
 
     async def close(self) -> None:

@@ -110,19 +110,25 @@ _ANSWERED = (
 )
 
 
+class ErasedMarks(Struct, frozen=True):
+    """The marks of erased people that were `wanted`, with what each is of, and those `found`, with since when."""
+
+    wanted: Mapping[tombstones.Mark, tuple[str, str]] = {}
+    found: Sequence[tuple[str, str, Micros]] = ()
+
+
 class Loaded(Struct, frozen=True):
     """What was read beside the ledger's rows: the registry's version, the highest id of the organizations.
 
-    `last`: the highest id of each organization's deliveries, whoever committed it. `marks` and `erased`: which marks
-    of erased people were looked for, and which are there. `answered`: the answers that are kept, and since when.
+    `last`: the highest id of each organization's deliveries, whoever committed it. `answered`: the answers that are
+    kept (organization id, Idempotency-Key), and since when.
     """
 
     version: int
     floor: str
     last: dict[str, str]
     row: Any
-    marks: Mapping[tombstones.Mark, tuple[str, str]]
-    erased: Sequence[tuple[str, str, Micros]]
+    erased: ErasedMarks
     answered: Sequence[tuple[str, str, Micros]]
 
 
@@ -167,10 +173,10 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     )
     if row is None:
         raise RuntimeError("a query without a row")
-    marks, erased = await _erased(connection, keys, registry)
+    erased = await _erased(connection, keys, registry)
     last: dict[str, str | None] = msgspec.json.decode(row[2])
     highest = {organization: found or "" for organization, found in last.items()}
-    return Loaded(row[0], row[1] or "", highest, row, marks, erased, await _answered(connection, keys))
+    return Loaded(row[0], row[1] or "", highest, row, erased, await _answered(connection, keys))
 
 
 async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:
@@ -180,14 +186,12 @@ async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, 
     return [tuple(row) for row in await connection.fetch(_ANSWERED, *_columns(keys.answers))]
 
 
-async def _erased(
-    connection: Connection, keys: Keys, registry: Registry
-) -> tuple[dict[tombstones.Mark, tuple[str, str]], list[tuple[str, str, Micros]]]:
+async def _erased(connection: Connection, keys: Keys, registry: Registry) -> ErasedMarks:
     """Which of the messages and addresses are of people who were erased; asked only while there are such."""
     if not registry.erased_key:
-        return {}, []
+        return ErasedMarks()
     marks = tombstones.wanted(registry, keys)
-    return marks, [tuple(row) for row in await connection.fetch(_ERASED, *_columns(marks))]
+    return ErasedMarks(marks, [tuple(row) for row in await connection.fetch(_ERASED, *_columns(marks))])
 
 
 def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -196,7 +200,7 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
-    tombstones.note(ledger, loaded.marks, loaded.erased)
+    tombstones.note(ledger, loaded.erased.wanted, loaded.erased.found)
     ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
     messages, facts, aliases, contacts, conversations, held, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]

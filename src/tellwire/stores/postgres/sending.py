@@ -11,11 +11,12 @@ from tellwire.stores.records import inserts, sending_rows
 from tellwire.stores.records.inserts import Insert, or_update
 from tellwire.stores.records.sending_rows import (
     MEDIA_KEY,
+    AnswerRow,
     account_changes,
     answer_row,
-    asked,
     new_media_key,
-    template_values,
+    sync_request,
+    template_update,
 )
 
 _TURNS, _HANDOVERS = (
@@ -60,7 +61,7 @@ _HAND_OVER = _one_row(inserts.HANDOVERS)
 _KEEP_ANSWER = _one_row(
     Insert(
         "idempotency_keys",
-        ("organization_id", "key", "request_hash", "status", "answer", "created_at"),
+        AnswerRow._fields,
         or_update(("organization_id", "key"), ("request_hash", "status", "answer", "created_at")),
     )
 )
@@ -78,7 +79,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
             at,
         )
     for change in ledger.template_changes:
-        columns, values = template_values(change, ledger.now)
+        columns, values = template_update(change, ledger.now)
         sets = ", ".join(f"{name}=${number}" for number, name in enumerate(columns, 1))
         a, b, c, d, e = (f"${len(columns) + number}" for number in range(1, 6))
         await connection.execute(
@@ -89,7 +90,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
         await connection.execute(
             "UPDATE template_syncs SET asked_at=$1, due_at=least(due_at, greatest($2, synchronised_at + $3))"
             " WHERE organization_id=$4 AND waba_id=$5",
-            *asked(change, ledger.now),
+            *sync_request(change, ledger.now),
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         await connection.execute(

@@ -16,8 +16,8 @@ from sqlalchemy import Connection as ColdConnection
 
 from tellwire.ids import IdMaker, micros_of
 from tellwire.model.deliveries import Work
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Names, Routes
 from tellwire.model.units import Micros
@@ -346,12 +346,12 @@ class PostgresStore:
                 raise unavailable(error) from None
             raise
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
+        """Open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
-        async def move(connection: Connection) -> list[tuple[str, str]]:
-            idle: list[tuple[str, str]] = []
+        async def move(connection: Connection) -> list[ConversationKey]:
+            idle: list[ConversationKey] = []
             more = True
             while more and not idle:
                 rows = await connection.fetch(_CHECK_IDLE, now, limit)
@@ -360,7 +360,7 @@ class PostgresStore:
                 for organization_id, identifier, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append((organization_id, identifier))
+                        idle.append(ConversationKey(organization_id, identifier))
                     else:
                         later.append((organization_id, identifier, check_at))
                 if later:
@@ -369,17 +369,17 @@ class PostgresStore:
 
         return await self.ask(move)  # type: ignore[no-any-return]
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
+        """Kept POSTs with items that waited for an account, oldest first, each with which those are."""
         query = (
             "SELECT h.inbound_id, array_agg(h.pointer) AS pointers FROM held_items h WHERE h.phone_number_id = $1"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > $2 GROUP BY 1 ORDER BY 1 LIMIT $3"
         )
 
-        async def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+        async def fetch(connection: Connection) -> list[WaitingPost]:
             found = {row[0]: frozenset(row[1]) for row in await connection.fetch(query, phone_number_id, after, limit)}
             rows = await connection.fetch("SELECT * FROM inbound WHERE id = ANY($1::text[]) ORDER BY id", list(found))
-            return [(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
+            return [WaitingPost(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
 
         return await self.ask(fetch)  # type: ignore[no-any-return]
 

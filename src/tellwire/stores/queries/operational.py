@@ -19,6 +19,11 @@ from tellwire.stores.schema.tables import accounts, deliveries, endpoints, event
 _TOLD = "tellwire.told"
 
 
+class _Subscriber(Struct, frozen=True):
+    endpoint_id: str
+    state: str
+
+
 class _Options(Struct):
     events: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
@@ -32,9 +37,9 @@ def tell(connection: Connection, deed: AuditChange, news: OperationalEvent) -> N
     event = news.event(deed.new_id(), deed.organization_id, deed.at)
     connection.execute(insert(events).values(dict(zip(ledger_rows.EVENT, ledger_rows.event_row(event), strict=True))))
     told: set[str] = connection.info.setdefault(_TOLD, set())
-    for endpoint_id, state in list(_subscribers(connection, deed.organization_id, news)):
-        _deliver(connection, deed, event, endpoint_id, active=state == "active")
-        told.add(endpoint_id)
+    for each in list(_subscribers(connection, deed.organization_id, news)):
+        _deliver(connection, deed, event, each.endpoint_id, active=each.state == "active")
+        told.add(each.endpoint_id)
 
 
 def subscribed(connection: Connection, organization_id: str, news: OperationalEvent) -> bool:
@@ -51,8 +56,8 @@ def taken(connection: Connection) -> list[str] | None:
     return None if told is None else sorted(told)
 
 
-def _subscribers(connection: Connection, organization_id: str, news: OperationalEvent) -> Iterator[tuple[str, str]]:
-    """Id and state of the endpoints that this goes to."""
+def _subscribers(connection: Connection, organization_id: str, news: OperationalEvent) -> Iterator[_Subscriber]:
+    """The endpoints that this goes to."""
     mine = endpoints.c.organization_id == organization_id
     query = select(endpoints.c.id, endpoints.c.state, endpoints.c.options).where(
         mine, endpoints.c.id != news.endpoint_id
@@ -60,7 +65,7 @@ def _subscribers(connection: Connection, organization_id: str, news: Operational
     for identifier, state, options in connection.execute(query.order_by(endpoints.c.id)).all():
         wanted = _options.decode(options)
         if news.name in wanted.events and _of_these_accounts(connection, news.account_id, wanted.accounts):
-            yield identifier, state
+            yield _Subscriber(identifier, state)
 
 
 def _of_these_accounts(connection: Connection, account_id: str, wanted: tuple[str, ...]) -> bool:

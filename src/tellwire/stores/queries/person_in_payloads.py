@@ -41,6 +41,21 @@ class PayloadMatches(Struct, frozen=True):
     after: str
 
 
+class PersonalPieces(Struct, frozen=True):
+    """A POST, and what of it is about the person, verbatim."""
+
+    inbound: Inbound
+    pieces: list[bytes]
+
+
+class _Split(Struct, frozen=True):
+    """A POST with its items that are about the person, and the others of the same organization."""
+
+    kept: Inbound
+    gone: list[Item]
+    stays: list[Item]
+
+
 def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> PayloadMatches:
     """Look through the next POSTs, up to an id."""
     query = (
@@ -62,19 +77,20 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
     return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
 
 
-def shown(
-    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
-) -> list[tuple[Inbound, list[bytes]]]:
-    """What of these POSTs is about the person, verbatim."""
-    split = _split(connection, registry, wanted, ids)
-    return [(kept, pieces(kept.body, gone, stays, wanted.addresses)) for kept, gone, stays in split]
+def shown(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> list[PersonalPieces]:
+    """What of these POSTs is about the person."""
+    return [
+        PersonalPieces(each.kept, pieces(each.kept.body, each.gone, each.stays, wanted.addresses))
+        for each in _split(connection, registry, wanted, ids)
+    ]
 
 
 def erase(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str], at: int) -> int:
     """Cut what is about the person out of these POSTs; return out of how many. What of it was held waits no more."""
     rows: list[dict[str, Any]] = []
     places: set[tuple[str, str]] = set()
-    for kept, gone, stays in _split(connection, registry, wanted, ids):
+    for split in _split(connection, registry, wanted, ids):
+        kept, gone, stays = split.kept, split.gone, split.stays
         pointers = {item.place.pointer for item in gone}
         items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
         rows.append(
@@ -103,10 +119,8 @@ def erase(connection: Connection, registry: Registry, wanted: Search, ids: Seque
 _reports = msgspec.json.Decoder(list[ItemReport])
 
 
-def _split(
-    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
-) -> Iterator[tuple[Inbound, list[Item], list[Item]]]:
-    """The POSTs that are about the person, each with its items that are, and the others of the same organization."""
+def _split(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> Iterator[_Split]:
+    """Those of the POSTs that are about the person."""
     query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
     posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
@@ -120,7 +134,7 @@ def _split(
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
             (gone if theirs or is_about(item, kept.body, wanted.addresses) else stays).append(item)
         if gone:
-            yield kept, gone, stays
+            yield _Split(kept, gone, stays)
 
 
 def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:

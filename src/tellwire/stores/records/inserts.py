@@ -94,7 +94,7 @@ _TURNS = _put("agent_turns", sending_rows.TURN, ("organization_id", "conversatio
 RUNS = Insert("agent_runs", sending_rows.RUN)
 USE = Insert(
     "agent_usage",
-    sending_rows.USE,
+    sending_rows.AgentUse._fields,
     "ON CONFLICT(organization_id,agent_id,day) DO UPDATE SET replies=agent_usage.replies+excluded.replies,"
     " tokens=agent_usage.tokens+excluded.tokens",
 )

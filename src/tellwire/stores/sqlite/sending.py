@@ -106,7 +106,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
             (*place, at),
         )
     for change in ledger.template_changes:
-        columns, values = sending_rows.template_values(change, ledger.now)
+        columns, values = sending_rows.template_update(change, ledger.now)
         db.execute(
             f"UPDATE templates SET {', '.join(f'{name}=?' for name in columns)} WHERE organization_id=? AND waba_id=?"
             " AND (meta_id=? OR (name=? AND language=?))",
@@ -115,7 +115,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
         db.execute(
             "UPDATE template_syncs SET asked_at=?, due_at=min(due_at, max(?, synchronised_at + ?))"
             " WHERE organization_id=? AND waba_id=?",
-            sending_rows.asked(change, ledger.now),
+            sending_rows.sync_request(change, ledger.now),
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         db.execute(

@@ -19,8 +19,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from tellwire.errors import AlreadyRunning
 from tellwire.ids import IdMaker, micros_of
 from tellwire.model.deliveries import Work
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.inbound import Inbound, WaitingPost
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Names, Routes
 from tellwire.model.units import Micros
@@ -203,8 +203,8 @@ class SqliteStore:
         """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
         await self.write(write_probe.write if self.failing else lambda _: None)
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
+        """Open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
         query = (
@@ -214,9 +214,9 @@ class SqliteStore:
             " ORDER BY c.check_at LIMIT ?"
         )
 
-        def move(connection: Connection) -> list[tuple[str, str]]:
+        def move(connection: Connection) -> list[ConversationKey]:
             db = raw(connection)
-            idle: list[tuple[str, str]] = []
+            idle: list[ConversationKey] = []
             more = True
             while more and not idle:
                 rows = db.execute(query, (now, limit)).fetchall()
@@ -224,7 +224,7 @@ class SqliteStore:
                 for *key, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append((key[0], key[1]))
+                        idle.append(ConversationKey(key[0], key[1]))
                     else:
                         db.execute(
                             "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
@@ -234,17 +234,17 @@ class SqliteStore:
 
         return await self.write(move)
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
+        """Kept POSTs with items that waited for an account, oldest first, each with which those are."""
         query = (
             "SELECT h.inbound_id, json_group_array(h.pointer) FROM held_items h WHERE h.phone_number_id = ?"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > ? GROUP BY h.inbound_id ORDER BY 1 LIMIT ?"
         )
 
-        def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+        def fetch(connection: Connection) -> list[WaitingPost]:
             db = raw(connection)
             found = db.execute(query, (phone_number_id, after, limit)).fetchall()
-            return [(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
+            return [WaitingPost(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
 
         return await self.read(fetch)
 
