@@ -247,7 +247,7 @@ async def ends(
     works = await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10)
     return [
         Result(
-            replace(w.delivery, state=state, attempts=10, burned=10),
+            replace(w.delivery, state=state, attempts=10, counted_attempts=10),
             Attempt(
                 delivery_id=w.delivery.id,
                 organization_id=w.delivery.organization_id,

@@ -97,7 +97,7 @@ def test_failed_makes_due_what_failed_in_the_span_in_order(tmp_path: Path) -> No
         other = await world.endpoint(events=("messages.insert",))
         start = world.clock.now()
         await messages(world, 10)
-        await run_sql(world, "UPDATE deliveries SET state='failed', burned=10, attempts=10")
+        await run_sql(world, "UPDATE deliveries SET state='failed', counted_attempts=10, attempts=10")
         await run_sql(world, f"UPDATE deliveries SET state='delivered' WHERE created_at = {start + 5_000}")
         job = await asked(world, endpoint, "failed", since=start + 3_000, until=start + 9_000)
         assert not await workers(world).go_on()
@@ -105,7 +105,7 @@ def test_failed_makes_due_what_failed_in_the_span_in_order(tmp_path: Path) -> No
             f"SELECT event_id FROM deliveries WHERE endpoint_id='{endpoint.id}' AND state='pending' ORDER BY id"
         )
         assert await due(world) == [row[0] for row in events]
-        made = await rows(world, endpoint, "state, lane, replay, burned, attempts")
+        made = await rows(world, endpoint, "state, lane, replay, counted_attempts, attempts")
         failed, again = ("failed", "live", 0, 10, 10), ("pending", "replay", 1, 0, 10)
         assert made == [*[failed] * 2, again, again, ("delivered", "live", 0, 10, 10), *[again] * 3, *[failed] * 2]
         assert {row[0] for row in await rows(world, other)} == {"failed", "delivered"}

@@ -22,7 +22,7 @@ from tellwire.ports.storage import Result
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
-NO_BLAME = Attribution(burns=False)
+NO_BLAME = Attribution(counted=False)
 _UNEDITED = Edit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
@@ -161,7 +161,7 @@ def conclude(
     started_at: Micros,
     now: Micros,
     jitter: float,
-    blames: Attributions,
+    attribute: Attributions,
     aside: bool = False,
 ) -> tuple[Decision, Attribution]:
     """Decide what follows from an answer, and what it costs the delivery.
@@ -171,28 +171,28 @@ def conclude(
         answer: what came back at `now` for what was sent at `started_at`.
         endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
         jitter: 0 to 1.
-        blames: asked about a failure of the delivery or its endpoint.
+        attribute: says what a failure of the delivery or its endpoint costs.
         aside: it went elsewhere, so that the answer says nothing of the endpoint.
     """
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
         return Delivered(now), NO_BLAME
     if aside:
-        kind, blames = "own", _own_fault
-    wait, blame = 0, NO_BLAME
+        kind, attribute = "own", _own_fault
+    wait, attribution = 0, NO_BLAME
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
     if kind != "gone":
         wait = retry_after(answer.headers, now)
-        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+        attribution = attribute(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(
-        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, counted=attribution.counted, wait=wait
     )
-    return decision, blame
+    return decision, attribution
 
 
 def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:  # noqa: ARG001
-    return Attribution(burns=True)
+    return Attribution(counted=True)
 
 
 def settle(
@@ -202,7 +202,7 @@ def settle(
     request: Request,
     answer: Answer,
     decision: Decision,
-    blame: Attribution,
+    attribution: Attribution,
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState = DeliveryState.RETRYING,
@@ -213,13 +213,13 @@ def settle(
     Args:
         work, endpoint, request, answer: the attempt.
         decision: what follows (`retry.decide`).
-        blame: whether a failure costs the delivery its place in the order.
+        attribution: what a failure costs the delivery (`conclude`).
         started_at, now: when it was sent, and when the answer was there.
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
         edit: what was other about it.
     """
     attempt = attempted(work.delivery, endpoint, request=request, answer=answer, started_at=started_at, edit=edit)
-    after = _after(work.delivery, decision, blame, started_at=started_at, now=now, otherwise=otherwise)
+    after = _after(work.delivery, decision, attribution, started_at=started_at, now=now, otherwise=otherwise)
     return Result(after, attempt)
 
 
@@ -254,23 +254,23 @@ def attempted(
 def _after(
     before: Delivery,
     decision: Decision,
-    blame: Attribution,
+    attribution: Attribution,
     *,
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState,
 ) -> Delivery:
-    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
+    state, counted_attempts, due_at, lane = otherwise, before.counted_attempts, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
         case Delivered(at):
             state, delivered_at = DeliveryState.DELIVERED, at
-        case RetryAt(due_at, burns):
-            burned += burns
-            if blame.late:
-                lane, out_of_order = "late", out_of_order or blame.out_of_order
-        case Exhausted(burns):
-            burned += burns
+        case RetryAt(due_at, counted):
+            counted_attempts += counted
+            if attribution.late:
+                lane, out_of_order = "late", out_of_order or attribution.out_of_order
+        case Exhausted(counted):
+            counted_attempts += counted
             state = DeliveryState.FAILED
         case Disable():
             # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
@@ -281,7 +281,7 @@ def _after(
         before,
         state=state,
         attempts=before.attempts + 1,
-        burned=burned,
+        counted_attempts=counted_attempts,
         due_at=due_at,
         lane=lane,
         out_of_order=out_of_order,

@@ -294,7 +294,7 @@ class Dispatcher:
     ) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
         now, standing, disables = self._clock.now(), self._standing(ticket), ""
-        decision, blame = attempts.conclude(
+        decision, attribution = attempts.conclude(
             ticket.work.delivery,
             answer,
             endpoint=endpoint,
@@ -302,7 +302,7 @@ class Dispatcher:
             started_at=ticket.started_at,
             now=now,
             jitter=self._random(),
-            blames=partial(self._lanes.failed, ticket),
+            attribute=partial(self._lanes.failed, ticket),
             aside=request.url != endpoint.url,
         )
         self.attempts += 1
@@ -322,7 +322,7 @@ class Dispatcher:
             request=request,
             answer=answer,
             decision=decision,
-            blame=blame,
+            attribution=attribution,
             started_at=ticket.started_at,
             now=now,
             otherwise=standing,

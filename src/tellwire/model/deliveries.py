@@ -130,7 +130,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Delivery(Struct, frozen=True, kw_only=True):
     """One event for one endpoint. `sequence` 0 means: not given (created by a later recover).
 
-    `attempts` counts every try (the `tellwire-attempt` header); `burned` those that used up the schedule.
+    `attempts` counts every try (the `tellwire-attempt` header); `counted_attempts` those that used up a gap of the
+    schedule.
     """
 
     id: str
@@ -142,7 +143,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     partition: int = 0
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
-    burned: int = 0
+    counted_attempts: int = 0
     out_of_order: bool = False
     lane: Lane = "live"
     replay: int = 0

@@ -198,7 +198,7 @@ class Simulation:
                     state=DeliveryState.PENDING,
                     lane="replay",
                     replay=row.replay + 1,
-                    burned=0,
+                    counted_attempts=0,
                     first_attempt_at=0,
                     due_at=self.now,
                 )
@@ -322,7 +322,7 @@ class Simulation:
     def _answer(self, ticket: Ticket, reply: Reply) -> None:
         delivery, settings = ticket.work.delivery, ticket.queue.endpoint
         answer = Answer(status=reply.status, failure=reply.failure, headers=reply.headers)
-        decision, blame = attempt.conclude(
+        decision, attribution = attempt.conclude(
             delivery,
             answer,
             endpoint=settings,
@@ -330,7 +330,7 @@ class Simulation:
             started_at=ticket.started_at,
             now=self.now,
             jitter=self.jitter,
-            blames=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
+            attribute=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
         )
         if answer.ok:
             self.lanes.accepted(ticket, self.now)
@@ -343,7 +343,7 @@ class Simulation:
             request=Request(url=settings.url),
             answer=answer,
             decision=decision,
-            blame=blame,
+            attribution=attribution,
             started_at=ticket.started_at,
             now=self.now,
             otherwise=DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED,

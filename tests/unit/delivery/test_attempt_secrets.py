@@ -24,7 +24,7 @@ def attempt_of(settings: Endpoint, answer: Answer) -> Attempt:
         request=Request(url=settings.url, headers=(("Authorization", f"Bearer {TOKEN}"), ("X-Own", VALUE))),
         answer=answer,
         decision=Delivered(2),
-        blame=NO_BLAME,
+        attribution=NO_BLAME,
         started_at=1,
         now=2,
     )

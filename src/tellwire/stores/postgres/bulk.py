@@ -13,7 +13,7 @@ _TYPES = {
     **dict.fromkeys(("created_at", "updated_at", "last_row_at", "check_at", "due_at"), "bigint"),
     **dict.fromkeys(("first_attempt_at", "delivered_at", "received_at", "started_at", "at", "last"), "bigint"),
     **dict.fromkeys(("sequence", "epoch"), "bigint"),
-    **dict.fromkeys(("partition", "attempts", "burned", "replay", "number"), "integer"),
+    **dict.fromkeys(("partition", "attempts", "counted_attempts", "replay", "number"), "integer"),
     **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
     **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
     **dict.fromkeys(("out_of_order", "own_name", "unchecked"), "boolean"),

@@ -7,7 +7,7 @@ OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
 CHANGED = (
     "state",
     "attempts",
-    "burned",
+    "counted_attempts",
     "out_of_order",
     "lane",
     "due_at",

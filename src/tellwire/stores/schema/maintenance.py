@@ -16,7 +16,7 @@ endpoint_health = Table(
     Column("failures", BigInteger, nullable=False),
     Column("last_failure_at", BigInteger, nullable=False),
     Column("last_success_at", BigInteger, nullable=False),
-    Column("amnesty_at", BigInteger, nullable=False),  # it was resumed: what failed before counts no more
+    Column("resumed_at", BigInteger, nullable=False),  # what failed before counts no more
     Column("cause", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "endpoint_id"),

@@ -108,7 +108,7 @@ def upgrade() -> None:
         sa.Column("state", TEXT, nullable=False),
         sa.Column("lane", TEXT, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("burned", sa.Integer(), nullable=False),
+        sa.Column("counted_attempts", sa.Integer(), nullable=False),
         sa.Column("out_of_order", sa.Boolean(), nullable=False),
         sa.Column("replay", sa.Integer(), nullable=False),
         sa.Column("webhook_id", TEXT, nullable=False),

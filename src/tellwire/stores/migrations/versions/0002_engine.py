@@ -83,7 +83,7 @@ def _endpoint_health() -> None:
         sa.Column("failures", sa.BigInteger(), nullable=False),
         sa.Column("last_failure_at", sa.BigInteger(), nullable=False),
         sa.Column("last_success_at", sa.BigInteger(), nullable=False),
-        sa.Column("amnesty_at", sa.BigInteger(), nullable=False),
+        sa.Column("resumed_at", sa.BigInteger(), nullable=False),
         sa.Column("cause", TEXT, nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "endpoint_id"),
