@@ -51,12 +51,12 @@ from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.security import addresses
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
-from tellwire.stores.endpoint_health import SqlHealthStore
 from tellwire.stores.files import open_files
+from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.opening import Opened, open_store
 from tellwire.stores.queries import held_items
-from tellwire.stores.recoveries import SqlRecoveryStore
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.recovery_store import SqlRecoveryStore
+from tellwire.stores.template_repository import SqlTemplateRepository
 
 log = structlog.get_logger("tellwire")
 

@@ -17,7 +17,7 @@ from tellwire.endpoints.worker import report_health
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Outbox, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.queries import health
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")

@@ -20,7 +20,7 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import jobs as job_queries
 from tellwire.stores.queries import recovery as recovery_queries
 from tellwire.stores.queries.audit import AuditChange
-from tellwire.stores.recoveries import SqlRecoveryStore
+from tellwire.stores.recovery_store import SqlRecoveryStore
 
 pytestmark = pytest.mark.usefixtures("each_store")
 

@@ -31,7 +31,7 @@ Method = Literal["GET", "POST", "DELETE"]
 
 
 class TemplateRepository(Protocol):
-    """Where what Meta lists is kept (`stores.template_shelf`)."""
+    """Where what Meta lists is kept (`stores.template_repository`)."""
 
     def registry(self) -> Registry: ...
 

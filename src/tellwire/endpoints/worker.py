@@ -100,7 +100,7 @@ _STUMBLES = 5
 
 
 class HealthStore(Protocol):
-    """What is kept of how endpoints behave (`stores.wellbeing`)."""
+    """What is kept of how endpoints behave (`stores.health_store`)."""
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
         """Merge reports; return the endpoints that this disabled."""
@@ -130,7 +130,7 @@ async def report_health(standings: HealthStore, witness: HealthRecorder, clock: 
 
 
 class RecoveryStore(Protocol):
-    """The open recoveries (`stores.recoveries`)."""
+    """The open recoveries (`stores.recovery_store`)."""
 
     async def open_jobs(self) -> list[Job]: ...
 

@@ -43,7 +43,7 @@ class Store(Book, Protocol):
         ...
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """An id for a write (inside a job only: ids rise in commit order)."""
         ...
 
     def on_changed(self, changed: Callable[[Registry], None]) -> None:
@@ -63,7 +63,7 @@ class Store(Book, Protocol):
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a cold write; return its result once durable."""
+        """Run a write; return its result once durable."""
         ...
 
     async def scrub(self) -> None:

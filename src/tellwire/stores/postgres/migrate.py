@@ -39,11 +39,11 @@ async def migrate(server: Server) -> None:
     """
     if await is_current(server):
         return
-    cold = PostgresQueryRunner(Server(server.url, pooled=server.pooled, patient=True))
+    queries = PostgresQueryRunner(Server(server.url, pooled=server.pooled, patient=True))
     try:
-        await cold.write(upgrade, lock=_LOCK, before=_nothing, after=_nothing)
+        await queries.write(upgrade, lock=_LOCK, before=_nothing, after=_nothing)
     finally:
-        await cold.close()
+        await queries.close()
 
 
 async def _nothing(_: object) -> None: ...

@@ -13,8 +13,8 @@ from tellwire.model.registry import Registry
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import events, operational
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
+from tellwire.stores.query_runner import QueryRunner
 from tellwire.stores.records import attempt_rows, result_rows
-from tellwire.stores.runner import QueryRunner
 from tellwire.stores.schema.tables import attempts, deliveries, leases
 
 
@@ -28,18 +28,19 @@ def _is_told(registry: Registry, delivery: Delivery) -> bool:
 
 
 async def record_telling(
-    store: QueryRunner, results: Iterable[Result], *, hot: Callable[[list[Result]], Awaitable[Collection[str]]]
+    store: QueryRunner, results: Iterable[Result], *, record: Callable[[list[Result]], Awaitable[Collection[str]]]
 ) -> Collection[str]:
-    """Write results, those that somebody is told of together with the news, the others by the store's `hot` path.
+    """Write results, those that somebody is told of together with the news, the others by the store's
+    own `record`.
 
     Returns: the ids of those that were dropped for their epoch.
     """
     every, registry = list(results), store.registry()
     telling = [r for r in every if r.delivery.state is DeliveryState.FAILED and _is_told(registry, r.delivery)]
     if not telling:
-        return await hot(every)
+        return await record(every)
     apart = set(map(id, telling))
-    refused = set(await hot([r for r in every if id(r) not in apart]))
+    refused = set(await record([r for r in every if id(r) not in apart]))
     return refused.union(await store.write(lambda c: [r.delivery.id for r in telling if not _record(c, store, r)]))
 
 

@@ -16,7 +16,7 @@ from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import accounts, deliveries, endpoints, events, sequences
 
-_TOLD = "tellwire.told"
+_NOTIFIED = "tellwire.notified"
 
 
 class _Subscriber(Struct, frozen=True):
@@ -36,10 +36,10 @@ def tell(connection: Connection, deed: AuditChange, news: OperationalEvent) -> N
     """Record an operational event of the deed's organization, and a delivery for each endpoint subscribed to it."""
     event = news.event(deed.new_id(), deed.organization_id, deed.at)
     connection.execute(insert(events).values(dict(zip(ledger_rows.EVENT, ledger_rows.event_row(event), strict=True))))
-    told: set[str] = connection.info.setdefault(_TOLD, set())
+    notified: set[str] = connection.info.setdefault(_NOTIFIED, set())
     for each in list(_subscribers(connection, deed.organization_id, news)):
         _deliver(connection, deed, event, each.endpoint_id, active=each.state == "active")
-        told.add(each.endpoint_id)
+        notified.add(each.endpoint_id)
 
 
 def subscribed(connection: Connection, organization_id: str, news: OperationalEvent) -> bool:
@@ -48,12 +48,12 @@ def subscribed(connection: Connection, organization_id: str, news: OperationalEv
 
 
 def taken(connection: Connection) -> list[str] | None:
-    """The endpoints that were told something since this was last asked, None when nothing was told at all.
+    """The endpoints that were sent a new event since this was last asked, None when there was no event at all.
 
     Some may be of changes that were undone: what is made of this must be a hint.
     """
-    told: set[str] | None = connection.info.pop(_TOLD, None)
-    return None if told is None else sorted(told)
+    notified: set[str] | None = connection.info.pop(_NOTIFIED, None)
+    return None if notified is None else sorted(notified)
 
 
 def _subscribers(connection: Connection, organization_id: str, news: OperationalEvent) -> Iterator[_Subscriber]:

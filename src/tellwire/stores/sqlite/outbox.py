@@ -6,51 +6,26 @@ The lock on the file makes this process the only owner: its leases don't lapse, 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from tellwire.model.deliveries import Delivery, Edit, Work
-from tellwire.model.registry import Registry
+from tellwire.model.deliveries import Work
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.units import Micros
-from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Lease, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
-from tellwire.stores.queries import replays
-from tellwire.stores.queries.delivery_results import record_telling
+from tellwire.ports.storage import Lease
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.records.inserts import or_update
 from tellwire.stores.schema.tables import DUE, LIVE
-from tellwire.stores.sqlite.store import Record, SqliteStore, raw
+from tellwire.stores.sql_outbox import SqlOutbox
+from tellwire.stores.sqlite.store import SqliteStore, raw
 
 _FOREVER = 1 << 62
 
 
-class SqliteOutbox:
+class SqliteOutbox(SqlOutbox[SqliteStore]):
     """`ports.Outbox` over an open store."""
-
-    def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    def registry(self) -> Registry:
-        """See `ports.Outbox.registry`."""
-        return self._store.registry()
-
-    def subscribe(
-        self,
-        *,
-        committed: Callable[[Sequence[Work]], None],
-        changed: Callable[[Registry], None],
-        elsewhere: Callable[[Sequence[str]], None],
-        released: Callable[[], None],  # noqa: ARG002 - nor has it partitions to give
-    ) -> None:
-        """See `ports.Outbox.subscribe`."""
-        self._store.on_committed(committed)
-        self._store.on_changed(changed)
-        self._store.on_elsewhere(elsewhere)
 
     async def renew(self, owner: str) -> Lease:
         """See `ports.Outbox.renew`; writes only when there is something to take."""
@@ -95,18 +70,6 @@ class SqliteOutbox:
             " ORDER BY d.due_at LIMIT ?"
         )
         return await self._store.read(lambda c: _works(raw(c), where, (now, *values, _json(without), limit)))
-
-    async def record(self, results: Iterable[Result]) -> Collection[str]:
-        """See `ports.Outbox.record`."""
-        return await record_telling(self._store, results, hot=lambda some: self._store.record(Record(some)))
-
-    async def edit(self, delivery: Delivery) -> Edit | None:
-        """See `ports.Outbox.edit`."""
-        return await self._store.read(lambda c: replays.edit(c, delivery))
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        await SqlHealthStore(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:

@@ -28,6 +28,7 @@ from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
+from tellwire.stores.listeners import Listeners
 from tellwire.stores.queries import operational, write_probe
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.sending import OPEN_SEND
@@ -45,18 +46,16 @@ class _Apply(Struct, frozen=True):
     decide: Callable[[Ledger], Any]
 
 
-class Record(Struct, frozen=True):
-    """Results of attempts, each under the epoch of its partition."""
-
-    results: list[Result]
+class _Record(Struct, frozen=True):
+    results: Sequence[Result]
 
 
-class _Cold(Struct, frozen=True):
+class _Write(Struct, frozen=True):
     work: Callable[[Connection], Any]
 
 
-class SqliteStore:
-    """`Book` and the runner of cold queries over one file; `SqliteOutbox` stands on it.
+class SqliteStore(Listeners):
+    """`Book` and the runner of queries over one file; `SqliteOutbox` stands on it.
 
     Args:
         path: the database file, migrated already.
@@ -66,22 +65,18 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
+        super().__init__()
         self._path = path
         self.counters = Counters()
         self._clock = clock
         self.vault = vault
         self._window = window
-        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
-        self._changed: list[Callable[[Registry], None]] = []
-        self._told: list[Callable[[], None]] = []
-        self._due_work: list[Callable[[], None]] = []
-        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
-        self._cold: Connection
+        self._connection: Connection
         self._lock: int | None = None
         self._lenient = False
 
@@ -135,32 +130,12 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
 
-    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
-        """Call `committed` on the event loop after every commit with its new deliveries."""
-        self._committed = committed
-
-    def on_changed(self, changed: Callable[[Registry], None]) -> None:
-        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
-        self._changed.append(changed)
-
-    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None]) -> None:
-        """Call `elsewhere` on the event loop after cold writes that made deliveries, with their endpoints."""
-        self._elsewhere = elsewhere
-
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that recorded events."""
-        self._told.append(wake)
-
-    def on_due_work(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that left sends, downloads or turns."""
-        self._due_work.append(wake)
-
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """An id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
@@ -174,7 +149,7 @@ class SqliteStore:
         """See `ports.Book.apply`."""
         return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
-    # --- cold ---------------------------------------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------------------------------
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read-only query in a reader thread."""
@@ -185,13 +160,13 @@ class SqliteStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def record(self, record: Record) -> Collection[str]:
+    async def record(self, results: Sequence[Result]) -> Collection[str]:
         """Write results in the next commit, but those of an outdated epoch; return the ids of their deliveries."""
-        return await self._writer.do(record)  # type: ignore[no-any-return]
+        return await self._writer.do(_Record(results))  # type: ignore[no-any-return]
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a cold write in the writer's next commit; return its result once durable."""
-        return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
+        """Run a write in the writer's next commit; return its result once durable."""
+        return await self._writer.do(_Write(work))  # type: ignore[no-any-return]
 
     async def scrub(self) -> None:
         """Empty the write-ahead log, which holds what was erased since; with a reader in the way a little later."""
@@ -251,18 +226,18 @@ class SqliteStore:
     # --- in the writer's thread ---------------------------------------------------------------------------------------
 
     def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
-        """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
+        """One commit: decisions over one ledger, results of attempts, other writes, in the order they came."""
         results: list[Any] = [None] * len(jobs)
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
-        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
+        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
         work: list[Work] = []
         happened = due_work = False
         registry = self._written
         for index, job in enumerate(jobs):
-            if isinstance(job, _Cold):
-                results[index] = job.work(self._cold)
-        told = operational.taken(self._cold)
-        if any(isinstance(job, _Cold) for job in jobs):
+            if isinstance(job, _Write):
+                results[index] = job.work(self._connection)
+        notified = operational.taken(self._connection)
+        if any(isinstance(job, _Write) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
@@ -278,23 +253,24 @@ class SqliteStore:
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            hear = (*(self._told if happened or told is not None else ()), *(self._due_work if due_work else ()))
-            return lambda: self._tell(registry, work, told or [], hear)
+            events = happened or notified is not None
+            return lambda: self._notify(registry, work, notified or [], events=events, due_work=due_work)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work], told: list[str], hear: Sequence[Callable[[], None]]) -> None:
-        """On the event loop, after the commit."""
+    def _notify(
+        self, registry: Registry, work: list[Work], endpoint_ids: list[str], *, events: bool, due_work: bool
+    ) -> None:
+        """On the event loop, after the commit; `endpoint_ids`: of the deliveries that no ledger made."""
         if registry is not self._registry:
             self._registry = registry
-            for changed in self._changed:
+            for changed in self._registry_listeners:
                 changed(registry)
         if work:
             self._committed(work)
-        if told:
-            self._elsewhere(told)
-        for wake in hear:
-            wake()
+        if endpoint_ids:
+            self._elsewhere(endpoint_ids)
+        self._wake(events=events, due_work=due_work)
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
@@ -315,13 +291,13 @@ class SqliteStore:
         return known if version == known.version else ledger_load.registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
-        """The writer's connection, which SQLAlchemy shares for cold writes.
+        """The writer's connection, which SQLAlchemy shares for what is not a ledger's.
 
         Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
         """
         db = _connect(self._path)
         engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
-        self._cold = engine.connect()
+        self._connection = engine.connect()
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
@@ -330,7 +306,7 @@ class SqliteStore:
             self._checkpointer.finish(db)
 
     def _close_writer(self) -> None:
-        self._cold.close()
+        self._connection.close()
 
 
 def raw(connection: Connection) -> sqlite3.Connection:

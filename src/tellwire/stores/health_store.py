@@ -13,7 +13,7 @@ from tellwire.model.units import Micros
 from tellwire.stores.queries import endpoints, health
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
 
 _DAY = 86_400 * 1_000_000
 

@@ -13,7 +13,7 @@ from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 from tellwire.stores.queries import templates
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
 from tellwire.stores.schema.tables import accounts, facts
 
 _MICROS = 1_000_000

@@ -15,7 +15,7 @@ from tellwire.stores.queries import endpoints, jobs
 from tellwire.stores.queries import recovery as recovery_queries
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
 from tellwire.stores.queries.recovery import RecoveryScan
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
 
 _MOST_JOBS = 50
 
