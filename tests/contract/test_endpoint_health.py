@@ -215,7 +215,7 @@ def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(tmp_path: Path
         await report_health(SqlHealthStore(world.store), witness, world.clock)
         assert witness.reports(world.clock.now()) == []
         standings = await world.store.read(
-            lambda c: health.standings(c, watched.organization_id, [watched.id, "another"])
+            lambda c: health.of_endpoints(c, watched.organization_id, [watched.id, "another"])
         )
         assert set(standings) == {watched.id}
         assert standings[watched.id].failures == 1

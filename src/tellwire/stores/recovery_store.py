@@ -55,7 +55,7 @@ class SqlRecoveryStore:
         return recovery_queries.find(connection, job, recovery.wants(endpoint, accounts, self._names), self._pace.scan)
 
     def _move(self, connection: Connection, job: Job, found: RecoveryScan, now: Micros) -> RecoveryStep:
-        deed = AuditChange(job.organization_id, OURSELVES, now, self._store.new_id)
+        change = AuditChange(job.organization_id, OURSELVES, now, self._store.new_id)
         if endpoints.state_of(connection, job.organization_id, job.endpoint_id) != "active":
             return RecoveryStep(job, "full")
         wanted = job.wanted.include
@@ -78,7 +78,7 @@ class SqlRecoveryStore:
         )
         if not jobs.put(connection, after, turns=job.turns):
             return RecoveryStep(job, "full")  # somebody else went on with it, or it was cancelled
-        recovery_queries.make_due(connection, deed, job, due, first=first)
+        recovery_queries.make_due(connection, change, job, due, first=first)
         return RecoveryStep(after, "over" if over else "on")
 
     def _as_they_are_now(self, connection: Connection, job: Job, finds: list[recovery.Find]) -> list[recovery.Find]:

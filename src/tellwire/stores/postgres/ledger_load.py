@@ -22,7 +22,8 @@ from tellwire.model.units import Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
-from tellwire.stores.records import ledger_rows, sending_rows
+from tellwire.stores.records import ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records.registry_rows import RegistryRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
 
 _BYTES = {"record", "content", "pricing", "errors"}
@@ -238,21 +239,13 @@ async def registry(connection: Connection, vault: Vault, *, lenient: bool = Fals
 
     `lenient` leaves out those whose secrets no master key opens.
     """
-    version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
-    accounts = await connection.fetch("SELECT * FROM accounts ORDER BY id")
-    endpoints = await connection.fetch("SELECT * FROM endpoints ORDER BY id")
-    agents = await connection.fetch("SELECT * FROM agents ORDER BY id")
-    links = await connection.fetchval("SELECT sealed FROM sealed_keys WHERE name = $1", sending_rows.MEDIA_KEY)
-    key = await connection.fetchval(_ERASED_KEY, ledger_rows.ERASED_KEY)
-    running = await connection.fetch("SELECT contact_ids FROM erasures WHERE state = 'running'")
-    return Registry(
-        version=version,
-        accounts={
-            a.phone_number_id: a for a in ledger_rows.opened(ledger_rows.account, accounts, vault, lenient=lenient)
-        },
-        endpoints={e.id: e for e in ledger_rows.opened(ledger_rows.endpoint, endpoints, vault, lenient=lenient)},
-        agents={a.id: a for a in ledger_rows.opened(sending_rows.agent, agents, vault, lenient=lenient)},
-        media_key=sending_rows.media_key(links, vault, lenient=lenient),
-        erased_key=ledger_rows.sealed_key(key, vault, ledger_rows.ERASED_KEY) if key else b"",
-        erasing=ledger_rows.erasing(row[0] for row in running),
+    rows = RegistryRows(
+        version=await connection.fetchval(registry_rows.VERSION),
+        accounts=await connection.fetch(registry_rows.ACCOUNTS),
+        endpoints=await connection.fetch(registry_rows.ENDPOINTS),
+        agents=await connection.fetch(registry_rows.AGENTS),
+        media_key=await connection.fetchval("SELECT sealed FROM sealed_keys WHERE name = $1", sending_rows.MEDIA_KEY),
+        erased_key=await connection.fetchval(_ERASED_KEY, ledger_rows.ERASED_KEY),
+        erasing=[row[0] for row in await connection.fetch(registry_rows.RUNNING_ERASURES)],
     )
+    return registry_rows.registry(rows, vault, lenient=lenient)

@@ -18,7 +18,7 @@ from tellwire.stores.postgres import sending
 from tellwire.stores.postgres.bulk import array, placeholder, type_of, write_rows
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
-from tellwire.stores.records import attempt_rows, inserts, ledger_rows, result_rows
+from tellwire.stores.records import attempt_rows, inserts, ledger_rows, registry_rows, result_rows
 from tellwire.stores.records.inserts import Insert, TableRows
 
 _encode = msgspec.json.Encoder().encode
@@ -66,7 +66,7 @@ async def _write_accounts(connection: Connection, ledger: Ledger, vault: Vault) 
         columns = ledger_rows.account_values(account, vault)
         await write_rows(connection, [TableRows(Insert("accounts", tuple(columns)), [tuple(columns.values())])])
     if ledger.new_accounts:
-        await connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+        await connection.execute(registry_rows.RAISE_VERSION)
 
 
 async def _numbered(connection: Connection, work: Sequence[Work]) -> list[Work]:

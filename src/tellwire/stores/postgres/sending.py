@@ -7,7 +7,7 @@ from msgspec.structs import astuple
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
-from tellwire.stores.records import inserts, sending_rows
+from tellwire.stores.records import inserts, registry_rows, sending_rows
 from tellwire.stores.records.inserts import Insert, or_update
 from tellwire.stores.records.sending_rows import (
     MEDIA_KEY,
@@ -102,7 +102,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
         sets = ", ".join(f"{name}=${number}" for number, name in enumerate(changes, 2))
         await connection.execute(f"UPDATE accounts SET {sets} WHERE id=$1", account.id, *changes.values())
     if ledger.changed_accounts:
-        await connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+        await connection.execute(registry_rows.RAISE_VERSION)
 
 
 async def make_key(connection: Connection, vault: Vault) -> None:

@@ -42,7 +42,7 @@ from tellwire.stores.postgres.connections import (
 from tellwire.stores.postgres.notifications import Hint, Hints
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 
 T = TypeVar("T")
@@ -280,7 +280,7 @@ class PostgresStore(Listeners):
 
         async def after(connection: Connection) -> None:
             nonlocal fresh
-            version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
+            version = await connection.fetchval(registry_rows.VERSION)
             if version != self._registry.version:
                 fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
 

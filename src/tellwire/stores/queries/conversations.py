@@ -27,7 +27,7 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 
 
 def page(
-    connection: Connection, organization_id: str, chosen: ConversationFilter, turn: PageRequest
+    connection: Connection, organization_id: str, chosen: ConversationFilter, request: PageRequest
 ) -> Page[Conversation]:
     """The conversations of an organization."""
     owner = conversations.c.organization_id
@@ -39,7 +39,7 @@ def page(
     ):
         if value:
             query = query.where(column == value)
-    return newest(connection, query, conversations.c.id, turn, ledger_rows.conversation)
+    return newest(connection, query, conversations.c.id, request, ledger_rows.conversation)
 
 
 def get(connection: Connection, organization_id: str, conversation_id: str) -> Conversation | None:

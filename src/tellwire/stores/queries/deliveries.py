@@ -58,7 +58,7 @@ _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 
 
 def page(
-    connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: PageRequest
+    connection: Connection, organization_id: str, chosen: DeliveryFilter, request: PageRequest
 ) -> Page[DeliveryEntry]:
     """The deliveries of an organization."""
     narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
@@ -81,7 +81,7 @@ def page(
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
-    return newest(connection, query, deliveries.c.id, turn, _entry)
+    return newest(connection, query, deliveries.c.id, request, _entry)
 
 
 def get(connection: Connection, organization_id: str, delivery_id: str) -> DeliveryEntry | None:

@@ -83,5 +83,5 @@ def _tell(connection: Connection, store: QueryRunner, delivery: Delivery, attemp
         return
     news = exhausted(delivery, event, attempt.cause if attempt is not None else "")
     if operational.subscribed(connection, delivery.organization_id, news):
-        deed = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
-        operational.tell(connection, deed, news)
+        change = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
+        operational.tell(connection, change, news)

@@ -26,7 +26,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     since: Micros | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: EventFilter, turn: PageRequest) -> Page[Event]:
+def page(connection: Connection, organization_id: str, chosen: EventFilter, request: PageRequest) -> Page[Event]:
     """The events of an organization."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id)
     for column, value in (
@@ -38,7 +38,7 @@ def page(connection: Connection, organization_id: str, chosen: EventFilter, turn
         if value:
             query = query.where(column == value)
     query = since(query, events.c.id, events.c.created_at, chosen.since)
-    return newest(connection, query, events.c.id, turn, ledger_rows.event)
+    return newest(connection, query, events.c.id, request, ledger_rows.event)
 
 
 def get(connection: Connection, organization_id: str, event_id: str) -> Event | None:

@@ -32,13 +32,13 @@ class _Options(Struct):
 _options = msgspec.json.Decoder(_Options)
 
 
-def tell(connection: Connection, deed: AuditChange, news: OperationalEvent) -> None:
-    """Record an operational event of the deed's organization, and a delivery for each endpoint subscribed to it."""
-    event = news.event(deed.new_id(), deed.organization_id, deed.at)
+def tell(connection: Connection, change: AuditChange, news: OperationalEvent) -> None:
+    """Record an operational event of the change's organization, and a delivery for each endpoint subscribed to it."""
+    event = news.event(change.new_id(), change.organization_id, change.at)
     connection.execute(insert(events).values(dict(zip(ledger_rows.EVENT, ledger_rows.event_row(event), strict=True))))
     notified: set[str] = connection.info.setdefault(_NOTIFIED, set())
-    for each in list(_subscribers(connection, deed.organization_id, news)):
-        _deliver(connection, deed, event, each.endpoint_id, active=each.state == "active")
+    for each in list(_subscribers(connection, change.organization_id, news)):
+        _deliver(connection, change, event, each.endpoint_id, active=each.state == "active")
         notified.add(each.endpoint_id)
 
 
@@ -75,8 +75,8 @@ def _of_these_accounts(connection: Connection, account_id: str, wanted: tuple[st
     return connection.execute(number).scalar_one_or_none() in wanted
 
 
-def _deliver(connection: Connection, deed: AuditChange, event: Event, endpoint_id: str, *, active: bool) -> None:
-    identifier = deed.new_id()
+def _deliver(connection: Connection, change: AuditChange, event: Event, endpoint_id: str, *, active: bool) -> None:
+    identifier = change.new_id()
     delivery = Delivery(
         id=identifier,
         organization_id=event.organization_id,
@@ -87,9 +87,9 @@ def _deliver(connection: Connection, deed: AuditChange, event: Event, endpoint_i
         partition=partition(endpoint_id, event.order_key),
         state=DeliveryState.PENDING if active else DeliveryState.PARKED,
         webhook_id=f"msg_{identifier.replace('-', '')}",
-        due_at=deed.at,
-        created_at=deed.at,
-        updated_at=deed.at,
+        due_at=change.at,
+        created_at=change.at,
+        updated_at=change.at,
     )
     connection.execute(insert(deliveries).values(delivery_values(delivery, event)))
 

@@ -21,7 +21,7 @@ from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
-_STRIDE = 32
+_BATCH = 32
 """POSTs in memory at once: one may have 4 MiB."""
 _GONE = "its person was erased"
 
@@ -62,7 +62,7 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
         select(inbound.c.id, inbound.c.body, inbound.c["items"])
         .where(inbound.c.id > after, inbound.c.id < until, inbound.c.organization_id.in_((wanted.organization_id, "")))
         .order_by(inbound.c.id)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     )
     rows = connection.execute(query).all()
     needles = [each.encode() for each in wanted.addresses]
@@ -74,7 +74,7 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
         if any(needle in row.body for needle in needles)
         or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
     ]
-    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
+    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _BATCH else "")
 
 
 def shown(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> list[PersonalPieces]:

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Table, and_, or_, select, update
 
 from tellwire.errors import BadSettings
 from tellwire.security.vault import Vault
+from tellwire.stores.queries import registry_version
 from tellwire.stores.records.sending_rows import sealed_place
-from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, facts, idempotency_keys, sealed_keys
+from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, idempotency_keys, sealed_keys
 
 _BATCH = 200
 
@@ -81,7 +82,7 @@ def reseal(connection: Connection, vault: Vault, after: ReencryptionCursor) -> R
         connection.execute(update(where.table).where(mine).values({where.column: value}))
         sealed += 1
     if sealed and where.heard:
-        connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+        registry_version.advance(connection)
     if len(rows) == _BATCH:
         last = tuple(getattr(rows[-1], name) for name in where.key)
         return ReencryptionBatch(sealed, tuple(failed), ReencryptionCursor(after.number, last))

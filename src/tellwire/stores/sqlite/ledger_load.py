@@ -17,7 +17,8 @@ from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
-from tellwire.stores.records import ledger_rows, sending_rows
+from tellwire.stores.records import ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records.registry_rows import RegistryRows
 from tellwire.stores.sqlite import sending
 from tellwire.stores.sqlite.bulk import KEYS, read_json
 
@@ -60,6 +61,7 @@ _HELD = (
     f"FROM {KEYS} k CROSS JOIN held_items h ON h.phone_number_id = k.a AND h.wamid = k.b "
     "JOIN inbound i ON i.id = h.inbound_id ORDER BY h.inbound_id, h.pointer"
 )
+_SEALED_KEY = "SELECT sealed FROM sealed_keys WHERE name = ?"
 _ERASED = (
     "SELECT json_group_array(json_array(e.organization_id, e.mark, e.erased_at)) "
     f"FROM {KEYS} k CROSS JOIN erased e ON e.organization_id = k.a AND e.mark = k.b"
@@ -155,35 +157,22 @@ def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> N
 
 def registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False) -> Registry:
     """Read accounts and endpoints whole; `lenient` leaves out those whose secrets no master key opens."""
-    version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
-    accounts = _dicts(db.execute("SELECT * FROM accounts ORDER BY id"))
-    endpoints = _dicts(db.execute("SELECT * FROM endpoints ORDER BY id"))
-    agents = _dicts(db.execute("SELECT * FROM agents ORDER BY id"))
-    return Registry(
+    version = db.execute(registry_rows.VERSION).fetchone()[0]
+    rows = RegistryRows(
         version=version,
-        accounts={
-            a.phone_number_id: a for a in ledger_rows.opened(ledger_rows.account, accounts, vault, lenient=lenient)
-        },
-        endpoints={e.id: e for e in ledger_rows.opened(ledger_rows.endpoint, endpoints, vault, lenient=lenient)},
-        agents={a.id: a for a in ledger_rows.opened(sending_rows.agent, agents, vault, lenient=lenient)},
-        media_key=_media_key(db, vault, lenient=lenient),
-        erased_key=_erased_key(db, vault),
-        erasing=ledger_rows.erasing(
-            row[0] for row in db.execute("SELECT contact_ids FROM erasures WHERE state = 'running'")
-        ),
+        accounts=_dicts(db.execute(registry_rows.ACCOUNTS)),
+        endpoints=_dicts(db.execute(registry_rows.ENDPOINTS)),
+        agents=_dicts(db.execute(registry_rows.AGENTS)),
+        media_key=_sealed_key(db, _SEALED_KEY, sending_rows.MEDIA_KEY),
+        erased_key=_sealed_key(db, f"{_SEALED_KEY} AND EXISTS (SELECT 1 FROM erased)", ledger_rows.ERASED_KEY),
+        erasing=[row[0] for row in db.execute(registry_rows.RUNNING_ERASURES)],
     )
+    return registry_rows.registry(rows, vault, lenient=lenient)
 
 
-def _erased_key(db: sqlite3.Connection, vault: Vault) -> bytes:
-    row = db.execute(
-        "SELECT sealed FROM sealed_keys WHERE name = ? AND EXISTS (SELECT 1 FROM erased)", (ledger_rows.ERASED_KEY,)
-    ).fetchone()
-    return ledger_rows.sealed_key(row[0], vault, ledger_rows.ERASED_KEY) if row else b""
-
-
-def _media_key(db: sqlite3.Connection, vault: Vault, *, lenient: bool) -> bytes:
-    row = db.execute("SELECT sealed FROM sealed_keys WHERE name = ?", (sending_rows.MEDIA_KEY,)).fetchone()
-    return sending_rows.media_key(row and row[0], vault, lenient=lenient)
+def _sealed_key(db: sqlite3.Connection, query: str, name: str) -> str | None:
+    row = db.execute(query, (name,)).fetchone()
+    return str(row[0]) if row else None
 
 
 def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:

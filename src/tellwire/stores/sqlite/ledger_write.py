@@ -14,7 +14,7 @@ from tellwire.model.inbound import ItemReport, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
-from tellwire.stores.records import attempt_rows, inserts, ledger_rows, result_rows
+from tellwire.stores.records import attempt_rows, inserts, ledger_rows, registry_rows, result_rows
 from tellwire.stores.records.inserts import Insert, TableRows, or_update
 from tellwire.stores.sqlite import sending
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json, write_rows
@@ -51,7 +51,7 @@ def _write_accounts(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> Non
         columns = ledger_rows.account_values(account, vault)
         insert_rows(db, TableRows(Insert("accounts", tuple(columns)), [tuple(columns.values())]))
     if ledger.new_accounts:
-        db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+        db.execute(registry_rows.RAISE_VERSION)
 
 
 def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
-from tellwire.stores.records import inserts, ledger_rows, sending_rows
+from tellwire.stores.records import inserts, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.inserts import TableRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json
@@ -130,7 +130,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
             (*changes.values(), account.id),
         )
     if ledger.changed_accounts:
-        db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+        db.execute(registry_rows.RAISE_VERSION)
 
 
 def make_key(db: sqlite3.Connection, vault: Vault) -> None:

@@ -30,7 +30,7 @@ from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
 from tellwire.stores.listeners import Listeners
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 from tellwire.stores.sqlite import ledger_load, ledger_write, sending
 from tellwire.stores.sqlite.checkpoints import Checkpointer
@@ -287,7 +287,7 @@ class SqliteStore(Listeners):
         return ledger, registry
 
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
-        version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
+        version = db.execute(registry_rows.VERSION).fetchone()[0]
         return known if version == known.version else ledger_load.registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
