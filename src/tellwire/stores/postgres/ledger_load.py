@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tellwire.accounts import notices
-from tellwire.meta.phone_numbers import alias, variants
+from tellwire.meta.phone_numbers import alias
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.messaging import StatusFact
@@ -22,7 +22,7 @@ from tellwire.model.units import Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
-from tellwire.stores.records import ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.registry_rows import RegistryRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
 
@@ -34,7 +34,6 @@ def _row(alias: str, names: Iterable[str], *more: str) -> str:
     return f"json_build_array({','.join((*columns, *more))})"
 
 
-LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
 _UNSENT = f"EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
 _OWN = ", ".join(
     f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
@@ -86,7 +85,7 @@ SELECT
  {found("message_statuses", "f", "account_id = k.a AND wamid = k.b")}),
 (SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id)) FROM alias a),
 (SELECT json_agg({_row("c", ledger_rows.CONTACT)}) FROM contact c),
-(SELECT json_agg({_row("c", ledger_rows.CONVERSATION, LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
+(SELECT json_agg({_row("c", ledger_rows.CONVERSATION, ledger_keys.LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
 (SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome,
    encode(i.body,'hex'), encode(i.speaks_for,'hex')) ORDER BY h.inbound_id, h.pointer)
  FROM unnest($12::text[], $13::text[]) k(a, b)
@@ -141,8 +140,7 @@ def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
 def organizations(keys: Keys, registry: Registry) -> list[str]:
     """Whose rows a decision may touch, sorted; an unknown phone number would join the default organization."""
     numbers = {number for pairs in pairs_of(keys) for number, _ in pairs}
-    accounts = registry.accounts
-    found = {accounts[n].organization_id if n in accounts else DEFAULT_ORGANIZATION for n in numbers}
+    found = {ledger_keys.owner_of(registry, number) for number in numbers}
     found |= {organization_id for organization_id, _ in keys.conversations} | notices.organizations(registry, keys)
     return sorted(found or {DEFAULT_ORGANIZATION})
 
@@ -150,27 +148,18 @@ def organizations(keys: Keys, registry: Registry) -> list[str]:
 async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> Loaded:
     """Read what the keys name, as the registry has their accounts."""
     accounts = registry.accounts
-
-    def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(accounts[number].id, value) for number, value in pairs if number in accounts]
-
-    aliases = {
-        (accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION, value)
-        for number, address in keys.addresses
-        for value in (address, *variants(address))
-    }
     latest = {accounts[n].id for n, _ in keys.addresses | keys.parties if n in accounts} if keys.latest else set[str]()
     row = await connection.fetchrow(
         LOAD,
         list(organization_ids),
-        *_columns(known(keys.messages)),
-        *_columns([*known(keys.statuses), *notices.wanted(registry, keys)]),
-        *_columns(aliases),
+        *_columns(ledger_keys.by_account(registry, keys.messages)),
+        *_columns([*ledger_keys.by_account(registry, keys.statuses), *notices.wanted(registry, keys)]),
+        *_columns(ledger_keys.aliases(registry, keys)),
         [group for _, group in keys.parties],
         list(latest),
         *_columns(keys.conversations),
         *_columns(keys.messages),
-        *_columns([(accounts[number].organization_id, i) for number, i in keys.own if number in accounts]),
+        *_columns(ledger_keys.own(registry, keys)),
     )
     if row is None:
         raise RuntimeError("a query without a row")

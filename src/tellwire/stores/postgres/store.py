@@ -42,14 +42,14 @@ from tellwire.stores.postgres.connections import (
 from tellwire.stores.postgres.notifications import Hint, Hints
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows, registry_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 
 T = TypeVar("T")
 
 _READERS = 4
 _CHECK_IDLE = f"""
-SELECT c.organization_id, c.id, c.last_row_at, {ledger_load.LAST_ROW} FROM conversations c
+SELECT c.organization_id, c.id, c.last_row_at, {ledger_keys.LAST_ROW} FROM conversations c
 WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1
 AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})
 ORDER BY c.check_at LIMIT $2

@@ -12,7 +12,7 @@ from tellwire.model.messaging import Contact, Message, Send, StatusFact
 from tellwire.model.units import Micros
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.audit import AuditChange, note
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, message_statuses, messages
 
@@ -44,13 +44,12 @@ def page(
 ) -> Page[MessageEntry]:
     """The messages of an organization."""
     query = select(*_MESSAGE).where(messages.c.organization_id == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (messages.c.conversation_id, chosen.conversation_id),
         (messages.c.account_id, chosen.account_id),
         (messages.c.direction, chosen.direction),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     if chosen.send_state:
         query = query.where(send_queries.stands(organization_id, messages.c.id, chosen.send_state))
     query = since(query, messages.c.id, messages.c.created_at, chosen.since)

@@ -40,6 +40,14 @@ def newest(
     return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
 
 
+def matching(query: Select[Any], *wanted: tuple[ColumnElement[str], str]) -> Select[Any]:
+    """Only rows whose columns have these values; "" filters nothing."""
+    for column, value in wanted:
+        if value:
+            query = query.where(column == value)
+    return query
+
+
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     """The column as an expression, which no index is found by: for where a planner would take the wrong one."""
     return column.concat("")

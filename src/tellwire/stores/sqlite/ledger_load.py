@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from tellwire.accounts import notices
-from tellwire.meta.phone_numbers import variants
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.messaging import StatusFact
 from tellwire.model.registry import Registry
-from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
-from tellwire.stores.records import ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.registry_rows import RegistryRows
 from tellwire.stores.sqlite import sending
 from tellwire.stores.sqlite.bulk import KEYS, read_json
@@ -25,8 +22,7 @@ from tellwire.stores.sqlite.bulk import KEYS, read_json
 _encode = msgspec.json.Encoder().encode
 
 _CONTACT = ",".join(f"c.{name}" for name in ledger_rows.CONTACT)
-LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
-_CONVERSATION = ",".join((*(f"c.{name}" for name in ledger_rows.CONVERSATION), LAST_ROW))
+_CONVERSATION = ",".join((*(f"c.{name}" for name in ledger_rows.CONVERSATION), ledger_keys.LAST_ROW))
 
 _MESSAGE = ",".join(f"m.{name}" for name in ledger_rows.MESSAGE)
 _MESSAGES = f"SELECT {_MESSAGE} FROM {KEYS} k CROSS JOIN messages m ON m.account_id = k.a AND m.wamid = k.b"
@@ -72,19 +68,15 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     """Fill a ledger with what the keys name; an unknown account would join the default organization."""
     if ledger.registry.erased_key:
         _load_erased(db, ledger, keys)
-    accounts = ledger.registry.accounts
-
-    def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(accounts[number].id, value) for number, value in pairs if number in accounts]
-
-    if wanted := known(keys.messages):
+    registry = ledger.registry
+    if wanted := ledger_keys.by_account(registry, keys.messages):
         for row in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
             ledger.know_message(ledger_rows.message(row))
     if keys.own:
         sending.load_own(db, ledger, keys)
     if keys.messages:
         _load_held(db, ledger, keys)
-    if wanted := [*known(keys.statuses), *notices.wanted(ledger.registry, keys)]:
+    if wanted := [*ledger_keys.by_account(registry, keys.statuses), *notices.wanted(registry, keys)]:
         for account_id, wamid, name, participant, at, pricing, errors in db.execute(
             _FACTS, (_encode(wanted).decode(),)
         ).fetchall():
@@ -112,13 +104,7 @@ def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 
 def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    accounts = ledger.registry.accounts
-    wanted = {
-        (accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION, value)
-        for number, address in keys.addresses
-        for value in (address, *variants(address))
-    }
-    if wanted:
+    if wanted := ledger_keys.aliases(ledger.registry, keys):
         for organization_id, value, *row in read_json(db, _ALIASES, list(wanted)):
             contact = ledger_rows.contact(row)
             ledger.aliases[organization_id, value] = contact.id

@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
-from tellwire.stores.records import inserts, ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records import inserts, ledger_keys, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.inserts import TableRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json
@@ -35,8 +35,7 @@ _SENDING = (
 
 def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     """Messages of ours by id, with their sends."""
-    accounts = ledger.registry.accounts
-    wanted = [(accounts[number].organization_id, value) for number, value in keys.own if number in accounts]
+    wanted = ledger_keys.own(ledger.registry, keys)
     if not wanted:
         return
     for row in db.execute(_OWN, (_encode(wanted).decode(),)).fetchall():

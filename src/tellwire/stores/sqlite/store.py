@@ -30,7 +30,7 @@ from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
 from tellwire.stores.listeners import Listeners
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows, registry_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 from tellwire.stores.sqlite import ledger_load, ledger_write, sending
 from tellwire.stores.sqlite.checkpoints import Checkpointer
@@ -183,7 +183,7 @@ class SqliteStore(Listeners):
         now, window = self._clock.now(), self._window
 
         query = (
-            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_load.LAST_ROW} FROM conversations c"
+            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_keys.LAST_ROW} FROM conversations c"
             " WHERE c.status = 'open' AND c.check_at <= ?"
             f" AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
             " ORDER BY c.check_at LIMIT ?"
