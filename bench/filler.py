@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bench.past import Past, Row, alias_rows, inbound_row
 from bench.protocol import Fill, Filled
 from tellwire.clock import SystemClock
-from tellwire.security.vault import Vault, master_key_beside
+from tellwire.security.vault import Vault, read_or_make_master_key
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.opening import migrate_store
 from tellwire.stores.records import attempt_rows, ledger_rows
@@ -124,7 +124,7 @@ def fill_sqlite(path: Path, plan: Fill) -> Filled:
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", _not_durable)
     with engine.begin() as connection:
-        past, rows = fill(connection, plan, Vault((master_key_beside(path),)))
+        past, rows = fill(connection, plan, Vault((read_or_make_master_key(path),)))
     engine.dispose()
     with path.open("rb") as file:
         os.fsync(file.fileno())

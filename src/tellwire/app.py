@@ -21,7 +21,7 @@ from tellwire.agents.worker import AgentWorker
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
-from tellwire.delivery.dispatcher import Defaults, Dispatcher
+from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.endpoints import handshake, ping
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings, Forbidden, Unavailable
@@ -115,18 +115,18 @@ class App:
             opened.outbox,
             sender,
             clock,
-            formats=FORMATS,
-            sign=tellwire_sdk.sign,
-            hub_signature=tellwire_sdk.hub_signature,
-            defaults=Defaults(
-                timeout_seconds=settings.delivery_timeout_seconds, retry_schedule=settings.retry_schedule
+            wire=Wire(
+                formats=FORMATS,
+                sign=tellwire_sdk.sign,
+                hub_signature=tellwire_sdk.hub_signature,
+                timeout_seconds=settings.delivery_timeout_seconds,
+                traceparent=tracer.traceparent if tracer else None,
             ),
+            schedule=settings.retry_schedule,
             random=random.random,
-            on_attempt=self._attempted,
-            counters=self.counters,
-            tracer=tracer,
+            observers=Observers(counters=self.counters, tracer=tracer, on_attempt=self._attempted),
         )
-        self.files = files = files or open_files(settings.media_place)
+        self.files = files = files or open_files(settings.media_location)
         self.wire = HttpMediaWire(settings.meta_graph_url)
         self.uploads = Uploads(store, files, self.wire, clock)
         self.courier = SendingWorker(
@@ -202,7 +202,7 @@ class App:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
         clock = clock or SystemClock()
         tracer = open_tracer() if settings.tracing and serving else None
-        files = open_files(settings.media_place)
+        files = open_files(settings.media_location)
         opened = await open_store(
             settings.database_url,
             clock=clock,

@@ -19,7 +19,7 @@ from tests.world import CUSTOMER, DAY, NUMBER, START, SetClock, contact, envelop
 
 from tellwire.media.uploads import FRESH, NotUploaded, Uploads
 from tellwire.meta.outgoing.answers import Refused
-from tellwire.meta.outgoing.media import replaced
+from tellwire.meta.outgoing.media import with_media_ids
 from tellwire.model.messaging import Media
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.observability.counters import Counters
@@ -425,7 +425,7 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
         at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.sha256, at_meta.mime_type) == (media.sha256, "image/png")
-        assert json.loads(replaced(content, known))["image"]["id"] == known[media.id]
+        assert json.loads(with_media_ids(content, known))["image"]["id"] == known[media.id]
         gallery.clock.move(FRESH - 1)
         assert await uploads.ready(account, content) == known
         gallery.clock.move(1)

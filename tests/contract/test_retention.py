@@ -16,7 +16,7 @@ from tests.inbox.sends import accepted, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
 from tellwire.conversations import outgoing
-from tellwire.model.deliveries import Edit
+from tellwire.model.deliveries import ReplayEdit
 from tellwire.model.inbound import Outcome
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
@@ -365,7 +365,7 @@ def test_months_of_rows_go_in_bounded_strides_while_posts_come_in(tmp_path: Path
         assert left["inbound"] == came
         waiting = await world.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
         assert len(waiting) == new
-        assert sum(rounds.counters.strides.counts) == len(rounds.touched)
+        assert sum(rounds.counters.retention_batches.counts) == len(rounds.touched)
 
     play(tmp_path, scenario)
 
@@ -520,7 +520,7 @@ def test_what_was_other_about_a_replay_goes_with_its_delivery(tmp_path: Path) ->
         await world.post(incoming("wamid.1"))
         deed = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
         for (identifier,) in await world.query("SELECT id FROM deliveries"):
-            edit = Edit(body=b"{}")
+            edit = ReplayEdit(body=b"{}")
             await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
         await become(world, "delivered")
         rounds = Rounds(world)

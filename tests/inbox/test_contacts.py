@@ -1,4 +1,7 @@
-"""Who is who, and when conversations open, change and close (FORMATS.md section 4), over a real store."""
+"""Who is who, and when conversations open, change and close, over a real store.
+
+Source: docs/reference/formats.md, "Who" and "Conversations".
+"""
 
 from __future__ import annotations
 

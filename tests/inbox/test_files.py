@@ -1,4 +1,4 @@
-"""Which messages have files, whatever way they come (FORMATS.md section 1, `media`)."""
+"""Which messages have files, whatever way they come (docs/reference/formats.md, "Columns of messages")."""
 
 from __future__ import annotations
 

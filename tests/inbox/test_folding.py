@@ -1,4 +1,7 @@
-"""A row that a status made, and the message itself: whichever comes first, the same row (FORMATS.md, "Merge")."""
+"""A row that a status made, and the message itself: whichever comes first, the same row.
+
+Source: docs/reference/formats.md, "Merge".
+"""
 
 from __future__ import annotations
 

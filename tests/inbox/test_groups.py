@@ -1,4 +1,4 @@
-"""Conversations with a group (FORMATS.md section 4, "Groups"), over a real store."""
+"""Conversations with a group (docs/reference/formats.md, "Groups"), over a real store."""
 
 from __future__ import annotations
 

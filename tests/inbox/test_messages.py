@@ -1,4 +1,4 @@
-"""What messages emit (FORMATS.md section 4), over a real store."""
+"""What messages emit (docs/reference/formats.md, "What emits what"), over a real store."""
 
 from __future__ import annotations
 

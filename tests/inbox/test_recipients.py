@@ -1,4 +1,7 @@
-"""Whom a status is about, and what it says of them (FORMATS.md section 4, "Who" and "Groups"), over a real store."""
+"""Whom a status is about, and what it says of them, over a real store.
+
+Source: docs/reference/formats.md, "Who" and "Groups".
+"""
 
 from __future__ import annotations
 

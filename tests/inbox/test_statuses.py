@@ -1,4 +1,7 @@
-"""What statuses, edits, revokes, echoes and history emit (FORMATS.md section 4), over a real store."""
+"""What statuses, edits, revokes, echoes and history emit, over a real store.
+
+Source: docs/reference/formats.md, "What emits what".
+"""
 
 from __future__ import annotations
 

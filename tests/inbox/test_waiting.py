@@ -1,4 +1,7 @@
-"""Items that wait for their message, whatever the order and however near they come (FORMATS.md section 4)."""
+"""Items that wait for their message, whatever the order and however near they come.
+
+Source: docs/reference/formats.md, "Edits and revocations" and "Statuses of messages sent elsewhere".
+"""
 
 from __future__ import annotations
 

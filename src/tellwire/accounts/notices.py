@@ -12,19 +12,19 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from tellwire.accounts import facts
-from tellwire.meta.phone_numbers import same
+from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.webhooks.items import AccountNotice, AccountProblem, Notice, TemplateNotice
-from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Keys, Ledger, TemplateChange
 from tellwire.model.messaging import StatusFact
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
+from tellwire.model.units import MICROS
 
 WARNING = "account.warning"
 UPDATED = "account.updated"
 TEMPLATE = "template.updated"
-_MICROS = 1_000_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,7 +44,11 @@ def concerned(accounts: Iterable[Account], waba_id: str, display: str) -> list[A
     within = [account for account in own if account.waba_id and account.waba_id == waba_id]
     if not display:
         return within
-    shown = [account for account in own if account.display_phone_number and same(account.display_phone_number, display)]
+    shown = [
+        account
+        for account in own
+        if account.display_phone_number and same_address(account.display_phone_number, display)
+    ]
     return shown or [account for account in within if len(within) == 1 and not account.display_phone_number]
 
 
@@ -70,15 +74,15 @@ def organizations(registry: Registry, keys: Keys) -> set[str]:
     return {a.organization_id for waba_id, display, _ in keys.notices for a in concerned(accounts, waba_id, display)}
 
 
-def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[Outcome, str, str]:
+def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcome:
     """Change what the news are about, and tell of it; once for a POST, however often it comes."""
     name = _name(item)
     if not first(ledger, account, name, key_of(item, digest)):
-        return Outcome.DUPLICATE, "", ""
+        return Outcome.DUPLICATE
     if isinstance(item, TemplateNotice):
         _change_template(ledger, item, account)
     elif item.facts:
-        at = ledger.now // _MICROS if item.timestamp is None else item.timestamp
+        at = ledger.now // MICROS if item.timestamp is None else item.timestamp
         known = facts.merged(account.about, item.facts, at)
         ledger.change_account(replace(account, about=known, updated_at=max(ledger.now, account.updated_at + 1)))
     given = {
@@ -91,7 +95,7 @@ def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> tuple[
     if isinstance(item, TemplateNotice):
         given |= {"template_id": item.meta_id, "template_name": item.name, "template_language": item.language}
     tell(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
-    return Outcome.APPLIED, "", ""
+    return Outcome.APPLIED
 
 
 def _name(item: Notice) -> str:
@@ -117,22 +121,11 @@ def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
     """Take down that this is told; False when it was before."""
     if (name, "") in ledger.facts.get((account.id, key), {}):
         return False
-    ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // _MICROS))
+    ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // MICROS))
     return True
 
 
 def tell(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
     """Record an operational event about an account; those of one account go in order."""
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=account.organization_id,
-            account_id=account.id,
-            entity="operational",
-            action="insert",
-            name=name,
-            order_key=account.id,
-            snapshot=Snapshot(row=Raw(_encode(data))),
-            created_at=ledger.now,
-        )
-    )
+    told = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
+    ledger.emit(told.event(ledger.new_id(), account.organization_id, ledger.now))

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.meta import scalars
-from tellwire.meta.outgoing import templates
+from tellwire.meta.outgoing import template_parameters
 from tellwire.meta.outgoing.shapes import Complaint
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.units import Micros
@@ -75,7 +75,7 @@ def read_page(body: bytes) -> tuple[list[Listed], str] | None:
     rows = verbatim.elements(top["data"]) if top and "data" in top else None
     if top is None or rows is None:
         return None
-    paging = verbatim.lenient(bytes(top["paging"])) if "paging" in top else {}
+    paging = verbatim.readable_members(bytes(top["paging"])) if "paging" in top else {}
     cursors = paging.get("cursors")
     after = cursors.get("after") if isinstance(cursors, dict) and paging.get("next") else ""
     return [found for row in rows if (found := _listed(bytes(row)))], after if isinstance(after, str) else ""
@@ -85,7 +85,7 @@ def _listed(text: bytes) -> Listed | None:
     row, refused = verbatim.read(text)
     if refused or not isinstance(row, dict):
         return None
-    name, language = scalars.ident(row.get("name"), scalars.NAME_LIMIT), scalars.word(row.get("language"))
+    name, language = scalars.ident(row.get("name"), scalars.NAME_LIMIT), scalars.keyword(row.get("language"))
     parts = verbatim.members(text) or {}
     if not name or not language:
         return None
@@ -95,11 +95,11 @@ def _listed(text: bytes) -> Listed | None:
         meta_id=scalars.ident(row.get("id")) or "",
         name=name,
         language=language,
-        category=scalars.word(row.get("category")),
-        status=scalars.word(row.get("status")),
-        quality=scalars.word(score.get("score") if isinstance(score, dict) else score),
+        category=scalars.keyword(row.get("category")),
+        status=scalars.keyword(row.get("status")),
+        quality=scalars.keyword(score.get("score") if isinstance(score, dict) else score),
         reason="" if reason == "NONE" else reason,
-        parameter_format=scalars.word(row.get("parameter_format")),
+        parameter_format=scalars.keyword(row.get("parameter_format")),
         components=bytes(parts["components"]) if isinstance(row.get("components"), list) else b"[]",
     )
 
@@ -127,7 +127,7 @@ def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: 
     if chosen.status != APPROVED:
         why = f" ({chosen.reason})" if chosen.reason else ""
         return [("/template/name", f"is not approved: Meta says {chosen.status}{why}")]
-    return templates.complaints(chosen.components, chosen.parameter_format, given)
+    return template_parameters.complaints(chosen.components, chosen.parameter_format, given)
 
 
 def language_of(given: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerStore
 from tellwire.stores.queries import turns as turn_queries
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ _PAGE = 200
 _SECOND = 1_000_000
 
 
-class Store(Book, Protocol):
+class Store(LedgerStore, Protocol):
     """What of a store answering needs."""
 
     def registry(self) -> Registry: ...

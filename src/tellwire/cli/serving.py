@@ -81,7 +81,7 @@ def bind(host: str, port: int, *, move: bool = False, names: tuple[str, str] = _
             if error.errno == errno.EADDRINUSE and move:
                 continue
             raise TellwireError(_why(host, candidate, error, names)) from None
-    raise TellwireError(f"no port is free on {host}")
+    raise TellwireError(f"no port is free on {host}: choose another address with {names[0]}")
 
 
 def _why(host: str, port: int, error: OSError, names: tuple[str, str]) -> str:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import ip_network
 from random import Random
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from tellwire.cli.simulate_serve import serve as serving
 from tellwire.errors import BadSettings
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer
+from tellwire.security.addresses import EVERY_ADDRESS
 from tellwire.simulator import (
     BUSINESS,
     HAPPENINGS,
@@ -37,8 +37,6 @@ from tellwire.simulator import (
     happenings,
     rounds,
 )
-
-_EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 def simulate(
@@ -146,7 +144,7 @@ def _configured_secret(phone_number_id: str) -> str:
 
 async def _post(url: str, secret: str, plan: Sequence[Round], rate: float) -> list[Answer]:
     """Post round after round, or at a rate whatever the answers do; returns the answers in the order of the plan."""
-    sender = open_sender(allow=_EVERYWHERE)
+    sender = open_sender(allow=EVERY_ADDRESS)
     poster = Poster(sender, url, secret)
     loop = asyncio.get_running_loop()
     began = loop.time()

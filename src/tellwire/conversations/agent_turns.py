@@ -6,12 +6,11 @@ Decisions over a ledger, made in the very transaction that records the message, 
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
 
 from tellwire.model.agents import Agent, AgentTurn
-from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.ledger import Handover, Ledger
 from tellwire.model.messaging import Conversation, Message
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
 from tellwire.model.routing import order_key
 from tellwire.model.tenancy import Account
@@ -107,17 +106,11 @@ def resume(ledger: Ledger, conversation: Conversation, *, by: str) -> bool:
 
 def _tell(ledger: Ledger, conversation: Conversation, name: str, more: dict[str, str]) -> None:
     told = {"conversation_id": conversation.id, "account_id": conversation.account_id, **more}
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=conversation.organization_id,
-            account_id=conversation.account_id,
-            entity="operational",
-            action="insert",
-            name=name,
-            order_key=order_key(conversation.account_id, conversation.party),
-            snapshot=Snapshot(row=Raw(_encode(told))),
-            conversation_id=conversation.id,
-            created_at=ledger.now,
-        )
+    event = OperationalEvent(
+        name=name,
+        data=_encode(told),
+        account_id=conversation.account_id,
+        conversation_id=conversation.id,
+        order_key=order_key(conversation.account_id, conversation.party),
     )
+    ledger.emit(event.event(ledger.new_id(), conversation.organization_id, ledger.now))

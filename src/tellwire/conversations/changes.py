@@ -6,20 +6,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.conversations import contacts, message_events
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.webhooks.items import StatusUpdate
-from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import Contact, Conversation, Message, StatusError, StatusFact
+from tellwire.model.messaging import Contact, Message, StatusError, StatusFact
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import DAY, MICROS, Micros, Seconds
 
-_MICROS = 1_000_000
 _NOBODY = Contact(id="", organization_id="")
-
-Applied = tuple[Outcome, str, str]
-"""outcome, why (when it is not plainly applied), id of the message row"""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -27,7 +23,7 @@ class Options(Struct, frozen=True, kw_only=True):
     events remember their POST. `public_url`: what links to media begin with."""
 
     auto_accounts: bool = False
-    window: Micros = 24 * 3600 * _MICROS
+    window: Micros = DAY
     default_organization: str = DEFAULT_ORGANIZATION
     tracing: bool = False
     public_url: str = ""
@@ -35,7 +31,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 def seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
     """Meta's time, else the time of receipt."""
-    return now // _MICROS if meta_time is None else meta_time
+    return now // MICROS if meta_time is None else meta_time
 
 
 def repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:
@@ -72,19 +68,14 @@ def update(
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)
     conversation = ledger.conversations[message.conversation_id]
-    contact = contacts.survivor(ledger, message.contact_id)
+    subject = Subject(message, account, conversation, contacts.survivor(ledger, message.contact_id))
     if item is not None and fact is not None:
-        tell_status(
-            ledger, message, account, conversation, contact, item=item, fact=fact, person=person, changed=changed
-        )
+        tell_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
         return
     message_events.tell(
         ledger,
-        message,
+        subject,
         action="update",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=message.from_ or conversation.contact_address,
         changed=changed,
         status=message_events.status_item(fact, errors) if fact is not None else None,
@@ -93,26 +84,20 @@ def update(
 
 def tell_status(
     ledger: Ledger,
-    message: Message,
-    account: Account,
-    conversation: Conversation,
-    contact: Contact | None,
+    subject: Subject,
     *,
     item: StatusUpdate,
     fact: StatusFact,
     person: Contact | None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Tell of one status. `contact` is the row's, `person` who the status is about: in a group one of many."""
+    """Tell of one status; `person` is who it is about: in a group one of many."""
     message_events.tell(
         ledger,
-        message,
+        subject,
         action="update" if changed else "insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
-        participant=item.who.address if item.who else conversation.contact_address,
-        name=(person or contact or _NOBODY).name,
+        participant=item.who.address if item.who else subject.conversation.contact_address,
+        name=(person or subject.contact or _NOBODY).name,
         changed=changed,
         status=message_events.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
         business=item.place.display_phone_number,

@@ -1,4 +1,4 @@
-"""PURE. Who a person is, as decisions over a ledger (FORMATS.md section 4, "Who").
+"""PURE. Who a person is, as decisions over a ledger (docs/reference/formats.md, "Who").
 
 Phone numbers and business-scoped user ids are aliases of one contact. Number variants are looked up, never written.
 """

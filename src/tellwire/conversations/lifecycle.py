@@ -1,4 +1,4 @@
-"""PURE. The life of a conversation, as decisions over a ledger (FORMATS.md section 4, "Conversations")."""
+"""PURE. The life of a conversation, as decisions over a ledger (docs/reference/formats.md, "Conversations")."""
 
 from __future__ import annotations
 

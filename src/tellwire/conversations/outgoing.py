@@ -1,7 +1,9 @@
 """PURE. An outgoing message of ours, from the moment it is asked for to the moment Meta has said what became of it.
 
-INTERFACES.md, "Sending". Every step is a decision over a ledger, so that the row, its send, and the events that tell
-of them commit together. What is sent is never sent again unless it is certain that Meta did not take it.
+Source: docs/reference/rest-api.md, "Sending".
+
+Every step is a decision over a ledger, so that the row, its send, and the events that tell of them commit together.
+What is sent is never sent again unless it is certain that Meta did not take it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
 from tellwire.conversations.changes import update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import Who
@@ -19,9 +22,7 @@ from tellwire.model.messaging import Contact, Conversation, Message, Send, SendS
 from tellwire.model.routing import order_key, partition
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
-
-_MICROS = 1_000_000
+from tellwire.model.units import MICROS, Micros
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ def keys_of(draft: Draft) -> Keys:
     if draft.conversation is not None:
         keys.conversations.add((draft.conversation.organization_id, draft.conversation.id))
         keys.parties.add((number, draft.conversation.party))
-        if not grouped(draft.conversation):
+        if not draft.conversation.is_group:
             keys.addresses.add((number, alias(draft.conversation.contact_address)))
     return keys
 
@@ -66,7 +67,7 @@ def reachable(ledger: Ledger, draft: Draft) -> bool:
     if draft.conversation is None:
         return True
     known = ledger.conversations.get(draft.conversation.id)
-    return known is not None and (grouped(known) or contacts.survivor(ledger, known.party) is not None)
+    return known is not None and (known.is_group or contacts.survivor(ledger, known.party) is not None)
 
 
 def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
@@ -113,11 +114,8 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
     ledger.put_send(send)
     message_events.tell(
         ledger,
-        message,
+        Subject(message, account, conversation, contact),
         action="insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=conversation.contact_address,
     )
     agent_turns.written(ledger, account, conversation, draft.agent_id)
@@ -142,16 +140,11 @@ def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
     address = known.contact_address
-    if grouped(known):
+    if known.is_group:
         return None, known.party, address
     person = contacts.survivor(ledger, known.party)
     party = person.id if person else known.party
     return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
-
-
-def grouped(conversation: Conversation) -> bool:
-    """Whether it is a group's: then its id is the party and the address both."""
-    return conversation.party == conversation.contact_address
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------
@@ -203,7 +196,7 @@ def accepted(
         message = replace(message, content=content)
         changed.append("content")
     if status and status not in message.status:
-        message = merge(message, StatusFact(name=status, at=ledger.now // _MICROS))
+        message = merge(message, StatusFact(name=status, at=ledger.now // MICROS))
     if changed or message is not ledger.by_id[message_id]:
         columns = _columns(ledger.by_id[message_id], message)
         update(ledger, message, account, columns)
@@ -217,7 +210,7 @@ def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[Sta
         _moved(ledger, send, "failed", cause=cause)
     if message is None:
         return
-    fact = StatusFact(name="failed", at=ledger.now // _MICROS, errors=errors_json(errors) if errors else b"")
+    fact = StatusFact(name="failed", at=ledger.now // MICROS, errors=errors_json(errors) if errors else b"")
     update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
 
 

@@ -1,4 +1,4 @@
-"""PURE. The monotone merge of statuses into a message row (FORMATS.md sections 1 and 4, "Merge").
+"""PURE. The monotone merge of statuses into a message row (docs/reference/formats.md, "Merge").
 
 Folding any set of status facts in any order, with any repetition, gives the same row: times are minima, pricing and
 errors are maxima of (rank, earliness, bytes).
@@ -9,14 +9,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tellwire.model.messaging import Message, StatusFact
+from tellwire.model.units import MICROS
 
 RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4, "failed": 5}
-_MICROS = 1_000_000
 
 
 def merge(message: Message, fact: StatusFact) -> Message:
     """Return the row with one more status fact in it; `fact.errors` is in the formats' shape (JSON array or b"")."""
-    at = fact.at * _MICROS
+    at = fact.at * MICROS
     status = message.status
     created = fact.name == "pending" and status.get("pending") == message.created_at
     if status.get(fact.name, at + 1) > at and not created:
@@ -49,7 +49,7 @@ def merge(message: Message, fact: StatusFact) -> Message:
 def joined(message: Message, other: Message) -> Message:
     """Return the row with every status fact in it that is in another row of the same message."""
     for name, at in other.status.items():
-        message = merge(message, StatusFact(name=name, at=at // _MICROS))
+        message = merge(message, StatusFact(name=name, at=at // MICROS))
     pricing = _best((message.pricing_rank, message.pricing), (other.pricing_rank, other.pricing))
     errors = _best((message.errors_rank, message.errors), (other.errors_rank, other.errors))
     return replace(message, pricing_rank=pricing[0], pricing=pricing[1], errors_rank=errors[0], errors=errors[1])

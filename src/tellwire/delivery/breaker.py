@@ -1,17 +1,19 @@
 """PURE. Whether an endpoint as a whole takes deliveries (the breaker), how it is probed, and its rate limit.
 
-DELIVERY.md, "Order" and "Breaker". Everything here is one endpoint's, in memory, and rebuilt from nothing: an endpoint
-is healthy until an answer says otherwise. Times are micros.
+Source: docs/reference/delivery.md, "Order" and "Breaker".
+
+Everything here is one endpoint's, in memory, and rebuilt from nothing: an endpoint is healthy until an answer says
+otherwise. Times are micros.
 """
 
 from __future__ import annotations
 
 from tellwire.delivery.retry import LONGEST_PROBE, Kind
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import MICROS, Micros, micros
 
 _MOST_FAILURES = 10
-_LONGEST_FAILING = 30 * MICROS
-_FIRST_PROBE = 2 * MICROS
+_LONGEST_FAILING = micros(30)
+_FIRST_PROBE = micros(2)
 _TRIES_PER_HEAD = 2
 
 

@@ -1,7 +1,9 @@
 """The loop: takes what `lanes` hands out, sends it, decides with `retry`, and records it before the next of its key.
 
-DELIVERY.md, "The engine". Rows are the truth: hints only save the reading of them, and a sweep finds what they missed.
-Only what this process has a lease on is sent, and what it recorded under an outdated one is refused.
+Source: docs/reference/delivery.md, "Rows and hints".
+
+Rows are the truth: hints only save the reading of them, and a sweep finds what they missed. Only what this process has
+a lease on is sent, and what it recorded under an outdated one is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
 from tellwire.delivery import counting
-from tellwire.delivery.attempt import Format, Sign, Wire
+from tellwire.delivery.attempt import Try, Wire
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
@@ -24,7 +26,7 @@ from tellwire.delivery.scheduler import Scheduler
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import order_key
 from tellwire.model.units import MICROS, Micros
@@ -40,11 +42,12 @@ _PAUSE_SECONDS = 0.5
 _LONGEST_SLEEP = 60.0
 
 
-class Defaults(Struct, frozen=True, kw_only=True):
-    """What an endpoint that says nothing gets; a retry schedule is gaps in seconds."""
+class Observers(Struct, frozen=True, kw_only=True):
+    """Who hears of attempts: counts, traces, and a listener that is told of each one once it is recorded."""
 
-    timeout_seconds: float = 15.0
-    retry_schedule: tuple[float, ...] | None = None
+    counters: Counters
+    tracer: Tracer | None = None
+    on_attempt: Callable[[Attempt, Delivery], None] | None = None
 
 
 class Dispatcher:
@@ -52,13 +55,11 @@ class Dispatcher:
 
     Args:
         outbox, sender, clock: rows, HTTP out, and the time of every decision.
-        formats: the payload formats by name.
-        sign, hub_signature: the signatures.
-        defaults: for endpoints that set nothing.
+        wire: what requests are made with.
+        schedule: the gaps between tries, in seconds, for endpoints that set none.
         limits: caps.
         random: a number from 0 to 1, for jitter.
-        on_attempt: told of each attempt once it is recorded.
-        counters, tracer: count attempts, and tell of them.
+        observers: who hears of attempts.
     """
 
     def __init__(
@@ -67,31 +68,19 @@ class Dispatcher:
         sender: Sender,
         clock: Clock,
         *,
-        formats: Mapping[str, Format],
-        sign: Sign,
-        hub_signature: Callable[[bytes, str], str],
-        defaults: Defaults | None = None,
+        wire: Wire,
+        schedule: tuple[float, ...] | None = None,
         limits: SideLaneLimits | None = None,
         random: Callable[[], float],
-        on_attempt: Callable[[Attempt, Delivery], None] | None = None,
-        counters: Counters | None = None,
-        tracer: Tracer | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
-        self._defaults = defaults or Defaults()
-        self._wire = Wire(
-            formats=formats,
-            sign=sign,
-            hub_signature=hub_signature,
-            timeout_seconds=self._defaults.timeout_seconds,
-            traceparent=tracer.traceparent if tracer else None,
-        )
-        self._tracer = tracer
+        self._wire = wire
+        self._schedule = schedule
         self._random = random
-        self._on_attempt = on_attempt
-        self._counters = counters or Counters()
+        self._observers = observers or Observers(counters=Counters())
         self._lanes = Scheduler(limits or SideLaneLimits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
@@ -260,7 +249,7 @@ class Dispatcher:
         request: Request | None = None
         try:
             if delivery.lane == "replay":
-                edit = await self._outbox.edit(delivery)
+                edit = await self._outbox.replay_edit(delivery)
             if delivery.order_key not in self._barred:
                 request = attempts.request(
                     ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
@@ -290,45 +279,37 @@ class Dispatcher:
         self._pump()
 
     def _entry(
-        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: Edit | None
+        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: ReplayEdit | None
     ) -> Entry:
         """Decide what the answer means for the delivery and for its endpoint."""
         now, standing, disables = self._clock.now(), self._standing(ticket), ""
-        decision, attribution = attempts.conclude(
-            ticket.work.delivery,
-            answer,
+        tried = Try(
+            work=ticket.work,
             endpoint=endpoint,
-            schedule=self._defaults.retry_schedule,
+            request=request,
+            answer=answer,
             started_at=ticket.started_at,
-            now=now,
-            jitter=self._random(),
-            attribute=partial(self._lanes.failed, ticket),
-            aside=request.url != endpoint.url,
+            ended_at=now,
+            edit=edit,
+        )
+        decision, attribution = attempts.conclude(
+            tried, schedule=self._schedule, jitter=self._random(), attribute=partial(self._lanes.failed, ticket)
         )
         self.attempts += 1
-        counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
+        counters, before = self._observers.counters, ticket.work.delivery
+        counting.count(counters, before, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
-        if request.url != endpoint.url:
+        if tried.aside:
             self._lanes.unsent(ticket)
         elif isinstance(decision, Delivered):
             self._lanes.accepted(ticket, now)
         elif isinstance(decision, Disable):
             disables = decision.reason
             self._lanes.stop(ticket)
-        result = attempts.settle(
-            ticket.work,
-            endpoint,
-            request=request,
-            answer=answer,
-            decision=decision,
-            attribution=attribution,
-            started_at=ticket.started_at,
-            now=now,
-            otherwise=standing,
-            edit=edit,
+        return Entry(
+            ticket, attempts.settle(tried, decision=decision, attribution=attribution, otherwise=standing), disables
         )
-        return Entry(ticket, result, disables)
 
     def _standing(self, ticket: Ticket) -> DeliveryState:
         """Where a delivery stands that is to be tried again."""
@@ -367,11 +348,12 @@ class Dispatcher:
             self._reader.extras_ran_out()
 
     def _tell(self, work: Work, attempt: Attempt, delivery: Delivery) -> None:
-        if self._tracer is not None:
-            self._tracer.attempted(work, attempt)
-        if self._on_attempt is not None:
+        observers = self._observers
+        if observers.tracer is not None:
+            observers.tracer.attempted(work, attempt)
+        if observers.on_attempt is not None:
             try:
-                self._on_attempt(attempt, delivery)
+                observers.on_attempt(attempt, delivery)
             except Exception:
                 log.exception("on_attempt_failed")
 

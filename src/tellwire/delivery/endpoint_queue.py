@@ -1,4 +1,4 @@
-"""PURE. One endpoint's deliveries in memory, and what of them may be sent now (DELIVERY.md, "Lanes").
+"""PURE. One endpoint's deliveries in memory, and what of them may be sent now (docs/reference/delivery.md, "Lanes").
 
 Live deliveries stand in their `Order`; late retries and replays beside it, on budgets of their own. Memory holds a
 window of what is on disk (`ReadCursor`).
@@ -17,7 +17,7 @@ from tellwire.delivery.read_cursor import ReadCursor
 from tellwire.delivery.retry import Kind
 from tellwire.delivery.side_lanes import Shares, SideLaneLimits, SideLanes
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import MICROS, Micros, micros
 
 _EXTRA_TURN = 8
 _BLOCKED_WINDOWS = 8
@@ -90,7 +90,7 @@ class EndpointQueue:
         self.endpoint = endpoint
         seconds = endpoint.head_of_line_seconds
         bound = self.limits.head_of_line_seconds if seconds is None else seconds
-        self.order.configure(endpoint.ordering, int(bound * MICROS))
+        self.order.configure(endpoint.ordering, micros(bound))
         self._divide(now)
 
     def _divide(self, now: Micros) -> None:

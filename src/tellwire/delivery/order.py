@@ -1,4 +1,6 @@
-"""PURE. The order keys of one endpoint: one delivery of each in flight, the rest behind it (DELIVERY.md, "Order").
+"""PURE. The order keys of one endpoint: one delivery of each in flight, the rest behind it.
+
+Source: docs/reference/delivery.md, "Order".
 
 A head that failed waits for its own time and blocks its key. Under `keyed` it is overtaken when its bound has run out
 although the endpoint took other keys' deliveries; under `strict` never; under `none` each delivery is its own key.

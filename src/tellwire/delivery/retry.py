@@ -1,6 +1,8 @@
 """PURE. What follows an attempt: delivered, tried again at a time, given up, or the endpoint is told to stop.
 
-DELIVERY.md, "Retry" and "Order". Times are micros; jitter is a number from 0 to 1 and only ever lengthens a gap.
+Source: docs/reference/delivery.md, "Retry" and "Order".
+
+Times are micros; jitter is a number from 0 to 1 and only ever lengthens a gap.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from tellwire.model.deliveries import Delivery, Lane, Ordering
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import MINUTE, Micros, micros
 from tellwire.ports.http_out import LONGEST_WAIT, Failure
 
 QUICK = (2.0, 5.0, 13.0, 30.0)
 """Gaps of a lane's head before the schedule, in seconds: tried at 0, 2, 7, 20 and 50 s."""
 SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 """Gaps in seconds (Standard Webhooks' own example): 10 attempts, about 75.6 h."""
-LONGEST_PROBE = 60 * MICROS
+LONGEST_PROBE = MINUTE
 _STRETCH = 0.2
 
 Kind = Literal["ok", "gone", "busy", "slow", "whole", "own"]
@@ -70,7 +72,7 @@ def plan(schedule: tuple[float, ...] | None, ordering: Ordering, lane: Lane = "l
 
 
 def _micros(seconds: Iterable[float]) -> tuple[Micros, ...]:
-    return tuple(int(s * MICROS) for s in seconds)
+    return tuple(micros(s) for s in seconds)
 
 
 def kind_of(status: int, failure: Failure) -> Kind:

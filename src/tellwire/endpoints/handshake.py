@@ -1,4 +1,4 @@
-"""The challenge that a `chat` endpoint answers when it is registered (vendor's registration, FORMATS section 2)."""
+"""The challenge that a `chat` endpoint answers when it is registered (docs/reference/formats.md, "Registration")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""PURE. What is known of an endpoint's health over restarts, and when it is given up (DELIVERY.md, "auto-disable").
+"""PURE. What is known of an endpoint's health over restarts, and when it is given up.
+
+Source: docs/reference/delivery.md, "Disabling".
 
 Each process keeps a `HealthRecorder` in memory and reports it now and then; the store merges reports into one
 `EndpointHealth` per endpoint. Evidence is time in which failures were witnessed, not the age of the first one: neither
@@ -12,20 +14,19 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, HOUR, MINUTE, Micros, micros
 
-MICROS = 1_000_000
-PATIENCE: Micros = 5 * 86_400 * MICROS
+PATIENCE: Micros = 5 * DAY
 """So long nothing but failures, and the endpoint is disabled."""
-NOTABLE: Micros = 600 * MICROS
+NOTABLE: Micros = 10 * MINUTE
 """An outage as long as this is told of when it is over."""
-WITNESSED: Micros = 30 * 3600 * MICROS
+WITNESSED: Micros = 30 * HOUR
 """Two failures further apart say nothing of the time between: the longest gap of the usual schedule, jittered, fits."""
-SETTLED: Micros = 10 * MICROS
+SETTLED: Micros = micros(10)
 """Failures among successes are no evidence: an endpoint is reported as failing after this much of nothing else."""
-AGAIN: Micros = 60 * MICROS
+AGAIN: Micros = MINUTE
 """How often a process reports failures that go on."""
-STILL_WELL: Micros = 300 * MICROS
+STILL_WELL: Micros = 5 * MINUTE
 """How often it reports that all is well."""
 
 

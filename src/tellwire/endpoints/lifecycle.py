@@ -1,4 +1,6 @@
-"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted (FORMATS.md section 3).
+"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted.
+
+Source: docs/reference/rest-api.md, "Webhook endpoints".
 
 Everything but `admit` runs within one transaction over an `EndpointRepository`. What has to touch many deliveries does
 so in strides: it is called again until it says that it is done, and may be cut off and begun anew at any point.
@@ -13,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from tellwire.endpoints.disabling import STRIDE
-from tellwire.endpoints.ports import EndpointChecks, EndpointRepository
+from tellwire.endpoints.ports import AuditWord, EndpointChecks, EndpointRepository
 from tellwire.endpoints.validation import faults, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
@@ -22,7 +24,6 @@ from tellwire.model.units import Micros
 
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
-_MICROS = 1_000_000
 
 Url = Annotated[
     str,
@@ -287,7 +288,7 @@ def known(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def _put(shelf: EndpointRepository, endpoint: Endpoint, action: str) -> Endpoint:
+def _put(shelf: EndpointRepository, endpoint: Endpoint, action: AuditWord) -> Endpoint:
     endpoint = replace(endpoint, updated_at=max(shelf.now, endpoint.updated_at + 1))
     shelf.put(endpoint, action)
     return endpoint

@@ -1,4 +1,4 @@
-"""PURE. What is delivered once more when an endpoint recovers what it missed (DELIVERY.md, "Replay").
+"""PURE. What is delivered once more when an endpoint recovers what it missed (docs/reference/delivery.md, "Recovery").
 
 A job walks over a span in the order of ids. All that it has dealt with lies at or below its cursor, which moves in the
 transaction of the work itself: it can be cut off anywhere, and gone on with by anybody.
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes, partition
+from tellwire.model.routing import NamesOf, Routes, partition
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
@@ -23,7 +23,6 @@ Include = Literal["failed", "missing", "all"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 KIND = "recover"
-OPEN: tuple[State, ...] = ("queued", "running")
 
 _AGAIN = {
     "failed": (DeliveryState.FAILED,),
@@ -88,7 +87,7 @@ class Find(Struct, frozen=True):
     delivery: Delivery | None
 
 
-def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, Names]) -> Routes:
+def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, NamesOf]) -> Routes:
     """Routes to this endpoint alone, as it subscribes now."""
     registry = Registry(version=0, accounts=dict(accounts), endpoints={endpoint.id: endpoint})
     return Routes(registry, names)

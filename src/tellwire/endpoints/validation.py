@@ -1,4 +1,4 @@
-"""PURE. What an endpoint's fields may hold beyond their types (FORMATS.md section 3, INTERFACES.md)."""
+"""PURE. What an endpoint's fields may hold beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def chat_id(uuid_text: str) -> str:
     Raises:
         ValueError: the text does not begin like a UUID.
 
-    Source: FORMATS, section 2, `conversation_id`.
+    Source: docs/reference/formats.md, "Our reading".
     """
     canonical = uuid_text.lower()
     seconds = int(canonical.replace("-", "")[:12], 16) // 1000

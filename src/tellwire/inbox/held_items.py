@@ -21,7 +21,7 @@ from tellwire.meta.webhooks.items import (
     StatusUpdate,
     TemplateNotice,
 )
-from tellwire.model.inbound import ItemReport, Outcome
+from tellwire.model.inbound import ItemReport, ItemResult, Outcome
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
@@ -58,15 +58,14 @@ def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> N
                 continue
             if isinstance(item, StatusUpdate):
                 item = replace(item, who=None)  # noqa: PLW2901 - nobody has looked up its addresses; the row has them
-            outcome, reason, message_id = apply_item(ledger, item, account, options, "")
-            report = report_of(item, outcome, reason, message_id)
-            ledger.new_reports.append((held.inbound_id, report))
-            if outcome != Outcome.HELD:
+            result = apply_item(ledger, item, account, options, "")
+            ledger.new_reports.append((held.inbound_id, report_of(item, result)))
+            if result.outcome != Outcome.HELD:
                 ledger.settle_held(held.inbound_id, held.pointer)
 
 
-def report_of(item: Item, outcome: Outcome, reason: str = "", message_id: str = "") -> ItemReport:
-    """What became of an item."""
+def report_of(item: Item, result: ItemResult) -> ItemReport:
+    """What became of an item, as its POST lists it."""
     match item:
         case MessageItem():
             kind, wamid = item.type, item.wamid
@@ -88,9 +87,9 @@ def report_of(item: Item, outcome: Outcome, reason: str = "", message_id: str = 
         pointer=item.place.pointer,
         field=item.place.field,
         kind=kind,
-        wamid="" if outcome == Outcome.ERASED else wamid,  # Meta spells the phone number in it
+        wamid="" if result.outcome == Outcome.ERASED else wamid,  # Meta spells the phone number in it
         phone_number_id=item.place.phone_number_id,
-        outcome=outcome,
-        reason=reason,
-        message_id=message_id,
+        outcome=result.outcome,
+        reason=result.reason,
+        message_id=result.message_id,
     )

@@ -13,13 +13,13 @@ from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerStore
 
 _BATCH = 200
 
 
-class Waiting(Book, Protocol):
-    """What the chores need of the store beside `Book`."""
+class Waiting(LedgerStore, Protocol):
+    """What the chores need of the store beside `LedgerStore`."""
 
     def registry(self) -> Registry: ...
 
@@ -29,7 +29,7 @@ class Waiting(Book, Protocol):
 
 
 async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
-    """Close every conversation that has been idle for the window (FORMATS.md section 4, "Conversations").
+    """Close every conversation that has been idle for the window (docs/reference/formats.md, "Conversations").
 
     Returns: how many were closed.
     """

@@ -1,4 +1,6 @@
-"""USE CASE. A POST from Meta becomes row changes and events in one transaction (DELIVERY.md, "The engine").
+"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+
+Source: docs/reference/delivery.md, "From a POST to a delivery".
 
 Each item is applied once and by itself: what one item cannot do never costs its neighbours.
 """
@@ -31,18 +33,17 @@ from tellwire.meta.webhooks.items import (
     Who,
 )
 from tellwire.meta.webhooks.redaction import cut
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, worst
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
-from tellwire.ports.storage import Book
+from tellwire.model.units import MINUTE, Micros
+from tellwire.ports.storage import LedgerStore
 from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
 
-_HELD_FOR: Micros = 60 * 1_000_000
+_HELD_FOR: Micros = MINUTE
 """How long a status of a message that nobody knows waits for the answer to a send that is under way."""
-_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
 class ItemFailed(Exception):  # noqa: N818
@@ -65,10 +66,10 @@ class Post(Struct, frozen=True):
 
 
 class Ingest:
-    """Applies POSTs over a `Book`."""
+    """Applies POSTs over a `LedgerStore`."""
 
-    def __init__(self, book: Book, options: Options) -> None:
-        self._book = book
+    def __init__(self, store: LedgerStore, options: Options) -> None:
+        self._store = store
         self._options = options
 
     @property
@@ -108,7 +109,7 @@ class Ingest:
                 return decide_post(ledger, post, self._options, without, kept)
 
             try:
-                return await self._book.apply(keys, decide)
+                return await self._store.apply(keys, decide)
             except ItemFailed as stumble:
                 skip |= {stumble.index}
 
@@ -138,12 +139,13 @@ def decide_post(
     organizations: set[str] = set()
     for index, item in enumerate(post.items):
         if index in skip:
-            report = report_of(item, Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
+            result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                report = _one(ledger, item, post, options, organizations, held_until=held_until)
+                result = _one(ledger, item, post, options, organizations, held_until=held_until)
             except Exception as error:
                 raise ItemFailed(index, error) from error
+        report = report_of(item, result)
         reports.append(report)
         _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
@@ -183,14 +185,9 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
     return cut(post.body, gone, [item for item, erased in outcomes if not erased])
 
 
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """A POST's outcome: its worst item's (INTERFACES.md, `inbound`); of no items, `recorded`."""
-    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
-
-
 def _one(
     ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str], *, held_until: Micros
-) -> ItemReport:
+) -> ItemResult:
     place = item.place
     account = ledger.account(place.phone_number_id) if place.phone_number_id else None
     unspoken = account is not None and not speaks(post.speaks_for, account)
@@ -198,42 +195,41 @@ def _one(
         organizations.add(account.organization_id)
     if account is not None and tombstones.bars(ledger, item, account):
         tombstones.mark(ledger, item, account)
-        return report_of(item, Outcome.ERASED, "of a person who was erased")
+        return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
-        return report_of(item, Outcome.NOT_UNDERSTOOD, item.reason)
+        return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
     if isinstance(item, Notice) and not place.phone_number_id:
         return _news(ledger, item, post, organizations)
     if not place.phone_number_id:
-        return report_of(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or unspoken:
         if unspoken:
-            return report_of(item, Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
+            return ItemResult(Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
         if not (options.auto_accounts and _may_create(post.speaks_for, item)):
-            return report_of(item, Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
+            return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
         account = _auto_account(ledger, item, options)
         organizations.add(account.organization_id)
-    outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
-    report = report_of(item, outcome, reason, message_id)
-    if message_id and outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
+    result = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
+    if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         release(ledger, account, item.wamid, options)
-    return report
+    return result
 
 
-def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemReport:
+def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
     """Apply news of a business account to every account that they concern and the secret speaks for."""
     place = item.place
     if not place.waba_id:
-        return report_of(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "it names no business account")
     found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
     spoken = [account for account in found if speaks(post.speaks_for, account)]
     if not spoken:
         number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
         why = f"no account has the waba_id {place.waba_id}{number}"
         why = "the secret that signed this POST does not speak for the account" if found else why
-        return report_of(item, Outcome.UNROUTED, why)
+        return ItemResult(Outcome.UNROUTED, why)
     organizations.update(account.organization_id for account in spoken)
-    outcomes = [notices.apply(ledger, item, account, post.digest)[0] for account in spoken]
-    return report_of(item, Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
+    outcomes = [notices.apply(ledger, item, account, post.digest) for account in spoken]
+    return ItemResult(Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
 
 
 def _may_create(speaks_for: Sequence[str], item: Item) -> bool:

@@ -1,4 +1,7 @@
-"""PURE. What one item of a POST does to the ledger (FORMATS.md section 4): one function per kind of item."""
+"""PURE. What one item of a POST does to the ledger: one function per kind of item.
+
+Source: docs/reference/formats.md, "What emits what".
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from msgspec.structs import replace
 
 from tellwire.accounts import notices
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
-from tellwire.conversations.changes import Applied, Options, repeated, seconds, update
+from tellwire.conversations.changes import Options, repeated, seconds, update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.inbox import statuses
 from tellwire.media import attachments
@@ -28,21 +32,20 @@ from tellwire.meta.webhooks.items import (
     TemplateNotice,
     Who,
 )
-from tellwire.model.inbound import Outcome
+from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, StatusFact
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import MICROS, Micros, Seconds
 
-_MICROS = 1_000_000
 _PLACEHOLDER = "media_placeholder"
 _ANOTHER = "another content under a wamid that is known; both raw texts are kept"
 
 
 def apply_item(
     ledger: Ledger, item: Item, account: Account, options: Options, digest: str, *, held_until: Micros = 0
-) -> Applied:
+) -> ItemResult:
     """Apply one item.
 
     Args:
@@ -65,9 +68,9 @@ def apply_item(
         case AccountProblem():
             return _account_problem(ledger, item, account, digest)
         case AccountNotice() | TemplateNotice():
-            return notices.apply(ledger, item, account, digest)
+            return ItemResult(notices.apply(ledger, item, account, digest))
         case NotUnderstood():
-            return Outcome.NOT_UNDERSTOOD, item.reason, ""
+            return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
         case _:
             assert_never(item)
 
@@ -75,12 +78,12 @@ def apply_item(
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def _message(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
+def _message(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> ItemResult:
     known = ledger.messages.get((account.id, item.wamid))
     if known is not None:
         return _known_message(ledger, item, account, known, options)
     if item.who is None and not item.group_id:
-        return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "nobody to attribute it to")
     contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
     at = seconds(item.timestamp, ledger.now)
     incoming = item.direction == "incoming"
@@ -109,11 +112,8 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     ledger.put_message(message)
     message_events.tell(
         ledger,
-        message,
+        Subject(message, account, conversation, contact),
         action="insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=address,
         business=item.place.display_phone_number,
     )
@@ -122,30 +122,26 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
             agent_turns.asked(ledger, account, message, item.type)
         case "echo" if not item.group_id:
             agent_turns.taken_over(ledger, account, conversation, by=agent_turns.THE_PHONE_APP)
-    return Outcome.APPLIED, "", message.id
+    return ItemResult(Outcome.APPLIED, message_id=message.id)
 
 
 def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micros]:
     if item.origin == "customer":
         return {"pending": now}
-    return {item.status: at * _MICROS} if item.status else {}
+    return {item.status: at * MICROS} if item.status else {}
 
 
-def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> Applied:
+def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> ItemResult:
     """The first copy wins; a placeholder and an external row wait for their content."""
     fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
     if not fills or known.direction != item.direction:
-        why = (
-            ""
-            if known.content == item.content
-            else "another content under a wamid that is known; both raw texts are kept"
-        )
-        return Outcome.DUPLICATE, why, known.id
+        why = "" if known.content == item.content else _ANOTHER
+        return ItemResult(Outcome.DUPLICATE, why, known.id)
     status = known.status
     if item.origin != "customer":
-        at = seconds(item.timestamp, ledger.now) * _MICROS
+        at = seconds(item.timestamp, ledger.now) * MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
-    at = item.timestamp or known.timestamp or ledger.now // _MICROS
+    at = item.timestamp or known.timestamp or ledger.now // MICROS
     message = replace(known, status=status, kind="message", timestamp=at)
     if "deleted" in status and account.on_revoke == "erase":
         message = replace(message, content=_type_only(item.content), content_at=at)
@@ -157,14 +153,14 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
         name for name in ("content", "status", "timestamp", "media") if getattr(message, name) != getattr(known, name)
     )
     update(ledger, message, account, changed)
-    return Outcome.APPLIED, "", message.id
+    return ItemResult(Outcome.APPLIED, message_id=message.id)
 
 
-def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
+def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> ItemResult:
     original = ledger.messages[account.id, item.edits]
     fact = StatusFact(name="edited", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
     if (account.id, item.wamid) in ledger.messages or repeated(ledger, account, original, fact):
-        return Outcome.DUPLICATE, "", original.id
+        return ItemResult(Outcome.DUPLICATE, message_id=original.id)
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
@@ -172,23 +168,23 @@ def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options)
         message = attachments.attach_anew(ledger, message, options.public_url)
         changed = ("content", "status", "media") if message.media != original.media else ("content", "status")
     update(ledger, message, account, changed)
-    return Outcome.APPLIED, "", original.id
+    return ItemResult(Outcome.APPLIED, message_id=original.id)
 
 
-def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
+def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> ItemResult:
     original = ledger.messages.get((account.id, item.revokes))
     if original is None:
-        return Outcome.HELD, "it revokes a message that has not come", ""
+        return ItemResult(Outcome.HELD, "it revokes a message that has not come")
     fact = StatusFact(name="deleted", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
     if repeated(ledger, account, original, fact):
-        return Outcome.DUPLICATE, "", original.id
+        return ItemResult(Outcome.DUPLICATE, message_id=original.id)
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if account.on_revoke == "erase":
         message = attachments.detach(ledger, replace(message, content=_type_only(original.content)))
         changed = ("content", "status", "media") if original.media else ("content", "status")
     update(ledger, message, account, changed)
-    return Outcome.APPLIED, "", original.id
+    return ItemResult(Outcome.APPLIED, message_id=original.id)
 
 
 def _type_only(content: bytes) -> bytes:
@@ -198,35 +194,35 @@ def _type_only(content: bytes) -> bytes:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> Applied:
+def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> ItemResult:
     contact = contacts.find(ledger, account.organization_id, item.who.aliases)
     if contact is None:
-        return Outcome.RECORDED, "nobody is known by these addresses", ""
+        return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
     before = len(ledger.events)
     _, new = contacts.add_addresses(ledger, contact, item.who.adds)
     if not new:
-        return Outcome.DUPLICATE, "", ""
+        return ItemResult(Outcome.DUPLICATE)
     if len(ledger.events) == before:
-        return Outcome.RECORDED, "the contact has no open conversation on this number", ""
-    return Outcome.APPLIED, "", ""
+        return ItemResult(Outcome.RECORDED, "the contact has no open conversation on this number")
+    return ItemResult(Outcome.APPLIED)
 
 
-def _call(ledger: Ledger, item: CallMade, account: Account) -> Applied:
+def _call(ledger: Ledger, item: CallMade, account: Account) -> ItemResult:
     contact = contacts.find(ledger, account.organization_id, item.who.aliases)
     if contact is None:
-        return Outcome.RECORDED, "nobody is known by these addresses", ""
+        return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
     place = (account.organization_id, account.id, contact.id)
     ledger.new_calls[place] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(place, 0))
-    return Outcome.RECORDED, "a call: it opens the customer service window", ""
+    return ItemResult(Outcome.RECORDED, "a call: it opens the customer service window")
 
 
-def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> Applied:
+def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> ItemResult:
     if not notices.first(ledger, account, notices.WARNING, notices.key_of(item, digest)):
-        return Outcome.DUPLICATE, "", ""
+        return ItemResult(Outcome.DUPLICATE)
     errors = Raw(errors_json(status_errors(item.errors)))
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "errors": errors}
     notices.tell(ledger, account, notices.WARNING, data)
-    return Outcome.APPLIED, "", ""
+    return ItemResult(Outcome.APPLIED)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

@@ -1,17 +1,18 @@
-"""PURE. What a status does to the ledger (FORMATS.md section 4, "Statuses of messages we did not send")."""
+"""PURE. What a status does to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
 
 from __future__ import annotations
 
 import re
 
 from tellwire.conversations import contacts, lifecycle, outgoing
-from tellwire.conversations.changes import Applied, Options, repeated, seconds, tell_status, update
+from tellwire.conversations.changes import Options, repeated, seconds, tell_status, update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.phone_numbers import alias, variants
 from tellwire.meta.webhooks.items import StatusUpdate, Who
-from tellwire.model.inbound import Outcome
+from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
 from tellwire.model.row_json import errors_json
@@ -29,13 +30,13 @@ def our_id(item: StatusUpdate) -> str:
 
 def status(
     ledger: Ledger, item: StatusUpdate, account: Account, options: Options, *, held_until: Micros = 0
-) -> Applied:
+) -> ItemResult:
     """Apply a status to the row that it speaks of: one of ours, or one that only statuses tell of.
 
     `held_until`: until then it may wait for the answer to a send that is under way.
     """
     if item.name == "errors":
-        return Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"', ""
+        return ItemResult(Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"')
     errors = status_errors(item.errors) if item.name == "failed" else ()
     fact = StatusFact(
         name=item.name,
@@ -48,17 +49,17 @@ def status(
     known = ledger.messages.get((account.id, item.wamid))
     if known is None:
         if ledger.now < held_until and _under_way(ledger, item, account):
-            return Outcome.HELD, UNDER_WAY, ""
+            return ItemResult(Outcome.HELD, UNDER_WAY)
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
-        return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id)
     if repeated(ledger, account, known, fact):
-        return Outcome.DUPLICATE, "", known.id
+        return ItemResult(Outcome.DUPLICATE, message_id=known.id)
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     message = merge(known, fact)
     changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
     update(ledger, message, account, changed, item=item, fact=fact, person=person)
-    return Outcome.APPLIED, "", known.id
+    return ItemResult(Outcome.APPLIED, message_id=known.id)
 
 
 def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
@@ -91,10 +92,10 @@ def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
     return given | known | {spelling for address in known for spelling in variants(address)}
 
 
-def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> Applied:
+def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> ItemResult:
     """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
     if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
-        return Outcome.HELD, "a status of a message that is not known", ""
+        return ItemResult(Outcome.HELD, "a status of a message that is not known")
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
@@ -123,5 +124,5 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
-    return Outcome.APPLIED, "", message.id
+    tell_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
+    return ItemResult(Outcome.APPLIED, message_id=message.id)

@@ -109,7 +109,7 @@ class DownloadWorker:
     async def round(self) -> None:
         """Begin to fetch what is due, as far as there is room; remove the bytes of what was erased."""
         if not self._tidied:
-            await self._files.tidy(_UNFINISHED_SECONDS)
+            await self._files.remove_leftovers(_UNFINISHED_SECONDS)
             self._tidied = True
         await self._heed_tokens()
         await self.sweep()

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from tellwire.errors import TellwireError, Unavailable
-from tellwire.meta.outgoing.answers import NotSent, Refused, outcome
-from tellwire.meta.outgoing.media import places
+from tellwire.meta.outgoing.answers import NotSent, Refused, read_answer
+from tellwire.meta.outgoing.media import media_references
 from tellwire.model.messaging import Media, StatusError
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
@@ -67,7 +67,7 @@ def is_ours(media_id: str) -> bool:
 
 def media_ids(connection: Connection, organization_id: str, account_id: str, content: bytes) -> list[Media]:
     """The files of ours that a message's content names, in its order; ids that are none of ours may be Meta's own."""
-    named = list(dict.fromkeys(place.id for place in places(content)))
+    named = list(dict.fromkeys(place.id for place in media_references(content)))
     known = {media.id: media for media in media_queries.these(connection, organization_id, named)}
     return [known[each] for each in named if each in known and known[each].account_id == account_id]
 
@@ -87,7 +87,7 @@ class Uploads:
         Raises:
             NotUploaded: one is not here, or not at Meta; no message was sent.
         """
-        if not any(is_ours(place.id) for place in places(content)):
+        if not any(is_ours(place.id) for place in media_references(content)):
             return {}
         try:
             found = await self._store.read(lambda c: media_ids(c, account.organization_id, account.id, content))
@@ -122,7 +122,7 @@ def _missing(cause: str) -> Refused:
 
 def _refusal(answer: Answer) -> Refused | NotSent:
     """What follows for the message, which has not been sent, whatever the answer."""
-    came = outcome(answer.status, answer.body, written=False, cause=answer.cause)
+    came = read_answer(answer.status, answer.body, written=False, cause=answer.cause)
     if isinstance(came, Refused):
         return came
     return NotSent(answer.cause or f"Meta answered {answer.status} to the upload of a file")

@@ -11,7 +11,7 @@ _INT64 = 1 << 63
 
 
 def status_errors(errors: bytes) -> tuple[StatusError, ...]:
-    """Read Meta's errors (FORMATS.md section 1, "errors").
+    """Read Meta's errors (docs/reference/formats.md, "Errors").
 
     Args:
         errors: JSON as Meta sent it: an array, one object or a text; each error plain or wrapped in `{"error": {…}}`,

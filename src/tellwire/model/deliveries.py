@@ -22,7 +22,7 @@ Ordering = Literal["keyed", "none", "strict"]
 
 
 Lane = Literal["live", "late", "replay"]
-"""`live` deliveries go in order, `late` ones were overtaken and wait their own time, `replay` ones were asked for."""
+"""`live` deliveries go in order, `late` ones were overtaken and are due by themselves, `replay` ones were asked for."""
 
 
 class DeliveryState(StrEnum):
@@ -55,7 +55,7 @@ class StatusItem(Struct, frozen=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, omit_defaults=True):
-    """Everything a format may show of an event, fixed when it happened (FORMATS.md, head).
+    """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
     `sent_at` Meta's time of the message.
@@ -69,8 +69,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while tracing is on,
-    the id of the POST that caused it."""
+    """Something that happened and that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while
+    tracing is on, the id of the POST that caused it."""
 
     id: str
     organization_id: str
@@ -97,7 +97,7 @@ class Secret(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """A subscriber. Secrets, token and header values are plain here and encrypted at rest."""
+    """A subscriber's webhook endpoint. Secrets, token and header values are plain here and encrypted at rest."""
 
     id: str
     organization_id: str
@@ -128,10 +128,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """One event for one endpoint. `sequence` 0 means: not given (created by a later recover).
+    """One event for one endpoint. `sequence` is 0 when it has none, because a recovery created it later.
 
-    `attempts` counts every try (the `tellwire-attempt` header); `counted_attempts` those that used up a gap of the
-    schedule.
+    `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
+    against the retry schedule.
     """
 
     id: str
@@ -155,21 +155,21 @@ class Delivery(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
 
 
-class Edit(Struct, frozen=True, kw_only=True):
-    """What is other about a replay: it goes to another `url` ("": the endpoint's own), or with another `body`."""
+class ReplayEdit(Struct, frozen=True, kw_only=True):
+    """How a replay differs from the original: by its `url` ("": the endpoint's own), or by its `body`."""
 
     url: str = ""
     body: bytes | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What of the delivery is other."""
+        """Which parts of the delivery differ: "url", "body"."""
         return (*(("url",) if self.url else ()), *(("body",) if self.body is not None else ()))
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked. `edited`: what was
-    other than usual (`Edit.parts`)."""
+    """One attempt of a delivery, never changed once recorded. Durations are in milliseconds; secrets in headers are
+    masked. `edited`: what differed from the original delivery (`ReplayEdit.parts`)."""
 
     delivery_id: str
     organization_id: str

@@ -15,7 +15,7 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.row_json import instant
 from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerStore
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasure_strides, erasures, person_in_payloads, person_rows, tombstones
 from tellwire.stores.queries.erasure_strides import ErasureBatch
@@ -28,7 +28,7 @@ _PAGES_UNNOTED = 50
 """POSTs are looked through in portions; where we are is written down this often at least."""
 
 
-class Store(Book, Protocol):
+class Store(LedgerStore, Protocol):
     """What of a store an erasure needs."""
 
     @property

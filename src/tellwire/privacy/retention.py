@@ -1,6 +1,8 @@
 """Takes away what is older than it is to be kept, in strides so short that nobody waits for them.
 
-DELIVERY.md, "Writes". A round goes through everything once and holds no state: what is gone is not found again, so a
+Source: docs/reference/delivery.md, "Retention".
+
+A round goes through everything once and holds no state: what is gone is not found again, so a
 round that was cut off costs nothing, and one after months off is only longer.
 """
 
@@ -129,7 +131,7 @@ class Retention:
 
         removed, took = await self._store.write(work)
         self._counters.removed.update(removed)
-        self._counters.strides.add(took)
+        self._counters.retention_batches.add(took)
         self._size = next_size(size, took)
         return removed
 

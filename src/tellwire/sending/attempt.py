@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from tellwire.conversations.changes import Options
 from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
-from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Outcome, Refused, Unknown, outcome
+from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Refused, SendAnswer, Unknown, read_answer
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.outgoing.recipient import known
@@ -29,7 +29,7 @@ from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph, retry_after
-from tellwire.ports.storage import Book
+from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
@@ -45,7 +45,7 @@ _UNREACHABLE_SECONDS = 30.0
 _LAST_WORDS = 1.0
 
 
-class Rows(Book, Protocol):
+class Rows(LedgerStore, Protocol):
     """What is needed of the store."""
 
     async def read(self, work: Callable[[Connection], T]) -> T: ...
@@ -145,7 +145,7 @@ class MessageSender:
             async with asyncio.timeout(_LAST_WORDS):
                 await self._store.apply(keys, partial(outcomes.interrupted, claimed=claimed))
 
-    async def _settle(self, claimed: Claimed, came: Outcome, jitter: float) -> Settled:
+    async def _settle(self, claimed: Claimed, came: SendAnswer, jitter: float) -> Settled:
         settle = partial(outcomes.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
         return await self._record(claimed, settle, came)
 
@@ -164,7 +164,7 @@ class MessageSender:
             log.exception("send_failed")
             return Answer(failure="broken", cause=f"the call ended in an error ({type(error).__name__})", written=True)
 
-    def _tell_pace(self, pace: AccountLimits, came: Outcome, *, began: int, now: int, jitter: float) -> None:
+    def _tell_pace(self, pace: AccountLimits, came: SendAnswer, *, began: int, now: int, jitter: float) -> None:
         if isinstance(came, NotSent):
             pace.back_off(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
         elif isinstance(came, Refused) and came.kind == "throttled":
@@ -172,7 +172,9 @@ class MessageSender:
         elif isinstance(came, Accepted):
             pace.went_well(began)
 
-    async def _record(self, claimed: Claimed, settle: Callable[..., Settled], came: Outcome | None = None) -> Settled:
+    async def _record(
+        self, claimed: Claimed, settle: Callable[..., Settled], came: SendAnswer | None = None
+    ) -> Settled:
         """Write it down, however long that takes."""
         keys = outcomes.keys_of_result(claimed, came)
         pause = _FIRST_PAUSE
@@ -217,10 +219,10 @@ class MessageSender:
         return mask(content, authentication=carries_code(content) if secret is None else secret)
 
 
-def _understood(answer: Answer, now: Micros) -> Outcome:
+def _understood(answer: Answer, now: Micros) -> SendAnswer:
     """What the answer means; one that we fail to read must not leave the message `sending`, with all behind it."""
     try:
-        return outcome(
+        return read_answer(
             answer.status,
             answer.body,
             written=answer.written,
@@ -232,7 +234,7 @@ def _understood(answer: Answer, now: Micros) -> Outcome:
         return Unknown(f"Meta's answer ({answer.status}) could not be read ({type(error).__name__})")
 
 
-def _unmade(error: Exception) -> Outcome:
+def _unmade(error: Exception) -> SendAnswer:
     """What it comes to when the request could not be made; an error of ours is not tried for a whole day."""
     if isinstance(error, NotUploaded):
         return error.outcome

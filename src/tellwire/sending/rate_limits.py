@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from tellwire.meta.outgoing.answers import LONGEST_PAUSE, pause_after
 from tellwire.meta.phone_numbers import alias
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 
-SECOND: Micros = 1_000_000
+SECOND: Micros = MICROS
 PAIR_GAP: Micros = 6 * SECOND
 PAIR_BURST = 45
 MEMORY: Micros = PAIR_BURST * PAIR_GAP

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tellwire.errors import Invalid
+from tellwire.model.units import DAY, MICROS, micros
 from tellwire.simulator import media
 from tellwire.simulator.checks import MEDIA_TYPES
 from tellwire.simulator.customer import Customer
@@ -17,7 +18,6 @@ from tellwire.simulator.state import State
 
 Given = Mapping[str, Any]
 _INVENTED = 2048
-_SECOND = 1_000_000
 
 
 def write(state: State, given: Given) -> Update:
@@ -47,7 +47,7 @@ def write(state: State, given: Given) -> Update:
     if act is None:
         raise Invalid(f"type: one of {', '.join(ACTS)}", ("/type", "unknown"))
     customer = state.customer(business, person)
-    update = act(state, customer, {**given, "type": kind}, state.clock.now() // _SECOND)
+    update = act(state, customer, {**given, "type": kind}, state.clock.now() // MICROS)
     state.wrote(customer)
     if business.waba_id in state.subscribed:
         state.herald.tell(update)
@@ -71,11 +71,11 @@ def _media(state: State, customer: Customer, given: Given, at: int) -> Update:
     draft = _draft(state, given)
     mime_type = _text(given, "mime_type") or _MIME_TYPES[kind]
     phone_number_id = customer.business.phone_number_id
-    until = state.clock.now() + media.days(state.knobs.webhook_days)
+    until = state.clock.now() + state.knobs.webhook_days * DAY
     kept = state.shelf.keep(draft, mime_type, phone_number_id=phone_number_id, until=until)
     wrong = given.get("wrong_hash", state.knobs.wrong_hash)
     digest = base64.b64encode(state.random.randbytes(32)).decode() if wrong else kept.digest
-    link = state.shelf.link(kept, state.clock.now() + media.seconds(state.knobs.link_seconds))
+    link = state.shelf.link(kept, state.clock.now() + micros(state.knobs.link_seconds))
     file = {"mime_type": mime_type, "sha256": digest, "id": kept.id, "url": state.url + link}
     if filename := _text(given, "filename"):
         file["filename"] = filename

@@ -67,12 +67,12 @@ def read(body: object, *, country_code: str = "") -> Outgoing:
     data = _text(body, "biz_opaque_callback_data", "")
     if len(data) > _CALLBACK_DATA:
         raise Refusal(131009, f"biz_opaque_callback_data may have {_CALLBACK_DATA} characters")
-    given, phone, user_id, group_id = _recipient(body, country_code)
+    to = _recipient(body, country_code)
     return Outgoing(
-        given=given,
-        phone=phone,
-        user_id=user_id,
-        group_id=group_id,
+        given=to.given,
+        phone=to.phone,
+        user_id=to.user_id,
+        group_id=to.group_id,
         type=kind,
         content=content,
         body=body,
@@ -80,8 +80,17 @@ def read(body: object, *, country_code: str = "") -> Outgoing:
     )
 
 
-def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
-    """What was given, and what it is: a phone number, a user id or a group id; `to` wins over `recipient`."""
+class _Recipient(Struct, frozen=True):
+    """Who a message goes to: the text as it was `given`, and in one of the others what it is."""
+
+    given: str
+    phone: str = ""
+    user_id: str = ""
+    group_id: str = ""
+
+
+def _recipient(body: Json, country_code: str) -> _Recipient:
+    """Read who a message goes to; `to` wins over `recipient`."""
     to, user_id = _text(body, "to", ""), _text(body, "recipient", "")
     sort = _text(body, "recipient_type", "individual")
     if sort not in ("individual", "group"):
@@ -91,16 +100,16 @@ def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
     if sort == "group":
         if not _GROUP_ID.fullmatch(to):
             raise Refusal(131009, "to is not the id of a group")
-        return to, "", "", to
+        return _Recipient(to, group_id=to)
     if not to:
         if not _USER_ID.fullmatch(user_id):
             raise Refusal(131009, "recipient is not a business-scoped user id")
-        return user_id, "", user_id, ""
+        return _Recipient(user_id, user_id=user_id)
     digits = re.sub(r"[ ()\-]", "", to)
     if not re.fullmatch(r"\+?[0-9]{5,15}", digits):
         raise Refusal(131009, "to is not a phone number")
     plain = digits.removeprefix("+")
-    return to, plain if plain != digits else country_code + plain, "", ""
+    return _Recipient(to, phone=plain if plain != digits else country_code + plain)
 
 
 # --- by type ----------------------------------------------------------------------------------------------------------

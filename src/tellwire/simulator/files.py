@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import BodyPartReader, web
 
+from tellwire.model.units import DAY, micros
 from tellwire.simulator import media
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refusal, not_there
@@ -50,7 +51,7 @@ def _keep(state: State, business: Business, fields: dict[str, str], draft: media
     if "/" not in mime_type:
         mime_type = fields["file"]
     media.check_upload(mime_type, draft.size)
-    until = state.clock.now() + media.days(state.knobs.upload_days)
+    until = state.clock.now() + state.knobs.upload_days * DAY
     kept = state.shelf.keep(draft, mime_type, phone_number_id=business.phone_number_id, until=until)
     fields["kept"] = kept.id
     return kept.id
@@ -65,7 +66,7 @@ def describe(state: State, media_id: str, phone_number_id: str, base: str) -> di
     found = state.shelf.find(media_id, state.clock.now(), phone_number_id)
     if found is None:
         raise not_there(media_id, "get")
-    until = state.clock.now() + media.seconds(state.knobs.link_seconds)
+    until = state.clock.now() + micros(state.knobs.link_seconds)
     return media.shown(found, base + state.shelf.link(found, until))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.model.units import MICROS
 from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refusal, not_there
@@ -197,7 +198,7 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
             "app_id": APP_ID,
             "type": "SYSTEM_USER",
             "application": "Simulated App",
-            "expires_at": 0 if standing == "valid" else state.clock.now() // 1_000_000 - 1,
+            "expires_at": 0 if standing == "valid" else state.clock.now() // MICROS - 1,
             "is_valid": standing == "valid",
             "scopes": scopes,
             "granular_scopes": [{"scope": scope, "target_ids": targets} for scope in scopes],

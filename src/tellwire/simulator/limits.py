@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-SECOND = 1_000_000
+from tellwire.model.units import MICROS
 
 
 class Window:
@@ -53,7 +53,7 @@ class PairLimits:
         if not burst:
             return True
         level, then = self._levels.get(recipient, (float(burst), now))
-        regained = max(0, now - then) / (seconds * SECOND) if seconds else burst
+        regained = max(0, now - then) / (seconds * MICROS) if seconds else burst
         level = min(float(burst), level + regained)
         within = level >= 1 - 1e-9
         self._levels[recipient] = (level - 1 if within else level, max(now, then))

@@ -13,11 +13,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from tellwire.meta.media_limits import DOCUMENTS
+from tellwire.model.units import MICROS
 from tellwire.simulator.refusals import Refusal, not_there
 
 _MB = 1024 * 1024
-_SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
 LARGEST = 100 * _MB
 CHUNK = 256 * 1024
 
@@ -26,19 +26,7 @@ TYPES: dict[str, int] = {
     **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * _MB),
     **dict.fromkeys(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"), 16 * _MB),
     "image/webp": 500 * 1024,
-    **dict.fromkeys(
-        (
-            "text/plain",
-            "application/pdf",
-            "application/msword",
-            "application/vnd.ms-excel",
-            "application/vnd.ms-powerpoint",
-            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        ),
-        LARGEST,
-    ),
+    **dict.fromkeys(DOCUMENTS, LARGEST),
 }
 """What may be uploaded, and how large it may be. Source: Meta, "Media"."""
 
@@ -146,7 +134,7 @@ class MediaFiles:
         """Path and query of a new link to a file."""
         key = f"{self._random.getrandbits(160):040x}"
         self._links[key] = (medium.id, until)
-        return f"/whatsapp_business/attachments/?mid={medium.id}&ext={until // _SECOND}&hash={key}"
+        return f"/whatsapp_business/attachments/?mid={medium.id}&ext={until // MICROS}&hash={key}"
 
     def follow(self, key: str, now: int) -> Medium | None:
         """The file that a link leads to while it works."""
@@ -169,16 +157,6 @@ class MediaFiles:
         """Delete everything."""
         self._media.clear()
         self._made.cleanup()
-
-
-def days(number: int) -> int:
-    """Days in micros."""
-    return number * _DAY
-
-
-def seconds(number: float) -> int:
-    """Seconds in micros."""
-    return round(number * _SECOND)
 
 
 def check_upload(mime_type: str, size: int) -> None:

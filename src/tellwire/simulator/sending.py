@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from tellwire.model.units import MICROS
 from tellwire.simulator.checks import MEDIA_TYPES, Outgoing, read
 from tellwire.simulator.counts import Accepted
 from tellwire.simulator.customer import Customer
@@ -178,7 +179,7 @@ def _update(
         person,
         wamid=made,
         name=step.name,
-        at=now // 1_000_000 + round(step.happens),
+        at=now // MICROS + round(step.happens),
         pricing=price if step.priced else None,
         errors=step.errors,
         callback_data=outgoing.callback_data,

@@ -7,7 +7,6 @@ import json
 import re
 import socket
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from aiohttp import web
 from tellwire.errors import Problem
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Sender
+from tellwire.security.addresses import EVERY_ADDRESS
 from tellwire.simulator import control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster
@@ -22,7 +22,6 @@ from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.sending import Reply, send
 from tellwire.simulator.state import State
 
-_EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]+")
 _LARGEST = 1024 * 1024
 
@@ -63,7 +62,7 @@ class Simulator:
         await web.SockSite(self._runner, listening).start()
         host, number = listening.getsockname()[:2]
         self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
-        self._sender = open_sender(allow=_EVERYWHERE)
+        self._sender = open_sender(allow=EVERY_ADDRESS)
         self.call_back(self._callback, self._secret)
         self.state.herald.start()
         return self.url

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from tellwire.clock import SystemClock
+from tellwire.model.units import DAY, HOUR, MICROS
 from tellwire.ports.clock import Clock
 from tellwire.simulator.counts import Journal
 from tellwire.simulator.customer import Customer
@@ -26,9 +27,7 @@ from tellwire.simulator.webhook_queue import WebhookQueue
 
 TOKEN = "a-simulated-token"  # noqa: S105 - known to everybody
 _EXPIRED = 463
-_SECOND = 1_000_000
-_HOUR = 3_600 * _SECOND
-_WINDOW = 24 * _HOUR
+_WINDOW = DAY
 
 
 class State:
@@ -163,13 +162,13 @@ class State:
         Raises:
             Refusal: 80007.
         """
-        window = self.management.setdefault(waba_id, Window(_HOUR))
+        window = self.management.setdefault(waba_id, Window(HOUR))
         if not window.take(self.clock.now(), self.knobs.management_per_hour):
             raise Refusal(80007, "too many calls about this WhatsApp Business account within an hour")
 
     def take_send(self, business: Business) -> bool:
         """Count a send of a number; whether it is within the number's limit."""
-        window = self.rates.setdefault(business.phone_number_id, Window(_SECOND))
+        window = self.rates.setdefault(business.phone_number_id, Window(MICROS))
         return window.take(self.clock.now(), self.knobs.sends_per_second)
 
     def take_pair(self, business: Business, recipient: str) -> bool:
@@ -220,7 +219,7 @@ class State:
         if waba_id not in self.subscribed:
             return
         for field, value in notices:
-            self.herald.tell_body(notice(waba_id, field, dict(value), at=self.clock.now() // _SECOND))
+            self.herald.tell_body(notice(waba_id, field, dict(value), at=self.clock.now() // MICROS))
 
     def judge(self, name: str, status: str, *, reason: str | None = None, waba_id: str = "") -> list[Template]:
         """Give a template, in every language, a status (APPROVED, REJECTED, PAUSED, DISABLED), and tell of it.

@@ -14,12 +14,12 @@ from tellwire.errors import BadSettings, NotMigrated
 from tellwire.model.inbound import WaitingPost
 from tellwire.model.ledger import ConversationKey
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names
+from tellwire.model.routing import NamesOf
 from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Book, Outbox
-from tellwire.security.vault import Vault, master_key_beside
+from tellwire.ports.storage import LedgerStore, Outbox
+from tellwire.security.vault import Vault, read_or_make_master_key
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite.outbox import SqliteOutbox
 from tellwire.stores.sqlite.store import SqliteStore
@@ -27,7 +27,7 @@ from tellwire.stores.sqlite.store import SqliteStore
 T = TypeVar("T")
 
 
-class Store(Book, Protocol):
+class Store(LedgerStore, Protocol):
     """What a process uses of its store, beside the outbox."""
 
     vault: Vault
@@ -100,7 +100,7 @@ async def open_store(
     clock: Clock,
     master_keys: Sequence[bytes],
     window: Micros,
-    names: Mapping[str, Names],
+    names: Mapping[str, NamesOf],
     serving: bool = True,
     pooled: bool = False,
     migrate: bool = False,
@@ -122,13 +122,13 @@ async def open_store(
     Raises:
         BadSettings: another kind of database, or a setting is missing.
         AlreadyRunning: another process serves this database, and it takes one only.
-        NotMigrated: PostgreSQL lacks this version's schema.
+        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
         await asyncio.to_thread(migrate_sqlite, path)
-        vault = Vault(master_keys or (master_key_beside(path),))
+        vault = Vault(master_keys or (read_or_make_master_key(path),))
         file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
         await file.open(serving=serving, lenient=lenient)
         return Opened(file, SqliteOutbox(file, clock=clock))
@@ -155,6 +155,7 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
 
     Raises:
         BadSettings: PostgreSQL is too old.
+        NotMigrated: no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):

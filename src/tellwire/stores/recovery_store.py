@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from tellwire.endpoints import recovery
 from tellwire.endpoints.recovery import Job, RecoveryBounds, RecoveryStep
-from tellwire.model.routing import Names
+from tellwire.model.routing import NamesOf
 from tellwire.model.units import Micros
 from tellwire.stores.queries import endpoints, jobs
 from tellwire.stores.queries import recovery as recovery_queries
@@ -23,7 +23,7 @@ _MOST_JOBS = 50
 class SqlRecoveryStore:
     """The open recoveries of an installation. `names`: as `Routes` takes them."""
 
-    def __init__(self, store: QueryRunner, names: Mapping[str, Names], pace: RecoveryBounds | None = None) -> None:
+    def __init__(self, store: QueryRunner, names: Mapping[str, NamesOf], pace: RecoveryBounds | None = None) -> None:
         self._store = store
         self._names = names
         self._pace = pace or RecoveryBounds()

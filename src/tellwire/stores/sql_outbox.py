@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from tellwire.model.deliveries import Delivery, Edit, Work
+from tellwire.model.deliveries import Delivery, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
@@ -60,9 +60,9 @@ class SqlOutbox(Generic[S]):
         """See `ports.Outbox.record`."""
         return await record_telling(self._store, results, record=self._store.record)
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
-        """See `ports.Outbox.edit`."""
-        return await self._store.read(lambda c: replays.edit(c, delivery))
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
+        """See `ports.Outbox.replay_edit`."""
+        return await self._store.read(lambda c: replays.replay_edit(c, delivery))
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
         """See `ports.Outbox.disable`."""

@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
-from tellwire.errors import Problem
+from tellwire.errors import Busy, Problem
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
@@ -20,7 +20,7 @@ from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
-from tellwire.web.problems import Busy, answer
+from tellwire.web.problems import answer
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
 

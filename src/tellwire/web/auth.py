@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from tellwire.errors import NotAllowed, NotFound, Unauthorized, Unavailable
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
+from tellwire.model.units import MINUTE, micros
 from tellwire.security import api_keys
 from tellwire.stores.queries import organizations
 from tellwire.web.services import Services
 
-_FRESH = 5 * 1_000_000
-_USED_EVERY = 60 * 1_000_000
+_FRESH = micros(5)
+_USED_EVERY = MINUTE
 _MOST_CACHED = 10_000
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,512})")
 _HEADER = b"tellwire-organization"
@@ -71,7 +72,7 @@ class KeyRing:
                 if len(self._known) >= _MOST_CACHED:
                     self._known.clear()
                 self._known[digest] = (record, now)
-        return record if record is not None and api_keys.works(record, now) else None
+        return record if record is not None and api_keys.is_valid(record, now) else None
 
     def forget(self) -> None:
         """Read every key anew: one was revoked."""
@@ -147,7 +148,7 @@ class Auth:
     async def _of_key(self, key: str) -> Caller:
         if self._admin and hmac.compare_digest(hashlib.sha256(key.encode()).digest(), self._admin):
             return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), "ADMIN_KEY", operator=True)
-        record = await self.ring.find(key) if api_keys.looks_like_one(key) else None
+        record = await self.ring.find(key) if api_keys.has_key_form(key) else None
         if record is None:
             raise Unauthorized("This API key is unknown, expired or revoked.", kind="invalid-key")
         self.ring.used(record)

@@ -1,4 +1,4 @@
-"""Meta's webhook, as bare ASGI: the hot path (INTERFACES.md, "HTTP").
+"""Meta's webhook, as bare ASGI: the hot path (docs/reference/rest-api.md, "Endpoint for Meta").
 
 GET is the handshake. POST is verified over its raw bytes, hashed while they stream in, and answered 200 once durable.
 """
@@ -13,14 +13,14 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from tellwire.errors import NotJson, Problem, Unavailable
+from tellwire.errors import Busy, NotJson, Problem, TooBig, Unavailable
 from tellwire.meta.webhooks import signature
 from tellwire.meta.webhooks.signature import Signatures
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
 from tellwire.web.operations.figures import Meters
-from tellwire.web.problems import Busy, TooBig, problem_of
+from tellwire.web.problems import problem_of
 from tellwire.web.services import Services
 
 log = logging.getLogger("tellwire.web")

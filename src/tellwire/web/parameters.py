@@ -18,13 +18,13 @@ from litestar.openapi.spec import Reference, Schema
 from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
-from tellwire.errors import BadRequest, Invalid, NotFound
+from tellwire.errors import BadRequest, Invalid, NotFound, WrongType
 from tellwire.model.deliveries import DeliveryState
 from tellwire.model.inbound import Outcome
 from tellwire.model.messaging import SendState
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import PageRequest
-from tellwire.web.problems import WrongType, invalid_body
+from tellwire.web.problems import invalid_body
 
 T = TypeVar("T")
 

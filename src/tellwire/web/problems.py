@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 
-from tellwire.errors import BadRequest, Invalid, NotFound, Problem, Unauthorized, Unavailable
+from tellwire.errors import BadRequest, Busy, Invalid, NotFound, Problem, TooBig, Unauthorized, Unavailable
 
 log = structlog.get_logger("tellwire.web")
 
@@ -41,18 +41,6 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     detail: str
     request_id: str
     errors: list[FieldProblem] = []
-
-
-class TooBig(Problem):
-    status, title, kind = 413, "Content too large", "too-large"
-
-
-class WrongType(Problem):
-    status, title, kind = 415, "Unsupported media type", "unsupported-media-type"
-
-
-class Busy(Problem):
-    status, title, kind = 503, "Service unavailable", "unavailable"
 
 
 def problem_body(problem: Problem, request_id: str) -> bytes:

@@ -99,7 +99,7 @@ class RequestContext:
         if key is None:
             return True
         record = await self.read(lambda c: organizations.key_of_hash(c, key.hash))
-        return record is not None and api_keys.works(record, self.services.clock.now())
+        return record is not None and api_keys.is_valid(record, self.services.clock.now())
 
     def audit_change(self) -> AuditChange:
         """A change by this caller, now."""

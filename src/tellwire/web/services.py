@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
-from tellwire.accounts.templates import SyncCounts
+from tellwire.accounts.template_sync import TemplateSync
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.deliveries import Attempt, Endpoint, Event
-from tellwire.model.ledger import Keys, Ledger
-from tellwire.model.registry import Registry
-from tellwire.model.tenancy import Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph
 from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
-from tellwire.security.vault import Vault
-
-T = TypeVar("T")
-
-
-class Store(Protocol):
-    """What of a store the web uses (`stores.opening.Store`)."""
-
-    @property
-    def vault(self) -> Vault: ...
-
-    @property
-    def failing(self) -> str:
-        """Why the last commit failed; "" when it did not."""
-        ...
-
-    def registry(self) -> Registry: ...
-
-    def new_id(self) -> str: ...
-
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that recorded events."""
-        ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T: ...
+from tellwire.settings import Settings
+from tellwire.stores.opening import Store
 
 
-class Engine(Protocol):
-    """What the web shows of the dispatcher."""
+class SendingState(Protocol):
+    """What the web shows of a loop that sends and records what came of it."""
 
     @property
     def in_flight(self) -> int: ...
-
-    @property
-    def held(self) -> int: ...
 
     @property
     def unrecorded(self) -> int: ...
@@ -68,6 +34,13 @@ class Engine(Protocol):
         """Why results can't be written; "" when they can."""
         ...
 
+
+class Engine(SendingState, Protocol):
+    """What the web shows of the dispatcher beside."""
+
+    @property
+    def held(self) -> int: ...
+
     @property
     def partitions(self) -> Collection[int]: ...
 
@@ -76,69 +49,6 @@ class Engine(Protocol):
 
     @property
     def refused(self) -> int: ...
-
-
-class SendingState(Protocol):
-    """What the web shows of the courier."""
-
-    @property
-    def in_flight(self) -> int: ...
-
-    @property
-    def unrecorded(self) -> int: ...
-
-    @property
-    def failing(self) -> str:
-        """Why Meta's answers can't be written down; "" when they can."""
-        ...
-
-
-class Templates(Protocol):
-    """The templates of business accounts at Meta (`templates_sync.Templates`); each call raises Meta's problem."""
-
-    async def synchronise(self, account: Account) -> SyncCounts: ...
-
-    async def create(self, account: Account, draft: Mapping[str, object]) -> tuple[str, str, str]:
-        """Returns Meta's id, the status and the category."""
-        ...
-
-    async def delete(self, account: Account, name: str, meta_id: str = "") -> None: ...
-
-
-class AppSecret(Protocol):
-    """A secret of Meta's app; `bound_to` is the one id that it speaks for, "" for every one."""
-
-    @property
-    def value(self) -> str: ...
-
-    @property
-    def bound_to(self) -> str: ...
-
-
-class WebSettings(Protocol):
-    """The settings that the web reads, named as in INTERFACES.md."""
-
-    @property
-    def admin_key(self) -> str: ...
-
-    @property
-    def meta_verify_token(self) -> str: ...
-
-    @property
-    def meta_app_secret(self) -> Sequence[AppSecret]: ...
-
-    @property
-    def base_url(self) -> str:
-        """What links begin with."""
-        ...
-
-    @property
-    def media_max_bytes(self) -> int: ...
-
-    @property
-    def accepted_hosts(self) -> Sequence[str]:
-        """Host headers to answer, without port: names, `*.example.org`, or `*` for any."""
-        ...
 
 
 class Format(Protocol):
@@ -169,7 +79,7 @@ class Services(Struct, frozen=True, kw_only=True):
     store: Store
     ingest: Ingest
     clock: Clock
-    settings: WebSettings
+    settings: Settings
     formats: Mapping[str, Format]
     event_names: Sequence[str]
     schemas: Mapping[str, Mapping[str, Any]]
@@ -186,7 +96,7 @@ class Services(Struct, frozen=True, kw_only=True):
     files: MediaStore
     counters: Counters
     graph: Graph
-    templates: Templates
+    templates: TemplateSync
     engine: Engine | None = None
     courier: SendingState | None = None
     tracer: Tracer | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+from tellwire.errors import Busy
 from tellwire.model.deliveries import Endpoint, Event
 from tellwire.stores.queries import events
-from tellwire.web.problems import Busy
 from tellwire.web.services import Services
 
 MOST = 200

@@ -1,4 +1,7 @@
-"""One content of every message type of Meta's, as FORMATS section 1 keeps it; people and numbers are invented."""
+"""One content of every message type of Meta's, as rows keep it; people and numbers are invented.
+
+Source: docs/reference/formats.md, "Content".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""FORMATS.md, "Merge": whatever the order, duplication and loss of statuses, and whenever the send's answer comes."""
+"""The final row is the same whatever the order, duplication and loss of statuses, and whenever the send's answer comes.
+
+Source: docs/reference/formats.md, "Merge".
+"""
 
 from __future__ import annotations
 

@@ -12,13 +12,15 @@ from msgspec import Raw
 from msgspec.structs import replace
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
 
-from tellwire.delivery.dispatcher import Defaults, Dispatcher
+from tellwire.delivery.attempt import Wire
+from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Snapshot, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Snapshot, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.tenancy import Account
+from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer, Request
 from tellwire.ports.storage import Lease, Result
 
@@ -54,7 +56,7 @@ class MemoryOutbox:
         self.fails: Exception | None = None
         self.broken: list[str] = []
         self.poison = ""
-        self.edits: dict[tuple[str, int], Edit] = {}
+        self.edits: dict[tuple[str, int], ReplayEdit] = {}
         self.unreadable = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -127,7 +129,7 @@ class MemoryOutbox:
                 self.attempts.append(result.attempt)
         return refused
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         await asyncio.sleep(0)
         if self.unreadable:
             raise OSError("the rows cannot be read")
@@ -266,6 +268,13 @@ class Tiny:
         return ()
 
 
+WIRE = Wire(
+    formats={"tiny": Tiny()},
+    sign=lambda body, *, webhook_id, timestamp, secrets: "",
+    hub_signature=lambda body, secret: "",
+)
+
+
 class Process:
     """A dispatcher with everything around it."""
 
@@ -281,13 +290,11 @@ class Process:
             self.outbox,
             self.sender,
             self.clock,
-            formats={"tiny": Tiny()},
-            sign=lambda body, *, webhook_id, timestamp, secrets: "",
-            hub_signature=lambda body, secret: "",
-            defaults=Defaults(retry_schedule=schedule),
+            wire=WIRE,
+            schedule=schedule,
             limits=limits,
             random=lambda: 0.0,
-            on_attempt=self._tell,
+            observers=Observers(counters=Counters(), on_attempt=self._tell),
         )
 
     def _tell(self, attempt: Attempt, delivery: Delivery) -> None:

@@ -322,13 +322,17 @@ class Simulation:
     def _answer(self, ticket: Ticket, reply: Reply) -> None:
         delivery, settings = ticket.work.delivery, ticket.queue.endpoint
         answer = Answer(status=reply.status, failure=reply.failure, headers=reply.headers)
-        decision, attribution = attempt.conclude(
-            delivery,
-            answer,
+        tried = attempt.Try(
+            work=ticket.work,
             endpoint=settings,
-            schedule=self.schedule,
+            request=Request(url=settings.url),
+            answer=answer,
             started_at=ticket.started_at,
-            now=self.now,
+            ended_at=self.now,
+        )
+        decision, attribution = attempt.conclude(
+            tried,
+            schedule=self.schedule,
             jitter=self.jitter,
             attribute=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
         )
@@ -338,14 +342,9 @@ class Simulation:
             self.lanes.stop(ticket)
         self.sent.append(Sent(delivery, (ticket.started_at - START) / MICROS, answer.ok))
         result = attempt.settle(
-            ticket.work,
-            settings,
-            request=Request(url=settings.url),
-            answer=answer,
+            tried,
             decision=decision,
             attribution=attribution,
-            started_at=ticket.started_at,
-            now=self.now,
             otherwise=DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED,
         )
         self._later(self.now + self.commit, lambda: self._commit(ticket, result.delivery))

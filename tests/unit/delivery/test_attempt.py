@@ -10,10 +10,10 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from tellwire import __version__
-from tellwire.delivery.attempt import Wire, cancelled, conclude, overtaken, request, restated, settle
+from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
-from tellwire.model.deliveries import Delivery, DeliveryState, Edit, Endpoint, Event, Secret, Snapshot, Work
+from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Snapshot, Work
 from tellwire.model.units import MICROS
 from tellwire.ports.http_out import Answer, Request
 
@@ -143,17 +143,16 @@ def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **mo
     endpoint = more.pop("endpoint", ENDPOINT)
     made = request(Work(before, EVENT), endpoint, now=NOW, wire=WIRE)
     assert made is not None
-    return settle(
-        Work(before, EVENT),
-        endpoint,
+    tried = Try(
+        work=Work(before, EVENT),
+        endpoint=endpoint,
         request=made,
         answer=answer,
-        decision=decision,
-        attribution=more.pop("attribution", Attribution(counted=True)),
         started_at=NOW,
-        now=NOW + 5,
-        **more,
+        ended_at=NOW + 5,
+        edit=more.pop("edit", None),
     )
+    return settle(tried, decision=decision, attribution=more.pop("attribution", Attribution(counted=True)), **more)
 
 
 def test_a_success_is_settled() -> None:
@@ -245,16 +244,15 @@ def test_a_conclusion_attributes_only_failures() -> None:
         return Attribution(counted=False)
 
     def concluded(answer: Answer, **settings: Any):
-        return conclude(
-            DELIVERY,
-            answer,
+        tried = Try(
+            work=Work(DELIVERY, EVENT),
             endpoint=replace(ENDPOINT, **settings),
-            schedule=(7.0,),
+            request=Request(url=ENDPOINT.url),
+            answer=answer,
             started_at=NOW,
-            now=NOW,
-            jitter=0,
-            attribute=attribute,
+            ended_at=NOW,
         )
+        return conclude(tried, schedule=(7.0,), jitter=0, attribute=attribute)
 
     assert concluded(Answer(status=200)) == (Delivered(NOW), Attribution(counted=False))
     assert concluded(Answer(status=410))[0] == Disable("it answered 410 Gone")
@@ -281,7 +279,7 @@ def test_a_conclusion_attributes_only_failures() -> None:
 )
 def test_only_the_endpoints_own_server_gets_its_token_and_headers(url: str, same: bool) -> None:
     endpoint = replace(ENDPOINT, token="secret-token", headers={"X-Key": "secret-value"})
-    made = request(Work(DELIVERY, EVENT), endpoint, now=NOW, wire=WIRE, edit=Edit(url=url))
+    made = request(Work(DELIVERY, EVENT), endpoint, now=NOW, wire=WIRE, edit=ReplayEdit(url=url))
     assert made is not None
     headers = _headers(made)
     assert made.url == url
@@ -291,7 +289,7 @@ def test_only_the_endpoints_own_server_gets_its_token_and_headers(url: str, same
 
 
 def test_an_edited_body_is_what_is_signed_and_sent() -> None:
-    made = request(Work(DELIVERY, EVENT), ENDPOINT, now=NOW, wire=WIRE, edit=Edit(body=b"[1]"))
+    made = request(Work(DELIVERY, EVENT), ENDPOINT, now=NOW, wire=WIRE, edit=ReplayEdit(body=b"[1]"))
     assert made is not None
     assert made.body == b"[1]"
     headers = _headers(made)

@@ -56,7 +56,7 @@ def test_a_value_is_replaced_and_nothing_else(tree, data, spaced):
     before, after = changed.split(b'"new"', 1) if changed.count(b'"new"') == 1 else (b"", b"")
     assert text.startswith(before)
     assert text.endswith(after)
-    piece = replace_json.at(text, pointer)
+    piece = replace_json.value_at(text, pointer)
     assert piece is not None
     assert json.loads(piece) == json.loads(json.dumps(_at(tree, pointer)))
 
@@ -91,7 +91,7 @@ def test_a_redacted_text_is_json_without_the_word(tree, word, spaced):
 
 @given(st.binary(max_size=60), st.text(max_size=10))
 def test_any_bytes_and_any_pointer_are_taken(text, pointer):
-    replace_json.at(text, f"/{pointer}")
+    replace_json.value_at(text, f"/{pointer}")
 
 
 # --- cutting ----------------------------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ def fill(ledger: Ledger, loaded: Loaded) -> None:
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )
     for *columns, record, content in messages:
-        ledger.know_message(ledger_rows.message((*columns, bytes.fromhex(record), bytes.fromhex(content))))
+        ledger.load_message(ledger_rows.message((*columns, bytes.fromhex(record), bytes.fromhex(content))))
     for row in sends:
         ledger.sends[row[0]] = sending_rows.send(row)
     for account_id, recipient in sending:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tellwire.model.deliveries import Attempt, Work
-from tellwire.model.inbound import ItemReport, Outcome
+from tellwire.model.inbound import ItemReport, worst
 from tellwire.model.ledger import Ledger
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
@@ -96,7 +96,7 @@ async def _write_held(connection: Connection, ledger: Ledger) -> None:
         if items is None:
             continue
         reports = [report if known.pointer == report.pointer else known for known in _reports.decode(items)]
-        outcome = max((r.outcome for r in reports), key=list(Outcome).index)
+        outcome = worst(each.outcome for each in reports)
         await connection.execute(
             "UPDATE inbound SET items=$1, outcome=$2 WHERE id=$3", _encode(reports), outcome, inbound_id
         )

@@ -20,7 +20,7 @@ from tellwire.model.deliveries import Work
 from tellwire.model.inbound import WaitingPost
 from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes
+from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
@@ -66,7 +66,7 @@ class _Apply(Struct, frozen=True):
 
 
 class PostgresStore(Listeners):
-    """`Book` and the runner of queries over one database; `PostgresOutbox` stands on it.
+    """`LedgerStore` and the runner of queries over one database; `PostgresOutbox` stands on it.
 
     Args:
         server: the database, migrated already.
@@ -76,7 +76,7 @@ class PostgresStore(Listeners):
     """
 
     def __init__(
-        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]
+        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]
     ) -> None:
         super().__init__()
         self.server = server
@@ -149,10 +149,10 @@ class PostgresStore(Listeners):
         """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
         return self._appliers.failing or self.unleased
 
-    # --- Book ---------------------------------------------------------------------------------------------------------
+    # --- LedgerStore --------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
-        """See `ports.Book.apply`."""
+        """See `ports.storage.LedgerStore.apply`."""
         return await self._appliers.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
     async def scrub(self) -> None:
@@ -199,7 +199,7 @@ class PostgresStore(Listeners):
         results = [job.decide(ledger) for job in jobs]
         work = await ledger_write.write(connection, ledger, self.vault, self._window)
         fresh = registry
-        if ledger.registers:
+        if ledger.changes_registry:
             fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
         await _commit(connection)
         self._know(fresh)

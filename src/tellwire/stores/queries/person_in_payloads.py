@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from tellwire import meta
 from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
 from tellwire.meta.webhooks.redaction import cut, is_about, pieces
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.privacy import tombstones
@@ -98,7 +98,7 @@ def erase(connection: Connection, registry: Registry, wanted: Search, ids: Seque
                 "i": kept.id,
                 "b": cut(kept.body, gone, stays, wanted.addresses),
                 "r": ledger_rows.encode(items),
-                "o": str(max((each.outcome for each in items), key=list(Outcome).index)),
+                "o": str(worst(each.outcome for each in items)),
             }
         )
         places |= {(item.place.phone_number_id, wamid) for item in gone for wamid in _wamids(item)}

@@ -70,7 +70,7 @@ def reseal(connection: Connection, vault: Vault, after: ReencryptionCursor) -> R
     for row in rows:
         kept = row[-1]
         text = kept.decode() if isinstance(kept, bytes) else kept
-        if vault.is_sealed_first(text):
+        if vault.is_sealed_by_first_key(text):
             continue
         try:
             new = vault.seal(vault.unseal(text, where.place(row)), where.place(row))

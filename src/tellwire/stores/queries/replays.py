@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tellwire.errors import Conflict
-from tellwire.model.deliveries import Delivery, DeliveryState, Edit
+from tellwire.model.deliveries import Delivery, DeliveryState, ReplayEdit
 from tellwire.model.units import Micros
 from tellwire.stores.queries import deliveries as delivery_queries
 from tellwire.stores.queries.audit import AuditChange
@@ -22,7 +22,7 @@ def replay(
     delivery_id: str,
     *,
     new_id: bool = False,
-    edit: Edit | None = None,
+    edit: ReplayEdit | None = None,
     turn: int = 0,
 ) -> DeliveryEntry | None:
     """Make a delivery due at once, once more, whatever its state; its schedule starts anew.
@@ -108,7 +108,7 @@ def selection(
     return [replay(connection, change, each, new_id=new_id, turn=turn) for turn, each in enumerate(ids)]
 
 
-def edit(connection: Connection, delivery: Delivery) -> Edit | None:
+def replay_edit(connection: Connection, delivery: Delivery) -> ReplayEdit | None:
     """What is other about this replay of a delivery."""
     row = connection.execute(
         select(replay_edits.c.url, replay_edits.c.body).where(
@@ -117,4 +117,4 @@ def edit(connection: Connection, delivery: Delivery) -> Edit | None:
             replay_edits.c.replay == delivery.replay,
         )
     ).one_or_none()
-    return None if row is None else Edit(url=row.url, body=row.body)
+    return None if row is None else ReplayEdit(url=row.url, body=row.body)

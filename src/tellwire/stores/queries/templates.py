@@ -57,12 +57,6 @@ def of(connection: Connection, organization_id: str, waba_id: str, name: str, la
     return next((template for template in found if template.language == language), None)
 
 
-def category(connection: Connection, organization_id: str, waba_id: str, name: str, language: str) -> str:
-    """Meta's category of a template, "" when it is not known."""
-    found = of(connection, organization_id, waba_id, name, language)
-    return found.category if found else ""
-
-
 def sync_status(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
     """How the templates of a business account stand; None when nobody has looked yet."""
     query = select(template_syncs).where(

@@ -35,11 +35,6 @@ def send(row: Any) -> Send:
     return Send(**values)
 
 
-def media(row: Any) -> Media:
-    """A record of the columns in `MEDIA`'s order."""
-    return Media(**dict(zip(MEDIA, row, strict=True)))
-
-
 def turn(row: Any) -> AgentTurn:
     """A record of the columns in `TURN`'s order."""
     return AgentTurn(**dict(zip(TURN, row, strict=True)))

@@ -71,7 +71,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     registry = ledger.registry
     if wanted := ledger_keys.by_account(registry, keys.messages):
         for row in db.execute(_MESSAGES, (_encode(wanted).decode(),)).fetchall():
-            ledger.know_message(ledger_rows.message(row))
+            ledger.load_message(ledger_rows.message(row))
     if keys.own:
         sending.load_own(db, ledger, keys)
     if keys.messages:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tellwire.model.deliveries import Attempt, Delivery, Work
-from tellwire.model.inbound import ItemReport, Outcome
+from tellwire.model.inbound import ItemReport, worst
 from tellwire.model.ledger import Ledger
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
@@ -71,7 +71,7 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
         if row is None:
             continue
         reports = [report if known.pointer == report.pointer else known for known in _reports.decode(row[0])]
-        outcome = max((r.outcome for r in reports), key=list(Outcome).index)
+        outcome = worst(each.outcome for each in reports)
         db.execute("UPDATE inbound SET items=?, outcome=? WHERE id=?", (_encode(reports), outcome, inbound_id))
 
 

@@ -39,7 +39,7 @@ def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     if not wanted:
         return
     for row in db.execute(_OWN, (_encode(wanted).decode(),)).fetchall():
-        ledger.know_message(ledger_rows.message(row))
+        ledger.load_message(ledger_rows.message(row))
     for row in read_json(db, _SENDS, wanted):
         send = sending_rows.send(row)
         ledger.sends[send.message_id] = send

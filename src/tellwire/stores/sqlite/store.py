@@ -22,7 +22,7 @@ from tellwire.model.deliveries import Work
 from tellwire.model.inbound import Inbound, WaitingPost
 from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes
+from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
@@ -55,7 +55,7 @@ class _Write(Struct, frozen=True):
 
 
 class SqliteStore(Listeners):
-    """`Book` and the runner of queries over one file; `SqliteOutbox` stands on it.
+    """`LedgerStore` and the runner of queries over one file; `SqliteOutbox` stands on it.
 
     Args:
         path: the database file, migrated already.
@@ -64,7 +64,7 @@ class SqliteStore(Listeners):
         names: per payload format, the names under which an event is subscribed to (see `Routes`).
     """
 
-    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]) -> None:
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]) -> None:
         super().__init__()
         self._path = path
         self.counters = Counters()
@@ -143,10 +143,10 @@ class SqliteStore(Listeners):
         """Why the last commit failed; "" when it did not."""
         return self._writer.failing
 
-    # --- Book ---------------------------------------------------------------------------------------------------------
+    # --- LedgerStore --------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
-        """See `ports.Book.apply`."""
+        """See `ports.storage.LedgerStore.apply`."""
         return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
     # --- queries ------------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class SqliteStore(Listeners):
             ledger, registry = self._decide(db, applies, results, registry)
             work = ledger_write.write(db, ledger, self.vault, self._window)
             happened, due_work = bool(ledger.events), ledger.has_due_work
-            if ledger.registers:
+            if ledger.changes_registry:
                 registry = ledger_load.registry(db, self.vault, lenient=self._lenient)
         if records_:
             refused = ledger_write.write_results(db, [result for _, job in records_ for result in job.results])

@@ -19,7 +19,7 @@ from tellwire.errors import Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import accounts, agents, operational
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
@@ -34,7 +34,6 @@ _READ = {"scopes": ("read", "accounts:manage")}
 _MANAGE = {"scopes": ("accounts:manage",)}
 _NOUN = "accounts"
 _ROUTING_SECONDS = 5.0
-_MICROS = 1_000_000
 _DEFAULTS = Account(id="", organization_id="", phone_number_id="")
 _CLAIMS = frozenset(("display_phone_number", "waba_id"))
 
@@ -153,8 +152,8 @@ def _shown(account: Account, now: Micros) -> bytes:
             agent_id=account.agent_id or None,
             send_rate=account.send_rate,
             sending_paused=account.sending_paused or None,
-            about={name: AboutRead(value=fact.value, at=instant(fact.at * _MICROS)) for name, fact in facts.items()},
-            problems=[*paused, *account_facts.problems(facts, now // _MICROS)],
+            about={name: AboutRead(value=fact.value, at=instant(fact.at * MICROS)) for name, fact in facts.items()},
+            problems=[*paused, *account_facts.problems(facts, now // MICROS)],
             created_at=instant(account.created_at),
             updated_at=instant(account.updated_at),
         )

@@ -17,6 +17,7 @@ from tellwire.agents.tool_calls import MASK, same_origin
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model.agents import Agent, AgentRun, RunOutcome
 from tellwire.model.row_json import instant
+from tellwire.model.units import MICROS, micros
 from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
@@ -26,7 +27,6 @@ _READ = {"scopes": ("read", "agents:manage")}
 _MANAGE = {"scopes": ("agents:manage",)}
 _NOUN = "agents"
 _RUNS = "agent-runs"
-_MICROS = 1_000_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=LINE)]
 Instructions = Annotated[str, Meta(max_length=32_768, description="What the model is told of the business.")]
@@ -174,7 +174,7 @@ def _shown(agent: Agent) -> bytes:
             kind=agent.kind,
             state=agent.state,
             has_api_key=bool(agent.secrets.get(agent_settings.API_KEY)),
-            debounce_seconds=agent.debounce / _MICROS,
+            debounce_seconds=agent.debounce / MICROS,
             created_at=instant(agent.created_at),
             updated_at=instant(agent.updated_at),
             **fields,
@@ -222,7 +222,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
         state=draft.state,
         options=encode(replace(settings, tools=bare)),
         secrets=secrets,
-        debounce=int(draft.debounce_seconds * _MICROS),
+        debounce=micros(draft.debounce_seconds),
     )
 
 
@@ -261,7 +261,7 @@ def _as_draft(agent: Agent) -> AgentDraft:
         kind=agent.kind,
         state=agent.state,
         api_key=agent.secrets.get(agent_settings.API_KEY, ""),
-        debounce_seconds=agent.debounce / _MICROS,
+        debounce_seconds=agent.debounce / MICROS,
         **{name: getattr(settings, name) for name in _SETTINGS} | {"tools": tools},
     )
 

@@ -39,7 +39,7 @@ class ApiKeyDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An API key to create."""
 
     name: Annotated[str, Meta(max_length=256, pattern=LINE)] = ""
-    scopes: _SCOPES = api_keys.USUAL
+    scopes: _SCOPES = api_keys.DEFAULT_SCOPES
     expires_at: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None = None
     organization_id: (
         Annotated[str, Meta(max_length=64, description="Whose key it is; the caller's organization unless given.")]

@@ -28,7 +28,6 @@ from tellwire.web.parameters import (
     Name,
     StatusName,
     choice,
-    looks_like_id,
     turn_of,
 )
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
@@ -62,11 +61,10 @@ class ConversationList(Struct, kw_only=True):
 
 
 def _shown(conversation: Conversation) -> bytes:
-    ours = looks_like_id(conversation.party)
     more = _More(
         account_id=conversation.account_id,
-        contact_id=conversation.party if ours else None,
-        group_id=None if ours else conversation.party,
+        contact_id=None if conversation.is_group else conversation.party,
+        group_id=conversation.party if conversation.is_group else None,
         last_row_at=instant(conversation.last_row_at),
     )
     return joined(conversation_row(conversation), more)

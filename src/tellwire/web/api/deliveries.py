@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from tellwire.endpoints.lifecycle import Url
 from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
-from tellwire.model.deliveries import Attempt, DeliveryState, Edit, Lane
+from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import deliveries, replays
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
@@ -277,9 +277,9 @@ def _ids(data: Selection) -> tuple[str, ...]:
     return data.ids
 
 
-async def _edit(context: RequestContext, wanted: Replay) -> Edit:
+async def _edit(context: RequestContext, wanted: Replay) -> ReplayEdit:
     if wanted.url is None and wanted.body is None:
-        return Edit()
+        return ReplayEdit()
     if not context.caller.may((_FORGERY,)):
         raise NotAllowed(f"Another url or body takes the scope {_FORGERY} too.", kind="insufficient-scope")
     if wanted.url is not None:
@@ -287,7 +287,7 @@ async def _edit(context: RequestContext, wanted: Replay) -> Edit:
             await context.services.check_url(wanted.url)
         except Forbidden as error:
             raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
-    return Edit(url=wanted.url or "", body=None if wanted.body is None else encode(wanted.body))
+    return ReplayEdit(url=wanted.url or "", body=None if wanted.body is None else encode(wanted.body))
 
 
 async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:

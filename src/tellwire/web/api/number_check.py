@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tellwire.accounts.template_sync import refusal
 from tellwire.errors import Invalid
-from tellwire.meta.phone_numbers import same
+from tellwire.meta.phone_numbers import same_address
 from tellwire.model.tenancy import Account
 from tellwire.ports.http_out import Graph
 
@@ -30,7 +30,7 @@ async def check_number(graph: Graph, phone_number_id: str, token: str, *, displa
     found = await _asked(graph, phone_number_id, token, _NUMBER)
     if str(found.id) != phone_number_id:
         raise Invalid("Meta does not show this number to this token.", ("/phone_number_id", "is not this token's"))
-    if display and not same(display, found.display_phone_number):
+    if display and not same_address(display, found.display_phone_number):
         raise Invalid("Meta shows another phone number.", ("/display_phone_number", "is not this number's"))
 
 

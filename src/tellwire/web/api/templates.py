@@ -125,7 +125,7 @@ async def create_template(
         if once.kept:
             return once.kept
         draft = {name: value for name, value in asdict(data).items() if name != "account" and value is not UNSET}
-        meta_id, status, category = await context.services.templates.create(account, draft)
+        created = await context.services.templates.create(account, draft)
         audit_change = context.audit_change()
 
         def work(connection: Connection) -> tuple[Template, bytes]:
@@ -133,11 +133,11 @@ async def create_template(
                 id=audit_change.new_id(),
                 organization_id=context.organization_id,
                 waba_id=account.waba_id,
-                meta_id=meta_id,
+                meta_id=created.meta_id,
                 name=data.name,
                 language=data.language,
-                category=category,
-                status=status,
+                category=created.category,
+                status=created.status,
                 parameter_format="" if data.parameter_format is UNSET else data.parameter_format,
                 components=encode(data.components),
                 created_at=audit_change.at,

@@ -18,7 +18,7 @@ from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft, OwnSecret
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import endpoints as endpoint_queries
 from tellwire.stores.queries import health as health_queries
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
@@ -31,7 +31,6 @@ from tellwire.web.request import ContextDependency, RequestContext, joined, page
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
 _NOUN = "webhook-endpoints"
-_MICROS = 1_000_000
 MASK = "********"
 
 
@@ -224,7 +223,7 @@ async def rotate_secret(
     async with context.once(request) as once:
         if once.kept:
             return once.kept
-        secret, overlap = wanted.secret or _new_secret(), int(wanted.overlap_seconds * _MICROS)
+        secret, overlap = wanted.secret or _new_secret(), micros(wanted.overlap_seconds)
         _, body = await once.write(
             lambda c: _with_secret(context, lifecycle.rotate(context.shelf(c), name, secret, overlap=overlap)),
             status=200,

@@ -9,12 +9,12 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from tellwire.model.inbound import Inbound
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import status_figures
 from tellwire.stores.queries.status_figures import Day
 from tellwire.web.services import Services
 
-_FRESH_MICROS = 5 * 1_000_000
+_FRESH_MICROS = micros(5)
 
 
 class Figures(Struct, frozen=True, kw_only=True):

@@ -20,12 +20,13 @@ from tellwire import __version__
 from tellwire.model.agents import RunOutcome
 from tellwire.model.deliveries import DeliveryState
 from tellwire.model.inbound import Outcome
+from tellwire.model.units import MICROS
 from tellwire.observability.counters import Counters, Histogram
+from tellwire.stores.opening import Store
 from tellwire.stores.queries import retention, status_figures
 from tellwire.web.operations.figures import Figures
-from tellwire.web.services import Engine, SendingState, Store
+from tellwire.web.services import Engine, SendingState
 
-_MICROS = 1_000_000
 _STATUSES = (200, 400, 401, 408, 413, 500, 503)
 _ENDPOINT_STATES = ("active", "paused", "disabled")
 _WAITING = (Outcome.HELD, Outcome.UNROUTED)
@@ -95,12 +96,12 @@ def _oldest_due(now: Now) -> Values:
             if (endpoint := endpoints.get(identifier)) is not None:
                 oldest[endpoint.state] = min(oldest[endpoint.state], at)
     oldest["active"] = min(oldest["active"], now.figures.late or now.figures.at)
-    return [((state,), max(0, now.figures.at - at) / _MICROS) for state, at in oldest.items()]
+    return [((state,), max(0, now.figures.at - at) / MICROS) for state, at in oldest.items()]
 
 
 def _send_due(now: Now) -> Values:
     at, due = now.figures.at, now.figures.send_due
-    return _one(max(0, at - due) / _MICROS if due else 0)
+    return _one(max(0, at - due) / MICROS if due else 0)
 
 
 def _paused(now: Now) -> Values:
@@ -318,13 +319,13 @@ METRICS = (
         name="tellwire_retention_until_timestamp_seconds",
         kind="gauge",
         help="Nothing from before this time is left that may go, as of the last round; 0 before the first.",
-        read=lambda now: _one(now.counters.removed_until / _MICROS),
+        read=lambda now: _one(now.counters.removed_until / MICROS),
     ),
     Metric(
         name="tellwire_retention_stride_seconds",
         kind="histogram",
         help="How long strides of retention kept the store's writer.",
-        read=lambda now: now.counters.strides,
+        read=lambda now: now.counters.retention_batches,
     ),
 )
 

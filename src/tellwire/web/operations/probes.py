@@ -11,14 +11,13 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from tellwire import __version__
-from tellwire.errors import NotFound, Unauthorized
+from tellwire.errors import Busy, NotFound, Unauthorized
 from tellwire.stores.migrate import HEAD
 from tellwire.stores.queries import status_figures
 from tellwire.web.auth import Caller
 from tellwire.web.edge import is_local
 from tellwire.web.operations.figures import Waits
 from tellwire.web.operations.metrics import Now, exposition
-from tellwire.web.problems import Busy
 from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
 from tellwire.web.services import Services
 

@@ -14,13 +14,12 @@ from litestar import Request, Response, get
 from tellwire import __version__
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import status_figures
 from tellwire.web.operations.figures import Figures
 from tellwire.web.operations.probes import visitor
 from tellwire.web.request import StateDependency
 
-_MICROS = 1_000_000
 _MOST_ENDPOINTS = 100
 _ORDER = {"failing": 0, "disabled": 1, "paused": 2, "active": 3}
 _LATE_SECONDS = 120
@@ -89,7 +88,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 def _verdict(failing: str, figures: Figures) -> str:
     if failing:
         return "✗ Not working: the database does not take commits."
-    late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * _MICROS]
+    late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * MICROS]
     if late:
         longest = _age(figures.at - min(late))
         return f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited {longest}."
@@ -97,7 +96,7 @@ def _verdict(failing: str, figures: Figures) -> str:
 
 
 def _word(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
-    late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * _MICROS
+    late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * MICROS
     return endpoint, "failing" if endpoint.state == "active" and late else endpoint.state
 
 
@@ -156,7 +155,7 @@ def _cell(index: int, content: str) -> str:
 
 
 def _age(micros: Micros) -> str:
-    seconds = max(0, micros) // _MICROS
+    seconds = max(0, micros) // MICROS
     for size, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             return _plural(seconds // size, word)

@@ -30,7 +30,7 @@ from tests.unit.meta.outgoing.cases import (
 )
 
 from tellwire.meta.outgoing.interactive import KINDS
-from tellwire.meta.outgoing.shapes import Each, Fields, Kinds, Number, Shape, Text
+from tellwire.meta.outgoing.shapes import Fields, Kinds, ListOf, Number, Shape, String
 from tellwire.meta.outgoing.types import MOST_COMPLAINTS, TYPES, check, content_of
 
 
@@ -219,11 +219,11 @@ def test_a_number_at_its_limit_passes_and_one_over_it_fails(kind: str, fits: Any
 def _limits(shape: Shape, at: str) -> Iterator[str]:
     """Where the limits of a shape stand, as pointers with * for the elements of a list."""
     match shape:
-        case Text(most=most) if most:
+        case String(most=most) if most:
             yield at
         case Number():
             yield at
-        case Each(item=item, most=most):
+        case ListOf(item=item, most=most):
             yield from [at] if most else []
             yield from _limits(item, f"{at}/*")
         case Fields(needs=needs, may=may):

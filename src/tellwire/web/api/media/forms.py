@@ -14,8 +14,7 @@ from multipart import (  # type: ignore[import-untyped]
     parse_options_header,
 )
 
-from tellwire.errors import BadRequest, Invalid
-from tellwire.web.problems import WrongType
+from tellwire.errors import BadRequest, Invalid, WrongType
 
 _MOST_FIELD = 1024
 _MOST_PARTS = 8

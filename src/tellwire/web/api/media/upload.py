@@ -14,17 +14,17 @@ from litestar import Request
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from tellwire.errors import Conflict, Invalid
+from tellwire.errors import Conflict, Invalid, TooBig
 from tellwire.meta import media_limits
 from tellwire.model.messaging import Media
+from tellwire.model.units import HOUR
 from tellwire.stores.queries import media as media_queries
 from tellwire.stores.queries.audit import note
 from tellwire.web.api.media.forms import Offered, boundary_of, read_form
-from tellwire.web.problems import TooBig
 from tellwire.web.request import RequestContext
 
 _KNOWN = frozenset(("account", "type"))
-_PATIENCE = 3600 * 1_000_000
+_PATIENCE = HOUR
 """How long an upload may take before its bytes are taken for left behind."""
 
 
@@ -95,7 +95,7 @@ class Intake:
             await self._context.services.files.write(self._reserved.id, self._counted(chunks))
 
     async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        most = min(media_limits.MOST, self._context.services.settings.media_max_bytes)
+        most = min(media_limits.MAX_BYTES, self._context.services.settings.media_max_bytes)
         async for chunk in chunks:
             self._size += len(chunk)
             if self._size > most:

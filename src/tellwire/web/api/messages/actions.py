@@ -151,7 +151,7 @@ async def _copy(context: RequestContext, entry: MessageEntry, account: Account, 
     if is_masked(message.content):
         raise Conflict("The parameters of this template are gone: send it anew.", kind="masked")
     conversation = await context.read(lambda c: conversations.get(c, context.organization_id, message.conversation_id))
-    grouped = conversation is not None and outgoing.grouped(conversation)
+    grouped = conversation is not None and conversation.is_group
     return outgoing.Draft(
         account=account,
         content=message.content,

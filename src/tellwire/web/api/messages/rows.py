@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from tellwire.model.messaging import SendState, StatusFact
 from tellwire.model.row_json import instant, message_row
+from tellwire.model.units import MICROS
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
 from tellwire.web.request import joined
 
-_MICROS = 1_000_000
 Kind = Literal["message", "external", "placeholder", "edit"]
 Cause = Annotated[str, Meta(description="What the last try came to, in plain words; empty when nothing went wrong.")]
 NextAttempt = Annotated[
@@ -91,7 +91,7 @@ def statuses_shown(facts: Iterable[StatusFact]) -> list[StatusRead]:
     return [
         StatusRead(
             name=fact.name,
-            at=instant(fact.at * _MICROS),
+            at=instant(fact.at * MICROS),
             participant=fact.participant or None,
             pricing=Raw(fact.pricing) if fact.pricing else None,
             errors=Raw(fact.errors) if fact.errors else None,

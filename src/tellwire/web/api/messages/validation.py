@@ -14,7 +14,7 @@ from tellwire.meta.outgoing import recipient, types
 from tellwire.meta.raw_json import replace, verbatim
 from tellwire.model.messaging import Conversation, Message
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.stores.queries import conversations, messages, service_windows
 from tellwire.web.api.messages import template_check
 from tellwire.web.api.messages.fields import MessageDraft
@@ -22,7 +22,7 @@ from tellwire.web.api.messages.files import column_of
 from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
 from tellwire.web.request import RequestContext
 
-_LATEST: Micros = 365 * 24 * 3600 * 1_000_000
+_LATEST: Micros = 365 * DAY
 _LONGEST_WAMID = 256
 
 
@@ -132,10 +132,8 @@ class _Check:
             self._fault("/conversation_id", "there is no conversation with this id")
         elif account is not None and conversation.account_id != account.id:
             self._fault("/conversation_id", "is a conversation of another account")
-        else:
-            address, grouped = conversation.contact_address, not looks_like_id(conversation.party)
-            if recipient.known(address, group=grouped) is None:
-                self._fault("/conversation_id", "its contact has no address that Meta would take")
+        elif recipient.known(conversation.contact_address, group=conversation.is_group) is None:
+            self._fault("/conversation_id", "its contact has no address that Meta would take")
         return conversation
 
     def recipient(self) -> str:
