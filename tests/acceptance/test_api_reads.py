@@ -19,20 +19,20 @@ from tellwire.formats.chat_ids import chat_id
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Result
+from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000
-NOUNS = [
-    "events",
-    "deliveries",
-    "conversations",
-    "messages",
-    "contacts",
-    "inbound",
-    "audit",
-    "accounts",
-    "api-keys",
-    "webhook-endpoints",
-    "organizations",
+LISTS = {
+    noun: handler.parsed_fn_signature.parameters
+    for noun, module in NOUNS.items()
+    for handler in module.HANDLERS
+    if handler.paths == {f"/{noun}"} and "GET" in handler.http_methods
+}
+"""By noun, the parameters of its list."""
+READ_BY_ID = [
+    noun
+    for noun, module in NOUNS.items()
+    if any(path.startswith(f"/{noun}/{{") for handler in module.HANDLERS for path in handler.paths)
 ]
 
 
@@ -102,7 +102,7 @@ def test_pages_are_stable_while_rows_come(tmp_path: Path) -> None:
         assert [each["wa_id"] for each in first["data"] + second["data"]] == ["wamid.2", "wamid.1", "wamid.0"]
 
 
-TIMED = ["events", "deliveries", "messages", "inbound"]
+TIMED = [noun for noun, parameters in LISTS.items() if "since" in parameters]
 
 
 @pytest.mark.parametrize("noun", TIMED)
@@ -137,7 +137,7 @@ def test_since_begins_with_its_instant(app: Served, noun: str) -> None:
     assert app.get(f"/v1/{noun}?limit=200&since=0001-01-02T00:00:00%2B23:59")["data"] == everything
 
 
-@pytest.mark.parametrize("noun", [noun for noun in NOUNS if noun != "audit"])
+@pytest.mark.parametrize("noun", READ_BY_ID)
 @pytest.mark.parametrize("identifier", [MISSING, "nonsense", "%00", "%FF%FE", "x" * 1000, MISSING[:-1] + "A", "a" * 24])
 def test_unknown_ids_are_404(app: Served, noun: str, identifier: str) -> None:
     app.call("GET", f"/v1/{noun}/{identifier}").problem(404)

@@ -73,8 +73,8 @@ def test_one_that_only_ingests_delivers_nothing_and_owns_nothing(tmp_path: Path)
         assert len(sender.sent) >= 2
         for app in (delivering, ingesting):
             await app.dispatcher.stop(1)
-            for chore in app._chores:
-                chore.cancel()
+            for loop in app.loops:
+                await loop.stop()
 
     play(tmp_path, scenario)
 

@@ -25,6 +25,7 @@ from tellwire.privacy.retention import DEDUPE, STRIDE_SECONDS, Retention, Retent
 from tellwire.stores.queries import replays, retention
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.sqlite.store import SqliteStore, raw
+from tellwire.stores.work_queues.retention import SqlRetention
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Rounds:
         self.counters = Counters()
         self.touched: list[int] = []
         self.between: Callable[[], Awaitable[object]] | None = None
-        self.retention = Retention(self, world.clock, keeping, rest=self._rest, counters=self.counters)
+        self.retention = Retention(SqlRetention(self), world.clock, keeping, rest=self._rest, counters=self.counters)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.world.store.read(work)
@@ -57,7 +58,7 @@ class Rounds:
             before = raw(connection).total_changes if sqlite else 0
             done = work(connection)
             removed: Any = done
-            after = raw(connection).total_changes if sqlite else sum(removed[0].values())
+            after = raw(connection).total_changes if sqlite else sum(removed.by_table.values())
             self.touched.append(after - before)
             assert self.touched[-1] <= most
             return done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from tellwire.endpoints.health_history import HealthRecorder, Report
 from tellwire.endpoints.recovery import Job, RecoveryStep
 from tellwire.errors import Unavailable
+from tellwire.loops import Loop, Work
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
@@ -37,7 +38,11 @@ class EndpointWorker:
         self.witness = HealthRecorder()
         self._standings = standings
         self.recovering = RecoveryRunner(recoveries, clock, supplied)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops = (
+            _loop("endpoint-health", self._report, _SECONDS),
+            _loop("parking", self._park, _PARKING_SECONDS),
+            _loop("recoveries", self.recovering.go_on, _SECONDS),
+        )
 
     def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
         """Take down an attempt that is recorded; one that went to another URL says nothing of its endpoint."""
@@ -53,17 +58,12 @@ class EndpointWorker:
 
     def start(self) -> None:
         """Begin, in the running loop."""
-        self._tasks = [
-            asyncio.create_task(self._forever(self._report, _SECONDS)),
-            asyncio.create_task(self._forever(self._park, _PARKING_SECONDS)),
-            asyncio.create_task(self._forever(self.recovering.go_on, _SECONDS)),
-        ]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """End at once; all of it can be gone on with by whoever comes next."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def last_report(self) -> None:
         """Write down what is not yet, before the store closes."""
@@ -72,25 +72,15 @@ class EndpointWorker:
         except Unavailable as error:
             log.warning("store_unavailable", detail=str(error))
 
-    async def _report(self) -> bool:
+    async def _report(self) -> None:
         await report_health(self._standings, self.witness, self._clock)
-        return False
 
-    async def _park(self) -> bool:
+    async def _park(self) -> None:
         await self._standings.park_left(self._clock.now())
-        return False
 
-    async def _forever(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        """Do it over and over, at once while it says that there is more."""
-        while True:
-            more = False
-            try:
-                more = await work()
-            except Unavailable as error:
-                log.warning("store_unavailable", detail=str(error))
-            except Exception:
-                log.exception("upkeep_failed")
-            await asyncio.sleep(0 if more else seconds)
+
+def _loop(name: str, work: Work, seconds: float) -> Loop:
+    return Loop(name, work, seconds=seconds, failed="upkeep_failed")
 
 
 _BATCHES = 20

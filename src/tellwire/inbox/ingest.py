@@ -37,7 +37,7 @@ from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, wor
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MINUTE, Micros
-from tellwire.ports.storage import LedgerStore
+from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
@@ -66,9 +66,9 @@ class Post(Struct, frozen=True):
 
 
 class Ingest:
-    """Applies POSTs over a `LedgerStore`."""
+    """Applies POSTs over a `LedgerRunner`."""
 
-    def __init__(self, store: LedgerStore, options: Options) -> None:
+    def __init__(self, store: LedgerRunner, options: Options) -> None:
         self._store = store
         self._options = options
 

@@ -13,8 +13,16 @@ from tellwire.security.vault import Vault
 T = TypeVar("T")
 
 
-class QueryRunner(Protocol):
-    """Runs queries of a `Connection`. `new_id` is good inside a `write` only: ids rise in commit order."""
+class Transactions(Protocol):
+    """Runs queries of a `Connection`, each call in a transaction of its own."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
+
+
+class QueryRunner(Transactions, Protocol):
+    """What queries need beside a `Connection`. `new_id` is good inside a `write` only: ids rise in commit order."""
 
     @property
     def vault(self) -> Vault: ...
@@ -23,6 +31,6 @@ class QueryRunner(Protocol):
 
     def new_id(self) -> str: ...
 
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
+    async def scrub(self) -> None:
+        """Make what was erased leave the files as well, as far as the store can."""
+        ...

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.redaction import pattern_of
 from tellwire.model.deliveries import DeliveryState
+from tellwire.model.erasures import Counts, Erasure
 from tellwire.model.units import Micros
+from tellwire.ports.queues import ErasureBatch
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasures, exports, idempotency, media, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.queries.erasures import Counts, Erasure
 from tellwire.stores.queries.paging import unindexed
 from tellwire.stores.records import attempt_rows
 from tellwire.stores.schema.tables import (
@@ -34,13 +34,6 @@ from tellwire.stores.schema.tables import (
 
 _BATCH = 500
 _CONVERSATIONS = 200
-
-
-class ErasureBatch(Struct, frozen=True):
-    """How the erasure now stands, and the deliveries that were cancelled."""
-
-    erasure: Erasure
-    cancelled: Sequence[str] = ()
 
 
 def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:

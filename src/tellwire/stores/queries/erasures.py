@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, text, update
 
+from tellwire.model.erasures import Counts, Erasure, Subject
 from tellwire.model.units import Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
@@ -18,42 +18,6 @@ from tellwire.stores.queries.audit import AuditChange, note
 from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
 
 _BATCH = 1000
-
-Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
-
-
-class Subject(Struct, frozen=True):
-    """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at."""
-
-    addresses: tuple[str, ...] = ()
-    conversation_ids: tuple[str, ...] = ()
-    until: str = ""
-
-
-class Counts(Struct, frozen=True):
-    """What was erased so far."""
-
-    messages: int = 0
-    media: int = 0
-    events: int = 0
-    deliveries_cancelled: int = 0
-    received: int = 0
-
-
-class Erasure(Struct, frozen=True, kw_only=True):
-    """The erasure of a contact and of those that were merged into it. `cursor` is how far its phase has come."""
-
-    id: str
-    organization_id: str
-    contact_id: str
-    contact_ids: tuple[str, ...]
-    state: Literal["running", "done"]
-    phase: Phase
-    cursor: str
-    counts: Counts
-    subject: Subject
-    erased_at: Micros
-    finished_at: Micros
 
 
 def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:

@@ -16,6 +16,7 @@ from tellwire.meta.webhooks.redaction import cut, is_about, pieces
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.records import ledger_rows
@@ -32,13 +33,6 @@ class Search(Struct, frozen=True):
     organization_id: str
     addresses: Collection[str]
     key: bytes = b""
-
-
-class PayloadMatches(Struct, frozen=True):
-    """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
-
-    ids: tuple[str, ...]
-    after: str
 
 
 class PersonalPieces(Struct, frozen=True):

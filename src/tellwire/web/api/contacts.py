@@ -12,10 +12,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
+from tellwire.model.erasures import Counts, Erasure
 from tellwire.model.messaging import Contact
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import erasures, messages, person_rows
-from tellwire.stores.queries.erasures import Counts, Erasure
 from tellwire.web.api.contact_export import export
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of

@@ -40,6 +40,8 @@ def test_what_can_be_sent_passes(kind: str, value: Any) -> None:
 
 
 def test_every_type_and_every_interactive_kind_has_an_example() -> None:
+    missing = sorted(TYPES.keys() - {kind for kind, _ in SENDABLE})
+    assert not missing, f"SENDABLE in tests/unit/meta/outgoing/cases.py has no example of these types: {missing}"
     assert {kind for kind, _ in SENDABLE} == TYPES.keys()
     assert INTERACTIVE.keys() == KINDS.keys()
 
@@ -256,7 +258,8 @@ def test_every_limit_of_the_tables_is_tested() -> None:
     tested = {re.sub(r"/[0-9]+", "/*", pointer) for pointer in tested}
     for here, there in SAME:
         known = {pattern.replace(here, there) if pattern.startswith(here) else pattern for pattern in known}
-    assert known - tested - ELSEWHERE == set()
+    missing = sorted(known - tested - ELSEWHERE)
+    assert not missing, f"nothing tests these limits: {missing}. Add rows to LENGTHS, COUNTS or WRONG of this module"
 
 
 # --- what else can be wrong -------------------------------------------------------------------------------------------
