@@ -36,7 +36,7 @@ class DeliveryState(StrEnum):
 
 
 class Participants(Struct, frozen=True, omit_defaults=True):
-    """Who a message is between, as the `chat` format shows it: digits without `+`, else the id as Meta gave it."""
+    """The two sides of a message, as the `chat` format shows them: digits without `+`, else the id as Meta gave it."""
 
     contact: str
     business: str

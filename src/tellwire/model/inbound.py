@@ -40,7 +40,7 @@ class ItemResult(Struct, frozen=True, gc=False):
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one item of a POST, as `inbound` lists it."""
+    """The report of one item of a POST, as `inbound` lists it."""
 
     pointer: str
     field: str = ""

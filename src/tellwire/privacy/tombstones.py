@@ -13,11 +13,10 @@ from tellwire.meta.webhooks.redaction import addresses_of
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros
 
-KEPT: Micros = 40 * 24 * 3600 * 1_000_000
+KEPT: Micros = 40 * DAY
 """How long a mark is kept: Meta sends a POST again for up to 7 days and statuses for up to 30."""
-_MICROS = 1_000_000
 
 Mark = tuple[str, str]
 """organization id, keyed hash"""
@@ -76,7 +75,7 @@ def mark(ledger: Ledger, item: Item, account: Account) -> None:
 def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
     if isinstance(item, AccountProblem | Notice | NotUnderstood) or item.timestamp is None:
         return False
-    at, organization_id = item.timestamp * _MICROS, account.organization_id
+    at, organization_id = item.timestamp * MICROS, account.organization_id
     return any(at <= ledger.erased.get((organization_id, address), -1) for address in addresses_of(item))
 
 
