@@ -17,7 +17,7 @@ from tellwire.endpoints.worker import report_health
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Outbox, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.queries import health
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")
@@ -190,7 +190,9 @@ async def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(world: W
     world.clock.move(11_000_000)
     await report_health(SqlHealthStore(world.store), witness, world.clock)
     assert witness.reports(world.clock.now()) == []
-    standings = await world.store.read(lambda c: health.standings(c, watched.organization_id, [watched.id, "another"]))
+    standings = await world.store.read(
+        lambda c: health.of_endpoints(c, watched.organization_id, [watched.id, "another"])
+    )
     assert set(standings) == {watched.id}
     assert standings[watched.id].failures == 1
     await on_shelf(world, lambda s: lifecycle.delete(s, watched.id))
@@ -219,7 +221,7 @@ async def ends(
     works = await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10)
     return [
         Result(
-            replace(w.delivery, state=state, attempts=10, burned=10),
+            replace(w.delivery, state=state, attempts=10, counted_attempts=10),
             Attempt(
                 delivery_id=w.delivery.id,
                 organization_id=w.delivery.organization_id,

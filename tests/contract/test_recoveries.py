@@ -19,7 +19,7 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import jobs as job_queries
 from tellwire.stores.queries import recovery as recovery_queries
 from tellwire.stores.queries.audit import AuditChange
-from tellwire.stores.recoveries import SqlRecoveryStore
+from tellwire.stores.recovery_store import SqlRecoveryStore
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -95,7 +95,7 @@ async def test_failed_makes_due_what_failed_in_the_span_in_order(world: World) -
     other = await world.endpoint(events=("messages.insert",))
     start = world.clock.now()
     await messages(world, 10)
-    await run_sql(world, "UPDATE deliveries SET state='failed', burned=10, attempts=10")
+    await run_sql(world, "UPDATE deliveries SET state='failed', counted_attempts=10, attempts=10")
     await run_sql(world, f"UPDATE deliveries SET state='delivered' WHERE created_at = {start + 5_000}")
     job = await asked(world, endpoint, "failed", since=start + 3_000, until=start + 9_000)
     assert not await workers(world).go_on()
@@ -103,7 +103,7 @@ async def test_failed_makes_due_what_failed_in_the_span_in_order(world: World) -
         f"SELECT event_id FROM deliveries WHERE endpoint_id='{endpoint.id}' AND state='pending' ORDER BY id"
     )
     assert await due(world) == [row[0] for row in events]
-    made = await rows(world, endpoint, "state, lane, replay, burned, attempts")
+    made = await rows(world, endpoint, "state, lane, replay, counted_attempts, attempts")
     failed, again = ("failed", "live", 0, 10, 10), ("pending", "replay", 1, 0, 10)
     assert made == [*[failed] * 2, again, again, ("delivered", "live", 0, 10, 10), *[again] * 3, *[failed] * 2]
     assert {row[0] for row in await rows(world, other)} == {"failed", "delivered"}
@@ -180,7 +180,7 @@ async def test_cut_off_after_any_stride_it_goes_on_and_does_each_once(world: Wor
         # Every stride is another process's, which read the job anew and knows nothing of the last.
         stale = await job_of(world, job)
         for _ in range(2):  # the second comes with what it read before the first went on
-            await SqlRecoveryStore(world.store, NAMES, SMALL).stride(stale, world.clock.now())
+            await SqlRecoveryStore(world.store, NAMES, SMALL).advance(stale, world.clock.now())
         assert (await job_of(world, job)).turns <= stale.turns + 1
         waiting = await due(world)
         assert len(waiting) <= 8
@@ -245,10 +245,10 @@ class Stumbling(SqlRecoveryStore):
 
     bad = ""
 
-    async def stride(self, job: Job, now: int) -> Any:
+    async def advance(self, job: Job, now: int) -> Any:
         if job.id == self.bad:
             raise KeyError("a mistake of ours")
-        return await super().stride(job, now)
+        return await super().advance(job, now)
 
 
 async def test_a_job_that_stumbles_ends_as_failed_and_holds_up_no_other(world: World) -> None:

@@ -63,3 +63,10 @@ class Inbound(Struct, frozen=True, kw_only=True):
     items: tuple[ItemReport, ...] = ()
     organization_id: str = ""
     speaks_for: tuple[str, ...] = ("*",)
+
+
+class WaitingPost(Struct, frozen=True):
+    """A POST that was kept with items that wait; `pointers` names these."""
+
+    inbound: Inbound
+    pointers: frozenset[str]

@@ -22,6 +22,13 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 
 
+class ConversationKey(NamedTuple):
+    """The organization that a conversation is of, and its id."""
+
+    organization_id: str
+    id: str
+
+
 class Keys(Struct, kw_only=True):
     """The keys of the rows that a decision needs; the first part of each pair is the phone_number_id."""
 

@@ -56,18 +56,20 @@ def note(ledger: Ledger, places: Mapping[Mark, tuple[str, str]], rows: Iterable[
 
 
 def bars(ledger: Ledger, item: Item, account: Account) -> bool:
-    """Whether an item is of an erased person and from before the erasure; then it is marked and nothing comes of it.
+    """Whether an item is of an erased person and from before the erasure, so that nothing may come of it.
 
     It is so when it speaks of a message that was erased, or when its person was and Meta's time of it is not later than
     the erasure. Without a time of Meta's it counts as new.
     """
     if not ledger.erased and not ledger.registry.erasing:
         return False
-    if not any(_erased(ledger, account, wamid) for wamid in _wamids(item)) and not _too_old(ledger, item, account):
-        return False
+    return any(_erased(ledger, account, wamid) for wamid in _wamids(item)) or _too_old(ledger, item, account)
+
+
+def mark(ledger: Ledger, item: Item, account: Account) -> None:
+    """Mark the messages that an item of an erased person speaks of, so that what comes late for them is known too."""
     key, organization_id = ledger.registry.erased_key, account.organization_id
     ledger.new_marks |= {of_message(key, organization_id, account.id, wamid) for wamid in _wamids(item) if wamid}
-    return True
 
 
 def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
