@@ -17,7 +17,7 @@ from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, tex
 from tellwire.agents.decisions import BACKOFF
 from tellwire.agents.ports import Line, Reply, Use
 from tellwire.agents.settings import Budget
-from tellwire.conversations.agent_turns import PATIENCE
+from tellwire.conversations.agent_turns import MAX_DEBOUNCES
 from tellwire.model.agents import Agent
 from tellwire.model.units import DAY
 from tellwire.observability import logs
@@ -125,7 +125,7 @@ def test_who_writes_on_and_on_is_answered_all_the_same(tmp_path):
         while not desk.server.asked:
             await desk.customer(f"wamid.{desk.world.clock.now()}")
             await desk.turn(after=DEBOUNCE // 2)
-        assert desk.world.clock.now() - began == PATIENCE * DEBOUNCE
+        assert desk.world.clock.now() - began == MAX_DEBOUNCES * DEBOUNCE
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 

@@ -17,7 +17,7 @@ from tellwire.agents.settings import AgentSettings, settings_of
 from tellwire.conversations import agent_turns, contacts, outgoing
 from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias
-from tellwire.model.agents import Agent, AgentRun, AgentTurn, RunOutcome
+from tellwire.model.agents import Agent, AgentRun, AgentTurn, RunOutcome, Situation
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Conversation, Message
 from tellwire.model.operational_events import OperationalEvent
@@ -35,20 +35,6 @@ MODEL_FAILED = "the model failed"
 
 _MOST_DETAIL = 500
 _encode = msgspec.json.Encoder().encode
-
-
-class Situation(Struct, frozen=True, kw_only=True):
-    """What was read about a turn before the model is asked. `messages`: the conversation's last ones, oldest first.
-
-    `replies`: of the agent in this conversation; `replies_today`, `tokens_today`: of the agent as a whole.
-    """
-
-    conversation: Conversation | None
-    messages: Sequence[Message] = ()
-    handed_over: str = ""
-    replies: int = 0
-    replies_today: int = 0
-    tokens_today: int = 0
 
 
 class Asking(Struct, frozen=True, kw_only=True):

@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 
 import structlog
 from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
-from tellwire.delivery import counting
-from tellwire.delivery.attempt import Try, Wire
+from tellwire.delivery.attempt import Wire
+from tellwire.delivery.attempt_maker import AttemptMaker
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
-from tellwire.delivery.retry import Delivered, Disable
 from tellwire.delivery.scheduler import Scheduler
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Work
 from tellwire.model.registry import Registry
-from tellwire.model.routing import order_key
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.http_out import Answer, Request, Sender
+from tellwire.ports.http_out import Sender
 from tellwire.ports.storage import Outbox
 from tellwire.ports.tracing import Tracer
 
@@ -75,25 +72,31 @@ class Dispatcher:
         observers: Observers | None = None,
     ) -> None:
         self._outbox = outbox
-        self._sender = sender
         self._clock = clock
-        self._wire = wire
-        self._schedule = schedule
-        self._random = random
-        self._observers = observers or Observers(counters=Counters())
+        self._observers = observers = observers or Observers(counters=Counters())
         self._lanes = Scheduler(limits or SideLaneLimits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self.leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
-        self._barred: set[str] = set()
+        self._attempts = AttemptMaker(
+            outbox,
+            sender,
+            clock,
+            self._lanes,
+            wire=wire,
+            schedule=schedule,
+            random=random,
+            holds=self.leases.holds,
+            made=self._recorder.put,
+            withheld=self._withheld,
+            counters=observers.counters,
+        )
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
         self._due_work: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Micros | None = None
-        self.attempts = 0
-        self.delivered = 0
         self.refused = 0
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -108,7 +111,7 @@ class Dispatcher:
                 elsewhere=self._elsewhere,
                 released=self.leases.nudge,
             )
-        self._bar(self._outbox.registry())
+        self._attempts.bar(self._outbox.registry())
         self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running = True
         await self.leases.start(owner)
@@ -150,6 +153,16 @@ class Dispatcher:
         self._lanes.forget(delivery_ids, self._clock.now())
 
     @property
+    def attempts(self) -> int:
+        """Attempts that were made."""
+        return self._attempts.made
+
+    @property
+    def delivered(self) -> int:
+        """Attempts that the receiver took."""
+        return self._attempts.delivered
+
+    @property
     def in_flight(self) -> int:
         """Deliveries that were sent and whose result is not committed."""
         return self._lanes.shares.in_flight
@@ -187,14 +200,10 @@ class Dispatcher:
             self._pump()
 
     def _changed(self, registry: Registry) -> None:
-        self._bar(registry)
+        self._attempts.bar(registry)
         if self._running:
             self._lanes.configure(registry.endpoints, self._clock.now())
             self._pump()
-
-    def _bar(self, registry: Registry) -> None:
-        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
-        self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
 
     def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
         if self._running:
@@ -218,7 +227,7 @@ class Dispatcher:
         lanes, now = self._lanes, self._clock.now()
         while (ticket := lanes.next(now)) is not None:
             ticket.started_at = now
-            task = asyncio.create_task(self._attempt(ticket))
+            task = asyncio.create_task(self._attempts.make(ticket))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         for ticket in lanes.overtaken():
@@ -240,82 +249,6 @@ class Dispatcher:
         self._timer = self._timer_at = None
         self._pump()
 
-    # --- one attempt --------------------------------------------------------------------------------------------------
-
-    async def _attempt(self, ticket: Ticket) -> None:
-        endpoint, edit = ticket.queue.endpoint, None
-        delivery = ticket.work.delivery
-        may_send = partial(self.leases.holds, delivery.partition, ticket.epoch)
-        request: Request | None = None
-        try:
-            if delivery.lane == "replay":
-                edit = await self._outbox.replay_edit(delivery)
-            if delivery.order_key not in self._barred:
-                request = attempts.request(
-                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
-                )
-        except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
-            request = Request(url=endpoint.url)
-            answer = _unmade(error)
-        else:
-            if request is None:
-                self._lanes.unsent(ticket)
-                self._recorder.put(Entry(ticket, attempts.cancelled(ticket.work.delivery, self._clock.now())))
-                return
-            try:
-                answer = await self._sender.send(request)
-            except Exception as error:  # noqa: BLE001 - the port promises that there is none
-                answer = _unmade(error)
-        if answer.withheld:
-            self._withheld(ticket)
-        else:
-            self._recorder.put(self._entry(ticket, endpoint, request, answer, edit=edit))
-
-    def _withheld(self, ticket: Ticket) -> None:
-        """The lease was gone before the request was: no attempt was made."""
-        self._lanes.unsent(ticket)
-        self._lanes.dropped(ticket)
-        self.leases.finished()
-        self._pump()
-
-    def _entry(
-        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: ReplayEdit | None
-    ) -> Entry:
-        """Decide what the answer means for the delivery and for its endpoint."""
-        now, standing, disables = self._clock.now(), self._standing(ticket), ""
-        tried = Try(
-            work=ticket.work,
-            endpoint=endpoint,
-            request=request,
-            answer=answer,
-            started_at=ticket.started_at,
-            ended_at=now,
-            edit=edit,
-        )
-        decision, blame = attempts.conclude(
-            tried, schedule=self._schedule, jitter=self._random(), blames=partial(self._lanes.failed, ticket)
-        )
-        self.attempts += 1
-        counters, before = self._observers.counters, ticket.work.delivery
-        counting.count(counters, before, answer, decision, started_at=ticket.started_at, now=now)
-        if isinstance(decision, Delivered):
-            self.delivered += 1
-        if tried.aside:
-            self._lanes.unsent(ticket)
-        elif isinstance(decision, Delivered):
-            self._lanes.accepted(ticket, now)
-        elif isinstance(decision, Disable):
-            disables = decision.reason
-            self._lanes.stop(ticket)
-        return Entry(ticket, attempts.settle(tried, decision=decision, blame=blame, otherwise=standing), disables)
-
-    def _standing(self, ticket: Ticket) -> DeliveryState:
-        """Where a delivery stands that is to be tried again."""
-        if ticket.queue.open:
-            return DeliveryState.RETRYING
-        known = ticket.queue.endpoint.id in self._outbox.registry().endpoints
-        return DeliveryState.PARKED if known else DeliveryState.CANCELLED
-
     # --- recorded -----------------------------------------------------------------------------------------------------
 
     def _recorded(self, entries: Sequence[Entry]) -> None:
@@ -334,7 +267,7 @@ class Dispatcher:
             self._due_work.add(task)
             task.add_done_callback(self._due_work.discard)
         elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
-            standing = self._standing(ticket)
+            standing = self._attempts.standing(ticket)
             if standing is not delivery.state:
                 # The endpoint was paused or resumed while the result was being written: the row must not disagree.
                 self._recorder.put(Entry(ticket, attempts.restated(delivery, standing, now)))
@@ -354,6 +287,13 @@ class Dispatcher:
                 observers.on_attempt(attempt, delivery)
             except Exception:
                 log.exception("on_attempt_failed")
+
+    def _withheld(self, ticket: Ticket) -> None:
+        """The lease was gone before the request was: no attempt was made."""
+        self._lanes.unsent(ticket)
+        self._lanes.dropped(ticket)
+        self.leases.finished()
+        self._pump()
 
     def _refused(self, entries: Sequence[Entry]) -> None:
         """Their partitions have another owner, or had: their rows say what became of them."""
@@ -376,7 +316,3 @@ class Dispatcher:
             else:
                 log.warning("endpoint_disabled", endpoint_id=endpoint_id, reason=reason)
                 return
-
-
-def _unmade(error: Exception) -> Answer:
-    return Answer(failure="protocol", cause=f"the request could not be made ({type(error).__name__})")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
+from tellwire.model.messaging import Conversation, Message
 from tellwire.model.units import Micros, micros
 
 
@@ -42,6 +44,20 @@ class AgentTurn(Struct, frozen=True, kw_only=True):
     due_at: Micros
     attempts: int = 0
     created_at: Micros = 0
+
+
+class Situation(Struct, frozen=True, kw_only=True):
+    """What was read about a turn before the model is asked. `messages`: the conversation's last ones, oldest first.
+
+    `replies`: of the agent in this conversation; `replies_today`, `tokens_today`: of the agent as a whole.
+    """
+
+    conversation: Conversation | None
+    messages: Sequence[Message] = ()
+    handed_over: str = ""
+    replies: int = 0
+    replies_today: int = 0
+    tokens_today: int = 0
 
 
 RunOutcome = Literal["replied", "handed_over", "superseded", "retrying", "failed", "declined"]

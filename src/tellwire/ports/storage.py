@@ -37,7 +37,7 @@ class Lease(Struct, frozen=True):
     share: int
 
 
-class LedgerStore(Protocol):
+class LedgerRunner(Protocol):
     """The store of messages, contacts and conversations: rows are loaded by key, a decision is run on them, and its
     changes are written, in one durable transaction."""
 
@@ -49,6 +49,22 @@ class LedgerStore(Protocol):
         Raises:
             Unavailable: the changes could not be made durable; nothing was applied.
         """
+        ...
+
+
+class LedgerStore(LedgerRunner, Protocol):
+    """A `LedgerRunner` that also knows the accounts and agents, and says when a loop may have something to do."""
+
+    def registry(self) -> Registry:
+        """The current registry, from memory."""
+        ...
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        ...
+
+    def on_due_work(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
         ...
 
 

@@ -77,7 +77,7 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
     claimed = []
     for turn in turns:
         if turn.not_before > ledger.now:
-            outgoing.deferred(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
+            outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
         elif turn.late:
             _fail_unsent(ledger, known, turn.message_id, _LATE)
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
@@ -108,10 +108,10 @@ def settle(
     match outcome:
         case Accepted():
             status = outcome.message_status if outcome.message_status != "accepted" else ""
-            held_items.accepted(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
+            held_items.accept(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
             return Settled("accepted")
         case Unknown():
-            outgoing.uncertain(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
+            outgoing.mark_unknown(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
             return Settled("unknown")
         case NotSent():
             return _again(ledger, account, claimed, outcome, jitter)
@@ -121,7 +121,7 @@ def settle(
                 return Settled("failed")
             if outcome.kind == "pause":
                 words = _words(outcome.errors)
-                outgoing.again(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
+                outgoing.retry(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
                 if account.access_token != claimed.account.access_token:  # it speaks of one that was replaced
                     return Settled("retry", ledger.now)
                 _pause(ledger, account, words)
@@ -157,7 +157,7 @@ def forget_claims(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> 
 
 def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
     """Nobody knows what became of these, which a process that is gone was sending."""
-    return sum(outgoing.abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
+    return sum(outgoing.mark_abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
 
 
 # --- what is behind them ----------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
 
 def _untried(ledger: Ledger, message_id: str, epoch: int, cause: str) -> None:
     """Queue again what was claimed under `epoch` and never left."""
-    outgoing.again(ledger, message_id, epoch=epoch, due_at=ledger.now, cause=cause, tried=False)
+    outgoing.retry(ledger, message_id, epoch=epoch, due_at=ledger.now, cause=cause, tried=False)
 
 
 def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:
@@ -179,7 +179,7 @@ def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused 
         _fail(ledger, account, send.message_id, outcome.errors if isinstance(outcome, Refused) else (unreachable,))
         return Settled("failed")
     due_at = ledger.now + micros(seconds)
-    outgoing.again(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
+    outgoing.retry(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
     return Settled(outcome.kind if isinstance(outcome, Refused) else "not_sent", due_at)
 
 
@@ -187,7 +187,7 @@ def _fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[Statu
     send = ledger.sends.get(message_id)
     # One that failed was written before, and only the answer was lost; of one that was accepted a status has told.
     if send is None or send.state not in ("failed", "accepted"):
-        outgoing.refused(ledger, account, message_id, errors, _words(errors))
+        outgoing.fail(ledger, account, message_id, errors, _words(errors))
 
 
 def _fail_unsent(ledger: Ledger, account: Account, message_id: str, error: StatusError) -> None:

@@ -1,4 +1,4 @@
-"""What the web needs of the rest of the process; the composition root hands it in."""
+"""Declare what the web needs from the rest of the process; `cli/serving.py` passes it in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tellwire.stores.opening import Store
 
 
 class SendingState(Protocol):
-    """What the web shows of a loop that sends and records what came of it."""
+    """The state of a loop that sends and records results, as the web shows it."""
 
     @property
     def in_flight(self) -> int: ...
@@ -31,12 +31,12 @@ class SendingState(Protocol):
 
     @property
     def failing(self) -> str:
-        """Why results can't be written; "" when they can."""
+        """Return why results cannot be recorded; "" when they can."""
         ...
 
 
 class Engine(SendingState, Protocol):
-    """What the web shows of the dispatcher beside."""
+    """The state of the dispatcher, as the web shows it."""
 
     @property
     def held(self) -> int: ...
@@ -72,8 +72,8 @@ class Services(Struct, frozen=True, kw_only=True):
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `counters` holds the
     process's counts;
-    `engine` is its dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing
-    is on.
+    `engine` is its dispatcher and `sending_worker` the loop that sends to Meta, None when it has none; `tracer` is
+    there while tracing is on.
     """
 
     store: Store
@@ -98,5 +98,5 @@ class Services(Struct, frozen=True, kw_only=True):
     graph: Graph
     templates: TemplateSync
     engine: Engine | None = None
-    courier: SendingState | None = None
+    sending_worker: SendingState | None = None
     tracer: Tracer | None = None

@@ -1,5 +1,5 @@
-"""One round of the main job that ends by itself: a text, an image and a status go in, an answer goes out and is read,
-and all of it comes out under both formats."""
+"""Run the main job once: a text, an image and a status come in, an answer goes out and is read, and everything is
+delivered under both formats."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable
 
 from tellwire.cli.dev.catcher import Catch, Catcher
+from tellwire.cli.dev.chat import act, customer_of
 from tellwire.cli.dev.stack import Stack
-from tellwire.cli.dev.story import act, customer_of
 from tellwire.errors import TellwireError
 from tellwire.simulator import BUSINESS, PEOPLE, Knobs
 from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent
@@ -17,14 +17,14 @@ from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent
 _SECONDS = 30
 _WAY = ("sent", "delivered", "read")
 KNOBS = Knobs(sent_after=0.01, delivered_after=0.01, read_after=0.01)
-"""What the simulator is turned to: everybody reads at once."""
+"""The simulator's settings: everybody reads at once."""
 
 
 async def once(stack: Stack) -> None:
-    """Return when everything has arrived under both formats, each verified.
+    """Run the round, and return when everything has arrived under both formats, each verified.
 
     Raises:
-        TellwireError: something was refused, did not verify or did not come in time, with what is known of it.
+        TellwireError: something was refused, did not verify or did not arrive in time.
     """
     customer = customer_of(stack.meta)
     updates = [
@@ -33,7 +33,7 @@ async def once(stack: Stack) -> None:
         customer.status(customer.sent_message(), "delivered", at=int(time.time())),
     ]
     for update in updates:
-        answer = await stack.poster.tell(update)
+        answer = await stack.poster.post_updates(update)
         if answer.status != 200:
             raise TellwireError(f"the POST of a simulated {update.title} was answered {answer.status} {answer.cause}")
     wamids = {update.wamid for update in updates}
@@ -50,9 +50,8 @@ async def once(stack: Stack) -> None:
 
 
 def arrived(catches: Iterable[Catch], wamids: set[str], reply: str) -> bool:
-    """Whether rows of these messages and of a conversation have come, a chat payload for each of the messages, and of
-    the reply all its statuses under both formats.
-    """
+    """Return whether everything has come: the rows of these messages and of a conversation, a chat payload of each of
+    the messages, and all statuses of the reply under both formats."""
     rows: dict[str, str] = {}
     conversation = False
     in_chat = set()
@@ -78,7 +77,7 @@ def arrived(catches: Iterable[Catch], wamids: set[str], reply: str) -> bool:
 
 
 def summary(catcher: Catcher) -> str:
-    """What was caught, in words."""
+    """Return how many deliveries were caught, in words."""
     return "; ".join(
         f"{name}: {tally.received} received, {tally.verified} verified, {tally.failed} failed"
         for name, tally in catcher.tallies.items()

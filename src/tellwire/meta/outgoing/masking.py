@@ -9,6 +9,8 @@ from msgspec.json import encode
 from tellwire.meta.raw_json import verbatim
 
 MASK = "****"
+TEMPLATE = b'{"type":"template"'
+"""How the content of a template message begins, as `content_of` writes it."""
 _PLAIN = ("type", "parameter_name")
 
 
@@ -32,7 +34,7 @@ def mask(content: bytes, *, authentication: bool) -> bytes:
 
 def is_masked(content: bytes) -> bool:
     """Return whether a content's parameters are gone, so that it cannot be sent again."""
-    masked = content.startswith(b'{"type":"template"') and encode(MASK) in content
+    masked = content.startswith(TEMPLATE) and encode(MASK) in content
     return masked and mask(content, authentication=True) == content
 
 
