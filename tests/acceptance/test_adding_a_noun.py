@@ -136,8 +136,8 @@ def test_a_text_that_is_sent_cannot_hold_just_anything() -> None:
         if name not in ANY_TEXT
     ]
     assert not loose, (
-        f"these texts may hold NUL and line breaks: {loose}. Give each a pattern (`LINE` of web/api/shapes.py), or check "
-        "it by hand and add its name to ANY_TEXT of this test"
+        f"these texts may hold NUL and line breaks: {loose}. Give each a pattern (`LINE` of web/api/shapes.py), or "
+        "check it by hand and add its name to ANY_TEXT of this test"
     )
 
 
