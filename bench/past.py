@@ -228,7 +228,7 @@ class Past:
             partition=partition(endpoint.id, event.order_key),
             state=_STATES[batch.state],
             attempts=_FAILED_TRIES if late else int(delivered),
-            burned=_FAILED_TRIES if late else int(delivered),
+            counted_attempts=_FAILED_TRIES if late else int(delivered),
             out_of_order=late,
             lane="late" if late else "live",
             webhook_id=f"msg_{identifier.replace('-', '')}",

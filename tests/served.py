@@ -43,7 +43,7 @@ from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.template_repository import SqlTemplateRepository
 from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening

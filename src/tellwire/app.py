@@ -10,6 +10,8 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Literal
 
+from msgspec.structs import replace
+
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import models_over
 from tellwire.agents.worker import AgentWorker
@@ -97,13 +99,7 @@ class App:
             opened.outbox,
             sender,
             clock,
-            wire=Wire(
-                formats=FORMATS,
-                sign=sign,
-                hub_signature=hub_signature,
-                timeout_seconds=timeout,
-                traceparent=tracer.traceparent if tracer else None,
-            ),
+            wire=replace(signed, traceparent=tracer.traceparent if tracer else None),
             schedule=settings.retry_schedule,
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),

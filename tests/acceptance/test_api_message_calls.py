@@ -230,7 +230,7 @@ def test_a_template_is_held_against_what_meta_lists(app: Served) -> None:
 
 def synchronised(connection: Any, waba: str) -> None:
     standing = TemplateStatus(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
-    templates.put_standing(connection, standing)
+    templates.put_sync_status(connection, standing)
 
 
 # --- erasure ----------------------------------------------------------------------------------------------------------

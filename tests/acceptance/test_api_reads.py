@@ -324,7 +324,11 @@ def attempted(app: Served, delivery_id: str, *attempts: Attempt, state: Delivery
         (delivery,) = [each.delivery for each in work if each.delivery.id == delivery_id]
         for attempt in attempts:
             delivery = replace(
-                delivery, state=state, attempts=attempt.number, burned=attempt.number, first_attempt_at=app.clock.now()
+                delivery,
+                state=state,
+                attempts=attempt.number,
+                counted_attempts=attempt.number,
+                first_attempt_at=app.clock.now(),
             )
             assert not await outbox.record([Result(delivery, attempt, lease.partitions[delivery.partition])])
 
@@ -421,7 +425,7 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
     assert app.outside.woken == 1
     outbox = app.world.outbox
     due = app.run(outbox.due(app.clock.now(), partitions=range(PARTITIONS), limit=10))
-    assert [(work.delivery.id, work.delivery.burned) for work in due] == [(delivery_id, 0)]
+    assert [(work.delivery.id, work.delivery.counted_attempts) for work in due] == [(delivery_id, 0)]
     again = app.post(f"/v1/deliveries/{delivery_id}/replay", {"new_id": True}, status=202)
     assert again["replay"] == 2
     assert again["webhook_id"].startswith("msg_")
@@ -430,7 +434,7 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
 
 def _set_state(connection: Connection, delivery_id: str, state: DeliveryState) -> None:
     connection.execute(
-        text("UPDATE deliveries SET state = :state, burned = 9, attempts = 9 WHERE id = :id"),
+        text("UPDATE deliveries SET state = :state, counted_attempts = 9, attempts = 9 WHERE id = :id"),
         {"state": state.value, "id": delivery_id},
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from functools import cache
 
+from tests.golden.meta.rewrite import cases
 from tests.unit.meta.outgoing.cases import SENDABLE
-from tests.unit.meta.test_golden import cases
 
 from tellwire.agents.transcript import words
 from tellwire.conversations.agent_turns import ANSWERABLE

@@ -39,11 +39,11 @@ class CreatedTemplate(Struct, frozen=True):
 
 
 class TemplateRepository(Protocol):
-    """Where what Meta lists is kept (`stores.template_shelf`)."""
+    """Where what Meta lists is kept (`stores.template_repository`)."""
 
     def registry(self) -> Registry: ...
 
-    async def standings(self) -> list[TemplateStatus]: ...
+    async def sync_statuses(self) -> list[TemplateStatus]: ...
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
@@ -66,7 +66,7 @@ class TemplateSync:
     async def synchronise_due(self) -> int:
         """Synchronise every business account whose time has come; returns how many. What fails is written down."""
         now, done = self._clock.now(), 0
-        standings = {(each.organization_id, each.waba_id): each for each in await self._shelf.standings()}
+        standings = {(each.organization_id, each.waba_id): each for each in await self._shelf.sync_statuses()}
         for place, account in self._wanted().items():
             known = standings.get(place)
             if known is not None and known.due_at > now:

@@ -27,7 +27,7 @@ from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
@@ -43,7 +43,6 @@ _TYPING_SECONDS = 5.0
 _LOOK_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _PAGE = 200
-_SECOND = 1_000_000
 
 
 class AgentWorker:
@@ -115,7 +114,7 @@ class AgentWorker:
 
     async def _round(self) -> After | None:
         following = await self.round()
-        return None if following is None else After(max(0.0, (following - self._clock.now()) / _SECOND))
+        return None if following is None else After(max(0.0, (following - self._clock.now()) / MICROS))
 
     # --- turns --------------------------------------------------------------------------------------------------------
 

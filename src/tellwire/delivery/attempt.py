@@ -23,7 +23,7 @@ from tellwire.ports.storage import Result
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
-NO_BLAME = Attribution(burns=False)
+NO_BLAME = Attribution(counted=False)
 _UNEDITED = ReplayEdit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
@@ -174,7 +174,7 @@ class Attributions(Protocol):
 
 
 def conclude(
-    tried: Try, *, schedule: tuple[float, ...] | None, jitter: float, blames: Attributions
+    tried: Try, *, schedule: tuple[float, ...] | None, jitter: float, attribute: Attributions
 ) -> tuple[Decision, Attribution]:
     """Decide what follows from an answer, and what it costs the delivery.
 
@@ -182,46 +182,53 @@ def conclude(
         tried: the try.
         schedule: the gaps in seconds for an endpoint that sets none.
         jitter: 0 to 1.
-        blames: asked about a failure of the delivery or its endpoint.
+        attribute: says what a failure of the delivery or its endpoint costs.
     """
     delivery, endpoint, answer, now = tried.work.delivery, tried.endpoint, tried.answer, tried.ended_at
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
         return Delivered(now), NO_BLAME
     if tried.aside:
-        kind, blames = "own", _own_fault
-    wait, blame = 0, NO_BLAME
+        kind, attribute = "own", _own_fault
+    wait, attribution = 0, NO_BLAME
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
     if kind != "gone":
         wait = retry_after(answer.headers, now)
-        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+        attribution = attribute(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(
-        delivery, kind, plan=gaps, started_at=tried.started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+        delivery,
+        kind,
+        plan=gaps,
+        started_at=tried.started_at,
+        now=now,
+        jitter=jitter,
+        counted=attribution.counted,
+        wait=wait,
     )
-    return decision, blame
+    return decision, attribution
 
 
 def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:  # noqa: ARG001
-    return Attribution(burns=True)
+    return Attribution(counted=True)
 
 
 def settle(
-    tried: Try, *, decision: Decision, blame: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
+    tried: Try, *, decision: Decision, attribution: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
 ) -> Result:
     """What a try made of its delivery.
 
     Args:
         tried: the try.
         decision: what follows (`retry.decide`).
-        blame: whether a failure costs the delivery its place in the order.
+        attribution: what a failure costs the delivery (`conclude`).
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
     """
     before, started_at = tried.work.delivery, tried.started_at
     attempt = attempted(
         before, tried.endpoint, request=tried.request, answer=tried.answer, started_at=started_at, edit=tried.edit
     )
-    after = _after(before, decision, blame, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
+    after = _after(before, decision, attribution, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
     return Result(after, attempt)
 
 
@@ -256,23 +263,23 @@ def attempted(
 def _after(
     before: Delivery,
     decision: Decision,
-    blame: Attribution,
+    attribution: Attribution,
     *,
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState,
 ) -> Delivery:
-    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
+    state, counted_attempts, due_at, lane = otherwise, before.counted_attempts, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
         case Delivered(at):
             state, delivered_at = DeliveryState.DELIVERED, at
-        case RetryAt(due_at, burns):
-            burned += burns
-            if blame.late:
-                lane, out_of_order = "late", out_of_order or blame.out_of_order
-        case Exhausted(burns):
-            burned += burns
+        case RetryAt(due_at, counted):
+            counted_attempts += counted
+            if attribution.late:
+                lane, out_of_order = "late", out_of_order or attribution.out_of_order
+        case Exhausted(counted):
+            counted_attempts += counted
             state = DeliveryState.FAILED
         case Disable():
             # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
@@ -283,7 +290,7 @@ def _after(
         before,
         state=state,
         attempts=before.attempts + 1,
-        burned=burned,
+        counted_attempts=counted_attempts,
         due_at=due_at,
         lane=lane,
         out_of_order=out_of_order,

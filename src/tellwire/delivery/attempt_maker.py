@@ -120,8 +120,8 @@ class AttemptMaker:
             ended_at=now,
             edit=edit,
         )
-        decision, blame = attempts.conclude(
-            tried, schedule=self._schedule, jitter=self._random(), blames=partial(self._lanes.failed, ticket)
+        decision, attribution = attempts.conclude(
+            tried, schedule=self._schedule, jitter=self._random(), attribute=partial(self._lanes.failed, ticket)
         )
         self.made += 1
         counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
@@ -134,7 +134,9 @@ class AttemptMaker:
         elif isinstance(decision, Disable):
             disables = decision.reason
             self._lanes.stop(ticket)
-        return Entry(ticket, attempts.settle(tried, decision=decision, blame=blame, otherwise=standing), disables)
+        return Entry(
+            ticket, attempts.settle(tried, decision=decision, attribution=attribution, otherwise=standing), disables
+        )
 
 
 def _unmade(error: Exception) -> Answer:

@@ -258,7 +258,7 @@ def resume(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
     done = shelf.unpark(endpoint_id, STRIDE)
     if done:
         if endpoint.state == "disabled":
-            since = shelf.standing(endpoint_id).failing_since
+            since = shelf.health(endpoint_id).failing_since
             shelf.tell(operational_events.recovered(endpoint, "it was resumed", failing_since=since))
         shelf.pardon(endpoint_id)
         endpoint = _put(shelf, replace(endpoint, state="active", disabled_reason=""), "resumed")

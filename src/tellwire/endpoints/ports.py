@@ -77,7 +77,7 @@ class EndpointRepository(Protocol):
         """Cancel deliveries that wait or are parked, at most `limit`; True once none is left."""
         ...
 
-    def standing(self, endpoint_id: str) -> EndpointHealth:
+    def health(self, endpoint_id: str) -> EndpointHealth:
         """How its attempts went."""
         ...
 

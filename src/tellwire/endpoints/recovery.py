@@ -69,6 +69,13 @@ class Job(Struct, frozen=True, kw_only=True):
     finished_at: Micros = 0
 
 
+class RecoveryStep(Struct, frozen=True):
+    """How a job stands after a batch: there is more to do ("on"), or not just now ("full"), or not at all ("over")."""
+
+    job: Job
+    came: Literal["on", "full", "over"]
+
+
 class Find(Struct, frozen=True):
     """A place in the span: an event, and the delivery of it that the endpoint has, if it has one.
 

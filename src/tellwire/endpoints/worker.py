@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 
 from tellwire.endpoints.health_history import HealthRecorder, Report
-from tellwire.endpoints.recovery import Job
+from tellwire.endpoints.recovery import Job, RecoveryStep
 from tellwire.errors import Unavailable
 from tellwire.loops import Loop, Work
 from tellwire.model.deliveries import Attempt, Delivery
@@ -83,14 +83,14 @@ def _loop(name: str, work: Work, seconds: float) -> Loop:
     return Loop(name, work, seconds=seconds, failed="upkeep_failed")
 
 
-_STRIDES = 20
+_BATCHES = 20
 
 
 _STUMBLES = 5
 
 
 class HealthStore(Protocol):
-    """What is kept of how endpoints behave (`stores.wellbeing`)."""
+    """What is kept of how endpoints behave (`stores.health_store`)."""
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
         """Merge reports; return the endpoints that this disabled."""
@@ -120,12 +120,12 @@ async def report_health(standings: HealthStore, witness: HealthRecorder, clock: 
 
 
 class RecoveryStore(Protocol):
-    """The open recoveries (`stores.recoveries`)."""
+    """The open recoveries (`stores.recovery_store`)."""
 
     async def open_jobs(self) -> list[Job]: ...
 
-    async def stride(self, job: Job, now: Micros) -> tuple[Job, Literal["on", "full", "over"]]:
-        """Go on with a job; the second says whether there is more to do, or not just now, or not at all."""
+    async def advance(self, job: Job, now: Micros) -> RecoveryStep:
+        """Go on with a job by one batch."""
         ...
 
     async def give_up(self, job: Job, why: str, now: Micros) -> None: ...
@@ -146,7 +146,7 @@ class RecoveryRunner:
         self._stumbles: dict[str, int] = {}
 
     async def go_on(self) -> bool:
-        """Some strides with every open job; True when there is more to do at once.
+        """Some batches of every open job; True when there is more to do at once.
 
         Raises:
             Exception: what one of the jobs stumbled over.
@@ -154,7 +154,7 @@ class RecoveryRunner:
         more, stumble = False, None
         for job in await self._recoveries.open_jobs():
             try:
-                more |= await self._some_strides(job)
+                more |= await self._some_batches(job)
                 self._stumbles.pop(job.id, None)
             except Unavailable:
                 raise
@@ -165,15 +165,16 @@ class RecoveryRunner:
             raise stumble
         return more
 
-    async def _some_strides(self, job: Job) -> bool:
+    async def _some_batches(self, job: Job) -> bool:
         done = job.done
-        for _ in range(_STRIDES):
-            job, came = await self._recoveries.stride(job, self._clock.now())
-            if came != "on":
+        for _ in range(_BATCHES):
+            step = await self._recoveries.advance(job, self._clock.now())
+            job = step.job
+            if step.came != "on":
                 break
         if job.done != done:
             self._supplied()
-        return came == "on"
+        return step.came == "on"
 
     async def _stumbled(self, job: Job, error: Exception) -> None:
         self._stumbles[job.id] = self._stumbles.get(job.id, 0) + 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tellwire.conversations.lifecycle import close_if_idle
 from tellwire.inbox.ingest import Ingest
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
@@ -72,9 +72,9 @@ async def close_idle_conversations(store: WaitingItems, *, window: Micros) -> in
     return closed
 
 
-def _closer(keys: Sequence[tuple[str, str]], window: Micros) -> Callable[[Ledger], int]:
+def _closer(keys: Sequence[ConversationKey], window: Micros) -> Callable[[Ledger], int]:
     def decide(ledger: Ledger) -> int:
-        known = [ledger.conversations[i] for _, i in keys if i in ledger.conversations]
+        known = [ledger.conversations[key.id] for key in keys if key.id in ledger.conversations]
         return sum(close_if_idle(ledger, conversation, window=window) for conversation in known)
 
     return decide
@@ -89,9 +89,9 @@ async def route_unrouted(store: WaitingItems, ingest: Ingest, phone_number_id: s
     for name in (phone_number_id, account.waba_id if account else ""):
         after = ""
         while waiting := await store.unrouted(name, after=after, limit=_BATCH) if name else []:
-            for inbound, pointers in waiting:
-                await ingest.reapply(inbound, pointers)
-                after = inbound.id
+            for post in waiting:
+                await ingest.reapply(post.inbound, post.pointers)
+                after = post.inbound.id
                 done += 1
     return done
 
@@ -103,7 +103,7 @@ async def apply_held(held: HeldItems, ingest: Ingest, clock: Clock) -> int:
     """
     done = 0
     while posts := await held.waited_long_enough(clock.now(), _BATCH):
-        for inbound, pointers in posts:
-            await ingest.reapply(inbound, pointers)
+        for post in posts:
+            await ingest.reapply(post.inbound, post.pointers)
             done += 1
     return done

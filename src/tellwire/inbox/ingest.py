@@ -194,6 +194,7 @@ def _one(
     if account is not None and not forbidden:
         organizations.add(account.organization_id)
     if account is not None and tombstones.bars(ledger, item, account):
+        tombstones.mark(ledger, item, account)
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)

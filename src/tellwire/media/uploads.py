@@ -16,14 +16,13 @@ from tellwire.meta.outgoing.answers import NotSent, Refused, read_answer
 from tellwire.meta.outgoing.media import media_references
 from tellwire.model.messaging import Media, StatusError
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer
 from tellwire.ports.media import MediaStore, MediaWire, Upload
 from tellwire.ports.queues import UploadedFiles
 
-_DAY: Micros = 24 * 3600 * 1_000_000
-FRESH: Micros = 29 * _DAY
+FRESH: Micros = 29 * DAY
 """How long an uploaded file's id is used: a day less than Meta keeps it."""
 
 

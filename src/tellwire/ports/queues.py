@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.erasures import Erasure, Phase
-from tellwire.model.inbound import Inbound
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey
 from tellwire.model.messaging import Media, Send
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
@@ -23,18 +24,15 @@ from tellwire.ports.storage import LedgerStore
 
 # --- what waits in the inbox ------------------------------------------------------------------------------------------
 
-KeptPosts = Sequence[tuple[Inbound, frozenset[str]]]
-"""Kept POSTs, each with the pointers of its items that wait."""
-
 
 class WaitingItems(LedgerStore, Protocol):
     """Conversations that may be idle, and items that wait for their account."""
 
-    async def idle_conversations(self, *, limit: int) -> Sequence[tuple[str, str]]:
-        """Return (organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> Sequence[ConversationKey]:
+        """Return the open conversations whose last row is at least the window ago."""
         ...
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> KeptPosts:
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> Sequence[WaitingPost]:
         """Return kept POSTs with items that waited for an account, oldest first, behind the id `after`."""
         ...
 
@@ -42,7 +40,7 @@ class WaitingItems(LedgerStore, Protocol):
 class HeldItems(Protocol):
     """Items that were held until a message is known."""
 
-    async def waited_long_enough(self, now: Micros, limit: int) -> KeptPosts:
+    async def waited_long_enough(self, now: Micros, limit: int) -> Sequence[WaitingPost]:
         """Return kept POSTs, as they came, with held items that have waited for long enough."""
         ...
 

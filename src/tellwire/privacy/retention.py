@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.queues import Cutoffs, RetentionRows, RetentionScope
 
-DAY: Micros = 24 * 3600 * 1_000_000
 DEDUPE: Micros = 8 * DAY
 """What tells a repeated POST from a new one is never younger when it goes: Meta repeats for up to 7 days."""
 _ANSWERS: Micros = DAY

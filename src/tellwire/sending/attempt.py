@@ -157,9 +157,9 @@ class MessageSender:
 
     def _tell_pace(self, pace: AccountLimits, came: SendAnswer, *, began: int, now: int, jitter: float) -> None:
         if isinstance(came, NotSent):
-            pace.stumble(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
+            pace.back_off(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
         elif isinstance(came, Refused) and came.kind == "throttled":
-            pace.stumble(began, now, jitter=jitter, longest=LONGEST_PAUSE)
+            pace.back_off(began, now, jitter=jitter, longest=LONGEST_PAUSE)
         elif isinstance(came, Accepted):
             pace.went_well(began)
 
@@ -179,7 +179,7 @@ class MessageSender:
                         await self._sends.mask_events(claimed.send, content)
                     settled = await self._book.apply(keys, partial(_settled, settle, content))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
-                    self._stumbled(error)
+                    self._fails(error)
                 else:
                     self.failing = ""
                     self._counters.sends[settled.word] += 1
@@ -189,7 +189,7 @@ class MessageSender:
         finally:
             self.unrecorded -= 1
 
-    def _stumbled(self, error: Exception) -> None:
+    def _fails(self, error: Exception) -> None:
         reason = str(error) or type(error).__name__
         if not self.failing:
             log.error("sends_not_recorded", reason=reason)

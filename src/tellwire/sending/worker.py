@@ -22,7 +22,7 @@ from tellwire.errors import TellwireError
 from tellwire.leases import Leases
 from tellwire.media.uploads import Ready, nothing_to_upload
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros, micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
@@ -35,7 +35,6 @@ from tellwire.sending.rate_limits import AccountLimits
 
 log = structlog.get_logger("tellwire.courier")
 
-_MICROS = 1_000_000
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 _BREATH = 0.01
@@ -210,7 +209,7 @@ class SendingWorker:
         turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
         lines = lines[turn:] + lines[:turn]
         room = max(self._most - len(self._carried), 0)
-        times = [now + int(_SWEEP_SECONDS * _MICROS), *(one.following for one in found if one.following)]
+        times = [now + micros(_SWEEP_SECONDS), *(one.following for one in found if one.following)]
         if lines and room:
             share = max(room // len(lines), 1)
             served = await asyncio.gather(*(self._serve(line, share) for line in lines[:room]), return_exceptions=True)
@@ -218,12 +217,12 @@ class SendingWorker:
                 if isinstance(one, BaseException):
                     raise one
                 times.append(one)
-        return max(min(times) - self._clock.now(), 0) / _MICROS
+        return max(min(times) - self._clock.now(), 0) / MICROS
 
     async def _serve(self, line: _Line, share: int) -> Micros:
         """Start what an account may send now; return when to look again."""
         account, pace, now = line.account, line.pace, self._clock.now()
-        never = now + int(_SWEEP_SECONDS * _MICROS)
+        never = now + micros(_SWEEP_SECONDS)
         limit = min(pace.room(now), share, _PAGE)
         if not limit:
             return pace.more_at(now) or never
@@ -347,7 +346,7 @@ class SendingWorker:
         """Let go of what no longer matters."""
         if now < self._forget_at:
             return
-        self._forget_at = now + int(_FORGET_SECONDS * _MICROS)
+        self._forget_at = now + micros(_FORGET_SECONDS)
         for account_id, line in list(self._lines.items()):
             line.pace.pairs.forget(now)
             if partition_of(account_id) not in epochs and not line.pace.rate.in_flight:

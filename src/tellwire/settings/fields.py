@@ -33,7 +33,7 @@ class Setting(Struct, frozen=True):
 
     @property
     def all_it_takes(self) -> str:
-        """What the whole value takes, a list or one thing."""
+        """The text about what the whole value takes, a list or one thing."""
         return f"{self.takes}; several are separated by commas" if self.many else self.takes
 
 
@@ -251,7 +251,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def base_url(self) -> str:
-        """What links begin with: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
+        """The beginning of links: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
         if self.public_url:
             return self.public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - recognised, not bound

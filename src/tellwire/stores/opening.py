@@ -37,7 +37,7 @@ class Store(WaitingItems, Protocol):
         ...
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """An id for a write (inside a job only: ids rise in commit order)."""
         ...
 
     def on_events(self, wake: Callable[[], None]) -> None:
@@ -49,7 +49,7 @@ class Store(WaitingItems, Protocol):
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a cold write; return its result once durable."""
+        """Run a write; return its result once durable."""
         ...
 
     async def scrub(self) -> None:

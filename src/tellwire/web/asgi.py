@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope as AnyScope
 
 from tellwire.errors import Busy, Problem
 from tellwire.web.api import NOUNS
@@ -26,6 +27,7 @@ from tellwire.web.services import Services
 
 WEBHOOK_PATH = "/meta/webhook"
 _MOST_BODY = 1024 * 1024
+_APP_STATE = "app_state"
 
 
 class WebApp:
@@ -33,9 +35,8 @@ class WebApp:
 
     def __init__(self, services: Services, *, probes_only: bool = False) -> None:
         self.app_state = AppState(services)
-        self._litestar = _litestar(self.app_state, [*probes.PROBES] if probes_only else routes())
         self.app_state.describe = lambda: openapi(services.webhooks)
-        self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
+        self._edge = Edge(_routed(probes_only=probes_only), services.settings.accepted_hosts)  # type: ignore[arg-type]
         self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
         self._draining = False
 
@@ -44,9 +45,16 @@ class WebApp:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._litestar(scope, receive, send)  # type: ignore[arg-type]
+            await self._live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.app_state.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -58,6 +66,8 @@ class WebApp:
 
         try:
             inbound = self._inbound if scope["path"] == WEBHOOK_PATH else None
+            if not inbound:
+                scope.setdefault("state", {})[_APP_STATE] = self.app_state
             await (inbound or self._edge)(scope, receive, noted)
         except asyncio.CancelledError:
             if started or not self._draining:
@@ -94,18 +104,17 @@ def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Authenticate the caller and check the scope, as a guard of Litestar's."""
-    app_state: AppState = connection.app.state.app_state
-    await app_state.auth.guard(connection, handler)
+    await shared(connection.scope).auth.guard(connection, handler)
 
 
 def context(request: Request[Any, Any, Any]) -> RequestContext:
     """Return the context of a request under `/v1`."""
-    return RequestContext(request.app.state.app_state, request.auth)
+    return RequestContext(shared(request.scope), request.auth)
 
 
-def shared(state: State) -> AppState:
+def shared(scope: AnyScope) -> AppState:
     """Return the state that all requests share."""
-    return cast("AppState", state.app_state)
+    return cast("AppState", scope["state"][_APP_STATE])
 
 
 DEPENDENCIES = {
@@ -135,15 +144,14 @@ def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
     return document(routes(), DEPENDENCIES, webhooks)
 
 
-def _litestar(app_state: AppState, handlers: list[Any]) -> Litestar:
-    app = Litestar(
-        handlers,
+@cache
+def _routed(*, probes_only: bool) -> Litestar:
+    """The routes, made once a process: what they work with comes with each request."""
+    return Litestar(
+        [*probes.PROBES] if probes_only else routes(),
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
         request_max_body_size=_MOST_BODY,
         openapi_config=None,
-        on_shutdown=[app_state.close],
         logging_config=None,
     )
-    app.state.app_state = app_state
-    return app

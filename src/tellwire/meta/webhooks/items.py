@@ -11,7 +11,7 @@ from tellwire.model.units import Seconds
 
 
 class Place(Struct, frozen=True, gc=False):
-    """Where an item stood: `pointer` is an RFC 6901 pointer into the body; ids are "" when Meta gave none."""
+    """The place of an item in a POST: `pointer` is an RFC 6901 pointer into the body; a missing id is ""."""
 
     pointer: str
     field: str

@@ -45,13 +45,13 @@ async def migrate(server: Server, migrations: Traversable = MIGRATIONS) -> None:
     """
     if await is_current(server, migrations):
         return
-    cold = PostgresQueryRunner(Server(server.url, pooled=server.pooled, patient=True))
+    queries = PostgresQueryRunner(Server(server.url, pooled=server.pooled, patient=True))
     try:
-        await cold.write(
+        await queries.write(
             lambda connection: upgrade(connection, migrations), lock=_LOCK, before=_nothing, after=_nothing
         )
     finally:
-        await cold.close()
+        await queries.close()
 
 
 async def _nothing(_: object) -> None: ...

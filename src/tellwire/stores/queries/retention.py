@@ -1,4 +1,4 @@
-"""What has become old enough to go: found in small stretches by readers, taken away in small strides by the writer.
+"""What has become old enough to go: found in small stretches by readers, taken away in small batches by the writer.
 
 Every search follows a primary key. Nothing is removed on the word of a search alone: the removal asks again, because a
 delivery may have been replayed in between.

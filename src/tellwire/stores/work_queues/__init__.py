@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tellwire.model.routing import NamesOf
-from tellwire.stores.endpoint_health import SqlHealthStore
-from tellwire.stores.recoveries import SqlRecoveryStore
-from tellwire.stores.runner import QueryRunner
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.health_store import SqlHealthStore
+from tellwire.stores.query_runner import QueryRunner
+from tellwire.stores.recovery_store import SqlRecoveryStore
+from tellwire.stores.template_repository import SqlTemplateRepository
 from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.stores.work_queues.held_items import SqlHeldItems
 from tellwire.stores.work_queues.media import SqlMediaFiles

@@ -12,7 +12,7 @@ from tellwire.model.units import Micros
 from tellwire.ports.queues import ErasureBatch, ErasurePart, PayloadMatches
 from tellwire.stores.queries import erasure_strides, erasures, person_in_payloads, person_rows, tombstones
 from tellwire.stores.queries.person_in_payloads import Search
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
 
 _PARTS = {
     "conversations": erasure_strides.direct,

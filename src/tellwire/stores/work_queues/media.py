@@ -11,7 +11,7 @@ from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
 from tellwire.stores.queries import media, operational
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
 
 
 class SqlMediaFiles:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tellwire.ports.queues import Cutoffs, ExpiredRows, RemovedRows, RetentionScope
 from tellwire.stores.queries import retention
-from tellwire.stores.runner import Transactions
+from tellwire.stores.query_runner import Transactions
 
 _KINDS = {kind.name: kind for kind in retention.SHELVES}
 

@@ -9,7 +9,7 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 from tellwire.ports.queues import AccountSends, DueSend, RecentSends
 from tellwire.stores.queries import code_masking, due_sends
-from tellwire.stores.runner import Transactions
+from tellwire.stores.query_runner import Transactions
 
 
 class SqlDueSends:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.units import Micros
 from tellwire.stores.queries import turns
-from tellwire.stores.runner import Transactions
+from tellwire.stores.query_runner import Transactions
 
 _FIRST = (-1, "")
 

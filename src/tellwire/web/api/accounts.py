@@ -220,7 +220,7 @@ async def read_account(account_id: FromPath[str], context: ContextDependency) ->
 
     def find(connection: Connection) -> tuple[Account, TemplateStatus | None]:
         account = _known(connection, context, account_id)
-        return account, template_queries.standing(connection, account.organization_id, account.waba_id)
+        return account, template_queries.sync_status(connection, account.organization_id, account.waba_id)
 
     account, standing = await context.read(find)
     return raw_json_response(

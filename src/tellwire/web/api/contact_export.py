@@ -158,7 +158,7 @@ async def _received(context: RequestContext, person: Person) -> AsyncIterator[It
         def look(connection: Connection, after: str = after) -> tuple[list[bytes], str]:
             found = person_in_payloads.search(connection, registry, wanted, after=after, until=until)
             shown = person_in_payloads.shown(connection, registry, wanted, found.ids)
-            return [_post(kept.id, kept.received_at, pieces) for kept, pieces in shown], found.after
+            return [_post(each.inbound.id, each.inbound.received_at, each.pieces) for each in shown], found.after
 
         rows, after = await context.read(look)
         yield rows

@@ -157,7 +157,7 @@ async def list_endpoints(context: ContextDependency, limit: Limit = 50, cursor: 
 
 async def _standings(context: RequestContext, *some: Endpoint) -> Mapping[str, EndpointHealth]:
     ids = [endpoint.id for endpoint in some]
-    return await context.read(lambda c: health_queries.standings(c, context.organization_id, ids))
+    return await context.read(lambda c: health_queries.of_endpoints(c, context.organization_id, ids))
 
 
 @post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)

@@ -31,7 +31,7 @@ async def check_template(context: RequestContext, account: Account, content: byt
     def look(connection: Connection) -> tuple[TemplateStatus | None, list[Template]]:
         place = (account.organization_id, account.waba_id)
         return (
-            templates.standing(connection, *place),
+            templates.sync_status(connection, *place),
             templates.named(connection, *place, str(given["name"])),
         )
 

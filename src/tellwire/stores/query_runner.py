@@ -1,4 +1,4 @@
-"""What every store offers to cold work, whatever its database."""
+"""What every store offers to those who query it, whatever its database."""
 
 from __future__ import annotations
 
