@@ -115,7 +115,7 @@ class App:
             new_id=lambda: ids.make(clock.now()),
             new_token=lambda: uuid.uuid4().hex,
         )
-        self.courier = SendingWorker(
+        self.sending_worker = SendingWorker(
             store,
             queues.sends,
             self.graph,
@@ -202,7 +202,7 @@ class App:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(f"process-{uuid.uuid4()}")
-            self.courier.start()
+            self.sending_worker.start()
         for loop in self.loops:
             loop.start()
         self._started = True
@@ -215,7 +215,7 @@ class App:
             if self.role != "ingest":
                 loop_time = asyncio.get_running_loop().time
                 deadline = loop_time() + grace_seconds
-                await self.courier.stop(grace_seconds)
+                await self.sending_worker.stop(grace_seconds)
                 await self.dispatcher.stop(max(deadline - loop_time(), _LEAST_GRACE))
                 await self.upkeep.last_report()
         for each in self._open:

@@ -127,7 +127,7 @@ def services_of(app: App) -> Services:
         graph=app.graph,
         templates=app.templates,
         engine=app.dispatcher,
-        sending_worker=app.courier,
+        sending_worker=app.sending_worker,
         tracer=app.tracer,
     )
 
