@@ -11,21 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
 
-from tellwire.conversations.changes import Options
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.media.uploads import Ready, nothing_to_upload
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros, micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.http_out import Graph
 from tellwire.ports.queues import DueSend, DueSends
 from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
@@ -56,50 +53,31 @@ class SendingWorker:
     """Sends the messages of the accounts whose partitions this process owns.
 
     Args:
-        store, due, graph, clock: decisions, rows, Meta, and the time of every decision.
+        store, due, clock: decisions, rows, and the time of every decision.
         leases: what this process may send.
-        options: what the settings decide of statuses, which may have waited for a message to be accepted.
-        random: a number from 0 to 1, for jitter.
+        sender: sends the messages that are claimed.
         counters: counts.
-        deadline_seconds: of a call to Meta, over everything.
         most: calls at the same time.
-        ready: brings the files of a message to Meta before it is sent.
     """
 
     def __init__(
         self,
         store: LedgerStore,
         due: DueSends,
-        graph: Graph,
         clock: Clock,
         leases: Leases,
+        sender: MessageSender,
         *,
-        options: Options,
-        random: Callable[[], float],
         counters: Counters,
-        deadline_seconds: float = 20.0,
         most: int = 256,
-        ready: Ready = nothing_to_upload,
     ) -> None:
         self._store = store
         self._due = due
-        self._graph = graph
         self._clock = clock
         self._leases = leases
+        self._sender = sender
         self._most = most
         self._counters = counters
-        self._carrier = MessageSender(
-            store,
-            due,
-            graph,
-            clock,
-            holds=leases.holds,
-            options=options,
-            random=random,
-            counters=counters,
-            deadline_seconds=deadline_seconds,
-            ready=ready,
-        )
         self._epochs: Mapping[int, int] = {}
         self._taken_over: dict[int, int] = {}
         self._queues: dict[str, _AccountQueue] = {}
@@ -134,7 +112,7 @@ class SendingWorker:
                 set(self._carried.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
             )
         if self._carried:
-            await self._graph.close()  # every call ends, and says whether it had been written
+            await self._sender.close()
             await asyncio.wait(set(self._carried.values()), timeout=_LAST_WORDS)
         left = {*self._carried.values(), *([self._loop] if self._loop else [])}
         for task in left:
@@ -154,12 +132,12 @@ class SendingWorker:
     def unrecorded(self) -> int:
         """The number of Meta's answers that wait for the store; above zero for long when it cannot commit (`failing`
         says why)."""
-        return self._carrier.unrecorded
+        return self._sender.unrecorded
 
     @property
     def failing(self) -> str:
         """Why answers cannot be recorded at the moment; "" when they can."""
-        return self._carrier.failing
+        return self._sender.failing
 
     def _moved(self, epochs: Mapping[int, int]) -> None:
         self._epochs = dict(epochs)
@@ -285,7 +263,7 @@ class SendingWorker:
     async def _carry(self, claimed: Claimed, pace: AccountLimits) -> None:
         send = claimed.send
         try:
-            settled = await self._carrier.carry(claimed, pace)
+            settled = await self._sender.carry(claimed, pace)
             if settled.word == "paused":
                 log.warning("account_paused", account_id=send.account_id)
         finally:
