@@ -48,7 +48,7 @@ class Gallery:
         self.wire = HttpMediaWire(graph_url)
         world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
         source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
-        self.downloads = downloads_of(world, files, source)
+        self.download_worker = downloads_of(world, files, source)
 
     async def close(self) -> None:
         await self.graph.close()
@@ -71,8 +71,8 @@ class Gallery:
 
     async def fetched(self) -> Media:
         """Fetch what is due, and return the newest file."""
-        await self.downloads.round()
-        await self.downloads.settled()
+        await self.download_worker.round()
+        await self.download_worker.settled()
         return (await self.media())[-1]
 
     async def content(self, media: Media) -> bytes | None:

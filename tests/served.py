@@ -118,7 +118,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
-        self.downloads: DownloadWorker | None = None
+        self.download_worker: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
@@ -167,8 +167,8 @@ class Outside:
 
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
-        if self.downloads is not None:
-            await self.downloads.sweep()
+        if self.download_worker is not None:
+            await self.download_worker.sweep()
 
 
 class Served:
@@ -315,7 +315,7 @@ async def _serve(
         outside = Outside()
         files = Folder(tmp_path / "media")
         source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = downloads_of(world, files, source)
+        outside.download_worker = downloads_of(world, files, source)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
@@ -377,5 +377,5 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
         graph=outside,
-        templates=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
+        template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -84,9 +84,9 @@ class App:
         self.files = files = files or open_files(settings.media_location)
         graph_url, timeout = settings.meta_graph_url, settings.delivery_timeout_seconds
         self.graph: Graph = open_graph(graph_url)
-        wire = HttpMediaWire(graph_url)
-        models = _sender(settings, limits=_MODEL_ANSWERS)
-        self._open = (models, sender, self.graph, wire, files, store)
+        media_wire = HttpMediaWire(graph_url)
+        model_sender = _sender(settings, limits=_MODEL_ANSWERS)
+        self._open = (model_sender, sender, self.graph, media_wire, files, store)
         self._started = False
         self._on_attempt = on_attempt
         queues, ids, window = WorkQueues(store, NAMES), IdMaker(), _window(settings)
@@ -104,8 +104,8 @@ class App:
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
-        self.upkeep = EndpointWorker(queues.health, queues.recoveries, clock, supplied=self.dispatcher.wake)
-        self.tester = EndpointTester(
+        self.endpoint_worker = EndpointWorker(queues.health, queues.recoveries, clock, supplied=self.dispatcher.wake)
+        self.endpoint_tester = EndpointTester(
             sender,
             clock,
             formats=FORMATS,
@@ -115,7 +115,7 @@ class App:
             new_id=lambda: ids.make(clock.now()),
             new_token=lambda: uuid.uuid4().hex,
         )
-        self.courier = SendingWorker(
+        self.sending_worker = SendingWorker(
             store,
             queues.sends,
             self.graph,
@@ -124,35 +124,37 @@ class App:
             options=options,
             random=random.random,
             counters=counters,
-            ready=Uploads(queues.media, files, wire, clock).ready,
+            ready=Uploads(queues.media, files, media_wire, clock).ready,
         )
-        source = Source(graph=self.graph, wire=wire, graph_url=graph_url, most_bytes=settings.media_max_bytes)
-        self.downloads = DownloadWorker(
+        source = Source(graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes)
+        self.download_worker = DownloadWorker(
             store, queues.media, files, clock, source, owns=self._does_chores, counters=counters
         )
-        self.answering = AgentWorker(
+        self.agent_worker = AgentWorker(
             store,
             queues.turns,
             clock,
-            model_of=models_over(models, sender),
+            model_of=models_over(model_sender, sender),
             owned=lambda: self.dispatcher.partitions,
             window=window,
             counters=counters,
             graph=self.graph,
         )
-        self.templates = TemplateSync(queues.templates, self.graph, clock, random.random)
+        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random)
         self.housekeeping = Housekeeping(store, queues.held_items, self.ingest, clock, window=window)
-        self.eraser = ErasureWorker(store, queues.erasures, clock, self.dispatcher.forget, self.downloads.sweep)
+        self.erasure_worker = ErasureWorker(
+            store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep
+        )
         kept = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
         retention = Retention(queues.retention, clock, kept, rest=asyncio.sleep, counters=counters)
         here = partial(only_where, self._does_chores)
-        chores = here(in_turn(self.housekeeping.round, self.eraser.round, self.housekeeping.route_new_accounts))
+        chores = here(in_turn(self.housekeeping.round, self.erasure_worker.round, self.housekeeping.route_new_accounts))
         everywhere = (
             Loop("chores", in_turn(store.refresh, chores), seconds=1.0, failed="chore_failed"),
-            Loop("templates", here(self.templates.synchronise_due), seconds=2.0, failed="templates_failed"),
+            Loop("templates", here(self.template_sync.synchronise_due), seconds=2.0, failed="templates_failed"),
             Loop("retention", here(retention.round), seconds=600.0, failed="retention_failed"),
         )
-        delivering = (self.upkeep, self.answering, self.downloads)
+        delivering = (self.endpoint_worker, self.agent_worker, self.download_worker)
         self.loops: tuple[Runs, ...] = everywhere if role == "ingest" else (*everywhere, *delivering)
 
     @classmethod
@@ -202,7 +204,7 @@ class App:
         """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
         if self.role != "ingest":
             await self.dispatcher.start(f"process-{uuid.uuid4()}")
-            self.courier.start()
+            self.sending_worker.start()
         for loop in self.loops:
             loop.start()
         self._started = True
@@ -211,20 +213,20 @@ class App:
         """Finish what is in flight within the grace, commit what waits, let go of everything."""
         if self._started:
             await asyncio.gather(*(loop.stop() for loop in self.loops))
-            await self.eraser.stop()
+            await self.erasure_worker.stop()
             if self.role != "ingest":
                 loop_time = asyncio.get_running_loop().time
                 deadline = loop_time() + grace_seconds
-                await self.courier.stop(grace_seconds)
+                await self.sending_worker.stop(grace_seconds)
                 await self.dispatcher.stop(max(deadline - loop_time(), _LEAST_GRACE))
-                await self.upkeep.last_report()
+                await self.endpoint_worker.last_report()
         for each in self._open:
             await each.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
 
     def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
-        self.upkeep.attempted(attempt, delivery)
+        self.endpoint_worker.attempted(attempt, delivery)
         if self._on_attempt is not None:
             self._on_attempt(attempt, delivery)
 

@@ -622,11 +622,11 @@ def test_a_hand_over_counts_even_when_the_model_fails_behind_it(tmp_path):
 
 def test_the_loop_answers_by_itself(tmp_path):
     async def scenario(desk: Desk):
-        desk.world.store.on_due_work(desk.answering.wake)
-        desk.answering.start()
+        desk.world.store.on_due_work(desk.agent_worker.wake)
+        desk.agent_worker.start()
         await desk.customer("wamid.1")
         desk.world.clock.move(DEBOUNCE)
-        desk.answering.wake()
+        desk.agent_worker.wake()
         async with asyncio.timeout(10):
             await desk.server.came.acquire()
             told = asyncio.Event()

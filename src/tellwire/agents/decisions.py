@@ -62,7 +62,7 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 
 def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Micros, in_flight: int = 0) -> str:
-    """Why the agent may not answer now, "" when it may. `in_flight`: answers of this agent that are being made."""
+    """Return why the agent may not answer now, "" when it may. `in_flight`: answers of this agent that are being made."""
     asked = next((each for each in found.messages if each.id == turn.message_id), None)
     if agent is None:
         return "the account has no active AI agent"
@@ -80,13 +80,13 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
 
 
 def _still_asked(messages: Sequence[Message]) -> bool:
-    """Whether the last thing that was said and not taken back is the customer's."""
+    """Return whether the last thing that was said and not taken back is the customer's."""
     said = [each for each in messages if "deleted" not in each.status]
     return bool(said) and said[-1].direction == "incoming"
 
 
 def _answers(message: Message, agent: Agent) -> bool:
-    """Whether a message of ours, by somebody else, has reached the customer or is on its way."""
+    """Return whether a message of ours, by somebody else, has reached the customer or is on its way."""
     ours = message.direction == "outgoing" and message.agent_id != agent.id
     return ours and not message.history and "failed" not in message.status
 
@@ -104,7 +104,7 @@ def _spent(settings: AgentSettings, found: Situation, in_flight: int) -> str:
 
 
 def parts(text: str) -> list[str]:
-    """A text as messages that Meta takes: cut at the end of a paragraph, a line, a sentence or a word."""
+    """Return a text as messages that Meta takes: cut at the end of a paragraph, a line, a sentence or a word."""
     found: list[str] = []
     rest = text.strip()
     while len(rest) > LONGEST:
@@ -186,7 +186,7 @@ def declined(ledger: Ledger, turn: AgentTurn, why: str) -> None:
 
 
 def keys_of(turn: AgentTurn) -> Keys:
-    """What has to be loaded to decline a turn."""
+    """Return what has to be loaded to decline a turn."""
     return Keys(conversations={(turn.organization_id, turn.conversation_id)}, agents=True)
 
 

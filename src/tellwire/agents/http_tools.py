@@ -36,6 +36,6 @@ async def call(sender: Sender, agent: Agent, settings: AgentSettings, tool: Tool
 
 
 def _secrets(headers: Mapping[str, str]) -> list[str]:
-    """What must not come back: the values, and their parts (a token behind `Bearer`), the longest first."""
+    """Return what must not come back: the values, and their parts (a token behind `Bearer`), the longest first."""
     found = {part for value in headers.values() for part in (value, *re.split(r"[\s=:,;]+", value))}
     return sorted((each for each in found if len(each) >= _LEAST_SECRET), key=len, reverse=True)

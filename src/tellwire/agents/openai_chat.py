@@ -161,12 +161,13 @@ class _Run:
 
 
 def _writable(text: str) -> str:
-    """What a model said without halves of characters and NUL: no JSON takes the former, PostgreSQL not the latter."""
+    """Return what a model said without halves of characters and NUL: no JSON takes the former, PostgreSQL not the
+    latter."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _is_openais(base_url: str) -> bool:
-    """Whether the limit goes by the name that OpenAI gave it since; other servers know the older one."""
+    """Return whether the limit goes by the name that OpenAI gave it since; other servers know the older one."""
     host = httpx2.URL(base_url).host
     return host.endswith((".openai.com", ".azure.com"))
 

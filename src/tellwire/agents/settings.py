@@ -84,22 +84,22 @@ _decode = msgspec.json.Decoder(AgentSettings).decode
 
 
 def settings_of(agent: Agent) -> AgentSettings:
-    """An agent's settings; the header values of its tools are not among them."""
+    """Return an agent's settings; the header values of its tools are not among them."""
     return _decode(agent.options)
 
 
 def secret_place(tool: str, header: str) -> str:
-    """The name under which a tool's header value stands among an agent's secrets."""
+    """Return the name under which a tool's header value stands among an agent's secrets."""
     return f"tools/{tool}/{header.lower()}"
 
 
 def headers_of(agent: Agent, tool: Tool) -> dict[str, str]:
-    """A tool's headers with their values."""
+    """Return a tool's headers with their values."""
     return {name: agent.secrets.get(secret_place(tool.name, name), "") for name in tool.headers}
 
 
 def faults(settings: AgentSettings) -> list[Fault]:
-    """What is wrong with an AI agent's settings beyond their types; headers of tools as they were given."""
+    """Return what is wrong with an AI agent's settings beyond their types; headers of tools as they were given."""
     found = [] if settings.model else [("/model", "is required: an AI agent needs a model, or `scripted`")]
     if settings.model != SCRIPTED and not settings.base_url:
         found.append(("/base_url", "is required: the address of an OpenAI-compatible API, such as https://…/v1"))

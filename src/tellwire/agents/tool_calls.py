@@ -28,12 +28,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def placeholders(url: str) -> set[str]:
-    """The parameters that a tool's URL names."""
+    """Return the parameters that a tool's URL names."""
     return set(_PLACE.findall(url))
 
 
 def with_samples(url: str) -> str:
-    """A tool's URL with something in every place, to be looked at before it is ever called."""
+    """Return a tool's URL with something in every place, to be looked at before it is ever called."""
     return _PLACE.sub("x", url)
 
 
@@ -49,7 +49,7 @@ def origin_of(text: str) -> Origin | None:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two URLs, perhaps with places for parameters, lead to one server."""
+    """Return whether two URLs, perhaps with places for parameters, lead to one server."""
     try:
         first, second = (check_url(with_samples(each), EVERY_ADDRESS).origin for each in (one, other))
     except Forbidden:
@@ -58,7 +58,7 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def check_origin(url: str, allowed: Sequence[str]) -> ParsedTarget:
-    """Where a URL leads.
+    """Return where a URL leads.
 
     Raises:
         Forbidden: it is none, its path climbs, or its origin is not one of those allowed.
@@ -80,7 +80,7 @@ def request(
     headers: Mapping[str, str],
     allowed: Sequence[str],
 ) -> Request:
-    """The request that a call makes.
+    """Return the request that a call makes.
 
     Args:
         url: with `{name}` where a parameter goes.
@@ -128,7 +128,7 @@ def _in_query(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def told(answer: Answer, secrets: Sequence[str]) -> str:
-    """What the model is told of an answer: JSON, cut as the sender cuts, without the secrets that were sent."""
+    """Return what the model is told of an answer: JSON, cut as the sender cuts, without the secrets that were sent."""
     if answer.failure:
         return _encode({"error": "the tool could not be reached", "failure": answer.failure}).decode()
     text = answer.body.decode("utf-8", "replace")

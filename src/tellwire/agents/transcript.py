@@ -26,7 +26,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def transcript(messages: Sequence[Message], asked: Message) -> list[Line]:
-    """What was said, the oldest first, the message that is to be answered last; neighbours of one side are one line."""
+    """Return what was said, the oldest first, the message that is to be answered last; neighbours of one side are one
+    line."""
     lines: list[Line] = []
     for message in (*(each for each in messages if each.id != asked.id), asked):
         text = words(message.content) if message.kind in ("message", "edit") and not _taken_back(message) else ""
@@ -47,7 +48,7 @@ def _taken_back(message: Message) -> bool:
 
 
 def words(content: bytes) -> str:
-    """A message's content in words; "" for what says nothing (a reaction, something that Meta could not show)."""
+    """Return a message's content in words; "" for what says nothing (a reaction, something that Meta could not show)."""
     value = _decode(content)
     kind = value.get("type")
     part = value.get(kind) if isinstance(kind, str) else None
@@ -83,7 +84,7 @@ def _contacts(part: Any) -> str:
 
 
 def _interactive(part: Any) -> str:
-    """What was chosen, or what there was to choose from."""
+    """Return what was chosen, or what there was to choose from."""
     for reply in ("button_reply", "list_reply"):
         if chosen := _text(part, reply, "title"):
             return chosen

@@ -245,6 +245,6 @@ class AgentWorker:
 
 
 def _stumbled(asking: Asking, use: Use, error: Exception) -> partial[AgentRun]:
-    """What an error of ours comes to."""
+    """Return what an error of ours comes to."""
     why = f"an error of our own ({type(error).__name__}); the server's log has it"
     return partial(decisions.failed, asking=asking, use=use, why=why, again=True)

@@ -25,7 +25,7 @@ _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def attach(ledger: Ledger, message: Message, base: str) -> Message:
-    """The message with the column `media`, its files noted as waiting for their bytes. `base` is PUBLIC_URL."""
+    """Return the message with the column `media`, its files noted as waiting for their bytes. `base` is PUBLIC_URL."""
     shown = []
     for file in _files(message.content):
         meta_id = scalars.ident(file.get("id"))
@@ -52,14 +52,14 @@ def attach(ledger: Ledger, message: Message, base: str) -> Message:
 
 
 def attach_anew(ledger: Ledger, message: Message, base: str) -> Message:
-    """The same for a message whose content was replaced; the files stay if it names the same ones."""
+    """Return the same for a message whose content was replaced; the files stay if it names the same ones."""
     given = [_text(file.get("sha256")) for file in _files(message.content)]
     known = [each.get("sha256") for each in _column(message)]
     return message if given == known and any(given) else attach(ledger, message, base)
 
 
 def detach(ledger: Ledger, message: Message) -> Message:
-    """The message without its files, whose bytes and particulars are to be erased."""
+    """Return the message without its files, whose bytes and particulars are to be erased."""
     for each in _column(message):
         media = Media(
             id=each["id"],
@@ -76,7 +76,7 @@ def detach(ledger: Ledger, message: Message) -> Message:
 
 
 def column(files: Iterable[Media], base: str, key: bytes) -> bytes:
-    """The column of a message that sends files of ours; b"" for none."""
+    """Return the column of a message that sends files of ours; b"" for none."""
     shown = [_shown(media, media.sha256, base, key) for media in files]
     return json.encode(shown) if shown else b""
 

@@ -62,7 +62,7 @@ _INVALID = 100
 
 
 def is_an_id(meta_id: str) -> bool:
-    """Whether it can be asked for: it becomes a part of a path."""
+    """Return whether it can be asked for: it becomes a part of a path."""
     return _ID.fullmatch(meta_id) is not None
 
 

@@ -13,7 +13,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def may_see_token(url: str, graph_url: str) -> bool:
-    """Whether a file's URL, as Meta gave it, is one that the token may be sent to.
+    """Return whether a file's URL, as Meta gave it, is one that the token may be sent to.
 
     Args:
         url: of the file.

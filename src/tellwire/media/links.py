@@ -14,10 +14,10 @@ def signature(key: bytes, media_id: str) -> str:
 
 
 def link(base: str, key: bytes, media_id: str) -> str:
-    """The link to a file; `base` is PUBLIC_URL."""
+    """Return the link to a file; `base` is PUBLIC_URL."""
     return f"{base}/media/{media_id}?signature={signature(key, media_id)}"
 
 
 def verifies(key: bytes, media_id: str, given: str) -> bool:
-    """Whether a signature is the id's, in constant time; never while there is no key."""
+    """Return whether a signature is the id's, in constant time; never while there is no key."""
     return bool(key) and hmac.compare_digest(signature(key, media_id).encode(), given.encode("utf-8", "replace"))

@@ -48,7 +48,7 @@ async def nothing_to_upload(_account: Account, _content: bytes) -> Mapping[str, 
 
 
 def is_ours(media_id: str) -> bool:
-    """Whether an id that a message names could be one of ours; Meta's are digits."""
+    """Return whether an id that a message names could be one of ours; Meta's are digits."""
     return "-" in media_id
 
 
@@ -103,7 +103,7 @@ def _missing(cause: str) -> Refused:
 
 
 def _refusal(answer: Answer) -> Refused | NotSent:
-    """What follows for the message, which has not been sent, whatever the answer."""
+    """Return what follows for the message, which has not been sent, whatever the answer."""
     came = read_answer(answer.status, answer.body, written=False, cause=answer.cause)
     if isinstance(came, Refused):
         return came

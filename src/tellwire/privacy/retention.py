@@ -45,7 +45,7 @@ class RetentionPeriods(Struct, frozen=True, kw_only=True):
         )
 
     def cutoffs(self, now: Micros) -> Cutoffs:
-        """What goes at this time: everything from before these."""
+        """Return what goes at this time: everything from before these."""
         messages = None if self.messages is None else now - max(self.messages, DEDUPE, self.window)
         return Cutoffs(
             payloads=now - self.payloads, messages=messages, changed=now - DEDUPE, answers=now - _ANSWERS, now=now
@@ -109,7 +109,7 @@ class Retention:
 
 
 def next_size(size: int, took: float) -> int:
-    """How many rows the next stride may touch after one of `size` rows took so many seconds."""
+    """Return how many rows the next stride may touch after one of `size` rows took so many seconds."""
     if took > STRIDE_SECONDS:
         return max(_LEAST, size // 2)
     return min(_MOST, size + size // 4) if took < STRIDE_SECONDS / 2 else size

@@ -23,12 +23,12 @@ Mark = tuple[str, str]
 
 
 def of_message(key: bytes, organization_id: str, account_id: str, wamid: str) -> Mark:
-    """The mark of a message, by Meta's id; by ours where Meta's was not known when it was erased."""
+    """Return the mark of a message, by Meta's id; by ours where Meta's was not known when it was erased."""
     return organization_id, _hash(key, "message", account_id, wamid)
 
 
 def of_address(key: bytes, organization_id: str, address: str) -> Mark:
-    """The mark of a phone number's digits or of a user id."""
+    """Return the mark of a phone number's digits or of a user id."""
     return organization_id, _hash(key, "address", organization_id, address)
 
 
@@ -37,7 +37,8 @@ def _hash(key: bytes, *parts: str) -> str:
 
 
 def wanted(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
-    """The marks to look up for a decision, each with the (account id, wamid) or (organization id, address) it is of."""
+    """Return the marks to look up for a decision, each with the (account id, wamid) or (organization id, address) it is
+    of."""
     key, accounts = registry.erased_key, registry.accounts
     found: dict[Mark, tuple[str, str]] = {}
     for number, wamid in keys.messages | keys.statuses | keys.own:
@@ -56,7 +57,7 @@ def note(ledger: Ledger, places: Mapping[Mark, tuple[str, str]], rows: Iterable[
 
 
 def bars(ledger: Ledger, item: Item, account: Account) -> bool:
-    """Whether an item is of an erased person and from before the erasure, so that nothing may come of it.
+    """Return whether an item is of an erased person and from before the erasure, so that nothing may come of it.
 
     It is so when it speaks of a message that was erased, or when its person was and Meta's time of it is not later than
     the erasure. Without a time of Meta's it counts as new.
