@@ -35,7 +35,7 @@ from tellwire.http_client.graph import HttpGraph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.ids import IdMaker
 from tellwire.inbox import housekeeping
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer, Request
@@ -314,7 +314,7 @@ async def _serve(
         await world.store.open()
         outside = Outside()
         files = Folder(tmp_path / "media")
-        source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
+        source = DownloadSource(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
         outside.download_worker = downloads_of(world, files, source)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):

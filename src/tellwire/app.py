@@ -33,7 +33,7 @@ from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
 from tellwire.loops import Loop, Runs, in_turn, only_where
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
@@ -126,7 +126,9 @@ class App:
             counters=counters,
             ready=Uploads(queues.media, files, media_wire, clock).ready,
         )
-        source = Source(graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes)
+        source = DownloadSource(
+            graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes
+        )
         self.download_worker = DownloadWorker(
             store, queues.media, files, clock, source, owns=self._does_chores, counters=counters
         )

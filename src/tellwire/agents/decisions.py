@@ -62,7 +62,7 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 
 def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Micros, in_flight: int = 0) -> str:
-    """Return why the agent may not answer now, "" when it may. `in_flight`: answers of this agent that are being made."""
+    """Return why the agent may not answer now, "" when it may. `in_flight`: how many answers the agent is making."""
     asked = next((each for each in found.messages if each.id == turn.message_id), None)
     if agent is None:
         return "the account has no active AI agent"

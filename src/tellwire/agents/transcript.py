@@ -48,7 +48,7 @@ def _taken_back(message: Message) -> bool:
 
 
 def words(content: bytes) -> str:
-    """Return a message's content in words; "" for what says nothing (a reaction, something that Meta could not show)."""
+    """Return a message's content in words; "" when it has none (a reaction, or what Meta could not show)."""
     value = _decode(content)
     kind = value.get("type")
     part = value.get(kind) if isinstance(kind, str) else None
