@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from tellwire.accounts.template_sync import TemplateSync
-from tellwire.agents.models import models_over
+from tellwire.agents.models import model_selector
 from tellwire.agents.worker import AgentWorker
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
@@ -136,7 +136,7 @@ class App:
             store,
             queues.turns,
             clock,
-            model_of=models_over(model_sender, sender),
+            model_of=model_selector(model_sender, sender),
             owned=lambda: self.dispatcher.partitions,
             window=window,
             counters=counters,
