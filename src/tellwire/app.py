@@ -1,4 +1,4 @@
-"""The composition root: the only module that chooses adapters."""
+"""The composition root: the only module that chooses adapters and joins them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tellwire.http_client.sender import open_sender
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
-from tellwire.loops import Loop, Runs, in_turn, only_where
+from tellwire.loops import Loop, Runnable, in_turn, only_when
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
@@ -56,15 +56,15 @@ _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
 _MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
-_CHORES_PARTITION = 0
-"""Who owns it does the chores."""
+_BACKGROUND_PARTITION = 0
+"""The process that owns this partition does the background work for all."""
 
 Role = Literal["all", "ingest", "deliver"]
-"""What a process does: `ingest` answers HTTP, `deliver` delivers and does the chores."""
+"""What a process does: `ingest` answers HTTP, `deliver` delivers and does the background work."""
 
 
 class App:
-    """Everything of one process, joined. One whose role is `ingest` delivers nothing and does no chores."""
+    """Everything of one process, joined. With the role `ingest` it delivers nothing and does no background work."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class App:
             graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes
         )
         self.download_worker = DownloadWorker(
-            store, queues.media, files, clock, source, owns=self._does_chores, counters=counters
+            store, queues.media, files, clock, source, owns=self._does_background_work, counters=counters
         )
         self.agent_worker = AgentWorker(
             store,
@@ -147,17 +147,19 @@ class App:
         self.erasure_worker = ErasureWorker(
             store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep
         )
-        kept = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
-        retention = Retention(queues.retention, clock, kept, rest=asyncio.sleep, counters=counters)
-        here = partial(only_where, self._does_chores)
-        chores = here(in_turn(self.housekeeping.round, self.erasure_worker.round, self.housekeeping.route_new_accounts))
+        periods = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
+        retention = Retention(queues.retention, clock, periods, rest=asyncio.sleep, counters=counters)
+        here = partial(only_when, self._does_background_work)
+        background = here(
+            in_turn(self.housekeeping.round, self.erasure_worker.round, self.housekeeping.route_new_accounts)
+        )
         everywhere = (
-            Loop("chores", in_turn(store.refresh, chores), seconds=1.0, failed="chore_failed"),
+            Loop("background", in_turn(store.refresh, background), seconds=1.0, failed="chore_failed"),
             Loop("templates", here(self.template_sync.synchronise_due), seconds=2.0, failed="templates_failed"),
             Loop("retention", here(retention.round), seconds=600.0, failed="retention_failed"),
         )
         delivering = (self.endpoint_worker, self.agent_worker, self.download_worker)
-        self.loops: tuple[Runs, ...] = everywhere if role == "ingest" else (*everywhere, *delivering)
+        self.loops: tuple[Runnable, ...] = everywhere if role == "ingest" else (*everywhere, *delivering)
 
     @classmethod
     async def open(
@@ -171,17 +173,17 @@ class App:
         migrate: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
     ) -> App:
-        """Open the store and everything on it; nothing is delivered before `start`.
+        """Open the store and everything that uses it; nothing is delivered before `start`.
 
-        `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
-        `lenient` passes over those of them whose secrets no master key opens.
-        SQLite is always migrated first, PostgreSQL only with `migrate`.
+        `serving=False` is for a command beside a running server: it may read and change keys, accounts and endpoints.
+        `lenient` leaves out those whose secrets no master key decrypts.
+        A SQLite database is always migrated first, a PostgreSQL database only with `migrate`.
 
         Raises:
-            BadSettings: a setting does not fit.
+            BadSettings: a setting is not valid, or the role needs PostgreSQL.
             AlreadyRunning: another process serves this database.
             NotMigrated: the database lacks this version's schema.
-            Unavailable: it cannot be reached.
+            Unavailable: the database cannot be reached.
         """
         if role != "all" and settings.sqlite_path is not None:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
@@ -203,7 +205,8 @@ class App:
         return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
-        """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
+        """Start the loops of the role: delivery and background work, or only those that follow what other processes
+        change."""
         if self.role != "ingest":
             await self.dispatcher.start(f"process-{uuid.uuid4()}")
             self.sending_worker.start()
@@ -212,7 +215,7 @@ class App:
         self._started = True
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
-        """Finish what is in flight within the grace, commit what waits, let go of everything."""
+        """Finish what is in flight within the grace time, commit what waits, and close everything."""
         if self._started:
             await asyncio.gather(*(loop.stop() for loop in self.loops))
             await self.erasure_worker.stop()
@@ -232,8 +235,8 @@ class App:
         if self._on_attempt is not None:
             self._on_attempt(attempt, delivery)
 
-    def _does_chores(self) -> bool:
-        return _CHORES_PARTITION in self.dispatcher.partitions
+    def _does_background_work(self) -> bool:
+        return _BACKGROUND_PARTITION in self.dispatcher.partitions
 
 
 def _sender(settings: Settings, *, limits: ConnectionLimits | None = None) -> Sender:
@@ -248,5 +251,5 @@ def _allowed(settings: Settings) -> tuple[Network, ...]:
 
 
 def _window(settings: Settings) -> Micros:
-    """After how long an idle conversation closes."""
+    """Return after how many micros an idle conversation closes."""
     return int(settings.conversation_window_hours * _HOUR)

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from tellwire.errors import Broken, TooLarge, Unavailable
-from tellwire.loops import Loop, only_where
+from tellwire.loops import Loop, only_when
 from tellwire.media import download_rules
 from tellwire.media.download_rules import FetchRefused, MediaLink
 from tellwire.media.hosts import may_see_token
@@ -80,7 +80,7 @@ class DownloadWorker:
         self._source = source
         self._loop = Loop(
             "downloads",
-            only_where(owns, self.round),
+            only_when(owns, self.round),
             seconds=_POLL_SECONDS,
             failed="media_round_failed",
             unavailable="media_unavailable",
