@@ -1,4 +1,4 @@
-"""One attempt: its request is built and sent, and what the answer means is decided; recording it is another's."""
+"""Makes one attempt: builds and sends its request, and decides what the answer means; another module records it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class AttemptMaker:
     """Makes the attempts that the dispatcher hands out, each in a task of its own.
 
     Args:
-        outbox, sender, clock, lanes: rows, HTTP out, the time of every decision, and what heeds how an attempt went.
+        outbox, sender, clock: rows, HTTP out, and the time of every decision.
+        scheduler: takes note of how each attempt went.
         wire: what every request is made with.
         schedule: gaps in seconds between the attempts of endpoints that set none.
         random: a number from 0 to 1, for jitter.
@@ -40,7 +41,7 @@ class AttemptMaker:
         outbox: Outbox,
         sender: Sender,
         clock: Clock,
-        lanes: Scheduler,
+        scheduler: Scheduler,
         *,
         wire: Wire,
         schedule: tuple[float, ...] | None,
@@ -53,7 +54,7 @@ class AttemptMaker:
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
-        self._lanes = lanes
+        self._scheduler = scheduler
         self._wire = wire
         self._schedule = schedule
         self._random = random
@@ -66,11 +67,11 @@ class AttemptMaker:
         self.delivered = 0
 
     def bar(self, registry: Registry) -> None:
-        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
+        """Stop sending what memory holds for people who are being erased, by whichever process."""
         self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
 
     def standing(self, ticket: Ticket) -> DeliveryState:
-        """Where a delivery stands that is to be tried again."""
+        """Return the state of a delivery that is to be tried again."""
         if ticket.queue.open:
             return DeliveryState.RETRYING
         known = ticket.queue.endpoint.id in self._outbox.registry().endpoints
@@ -94,7 +95,7 @@ class AttemptMaker:
             answer = _unmade(error)
         else:
             if request is None:
-                self._lanes.unsent(ticket)
+                self._scheduler.unsent(ticket)
                 self._put(Entry(ticket, attempts.cancelled(ticket.work.delivery, self._clock.now())))
                 return
             try:
@@ -121,19 +122,19 @@ class AttemptMaker:
             edit=edit,
         )
         decision, attribution = attempts.conclude(
-            tried, schedule=self._schedule, jitter=self._random(), attribute=partial(self._lanes.failed, ticket)
+            tried, schedule=self._schedule, jitter=self._random(), attribute=partial(self._scheduler.failed, ticket)
         )
         self.made += 1
         counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
         if tried.aside:
-            self._lanes.unsent(ticket)
+            self._scheduler.unsent(ticket)
         elif isinstance(decision, Delivered):
-            self._lanes.accepted(ticket, now)
+            self._scheduler.accepted(ticket, now)
         elif isinstance(decision, Disable):
             disables = decision.reason
-            self._lanes.stop(ticket)
+            self._scheduler.stop(ticket)
         return Entry(
             ticket, attempts.settle(tried, decision=decision, attribution=attribution, otherwise=standing), disables
         )
