@@ -17,7 +17,7 @@ _UNLIMITED = 1 << 30
 
 
 class Quota:
-    """This process's share of one endpoint's limits. `most`: requests in flight. `partitions`: those of the endpoint
+    """One process's share of one endpoint's limits. `most`: requests in flight. `partitions`: those of the endpoint
     that are owned here."""
 
     def __init__(self, endpoint_id: str) -> None:
