@@ -25,7 +25,7 @@ _LONGEST = 32
 
 
 def revisions(migrations: Traversable = MIGRATIONS) -> list[str]:
-    """The revisions of a folder of migrations, oldest first."""
+    """Return the revisions of a folder of migrations, oldest first."""
     names = sorted(file.name for file in (migrations / "versions").iterdir())
     return [name.removesuffix(".py") for name in names if name.endswith(".py") and not name.startswith((".", "_"))]
 
@@ -35,7 +35,8 @@ HEAD = revisions()[-1]
 
 
 def is_newest(revision: str, database: str, remedy: str, migrations: Traversable = MIGRATIONS) -> bool:
-    """Whether a database of this revision lacks no migration. One of a later version doesn't: migrations only add.
+    """Return whether a database of this revision lacks no migration. One of a later version doesn't: migrations only
+    add.
 
     Args:
         revision: what the database says of itself.
@@ -58,7 +59,7 @@ def is_newest(revision: str, database: str, remedy: str, migrations: Traversable
 
 
 def is_current(path: Path, migrations: Traversable = MIGRATIONS) -> bool:
-    """Whether an SQLite file has this version's schema, or a newer one, on which this version runs too.
+    """Return whether an SQLite file has this version's schema, or a newer one, on which this version runs too.
 
     Raises:
         NotMigrated: its schema is of a version under development.

@@ -37,7 +37,7 @@ class Store(WaitingItems, Protocol):
         ...
 
     def new_id(self) -> str:
-        """An id for a write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         ...
 
     def on_events(self, wake: Callable[[], None]) -> None:

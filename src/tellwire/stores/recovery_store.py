@@ -45,7 +45,7 @@ class SqlRecoveryStore:
         await self._store.write(lambda c: jobs.put(c, ended, turns=job.turns))
 
     def _find(self, connection: Connection, job: Job) -> RecoveryScan | str:
-        """What the job finds next, or in words why it has to wait."""
+        """Return what the job finds next, or in words why it has to wait."""
         endpoint = endpoints.get(connection, self._store.vault, job.organization_id, job.endpoint_id)
         if endpoint is None:
             return "the endpoint was deleted"

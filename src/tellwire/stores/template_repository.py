@@ -26,11 +26,11 @@ class SqlTemplateRepository:
         self._store = store
 
     def registry(self) -> Registry:
-        """The accounts."""
+        """Return the accounts."""
         return self._store.registry()
 
     async def sync_statuses(self) -> list[TemplateStatus]:
-        """How the templates of every business account stand that was looked at."""
+        """Return how the templates of every business account stand that was looked at."""
         return await self._store.read(templates.sync_statuses)
 
     async def keep(

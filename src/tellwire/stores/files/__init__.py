@@ -11,7 +11,7 @@ from tellwire.stores.files.folder import Folder
 
 
 def open_files(url: str) -> MediaStore:
-    """The place that MEDIA_URL names.
+    """Return the place that MEDIA_URL names.
 
     Raises:
         BadSettings: it is no such place, or the extra `s3` is not installed.

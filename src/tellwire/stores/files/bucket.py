@@ -41,7 +41,7 @@ class Bucket:
         return source.size
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """Some bytes of an object."""
+        """Return some bytes of an object."""
         options: dict[str, Any] = {}
         if end is not None:
             options["range"] = (start, end)

@@ -39,7 +39,7 @@ class Folder:
         return size
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """Some bytes of a file."""
+        """Return some bytes of a file."""
         place = self._place(name)
         if not await asyncio.to_thread(place.is_file):
             return None

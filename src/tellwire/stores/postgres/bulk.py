@@ -25,7 +25,7 @@ _TYPES = {
 
 
 def type_of(column: str) -> str:
-    """The type of a column, which its name tells."""
+    """Return the type of a column, which its name tells."""
     return _TYPES.get(column, "text")
 
 
@@ -35,7 +35,8 @@ def placeholder(number: int, kind: str) -> str:
 
 
 def array(kind: str, values: Sequence[Any]) -> Any:
-    """A column as an array of PostgreSQL, in its text form: the driver looks at every item of a list several times.
+    """Return a column as an array of PostgreSQL, in its text form: the driver looks at every item of a list several
+    times.
 
     Bytes stay a list: their text form would double them.
     """

@@ -69,8 +69,7 @@ class Server(Struct, frozen=True):
         return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def options(self, *, ledger: bool = False) -> dict[str, Any]:
-        """What asyncpg is told; one for the ledger has the settings of its statements, but behind a
-        pooler."""
+        """Return what asyncpg is told; one for the ledger has the settings of its statements, but behind a pooler."""
         settings = {"application_name": "tellwire"}
         if not self.pooled:
             settings |= _SAFE | (_PLANNED if ledger else {})
@@ -84,7 +83,7 @@ class Server(Struct, frozen=True):
         }
 
     async def connect(self, *, ledger: bool = False) -> Connection:
-        """A new connection.
+        """Return a new connection.
 
         Raises what asyncpg raises; `is_the_servers` knows it.
         """
@@ -151,7 +150,7 @@ class Link:
         return f"BEGIN;{SET_LOCAL}" if self._server.pooled else "BEGIN;"
 
     async def connection(self) -> Connection:
-        """The connection, fit for the next transaction."""
+        """Return the connection, fit for the next transaction."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._server.connect(ledger=True)
         return self._connection
@@ -184,7 +183,8 @@ class Link:
 
 
 def is_the_servers(error: BaseException) -> bool:
-    """Whether it is the server that cannot (gone, full, read-only, too busy), not the job that asks for nonsense."""
+    """Return whether it is the server that cannot (gone, full, read-only, too busy), not the job that asks for
+    nonsense."""
     if isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InternalClientError):
         return True
     if isinstance(error, asyncpg.InterfaceError):
@@ -194,10 +194,10 @@ def is_the_servers(error: BaseException) -> bool:
 
 
 def unavailable(error: BaseException) -> Unavailable:
-    """What a caller is told when the server cannot."""
+    """Return what a caller is told when the server cannot."""
     return Unavailable(f"the database cannot commit: {said(error)}")
 
 
 def said(error: BaseException) -> str:
-    """An error's own words in one line."""
+    """Return an error's own words in one line."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

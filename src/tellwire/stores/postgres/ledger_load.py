@@ -43,7 +43,7 @@ HIGHEST = f"SELECT max(greatest({_OWN})) FROM organizations o"
 
 
 def found(table: str, alias: str, condition: str, more: str = "") -> str:
-    """A join that finds the rows of a table by an index, one by one, whatever the planner believes of the table.
+    """Return a join that finds the rows of a table by an index, one by one, whatever the planner believes of the table.
 
     OFFSET 0 keeps the condition inside: a plan made while a table was small would read all of it for ever.
     """
@@ -133,12 +133,12 @@ class Loaded(Struct, frozen=True):
 
 
 def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
-    """What the keys name by phone number."""
+    """Return what the keys name by phone number."""
     return keys.messages, keys.statuses, keys.addresses, keys.parties, keys.own
 
 
 def organizations(keys: Keys, registry: Registry) -> list[str]:
-    """Whose rows a decision may touch, sorted; an unknown phone number would join the default organization."""
+    """Return whose rows a decision may touch, sorted; an unknown phone number would join the default organization."""
     numbers = {number for pairs in pairs_of(keys) for number, _ in pairs}
     found = {ledger_keys.owner_of(registry, number) for number in numbers}
     found |= {organization_id for organization_id, _ in keys.conversations} | notices.organizations(registry, keys)
@@ -177,7 +177,7 @@ async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, 
 
 
 async def _erased(connection: Connection, keys: Keys, registry: Registry) -> ErasedMarks:
-    """Which of the messages and addresses are of people who were erased; asked only while there are such."""
+    """Return which of the messages and addresses are of people who were erased; asked only while there are such."""
     if not registry.erased_key:
         return ErasedMarks()
     marks = tombstones.wanted(registry, keys)

@@ -14,7 +14,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(7308613713580389)"
 
 
 async def is_current(server: Server, migrations: Traversable = MIGRATIONS) -> bool:
-    """Whether the database has this version's schema, or a newer one, on which this version runs too.
+    """Return whether the database has this version's schema, or a newer one, on which this version runs too.
 
     Raises:
         BadSettings: the server is too old.

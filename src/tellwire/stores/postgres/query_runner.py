@@ -26,7 +26,7 @@ class _ShownNul(AsyncpgString):
     """Texts in which NUL, which PostgreSQL's cannot hold, is shown as U+FFFD, as `meta` shows it in names."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002 - SQLAlchemy's signature
-        """How a value of ours is sent."""
+        """Return how a value of ours is sent."""
         return lambda value: value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 

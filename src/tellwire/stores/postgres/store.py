@@ -141,7 +141,7 @@ class PostgresStore(Listeners):
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
@@ -365,7 +365,7 @@ _LOCK_ALL = f"SELECT pg_advisory_xact_lock({_lock_key('')})"
 
 
 def _locks(organization_ids: Sequence[str]) -> str:
-    """The SQL that waits until nobody else writes for these organizations, always in the same order."""
+    """Return the SQL that waits until nobody else writes for these organizations, always in the same order."""
     keys = sorted(map(_lock_key, organization_ids))
     own = "".join(f"SELECT pg_advisory_xact_lock({key});" for key in keys)
     return f"SELECT pg_advisory_xact_lock_shared({_lock_key('')});{own}"

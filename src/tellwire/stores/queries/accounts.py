@@ -41,7 +41,7 @@ def find(connection: Connection, vault: Vault, organization_id: str, name: str) 
 
 
 def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Account]:
-    """The accounts of an organization."""
+    """Return the accounts of an organization."""
     query = select(accounts).where(accounts.c.organization_id == organization_id)
     return newest(connection, query, accounts.c.id, request, lambda row: _account(row, vault))
 

@@ -44,7 +44,7 @@ def get(connection: Connection, vault: Vault, organization_id: str, agent_id: st
 
 
 def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Agent]:
-    """The agents of an organization."""
+    """Return the agents of an organization."""
     query = select(agents).where(agents.c.organization_id == organization_id)
     return newest(connection, query, agents.c.id, request, lambda row: _agent(row, vault))
 
@@ -74,20 +74,20 @@ def remove(connection: Connection, change: AuditChange, agent_id: str) -> None:
 
 
 def is_ai(connection: Connection, organization_id: str, agent_id: str) -> bool:
-    """Whether there is such an AI agent."""
+    """Return whether there is such an AI agent."""
     mine = (agents.c.id == agent_id) & (agents.c.organization_id == organization_id)
     return connection.execute(select(agents.c.kind).where(mine)).scalar() == "ai"
 
 
 def runs(connection: Connection, organization_id: str, agent_id: str, request: PageRequest) -> Page[AgentRun]:
-    """What became of an agent's turns."""
+    """Return what became of an agent's turns."""
     owner = unindexed(agent_runs.c.organization_id) == organization_id
     query = select(*_RUN).where(agent_runs.c.agent_id == agent_id, owner)
     return newest(connection, query, agent_runs.c.id, request, _run)
 
 
 def status(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
-    """How a conversation stands with its agent."""
+    """Return how a conversation stands with its agent."""
     mine = (handovers.c.conversation_id == conversation_id) & (handovers.c.organization_id == organization_id)
     paused = connection.execute(select(handovers).where(mine)).one_or_none()
     total = [func.coalesce(func.sum(column), 0) for column in (agent_runs.c.input_tokens, agent_runs.c.output_tokens)]

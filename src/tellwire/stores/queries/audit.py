@@ -58,7 +58,7 @@ def note_change(connection: Connection, change: AuditChange, action: str, subjec
 
 
 def page(connection: Connection, organization_id: str, request: PageRequest) -> Page[AuditEntry]:
-    """The audit of an organization."""
+    """Return the audit of an organization."""
     query = select(audit).where(audit.c.organization_id == organization_id)
     return newest(connection, query, audit.c.id, request, _entry)
 

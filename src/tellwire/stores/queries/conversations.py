@@ -29,7 +29,7 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 def page(
     connection: Connection, organization_id: str, chosen: ConversationFilter, request: PageRequest
 ) -> Page[Conversation]:
-    """The conversations of an organization."""
+    """Return the conversations of an organization."""
     owner = conversations.c.organization_id
     query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
     query = matching(
@@ -51,7 +51,7 @@ def get(connection: Connection, organization_id: str, conversation_id: str) -> C
 
 
 def party_of(connection: Connection, organization_id: str, name: str) -> str:
-    """The party that a contact's id, phone number or user id, or a group's id, stands for."""
+    """Return the party that a contact's id, phone number or user id, or a group's id, stands for."""
     own = select(contacts.c.merged_into).where(contacts.c.id == name, contacts.c.organization_id == organization_id)
     merged_into = connection.execute(own).scalar_one_or_none()
     if merged_into is not None:
@@ -64,7 +64,8 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
 
 
 def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """The conversation that the `chat` format shows under an id of 24 digits, or whose message it does; "" for none."""
+    """Return the conversation that the `chat` format shows under an id of 24 digits, or whose message it does; "" for
+    none."""
     found = _search(connection, conversations, organization_id, given, chat_id)
     if found:
         return found
@@ -76,7 +77,7 @@ def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id
 
 
 def message_of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """The message that the `chat` format shows under an id of 24 digits; "" for none."""
+    """Return the message that the `chat` format shows under an id of 24 digits; "" for none."""
     return _search(connection, messages, organization_id, given, chat_id)
 
 

@@ -60,7 +60,7 @@ _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 def page(
     connection: Connection, organization_id: str, chosen: DeliveryFilter, request: PageRequest
 ) -> Page[DeliveryEntry]:
-    """The deliveries of an organization."""
+    """Return the deliveries of an organization."""
     narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
     query = _query(organization_id, narrow=bool(narrow))
     query = matching(
@@ -90,7 +90,7 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
 
 
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
-    """Every attempt of a delivery that is still kept, oldest first."""
+    """Return every attempt of a delivery that is still kept, oldest first."""
     query = (
         select(*(attempts.c[name] for name in attempt_rows.ATTEMPT))
         .where(attempts.c.delivery_id == delivery_id)
@@ -100,7 +100,8 @@ def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
 
 
 def _few(connection: Connection, organization_id: str, state: str) -> list[str] | None:
-    """The ids in a state that is rare, off the state's partial index; None where there are many or there is none."""
+    """Return the ids in a state that is rare, off the state's partial index; None where there are many or there is
+    none."""
     found: list[str] = []
     for condition in _INDEXED.get(state, ()):
         mine = unindexed(deliveries.c.organization_id) == organization_id

@@ -19,7 +19,7 @@ from tellwire.stores.schema.tables import attempts, deliveries, leases
 
 
 def _is_told(registry: Registry, delivery: Delivery) -> bool:
-    """Whether the organization has an endpoint that wants to hear that a delivery is given up."""
+    """Return whether the organization has an endpoint that wants to hear that a delivery is given up."""
     return any(
         EXHAUSTED in endpoint.events
         for endpoint in registry.endpoints.values()

@@ -23,7 +23,7 @@ _LONG = 60 * 1_000_000
 
 
 def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> list[AccountSends]:
-    """What is due by account; two look-ups for each, however much waits."""
+    """Return what is due by account; two look-ups for each, however much waits."""
     mine = sends.c.account_id == accounts.c.id
     first = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at <= now)
     following = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at > now)
@@ -34,7 +34,7 @@ def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> l
 
 
 def heads(connection: Connection, account_id: str, now: Micros, limit: int) -> list[DueSend]:
-    """The sends of an account that are due and the first of their order key, longest due first.
+    """Return the sends of an account that are due and the first of their order key, longest due first.
 
     One that is scheduled for later is behind; one that waits for its next try is first, and blocks.
     """
@@ -68,7 +68,8 @@ def _before() -> ColumnElement[bool]:
 
 
 def _late(connection: Connection, send: Send, now: Micros) -> bool:
-    """Whether its window has closed; looked at only when it has waited, because it was looked at when it was made."""
+    """Return whether its window has closed; looked at only when it has waited, because it was looked at when it was
+    made."""
     if send.unchecked or (not send.scheduled_at and now - send.created_at < _LONG):
         return False
     content = select(messages.c.content).where(
@@ -91,7 +92,7 @@ def left_behind(connection: Connection, epochs: Mapping[int, int]) -> list[Send]
 
 
 def recent(connection: Connection, account_id: str, since: Micros, later: Micros, linger: Micros) -> list[RecentSends]:
-    """What was sent since then, every try counted, by recipient.
+    """Return what was sent since then, every try counted, by recipient.
 
     Args:
         later: stands for the end of what has none yet.
@@ -109,7 +110,7 @@ def recent(connection: Connection, account_id: str, since: Micros, later: Micros
 
 
 def ended_since(connection: Connection, account_id: str, since: Micros, ended: Micros) -> int:
-    """How many sends that began after `since` ended after `ended`, or have not ended."""
+    """Return how many sends that began after `since` ended after `ended`, or have not ended."""
     query = select(func.count()).where(
         sends.c.account_id == account_id,
         sends.c.started_at >= since,
@@ -119,7 +120,7 @@ def ended_since(connection: Connection, account_id: str, since: Micros, ended: M
 
 
 def is_authentication(connection: Connection, account: Account, name: str, language: str) -> bool | None:
-    """Whether a template is for one-time codes; None when it is not known here."""
+    """Return whether a template is for one-time codes; None when it is not known here."""
     query = select(templates.c.category).where(
         templates.c.organization_id == account.organization_id,
         templates.c.waba_id == account.waba_id,

@@ -112,7 +112,7 @@ def get(connection: Connection, vault: Vault, organization_id: str, endpoint_id:
 
 
 def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Endpoint]:
-    """The endpoints of an organization."""
+    """Return the endpoints of an organization."""
     query = select(endpoints).where(endpoints.c.organization_id == organization_id)
     return newest(
         connection,
@@ -124,13 +124,13 @@ def page(connection: Connection, vault: Vault, organization_id: str, request: Pa
 
 
 def state_of(connection: Connection, organization_id: str, endpoint_id: str) -> str:
-    """Whether an endpoint is active, paused or disabled; "" when there is none."""
+    """Return whether an endpoint is active, paused or disabled; "" when there is none."""
     mine = (endpoints.c.id == endpoint_id) & (endpoints.c.organization_id == organization_id)
     return connection.execute(select(endpoints.c.state).where(mine)).scalar_one_or_none() or ""
 
 
 def has_waiting(connection: Connection, endpoint_id: str) -> bool:
-    """Whether deliveries wait for an endpoint, in any lane but parked."""
+    """Return whether deliveries wait for an endpoint, in any lane but parked."""
     for of_endpoint, condition in _WAITING:
         query = select(deliveries.c.id).where(of_endpoint == endpoint_id, condition).limit(1)
         if connection.execute(query).first() is not None:

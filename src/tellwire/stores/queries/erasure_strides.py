@@ -191,7 +191,7 @@ def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[
 
 
 def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
-    """What statuses may call these messages: Meta's id, ours where there is none of Meta's yet."""
+    """Return what statuses may call these messages: Meta's id, ours where there is none of Meta's yet."""
     found: dict[str, list[str]] = {}
     for row in rows:
         found.setdefault(row.account_id, []).append(row.wamid or row.id)

@@ -75,7 +75,7 @@ def get(connection: Connection, vault: Vault, organization_id: str, erasure_id: 
 
 
 def of_contact(connection: Connection, vault: Vault, organization_id: str, contact_id: str) -> Erasure | None:
-    """The erasure of a contact, while anything is known of it."""
+    """Return the erasure of a contact, while anything is known of it."""
     query = select(erasures).where(
         erasures.c.contact_id == contact_id, erasures.c.organization_id.concat("") == organization_id
     )
@@ -104,7 +104,7 @@ def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
 
 
 def outlived(connection: Connection, now: Micros) -> bool:
-    """Whether there is anything to prune."""
+    """Return whether there is anything to prune."""
     marks = select(erased.c.mark).where(erased.c.erased_at <= now - tombstones.KEPT).limit(1)
     told = select(erasures.c.id).where(_old(now)).limit(1)
     return any(connection.execute(query).first() is not None for query in (marks, told))

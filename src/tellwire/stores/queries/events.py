@@ -27,7 +27,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
 
 
 def page(connection: Connection, organization_id: str, chosen: EventFilter, request: PageRequest) -> Page[Event]:
-    """The events of an organization."""
+    """Return the events of an organization."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id)
     query = matching(
         query,
@@ -48,7 +48,7 @@ def get(connection: Connection, organization_id: str, event_id: str) -> Event | 
 
 
 def after(connection: Connection, organization_id: str, event_id: str, limit: int) -> Sequence[Event]:
-    """The events that came after one, oldest first."""
+    """Return the events that came after one, oldest first."""
     query = (
         select(*_EVENT)
         .where(events.c.organization_id == organization_id, events.c.id > event_id)
@@ -59,6 +59,6 @@ def after(connection: Connection, organization_id: str, event_id: str, limit: in
 
 
 def last_id(connection: Connection, organization_id: str) -> str:
-    """The id of an organization's newest event, "" when it has none."""
+    """Return the id of an organization's newest event, "" when it has none."""
     query = select(func.max(events.c.id)).where(events.c.organization_id == organization_id)
     return connection.execute(query).scalar_one() or ""

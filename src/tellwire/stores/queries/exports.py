@@ -48,19 +48,19 @@ class Carried(Struct, frozen=True):
 
 
 def messages_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Message]:
-    """The next messages of conversations."""
+    """Return the next messages of conversations."""
     query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids))
     return _portion(connection, query, messages.c.id, ledger_rows.message, after=after, limit=limit)
 
 
 def events_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
-    """The next events of conversations."""
+    """Return the next events of conversations."""
     query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids))
     return _portion(connection, query, events.c.id, ledger_rows.event, after=after, limit=limit)
 
 
 def runs_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[AgentRun]:
-    """What became of the next turns of agents in conversations."""
+    """Return what became of the next turns of agents in conversations."""
     query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids))
     return _portion(connection, query, agent_runs.c.id, lambda row: AgentRun(**columns(row)), after=after, limit=limit)
 
@@ -79,7 +79,7 @@ def _portion(
 
 
 def handovers_of(connection: Connection, organization_id: str, conversation_ids: Collection[str]) -> list[HandedOver]:
-    """Those of conversations that people have taken over."""
+    """Return those of conversations that people have taken over."""
     mine = handovers.c.organization_id == organization_id
     query = select(handovers).where(mine, handovers.c.conversation_id.in_(conversation_ids))
     rows = connection.execute(query.order_by(handovers.c.conversation_id))
@@ -89,7 +89,7 @@ def handovers_of(connection: Connection, organization_id: str, conversation_ids:
 def only_about(
     connection: Connection, page: Sequence[Event], contact_ids: Collection[str], addresses: Collection[str]
 ) -> list[Event]:
-    """Those of a group's events that tell of a person: of their messages, and of them as a recipient."""
+    """Return those of a group's events that tell of a person: of their messages, and of them as a recipient."""
     if not page:
         return []
     written = select(messages.c.id).where(
@@ -107,7 +107,7 @@ def only_about(
 
 
 def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[Carried]:
-    """Every delivery of these events of one organization, with its attempts."""
+    """Return every delivery of these events of one organization, with its attempts."""
     if not page:
         return []
     owner = unindexed(deliveries.c.organization_id) == page[0].organization_id

@@ -17,7 +17,7 @@ _TOGETHER = 500
 def of_endpoints(
     connection: Connection, organization_id: str, endpoint_ids: Sequence[str]
 ) -> Mapping[str, EndpointHealth]:
-    """The health of endpoints, by their ids; of one that nothing was ever sent to there is none."""
+    """Return the health of endpoints, by their ids; of one that nothing was ever sent to there is none."""
     found: dict[str, EndpointHealth] = {}
     for start in range(0, len(endpoint_ids), _TOGETHER):
         some = endpoint_health.c.endpoint_id.in_(endpoint_ids[start : start + _TOGETHER])

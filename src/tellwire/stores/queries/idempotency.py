@@ -16,7 +16,7 @@ DAY: Micros = 24 * 3600 * 1_000_000
 
 
 def find(connection: Connection, vault: Vault, organization_id: str, key: str, *, now: Micros) -> KeptAnswer | None:
-    """The answer kept under a key, unless it is too old."""
+    """Return the answer kept under a key, unless it is too old."""
     query = select(table.c.request_hash, table.c.status, table.c.answer).where(
         table.c.organization_id == organization_id, table.c.key == key, table.c.created_at > now - DAY
     )
@@ -46,7 +46,7 @@ def keep(
 
 
 def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:
-    """A kept answer in the clear; None when none of the master keys opens it."""
+    """Return a kept answer in the clear; None when none of the master keys opens it."""
     try:
         return vault.unseal(answer.decode(), sealed_place(organization_id, key)).encode()
     except BadSettings:

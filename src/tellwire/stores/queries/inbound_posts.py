@@ -24,7 +24,8 @@ def page(
     outcome: str = "",
     from_: Micros | None = None,
 ) -> Page[Inbound]:
-    """What an organization received, without the bodies; with `nobodys` also what is no single organization's."""
+    """Return what an organization received, without the bodies; with `nobodys` also what is no single organization's.
+    """
     query = select(*_LISTED).where(_seen(organization_id, nobodys=nobodys))
     if outcome:
         query = query.where(inbound.c.outcome == outcome)

@@ -30,13 +30,13 @@ def get(connection: Connection, organization_id: str, job_id: str) -> Job | None
 
 
 def page(connection: Connection, organization_id: str, endpoint_id: str, request: PageRequest) -> Page[Job]:
-    """The jobs of an endpoint."""
+    """Return the jobs of an endpoint."""
     query = select(jobs).where(jobs.c.endpoint_id == endpoint_id, jobs.c.organization_id == organization_id)
     return newest(connection, query, jobs.c.id, request, _job)
 
 
 def open_of(connection: Connection, endpoint_id: str) -> str:
-    """The id of an endpoint's job that is not over, "" when there is none."""
+    """Return the id of an endpoint's job that is not over, "" when there is none."""
     query = select(jobs.c.id).where(text(OPEN_JOB), jobs.c.endpoint_id == endpoint_id).limit(1)
     return connection.execute(query).scalar_one_or_none() or ""
 

@@ -40,7 +40,7 @@ def find(connection: Connection, media_id: str) -> Media | None:
 
 
 def these(connection: Connection, organization_id: str, ids: Collection[str]) -> list[Media]:
-    """Those of an organization among these ids."""
+    """Return those of an organization among these ids."""
     if not ids:
         return []
     mine = media.c.organization_id == organization_id
@@ -48,7 +48,7 @@ def these(connection: Connection, organization_id: str, ids: Collection[str]) ->
 
 
 def page(connection: Connection, organization_id: str, chosen: MediaFilter, request: PageRequest) -> Page[Media]:
-    """A page of an organization's, newest first; what was erased is not there."""
+    """Return a page of an organization's, newest first; what was erased is not there."""
     query = select(media).where(media.c.organization_id == organization_id, media.c.state != "erased")
     for name in ("account_id", "message_id", "state"):
         if value := getattr(chosen, name):
@@ -58,7 +58,7 @@ def page(connection: Connection, organization_id: str, chosen: MediaFilter, requ
 
 
 def of_messages(connection: Connection, message_ids: Sequence[str]) -> list[Media]:
-    """The files of messages."""
+    """Return the files of messages."""
     query = select(media).where(media.c.message_id.in_(message_ids)).order_by(media.c.id)
     return [_media(row) for row in connection.execute(query)]
 

@@ -42,7 +42,7 @@ class MessageEntry(Struct, frozen=True):
 def page(
     connection: Connection, organization_id: str, chosen: MessageFilter, request: PageRequest
 ) -> Page[MessageEntry]:
-    """The messages of an organization."""
+    """Return the messages of an organization."""
     query = select(*_MESSAGE).where(messages.c.organization_id == organization_id)
     query = matching(
         query,
@@ -72,7 +72,7 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
 
 
 def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
-    """Every status that Meta named for a message, in the order of Meta's times and of what follows what."""
+    """Return every status that Meta named for a message, in the order of Meta's times and of what follows what."""
     if not message.wamid:
         return []
     query = (
@@ -88,7 +88,7 @@ def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
 
 
 def contacts_page(connection: Connection, organization_id: str, alias: str, request: PageRequest) -> Page[Contact]:
-    """The contacts of an organization, or the one known by a phone number or user id."""
+    """Return the contacts of an organization, or the one known by a phone number or user id."""
     query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.merged_into == "")
     if alias:
         spellings = (alias, alias.removeprefix("+"))
@@ -125,7 +125,7 @@ def rename_contact(connection: Connection, change: AuditChange, contact_id: str,
 
 
 def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:
-    """Every phone number and user id that a contact is known by."""
+    """Return every phone number and user id that a contact is known by."""
     query = (
         select(contact_aliases.c.value)
         .where(contact_aliases.c.contact_id == contact_id)

@@ -43,7 +43,7 @@ def tell(connection: Connection, change: AuditChange, news: OperationalEvent) ->
 
 
 def subscribed(connection: Connection, organization_id: str, news: OperationalEvent) -> bool:
-    """Whether anybody wants to hear this."""
+    """Return whether anybody wants to hear this."""
     return next(_subscribers(connection, organization_id, news), None) is not None
 
 
@@ -95,7 +95,7 @@ def _deliver(connection: Connection, change: AuditChange, event: Event, endpoint
 
 
 def delivery_values(delivery: Delivery, event: Event) -> dict[str, object]:
-    """The columns of a delivery."""
+    """Return the columns of a delivery."""
     return {**asdict(delivery), "state": delivery.state.value, "conversation_id": event.conversation_id}
 
 

@@ -30,7 +30,7 @@ def get(connection: Connection, organization_id: str) -> Organization | None:
 
 
 def page(connection: Connection, request: PageRequest, *, only: str = "") -> Page[Organization]:
-    """Every organization, or the one that may be seen."""
+    """Return every organization, or the one that may be seen."""
     query = select(organizations)
     if only:
         query = query.where(organizations.c.id == only)
@@ -47,7 +47,7 @@ def add_key(connection: Connection, change: AuditChange, key: ApiKey) -> ApiKey:
 
 
 def key_of_hash(connection: Connection, digest: str) -> ApiKey | None:
-    """The key with this SHA-256 (hex), also one that has expired or was revoked."""
+    """Return the key with this SHA-256 (hex), also one that has expired or was revoked."""
     row = connection.execute(select(api_keys).where(api_keys.c.hash == digest)).one_or_none()
     return None if row is None else _key(row)
 
@@ -60,7 +60,7 @@ def get_key(connection: Connection, organization_id: str, key_id: str) -> ApiKey
 
 
 def keys_page(connection: Connection, organization_id: str, request: PageRequest) -> Page[ApiKey]:
-    """The keys of an organization, revoked ones too."""
+    """Return the keys of an organization, revoked ones too."""
     query = select(api_keys).where(api_keys.c.organization_id == organization_id)
     return newest(connection, query, api_keys.c.id, request, _key)
 

@@ -49,7 +49,7 @@ def matching(query: Select[Any], *wanted: tuple[ColumnElement[str], str]) -> Sel
 
 
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    """The column as an expression, which no index is found by: for where a planner would take the wrong one."""
+    """Return the column as an expression, which no index is found by: for where a planner would take the wrong one."""
     return column.concat("")
 
 
@@ -63,5 +63,5 @@ def since(
 
 
 def columns(row: Any) -> dict[str, Any]:
-    """A row's columns by name, in plain strings: SQLAlchemy's own are a kind of their own."""
+    """Return a row's columns by name, in plain strings: SQLAlchemy's own are a kind of their own."""
     return {str.__str__(name): value for name, value in row._mapping.items()}  # noqa: SLF001 - its public name for it

@@ -72,7 +72,7 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
 
 
 def shown(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> list[PersonalPieces]:
-    """What of these POSTs is about the person."""
+    """Return what of these POSTs is about the person."""
     return [
         PersonalPieces(each.kept, pieces(each.kept.body, each.gone, each.stays, wanted.addresses))
         for each in _split(connection, registry, wanted, ids)
@@ -114,7 +114,7 @@ _reports = msgspec.json.Decoder(list[ItemReport])
 
 
 def _split(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> Iterator[_Split]:
-    """Those of the POSTs that are about the person."""
+    """Give those of the POSTs that are about the person."""
     query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
     posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
@@ -132,7 +132,7 @@ def _split(connection: Connection, registry: Registry, wanted: Search, ids: Sequ
 
 
 def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:
-    """Whether an item is an organization's: by its account; by the POST, or the operator's, when it has none."""
+    """Return whether an item is an organization's: by its account; by the POST, or the operator's, when it has none."""
     account = registry.accounts.get(item.place.phone_number_id)
     if account is not None:
         return account.organization_id == organization_id
@@ -142,7 +142,7 @@ def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) 
 def _known(
     connection: Connection, registry: Registry, wanted: Search, reports: Collection[ItemReport]
 ) -> set[tuple[str, str]]:
-    """Which (phone_number_id, wamid) are of messages that were erased."""
+    """Return which (phone_number_id, wamid) are of messages that were erased."""
     if not wanted.key:
         return set()
     marks = _marks(registry, wanted, [(each.phone_number_id, each.wamid) for each in reports])
@@ -153,7 +153,7 @@ def _known(
 def _marks(
     registry: Registry, wanted: Search, places: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], tombstones.Mark]:
-    """The marks of messages of the organization's accounts."""
+    """Return the marks of messages of the organization's accounts."""
     owner = wanted.organization_id
     return {
         (number, wamid): tombstones.of_message(wanted.key, owner, account.id, wamid)

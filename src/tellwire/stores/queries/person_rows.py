@@ -35,7 +35,7 @@ class Person(Struct, frozen=True):
 
 
 def get(connection: Connection, organization_id: str, contact_id: str) -> Person | None:
-    """The person that a contact is, by any of their contacts' ids."""
+    """Return the person that a contact is, by any of their contacts' ids."""
     found = _contacts(connection, organization_id, [contact_id])
     while found and found[0].merged_into:
         found = _contacts(connection, organization_id, [found[0].merged_into])
@@ -54,14 +54,14 @@ def get(connection: Connection, organization_id: str, contact_id: str) -> Person
 
 
 def conversations_of(connection: Connection, organization_id: str, ids: Collection[str]) -> Sequence[Conversation]:
-    """Every conversation with a person, oldest first; not those of groups."""
+    """Return every conversation with a person, oldest first; not those of groups."""
     query = select(*_CONVERSATION).where(conversations.c.party.in_(ids)).order_by(conversations.c.id)
     found = [ledger_rows.conversation((*row, None)) for row in connection.execute(query)]
     return [each for each in found if each.organization_id == organization_id]
 
 
 def next_group(connection: Connection, organization_id: str, after: str) -> str:
-    """The id of the organization's next conversation with a group, "" after the last."""
+    """Return the id of the organization's next conversation with a group, "" after the last."""
     person = select(contacts.c.id).where(
         contacts.c.organization_id == organization_id, contacts.c.id == conversations.c.party
     )

@@ -38,7 +38,7 @@ class RecoveryScan(Struct, frozen=True):
 
 
 def accounts_of(connection: Connection, organization_id: str) -> dict[str, Account]:
-    """Ids and numbers of an organization's accounts, which is all that routes ask for."""
+    """Return ids and numbers of an organization's accounts, which is all that routes ask for."""
     query = select(accounts.c.id, accounts.c.phone_number_id).where(accounts.c.organization_id == organization_id)
     return {
         number: Account(id=identifier, organization_id=organization_id, phone_number_id=number)
@@ -54,8 +54,8 @@ def find(connection: Connection, job: Job, routes: Routes, scan: int) -> Recover
 
 
 def _bounds(job: Job) -> tuple[str, str]:
-    """The ids that the rest of the span lies above and below: they rise with time and never run behind the clock. That
-    it was set back is allowed for up to a day."""
+    """Return the ids that the rest of the span lies above and below: they rise with time and never run behind the
+    clock. That it was set back is allowed for up to a day."""
     wanted = job.wanted
     return max(job.cursor, id_floor(wanted.since)), min(job.id, id_floor(wanted.until + _DAY))
 
@@ -121,7 +121,7 @@ def deliveries_of(connection: Connection, job: Job, event_ids: Sequence[str]) ->
 
 
 def room(connection: Connection, endpoint_id: str, window: int) -> int:
-    """How many more replays may wait for an endpoint."""
+    """Return how many more replays may wait for an endpoint."""
     some = select(deliveries.c.id).where(deliveries.c.endpoint_id == endpoint_id, text(REPLAYED)).limit(window)
     return window - int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 

@@ -93,7 +93,7 @@ def due_again(connection: Connection, change: AuditChange, some: Sequence[Again]
 
 
 def fresh_webhook_id(change: AuditChange) -> str:
-    """A `webhook-id` that no delivery has had."""
+    """Return a `webhook-id` that no delivery has had."""
     return f"msg_{change.new_id().replace('-', '')}"
 
 
@@ -109,7 +109,7 @@ def selection(
 
 
 def replay_edit(connection: Connection, delivery: Delivery) -> ReplayEdit | None:
-    """What is other about this replay of a delivery."""
+    """Return what is other about this replay of a delivery."""
     row = connection.execute(
         select(replay_edits.c.url, replay_edits.c.body).where(
             replay_edits.c.organization_id == delivery.organization_id,

@@ -56,12 +56,13 @@ class RowKind(Struct, frozen=True):
 
 
 def owners(connection: Connection) -> Sequence[str]:
-    """Every organization's id."""
+    """Return every organization's id."""
     return connection.execute(select(organizations.c.id).order_by(organizations.c.id)).scalars().all()
 
 
 def _stretch(connection: Connection, key: Column[str], within: Conditions, gone: Conditions, limit: int) -> ExpiredRows:
-    """The next keys of those that are `gone` among the next rows `within`, which are as many as may be looked at."""
+    """Return the next keys of those that are `gone` among the next rows `within`, which are as many as may be looked
+    at."""
     last = connection.execute(select(key).where(*within).order_by(key).offset(_SCAN - 1).limit(1)).scalar()
     bounds = within if last is None else (*within, key <= last)
     keys = connection.execute(select(key).where(*bounds, *gone).order_by(key).limit(limit)).scalars().all()
@@ -69,7 +70,7 @@ def _stretch(connection: Connection, key: Column[str], within: Conditions, gone:
 
 
 def _mine(table: Table, organization_id: str, after: str, before: Micros) -> Conditions:
-    """An organization's rows from before a time, to the microsecond: an id tells the millisecond, and bounds the
+    """Return an organization's rows from before a time, to the microsecond: an id tells the millisecond, and bounds the
     search."""
     columns = table.c
     return (

@@ -14,7 +14,7 @@ _SEND = tuple(sends.c[name] for name in sending_rows.SEND)
 
 
 def of_messages(connection: Connection, organization_id: str, messages: Iterable[Message]) -> Mapping[str, Send]:
-    """The sends of messages, by the message's id; incoming ones and those that others sent have none."""
+    """Return the sends of messages, by the message's id; incoming ones and those that others sent have none."""
     wanted = [message.id for message in messages if message.direction == "outgoing"]
     if not wanted:
         return {}
@@ -23,7 +23,8 @@ def of_messages(connection: Connection, organization_id: str, messages: Iterable
 
 
 def stands(organization_id: str, message_id: ColumnElement[str], state: str) -> ColumnElement[bool]:
-    """Whether a message's send is in a state. Those in any other state than accepted are few, and lead the search."""
+    """Return whether a message's send is in a state. Those in any other state than accepted are few, and lead the
+    search."""
     if state == "accepted":
         accepted = (sends.c.organization_id == organization_id) & (sends.c.message_id == message_id)
         return exists().where(accepted, sends.c.state == state)

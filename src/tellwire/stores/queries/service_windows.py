@@ -18,7 +18,7 @@ _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
 
 
 def closed(connection: Connection, organization_id: str, account_id: str, party: str, now: Micros) -> bool:
-    """Whether the window of a contact or group was seen to run out; False too when nothing was seen of them.
+    """Return whether the window of a contact or group was seen to run out; False too when nothing was seen of them.
 
     Args:
         party: the conversation's: a contact's id or a group's.
@@ -75,7 +75,7 @@ def _called(connection: Connection, organization_id: str, account_id: str, party
 
 
 def party_of(connection: Connection, account: Account, address: str) -> str:
-    """The contact known by an address, or by another spelling of a phone number; "" for nobody."""
+    """Return the contact known by an address, or by another spelling of a phone number; "" for nobody."""
     known = alias(address)
     query = select(contact_aliases.c.value, contact_aliases.c.contact_id).where(
         contact_aliases.c.organization_id == account.organization_id,

@@ -40,7 +40,7 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 def day(connection: Connection, now: Micros) -> Day:
-    """What the last 24 hours brought."""
+    """Return what the last 24 hours brought."""
     start = id_floor(now - 24 * 3600 * 1_000_000)
     everyone = connection.execute(select(organizations.c.id)).scalars().all()
     happened, made = Counter[str](), Counter[str]()
@@ -78,7 +78,7 @@ def oldest(connection: Connection, condition: Literal["live", "parked"]) -> Mapp
 
 
 def late(connection: Connection) -> Micros:
-    """When the first of the late retries and replays was or is due; 0 when there are none."""
+    """Return when the first of the late retries and replays was or is due; 0 when there are none."""
     return connection.execute(select(func.min(deliveries.c.due_at)).where(text(DUE))).scalar_one() or 0
 
 
@@ -104,7 +104,7 @@ def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:
 
 
 def revision(connection: Connection) -> str:
-    """The revision of the schema that the database has, "" when it has none."""
+    """Return the revision of the schema that the database has, "" when it has none."""
     try:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or ""
     except DatabaseError:

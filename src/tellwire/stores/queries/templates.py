@@ -28,7 +28,7 @@ class TemplateFilter(Struct, frozen=True, kw_only=True):
 
 
 def page(connection: Connection, organization_id: str, chosen: TemplateFilter, request: PageRequest) -> Page[Template]:
-    """The templates of an organization."""
+    """Return the templates of an organization."""
     query = select(templates).where(templates.c.organization_id == organization_id)
     for name, wanted in asdict(chosen).items():
         if wanted:
@@ -46,19 +46,19 @@ def get(connection: Connection, organization_id: str, name: str) -> Template | N
 
 
 def named(connection: Connection, organization_id: str, waba_id: str, name: str) -> list[Template]:
-    """The templates of a name, one a language."""
+    """Return the templates of a name, one a language."""
     query = select(templates).where(_of(organization_id, waba_id), templates.c.name == name)
     return [_template(row) for row in connection.execute(query.order_by(templates.c.language))]
 
 
 def of(connection: Connection, organization_id: str, waba_id: str, name: str, language: str) -> Template | None:
-    """The template of a name in a language."""
+    """Return the template of a name in a language."""
     found = named(connection, organization_id, waba_id, name)
     return next((template for template in found if template.language == language), None)
 
 
 def sync_status(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
-    """How the templates of a business account stand; None when nobody has looked yet."""
+    """Return how the templates of a business account stand; None when nobody has looked yet."""
     query = select(template_syncs).where(
         template_syncs.c.organization_id == organization_id, template_syncs.c.waba_id == waba_id
     )
@@ -67,7 +67,7 @@ def sync_status(connection: Connection, organization_id: str, waba_id: str) -> T
 
 
 def sync_statuses(connection: Connection) -> list[TemplateStatus]:
-    """All of them, of every organization."""
+    """Return all of them, of every organization."""
     return [TemplateStatus(**columns(row)) for row in connection.execute(select(template_syncs))]
 
 

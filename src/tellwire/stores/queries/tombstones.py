@@ -18,7 +18,7 @@ _BATCH = 5000
 
 
 def key(connection: Connection, vault: Vault) -> bytes:
-    """The installation's key, made when there is none yet."""
+    """Return the installation's key, made when there is none yet."""
     query = select(sealed_keys.c.sealed).where(sealed_keys.c.name == ledger_rows.ERASED_KEY)
     sealed = connection.execute(query).scalar_one_or_none()
     if sealed is not None:
@@ -46,7 +46,7 @@ def mark(connection: Connection, marks: Iterable[Mark], at: Micros) -> None:
 
 
 def marked(connection: Connection, marks: Collection[Mark]) -> set[Mark]:
-    """Which of the marks of one organization are there."""
+    """Return which of the marks of one organization are there."""
     if not marks:
         return set()
     organization_id = next(iter(marks))[0]

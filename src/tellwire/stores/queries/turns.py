@@ -30,12 +30,12 @@ def due(connection: Connection, now: Micros, *, limit: int, after: tuple[Micros,
 
 
 def next_due(connection: Connection, now: Micros) -> Micros | None:
-    """When the next turn is due that is not yet."""
+    """Return when the next turn is due that is not yet."""
     return connection.execute(select(func.min(agent_turns.c.due_at)).where(agent_turns.c.due_at > now)).scalar()
 
 
 def situation(connection: Connection, turn: AgentTurn, agent_id: str, *, last: int, now: Micros) -> Situation:
-    """What is known of a turn's conversation and of its agent's use; `last`: of how many messages."""
+    """Return what is known of a turn's conversation and of its agent's use; `last`: of how many messages."""
     owner = turn.organization_id
     conversation = conversations.get(connection, owner, turn.conversation_id)
     paused = select(handovers.c.reason).where(
@@ -63,7 +63,7 @@ def situation(connection: Connection, turn: AgentTurn, agent_id: str, *, last: i
 
 
 def _last_messages(connection: Connection, turn: AgentTurn, last: int) -> Sequence[Message]:
-    """The conversation's last messages, the oldest first, the one that is to be answered among them."""
+    """Return the conversation's last messages, the oldest first, the one that is to be answered among them."""
     owner = unindexed(messages.c.organization_id) == turn.organization_id
     mine = (messages.c.conversation_id == turn.conversation_id) & owner
     rows = connection.execute(select(*_MESSAGE).where(mine).order_by(messages.c.id.desc()).limit(last)).all()

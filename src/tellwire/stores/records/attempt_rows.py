@@ -30,7 +30,7 @@ _attempt_record = msgspec.json.Decoder(_AttemptRecord)
 
 
 def attempt(row: Any) -> Attempt:
-    """An attempt of the columns in `ATTEMPT`'s order."""
+    """Return an attempt of the columns in `ATTEMPT`'s order."""
     delivery_id, number, organization_id, started_at, outcome, record, response_body = row
     rest = _attempt_record.decode(record)
     return Attempt(
@@ -51,7 +51,7 @@ def attempt(row: Any) -> Attempt:
 
 
 def attempt_record(value: Attempt) -> bytes:
-    """What of an attempt has no column of its own, for `attempts.record`."""
+    """Return what of an attempt has no column of its own, for `attempts.record`."""
     identifier, number, started_at = value.delivery_id, value.number, value.started_at
     return encode(
         _AttemptRecord(
@@ -67,7 +67,7 @@ def attempt_record(value: Attempt) -> bytes:
 
 
 def attempt_row(value: Attempt) -> tuple[Any, ...]:
-    """The columns of an attempt in `ATTEMPT`'s order."""
+    """Return the columns of an attempt in `ATTEMPT`'s order."""
     return (
         value.delivery_id,
         value.number,
@@ -80,5 +80,6 @@ def attempt_row(value: Attempt) -> tuple[Any, ...]:
 
 
 def bare(value: Attempt) -> Attempt:
-    """An attempt without anything that may quote what it carried; that it was made, and what came of it, stays."""
+    """Return an attempt without anything that may quote what it carried; that it was made, and what came of it, stays.
+    """
     return msgspec.structs.replace(value, request_headers=(), response_headers=(), response_body=b"")

@@ -42,7 +42,7 @@ class TableRows(NamedTuple):
 
 
 def or_update(key: Sequence[str], columns: Sequence[str]) -> str:
-    """The tail of a statement that changes these columns of a row whose key is there already."""
+    """Return the tail of a statement that changes these columns of a row whose key is there already."""
     return f"ON CONFLICT({','.join(key)}) DO UPDATE SET {', '.join(f'{name}=excluded.{name}' for name in columns)}"
 
 
@@ -106,7 +106,7 @@ _delivery = attrgetter(*ledger_rows.DELIVERY)
 
 
 def contacts(ledger: Ledger) -> TableRows:
-    """The contacts that a ledger added or changed."""
+    """Return the contacts that a ledger added or changed."""
     return TableRows(_CONTACTS, [_contact(each) for each in ledger.changed_contacts.values()])
 
 
@@ -116,18 +116,19 @@ def aliases(ledger: Ledger) -> TableRows:
 
 
 def conversations(ledger: Ledger, window: int) -> TableRows:
-    """The conversations that a ledger added or changed; `window`: micros after which an idle one is looked at."""
+    """Return the conversations that a ledger added or changed; `window`: micros after which an idle one is looked at.
+    """
     changed = ledger.changed_conversations.values()
     return TableRows(_CONVERSATIONS, [(*_conversation(each), each.last_row_at + window) for each in changed])
 
 
 def messages(ledger: Ledger) -> TableRows:
-    """The messages that a ledger added or changed."""
+    """Return the messages that a ledger added or changed."""
     return TableRows(_MESSAGES, ledger_rows.message_rows(ledger.changed_messages.values()))
 
 
 def status_facts(ledger: Ledger) -> TableRows:
-    """The statuses that Meta named."""
+    """Return the statuses that Meta named."""
     return TableRows(
         _STATUS_FACTS, [(*place, fact.at, fact.pricing, fact.errors) for place, fact in ledger.new_facts.items()]
     )
@@ -145,17 +146,17 @@ def inbound(ledger: Ledger) -> TableRows:
 
 
 def held_items(ledger: Ledger) -> TableRows:
-    """The items that wait; of several rows with one key the last counts."""
+    """Return the items that wait; of several rows with one key the last counts."""
     return TableRows(_HELD_ITEMS, list({row[:2]: row for row in ledger.new_held}.values()))
 
 
 def marks(ledger: Ledger) -> TableRows:
-    """The marks of erased people's messages that came late."""
+    """Return the marks of erased people's messages that came late."""
     return TableRows(_MARKS, [(*mark, ledger.now) for mark in sorted(ledger.new_marks)])
 
 
 def events(ledger: Ledger) -> TableRows:
-    """The events that a ledger recorded."""
+    """Return the events that a ledger recorded."""
     return TableRows(_EVENTS, [ledger_rows.event_row(event) for event in ledger.events])
 
 
@@ -175,12 +176,12 @@ def deliveries(work: Sequence[Work]) -> TableRows:
 
 
 def sends(ledger: Ledger) -> TableRows:
-    """The sends that a ledger added or changed."""
+    """Return the sends that a ledger added or changed."""
     return TableRows(_SENDS, [sending_rows.send_row(send) for send in ledger.changed_sends.values()])
 
 
 def media(ledger: Ledger) -> TableRows:
-    """The files of messages that a ledger added or changed."""
+    """Return the files of messages that a ledger added or changed."""
     return TableRows(_MEDIA, [sending_rows.media_row(file) for file in ledger.changed_media.values()])
 
 

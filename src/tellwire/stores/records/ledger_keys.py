@@ -19,7 +19,7 @@ def by_account(registry: Registry, pairs: Iterable[tuple[str, str]]) -> list[tup
 
 
 def owner_of(registry: Registry, phone_number_id: str) -> str:
-    """The organization that a number is of; an unknown one would join the default organization."""
+    """Return the organization that a number is of; an unknown one would join the default organization."""
     account = registry.accounts.get(phone_number_id)
     return account.organization_id if account is not None else DEFAULT_ORGANIZATION
 

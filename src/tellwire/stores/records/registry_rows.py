@@ -35,7 +35,7 @@ class RegistryRows(Struct, frozen=True, kw_only=True):
 
 
 def registry(rows: RegistryRows, vault: Vault, *, lenient: bool) -> Registry:
-    """The registry of these rows; `lenient` leaves out what no master key opens."""
+    """Return the registry of these rows; `lenient` leaves out what no master key opens."""
     accounts = ledger_rows.opened(ledger_rows.account, rows.accounts, vault, lenient=lenient)
     endpoints = ledger_rows.opened(ledger_rows.endpoint, rows.endpoints, vault, lenient=lenient)
     agents = ledger_rows.opened(sending_rows.agent, rows.agents, vault, lenient=lenient)

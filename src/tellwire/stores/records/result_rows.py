@@ -20,7 +20,7 @@ OF_THIS_REPLAY = tuple(name for name in CHANGED if name not in OF_ANY_REPLAY)
 
 
 def assignments(row: str) -> str:
-    """The SET list of an update of deliveries, called `row` in the statement, from results called `v`.
+    """Return the SET list of an update of deliveries, called `row` in the statement, from results called `v`.
 
     What was replayed while its attempt was in flight stays due, whatever that came to.
     """

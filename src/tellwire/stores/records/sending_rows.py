@@ -29,14 +29,14 @@ turn_row = attrgetter(*TURN)
 
 
 def send(row: Any) -> Send:
-    """A record of the columns in `SEND`'s order."""
+    """Return a record of the columns in `SEND`'s order."""
     values = dict(zip(SEND, row, strict=True))
     values["unchecked"] = bool(values["unchecked"])
     return Send(**values)
 
 
 def turn(row: Any) -> AgentTurn:
-    """A record of the columns in `TURN`'s order."""
+    """Return a record of the columns in `TURN`'s order."""
     return AgentTurn(**dict(zip(TURN, row, strict=True)))
 
 
@@ -44,13 +44,13 @@ _AGENT_COLUMNS = ("id", "organization_id", "name", "kind", "state", "options", "
 
 
 def agent(row: Any, vault: Vault) -> Agent:
-    """An agent of a mapping of its columns."""
+    """Return an agent of a mapping of its columns."""
     secrets = msgspec.json.decode(vault.unseal(row["sealed"], f"agents/{row['id']}"), type=dict[str, str])
     return Agent(**{name: row[name] for name in _AGENT_COLUMNS}, secrets=secrets)
 
 
 def agent_values(value: Agent, vault: Vault) -> dict[str, Any]:
-    """The columns of an agent, its secrets sealed."""
+    """Return the columns of an agent, its secrets sealed."""
     columns = {name: getattr(value, name) for name in _AGENT_COLUMNS}
     return columns | {"sealed": vault.seal(_encode(value.secrets).decode(), f"agents/{value.id}")}
 
@@ -74,7 +74,7 @@ def media_key(sealed: str | None, vault: Vault, *, lenient: bool) -> bytes:
 
 
 def new_media_key(vault: Vault) -> str:
-    """A new one, sealed."""
+    """Return a new one, sealed."""
     return ledger_rows.key_sealed(os.urandom(32), vault, MEDIA_KEY)
 
 
@@ -91,7 +91,7 @@ class TemplateUpdate(NamedTuple):
 
 
 def template_update(change: TemplateChange, now: Micros) -> TemplateUpdate:
-    """What a change that Meta told of sets."""
+    """Return what a change that Meta told of sets."""
     known = (change.organization_id, change.waba_id, change.meta_id, change.name, change.language)
     return TemplateUpdate([*change.values, "updated_at"], [*change.values.values(), now, *known])
 
@@ -119,7 +119,7 @@ def sync_request(change: TemplateChange, now: Micros) -> SyncRequest:
 
 
 def account_changes(account: Account) -> dict[str, Any]:
-    """The columns of an account that Meta's answers and webhooks may change."""
+    """Return the columns of an account that Meta's answers and webhooks may change."""
     names = ("display_phone_number", "name", "sending_paused", "about", "updated_at")
     return {name: getattr(account, name) for name in names}
 
@@ -168,7 +168,7 @@ def day_of(at: Micros) -> int:
 
 
 def use_rows(runs: Iterable[AgentRun]) -> list[AgentUse]:
-    """What runs add to the use of their agents, by day."""
+    """Return what runs add to the use of their agents, by day."""
     found: dict[tuple[str, str, int], AgentUse] = {}
     for run in runs:
         place = (run.organization_id, run.agent_id, day_of(run.finished_at))
@@ -184,5 +184,5 @@ def sealed(vault: Vault, organization_id: str, key: str, body: bytes) -> bytes:
 
 
 def sealed_place(organization_id: str, key: str) -> str:
-    """What a kept answer is sealed for."""
+    """Return what a kept answer is sealed for."""
     return f"idempotency/{organization_id}/{key}"

@@ -93,7 +93,7 @@ def _json(values: Iterable[str] | Iterable[int]) -> str:
 
 
 def _within(partitions: Collection[int]) -> tuple[str, tuple[str, ...]]:
-    """A condition and its value; none where all partitions are asked for, as nearly always."""
+    """Return a condition and its value; none where all partitions are asked for, as nearly always."""
     if len(partitions) == PARTITIONS:
         return "", ()
     return " AND d.partition IN (SELECT value FROM json_each(?))", (_json(partitions),)

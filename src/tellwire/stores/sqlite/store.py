@@ -135,7 +135,7 @@ class SqliteStore(Listeners):
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
@@ -291,7 +291,7 @@ class SqliteStore(Listeners):
         return known if version == known.version else ledger_load.registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
-        """The writer's connection, which SQLAlchemy shares for what is not a ledger's.
+        """Return the writer's connection, which SQLAlchemy shares for what is not a ledger's.
 
         Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
         """
@@ -310,7 +310,7 @@ class SqliteStore(Listeners):
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """The driver's connection beneath SQLAlchemy's."""
+    """Return the driver's connection beneath SQLAlchemy's."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError("not an SQLite connection")

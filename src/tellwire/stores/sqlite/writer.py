@@ -156,7 +156,7 @@ class Writer(threading.Thread):
 
 
 def _is_the_databases(error: Exception) -> bool:
-    """Whether it is the database that cannot (disk full, read-only, I/O), not the job that asks for nonsense."""
+    """Return whether it is the database that cannot (disk full, read-only, I/O), not the job that asks for nonsense."""
     cause = error.orig if isinstance(error, OperationalError) else error
     return (
         isinstance(cause, sqlite3.OperationalError)
