@@ -47,7 +47,7 @@ from tellwire.security.addresses import Network
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
 from tellwire.stores.files import open_files
-from tellwire.stores.opening import Opened, open_store
+from tellwire.stores.opening import OpenedStore, open_store
 from tellwire.stores.work_queues import WorkQueues
 from tellwire_sdk import hub_signature, sign
 
@@ -69,7 +69,7 @@ class App:
     def __init__(
         self,
         settings: Settings,
-        opened: Opened,
+        opened: OpenedStore,
         sender: Sender,
         *,
         clock: Clock,

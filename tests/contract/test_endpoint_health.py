@@ -1,4 +1,4 @@
-"""Evidence in the store: endpoints are disabled by it, and told of in the same transaction."""
+"""The health of endpoints in the store: failing endpoints are disabled, with an event in the same transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.contract.test_endpoint_queries import on_shelf, run_sql, states
+from tests.contract.test_endpoint_queries import run_sql, states, with_repository
 from tests.world import HOUR, World, incoming, play
 
 from tellwire.endpoints import disabling, lifecycle
@@ -27,29 +27,29 @@ pytestmark = pytest.mark.usefixtures("each_store")
 
 
 def ignored(_: object) -> None:
-    """Not what a test is about."""
+    """Ignore what an outbox tells its subscriber."""
 
 
 async def renewed(outbox: Outbox, owner: str) -> Mapping[int, int]:
-    """The epochs of everything, taken by this owner."""
+    """Take all partitions for this owner; return their epochs."""
     lease = await outbox.renew(owner)
     assert len(lease.partitions) == PARTITIONS
     return lease.partitions
 
 
 async def told(world: World, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """The news that an endpoint was told, in order."""
+    """Return the operational events that an endpoint received, in order."""
     return [body for body in await world.delivered(endpoint) if "type" in body]
 
 
 async def pair(world: World, **options: Any) -> tuple[Endpoint, Endpoint]:
-    """One that takes messages, and one that hears of it; it does not hear of itself."""
+    """Add an endpoint for messages, and another for operational events about it."""
     watched = await world.endpoint(events=("messages.insert", *NEWS), **options)
     return watched, await world.endpoint(events=NEWS)
 
 
 async def fail(world: World, endpoint: Endpoint, *, hours: int) -> list[str]:
-    """One failure an hour, reported; what that disabled."""
+    """Report one failure an hour; return the endpoints that were disabled."""
     disabled: list[str] = []
     for _ in range(hours):
         world.clock.move(HOUR)
@@ -117,7 +117,7 @@ async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: Worl
     await outbox.disable(watched.id, "it answered 410 Gone")
     assert set(await states(world, watched)) == {"parked"}
     assert [news["data"]["reason"] for news in await told(world, hears)] == ["it answered 410 Gone"]
-    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
     last = (await told(world, hears))[-1]
     assert (last["type"], last["data"]["how"]) == ("endpoint.recovered", "it was resumed")
     assert await fail(world, watched, hours=119) == []
@@ -126,8 +126,8 @@ async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: Worl
 
 async def test_resuming_one_that_was_paused_is_no_news(world: World) -> None:
     watched, hears = await pair(world)
-    await on_shelf(world, lambda s: lifecycle.pause(s, watched.id))
-    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.pause(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
     assert await told(world, hears) == []
 
 
@@ -144,7 +144,7 @@ async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscri
     outbox.subscribe(committed=ignored, changed=ignored, elsewhere=heard.extend, released=lambda: None)
     for _ in range(2):
         await outbox.disable(watched.id, "gone")
-        await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+        await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
     kinds = ["endpoint.disabled", "endpoint.recovered"] * 2
     for endpoint in (hears, some_accounts):
         assert [news["type"] for news in await told(world, endpoint)] == kinds
@@ -160,12 +160,12 @@ async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscri
 async def test_news_of_a_change_that_is_undone_is_undone_too(world: World) -> None:
     watched, hears = await pair(world)
 
-    def disable(shelf: Any) -> None:
-        disabling.disable(shelf, watched.id, "gone")
+    def disable(repository: Any) -> None:
+        disabling.disable(repository, watched.id, "gone")
         raise LookupError
 
     with pytest.raises(LookupError):
-        await on_shelf(world, disable)
+        await with_repository(world, disable)
     assert await states(world, hears) == []
     assert await world.events() == []
 
@@ -174,7 +174,7 @@ async def test_parking_that_was_cut_off_is_ended_later(world: World) -> None:
     watched, _ = await pair(world)
     for index in range(5):
         await world.post(incoming(f"wamid.{index}"))
-    await on_shelf(world, lambda s: disabling.disable(s, watched.id, "gone"))
+    await with_repository(world, lambda s: disabling.disable(s, watched.id, "gone"))
     assert await states(world, watched) == ["pending"] * 5
     await SqlHealthStore(world.store).park_left(world.clock.now())
     assert await states(world, watched) == ["parked"] * 5
@@ -195,7 +195,7 @@ async def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(world: W
     )
     assert set(standings) == {watched.id}
     assert standings[watched.id].failures == 1
-    await on_shelf(world, lambda s: lifecycle.delete(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.delete(s, watched.id))
     assert await world.query("SELECT * FROM endpoint_health") == []
 
 
@@ -217,7 +217,7 @@ def with_results(
 async def ends(
     outbox: Outbox, epochs: Mapping[int, int], endpoint: Endpoint, state: DeliveryState = DeliveryState.FAILED
 ) -> list[Result]:
-    """The results of last attempts of everything that waits for an endpoint."""
+    """Return a tenth attempt's result, with this state, for every delivery that waits for an endpoint."""
     works = await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10)
     return [
         Result(

@@ -1,4 +1,4 @@
-"""Where the synchronisation of templates keeps what it finds."""
+"""The repository in which the synchronisation of templates stores its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MICROS = 1_000_000
 
 
 class SqlTemplateRepository:
-    """The templates of an installation."""
+    """The templates of an installation, over any store."""
 
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
@@ -30,13 +30,13 @@ class SqlTemplateRepository:
         return self._store.registry()
 
     async def sync_statuses(self) -> list[TemplateStatus]:
-        """Return how the templates of every business account stand that was looked at."""
+        """Return the state of synchronisation of every business account that was synchronised or tried."""
         return await self._store.read(templates.sync_statuses)
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
     ) -> SyncCounts:
-        """Make the templates of the account's business account those that Meta listed."""
+        """Replace the templates of the account's business account by those that Meta listed."""
 
         def work(connection: Connection) -> SyncCounts:
             before = _sync_status(connection, account)
@@ -59,7 +59,7 @@ class SqlTemplateRepository:
     async def failed(
         self, account: Account, cause: str, *, now: Micros, due_at: Micros, token_refused: bool = False
     ) -> None:
-        """Write down why Meta gave no list, and when to ask again."""
+        """Record why Meta gave no list, and when to ask again."""
 
         def work(connection: Connection) -> None:
             before = _sync_status(connection, account)
@@ -77,7 +77,7 @@ def _sync_status(connection: Connection, account: Account) -> TemplateStatus:
 
 
 def _note_token(connection: Connection, account: Account, word: str, now: Micros) -> None:
-    """Show on the account whether Meta takes its token; that it does only after it did not."""
+    """Record on the account whether Meta accepts its token; "accepted" is recorded only after "refused"."""
     row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
     if row is None:
         return

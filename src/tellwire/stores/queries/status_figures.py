@@ -1,4 +1,4 @@
-"""How it goes: counts for the status page and for metrics, each bounded so that a full table costs no more."""
+"""Counts for the status page and for metrics, each bounded, so that large tables cost no more."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 def day(connection: Connection, now: Micros) -> Day:
-    """Return what the last 24 hours brought."""
+    """Return the counts of the last 24 hours."""
     start = id_floor(now - 24 * 3600 * 1_000_000)
     everyone = connection.execute(select(organizations.c.id)).scalars().all()
     happened, made = Counter[str](), Counter[str]()
-    for organization_id in everyone:  # one by one, because so are the keys of these tables ordered
+    for organization_id in everyone:  # one by one, because the keys of these tables begin with it
         for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
             recent = select(column.label("word")).where(table.c.organization_id == organization_id, table.c.id >= start)
             counts.update(_counts(connection, recent))
@@ -56,7 +56,7 @@ def day(connection: Connection, now: Micros) -> Day:
 
 
 def undelivered(connection: Connection) -> Mapping[str, int]:
-    """Deliveries by state, of the states that are not over or went wrong; whatever their age."""
+    """Return the counts of deliveries of any age that are open, parked or failed, by state."""
     counts: dict[str, int] = {}
     for condition in (LIVE, DUE, PARKED, FAILED):
         found = _counts(connection, select(deliveries.c.state.label("word")).where(text(condition)))
@@ -66,8 +66,8 @@ def undelivered(connection: Connection) -> Mapping[str, int]:
 
 
 def oldest(connection: Connection, condition: Literal["live", "parked"]) -> Mapping[str, Micros]:
-    """By endpoint, when its oldest delivery was recorded that waits, to the millisecond; endpoints with none are left
-    out. Costs two look-ups for each endpoint that has some, however many each has."""
+    """Return, by endpoint, when its oldest waiting delivery was recorded, to the millisecond; endpoints without one
+    are left out. This costs two look-ups for each endpoint that has some, however many each has."""
     waits, columns = text(LIVE if condition == "live" else PARKED), deliveries.c
     first = select(func.min(columns.endpoint_id).label("endpoint_id")).where(waits).cte("waiting", recursive=True)
     following = select(func.min(columns.endpoint_id)).where(waits, columns.endpoint_id > first.c.endpoint_id)
@@ -83,17 +83,17 @@ def late(connection: Connection) -> Micros:
 
 
 def held(connection: Connection) -> Mapping[str, int]:
-    """Items that wait, by outcome."""
+    """Return the counts of held items, by outcome."""
     return _counts(connection, select(held_items.c.outcome.label("word")))
 
 
 def unsent(connection: Connection) -> Mapping[str, int]:
-    """Messages that are still to be sent, by state."""
+    """Return the counts of messages that are still to be sent, by state."""
     return _counts(connection, select(sends.c.state.label("word")).where(text(OPEN_SEND)))
 
 
 def send_due(connection: Connection) -> Micros:
-    """Since when the first of them could be sent, or when it can; 0 when there are none."""
+    """Return when the first message that is still to be sent was or is due; 0 when there are none."""
     return connection.execute(select(func.min(sends.c.due_at)).where(text(DUE_SEND))).scalar_one() or 0
 
 
