@@ -37,7 +37,7 @@ async def renewed(outbox: Outbox, owner: str) -> Mapping[int, int]:
     return lease.partitions
 
 
-async def told(world: World, endpoint: Endpoint) -> list[dict[str, Any]]:
+async def received_events(world: World, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the operational events that an endpoint received, in order."""
     return [body for body in await world.delivered(endpoint) if "type" in body]
 
@@ -76,7 +76,7 @@ async def audit(world: World) -> list[tuple[Any, ...]]:
     return await world.query("SELECT actor, action, subject FROM audit ORDER BY id")
 
 
-async def test_five_days_of_failure_only_disable_park_and_tell(world: World) -> None:
+async def test_only_five_days_of_failure_disable_park_and_record_an_event(world: World) -> None:
     watched, hears = await pair(world)
     await world.post(incoming("wamid.1"))
     assert await fail(world, watched, hours=120) == []
@@ -88,7 +88,7 @@ async def test_five_days_of_failure_only_disable_park_and_tell(world: World) -> 
     assert known.disabled_reason == "nothing but failures for 5 days; the last: connection refused"
     assert await states(world, watched) == ["parked"]
     assert ("tellwire", "endpoint.disabled", watched.id) in await audit(world)
-    (news,) = await told(world, hears)
+    (news,) = await received_events(world, hears)
     assert news["type"] == "endpoint.disabled"
     assert news["data"] == {
         "endpoint_id": watched.id,
@@ -104,10 +104,10 @@ async def test_one_success_within_the_days_and_it_stays(world: World) -> None:
     assert await fail(world, watched, hours=100) == []
     await succeed(world, watched)
     assert await fail(world, watched, hours=100) == []
-    assert [news["type"] for news in await told(world, hears)] == ["endpoint.recovered"]
+    assert [news["type"] for news in await received_events(world, hears)] == ["endpoint.recovered"]
 
 
-async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: World) -> None:
+async def test_gone_disables_at_once_and_resuming_records_an_event_and_resets_health(world: World) -> None:
     watched, hears = await pair(world)
     await fail(world, watched, hours=119)
     for index in range(12):
@@ -116,22 +116,22 @@ async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: Worl
     await outbox.disable(watched.id, "it answered 410 Gone")
     await outbox.disable(watched.id, "it answered 410 Gone")
     assert set(await states(world, watched)) == {"parked"}
-    assert [news["data"]["reason"] for news in await told(world, hears)] == ["it answered 410 Gone"]
+    assert [news["data"]["reason"] for news in await received_events(world, hears)] == ["it answered 410 Gone"]
     await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
-    last = (await told(world, hears))[-1]
+    last = (await received_events(world, hears))[-1]
     assert (last["type"], last["data"]["how"]) == ("endpoint.recovered", "it was resumed")
     assert await fail(world, watched, hours=119) == []
     assert [action for _, action, _ in await audit(world)] == ["endpoint.disabled", "endpoint.resumed"]
 
 
-async def test_resuming_one_that_was_paused_is_no_news(world: World) -> None:
+async def test_resuming_a_paused_endpoint_records_no_event(world: World) -> None:
     watched, hears = await pair(world)
     await with_repository(world, lambda s: lifecycle.pause(s, watched.id))
     await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
-    assert await told(world, hears) == []
+    assert await received_events(world, hears) == []
 
 
-async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscribe(world: World) -> None:
+async def test_events_go_in_order_only_to_subscribers_of_the_organization(world: World) -> None:
     watched, hears = await pair(world)
     everything = await world.endpoint()
     some_accounts = await world.endpoint(events=NEWS, accounts=("12345",))
@@ -147,7 +147,7 @@ async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscri
         await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
     kinds = ["endpoint.disabled", "endpoint.recovered"] * 2
     for endpoint in (hears, some_accounts):
-        assert [news["type"] for news in await told(world, endpoint)] == kinds
+        assert [news["type"] for news in await received_events(world, endpoint)] == kinds
     rows = await world.query(f"SELECT sequence, order_key FROM deliveries WHERE endpoint_id = '{hears.id}' ORDER BY id")
     assert rows == [(n, watched.id) for n in (1, 2, 3, 4)]
     assert await states(world, paused) == ["parked"] * 4
@@ -157,7 +157,7 @@ async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscri
     assert [event.name for event in await world.events()] == kinds
 
 
-async def test_news_of_a_change_that_is_undone_is_undone_too(world: World) -> None:
+async def test_an_event_of_a_change_that_is_rolled_back_is_rolled_back_too(world: World) -> None:
     watched, hears = await pair(world)
 
     def disable(repository: Any) -> None:
@@ -170,7 +170,7 @@ async def test_news_of_a_change_that_is_undone_is_undone_too(world: World) -> No
     assert await world.events() == []
 
 
-async def test_parking_that_was_cut_off_is_ended_later(world: World) -> None:
+async def test_parking_that_was_interrupted_is_finished_later(world: World) -> None:
     watched, _ = await pair(world)
     for index in range(5):
         await world.post(incoming(f"wamid.{index}"))
@@ -237,7 +237,7 @@ async def ends(
     ]
 
 
-def test_a_delivery_that_is_given_up_is_told_of_once(tmp_path: Path) -> None:
+def test_a_delivery_that_is_given_up_has_one_event(tmp_path: Path) -> None:
     async def scenario(
         world: World, outbox: Outbox, epochs: Mapping[int, int], watched: Endpoint, hears: Endpoint
     ) -> None:
@@ -245,7 +245,7 @@ def test_a_delivery_that_is_given_up_is_told_of_once(tmp_path: Path) -> None:
         for _ in range(2):
             assert not await outbox.record(results)
         assert await states(world, watched) == ["failed"] * 2
-        news = await told(world, hears)
+        news = await received_events(world, hears)
         assert [each["type"] for each in news] == ["delivery.exhausted"] * 2
         assert news[0]["data"]["delivery_id"] == results[0].delivery.id
         assert news[0]["data"]["cause"] == "your server answered 500"
@@ -256,7 +256,7 @@ def test_a_delivery_that_is_given_up_is_told_of_once(tmp_path: Path) -> None:
     with_results(tmp_path, scenario)
 
 
-def test_an_old_owner_neither_writes_nor_tells(tmp_path: Path) -> None:
+def test_an_old_owner_writes_neither_results_nor_events(tmp_path: Path) -> None:
     async def scenario(
         world: World, outbox: Outbox, epochs: Mapping[int, int], watched: Endpoint, hears: Endpoint
     ) -> None:
@@ -265,7 +265,7 @@ def test_an_old_owner_neither_writes_nor_tells(tmp_path: Path) -> None:
         await renewed(outbox, "them")
         assert set(await outbox.record(results)) == {result.delivery.id for result in results}
         assert await states(world, watched) == ["pending"] * 2
-        assert await told(world, hears) == []
+        assert await received_events(world, hears) == []
 
     with_results(tmp_path, scenario)
 
@@ -280,12 +280,12 @@ def test_what_was_replayed_or_cancelled_meanwhile_is_not_given_up(tmp_path: Path
         await outbox.record([first, second])
         assert await states(world, watched) == ["pending", "cancelled"]
         assert (await world.query(f"SELECT attempts FROM deliveries WHERE id='{first.delivery.id}'"))[0] == (10,)
-        assert await told(world, hears) == []
+        assert await received_events(world, hears) == []
 
     with_results(tmp_path, scenario)
 
 
-def test_news_that_is_given_up_is_no_news(tmp_path: Path) -> None:
+def test_an_operational_event_that_is_given_up_leads_to_no_other(tmp_path: Path) -> None:
     async def scenario(
         world: World, outbox: Outbox, epochs: Mapping[int, int], watched: Endpoint, hears: Endpoint
     ) -> None:

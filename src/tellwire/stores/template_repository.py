@@ -76,14 +76,14 @@ def _sync_status(connection: Connection, account: Account) -> TemplateStatus:
     return found or TemplateStatus(organization_id=account.organization_id, waba_id=account.waba_id)
 
 
-def _note_token(connection: Connection, account: Account, word: str, now: Micros) -> None:
+def _note_token(connection: Connection, account: Account, answer: str, now: Micros) -> None:
     """Record on the account whether Meta accepts its token; "accepted" is recorded only after "refused"."""
     row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
     if row is None:
         return
     known = account_facts.known(row.about).get(account_facts.TOKEN)
-    if word == (known.value if known else "accepted"):
+    if answer == (known.value if known else "accepted"):
         return
-    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{word}"'.encode()}, now // _MICROS)
+    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{answer}"'.encode()}, now // _MICROS)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
     registry_version.advance(connection)

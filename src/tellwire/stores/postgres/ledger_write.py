@@ -123,7 +123,7 @@ u AS (
   RETURNING 1)
 SELECT partition, epoch, (SELECT count(*) FROM u) FROM held
 """
-_GONE = f"""
+_WITHOUT_EVENT = f"""
 SELECT d.id FROM unnest($1::text[], $2::text[]) k(a, b) {found("deliveries", "d", "organization_id = k.a AND id = k.b")}
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)
 """
@@ -156,8 +156,8 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
 async def _strip_erased(connection: Connection, attempts: Sequence[Attempt]) -> None:
     """Remove what quotes the event from attempts that were in flight while their event was erased."""
     places = [a.organization_id for a in attempts], [a.delivery_id for a in attempts]
-    gone = {row[0] for row in await connection.fetch(_GONE, *places)}
-    theirs = [a for a in attempts if a.delivery_id in gone]
+    erased = {row[0] for row in await connection.fetch(_WITHOUT_EVENT, *places)}
+    theirs = [a for a in attempts if a.delivery_id in erased]
     if theirs:
         stripped = [attempt_rows.attempt_record(attempt_rows.without_payload(a)) for a in theirs]
         await connection.execute(_STRIP, [a.delivery_id for a in theirs], [a.number for a in theirs], stripped)

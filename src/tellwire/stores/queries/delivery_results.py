@@ -38,8 +38,8 @@ async def record_and_notify(
     notified = [r for r in every if r.delivery.state is DeliveryState.FAILED and _has_listener(registry, r.delivery)]
     if not notified:
         return await record(every)
-    apart = set(map(id, notified))
-    refused = set(await record([r for r in every if id(r) not in apart]))
+    notified_ids = set(map(id, notified))
+    refused = set(await record([r for r in every if id(r) not in notified_ids]))
     return refused.union(await store.write(lambda c: [r.delivery.id for r in notified if not _record(c, store, r)]))
 
 

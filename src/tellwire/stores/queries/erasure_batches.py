@@ -65,8 +65,8 @@ def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Era
     if not page:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
     theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
-    gone = [event.id for event in theirs]
-    return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
+    event_ids = [event.id for event in theirs]
+    return _events_erased(connection, now, erasure, event_ids, cursor=f"{group} events {page[-1].id}")
 
 
 def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:

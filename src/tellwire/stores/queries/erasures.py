@@ -108,8 +108,8 @@ def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
 def outlived(connection: Connection, now: Micros) -> bool:
     """Return whether there are marks or erasures old enough to drop."""
     marks = select(erased.c.mark).where(erased.c.erased_at <= now - tombstones.KEPT).limit(1)
-    told = select(erasures.c.id).where(_old(now)).limit(1)
-    return any(connection.execute(query).first() is not None for query in (marks, told))
+    finished = select(erasures.c.id).where(_old(now)).limit(1)
+    return any(connection.execute(query).first() is not None for query in (marks, finished))
 
 
 def prune(connection: Connection, now: Micros) -> None:

@@ -107,20 +107,20 @@ def erased(connection: Connection, now: Micros, limit: int) -> list[Media]:
     return [_media(row) for row in connection.execute(query.order_by(media.c.due_at, media.c.id).limit(limit))]
 
 
-def bytes_removed(connection: Connection, gone: Media, now: Micros) -> None:
+def bytes_removed(connection: Connection, file: Media, now: Micros) -> None:
     """Record that the bytes of an erased file were removed.
 
     After the first time the removal is due once more, later; after the second the row is deleted."""
-    mine = _this(gone.organization_id, gone.id)
-    if gone.attempts:
+    mine = _this(file.organization_id, file.id)
+    if file.attempts:
         connection.execute(delete(media).where(mine, media.c.state == "erased"))
     else:
         connection.execute(update(media).where(mine).values(attempts=1, due_at=now + _KEPT_ERASED))
 
 
 def _erased(now: Micros) -> dict[str, Any]:
-    gone = {"meta_id": "", "sha256": "", "filename": "", "mime_type": "", "cause": "", "size": 0}
-    return {"state": "erased", "attempts": 0, "due_at": now, "updated_at": now, **gone}
+    cleared = {"meta_id": "", "sha256": "", "filename": "", "mime_type": "", "cause": "", "size": 0}
+    return {"state": "erased", "attempts": 0, "due_at": now, "updated_at": now, **cleared}
 
 
 def _this(organization_id: str, media_id: str) -> Any:

@@ -47,8 +47,8 @@ class _Split(Struct, frozen=True):
     """A POST with its items that are about the person, and the others of the same organization."""
 
     kept: Inbound
-    gone: list[Item]
-    stays: list[Item]
+    about_person: list[Item]
+    others: list[Item]
 
 
 def search(
@@ -77,7 +77,7 @@ def search(
 def shown(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> list[PersonalPieces]:
     """Return the parts of these POSTs that are about the person."""
     return [
-        PersonalPieces(each.kept, pieces(each.kept.body, each.gone, each.stays, wanted.addresses))
+        PersonalPieces(each.kept, pieces(each.kept.body, each.about_person, each.others, wanted.addresses))
         for each in _split(connection, registry, wanted, ids)
     ]
 
@@ -87,18 +87,18 @@ def erase(connection: Connection, registry: Registry, wanted: PersonSearch, ids:
     rows: list[dict[str, Any]] = []
     places: set[tuple[str, str]] = set()
     for split in _split(connection, registry, wanted, ids):
-        kept, gone, stays = split.kept, split.gone, split.stays
-        pointers = {item.place.pointer for item in gone}
+        kept, about_person, others = split.kept, split.about_person, split.others
+        pointers = {item.place.pointer for item in about_person}
         items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
         rows.append(
             {
                 "i": kept.id,
-                "b": cut(kept.body, gone, stays, wanted.addresses),
+                "b": cut(kept.body, about_person, others, wanted.addresses),
                 "r": ledger_rows.encode(items),
                 "o": str(worst(each.outcome for each in items)),
             }
         )
-        places |= {(item.place.phone_number_id, wamid) for item in gone for wamid in _wamids(item)}
+        places |= {(item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item)}
         if any(each.outcome in (Outcome.HELD, Outcome.UNROUTED) for each in kept.items if each.pointer in pointers):
             waits = held_items.c.inbound_id == kept.id
             connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(pointers)))
@@ -123,15 +123,15 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
     for kept in posts:
         over = {each.pointer for each in kept.items if each.outcome == Outcome.ERASED}
-        gone: list[Item] = []
-        stays: list[Item] = []
+        about_person: list[Item] = []
+        others: list[Item] = []
         for item in meta.parse(kept.body):
             if item.place.pointer in over or not _is_of(registry, wanted.organization_id, item, kept):
                 continue
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
-            (gone if theirs or is_about(item, kept.body, wanted.addresses) else stays).append(item)
-        if gone:
-            yield _Split(kept, gone, stays)
+            (about_person if theirs or is_about(item, kept.body, wanted.addresses) else others).append(item)
+        if about_person:
+            yield _Split(kept, about_person, others)
 
 
 def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:

@@ -28,7 +28,7 @@ def replay(
     """Make a delivery due again at once, whatever its state; its schedule of retries starts anew.
 
     Args:
-        new_id: whether it goes out under a fresh `webhook-id`.
+        new_id: whether it gets a new `webhook-id`.
         edit: another URL or body for this replay.
         position: its position among replays requested together; each is due one micro later.
 
@@ -105,7 +105,7 @@ def replay_many(
     """Call `replay` for several deliveries, due in this order; the result is None for those that do not exist.
 
     Raises:
-        Conflict: the endpoint or the event of one is gone.
+        Conflict: the endpoint of one was deleted, or its event is no longer stored.
     """
     return [replay(connection, change, each, new_id=new_id, position=position) for position, each in enumerate(ids)]
 

@@ -60,11 +60,11 @@ def owners(connection: Connection) -> Sequence[str]:
     return connection.execute(select(organizations.c.id).order_by(organizations.c.id)).scalars().all()
 
 
-def _scan(connection: Connection, key: Column[str], within: Conditions, gone: Conditions, limit: int) -> ExpiredRows:
+def _scan(connection: Connection, key: Column[str], within: Conditions, expired: Conditions, limit: int) -> ExpiredRows:
     """Return the next keys that match `gone` among the next `_SCAN` rows that match `within`."""
     last = connection.execute(select(key).where(*within).order_by(key).offset(_SCAN - 1).limit(1)).scalar()
     bounds = within if last is None else (*within, key <= last)
-    keys = connection.execute(select(key).where(*bounds, *gone).order_by(key).limit(limit)).scalars().all()
+    keys = connection.execute(select(key).where(*bounds, *expired).order_by(key).limit(limit)).scalars().all()
     return ExpiredRows(keys, keys[-1] if keys else "", last or "")
 
 
@@ -112,8 +112,8 @@ def _remove_deliveries(
         edited = and_(replay_edits.c.organization_id == organization_id, replay_edits.c.delivery_id.in_(keys))
         key = (replay_edits.c.delivery_id, replay_edits.c.replay)
         edits, left = _children(c, key, edited, limit - made)
-    gone = 0 if left else _delete(c, deliveries, _these(deliveries, organization_id, keys[: limit - made - edits]))
-    return {"attempts": made, "replay_edits": edits, "deliveries": gone}
+    removed = 0 if left else _delete(c, deliveries, _these(deliveries, organization_id, keys[: limit - made - edits]))
+    return {"attempts": made, "replay_edits": edits, "deliveries": removed}
 
 
 def _children(c: Connection, key: tuple[Column[Any], ...], theirs: ColumnElement[bool], limit: int) -> tuple[int, bool]:
@@ -182,8 +182,8 @@ def _remove_inbound(
 ) -> Mapping[str, int]:
     key = (held_items.c.inbound_id, held_items.c.pointer)
     waiting, left = _children(c, key, held_items.c.inbound_id.in_(keys), limit)
-    gone = 0 if left else _delete(c, inbound, inbound.c.id.in_(keys[: limit - waiting]))
-    return {"held_items": waiting, "inbound": gone}
+    removed = 0 if left else _delete(c, inbound, inbound.c.id.in_(keys[: limit - waiting]))
+    return {"held_items": waiting, "inbound": removed}
 
 
 # --- messages, and conversations that have none left ------------------------------------------------------------------
@@ -220,8 +220,8 @@ def _remove_messages(
     ids = ids[: limit - statuses - sent]
     if not left and ids:
         media.erase_of_messages(c, organization_id, ids, cutoffs.now)
-    gone = 0 if left else _delete(c, messages, _these(messages, organization_id, ids))
-    return {"message_statuses": statuses, "sends": sent, "messages": gone}
+    removed = 0 if left else _delete(c, messages, _these(messages, organization_id, ids))
+    return {"message_statuses": statuses, "sends": sent, "messages": removed}
 
 
 _EMPTY = and_(conversations.c.status == "closed", ~exists().where(messages.c.conversation_id == conversations.c.id))
@@ -237,15 +237,15 @@ def _find_conversations(c: Connection, organization_id: str, after: str, cutoffs
 def _remove_conversations(
     c: Connection, organization_id: str, keys: Sequence[str], _cutoffs: Cutoffs, limit: int
 ) -> Mapping[str, int]:
-    gone = and_(_these(conversations, organization_id, keys), _EMPTY)
-    theirs = select(conversations.c.id).where(gone)
+    empty = and_(_these(conversations, organization_id, keys), _EMPTY)
+    theirs = select(conversations.c.id).where(empty)
     mine = handovers.c.organization_id == organization_id
     paused, left = _children(
         c, (handovers.c.conversation_id,), and_(mine, handovers.c.conversation_id.in_(theirs)), limit
     )
-    some = select(conversations.c.id).where(gone).order_by(conversations.c.id).limit(max(limit - paused, 0))
-    taken = 0 if left else _delete(c, conversations, gone, conversations.c.id.in_(some))
-    return {"handovers": paused, "conversations": taken}
+    some = select(conversations.c.id).where(empty).order_by(conversations.c.id).limit(max(limit - paused, 0))
+    removed = 0 if left else _delete(c, conversations, empty, conversations.c.id.in_(some))
+    return {"handovers": paused, "conversations": removed}
 
 
 # --- runs of agents ---------------------------------------------------------------------------------------------------

@@ -46,10 +46,12 @@ def day(connection: Connection, now: Micros) -> Day:
     happened, made = Counter[str](), Counter[str]()
     for organization_id in everyone:  # one by one, because the keys of these tables begin with it
         for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
-            recent = select(column.label("word")).where(table.c.organization_id == organization_id, table.c.id >= start)
+            recent = select(column.label("value")).where(
+                table.c.organization_id == organization_id, table.c.id >= start
+            )
             counts.update(_counts(connection, recent))
     return Day(
-        received=_counts(connection, select(inbound.c.outcome.label("word")).where(inbound.c.id >= start)),
+        received=_counts(connection, select(inbound.c.outcome.label("value")).where(inbound.c.id >= start)),
         events=happened.total(),
         deliveries=made,
     )
@@ -59,7 +61,7 @@ def undelivered(connection: Connection) -> Mapping[str, int]:
     """Return the counts of deliveries of any age that are open, parked or failed, by state."""
     counts: dict[str, int] = {}
     for condition in (LIVE, DUE, PARKED, FAILED):
-        found = _counts(connection, select(deliveries.c.state.label("word")).where(text(condition)))
+        found = _counts(connection, select(deliveries.c.state.label("value")).where(text(condition)))
         for state, number in found.items():
             counts[state] = counts.get(state, 0) + number
     return counts
@@ -84,12 +86,12 @@ def late(connection: Connection) -> Micros:
 
 def held(connection: Connection) -> Mapping[str, int]:
     """Return the counts of held items, by outcome."""
-    return _counts(connection, select(held_items.c.outcome.label("word")))
+    return _counts(connection, select(held_items.c.outcome.label("value")))
 
 
 def unsent(connection: Connection) -> Mapping[str, int]:
     """Return the counts of messages that are still to be sent, by state."""
-    return _counts(connection, select(sends.c.state.label("word")).where(text(OPEN_SEND)))
+    return _counts(connection, select(sends.c.state.label("value")).where(text(OPEN_SEND)))
 
 
 def send_due(connection: Connection) -> Micros:
@@ -97,10 +99,10 @@ def send_due(connection: Connection) -> Micros:
     return connection.execute(select(func.min(sends.c.due_at)).where(text(DUE_SEND))).scalar_one() or 0
 
 
-def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:
-    some = words.limit(MOST).subquery()
-    rows = connection.execute(select(some.c.word, func.count()).group_by(some.c.word))
-    return {str(word): number for word, number in rows}
+def _counts(connection: Connection, values: Select[Any]) -> Mapping[str, int]:
+    some = values.limit(MOST).subquery()
+    rows = connection.execute(select(some.c.value, func.count()).group_by(some.c.value))
+    return {str(value): number for value, number in rows}
 
 
 def revision(connection: Connection) -> str:

@@ -132,16 +132,16 @@ def keep(
             values = asdict(each) | {"updated_at": now}
             connection.execute(update(templates).where(owner, templates.c.id == row.id).values(values))
             changed += 1
-    gone = [
+    unlisted = [
         row.id
         for place, row in known.items()
         if place not in seen and row.status != DELETED and row.updated_at <= started
     ]
-    for identifier in gone:
+    for identifier in unlisted:
         values = {"status": DELETED, "reason": _GONE, "updated_at": now}
         connection.execute(update(templates).where(owner, templates.c.id == identifier).values(values))
     connection.execute(update(templates).where(owner, templates.c.status != DELETED).values(synchronised_at=now))
-    return SyncCounts(added=added, changed=changed, removed=len(gone), total=len(seen))
+    return SyncCounts(added=added, changed=changed, removed=len(unlisted), total=len(seen))
 
 
 def _of(organization_id: str, waba_id: str) -> ColumnElement[bool]:

@@ -128,5 +128,5 @@ def _strip_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list[Attem
         " CROSS JOIN deliveries d ON d.organization_id = k.a AND d.id = k.b"
         " WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)"
     )
-    gone = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
-    return [attempt_rows.without_payload(a) if a.delivery_id in gone else a for a in attempts]
+    erased = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
+    return [attempt_rows.without_payload(a) if a.delivery_id in erased else a for a in attempts]
