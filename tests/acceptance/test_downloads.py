@@ -175,7 +175,9 @@ def test_erased_while_it_was_fetched_it_is_gone(tmp_path: Path) -> None:
             async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
                 size = await super().write(name, chunks)
                 await gallery.world.store.write(
-                    lambda c: media_queries.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
+                    lambda c: media_queries.erase_of_messages(
+                        c, media.organization_id, [media.message_id], gallery.clock.now()
+                    )
                 )
                 return size
 

@@ -1,4 +1,4 @@
-"""The courier over each store: at most once, in order, and what each answer of Meta's leads to."""
+"""The sending worker over each store: at most once, in order, and the outcome of each answer of Meta."""
 
 from __future__ import annotations
 
@@ -508,7 +508,7 @@ async def test_a_window_is_known_however_much_was_sent_since(world: World):
             await at.queue(f"+{number}")
         ((contact,),) = await world.query("SELECT DISTINCT party FROM conversations")
         heard = await world.store.read(
-            lambda c: service_windows.last_heard(c, at.account.organization_id, at.account.id, contact)
+            lambda c: service_windows.last_incoming_at(c, at.account.organization_id, at.account.id, contact)
         )
         assert heard == now + 3 * day
 
