@@ -1,4 +1,4 @@
-"""A courier over a real store, with a Meta that does what a test tells it."""
+"""A sending worker over a real store, with a Meta that does what a test tells it."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Office:
         self.meta = meta
         self.counters = Counters()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
-        self.courier = SendingWorker(
+        self.sending_worker = SendingWorker(
             store or world.store,
             SqlDueSends(store or world.store),
             meta,
@@ -158,23 +158,23 @@ class Office:
     async def until(self, *states: str) -> None:
         """Return once the sends stand so, and every answer that Meta gave is taken down."""
         async with asyncio.timeout(PATIENCE):
-            while await self.states() != list(states) or self.courier.in_flight > self.meta.under_way:
-                self.courier.wake()
+            while await self.states() != list(states) or self.sending_worker.in_flight > self.meta.under_way:
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def tried(self, message_id: str) -> None:
         """Return once a message waits for its next try."""
         async with asyncio.timeout(PATIENCE):
             while (send := (await self.sends())[message_id]).state != "queued" or send.due_at <= self.world.clock.now():
-                self.courier.wake()
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def rounds(self, count: int = 2) -> None:
-        """Let the courier look so many times."""
+        """Let the sending worker look so many times."""
         async with asyncio.timeout(PATIENCE):
-            enough = self.courier.rounds + count
-            while self.courier.rounds < enough:
-                self.courier.wake()
+            enough = self.sending_worker.rounds + count
+            while self.sending_worker.rounds < enough:
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def statuses(self, message_id: str) -> dict[str, Any]:
@@ -203,17 +203,17 @@ async def add_account(world: World, number: str) -> None:
 async def office(
     world: World, *, started: bool = True, most: int = 256, owner: str = "one", store: Any = None
 ) -> AsyncIterator[Office]:
-    """A courier over the world, for one account with a token; `store` in place of the world's."""
+    """A sending worker over the world, for one account with a token; `store` in place of the world's."""
     if NUMBER not in world.store.registry().accounts:
         await add_account(world, NUMBER)
     opened = Office(world, Meta(), most=most, store=store)
     await opened.leases.start(owner)
     if started:
-        opened.courier.start()
+        opened.sending_worker.start()
     try:
         yield opened
     finally:
-        await opened.courier.stop(1.0)
+        await opened.sending_worker.stop(1.0)
         await opened.leases.stop(1.0)
         await opened.leases.release()
 

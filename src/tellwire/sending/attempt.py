@@ -34,7 +34,7 @@ from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.courier")
+log = structlog.get_logger("tellwire.sending_worker")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_WAIT = 5.0
@@ -93,7 +93,7 @@ class MessageSender:
         self.unrecorded = 0
         self.failing = ""
 
-    async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
+    async def send_message(self, claimed: Claimed, pace: AccountLimits) -> Settled:
         """Send a message once and record the result; its account's limits have let it begin."""
         send, keys = claimed.send, pair_keys(claimed)
         try:

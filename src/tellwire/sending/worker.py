@@ -33,7 +33,7 @@ from tellwire.sending.attempt import MessageSender
 from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.courier")
+log = structlog.get_logger("tellwire.sending_worker")
 
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
@@ -88,7 +88,7 @@ class SendingWorker:
         self._leases = leases
         self._most = most
         self._counters = counters
-        self._carrier = MessageSender(
+        self._message_sender = MessageSender(
             store,
             due,
             graph,
@@ -104,7 +104,7 @@ class SendingWorker:
         self._taken_over: dict[int, int] = {}
         self._queues: dict[str, _AccountQueue] = {}
         self._under_way: Counter[int] = Counter()
-        self._carried: dict[str, asyncio.Task[None]] = {}  # by message
+        self._send_tasks: dict[str, asyncio.Task[None]] = {}  # by message
         self._doubtful: dict[str, tuple[int, set[str]]] = {}  # account → epoch and ids whose claim may be durable
         self._woken = asyncio.Event()
         self._running = False
@@ -129,14 +129,14 @@ class SendingWorker:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         if self._loop is not None:
             await asyncio.wait({self._loop}, timeout=timeout_seconds)
-        if self._carried:
+        if self._send_tasks:
             await asyncio.wait(
-                set(self._carried.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
+                set(self._send_tasks.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
             )
-        if self._carried:
+        if self._send_tasks:
             await self._graph.close()  # every call ends, and says whether it had been written
-            await asyncio.wait(set(self._carried.values()), timeout=_LAST_WORDS)
-        left = {*self._carried.values(), *([self._loop] if self._loop else [])}
+            await asyncio.wait(set(self._send_tasks.values()), timeout=_LAST_WORDS)
+        left = {*self._send_tasks.values(), *([self._loop] if self._loop else [])}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -148,18 +148,18 @@ class SendingWorker:
     @property
     def in_flight(self) -> int:
         """The number of messages that were claimed and whose result is not durable."""
-        return len(self._carried)
+        return len(self._send_tasks)
 
     @property
     def unrecorded(self) -> int:
         """The number of Meta's answers that wait for the store; above zero for long when it cannot commit (`failing`
         says why)."""
-        return self._carrier.unrecorded
+        return self._message_sender.unrecorded
 
     @property
     def failing(self) -> str:
         """Why answers cannot be recorded at the moment; "" when they can."""
-        return self._carrier.failing
+        return self._message_sender.failing
 
     def _moved(self, epochs: Mapping[int, int]) -> None:
         self._epochs = dict(epochs)
@@ -211,7 +211,7 @@ class SendingWorker:
         ]
         turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
         lines = lines[turn:] + lines[:turn]
-        room = max(self._most - len(self._carried), 0)
+        room = max(self._most - len(self._send_tasks), 0)
         times = [now + micros(_SWEEP_SECONDS), *(one.following for one in found if one.following)]
         if lines and room:
             share = max(room // len(lines), 1)
@@ -243,7 +243,7 @@ class SendingWorker:
         turns = []
         for due in found:
             send = due.send
-            if send.message_id in self._carried:
+            if send.message_id in self._send_tasks:
                 continue
             keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
             ready_at = line.pace.pairs.ready_at(keys, now)
@@ -279,17 +279,17 @@ class SendingWorker:
                 line.pace.undo(keys, self._clock.now())
         for one in claimed:
             self._under_way[partition] += 1
-            task = asyncio.create_task(self._carry(one, line.pace))
-            self._carried[one.send.message_id] = task
+            task = asyncio.create_task(self._send(one, line.pace))
+            self._send_tasks[one.send.message_id] = task
 
-    async def _carry(self, claimed: Claimed, pace: AccountLimits) -> None:
+    async def _send(self, claimed: Claimed, pace: AccountLimits) -> None:
         send = claimed.send
         try:
-            settled = await self._carrier.carry(claimed, pace)
+            settled = await self._message_sender.send_message(claimed, pace)
             if settled.word == "paused":
                 log.warning("account_paused", account_id=send.account_id)
         finally:
-            del self._carried[send.message_id]
+            del self._send_tasks[send.message_id]
             self._under_way[send.partition] -= 1
             self._leases.finished()
             self.wake()
@@ -305,7 +305,7 @@ class SendingWorker:
         accounts = {account.id: account for account in self._store.registry().accounts.values()}
         theirs: dict[str, list[str]] = {}
         for send in left:
-            if send.message_id not in self._carried and send.account_id in accounts:
+            if send.message_id not in self._send_tasks and send.account_id in accounts:
                 theirs.setdefault(send.account_id, []).append(send.message_id)
         for account_id, ids in theirs.items():
             epoch = gained[partition_of(account_id)]

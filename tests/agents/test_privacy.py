@@ -1,4 +1,4 @@
-"""What is kept of agents goes with time, and with the person. Over each store."""
+"""Retention and erasure remove what is kept about agents. Over each store."""
 
 from __future__ import annotations
 
