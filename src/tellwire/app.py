@@ -44,6 +44,7 @@ from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.security.addresses import Network
+from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
 from tellwire.stores.files import open_files
@@ -118,13 +119,20 @@ class App:
         self.sending_worker = SendingWorker(
             store,
             queues.sends,
-            self.graph,
             clock,
             self.dispatcher.leases,
-            options=options,
-            random=random.random,
+            MessageSender(
+                store,
+                queues.sends,
+                self.graph,
+                clock,
+                holds=self.dispatcher.leases.holds,
+                options=options,
+                random=random.random,
+                counters=counters,
+                ready=Uploads(queues.media, files, media_wire, clock).ready,
+            ),
             counters=counters,
-            ready=Uploads(queues.media, files, media_wire, clock).ready,
         )
         source = DownloadSource(
             graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes

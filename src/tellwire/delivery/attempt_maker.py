@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from msgspec import Struct
+
 from tellwire.delivery import attempt as attempts
 from tellwire.delivery import counting
 from tellwire.delivery.attempt import Try, Wire
@@ -21,15 +23,27 @@ from tellwire.ports.http_out import Answer, Request, Sender
 from tellwire.ports.storage import Outbox
 
 
+class AttemptPolicy(Struct, frozen=True):
+    """How attempts are made and repeated.
+
+    Args:
+        wire: the means with which every request is made.
+        schedule: gaps in seconds between the attempts of endpoints that set none.
+        random: returns a number from 0 to 1, for jitter.
+    """
+
+    wire: Wire
+    schedule: tuple[float, ...] | None
+    random: Callable[[], float]
+
+
 class AttemptMaker:
     """Makes the attempts that the dispatcher hands out, each in a task of its own.
 
     Args:
         outbox, sender, clock: rows, HTTP out, and the time of every decision.
         scheduler: takes note of how each attempt went.
-        wire: what every request is made with.
-        schedule: gaps in seconds between the attempts of endpoints that set none.
-        random: a number from 0 to 1, for jitter.
+        policy: how attempts are made and repeated.
         holds: whether a partition is still owned under an epoch.
         made: given each result, which is to be recorded.
         withheld: told of each delivery that was not sent because its partition is no longer owned.
@@ -43,9 +57,7 @@ class AttemptMaker:
         clock: Clock,
         scheduler: Scheduler,
         *,
-        wire: Wire,
-        schedule: tuple[float, ...] | None,
-        random: Callable[[], float],
+        policy: AttemptPolicy,
         holds: Callable[[int, int], bool],
         made: Callable[[Entry], None],
         withheld: Callable[[Ticket], None],
@@ -55,9 +67,7 @@ class AttemptMaker:
         self._sender = sender
         self._clock = clock
         self._scheduler = scheduler
-        self._wire = wire
-        self._schedule = schedule
-        self._random = random
+        self._policy = policy
         self._holds = holds
         self._put = made
         self._withheld = withheld
@@ -88,7 +98,7 @@ class AttemptMaker:
                 edit = await self._outbox.replay_edit(delivery)
             if delivery.order_key not in self._barred:
                 request = attempts.request(
-                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
+                    ticket.work, endpoint, now=ticket.started_at, wire=self._policy.wire, edit=edit, may_send=may_send
                 )
         except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
             request = Request(url=endpoint.url)
@@ -122,7 +132,10 @@ class AttemptMaker:
             edit=edit,
         )
         decision, attribution = attempts.conclude(
-            tried, schedule=self._schedule, jitter=self._random(), attribute=partial(self._scheduler.failed, ticket)
+            tried,
+            schedule=self._policy.schedule,
+            jitter=self._policy.random(),
+            attribute=partial(self._scheduler.failed, ticket),
         )
         self.made += 1
         counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
 from tellwire.delivery.attempt import Wire
-from tellwire.delivery.attempt_maker import AttemptMaker
+from tellwire.delivery.attempt_maker import AttemptMaker, AttemptPolicy
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
@@ -84,9 +84,7 @@ class Dispatcher:
             sender,
             clock,
             self._scheduler,
-            wire=wire,
-            schedule=schedule,
-            random=random,
+            policy=AttemptPolicy(wire, schedule, random),
             holds=self.leases.holds,
             made=self._recorder.put,
             withheld=self._withheld,

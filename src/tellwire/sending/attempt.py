@@ -34,9 +34,11 @@ from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.sending_worker")
+log = structlog.get_logger("tellwire.sending")
 
 _FIRST_PAUSE = 0.05
+CALL_SECONDS = 20.0
+"""The deadline of a call to Meta, over everything."""
 _LONGEST_WAIT = 5.0
 _UNREACHABLE_SECONDS = 30.0
 _LAST_WORDS = 1.0
@@ -62,7 +64,6 @@ class MessageSender:
         holds: whether a partition is still owned under an epoch.
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
-        deadline_seconds: of a call, over everything.
         ready: brings the files of a message to Meta first.
     """
 
@@ -77,7 +78,6 @@ class MessageSender:
         options: Options,
         random: Callable[[], float],
         counters: Counters,
-        deadline_seconds: float,
         ready: Ready = nothing_to_upload,
     ) -> None:
         self._book = book
@@ -88,12 +88,15 @@ class MessageSender:
         self._options = options
         self._random = random
         self._counters = counters
-        self._deadline = deadline_seconds
         self._ready = ready
         self.unrecorded = 0
         self.failing = ""
 
-    async def send_message(self, claimed: Claimed, pace: AccountLimits) -> Settled:
+    async def close(self) -> None:
+        """End every call to Meta; each says whether it had been written."""
+        await self._graph.close()
+
+    async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
         """Send a message once and record the result; its account's limits have let it begin."""
         send, keys = claimed.send, pair_keys(claimed)
         try:
@@ -150,7 +153,7 @@ class MessageSender:
                 method="POST",
                 body=body,
                 may_send=partial(self._holds, send.partition, send.epoch),
-                timeout_seconds=self._deadline,
+                timeout_seconds=CALL_SECONDS,
             )
         except Exception as error:  # the port promises that there is none
             log.exception("send_failed")

@@ -11,21 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
 
-from tellwire.conversations.changes import Options
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.media.uploads import Ready, nothing_to_upload
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros, micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.http_out import Graph
 from tellwire.ports.queues import DueSend, DueSends
 from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
@@ -33,7 +30,7 @@ from tellwire.sending.attempt import MessageSender
 from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.sending_worker")
+log = structlog.get_logger("tellwire.sending")
 
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
@@ -56,55 +53,36 @@ class SendingWorker:
     """Sends the messages of the accounts whose partitions this process owns.
 
     Args:
-        store, due, graph, clock: decisions, rows, Meta, and the time of every decision.
+        store, due, clock: decisions, rows, and the time of every decision.
         leases: what this process may send.
-        options: what the settings decide of statuses, which may have waited for a message to be accepted.
-        random: a number from 0 to 1, for jitter.
+        sender: sends the messages that are claimed.
         counters: counts.
-        deadline_seconds: of a call to Meta, over everything.
         most: calls at the same time.
-        ready: brings the files of a message to Meta before it is sent.
     """
 
     def __init__(
         self,
         store: LedgerStore,
         due: DueSends,
-        graph: Graph,
         clock: Clock,
         leases: Leases,
+        sender: MessageSender,
         *,
-        options: Options,
-        random: Callable[[], float],
         counters: Counters,
-        deadline_seconds: float = 20.0,
         most: int = 256,
-        ready: Ready = nothing_to_upload,
     ) -> None:
         self._store = store
         self._due = due
-        self._graph = graph
         self._clock = clock
         self._leases = leases
+        self._sender = sender
         self._most = most
         self._counters = counters
-        self._message_sender = MessageSender(
-            store,
-            due,
-            graph,
-            clock,
-            holds=leases.holds,
-            options=options,
-            random=random,
-            counters=counters,
-            deadline_seconds=deadline_seconds,
-            ready=ready,
-        )
         self._epochs: Mapping[int, int] = {}
         self._taken_over: dict[int, int] = {}
         self._queues: dict[str, _AccountQueue] = {}
         self._under_way: Counter[int] = Counter()
-        self._send_tasks: dict[str, asyncio.Task[None]] = {}  # by message
+        self._carried: dict[str, asyncio.Task[None]] = {}  # by message
         self._doubtful: dict[str, tuple[int, set[str]]] = {}  # account → epoch and ids whose claim may be durable
         self._woken = asyncio.Event()
         self._running = False
@@ -129,14 +107,14 @@ class SendingWorker:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         if self._loop is not None:
             await asyncio.wait({self._loop}, timeout=timeout_seconds)
-        if self._send_tasks:
+        if self._carried:
             await asyncio.wait(
-                set(self._send_tasks.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
+                set(self._carried.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
             )
-        if self._send_tasks:
-            await self._graph.close()  # every call ends, and says whether it had been written
-            await asyncio.wait(set(self._send_tasks.values()), timeout=_LAST_WORDS)
-        left = {*self._send_tasks.values(), *([self._loop] if self._loop else [])}
+        if self._carried:
+            await self._sender.close()
+            await asyncio.wait(set(self._carried.values()), timeout=_LAST_WORDS)
+        left = {*self._carried.values(), *([self._loop] if self._loop else [])}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -148,18 +126,18 @@ class SendingWorker:
     @property
     def in_flight(self) -> int:
         """The number of messages that were claimed and whose result is not durable."""
-        return len(self._send_tasks)
+        return len(self._carried)
 
     @property
     def unrecorded(self) -> int:
         """The number of Meta's answers that wait for the store; above zero for long when it cannot commit (`failing`
         says why)."""
-        return self._message_sender.unrecorded
+        return self._sender.unrecorded
 
     @property
     def failing(self) -> str:
         """Why answers cannot be recorded at the moment; "" when they can."""
-        return self._message_sender.failing
+        return self._sender.failing
 
     def _moved(self, epochs: Mapping[int, int]) -> None:
         self._epochs = dict(epochs)
@@ -211,7 +189,7 @@ class SendingWorker:
         ]
         turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
         lines = lines[turn:] + lines[:turn]
-        room = max(self._most - len(self._send_tasks), 0)
+        room = max(self._most - len(self._carried), 0)
         times = [now + micros(_SWEEP_SECONDS), *(one.following for one in found if one.following)]
         if lines and room:
             share = max(room // len(lines), 1)
@@ -243,7 +221,7 @@ class SendingWorker:
         turns = []
         for due in found:
             send = due.send
-            if send.message_id in self._send_tasks:
+            if send.message_id in self._carried:
                 continue
             keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
             ready_at = line.pace.pairs.ready_at(keys, now)
@@ -279,17 +257,17 @@ class SendingWorker:
                 line.pace.undo(keys, self._clock.now())
         for one in claimed:
             self._under_way[partition] += 1
-            task = asyncio.create_task(self._send(one, line.pace))
-            self._send_tasks[one.send.message_id] = task
+            task = asyncio.create_task(self._carry(one, line.pace))
+            self._carried[one.send.message_id] = task
 
-    async def _send(self, claimed: Claimed, pace: AccountLimits) -> None:
+    async def _carry(self, claimed: Claimed, pace: AccountLimits) -> None:
         send = claimed.send
         try:
-            settled = await self._message_sender.send_message(claimed, pace)
+            settled = await self._sender.carry(claimed, pace)
             if settled.word == "paused":
                 log.warning("account_paused", account_id=send.account_id)
         finally:
-            del self._send_tasks[send.message_id]
+            del self._carried[send.message_id]
             self._under_way[send.partition] -= 1
             self._leases.finished()
             self.wake()
@@ -305,7 +283,7 @@ class SendingWorker:
         accounts = {account.id: account for account in self._store.registry().accounts.values()}
         theirs: dict[str, list[str]] = {}
         for send in left:
-            if send.message_id not in self._send_tasks and send.account_id in accounts:
+            if send.message_id not in self._carried and send.account_id in accounts:
                 theirs.setdefault(send.account_id, []).append(send.message_id)
         for account_id, ids in theirs.items():
             epoch = gained[partition_of(account_id)]
