@@ -114,7 +114,7 @@ class Office:
         self.counters = Counters()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
         due = SqlDueSends(store or world.store)
-        self.courier = SendingWorker(
+        self.sending_worker = SendingWorker(
             store or world.store,
             due,
             world.clock,
@@ -167,23 +167,23 @@ class Office:
     async def until(self, *states: str) -> None:
         """Return once the sends have these states and every answer of Meta is recorded."""
         async with asyncio.timeout(PATIENCE):
-            while await self.states() != list(states) or self.courier.in_flight > self.meta.under_way:
-                self.courier.wake()
+            while await self.states() != list(states) or self.sending_worker.in_flight > self.meta.under_way:
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def tried(self, message_id: str) -> None:
         """Return once a message waits for its next try."""
         async with asyncio.timeout(PATIENCE):
             while (send := (await self.sends())[message_id]).state != "queued" or send.due_at <= self.world.clock.now():
-                self.courier.wake()
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def rounds(self, count: int = 2) -> None:
         """Let the worker look for due sends so many times."""
         async with asyncio.timeout(PATIENCE):
-            enough = self.courier.rounds + count
-            while self.courier.rounds < enough:
-                self.courier.wake()
+            enough = self.sending_worker.rounds + count
+            while self.sending_worker.rounds < enough:
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def statuses(self, message_id: str) -> dict[str, Any]:
@@ -218,11 +218,11 @@ async def office(
     opened = Office(world, Meta(), most=most, store=store)
     await opened.leases.start(owner)
     if started:
-        opened.courier.start()
+        opened.sending_worker.start()
     try:
         yield opened
     finally:
-        await opened.courier.stop(1.0)
+        await opened.sending_worker.stop(1.0)
         await opened.leases.stop(1.0)
         await opened.leases.release()
 
