@@ -22,7 +22,8 @@ from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Defaults, Dispatcher
-from tellwire.endpoints import handshake, ping
+from tellwire.endpoints import ping
+from tellwire.endpoints.handshake import ask_for_consent
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings, Forbidden, Unavailable
 from tellwire.formats import FORMATS
@@ -44,6 +45,7 @@ from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
+from tellwire.ports.formats import Handshake, Registration
 from tellwire.ports.http_out import Answer, Graph, Sender
 from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
@@ -285,9 +287,10 @@ class App:
             raise Forbidden("http is only for addresses on the allow list, and this name leads to none just now")
         addresses.check_resolved(target, found, self.allow)
 
-    async def challenge(self, url: str) -> None:
-        """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
-        await handshake.challenge(self.sender, url, uuid.uuid4().hex, timeout=self.settings.delivery_timeout_seconds)
+    async def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> None:
+        """Do the registration handshake of an endpoint's format; raises `Invalid` when the receiver fails it."""
+        asked = Registration(endpoint=endpoint, token=uuid.uuid4().hex, origin=self.settings.base_url)
+        await ask_for_consent(self.sender, handshake, asked, timeout=self.settings.delivery_timeout_seconds)
 
     async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
         """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""

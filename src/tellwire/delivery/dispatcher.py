@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
 from tellwire.delivery import counting
-from tellwire.delivery.attempt import Format, Sign, Wire
+from tellwire.delivery.attempt import Sign, Wire
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
@@ -32,6 +32,7 @@ from tellwire.model.routing import order_key
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
+from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Request, Sender
 from tellwire.ports.storage import Outbox
 from tellwire.ports.tracing import Tracer

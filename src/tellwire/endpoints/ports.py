@@ -9,22 +9,14 @@ from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
-
-
-class EventNames(Protocol):
-    """What endpoints need to know of a payload format."""
-
-    @property
-    def EVENTS(self) -> Sequence[str]:  # noqa: N802
-        """The names that an endpoint of this format may subscribe to."""
-        ...
+from tellwire.ports.formats import Format, Handshake
 
 
 class EndpointChecks(Protocol):
     """What is asked of the outside before an endpoint is let in."""
 
     @property
-    def formats(self) -> Mapping[str, EventNames]:
+    def formats(self) -> Mapping[str, Format]:
         """The payload formats by name."""
         ...
 
@@ -37,8 +29,8 @@ class EndpointChecks(Protocol):
         """Raise `Forbidden` when deliveries may not reach this URL."""
         ...
 
-    def challenge(self, url: str) -> Awaitable[None]:
-        """Have the receiver echo a challenge; raise `Invalid` with what came back when it does not."""
+    def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> Awaitable[None]:
+        """Ask the receiver for its consent; raise `Invalid` with what came back when it does not give it."""
         ...
 
 

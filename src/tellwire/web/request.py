@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
 from tellwire.model.ledger import KeptAnswer, Keys, Ledger
 from tellwire.model.tenancy import Account
+from tellwire.ports.formats import ShownIds
 from tellwire.security import api_keys
 from tellwire.stores.queries import conversations, idempotency, organizations
 from tellwire.stores.queries.audit import AuditChange
@@ -24,7 +25,7 @@ from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
-from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id, our_id
+from tellwire.web.parameters import cursor_of, looks_like_id, our_id
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
@@ -138,34 +139,35 @@ class RequestContext:
         except NotFound:
             return name
 
+    def shown_ids(self, name: str) -> ShownIds | None:
+        """The ids of a format's own among which a name could be; None when it could be none such."""
+        every = (form.IDS for form in self.services.formats.values())
+        return next((ids for ids in every if ids is not None and ids.fits(name)), None)
+
     async def conversation_id(self, name: str) -> str:
-        """Our id of a conversation given by id or as the `chat` format shows it.
+        """Our id of a conversation given by id or as a format shows it.
 
         Raises:
             NotFound: there is none.
         """
         if looks_like_id(name):
             return name
-        found = ""
-        if looks_like_chat_id(name):
-            found = await self.read(
-                lambda c: conversations.of_chat_id(c, self.organization_id, name, self.services.chat_id)
-            )
+        ids, owner = self.shown_ids(name), self.organization_id
+        found = "" if ids is None else await self.read(lambda c: conversations.of_shown_id(c, owner, name, ids))
         if not found:
             raise NotFound("There is no conversation with this id.")
         return found
 
     async def message_id(self, name: str) -> str:
-        """Our id of a message given by id or as the `chat` format shows it.
+        """Our id of a message given by id or as a format shows it.
 
         Raises:
             NotFound: it can be none.
         """
-        found = name
-        if looks_like_chat_id(name):
-            owner, chat_id = self.organization_id, self.services.chat_id
-            found = await self.read(lambda c: conversations.message_of_chat_id(c, owner, name, chat_id))
-        return our_id(found, "message")
+        ids, owner = self.shown_ids(name), self.organization_id
+        if ids is not None:
+            name = await self.read(lambda c: conversations.message_of_shown_id(c, owner, name, ids))
+        return our_id(name, "message")
 
 
 ContextDependency = NamedDependency[RequestContext]

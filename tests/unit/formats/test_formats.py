@@ -14,7 +14,7 @@ from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint,
 from tests.unit.sdk.test_json import unhurried
 
 from tellwire.formats import FORMATS, chat, operational, row
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Secret
 
 ROW_EXAMPLES = {

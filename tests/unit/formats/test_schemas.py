@@ -9,9 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.golden.formats.cases import CASES, Case
 
-from tellwire.formats import FORMATS
+from tellwire.formats import FORMATS, SCHEMAS
 from tellwire.formats.openapi import webhooks
-from tellwire.formats.schemas import SCHEMAS
 
 
 def schema_of(case: Case) -> str:

@@ -15,8 +15,7 @@ import pytest
 from tests.golden.formats.cases import CASES
 
 import tellwire_sdk
-from tellwire.formats import FORMATS, operational
-from tellwire.formats.schemas import SCHEMAS
+from tellwire.formats import FORMATS, SCHEMAS, operational
 from tellwire_sdk import Reason, WebhookError, parse, sign
 
 ROOT = Path(__file__).parents[3]
