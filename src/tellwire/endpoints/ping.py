@@ -72,7 +72,7 @@ async def send_test(
 
 def _first(endpoint: Endpoint, form: Format, now: Micros, new_id: NewId) -> str:
     known = _sendable(form, now, new_id)
-    return next((name for name in endpoint.events if name in known), _USUAL)
+    return next((name for name in (*endpoint.events, _USUAL, *known) if name in known), _USUAL)
 
 
 def _known(form: Format, now: Micros, new_id: NewId) -> str:
