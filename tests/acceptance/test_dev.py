@@ -23,11 +23,9 @@ from tests.agents.openai_server import Said, completion, loopback
 from tellwire.cli.dev.journeys import places
 from tellwire.formats import FORMATS
 
-BOTH = (
-    r"received → stored → delivered row 200 \(verified\) → delivered chat 200 \(verified\)"
-    r"(?: → delivered \w+ 200 \(verified\))*"
-)
-"""What comes under `row` and `chat`, whatever other formats there are."""
+FURTHER = r"(?: → delivered (?!row|chat)\w+ 200 \(verified\))*"
+"""What a line tells of formats beside `row` and `chat`."""
+BOTH = rf"received → stored → delivered row 200 \(verified\) → delivered chat 200 \(verified\){FURTHER}"
 LIVE = re.compile(rf"  text +{BOTH}  message \S+  \".+\"")
 OTHERS = r"(?:; \w+: (\d+) of \1 verified)*"
 """What `--once` tells of formats beside `row` and `chat`."""
@@ -207,7 +205,7 @@ def goes_all_the_way(dev: Running, title: str, text: str) -> None:
     """A message of ours is stored, goes out and is read; each step arrives under both formats that have a place for
     it, and shows how far it has come.
     """
-    new = rf"  {title} +stored → delivered row 200 \(verified\)  message (\S+)  pending{text}$"
+    new = rf"  {title} +stored → delivered row 200 \(verified\){FURTHER}  message (\S+)  pending{text}$"
     row = dev.wait_for(first(new))[1]
     way = "pending"
     for name in ("sent", "delivered", "read"):
