@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
-from tests.world import KIND
+from tests.parallel import Room, Sharing, is_worker, order, workers
+from tests.proofs.measured import Measured
+from tests.world import DAY, KIND, SetClock, World, opened
+from xdist.remote import Producer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Decide in how many processes the tests run, before xdist starts them."""
+    if number := workers(config):
+        config.option.numprocesses = number
+    config.option.loadscopereorder = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Room() if is_worker(config) else Measured())
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    return Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=order)
 
 
 def pytest_collection_finish() -> None:
@@ -22,3 +46,16 @@ def each_store(request: pytest.FixtureRequest) -> Iterator[None]:
     token = KIND.set(request.param)
     yield
     KIND.reset(token)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests and fixtures run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A fresh world."""
+    async with opened(World(tmp_path / "world.db", SetClock(), DAY, auto_accounts=True, kind=KIND.get())) as fresh:
+        yield fresh

@@ -23,9 +23,17 @@ from tellwire.simulator import TOKEN
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.queries import media as media_queries
 from tellwire.stores.records import ledger_rows
+from tellwire.stores.work_queues.media import SqlMediaFiles
 
 BASE = "https://hooks.example.org"
 MOST = 100 * 1024 * 1024
+
+
+def downloads_of(world: World, files: Folder, source: Source) -> DownloadWorker:
+    """What fetches a world's files, in a process that owns everything."""
+    counters = world.store.counters
+    rows = SqlMediaFiles(world.store)
+    return DownloadWorker(world.store, rows, files, world.clock, source, owns=lambda: True, counters=counters)
 
 
 class Gallery:
@@ -40,7 +48,7 @@ class Gallery:
         self.wire = HttpMediaWire(graph_url)
         world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
         source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
-        self.downloads = DownloadWorker(world.store, files, world.clock, source, owns=lambda: True)
+        self.downloads = downloads_of(world, files, source)
 
     async def close(self) -> None:
         await self.graph.close()

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
+from tests.media_world import downloads_of
 from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
@@ -41,7 +42,8 @@ from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.template_repository import SqlTemplateRepository
+from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -312,7 +314,7 @@ async def _serve(
         outside = Outside()
         files = Folder(tmp_path / "media")
         source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = DownloadWorker(world.store, files, clock, source, owns=lambda: True)
+        outside.downloads = downloads_of(world, files, source)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
@@ -366,7 +368,9 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
         route_unrouted=route_unrouted,
-        erase=ErasureWorker(world.store, world.clock, outside.forgotten.extend, outside.sweep).start,
+        erase=ErasureWorker(
+            world.store, SqlErasures(world.store), world.clock, outside.forgotten.extend, outside.sweep
+        ).start,
         wake=outside.wake,
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),

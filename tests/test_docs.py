@@ -219,7 +219,11 @@ TABLES: dict[tuple[str, str], Callable[[], list[str]]] = {
 
 @pytest.mark.parametrize(("page", "heading"), TABLES)
 def test_a_table_lists_what_the_code_has(page: str, heading: str) -> None:
-    assert sorted(first_column(section(page, heading))) == sorted(TABLES[page, heading]())
+    told, there = first_column(section(page, heading)), TABLES[page, heading]()
+    place = f'the table under "{heading}" of docs/reference/{page}'
+    assert not set(there) - set(told), f"{place} has no row for {sorted(set(there) - set(told))}"
+    assert not set(told) - set(there), f"{place} has rows of nothing: {sorted(set(told) - set(there))}"
+    assert sorted(told) == sorted(there), f"{place} has a row twice"
 
 
 def test_outcomes_are_listed_from_best_to_worst() -> None:

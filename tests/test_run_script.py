@@ -233,6 +233,40 @@ def test_without_python_it_says_what_is_needed(checkout: Checkout) -> None:
     assert checkout.run("say").returncode == 0
 
 
+def test_another_python_has_an_environment_beside_the_usual_one(checkout: Checkout) -> None:
+    calls = checkout.uv()
+    (checkout.bin / "python3.13").symlink_to(PYTHON)
+    done = checkout.run("--python", "3.13", "say")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["prefix"] == str(checkout.root / ".venv-3.13")
+    assert done.stderr.splitlines()[0] == "run: Making the environment in .venv-3.13 (once, about a minute)…"
+    assert not (checkout.root / ".venv").exists()
+    assert "--compile-bytecode" not in calls.read_text()
+    assert "no Python 3.12, neither on PATH nor among pyenv's" in checkout.run("--python", "3.12", "say").stderr
+
+
+def test_the_pure_part_runs_on_every_other_python_and_missing_ones_are_told(checkout: Checkout) -> None:
+    checkout.uv()
+    checkout.write("pytest.py", PROGRAM)
+    usual = f"{sys.version_info.major}.{sys.version_info.minor}"
+    others = [version for version in ("3.11", "3.12", "3.13", "3.14") if version != usual]
+    (checkout.bin / f"python{others[0]}").symlink_to(PYTHON)
+    pyenv = checkout.home / f".pyenv/versions/{others[1]}.7/bin"
+    pyenv.mkdir(parents=True)
+    (pyenv / "python").symlink_to(PYTHON)
+    done = checkout.run("pythons")
+    assert done.returncode == 0, done.stderr
+    ran = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["prefix"] for each in ran] == [str(checkout.root / f".venv-{version}") for version in others[:2]]
+    assert all("tests/unit" in each["arguments"] for each in ran)
+    told = f"run: the pure part passed on Python: {others[0]} {others[1]}; not found here: {others[2]}"
+    assert done.stderr.splitlines()[-1] == told
+    checkout.write("pytest.py", "raise SystemExit(1)")
+    done = checkout.run("pythons")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"run: the pure part FAILED on Python {others[0]}"
+
+
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
 def test_where_debian_left_something_out_the_package_is_named(checkout: Checkout, module: str) -> None:
     checkout.command("python3", lacking(module))

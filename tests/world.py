@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
@@ -166,23 +167,28 @@ class World:
         return await self.store.read(lambda c: [tuple(row) for row in c.execute(text(sql))])
 
 
+@asynccontextmanager
+async def opened(world: World) -> AsyncIterator[World]:
+    """A world whose store is open."""
+    await world.store.open()
+    try:
+        yield world
+    finally:
+        await world.close()
+
+
 def play(
     tmp_path: Path,
     scenario: Callable[[World], Awaitable[None]],
     *,
     window: int = DAY,
     auto_accounts: bool = True,
-    at: int = START,
 ) -> None:
-    """Run a scenario in a fresh world."""
+    """Run a scenario in a fresh world that is unlike the fixture `world`."""
 
     async def run() -> None:
-        world = World(tmp_path / "world.db", SetClock(at), window, auto_accounts, kind=KIND.get())
-        await world.store.open()
-        try:
+        async with opened(World(tmp_path / "world.db", SetClock(), window, auto_accounts, kind=KIND.get())) as world:
             await scenario(world)
-        finally:
-            await world.close()
 
     asyncio.run(run())
 

@@ -1,38 +1,47 @@
-"""Every exception that Tellwire raises on purpose.
+"""Every exception that Tellwire raises on purpose. The text of each says what happened and what can be done.
 
 TellwireError
-├── NotJson              a body that no JSON parser would take
-├── TooLarge             a body above its limit
-├── BadSignature         a POST whose signature is missing or does not verify
-├── Unavailable          the store cannot make it durable just now: try again
-├── Broken               what the other side sends ended before its end, or never began
-├── Forbidden            an address that deliveries may not reach
-├── ModelFailed          an AI agent's model gave no answer that could be sent
-├── BadSettings          a setting that is unknown, malformed or missing
-├── AlreadyRunning       another process owns this SQLite file
-├── NotMigrated          a PostgreSQL database without this version's schema
-└── Problem              an answer of the API: 4xx with the field and the reason
-    ├── BadRequest 400   ├── Unauthorized 401   ├── NotAllowed 403   ├── NotFound 404
-    ├── Conflict 409     ├── Invalid 422     ├── MetaRefused 422   └── MetaUnreachable 502
+├── NotJson                 a body that no JSON parser would take
+├── TooLarge                a body above its limit
+├── Unavailable             the store cannot make it durable just now: try again
+├── Broken                  what the other side sends ended before its end, or never began
+├── Forbidden               an address that deliveries may not reach
+├── ModelFailed             an AI agent's model gave no answer that could be sent
+├── BadSettings             a setting that is unknown, malformed or missing
+├── AlreadyRunning          another process owns this SQLite file
+├── NotMigrated             a database without this version's schema
+├── media.uploads.NotUploaded   a file that a message names could not be brought to Meta
+├── cli.dev.rest.Rejected       an answer of the server to `tellwire dev` that is not 2xx
+└── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
+    ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
+    ├── Conflict 409        ├── TooBig 413          ├── WrongType 415     ├── Invalid 422
+    ├── MetaRefused 422     ├── MetaUnreachable 502     └── Busy 503
+
+Those that never leave the module that raises them, or only stand for an answer that is not Tellwire's:
+
+Exception
+├── inbox.ingest.ItemFailed            one item of a POST could not be applied: the others are, without it
+├── media.downloads.Mismatch           the bytes of a file are not those that Meta announced
+├── web.inbound.ClientGoneError        the client went away before its body was there
+├── http_client.connection._Enough     what is wanted of an answer has been read
+└── simulator.refusals.Refusal         what the simulated Meta answers to a request that it does not take
+OSError
+└── http_client.proxy.ProxyError       the egress proxy could not be reached, or made no tunnel
 """
 
 from __future__ import annotations
 
 
 class TellwireError(Exception):
-    """Root of everything below."""
+    """The root of Tellwire's exceptions."""
 
 
 class NotJson(TellwireError):
-    """The body is not JSON; `reason` says where it stops being so."""
+    """The body is not JSON; the text says where it stops being so."""
 
 
 class TooLarge(TellwireError):
     """The body is larger than its limit."""
-
-
-class BadSignature(TellwireError):
-    """The signature is missing, malformed or of another secret."""
 
 
 class Unavailable(TellwireError):
@@ -40,7 +49,7 @@ class Unavailable(TellwireError):
 
 
 class Broken(TellwireError):
-    """What the other side sends ended before its end, or never began; the text says how."""
+    """A stream from the other side broke off, or never began; the text says how."""
 
 
 class Forbidden(TellwireError):
@@ -48,7 +57,7 @@ class Forbidden(TellwireError):
 
 
 class ModelFailed(TellwireError):
-    """A model gave no answer; the text says why, for people who run it. `again`: it may if it is asked once more."""
+    """A model gave no answer; the text says why, to those who run it. `again`: whether asking once more may help."""
 
     def __init__(self, why: str, *, again: bool = True) -> None:
         super().__init__(why)
@@ -64,7 +73,7 @@ class AlreadyRunning(TellwireError):
 
 
 class NotMigrated(TellwireError):
-    """The PostgreSQL database lacks this version's schema; the text says what to run."""
+    """The database lacks this version's schema, or no migration leads there; the text says what to do."""
 
 
 class Problem(TellwireError):
@@ -102,17 +111,31 @@ class Conflict(Problem):
     status, title, kind = 409, "Conflict", "conflict"
 
 
+class TooBig(Problem):
+    status, title, kind = 413, "Content too large", "too-large"
+
+
+class WrongType(Problem):
+    status, title, kind = 415, "Unsupported media type", "unsupported-media-type"
+
+
 class Invalid(Problem):
     status, title, kind = 422, "Unprocessable content", "invalid"
 
 
 class MetaRefused(Problem):
-    """Meta says no; `detail` holds its code and words."""
+    """Meta refused the request; `detail` holds its code and message."""
 
     status, title, kind = 422, "Meta refuses it", "meta-refused"
 
 
 class MetaUnreachable(Problem):
-    """Meta gave no answer, or none that says what became of it."""
+    """Meta gave no answer, or one that does not say what became of the request."""
 
     status, title, kind = 502, "Meta did not answer", "meta-unreachable"
+
+
+class Busy(Problem):
+    """The server cannot do it just now; the same request may be sent again in a moment."""
+
+    status, title, kind = 503, "Service unavailable", "unavailable"

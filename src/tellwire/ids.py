@@ -28,7 +28,7 @@ class IdMaker:
     def rise(self, floor: str) -> None:
         """Make only ids above this one from now on too ("" changes nothing).
 
-        By a random step, so that two makers that rise to the same floor do not make the same ids.
+        The step is random, so that two makers that rise to the same floor do not make the same ids.
         """
         if not floor:
             return
@@ -58,11 +58,12 @@ class IdMaker:
 
 
 def micros_of(identifier: str) -> Micros:
-    """When a UUIDv7 text was made, to the millisecond, in micros."""
+    """Return when a UUIDv7 text was made, to the millisecond, in micros."""
     return int(identifier[:8] + identifier[9:13], 16) * 1000
 
 
 def id_floor(at: Micros) -> str:
-    """The lowest text that an id made at `at` or later can have; times outside 48 bits of milliseconds are clamped."""
+    """Return the lowest text that an id made at `at` or later can have; times outside 48 bits of milliseconds are
+    clamped."""
     text = f"{min(max(at // 1000, 0), (1 << 48) - 1):012x}"
     return f"{text[:8]}-{text[8:]}-"

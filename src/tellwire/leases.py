@@ -1,9 +1,9 @@
-"""Keeps this process's leases: renews them, says what may be handed out from, and gives back what is over its share.
+"""The leases of this process: their renewal, the partitions it may send from, and the return of those above its share.
 
 Source: docs/reference/delivery.md, "Partitions and leases".
 
-A lease that was not renewed ends by this process's own clock, so that one that was frozen past it, and goes on, sends
-nothing more before it has asked again.
+A lease that is not renewed ends by this process's own clock. So a process that was frozen for longer than its lease
+sends nothing before it has renewed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ log = structlog.get_logger("tellwire.leases")
 
 RENEW_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
-_PATIENCE_SECONDS = 5.0
+_RENEW_TIMEOUT_SECONDS = 5.0
 
 
 class Leases:
-    """What this process owns.
+    """The partitions that this process owns, and the loop that renews their leases.
 
     Args:
         outbox, clock: where leases are kept, and the time by which they end.
         under_way: how many of a partition's deliveries are in flight or wait for their result to be written.
-        moved: told, after every renewal and loss, the epochs of the partitions that may be handed out from.
+        moved: called after every renewal and loss with the epoch of each partition that may be sent from.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Leases:
         self._lease = Lease({}, 0, 0)
         self._leaving: frozenset[int] = frozenset()
         self._keeping: asyncio.Task[None] | None = None
-        self._nudged = asyncio.Event()
+        self._woken = asyncio.Event()
         self._stopping = False
         self._failing = False
         self.moves = 0
@@ -57,19 +57,19 @@ class Leases:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def join(self, *, under_way: Callable[[int], int], moved: Callable[[Mapping[int, int]], None]) -> None:
-        """Let another work under the same leases; both as for the first one."""
+        """Add another user of the same leases; the arguments are those of the constructor."""
         self._users.append((under_way, moved))
 
     async def start(self, owner: str) -> None:
-        """Take what is free, and keep it from now on."""
+        """Take free partitions, up to this process's share, and renew their leases from now on."""
         self._owner, self._stopping = owner, False
         await self._renew()
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Renew no more: what is in flight is finished under the leases as they are."""
+        """Stop renewing; what is in flight is finished under the leases as they are."""
         self._stopping = True
-        self._nudged.set()
+        self._woken.set()
         if self._keeping is not None:
             # A renewal that is under way must not take back what is released next.
             await asyncio.wait({self._keeping}, timeout=timeout_seconds)
@@ -78,39 +78,39 @@ class Leases:
             self._keeping = None
 
     async def release(self) -> None:
-        """Give everything back; if that fails, the leases lapse."""
+        """Give all partitions back; if that fails, the leases lapse by themselves."""
         with contextlib.suppress(TellwireError):
             await self._outbox.release(self._owner)
         self._take(Lease({}, 0, 0))
 
     def nudge(self) -> None:
         """Renew now: there may be something to take."""
-        self._nudged.set()
+        self._woken.set()
 
     # --- what is owned ------------------------------------------------------------------------------------------------
 
     @property
     def owned(self) -> Collection[int]:
-        """The partitions that are this process's, by its own clock."""
+        """The partitions that this process owns now, by its own clock."""
         return self._lease.partitions.keys() if self.live() else ()
 
     def live(self) -> bool:
-        """Whether anything may be sent now."""
+        """Return whether anything may be sent now."""
         return self._clock.now() < self._lease.until
 
     def holds(self, partition: int, epoch: int) -> bool:
-        """Whether a partition is still owned under this epoch, now."""
+        """Return whether a partition is still owned under this epoch, now."""
         return self.live() and self._lease.partitions.get(partition) == epoch
 
     def lost(self, partition: int, epoch: int) -> None:
-        """The store refused a result of this epoch: another owns the partition."""
+        """Give up a partition, because the store refused a result of this epoch: another process owns it now."""
         if self._lease.partitions.get(partition) == epoch:
             left = {p: e for p, e in self._lease.partitions.items() if p != partition}
             self._take(Lease(left, self._lease.until, self._lease.share))
             self.nudge()
 
     def finished(self) -> None:
-        """Something that was under way no longer is: a partition may be ready to be given back."""
+        """Note that a delivery is no longer under way, so that a partition may be ready to be given back."""
         if any(self._idle(p) for p in self._leaving):
             self.nudge()
 
@@ -121,12 +121,12 @@ class Leases:
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await self._nudged.wait()
-            self._nudged.clear()
+                    await self._woken.wait()
+            self._woken.clear()
             if self._stopping:
                 return
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(_RENEW_TIMEOUT_SECONDS):
                     await self._give_back()
                     await self._renew()
             except Exception as error:  # noqa: BLE001 - whatever it was, the leases lapse unless the next time goes well
@@ -142,7 +142,7 @@ class Leases:
         self._take(await self._outbox.renew(self._owner))
 
     async def _give_back(self) -> None:
-        """Release what is to leave and has nothing under way."""
+        """Release the partitions that are to leave and have nothing under way."""
         ready = {p for p in self._leaving if self._idle(p)}
         if ready:
             left = {p: e for p, e in self._lease.partitions.items() if p not in ready}
@@ -165,7 +165,7 @@ class Leases:
 
 
 def surplus(lease: Lease, leaving: Collection[int]) -> frozenset[int]:
-    """The partitions to give back: those chosen before, then any, busy or not, so that the work is shared too."""
+    """Return the partitions to give back: first those chosen before, then any, also busy ones, to share the work."""
     over = len(lease.partitions) - lease.share
     if over <= 0:
         return frozenset()

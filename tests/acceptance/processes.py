@@ -26,11 +26,14 @@ T = TypeVar("T")
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The environment of a process: ours without any setting, and those that are named (without their prefix)."""
+    """The environment of a process: ours without any setting, and those that are named (without their prefix).
+
+    What listens takes a port of the system's choice unless `PORT` is named.
+    """
     # The second would make every start compile everything; the third would hide output that is not flushed.
     dropped = ("TELLWIRE_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    ours = {f"TELLWIRE_{name}": value for name, value in settings.items()}
+    ours = {f"TELLWIRE_{name}": value for name, value in ({"PORT": "0"} | settings).items()}
     path = os.pathsep.join(str(ROOT / folder) for folder in ("src", "sdk/src"))
     return kept | ours | {"PYTHONPATH": path}
 

@@ -167,7 +167,7 @@ def test_last_use_is_noted_at_most_once_a_minute(tmp_path: Path) -> None:
 # --- scopes -----------------------------------------------------------------------------------------------------------
 
 ROUTES = [
-    (min(handler.http_methods), "/v1" + path, handler.opt["scopes"])
+    (min(handler.http_methods), "/v1" + path, handler.opt.get("scopes", ()))
     for noun in NOUNS.values()
     for handler in noun.HANDLERS
     for path in handler.paths
@@ -316,12 +316,17 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         assert running.upload(b"a picture", ("account", NUMBER)).status == 201
         assert running.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an-invented-token"}).status == 200
         running.post("/v1/templates", {"account": NUMBER, **TEMPLATE})
-        ids = {
-            noun: running.get(f"/v1/{noun}")["data"][0]["id"]
-            for noun in NOUNS
-            if noun not in ("audit", "organizations")
-        }
+        rows = {noun: running.get(f"/v1/{noun}")["data"] for noun in NOUNS if noun not in ("audit", "organizations")}
+        ids = {noun: listed[0]["id"] for noun, listed in rows.items() if listed}
         yield running, running.key("admin", organization=running.organization()), ids
+
+
+def test_there_is_one_row_of_everything_to_be_looked_for(populated: tuple[Served, str, dict[str, str]]) -> None:
+    missing = NOUNS.keys() - populated[2].keys() - {"audit", "organizations"}
+    assert not missing, (
+        f"the tests of tenancy have no row of {sorted(missing)} to look for: make one of each in `populated` of "
+        "tests/acceptance/test_api_access.py"
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in ROUTES if "{" in path])

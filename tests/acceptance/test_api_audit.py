@@ -135,22 +135,45 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
         before = len(app.get("/v1/audit?limit=200")["data"])
         assert app.call(route[0], path, body, key=by).status < 300
         entries = app.get("/v1/audit?limit=200")["data"]
-        assert [each["action"] for each in entries[: len(entries) - before]] == [action]
+        noted = [each["action"] for each in entries[: len(entries) - before]]
+        assert noted == [action], f"{' '.join(route)} is to note {action} once (`note` of stores/queries/audit.py)"
         assert entries[0]["actor"].startswith("api-key ")
         assert entries[0]["subject"]
 
 
-def test_every_route_that_changes_them_is_in_the_table() -> None:
-    nouns = ("api-keys", "accounts", "agents", "webhook-endpoints", "contacts", "templates")
-    changing = {(method, path) for method, path, _ in ROUTES if method != "GET" and path.split("/")[2] in nouns}
-    assert changing - CHANGES.keys() <= NO_CHANGE
+def test_every_route_that_changes_something_is_in_a_table() -> None:
+    changing = {(method, path) for method, path, _ in ROUTES if method != "GET"}
+    missing = sorted(changing - CHANGES.keys() - NOT_NOTED)
+    assert not missing, (
+        f"nobody has said whether these leave a line in the audit: {missing}. Add a row each to CHANGES of "
+        "tests/acceptance/test_api_audit.py, or to NOT_NOTED there"
+    )
+    assert changing >= CHANGES.keys() | NOT_NOTED, "a route in CHANGES or NOT_NOTED is no longer there"
 
 
-NO_CHANGE = {
+NOT_NOTED = {
+    # they change nothing of ours
     ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/test"),
     ("POST", "/v1/templates/sync"),
+    # the line is in the audit of the organization that is made
+    ("POST", "/v1/organizations"),
+    # what is written, read and delivered is told by rows and events of their own
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/{message_id:str}/cancel"),
+    ("POST", "/v1/messages/{message_id:str}/mark-failed"),
+    ("POST", "/v1/messages/{message_id:str}/resend"),
+    ("POST", "/v1/messages/{message_id:str}/read"),
+    ("POST", "/v1/conversations/{conversation_id:str}/close"),
+    ("POST", "/v1/conversations/{conversation_id:str}/reopen"),
+    ("POST", "/v1/conversations/{conversation_id:str}/agent/pause"),
+    ("POST", "/v1/conversations/{conversation_id:str}/agent/resume"),
+    ("POST", "/v1/media"),
+    ("POST", "/v1/media/{media_id:str}/retry"),
+    ("POST", "/v1/deliveries/{delivery_id:str}/replay"),
+    ("POST", "/v1/deliveries/replay"),
+    ("POST", "/v1/inbound/{inbound_id:str}/reapply"),
 }
-"""Routes that make deliveries and leave the endpoint as it is, or read what Meta has."""
+"""Routes that leave no line in the audit of their organization."""
 
 
 def test_what_changes_nothing_is_not_noted(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from tellwire.privacy.erasure import ErasureWorker
 from tellwire.stores.queries import erasures
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.schema.tables import agent_runs, metadata
+from tellwire.stores.work_queues.erasures import SqlErasures
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -341,10 +342,10 @@ def test_an_erasure_that_broke_off_is_gone_on_with_and_bars_meanwhile(app: Serve
     assert app.get(f"/v1/contacts/{contact_id}/erasure")["state"] == "running"
     meta(app, statuses(status("wamid.out3", "read", at=LATER)))
     assert outcomes(app) == ["erased"]
-    eraser = ErasureWorker(store, app.clock, app.outside.forgotten.extend, app.outside.sweep)
+    eraser = ErasureWorker(store, SqlErasures(store), app.clock, app.outside.forgotten.extend, app.outside.sweep)
 
     async def both() -> None:
-        other = ErasureWorker(store, app.clock, app.outside.forgotten.extend, app.outside.sweep)
+        other = ErasureWorker(store, SqlErasures(store), app.clock, app.outside.forgotten.extend, app.outside.sweep)
         await asyncio.gather(eraser.run(begun.organization_id, begun.id), other.run(begun.organization_id, begun.id))
 
     app.run(both())
@@ -439,7 +440,7 @@ def test_marks_are_dropped_after_forty_days(tmp_path: Path) -> None:
         meta(app, said("wamid.1"))
         erase(app, person(app))
         store = app.world.store
-        eraser = ErasureWorker(store, clock, app.outside.forgotten.extend, app.outside.sweep)
+        eraser = ErasureWorker(store, SqlErasures(store), clock, app.outside.forgotten.extend, app.outside.sweep)
         assert store.registry().erased_key
         clock.move(40 * DAY - 1)
         app.run(eraser.prune())

@@ -19,13 +19,15 @@ from tests.world import CUSTOMER, DAY, NUMBER, START, SetClock, contact, envelop
 
 from tellwire.media.uploads import FRESH, NotUploaded, Uploads
 from tellwire.meta.outgoing.answers import Refused
-from tellwire.meta.outgoing.media import replaced
+from tellwire.meta.outgoing.media import with_media_ids
 from tellwire.model.messaging import Media
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
 from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.stores.queries import media as media_queries
+from tellwire.stores.work_queues.media import SqlMediaFiles
+from tellwire.stores.work_queues.retention import SqlRetention
 
 PNG = bytes(range(256)) * 40
 PDF = "application/pdf"
@@ -358,7 +360,7 @@ def test_retention_of_messages_takes_their_files(tmp_path: Path) -> None:
         async def rest(_: float) -> None: ...
 
         keeping = RetentionPeriods(payloads=10 * DAY, messages=10 * DAY)
-        app.run(Retention(app.world.store, clock, keeping, rest=rest, counters=Counters()).round())
+        app.run(Retention(SqlRetention(app.world.store), clock, keeping, rest=rest, counters=Counters()).round())
         assert app.query("SELECT count(*) FROM messages") == [(0,)]
         assert app.query("SELECT id, state, due_at FROM media") == [(media["id"], "erased", clock.now())]
 
@@ -402,7 +404,7 @@ def test_a_file_that_cannot_go_with_a_message(app: Served, kind: str, type_: str
 
 def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        uploads = Uploads(gallery.world.store, gallery.files, gallery.wire, gallery.clock)
+        uploads = Uploads(SqlMediaFiles(gallery.world.store), gallery.files, gallery.wire, gallery.clock)
         account = gallery.world.store.registry().accounts[SIMULATED]
         media = Media(
             id=gallery.world.store.new_id(),
@@ -422,10 +424,10 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
         await gallery.files.write(media.id, pieces())
         content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
         known = await uploads.ready(account, content)
-        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        at_meta = gallery.meta.state.media_files.find(known[media.id], gallery.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.sha256, at_meta.mime_type) == (media.sha256, "image/png")
-        assert json.loads(replaced(content, known))["image"]["id"] == known[media.id]
+        assert json.loads(with_media_ids(content, known))["image"]["id"] == known[media.id]
         gallery.clock.move(FRESH - 1)
         assert await uploads.ready(account, content) == known
         gallery.clock.move(1)
@@ -451,7 +453,7 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
 
 def test_a_file_that_a_customer_sent_can_be_sent_on(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        uploads = Uploads(gallery.world.store, gallery.files, gallery.wire, gallery.clock)
+        uploads = Uploads(SqlMediaFiles(gallery.world.store), gallery.files, gallery.wire, gallery.clock)
         waiting = await gallery.receives(size=1000)
         account = gallery.world.store.registry().accounts[SIMULATED]
         content = json.dumps({"type": "image", "image": {"id": waiting.id}}).encode()
@@ -467,7 +469,7 @@ def test_a_file_that_a_customer_sent_can_be_sent_on(tmp_path: Path) -> None:
 
 def test_the_type_that_a_customer_gives_a_file_adds_nothing_to_what_is_uploaded(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        uploads = Uploads(gallery.world.store, gallery.files, gallery.wire, gallery.clock)
+        uploads = Uploads(SqlMediaFiles(gallery.world.store), gallery.files, gallery.wire, gallery.clock)
         await gallery.receives(size=1000)
         body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
         [message] = body["entry"][0]["changes"][0]["value"]["messages"]
@@ -478,7 +480,7 @@ def test_the_type_that_a_customer_gives_a_file_adds_nothing_to_what_is_uploaded(
         account = gallery.world.store.registry().accounts[SIMULATED]
         content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
         known = await uploads.ready(account, content)
-        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        at_meta = gallery.meta.state.media_files.find(known[media.id], gallery.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.size, at_meta.sha256) == (media.size, media.sha256)
 

@@ -19,20 +19,20 @@ from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Result
+from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000
-NOUNS = [
-    "events",
-    "deliveries",
-    "conversations",
-    "messages",
-    "contacts",
-    "inbound",
-    "audit",
-    "accounts",
-    "api-keys",
-    "webhook-endpoints",
-    "organizations",
+LISTS = {
+    noun: handler.parsed_fn_signature.parameters
+    for noun, module in NOUNS.items()
+    for handler in module.HANDLERS
+    if handler.paths == {f"/{noun}"} and "GET" in handler.http_methods
+}
+"""By noun, the parameters of its list."""
+READ_BY_ID = [
+    noun
+    for noun, module in NOUNS.items()
+    if any(path.startswith(f"/{noun}/{{") for handler in module.HANDLERS for path in handler.paths)
 ]
 
 
@@ -102,7 +102,7 @@ def test_pages_are_stable_while_rows_come(tmp_path: Path) -> None:
         assert [each["wa_id"] for each in first["data"] + second["data"]] == ["wamid.2", "wamid.1", "wamid.0"]
 
 
-TIMED = ["events", "deliveries", "messages", "inbound"]
+TIMED = [noun for noun, parameters in LISTS.items() if "since" in parameters]
 
 
 @pytest.mark.parametrize("noun", TIMED)
@@ -137,7 +137,7 @@ def test_since_begins_with_its_instant(app: Served, noun: str) -> None:
     assert app.get(f"/v1/{noun}?limit=200&since=0001-01-02T00:00:00%2B23:59")["data"] == everything
 
 
-@pytest.mark.parametrize("noun", [noun for noun in NOUNS if noun != "audit"])
+@pytest.mark.parametrize("noun", READ_BY_ID)
 @pytest.mark.parametrize("identifier", [MISSING, "nonsense", "%00", "%FF%FE", "x" * 1000, MISSING[:-1] + "A", "a" * 24])
 def test_unknown_ids_are_404(app: Served, noun: str, identifier: str) -> None:
     app.call("GET", f"/v1/{noun}/{identifier}").problem(404)
@@ -324,7 +324,11 @@ def attempted(app: Served, delivery_id: str, *attempts: Attempt, state: Delivery
         (delivery,) = [each.delivery for each in work if each.delivery.id == delivery_id]
         for attempt in attempts:
             delivery = replace(
-                delivery, state=state, attempts=attempt.number, burned=attempt.number, first_attempt_at=app.clock.now()
+                delivery,
+                state=state,
+                attempts=attempt.number,
+                counted_attempts=attempt.number,
+                first_attempt_at=app.clock.now(),
             )
             assert not await outbox.record([Result(delivery, attempt, lease.partitions[delivery.partition])])
 
@@ -421,7 +425,7 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
     assert app.outside.woken == 1
     outbox = app.world.outbox
     due = app.run(outbox.due(app.clock.now(), partitions=range(PARTITIONS), limit=10))
-    assert [(work.delivery.id, work.delivery.burned) for work in due] == [(delivery_id, 0)]
+    assert [(work.delivery.id, work.delivery.counted_attempts) for work in due] == [(delivery_id, 0)]
     again = app.post(f"/v1/deliveries/{delivery_id}/replay", {"new_id": True}, status=202)
     assert again["replay"] == 2
     assert again["webhook_id"].startswith("msg_")
@@ -430,7 +434,7 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
 
 def _set_state(connection: Connection, delivery_id: str, state: DeliveryState) -> None:
     connection.execute(
-        text("UPDATE deliveries SET state = :state, burned = 9, attempts = 9 WHERE id = :id"),
+        text("UPDATE deliveries SET state = :state, counted_attempts = 9, attempts = 9 WHERE id = :id"),
         {"state": state.value, "id": delivery_id},
     )
 

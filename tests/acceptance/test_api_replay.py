@@ -10,7 +10,7 @@ import pytest
 from tests.served import HOOK, MISSING, Served, served
 from tests.world import envelope, incoming
 
-from tellwire.model.deliveries import Edit
+from tellwire.model.deliveries import ReplayEdit
 from tellwire.model.routing import PARTITIONS
 
 
@@ -55,8 +55,8 @@ def test_a_replay_may_go_elsewhere_with_another_body(app: Served) -> None:
     made = app.post(f"{path}/replay", {"url": "https://b.example.com/in", "body": {"fixed": True}}, status=202)
     assert (made["replay_url"], made["replay_edited"]) == ("https://b.example.com/in", True)
     (work,) = app.run(app.world.outbox.due(app.clock.now(), partitions=range(PARTITIONS), limit=10))
-    edit = app.run(app.world.outbox.edit(work.delivery))
-    assert edit == Edit(url="https://b.example.com/in", body=b'{"fixed":true}')
+    edit = app.run(app.world.outbox.replay_edit(work.delivery))
+    assert edit == ReplayEdit(url="https://b.example.com/in", body=b'{"fixed":true}')
     assert app.get("/v1/deliveries")["data"][0]["replay_url"] == "https://b.example.com/in"
     plain = app.post(f"{path}/replay", status=202)
     assert (plain["replay"], plain["replay_url"], plain["replay_edited"]) == (2, None, False)

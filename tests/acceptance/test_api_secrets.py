@@ -145,12 +145,20 @@ def attempted(app: Served, delivery: dict[str, str]) -> None:
 def test_nothing_planted_is_read_anywhere(app: Served) -> None:
     key = PLANTED["admin"]
     read = filled(app)
-    ids = {name: app.get(f"/v1/{noun}", key=key)["data"][0]["id"] for name, noun in RENDERED.items()}
+    rows = {name: app.get(f"/v1/{noun}", key=key)["data"] for name, noun in RENDERED.items()}
+    empty = [RENDERED[name] for name, listed in rows.items() if not listed]
+    assert not empty, f"`filled` of tests/acceptance/test_api_secrets.py makes no row of {empty}: let it make one"
+    ids = {name: listed[0]["id"] for name, listed in rows.items()}
     ids["format_name"] = "row"
     since = {"since": "2026-05-01T00:00:00Z", "include": "all"}
     job = app.call("POST", f"/v1/webhook-endpoints/{ids['endpoint_id']}/recover", since, key=key)
     assert job.status == 202, job.body
     ids["job_id"] = job.json["id"]
+    unknown = {name for _, path, _ in ROUTES for name in re.findall(r"\{(\w+):str\}", path)} - ids.keys()
+    assert not unknown, (
+        f"nobody has said which noun has the ids {sorted(unknown)} of paths: add a row each to RENDERED of "
+        "tests/acceptance/test_api_secrets.py, and make such a row in `filled`"
+    )
     paths = [
         re.sub(r"\{(\w+):str\}", lambda found: ids[found[1]], path)
         for method, path, _ in ROUTES

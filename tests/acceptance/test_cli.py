@@ -117,6 +117,7 @@ def test_wrong_usage_is_said_in_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TELLWIRE_PORT", "0")
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -311,16 +311,14 @@ def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
     visit(tmp_path, scenario)
 
 
-def test_it_runs_until_it_is_cancelled_and_wakes(tmp_path: Path) -> None:
+def test_it_runs_until_it_is_stopped_and_wakes(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        gallery.world.store.on_due_work(gallery.downloads.wake)
-        running = asyncio.create_task(gallery.downloads.run())
+        gallery.downloads.start()
         media = await gallery.receives(base64=SENT)
         async with asyncio.timeout(10):
             while (await gallery.media())[-1].state != "stored":  # noqa: ASYNC110 - a database is looked at
                 await asyncio.sleep(0.01)
         assert await gallery.content(media) == BYTES
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await gallery.downloads.stop()
 
     visit(tmp_path, scenario)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.served import served
-from tests.world import DAY, World, incoming, play
+from tests.world import DAY, World, incoming
 
 from tellwire.app import App, Role
 from tellwire.ports.http_out import Answer, Request
@@ -52,31 +52,28 @@ def test_one_that_only_delivers_answers_how_it_goes_and_nothing_else(tmp_path: P
         app.call("POST", "/meta/webhook", {}).problem(404)
 
 
-def test_one_that_only_ingests_delivers_nothing_and_owns_nothing(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        sender = Taking()
-        await world.endpoint()
-        ingesting = app_of(world, sender, "ingest")
-        await ingesting.start()
-        await ingesting.ingest.receive(b"{}", ("*",))
-        await world.post(incoming("wamid.1"))
-        world.clock.move(2 * DAY)
-        refreshed = world.store.counters.commits
-        await until(lambda: _commits(world, refreshed + 2))
-        assert sender.sent == []
-        assert await world.query("SELECT DISTINCT owner FROM leases") == []
-        assert await world.query("SELECT status FROM conversations") == [("open",)]
-        delivering = app_of(world, sender, "deliver")
-        await delivering.start()
-        await until(lambda: _all(world, "deliveries", "state", "delivered"))
-        await until(lambda: _all(world, "conversations", "status", "closed"))
-        assert len(sender.sent) >= 2
-        for app in (delivering, ingesting):
-            await app.dispatcher.stop(1)
-            for chore in app._chores:
-                chore.cancel()
-
-    play(tmp_path, scenario)
+async def test_one_that_only_ingests_delivers_nothing_and_owns_nothing(world: World) -> None:
+    sender = Taking()
+    await world.endpoint()
+    ingesting = app_of(world, sender, "ingest")
+    await ingesting.start()
+    await ingesting.ingest.receive(b"{}", ("*",))
+    await world.post(incoming("wamid.1"))
+    world.clock.move(2 * DAY)
+    refreshed = world.store.counters.commits
+    await until(lambda: _commits(world, refreshed + 2))
+    assert sender.sent == []
+    assert await world.query("SELECT DISTINCT owner FROM leases") == []
+    assert await world.query("SELECT status FROM conversations") == [("open",)]
+    delivering = app_of(world, sender, "deliver")
+    await delivering.start()
+    await until(lambda: _all(world, "deliveries", "state", "delivered"))
+    await until(lambda: _all(world, "conversations", "status", "closed"))
+    assert len(sender.sent) >= 2
+    for app in (delivering, ingesting):
+        await app.dispatcher.stop(1)
+        for loop in app.loops:
+            await loop.stop()
 
 
 async def _commits(world: World, number: int) -> bool:

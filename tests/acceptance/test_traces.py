@@ -241,7 +241,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ids_are_derived_and_valid() -> None:
     post = "0193e0b0-1111-7000-8000-000000000001"
-    assert f"{traces.trace_of(post):032x}" == post.replace("-", "")
-    spans = {traces.attempt_span(post, number) for number in range(1, 200)} | {traces.span_of("post", post)}
+    assert f"{traces.trace_id(post):032x}" == post.replace("-", "")
+    spans = {traces.attempt_span_id(post, number) for number in range(1, 200)} | {traces.span_id("post", post)}
     assert len(spans) == 200
     assert all(0 < span < 1 << 64 for span in spans)

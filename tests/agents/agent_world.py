@@ -32,6 +32,7 @@ from tellwire.stores.queries import agents as agent_queries
 from tellwire.stores.queries.paging import PageRequest
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.tables import agents
+from tellwire.stores.work_queues.turns import SqlAgentTurns
 
 KEY = "sk-an-invented-key-of-a-model"
 DEBOUNCE = 3_000_000
@@ -74,6 +75,7 @@ class Desk:
 
         return AgentWorker(
             self.world.store,
+            SqlAgentTurns(self.world.store),
             self.world.clock,
             model_of=model_of,
             owned=lambda: range(PARTITIONS),

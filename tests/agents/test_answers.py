@@ -14,11 +14,12 @@ from tests.agents.openai_server import Asked, Said, calling, completion, error, 
 from tests.inbox.test_statuses import revoke
 from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
-from tellwire.agents.decisions import BACKOFF, WINDOW
+from tellwire.agents.decisions import BACKOFF
 from tellwire.agents.ports import Line, Reply, Use
 from tellwire.agents.settings import Budget
-from tellwire.conversations.agent_turns import PATIENCE
+from tellwire.conversations.agent_turns import MAX_DEBOUNCES
 from tellwire.model.agents import Agent
+from tellwire.model.units import DAY
 from tellwire.observability import logs
 from tellwire.ports.http_out import Answer
 from tellwire.stores.queries import accounts
@@ -124,7 +125,7 @@ def test_who_writes_on_and_on_is_answered_all_the_same(tmp_path):
         while not desk.server.asked:
             await desk.customer(f"wamid.{desk.world.clock.now()}")
             await desk.turn(after=DEBOUNCE // 2)
-        assert desk.world.clock.now() - began == PATIENCE * DEBOUNCE
+        assert desk.world.clock.now() - began == MAX_DEBOUNCES * DEBOUNCE
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 
@@ -221,7 +222,7 @@ def test_no_active_agent_no_turn(tmp_path):
 def test_outside_the_window_nothing_is_said(tmp_path):
     async def scenario(desk: Desk):
         await desk.customer("wamid.1")
-        await desk.turn(after=WINDOW)
+        await desk.turn(after=DAY)
         assert desk.server.asked == []
         [run] = await desk.runs()
         assert (run.outcome, run.detail) == ("declined", "the customer service window is closed")
@@ -247,7 +248,7 @@ def test_budgets_are_kept(tmp_path, budget, why):
         assert await desk.outcomes() == ["replied", "replied", "declined"]
         assert (await desk.runs())[-1].detail == f"the budget is used up: {why}"
         if "replies_per_conversation" not in budget:
-            desk.world.clock.move(WINDOW - 4 * DEBOUNCE)  # the next day
+            desk.world.clock.move(DAY - 4 * DEBOUNCE)  # the next day
             await desk.customer("wamid.next")
             await desk.turn()
             assert await desk.outcomes() == ["replied", "replied", "declined", "replied"]

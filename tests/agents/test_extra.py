@@ -13,17 +13,17 @@ print(sorted({"pydantic_ai", "openai", "httpx2", "pydantic"} & set(sys.modules))
 ASKS = """
 import asyncio, sys
 sys.modules["pydantic_ai"] = None
-from tellwire.chat_model import ChatModel
+from tellwire.agents.chat_model import ChatModel
 from tellwire.errors import ModelFailed
-from tellwire.model import Agent
-from tellwire.model_port import Use
+from tellwire.model.agents import Agent
+from tellwire.agents.ports import Use
 try:
     asyncio.run(ChatModel(None, None).answer(Agent(id="", organization_id="", name=""), [], Use()))
 except ModelFailed as failure:
     print(failure, failure.again)
 """
 QUIET = """
-import tellwire.openai_chat, pydantic_ai
+import tellwire.agents.openai_chat, pydantic_ai
 print(pydantic_ai.BANNER_ENABLED)
 """
 

@@ -17,6 +17,7 @@ from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import RetentionPeriods
 from tellwire.stores.queries import erasures
 from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.work_queues.erasures import SqlErasures
 
 TABLES = ("agent_turns", "handovers", "agent_runs")
 
@@ -67,7 +68,9 @@ def test_what_agents_did_goes_with_the_person(tmp_path):
         deed = AuditChange(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
         erasure = await store.write(lambda c: erasures.begin(c, deed, store.vault, person))
         assert erasure is not None
-        await ErasureWorker(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
+        await ErasureWorker(store, SqlErasures(store), clock, lambda _: None, nothing).run(
+            DEFAULT_ORGANIZATION, erasure.id
+        )
         assert await counts(desk) == [1, 0, 0], "the other one's turn stays"
         [(tokens,)] = await desk.world.query("SELECT tokens FROM agent_usage")
         assert tokens == 36, "a day's figures are nobody's"
@@ -89,7 +92,9 @@ def test_an_answer_to_somebody_who_was_erased_meanwhile_goes_nowhere(tmp_path):
                 deed = AuditChange(DEFAULT_ORGANIZATION, "a test", clock.now(), store.new_id)
                 erasure = await store.write(lambda c: erasures.begin(c, deed, store.vault, person))
                 assert erasure is not None
-                await ErasureWorker(store, clock, lambda _: None, nothing).run(DEFAULT_ORGANIZATION, erasure.id)
+                await ErasureWorker(store, SqlErasures(store), clock, lambda _: None, nothing).run(
+                    DEFAULT_ORGANIZATION, erasure.id
+                )
                 return Reply(text="never")
 
         await desk.turn(desk.worker(Slow()), after=0)

@@ -25,6 +25,7 @@ from tellwire.stores.queries import accounts
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.sending import sends
+from tellwire.stores.work_queues.sends import SqlDueSends
 
 PATIENCE = 20.0
 _PAUSE = 0.005
@@ -113,6 +114,7 @@ class Office:
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
         self.courier = SendingWorker(
             store or world.store,
+            SqlDueSends(store or world.store),
             meta,
             world.clock,
             self.leases,

@@ -17,7 +17,7 @@ from tellwire.endpoints.worker import report_health
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Outbox, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.queries import health
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")
@@ -76,153 +76,127 @@ async def audit(world: World) -> list[tuple[Any, ...]]:
     return await world.query("SELECT actor, action, subject FROM audit ORDER BY id")
 
 
-def test_five_days_of_failure_only_disable_park_and_tell(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, hears = await pair(world)
-        await world.post(incoming("wamid.1"))
-        assert await fail(world, watched, hours=120) == []
-        assert world.store.registry().endpoints[watched.id].state == "active"
-        assert await fail(world, watched, hours=1) == [watched.id]
-        await SqlHealthStore(world.store).park(watched.id, world.clock.now())
-        known = world.store.registry().endpoints[watched.id]
-        assert known.state == "disabled"
-        assert known.disabled_reason == "nothing but failures for 5 days; the last: connection refused"
-        assert await states(world, watched) == ["parked"]
-        assert ("tellwire", "endpoint.disabled", watched.id) in await audit(world)
-        (news,) = await told(world, hears)
-        assert news["type"] == "endpoint.disabled"
-        assert news["data"] == {
-            "endpoint_id": watched.id,
-            "url": watched.url,
-            "reason": known.disabled_reason,
-            "failing_since": "2026-05-06T04:39:23+00:00",
-        }
-        assert await fail(world, watched, hours=3) == []
-
-    play(tmp_path, scenario)
+async def test_five_days_of_failure_only_disable_park_and_tell(world: World) -> None:
+    watched, hears = await pair(world)
+    await world.post(incoming("wamid.1"))
+    assert await fail(world, watched, hours=120) == []
+    assert world.store.registry().endpoints[watched.id].state == "active"
+    assert await fail(world, watched, hours=1) == [watched.id]
+    await SqlHealthStore(world.store).park(watched.id, world.clock.now())
+    known = world.store.registry().endpoints[watched.id]
+    assert known.state == "disabled"
+    assert known.disabled_reason == "nothing but failures for 5 days; the last: connection refused"
+    assert await states(world, watched) == ["parked"]
+    assert ("tellwire", "endpoint.disabled", watched.id) in await audit(world)
+    (news,) = await told(world, hears)
+    assert news["type"] == "endpoint.disabled"
+    assert news["data"] == {
+        "endpoint_id": watched.id,
+        "url": watched.url,
+        "reason": known.disabled_reason,
+        "failing_since": "2026-05-06T04:39:23+00:00",
+    }
+    assert await fail(world, watched, hours=3) == []
 
 
-def test_one_success_within_the_days_and_it_stays(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, hears = await pair(world)
-        assert await fail(world, watched, hours=100) == []
-        await succeed(world, watched)
-        assert await fail(world, watched, hours=100) == []
-        assert [news["type"] for news in await told(world, hears)] == ["endpoint.recovered"]
-
-    play(tmp_path, scenario)
+async def test_one_success_within_the_days_and_it_stays(world: World) -> None:
+    watched, hears = await pair(world)
+    assert await fail(world, watched, hours=100) == []
+    await succeed(world, watched)
+    assert await fail(world, watched, hours=100) == []
+    assert [news["type"] for news in await told(world, hears)] == ["endpoint.recovered"]
 
 
-def test_gone_disables_at_once_and_resuming_tells_and_forgives(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, hears = await pair(world)
-        await fail(world, watched, hours=119)
-        for index in range(12):
-            await world.post(incoming(f"wamid.{index}"))
-        outbox = world.outbox
-        await outbox.disable(watched.id, "it answered 410 Gone")
-        await outbox.disable(watched.id, "it answered 410 Gone")
-        assert set(await states(world, watched)) == {"parked"}
-        assert [news["data"]["reason"] for news in await told(world, hears)] == ["it answered 410 Gone"]
+async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: World) -> None:
+    watched, hears = await pair(world)
+    await fail(world, watched, hours=119)
+    for index in range(12):
+        await world.post(incoming(f"wamid.{index}"))
+    outbox = world.outbox
+    await outbox.disable(watched.id, "it answered 410 Gone")
+    await outbox.disable(watched.id, "it answered 410 Gone")
+    assert set(await states(world, watched)) == {"parked"}
+    assert [news["data"]["reason"] for news in await told(world, hears)] == ["it answered 410 Gone"]
+    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+    last = (await told(world, hears))[-1]
+    assert (last["type"], last["data"]["how"]) == ("endpoint.recovered", "it was resumed")
+    assert await fail(world, watched, hours=119) == []
+    assert [action for _, action, _ in await audit(world)] == ["endpoint.disabled", "endpoint.resumed"]
+
+
+async def test_resuming_one_that_was_paused_is_no_news(world: World) -> None:
+    watched, hears = await pair(world)
+    await on_shelf(world, lambda s: lifecycle.pause(s, watched.id))
+    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+    assert await told(world, hears) == []
+
+
+async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscribe(world: World) -> None:
+    watched, hears = await pair(world)
+    everything = await world.endpoint()
+    some_accounts = await world.endpoint(events=NEWS, accounts=("12345",))
+    paused = await world.endpoint(events=NEWS, state="paused")
+    await run_sql(world, "INSERT INTO organizations(id, name, created_at) VALUES ('o2', 'Another', 0)")
+    stranger = await world.endpoint(events=NEWS)
+    await run_sql(world, f"UPDATE endpoints SET organization_id = 'o2' WHERE id = '{stranger.id}'")
+    outbox = world.outbox
+    heard: list[str] = []
+    outbox.subscribe(committed=ignored, changed=ignored, elsewhere=heard.extend, released=lambda: None)
+    for _ in range(2):
+        await outbox.disable(watched.id, "gone")
         await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
-        last = (await told(world, hears))[-1]
-        assert (last["type"], last["data"]["how"]) == ("endpoint.recovered", "it was resumed")
-        assert await fail(world, watched, hours=119) == []
-        assert [action for _, action, _ in await audit(world)] == ["endpoint.disabled", "endpoint.resumed"]
-
-    play(tmp_path, scenario)
-
-
-def test_resuming_one_that_was_paused_is_no_news(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, hears = await pair(world)
-        await on_shelf(world, lambda s: lifecycle.pause(s, watched.id))
-        await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
-        assert await told(world, hears) == []
-
-    play(tmp_path, scenario)
+    kinds = ["endpoint.disabled", "endpoint.recovered"] * 2
+    for endpoint in (hears, some_accounts):
+        assert [news["type"] for news in await told(world, endpoint)] == kinds
+    rows = await world.query(f"SELECT sequence, order_key FROM deliveries WHERE endpoint_id = '{hears.id}' ORDER BY id")
+    assert rows == [(n, watched.id) for n in (1, 2, 3, 4)]
+    assert await states(world, paused) == ["parked"] * 4
+    for endpoint in (watched, everything, stranger):
+        assert await states(world, endpoint) == []
+    assert set(heard) == {hears.id, some_accounts.id, paused.id}
+    assert [event.name for event in await world.events()] == kinds
 
 
-def test_news_goes_in_order_only_to_those_of_the_organization_that_subscribe(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, hears = await pair(world)
-        everything = await world.endpoint()
-        some_accounts = await world.endpoint(events=NEWS, accounts=("12345",))
-        paused = await world.endpoint(events=NEWS, state="paused")
-        await run_sql(world, "INSERT INTO organizations(id, name, created_at) VALUES ('o2', 'Another', 0)")
-        stranger = await world.endpoint(events=NEWS)
-        await run_sql(world, f"UPDATE endpoints SET organization_id = 'o2' WHERE id = '{stranger.id}'")
-        outbox = world.outbox
-        heard: list[str] = []
-        outbox.subscribe(committed=ignored, changed=ignored, elsewhere=heard.extend, released=lambda: None)
-        for _ in range(2):
-            await outbox.disable(watched.id, "gone")
-            await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
-        kinds = ["endpoint.disabled", "endpoint.recovered"] * 2
-        for endpoint in (hears, some_accounts):
-            assert [news["type"] for news in await told(world, endpoint)] == kinds
-        rows = await world.query(
-            f"SELECT sequence, order_key FROM deliveries WHERE endpoint_id = '{hears.id}' ORDER BY id"
-        )
-        assert rows == [(n, watched.id) for n in (1, 2, 3, 4)]
-        assert await states(world, paused) == ["parked"] * 4
-        for endpoint in (watched, everything, stranger):
-            assert await states(world, endpoint) == []
-        assert set(heard) == {hears.id, some_accounts.id, paused.id}
-        assert [event.name for event in await world.events()] == kinds
+async def test_news_of_a_change_that_is_undone_is_undone_too(world: World) -> None:
+    watched, hears = await pair(world)
 
-    play(tmp_path, scenario)
+    def disable(shelf: Any) -> None:
+        disabling.disable(shelf, watched.id, "gone")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await on_shelf(world, disable)
+    assert await states(world, hears) == []
+    assert await world.events() == []
 
 
-def test_news_of_a_change_that_is_undone_is_undone_too(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, hears = await pair(world)
-
-        def disable(shelf: Any) -> None:
-            disabling.disable(shelf, watched.id, "gone")
-            raise LookupError
-
-        with pytest.raises(LookupError):
-            await on_shelf(world, disable)
-        assert await states(world, hears) == []
-        assert await world.events() == []
-
-    play(tmp_path, scenario)
+async def test_parking_that_was_cut_off_is_ended_later(world: World) -> None:
+    watched, _ = await pair(world)
+    for index in range(5):
+        await world.post(incoming(f"wamid.{index}"))
+    await on_shelf(world, lambda s: disabling.disable(s, watched.id, "gone"))
+    assert await states(world, watched) == ["pending"] * 5
+    await SqlHealthStore(world.store).park_left(world.clock.now())
+    assert await states(world, watched) == ["parked"] * 5
 
 
-def test_parking_that_was_cut_off_is_ended_later(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, _ = await pair(world)
-        for index in range(5):
-            await world.post(incoming(f"wamid.{index}"))
-        await on_shelf(world, lambda s: disabling.disable(s, watched.id, "gone"))
-        assert await states(world, watched) == ["pending"] * 5
-        await SqlHealthStore(world.store).park_left(world.clock.now())
-        assert await states(world, watched) == ["parked"] * 5
-
-    play(tmp_path, scenario)
-
-
-def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched, _ = await pair(world)
-        witness = HealthRecorder()
-        witness.note(watched.id, watched.organization_id, ok=True, cause="", now=world.clock.now())
-        await report_health(SqlHealthStore(world.store), witness, world.clock)
-        world.clock.move(1)
-        witness.note(watched.id, watched.organization_id, ok=False, cause="refused", now=world.clock.now())
-        world.clock.move(11_000_000)
-        await report_health(SqlHealthStore(world.store), witness, world.clock)
-        assert witness.reports(world.clock.now()) == []
-        standings = await world.store.read(
-            lambda c: health.standings(c, watched.organization_id, [watched.id, "another"])
-        )
-        assert set(standings) == {watched.id}
-        assert standings[watched.id].failures == 1
-        await on_shelf(world, lambda s: lifecycle.delete(s, watched.id))
-        assert await world.query("SELECT * FROM endpoint_health") == []
-
-    play(tmp_path, scenario)
+async def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(world: World) -> None:
+    watched, _ = await pair(world)
+    witness = HealthRecorder()
+    witness.note(watched.id, watched.organization_id, ok=True, cause="", now=world.clock.now())
+    await report_health(SqlHealthStore(world.store), witness, world.clock)
+    world.clock.move(1)
+    witness.note(watched.id, watched.organization_id, ok=False, cause="refused", now=world.clock.now())
+    world.clock.move(11_000_000)
+    await report_health(SqlHealthStore(world.store), witness, world.clock)
+    assert witness.reports(world.clock.now()) == []
+    standings = await world.store.read(
+        lambda c: health.of_endpoints(c, watched.organization_id, [watched.id, "another"])
+    )
+    assert set(standings) == {watched.id}
+    assert standings[watched.id].failures == 1
+    await on_shelf(world, lambda s: lifecycle.delete(s, watched.id))
+    assert await world.query("SELECT * FROM endpoint_health") == []
 
 
 # --- delivery.exhausted -----------------------------------------------------------------------------------------------
@@ -247,7 +221,7 @@ async def ends(
     works = await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10)
     return [
         Result(
-            replace(w.delivery, state=state, attempts=10, burned=10),
+            replace(w.delivery, state=state, attempts=10, counted_attempts=10),
             Attempt(
                 delivery_id=w.delivery.id,
                 organization_id=w.delivery.organization_id,
@@ -325,15 +299,12 @@ def test_news_that_is_given_up_is_no_news(tmp_path: Path) -> None:
     with_results(tmp_path, scenario)
 
 
-def test_nobody_subscribed_costs_nothing(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        watched = await world.endpoint(events=("messages.insert", *NEWS))
-        outbox = world.outbox
-        await world.post(incoming("wamid.1"))
-        epochs = await renewed(outbox, "us")
-        before = len(await world.events())
-        await outbox.record(await ends(outbox, epochs, watched))
-        assert len(await world.events()) == before
-        assert await states(world, watched) == ["failed"]
-
-    play(tmp_path, scenario)
+async def test_nobody_subscribed_costs_nothing(world: World) -> None:
+    watched = await world.endpoint(events=("messages.insert", *NEWS))
+    outbox = world.outbox
+    await world.post(incoming("wamid.1"))
+    epochs = await renewed(outbox, "us")
+    before = len(await world.events())
+    await outbox.record(await ends(outbox, epochs, watched))
+    assert len(await world.events()) == before
+    assert await states(world, watched) == ["failed"]

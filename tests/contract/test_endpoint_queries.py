@@ -176,26 +176,20 @@ def test_strides_find_their_indexes(tmp_path: Path) -> None:
     with_seven(tmp_path, scenario)
 
 
-def test_secrets_are_sealed(tmp_path: Path) -> None:
-    async def run(world: World) -> None:
-        endpoint = await world.endpoint(token="an-invented-token", headers={"x-team": "an-invented-value"})
-        await on_shelf(world, lambda s: lifecycle.rotate(s, endpoint.id, "another invented secret", overlap=10))
-        rows = str(await world.query("SELECT * FROM endpoints"))
-        assert "invented" not in rows
-        assert [s.value for s in world.store.registry().endpoints[endpoint.id].secrets] == [
-            "another invented secret",
-            "an invented secret of 32 characters",
-        ]
-
-    play(tmp_path, run)
+async def test_secrets_are_sealed(world: World) -> None:
+    endpoint = await world.endpoint(token="an-invented-token", headers={"x-team": "an-invented-value"})
+    await on_shelf(world, lambda s: lifecycle.rotate(s, endpoint.id, "another invented secret", overlap=10))
+    rows = str(await world.query("SELECT * FROM endpoints"))
+    assert "invented" not in rows
+    assert [s.value for s in world.store.registry().endpoints[endpoint.id].secrets] == [
+        "another invented secret",
+        "an invented secret of 32 characters",
+    ]
 
 
-def test_at_most_ten_secrets_live(tmp_path: Path) -> None:
-    async def run(world: World) -> None:
-        endpoint = await world.endpoint()
-        for index in range(15):
-            await rotate(world, endpoint, f"the invented secret no. {index}")
-        live = world.store.registry().endpoints[endpoint.id].secrets
-        assert [s.value[-2:].strip() for s in live] == [str(index) for index in range(14, 4, -1)]
-
-    play(tmp_path, run)
+async def test_at_most_ten_secrets_live(world: World) -> None:
+    endpoint = await world.endpoint()
+    for index in range(15):
+        await rotate(world, endpoint, f"the invented secret no. {index}")
+    live = world.store.registry().endpoints[endpoint.id].secrets
+    assert [s.value[-2:].strip() for s in live] == [str(index) for index in range(14, 4, -1)]

@@ -140,10 +140,10 @@ def test_a_folder_is_this_users_alone_and_tidy(tmp_path: Path) -> None:
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
         left = folder / "ab" / "begun.unfinished"
         left.write_bytes(b"half")
-        await store.tidy(3600)
+        await store.remove_leftovers(3600)
         assert left.exists()
         os.utime(left, (1, 1))
-        await store.tidy(3600)
+        await store.remove_leftovers(3600)
         assert [each.name for each in file.parent.iterdir()] == [NAME]
 
     run(folder.as_uri(), test)

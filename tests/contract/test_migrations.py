@@ -1,25 +1,27 @@
-"""Migrations from nothing make exactly the schema of `stores.tables`."""
+"""Migrations from nothing make exactly the schema of `stores/schema`."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, create_engine, inspect, text
 from tests.postgres_server import drop_database, fresh_database
 from tests.world import DAY, KIND, START, SetClock, World, incoming, status, statuses
 
-from tellwire.stores import migrate as migrations
-from tellwire.stores.migrate import HEAD, is_current, migrate_sqlite
-from tellwire.stores.postgres import migrate
+from tellwire.errors import NotMigrated
+from tellwire.stores.migrate import HEAD, MIGRATIONS, check_chain, is_current, migrate_sqlite, revisions
+from tellwire.stores.opening import migrate_store, open_store
+from tellwire.stores.postgres import migrate as postgres_migrate
 from tellwire.stores.postgres.connections import Server
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.schema.tables import metadata
 
+PAGE = "docs/contributing/adding-a-table-or-column.md"
 OBJECTS = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
 
 
@@ -32,12 +34,32 @@ def objects(path: Path) -> dict[tuple[str, str], str]:
     return {(kind, name): " ".join(sorted(sql.replace('"', "").replace(",", " ").split())) for kind, name, sql in rows}
 
 
+def parts(path: Path) -> dict[str, str]:
+    """Tables, columns and indexes by name, each with what it is."""
+    engine = create_engine(f"sqlite:///{path}")
+    look, found = inspect(engine), {}
+    for table in set(look.get_table_names()) - {"alembic_version"}:
+        found[f"the table {table}"] = "there"
+        for column in look.get_columns(table):
+            kind = f"{column['type']}, nullable {column['nullable']}, default {column['default']}"
+            found[f"the column {table}.{column['name']}"] = kind
+        for index in look.get_indexes(table):
+            found[f"the index {index['name']}"] = f"on {index['column_names']}, unique {index['unique']}"
+    engine.dispose()
+    return found
+
+
 def test_migrated_from_nothing_is_what_the_tables_say(tmp_path: Path) -> None:
     migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
     migrate_sqlite(migrated)
     engine = create_engine(f"sqlite:///{made}")
     metadata.create_all(engine)
     engine.dispose()
+    history, tables = parts(migrated), parts(made)
+    for name in sorted(tables.keys() | history.keys(), key=lambda name: ("table" not in name, name)):
+        assert name in history, f"{name} is in stores/schema, and no migration makes it ({PAGE})"
+        assert name in tables, f"{name} is made by a migration, and is not in stores/schema ({PAGE})"
+        assert history[name] == tables[name], f"{name} is not the same after the migrations and in stores/schema"
     assert objects(migrated) == objects(made)
     assert is_current(migrated)
     migrate_sqlite(migrated)
@@ -72,51 +94,48 @@ def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
     migrated, made = fresh_database(migrated=False), fresh_database(migrated=False)
 
     async def main() -> None:
-        assert not await migrate.is_current(Server(migrated))
-        await asyncio.gather(*(migrate.migrate(Server(migrated)) for _ in range(4)))
-        await migrate.migrate(Server(migrated))
-        assert await migrate.is_current(Server(migrated))
+        assert not await postgres_migrate.is_current(Server(migrated))
+        await asyncio.gather(*(postgres_migrate.migrate(Server(migrated)) for _ in range(4)))
+        await postgres_migrate.migrate(Server(migrated))
+        assert await postgres_migrate.is_current(Server(migrated))
         one, other = PostgresQueryRunner(Server(migrated)), PostgresQueryRunner(Server(made))
         await other.write(metadata.create_all, lock="SELECT 1", before=_nothing, after=_nothing)
-        assert await one.read(described) == await other.read(described)
+        history, tables = await one.read(described), await other.read(described)
         for runner in (one, other):
             await runner.close()
+        assert history == tables
 
     asyncio.run(main())
     for url in (migrated, made):
         drop_database(url)
 
 
-def test_this_version_runs_on_a_newer_schema(tmp_path: Path) -> None:
-    path, url = tmp_path / "newer.db", fresh_database()
-    newer = f"UPDATE alembic_version SET version_num = '{int(HEAD) + 1:04}'"
-    migrate_sqlite(path)
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        connection.execute(text(newer))
-    engine.dispose()
-    assert is_current(path)
-    migrate_sqlite(path)
-
-    async def main() -> None:
-        runner = PostgresQueryRunner(Server(url))
-        await runner.write(lambda c: c.execute(text(newer)).rowcount, lock="SELECT 1", before=_nothing, after=_nothing)
-        await runner.close()
-        await migrate.migrate(Server(url))
-        assert await migrate.is_current(Server(url))
-
-    asyncio.run(main())
-    drop_database(url)
+# --- a migration beside the others ------------------------------------------------------------------------------------
 
 
-# --- rows of the version before -------------------------------------------------------------------------------------
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{before}"
 
 
-def migrate_to(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+def upgrade():
+    op.add_column("contacts", sa.Column("of_the_next_version", sa.Text(), server_default="es", nullable=False))
+    op.create_table("table_of_the_next_version", sa.Column("message_id", sa.Text(), primary_key=True))
+    op.execute("INSERT INTO table_of_the_next_version SELECT id FROM messages")
+"""
+NUMBER = len(revisions()) + 1
+REVISION = f"{NUMBER:04}_labels"
+
+
+def beside_the_others(folder: Path, name: str = REVISION, *, revision: str = REVISION, before: str = HEAD) -> Path:
+    """The migrations of this version and one more, in a folder of their own."""
+    copy = folder / "the next 100%"
+    shutil.copytree(str(MIGRATIONS), copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "versions" / f"{name}.py").write_text(NEXT.format(revision=revision, before=before))
+    return copy
 
 
 def rows_of(connection: Connection) -> dict[str, list[dict[str, Any]]]:
@@ -128,61 +147,116 @@ def rows_of(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def put(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> None:
-    """Make these the rows, as far as there are tables and columns for them."""
-    for name in set(inspect(connection).get_table_names()) & rows.keys():
-        connection.execute(text(f'DELETE FROM "{name}"'))
-        names = list(connection.execute(text(f'SELECT * FROM "{name}"')).keys())
-        columns, places = ",".join(f'"{each}"' for each in names), ",".join(f":{each}" for each in names)
-        for row in rows[name]:
-            connection.execute(text(f'INSERT INTO "{name}"({columns}) VALUES ({places})'), row)
-
-
 @pytest.mark.usefixtures("each_store")
-def test_a_database_of_the_version_before_keeps_its_rows_and_goes_on(tmp_path: Path) -> None:
-    async def main() -> None:
-        newer = World(tmp_path / "newer.db", SetClock(START), DAY, auto_accounts=True, kind=KIND.get())
-        await newer.store.open()
-        await newer.post(incoming("wamid.1"))
-        await newer.post(statuses(status("wamid.out", "sent")))
-        await newer.post(incoming("wamid.2"), speaks_for=("999",))  # waits for its account
-        rows = await newer.store.read(rows_of)
-        await newer.close()
-        older = {name: rows[name] for name in ("accounts", "contacts", "conversations", "events", "facts", "held_items",
-                 "inbound", "messages", "message_statuses", "contact_aliases")}  # fmt: skip
-        before: dict[str, list[dict[str, Any]]] = {}
+def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_versions_go_on(tmp_path: Path) -> None:
+    path, server = tmp_path / "it.db", Server(fresh_database()) if KIND.get() == "postgres" else None
+    later = beside_the_others(tmp_path)
 
-        def prepare(connection: Connection) -> None:
-            migrate_to(connection, "0002")
-            put(connection, older)
-            before.update(rows_of(connection))
-
-        if KIND.get() == "postgres":
-            url = fresh_database(migrated=False)
-            cold = PostgresQueryRunner(Server(url))
-            await cold.write(prepare, lock="SELECT 1", before=_nothing, after=_nothing)
-            await cold.close()
-            await migrate.migrate(Server(url))
-            world = World(tmp_path / "none", SetClock(START + 1), DAY, auto_accounts=True, server=Server(url))
+    async def migrate(folder: Path) -> None:
+        if server is not None:
+            await postgres_migrate.migrate(server, folder)
         else:
-            engine = create_engine(f"sqlite:///{tmp_path}/older.db")
-            with engine.begin() as connection:
-                prepare(connection)
-            engine.dispose()
-            world = World(tmp_path / "older.db", SetClock(START + 1), DAY, auto_accounts=True)
+            migrate_sqlite(path, folder)
+
+    async def current(folder: Traversable) -> bool:
+        return is_current(path, folder) if server is None else await postgres_migrate.is_current(server, folder)
+
+    async def main() -> None:
+        world = World(path, SetClock(START), DAY, auto_accounts=True, server=server)
         await world.store.open()
+        await world.post(incoming("wamid.1"))
+        await world.post(statuses(status("wamid.out", "sent")))
+        await world.post(incoming("wamid.2"), speaks_for=("999",))  # waits for its account
+        before = await world.store.read(rows_of)
+        await world.close()
+        assert (len(before["messages"]), len(before["contacts"]), len(before["held_items"])) == (2, 1, 1)
+
+        assert await current(MIGRATIONS)
+        assert not await current(later)
+        await migrate(later)
+        assert await current(later)
+        assert await current(MIGRATIONS)  # this version runs on the newer schema too, and leaves it alone
+        await migrate(later)
+
+        world = World(path, SetClock(START + 1), DAY, auto_accounts=True, server=server)
+        await world.store.open()
+        assert await world.query("SELECT version_num FROM alembic_version") == [(REVISION,)]
         after = await world.store.read(rows_of)
-        assert len(before["messages"]) == 2
-        assert before["held_items"]
-        for name, kept in ((name, before[name]) for name in older.keys() - {"facts"}):  # those count up
-            assert [{k: row[k] for k in kept[0]} for row in after[name]] == kept if kept else after[name] == [], name
-        assert len(world.store.registry().media_key) == 32
-        assert [a.send_rate for a in world.store.registry().accounts.values()] == [80]
+        assert after.pop("table_of_the_next_version") == [{"message_id": row["id"]} for row in before["messages"]]
+        before["contacts"] = [{**row, "of_the_next_version": "es"} for row in before["contacts"]]
+        assert after == before
         await world.post(incoming("wamid.1"))
         await world.post(incoming("wamid.3"))
         assert await world.query("SELECT count(*) FROM messages") == [(3,)]
-        await world.store.close()
-        if KIND.get() == "postgres":
-            drop_database(url)
+        await world.close()
 
     asyncio.run(main())
+    if server is not None:
+        drop_database(server.url)
+
+
+def test_the_migrations_are_one_chain() -> None:
+    check_chain(Path(str(MIGRATIONS)))
+
+
+@pytest.mark.parametrize(
+    ("migration", "complaint"),
+    [
+        pytest.param(
+            {"name": f"{NUMBER + 1:04}_labels"},
+            rf"{NUMBER + 1:04}_labels\.py stands where {NUMBER:04}_.*\.py is expected: the numbers have no gap",
+            id="a gap",
+        ),
+        pytest.param(
+            {"name": f"{HEAD}_again"},
+            rf"{HEAD}_again\.py stands where {NUMBER:04}_.*\.py is expected: .* none is given twice",
+            id="two of one number",
+        ),
+        pytest.param({"name": "labels"}, rf"labels\.py stands where {NUMBER:04}_.*\.py is expected", id="no number"),
+        pytest.param(
+            {"before": "0000_another"},
+            rf"{REVISION}\.py must say revision = '{REVISION}' and down_revision = '{HEAD}'",
+            id="after another",
+        ),
+        pytest.param({"revision": HEAD}, rf"{REVISION}\.py must say revision = '{REVISION}'", id="of another name"),
+        pytest.param({"name": f"{NUMBER:04}_{'x' * 28}"}, "too long a name: 32 characters before", id="a long name"),
+    ],
+)
+def test_what_does_not_follow_the_last_migration_is_told_in_a_sentence(
+    tmp_path: Path, migration: dict[str, str], complaint: str
+) -> None:
+    path = tmp_path / "it.db"
+    migrate_sqlite(path)
+    with pytest.raises(NotMigrated, match=complaint):
+        migrate_sqlite(path, beside_the_others(tmp_path, **migration))
+    assert is_current(path)
+
+
+@pytest.mark.usefixtures("each_store")
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", HEAD + "_of_another_branch"])
+def test_a_database_of_a_version_under_development_is_refused_with_what_to_do(tmp_path: Path, revision: str) -> None:
+    path, url = tmp_path / "old.db", fresh_database() if KIND.get() == "postgres" else ""
+    migrate_sqlite(path)
+
+    async def main() -> None:
+        server = Server(url) if url else None
+        world = World(path, SetClock(START), DAY, auto_accounts=True, server=server)
+        await world.store.open()
+        await world.store.write(
+            lambda c: c.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision}).rowcount
+        )
+        await world.close()
+        address = url or f"sqlite:///{path}"
+        with pytest.raises(NotMigrated) as migrating:
+            await migrate_store(address)
+        with pytest.raises(NotMigrated) as opening:
+            await open_store(address, clock=SetClock(), master_keys=[bytes(32)], window=DAY, names={})
+        name = server.name if server is not None else path
+        assert str(migrating.value) == str(opening.value)
+        assert f"the database {name} has the schema {revision!r} of a version" in str(opening.value)
+        assert "another one in TELLWIRE_DATABASE_URL" in str(opening.value) or url
+        assert not url or "make an empty database and name it in TELLWIRE_DATABASE_URL" in str(opening.value)
+
+    asyncio.run(main())
+    if url:
+        drop_database(url)

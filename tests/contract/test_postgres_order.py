@@ -10,6 +10,7 @@ from tests.world import DAY, NAMES, START, SetClock, World, incoming
 
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
+from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.formats import FORMATS
 from tellwire.inbox.ingest import Ingest
@@ -106,9 +107,11 @@ def test_what_two_processes_ingest_of_one_contact_comes_in_order():
             PostgresOutbox(world.store, clock=clock),
             taking,
             clock,
-            formats=FORMATS,
-            sign=lambda body, *, webhook_id, timestamp, secrets: "",
-            hub_signature=lambda body, secret: "",
+            wire=Wire(
+                formats=FORMATS,
+                sign=lambda body, *, webhook_id, timestamp, secrets: "",
+                hub_signature=lambda body, secret: "",
+            ),
             random=lambda: 0.0,
         )
         await dispatcher.start("one")

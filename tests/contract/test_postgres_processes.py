@@ -359,7 +359,7 @@ def test_a_lapsed_lease_that_nobody_took_is_kept_under_its_epoch(server):
 
 def test_hot_sessions_keep_what_they_commit_and_hold_no_lock_for_ever(server):
     async def main() -> None:
-        connection = await server.connect(hot=True)
+        connection = await server.connect(ledger=True)
         async with connection.transaction():
             if server.pooled:
                 await connection.execute(SET_LOCAL)
@@ -385,7 +385,7 @@ def test_a_plan_made_while_tables_are_empty_finds_rows_by_their_index(statement)
     url = fresh_database()
 
     async def main() -> None:
-        connection = await Server(url).connect(hot=True)
+        connection = await Server(url).connect(ledger=True)
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         await connection.execute(f"PREPARE hot AS {statement}")
         count = max(int(number) for number in re.findall(r"\$(\d+)", statement))

@@ -16,7 +16,7 @@ from tests.inbox.sends import accepted, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
 from tellwire.conversations import outgoing
-from tellwire.model.deliveries import Edit
+from tellwire.model.deliveries import ReplayEdit
 from tellwire.model.inbound import Outcome
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
@@ -25,6 +25,7 @@ from tellwire.privacy.retention import DEDUPE, STRIDE_SECONDS, Retention, Retent
 from tellwire.stores.queries import replays, retention
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.sqlite.store import SqliteStore, raw
+from tellwire.stores.work_queues.retention import SqlRetention
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Rounds:
         self.counters = Counters()
         self.touched: list[int] = []
         self.between: Callable[[], Awaitable[object]] | None = None
-        self.retention = Retention(self, world.clock, keeping, rest=self._rest, counters=self.counters)
+        self.retention = Retention(SqlRetention(self), world.clock, keeping, rest=self._rest, counters=self.counters)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.world.store.read(work)
@@ -57,7 +58,7 @@ class Rounds:
             before = raw(connection).total_changes if sqlite else 0
             done = work(connection)
             removed: Any = done
-            after = raw(connection).total_changes if sqlite else sum(removed[0].values())
+            after = raw(connection).total_changes if sqlite else sum(removed.by_table.values())
             self.touched.append(after - before)
             assert self.touched[-1] <= most
             return done
@@ -98,106 +99,91 @@ async def become(world: World, state: str, *, attempts: int = 1, at: int | None 
     await world.store.write(work)
 
 
-def test_the_default_rounds_take_what_is_over_and_keep_the_rest(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        before = await counts(world)
-        await become(world, "delivered", attempts=3)
-        rounds = Rounds(world)
-        world.clock.move(90 * DAY)
-        await rounds.round()
-        assert await counts(world) == before | {"attempts": 3 * before["deliveries"]}
-        world.clock.move(1)
-        await rounds.round()
-        left = await counts(world)
-        gone = {"attempts": 0, "deliveries": 0, "events": 0, "inbound": 0}
-        assert left == before | gone
-        assert rounds.counters.removed["attempts"] == 3 * before["deliveries"]
-        assert rounds.counters.removed_until == world.clock.now() - 90 * DAY
-        # The sequence goes on where it was, the message is known still.
-        assert (await world.post(incoming("wamid.1"))).outcome is Outcome.DUPLICATE
-        await world.post(incoming("wamid.2"))
-        [(lowest, last)] = await world.query("SELECT min(sequence), max(sequence) FROM deliveries")
-        assert (lowest, last) == (
-            before["deliveries"] + 1,
-            (await world.query("SELECT max(last) FROM sequences"))[0][0],
-        )
-
-    play(tmp_path, scenario)
+async def test_the_default_rounds_take_what_is_over_and_keep_the_rest(world: World) -> None:
+    await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    before = await counts(world)
+    await become(world, "delivered", attempts=3)
+    rounds = Rounds(world)
+    world.clock.move(90 * DAY)
+    await rounds.round()
+    assert await counts(world) == before | {"attempts": 3 * before["deliveries"]}
+    world.clock.move(1)
+    await rounds.round()
+    left = await counts(world)
+    gone = {"attempts": 0, "deliveries": 0, "events": 0, "inbound": 0}
+    assert left == before | gone
+    assert rounds.counters.removed["attempts"] == 3 * before["deliveries"]
+    assert rounds.counters.removed_until == world.clock.now() - 90 * DAY
+    # The sequence goes on where it was, the message is known still.
+    assert (await world.post(incoming("wamid.1"))).outcome is Outcome.DUPLICATE
+    await world.post(incoming("wamid.2"))
+    [(lowest, last)] = await world.query("SELECT min(sequence), max(sequence) FROM deliveries")
+    assert (lowest, last) == (
+        before["deliveries"] + 1,
+        (await world.query("SELECT max(last) FROM sequences"))[0][0],
+    )
 
 
 @pytest.mark.parametrize("state", OVER)
 @pytest.mark.parametrize(("age", "stays"), [(90 * DAY, True), (90 * DAY + 1, False)])
-def test_a_delivery_counts_from_its_last_change_to_the_microsecond(
-    tmp_path: Path, state: str, age: int, stays: bool
+async def test_a_delivery_counts_from_its_last_change_to_the_microsecond(
+    world: World, state: str, age: int, stays: bool
 ) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        world.clock.move(400 * DAY + 123_457)
-        await become(world, state, at=world.clock.now() - age)
-        await Rounds(world).round()
-        assert bool((await counts(world))["deliveries"]) is stays
-        assert bool((await counts(world))["attempts"]) is stays
-        assert bool((await counts(world))["events"]) is stays
-
-    play(tmp_path, scenario)
+    await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    world.clock.move(400 * DAY + 123_457)
+    await become(world, state, at=world.clock.now() - age)
+    await Rounds(world).round()
+    assert bool((await counts(world))["deliveries"]) is stays
+    assert bool((await counts(world))["attempts"]) is stays
+    assert bool((await counts(world))["events"]) is stays
 
 
 @pytest.mark.parametrize("state", UNDELIVERED)
-def test_what_is_to_be_delivered_stays_however_old(tmp_path: Path, state: str) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        await become(world, state, attempts=2)
-        before = await counts(world)
-        world.clock.move(1000 * DAY)
-        await Rounds(world).round()
-        assert await counts(world) == before | {"inbound": 0}
-
-    play(tmp_path, scenario)
+async def test_what_is_to_be_delivered_stays_however_old(world: World, state: str) -> None:
+    await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    await become(world, state, attempts=2)
+    before = await counts(world)
+    world.clock.move(1000 * DAY)
+    await Rounds(world).round()
+    assert await counts(world) == before | {"inbound": 0}
 
 
-def test_an_event_stays_while_one_delivery_of_it_does(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        done, parked = await world.endpoint(), await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        await become(world, "delivered", where=f"endpoint_id = '{done.id}'")
-        await become(world, "parked", where=f"endpoint_id = '{parked.id}'")
-        before = await counts(world)
-        world.clock.move(91 * DAY)
-        rounds = Rounds(world)
-        await rounds.round()
-        left = await counts(world)
-        assert left["deliveries"] == before["deliveries"] // 2
-        assert left["events"] == before["events"]
-        await become(world, "cancelled", attempts=0)
-        world.clock.move(91 * DAY)
-        await rounds.round()
-        assert (await counts(world))["events"] == 0
-
-    play(tmp_path, scenario)
+async def test_an_event_stays_while_one_delivery_of_it_does(world: World) -> None:
+    done, parked = await world.endpoint(), await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    await become(world, "delivered", where=f"endpoint_id = '{done.id}'")
+    await become(world, "parked", where=f"endpoint_id = '{parked.id}'")
+    before = await counts(world)
+    world.clock.move(91 * DAY)
+    rounds = Rounds(world)
+    await rounds.round()
+    left = await counts(world)
+    assert left["deliveries"] == before["deliveries"] // 2
+    assert left["events"] == before["events"]
+    await become(world, "cancelled", attempts=0)
+    world.clock.move(91 * DAY)
+    await rounds.round()
+    assert (await counts(world))["events"] == 0
 
 
-def test_a_delivery_replayed_between_search_and_removal_stays(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        await become(world, "failed")
-        world.clock.move(91 * DAY)
-        cutoffs = KEEPING.cutoffs(world.clock.now())
-        for shelf in retention.SHELVES[:2]:
-            organization = DEFAULT_ORGANIZATION
-            found = await world.store.read(lambda c: shelf.find(c, organization, "", cutoffs, 100))  # noqa: B023
-            if shelf.name == "deliveries":
-                assert found.keys
-                await become(world, "pending", attempts=0)
-            removed = await world.store.write(lambda c: shelf.remove(c, organization, found.keys, cutoffs, 100))  # noqa: B023
-            assert not any(removed.values())
-        assert (await counts(world))["deliveries"] == 2
-
-    play(tmp_path, scenario)
+async def test_a_delivery_replayed_between_search_and_removal_stays(world: World) -> None:
+    await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    await become(world, "failed")
+    world.clock.move(91 * DAY)
+    cutoffs = KEEPING.cutoffs(world.clock.now())
+    for shelf in retention.SHELVES[:2]:
+        organization = DEFAULT_ORGANIZATION
+        found = await world.store.read(lambda c: shelf.find(c, organization, "", cutoffs, 100))  # noqa: B023
+        if shelf.name == "deliveries":
+            assert found.keys
+            await become(world, "pending", attempts=0)
+        removed = await world.store.write(lambda c: shelf.remove(c, organization, found.keys, cutoffs, 100))  # noqa: B023
+        assert not any(removed.values())
+    assert (await counts(world))["deliveries"] == 2
 
 
 def test_items_that_wait_go_with_their_post(tmp_path: Path) -> None:
@@ -220,87 +206,72 @@ def test_items_that_wait_go_with_their_post(tmp_path: Path) -> None:
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def test_messages_are_kept_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.post(incoming("wamid.1"))
-        world.clock.move(5000 * DAY)
-        await Rounds(world).round()
-        left = await counts(world)
-        assert (left["messages"], left["conversations"], left["contacts"]) == (1, 1, 1)
-
-    play(tmp_path, scenario)
+async def test_messages_are_kept_unless_a_setting_says_otherwise(world: World) -> None:
+    await world.post(incoming("wamid.1"))
+    world.clock.move(5000 * DAY)
+    await Rounds(world).round()
+    left = await counts(world)
+    assert (left["messages"], left["conversations"], left["contacts"]) == (1, 1, 1)
 
 
-def test_old_messages_go_with_their_statuses_and_then_their_conversation(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.post(incoming("wamid.1"))
-        await world.post(statuses(status("wamid.out", "sent"), status("wamid.out", "delivered")))
-        rounds = Rounds(world, FORGETFUL)
-        world.clock.move(30 * DAY)
-        await rounds.round()
-        kept = await counts(world)
-        assert (kept["messages"], kept["message_statuses"], kept["conversations"]) == (2, 2, 1)
-        world.clock.move(1)
-        await rounds.round()
-        left = await counts(world)
-        assert (left["messages"], left["message_statuses"], left["conversations"]) == (0, 0, 1), "it is open still"
-        await world.store.write(lambda c: c.execute(text("UPDATE conversations SET status = 'closed'")))
-        await rounds.round()
-        assert (await counts(world))["conversations"] == 0
-        await world.post(incoming("wamid.2"))  # the same person comes back
-        assert (await counts(world))["contacts"] == 1
-
-    play(tmp_path, scenario)
+async def test_old_messages_go_with_their_statuses_and_then_their_conversation(world: World) -> None:
+    await world.post(incoming("wamid.1"))
+    await world.post(statuses(status("wamid.out", "sent"), status("wamid.out", "delivered")))
+    rounds = Rounds(world, FORGETFUL)
+    world.clock.move(30 * DAY)
+    await rounds.round()
+    kept = await counts(world)
+    assert (kept["messages"], kept["message_statuses"], kept["conversations"]) == (2, 2, 1)
+    world.clock.move(1)
+    await rounds.round()
+    left = await counts(world)
+    assert (left["messages"], left["message_statuses"], left["conversations"]) == (0, 0, 1), "it is open still"
+    await world.store.write(lambda c: c.execute(text("UPDATE conversations SET status = 'closed'")))
+    await rounds.round()
+    assert (await counts(world))["conversations"] == 0
+    await world.post(incoming("wamid.2"))  # the same person comes back
+    assert (await counts(world))["contacts"] == 1
 
 
 @pytest.mark.parametrize(("age", "stays"), [(DEDUPE, True), (DEDUPE + 1, False)])
-def test_a_message_whose_status_came_within_8_days_stays(tmp_path: Path, age: int, stays: bool) -> None:
-    async def scenario(world: World) -> None:
-        await world.post(statuses(status("wamid.out", "sent")))
-        world.clock.move(40 * DAY)
-        await world.post(statuses(status("wamid.out", "read")))
-        world.clock.move(age)
-        await Rounds(world, FORGETFUL).round()
-        left = await counts(world)
-        assert (left["messages"], left["message_statuses"]) == ((1, 2) if stays else (0, 0))
-
-    play(tmp_path, scenario)
+async def test_a_message_whose_status_came_within_8_days_stays(world: World, age: int, stays: bool) -> None:
+    await world.post(statuses(status("wamid.out", "sent")))
+    world.clock.move(40 * DAY)
+    await world.post(statuses(status("wamid.out", "read")))
+    world.clock.move(age)
+    await Rounds(world, FORGETFUL).round()
+    left = await counts(world)
+    assert (left["messages"], left["message_statuses"]) == ((1, 2) if stays else (0, 0))
 
 
-def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_sends(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        kept = {
-            "scheduled": await queued(world, "+4915155500001", scheduled_at=world.clock.now() + 300 * DAY),
-            "queued": await queued(world, "+4915155500002"),
-            "sending": await under_way(world, "+4915155500003"),
-            "unknown": await under_way(world, "+4915155500004"),
-        }
-        await own(world, kept["unknown"], lambda g: outgoing.uncertain(g, kept["unknown"].id, epoch=1, cause="?"))
-        cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
-        await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
-        await accepted(world, done, "wamid.done")
-        world.clock.move(200 * DAY)
-        await Rounds(world, FORGETFUL).round()
-        left = {row[0] for row in await world.query("SELECT id FROM messages")}
-        assert left == {message.id for message in kept.values()}
-        assert {row[0] for row in await world.query("SELECT message_id FROM sends")} == left
-
-    play(tmp_path, scenario)
+async def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_sends(world: World) -> None:
+    kept = {
+        "scheduled": await queued(world, "+4915155500001", scheduled_at=world.clock.now() + 300 * DAY),
+        "queued": await queued(world, "+4915155500002"),
+        "sending": await under_way(world, "+4915155500003"),
+        "unknown": await under_way(world, "+4915155500004"),
+    }
+    await own(world, kept["unknown"], lambda g: outgoing.mark_unknown(g, kept["unknown"].id, epoch=1, cause="?"))
+    cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
+    await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
+    await accepted(world, done, "wamid.done")
+    world.clock.move(200 * DAY)
+    await Rounds(world, FORGETFUL).round()
+    left = {row[0] for row in await world.query("SELECT id FROM messages")}
+    assert left == {message.id for message in kept.values()}
+    assert {row[0] for row in await world.query("SELECT message_id FROM sends")} == left
 
 
-def test_what_dedupes_is_never_younger_than_8_days(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.post(incoming("wamid.1"))
-        world.clock.move(DEDUPE)
-        rounds = Rounds(world, RetentionPeriods(payloads=1, messages=1))
-        await rounds.round()
-        assert (await counts(world))["events"] == 0
-        assert (await world.post(incoming("wamid.1"))).outcome is Outcome.DUPLICATE
-        world.clock.move(1)
-        await rounds.round()
-        assert (await counts(world))["messages"] == 0
-
-    play(tmp_path, scenario)
+async def test_what_dedupes_is_never_younger_than_8_days(world: World) -> None:
+    await world.post(incoming("wamid.1"))
+    world.clock.move(DEDUPE)
+    rounds = Rounds(world, RetentionPeriods(payloads=1, messages=1))
+    await rounds.round()
+    assert (await counts(world))["events"] == 0
+    assert (await world.post(incoming("wamid.1"))).outcome is Outcome.DUPLICATE
+    world.clock.move(1)
+    await rounds.round()
+    assert (await counts(world))["messages"] == 0
 
 
 def test_messages_stay_at_least_for_the_window_in_which_they_hold_a_conversation_open() -> None:
@@ -308,16 +279,13 @@ def test_messages_stay_at_least_for_the_window_in_which_they_hold_a_conversation
     assert RetentionPeriods(payloads=DAY, messages=9 * DAY, window=DAY).cutoffs(100 * DAY).messages == 91 * DAY
 
 
-def test_answers_kept_for_repeated_requests_go_after_a_day(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        row = "INSERT INTO idempotency_keys VALUES (:o, :k, 'hash', 201, :b, :at)"
-        for key, age in (("old", DAY), ("young", DAY - 1)):
-            values = {"o": DEFAULT_ORGANIZATION, "k": key, "at": world.clock.now() - age, "b": b""}
-            await world.store.write(lambda c: c.execute(text(row), values))  # noqa: B023
-        await Rounds(world).round()
-        assert await world.query("SELECT key FROM idempotency_keys") == [("young",)]
-
-    play(tmp_path, scenario)
+async def test_answers_kept_for_repeated_requests_go_after_a_day(world: World) -> None:
+    row = "INSERT INTO idempotency_keys VALUES (:o, :k, 'hash', 201, :b, :at)"
+    for key, age in (("old", DAY), ("young", DAY - 1)):
+        values = {"o": DEFAULT_ORGANIZATION, "k": key, "at": world.clock.now() - age, "b": b""}
+        await world.store.write(lambda c: c.execute(text(row), values))  # noqa: B023
+    await Rounds(world).round()
+    assert await world.query("SELECT key FROM idempotency_keys") == [("young",)]
 
 
 # --- strides ----------------------------------------------------------------------------------------------------------
@@ -337,111 +305,99 @@ def test_a_slow_stride_makes_the_next_one_smaller(size: int, took: float, expect
     assert next_size(size, took) == expected
 
 
-def test_months_of_rows_go_in_bounded_strides_while_posts_come_in(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        endpoint = await world.endpoint()
-        for number in range(60):
-            await world.post(*[incoming(f"wamid.{number}.{each}") for each in range(20)])
-        await become(world, "delivered", attempts=3)
-        await become(world, "parked", attempts=0, where="id IN (SELECT id FROM deliveries ORDER BY id LIMIT 7)")
-        world.clock.move(200 * DAY)
-        rounds = Rounds(world)
-        came = 0
+async def test_months_of_rows_go_in_bounded_strides_while_posts_come_in(world: World) -> None:
+    endpoint = await world.endpoint()
+    for number in range(60):
+        await world.post(*[incoming(f"wamid.{number}.{each}") for each in range(20)])
+    await become(world, "delivered", attempts=3)
+    await become(world, "parked", attempts=0, where="id IN (SELECT id FROM deliveries ORDER BY id LIMIT 7)")
+    world.clock.move(200 * DAY)
+    rounds = Rounds(world)
+    came = 0
 
-        async def between() -> None:
-            nonlocal came
-            came += 1
-            posted = await world.post(incoming(f"wamid.new.{came}"))
-            assert posted.outcome is Outcome.APPLIED
+    async def between() -> None:
+        nonlocal came
+        came += 1
+        posted = await world.post(incoming(f"wamid.new.{came}"))
+        assert posted.outcome is Outcome.APPLIED
 
-        rounds.between = between
+    rounds.between = between
+    await rounds.round()
+    left = await counts(world)
+    assert came >= 10
+    assert max(rounds.touched) <= 2_000
+    new = came + 2  # after so long the conversation was closed and another one opened
+    assert left["deliveries"] == 7 + new
+    assert left["attempts"] == 3 * 7
+    assert left["inbound"] == came
+    waiting = await world.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
+    assert len(waiting) == new
+    assert sum(rounds.counters.retention_batches.counts) == len(rounds.touched)
+
+
+async def test_one_delivery_with_thousands_of_attempts_takes_several_strides(world: World) -> None:
+    await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    await become(world, "failed", attempts=1_500, where="id = (SELECT min(id) FROM deliveries)")
+    await become(world, "failed", attempts=0, where="attempts = 0")
+    world.clock.move(91 * DAY)
+    rounds = Rounds(world)
+    await rounds.round()
+    left = await counts(world)
+    assert (left["attempts"], left["deliveries"], left["events"]) == (0, 0, 0)
+    assert len(rounds.touched) >= 5
+
+
+async def test_a_round_that_is_cut_off_is_taken_up_by_the_next(world: World) -> None:
+    await world.endpoint()
+    for number in range(30):
+        await world.post(*[incoming(f"wamid.{number}.{each}") for each in range(20)])
+    await become(world, "delivered")
+    world.clock.move(91 * DAY)
+    rounds = Rounds(world)
+    strides = 0
+
+    async def between() -> None:
+        nonlocal strides
+        strides += 1
+        if strides == 2:
+            raise asyncio.CancelledError
+
+    rounds.between = between
+    with pytest.raises(asyncio.CancelledError):
         await rounds.round()
-        left = await counts(world)
-        assert came >= 10
-        assert max(rounds.touched) <= 2_000
-        new = came + 2  # after so long the conversation was closed and another one opened
-        assert left["deliveries"] == 7 + new
-        assert left["attempts"] == 3 * 7
-        assert left["inbound"] == came
-        waiting = await world.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
-        assert len(waiting) == new
-        assert sum(rounds.counters.strides.counts) == len(rounds.touched)
-
-    play(tmp_path, scenario)
+    some = await counts(world)
+    assert 0 < some["deliveries"] < 600 or some["attempts"] < 600
+    assert rounds.counters.rounds == 0
+    again = Rounds(world)
+    await again.round()
+    left = await counts(world)
+    assert (left["attempts"], left["deliveries"], left["events"], left["inbound"]) == (0, 0, 0, 0)
 
 
-def test_one_delivery_with_thousands_of_attempts_takes_several_strides(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        await become(world, "failed", attempts=1_500, where="id = (SELECT min(id) FROM deliveries)")
-        await become(world, "failed", attempts=0, where="attempts = 0")
-        world.clock.move(91 * DAY)
-        rounds = Rounds(world)
-        await rounds.round()
-        left = await counts(world)
-        assert (left["attempts"], left["deliveries"], left["events"]) == (0, 0, 0)
-        assert len(rounds.touched) >= 5
+async def test_every_search_follows_a_key(world: World) -> None:
+    seen: list[str] = []
+    if not isinstance(world.store, SqliteStore):
+        return  # PostgreSQL plans by what it knows of the rows, and there are none
 
-    play(tmp_path, scenario)
+    def plans(connection: Connection) -> None:
+        db = raw(connection)
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        cutoffs = FORGETFUL.cutoffs(world.clock.now())
+        for shelf in retention.SHELVES:
+            shelf.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
+            keys = [("a", "b")] if shelf.name == "held_items" else ["a", "b"]
+            shelf.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
+        db.set_trace_callback(None)
+        for statement in statements:
+            if statement.split()[0] in {"SELECT", "DELETE"}:
+                seen.extend(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}"))
 
-
-def test_a_round_that_is_cut_off_is_taken_up_by_the_next(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        for number in range(30):
-            await world.post(*[incoming(f"wamid.{number}.{each}") for each in range(20)])
-        await become(world, "delivered")
-        world.clock.move(91 * DAY)
-        rounds = Rounds(world)
-        strides = 0
-
-        async def between() -> None:
-            nonlocal strides
-            strides += 1
-            if strides == 2:
-                raise asyncio.CancelledError
-
-        rounds.between = between
-        with pytest.raises(asyncio.CancelledError):
-            await rounds.round()
-        some = await counts(world)
-        assert 0 < some["deliveries"] < 600 or some["attempts"] < 600
-        assert rounds.counters.rounds == 0
-        again = Rounds(world)
-        await again.round()
-        left = await counts(world)
-        assert (left["attempts"], left["deliveries"], left["events"], left["inbound"]) == (0, 0, 0, 0)
-
-    play(tmp_path, scenario)
-
-
-def test_every_search_follows_a_key(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        seen: list[str] = []
-        if not isinstance(world.store, SqliteStore):
-            return  # PostgreSQL plans by what it knows of the rows, and there are none
-
-        def plans(connection: Connection) -> None:
-            db = raw(connection)
-            statements: list[str] = []
-            db.set_trace_callback(statements.append)
-            cutoffs = FORGETFUL.cutoffs(world.clock.now())
-            for shelf in retention.SHELVES:
-                shelf.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
-                keys = [("a", "b")] if shelf.name == "held_items" else ["a", "b"]
-                shelf.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
-            db.set_trace_callback(None)
-            for statement in statements:
-                if statement.split()[0] in {"SELECT", "DELETE"}:
-                    seen.extend(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}"))
-
-        await world.store.write(plans)
-        scans = [plan for plan in seen if plan.startswith("SCAN")]
-        assert [plan for plan in scans if "CONSTANT ROW" not in plan and "(subquery" not in plan] == []
-        assert not [plan for plan in seen if "TEMP B-TREE" in plan]
-
-    play(tmp_path, scenario)
+    await world.store.write(plans)
+    scans = [plan for plan in seen if plan.startswith("SCAN")]
+    assert [plan for plan in scans if "CONSTANT ROW" not in plan and "(subquery" not in plan] == []
+    assert not [plan for plan in seen if "TEMP B-TREE" in plan]
 
 
 # --- any history ------------------------------------------------------------------------------------------------------
@@ -514,21 +470,18 @@ async def _rows(world: World) -> dict[str, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in rows}
 
 
-def test_what_was_other_about_a_replay_goes_with_its_delivery(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        await world.endpoint()
-        await world.post(incoming("wamid.1"))
-        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
-        for (identifier,) in await world.query("SELECT id FROM deliveries"):
-            edit = Edit(body=b"{}")
-            await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
-        await become(world, "delivered")
-        rounds = Rounds(world)
-        await rounds.round()
-        assert (await counts(world))["replay_edits"] == 2
-        world.clock.move(91 * DAY)
-        await rounds.round()
-        left = await counts(world)
-        assert (left["deliveries"], left["replay_edits"]) == (0, 0)
-
-    play(tmp_path, scenario)
+async def test_what_was_other_about_a_replay_goes_with_its_delivery(world: World) -> None:
+    await world.endpoint()
+    await world.post(incoming("wamid.1"))
+    deed = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
+    for (identifier,) in await world.query("SELECT id FROM deliveries"):
+        edit = ReplayEdit(body=b"{}")
+        await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
+    await become(world, "delivered")
+    rounds = Rounds(world)
+    await rounds.round()
+    assert (await counts(world))["replay_edits"] == 2
+    world.clock.move(91 * DAY)
+    await rounds.round()
+    left = await counts(world)
+    assert (left["deliveries"], left["replay_edits"]) == (0, 0)

@@ -15,8 +15,8 @@ from tellwire.meta.outgoing.types import content_of
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.stores.queries import held_items as held_queries
 from tellwire.stores.records import ledger_rows, sending_rows
+from tellwire.stores.work_queues.held_items import SqlHeldItems
 
 T = TypeVar("T")
 HELLO = content_of("text", {"body": "Hello! How can I help you today?"})
@@ -67,7 +67,7 @@ async def accepted(world: World, message: Message, wamid: str, **more: Any) -> N
     account, options = await an_account(world), Options(window=world.window)
     await world.store.apply(
         held_items.keys_of_acceptance(account, message.id, wamid),
-        lambda ledger: held_items.accepted(ledger, account, message.id, wamid, options, **more),
+        lambda ledger: held_items.accept(ledger, account, message.id, wamid, options, **more),
     )
 
 
@@ -91,6 +91,4 @@ async def send_of(world: World, message: Message) -> Send:
 
 async def waited(world: World) -> None:
     """What was held for a while is applied, as the chore does."""
-    await apply_held(
-        lambda now, limit: world.store.read(lambda c: held_queries.over(c, now, limit)), world.ingest, world.clock
-    )
+    await apply_held(SqlHeldItems(world.store), world.ingest, world.clock)

@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 from tests.inbox.test_statuses import echo, revoke
-from tests.world import CUSTOMER, DISPLAY, incoming, play, status, statuses, value
+from tests.world import CUSTOMER, DISPLAY, incoming, status, statuses, value
 
 NEW = {"type": "text", "text": {"body": "second"}}
 OWN = ("id", "wa_id", "conversation_id", "updated_at")
@@ -53,34 +53,25 @@ async def final_rows(world, *orders):
 
 
 @pytest.mark.parametrize("on_revoke", ["keep", "erase"])
-def test_the_final_row_is_the_same_in_any_order(tmp_path, on_revoke):
-    async def scenario(world):
-        await world.post(incoming("wamid.first"))
-        await world.set_account(on_revoke=on_revoke)
-        first, *others = await final_rows(world, *itertools.permutations((original, sent, read, deleted)))
-        assert list(first["status"]) == ["sent", "read", "deleted"]
-        kept = {"type": "text", "text": {"body": "first"}, "to": CUSTOMER}
-        assert first["content"] == (kept if on_revoke == "keep" else {"type": "text"})
-        assert first["timestamp"] == "2026-05-06T03:39:25+00:00"
-        assert all(other == first for other in others)
-
-    play(tmp_path, scenario)
+async def test_the_final_row_is_the_same_in_any_order(world, on_revoke):
+    await world.post(incoming("wamid.first"))
+    await world.set_account(on_revoke=on_revoke)
+    first, *others = await final_rows(world, *itertools.permutations((original, sent, read, deleted)))
+    assert list(first["status"]) == ["sent", "read", "deleted"]
+    kept = {"type": "text", "text": {"body": "first"}, "to": CUSTOMER}
+    assert first["content"] == (kept if on_revoke == "keep" else {"type": "text"})
+    assert first["timestamp"] == "2026-05-06T03:39:25+00:00"
+    assert all(other == first for other in others)
 
 
-def test_an_edit_of_an_external_row_outlives_the_late_original(tmp_path):
-    async def scenario(world):
-        late, early = await final_rows(world, (sent, edited, original), (original, sent, edited))
-        assert late["content"] == NEW
-        assert late == early
-
-    play(tmp_path, scenario)
+async def test_an_edit_of_an_external_row_outlives_the_late_original(world):
+    late, early = await final_rows(world, (sent, edited, original), (original, sent, edited))
+    assert late["content"] == NEW
+    assert late == early
 
 
-def test_the_row_of_statuses_alone_is_the_same_in_any_order(tmp_path):
-    async def scenario(world):
-        await world.post(incoming("wamid.first"))
-        first, *others = await final_rows(world, (sent, read), (read, sent), (sent, read, sent), (read, sent, read))
-        assert first["timestamp"] == "2026-05-06T03:39:26+00:00"
-        assert all(other == first for other in others)
-
-    play(tmp_path, scenario)
+async def test_the_row_of_statuses_alone_is_the_same_in_any_order(world):
+    await world.post(incoming("wamid.first"))
+    first, *others = await final_rows(world, (sent, read), (read, sent), (sent, read, sent), (read, sent, read))
+    assert first["timestamp"] == "2026-05-06T03:39:26+00:00"
+    assert all(other == first for other in others)

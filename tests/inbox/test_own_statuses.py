@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from tests.inbox.orders import whatever_order
 from tests.inbox.sends import accepted, own, queued, send_of, stored, under_way, waited
-from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, play, status, statuses
+from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, status, statuses
 
 from tellwire.conversations import outgoing
 from tellwire.inbox.housekeeping import close_idle_conversations
@@ -19,46 +19,40 @@ SECOND = 1_000_000
 
 
 @pytest.mark.parametrize("ending", ["under way", "unknown", "queued again"])
-def test_our_id_in_a_status_settles_a_send_whose_answer_is_not_known(tmp_path, ending):
-    async def scenario(world):
-        message = await under_way(world)
-        if ending == "unknown":
-            await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
-        if ending == "queued again":
-            await own(world, message, lambda ledger: outgoing.again(ledger, message.id, epoch=1, due_at=0, cause="?"))
-        brought = statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id))
-        assert (await world.post(brought)).outcome == Outcome.APPLIED
-        row = (await world.rows())[-1]
-        assert (row["id"], row["wa_id"], list(row["status"])) == (message.id, "wamid.1", ["pending", "sent"])
-        assert (await send_of(world, message)).state == "accepted"
-        assert (await world.names())[-2:] == ["messages.update", "messages.update"]
-        await accepted(world, message, "wamid.1")
-        assert (await world.rows())[-1] == row
-
-    play(tmp_path, scenario)
+async def test_our_id_in_a_status_settles_a_send_whose_answer_is_not_known(world, ending):
+    message = await under_way(world)
+    if ending == "unknown":
+        await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="a timeout"))
+    if ending == "queued again":
+        await own(world, message, lambda ledger: outgoing.retry(ledger, message.id, epoch=1, due_at=0, cause="?"))
+    brought = statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id))
+    assert (await world.post(brought)).outcome == Outcome.APPLIED
+    row = (await world.rows())[-1]
+    assert (row["id"], row["wa_id"], list(row["status"])) == (message.id, "wamid.1", ["pending", "sent"])
+    assert (await send_of(world, message)).state == "accepted"
+    assert (await world.names())[-2:] == ["messages.update", "messages.update"]
+    await accepted(world, message, "wamid.1")
+    assert (await world.rows())[-1] == row
 
 
 @pytest.mark.parametrize("strange", ["of another account", "not there", "no id", "incoming", "upper case"])
-def test_what_is_not_our_id_matches_nothing(tmp_path, strange):
-    async def scenario(world):
-        message = await queued(world)
-        other = replace(world.store.registry().accounts[NUMBER], id=world.store.new_id(), phone_number_id="another")
-        await world.store.apply(Keys(), lambda ledger: ledger.put_account(other))
-        data = {
-            "of another account": message.id,
-            "not there": world.store.new_id(),
-            "no id": "order 5",
-            "incoming": "x" * 300,
-            "upper case": message.id.upper(),
-        }[strange]
-        body = statuses(status("wamid.x", "sent", biz_opaque_callback_data=data))
-        if strange == "of another account":
-            body["metadata"]["phone_number_id"] = "another"
-        await world.post(body)
-        assert (await stored(world, message)).wamid == ""
-        assert (await world.rows())[-1]["content"] == {"type": "external"}
-
-    play(tmp_path, scenario)
+async def test_what_is_not_our_id_matches_nothing(world, strange):
+    message = await queued(world)
+    other = replace(world.store.registry().accounts[NUMBER], id=world.store.new_id(), phone_number_id="another")
+    await world.store.apply(Keys(), lambda ledger: ledger.put_account(other))
+    data = {
+        "of another account": message.id,
+        "not there": world.store.new_id(),
+        "no id": "order 5",
+        "incoming": "x" * 300,
+        "upper case": message.id.upper(),
+    }[strange]
+    body = statuses(status("wamid.x", "sent", biz_opaque_callback_data=data))
+    if strange == "of another account":
+        body["metadata"]["phone_number_id"] = "another"
+    await world.post(body)
+    assert (await stored(world, message)).wamid == ""
+    assert (await world.rows())[-1]["content"] == {"type": "external"}
 
 
 @pytest.mark.parametrize(
@@ -70,110 +64,89 @@ def test_what_is_not_our_id_matches_nothing(tmp_path, strange):
         (USER_ID, {"to": CUSTOMER, "recipient_user_id": USER_ID}),
     ],
 )
-def test_an_unknown_status_waits_while_a_send_to_its_recipient_is_under_way(tmp_path, to, recipient):
-    async def scenario(world):
-        message = await under_way(world, to)
-        before = len(await world.events())
-        held = await world.post(statuses(status("wamid.1", "delivered", **recipient)))
-        assert held.outcome == Outcome.HELD
-        assert len(await world.events()) == before
-        await accepted(world, message, "wamid.1")
-        row = (await world.rows())[-1]
-        assert (row["id"], list(row["status"])) == (message.id, ["pending", "delivered"])
-        assert await world.query("SELECT count(*) FROM held_items") == [(0,)]
-        assert await world.query(f"SELECT outcome FROM inbound WHERE id='{held.id}'") == [("applied",)]
-        assert await world.query("SELECT count(*) FROM messages") == [(1,)]
-
-    play(tmp_path, scenario)
+async def test_an_unknown_status_waits_while_a_send_to_its_recipient_is_under_way(world, to, recipient):
+    message = await under_way(world, to)
+    before = len(await world.events())
+    held = await world.post(statuses(status("wamid.1", "delivered", **recipient)))
+    assert held.outcome == Outcome.HELD
+    assert len(await world.events()) == before
+    await accepted(world, message, "wamid.1")
+    row = (await world.rows())[-1]
+    assert (row["id"], list(row["status"])) == (message.id, ["pending", "delivered"])
+    assert await world.query("SELECT count(*) FROM held_items") == [(0,)]
+    assert await world.query(f"SELECT outcome FROM inbound WHERE id='{held.id}'") == [("applied",)]
+    assert await world.query("SELECT count(*) FROM messages") == [(1,)]
 
 
-def test_a_status_of_somebody_else_does_not_wait(tmp_path):
-    async def scenario(world):
-        await under_way(world)
-        assert (await world.post(statuses(status("wamid.1", "sent", to="4915155500001")))).outcome == Outcome.APPLIED
-        await queued(world, "+4915155500002")
-        assert (await world.post(statuses(status("wamid.2", "sent", to="4915155500002")))).outcome == Outcome.APPLIED
-
-    play(tmp_path, scenario)
+async def test_a_status_of_somebody_else_does_not_wait(world):
+    await under_way(world)
+    assert (await world.post(statuses(status("wamid.1", "sent", to="4915155500001")))).outcome == Outcome.APPLIED
+    await queued(world, "+4915155500002")
+    assert (await world.post(statuses(status("wamid.2", "sent", to="4915155500002")))).outcome == Outcome.APPLIED
 
 
-def test_it_waits_a_minute_and_no_longer(tmp_path):
-    async def scenario(world):
-        message = await under_way(world)
-        await world.post(statuses(status("wamid.other", "sent"), status("wamid.other", "read")))
-        world.clock.move(60 * SECOND - 1)
-        await waited(world)
-        assert await world.query("SELECT count(*) FROM held_items") == [(2,)]
-        world.clock.move(1)
-        await waited(world)
-        assert await world.query("SELECT count(*) FROM held_items") == [(0,)]
-        row = (await world.rows())[-1]
-        assert (row["content"], list(row["status"])) == ({"type": "external"}, ["sent", "read"])
-        assert await world.query("SELECT outcome FROM inbound") == [("applied",)]
-        await accepted(world, message, "wamid.mine")
-        assert (await stored(world, message)).wamid == "wamid.mine"
-
-    play(tmp_path, scenario)
+async def test_it_waits_a_minute_and_no_longer(world):
+    message = await under_way(world)
+    await world.post(statuses(status("wamid.other", "sent"), status("wamid.other", "read")))
+    world.clock.move(60 * SECOND - 1)
+    await waited(world)
+    assert await world.query("SELECT count(*) FROM held_items") == [(2,)]
+    world.clock.move(1)
+    await waited(world)
+    assert await world.query("SELECT count(*) FROM held_items") == [(0,)]
+    row = (await world.rows())[-1]
+    assert (row["content"], list(row["status"])) == ({"type": "external"}, ["sent", "read"])
+    assert await world.query("SELECT outcome FROM inbound") == [("applied",)]
+    await accepted(world, message, "wamid.mine")
+    assert (await stored(world, message)).wamid == "wamid.mine"
 
 
-def test_a_row_that_turns_out_to_be_ours_is_folded_in(tmp_path):
-    async def scenario(world):
-        message = await under_way(world)
-        await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
-        pricing = {"billable": True, "category": "service", "type": "regular"}
-        await world.post(statuses(status("wamid.1", "sent", 1_778_038_770, pricing=pricing)))
-        await world.post(statuses(status("wamid.1", "failed", 1_778_038_771, errors=[{"code": 131026, "title": "x"}])))
-        external = (await world.rows())[-1]
-        await world.post(statuses(status("wamid.1", "delivered", 1_778_038_772, biz_opaque_callback_data=message.id)))
-        *_, stepped_back, taken, last = await world.rows()
-        folded = {"type": "external", "external": {"folded_into": message.id}}
-        assert (stepped_back["id"], stepped_back["content"]) == (external["id"], folded)
-        assert "wa_id" not in stepped_back
-        assert (taken["id"], taken["wa_id"]) == (message.id, "wamid.1")
-        assert list(last["status"]) == ["pending", "sent", "delivered", "failed", "errors"]
-        assert last["status"]["errors"][0]["code"] == 131026
-        assert last["pricing"] == pricing
-        assert await world.query("SELECT count(*) FROM messages WHERE wamid = 'wamid.1'") == [(1,)]
-
-    play(tmp_path, scenario)
+async def test_a_row_that_turns_out_to_be_ours_is_folded_in(world):
+    message = await under_way(world)
+    await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="a timeout"))
+    pricing = {"billable": True, "category": "service", "type": "regular"}
+    await world.post(statuses(status("wamid.1", "sent", 1_778_038_770, pricing=pricing)))
+    await world.post(statuses(status("wamid.1", "failed", 1_778_038_771, errors=[{"code": 131026, "title": "x"}])))
+    external = (await world.rows())[-1]
+    await world.post(statuses(status("wamid.1", "delivered", 1_778_038_772, biz_opaque_callback_data=message.id)))
+    *_, stepped_back, taken, last = await world.rows()
+    folded = {"type": "external", "external": {"folded_into": message.id}}
+    assert (stepped_back["id"], stepped_back["content"]) == (external["id"], folded)
+    assert "wa_id" not in stepped_back
+    assert (taken["id"], taken["wa_id"]) == (message.id, "wamid.1")
+    assert list(last["status"]) == ["pending", "sent", "delivered", "failed", "errors"]
+    assert last["status"]["errors"][0]["code"] == 131026
+    assert last["pricing"] == pricing
+    assert await world.query("SELECT count(*) FROM messages WHERE wamid = 'wamid.1'") == [(1,)]
 
 
-def test_what_the_answer_says_beside_is_a_status(tmp_path):
-    async def scenario(world):
-        message = await under_way(world)
-        await accepted(world, message, "wamid.1", status="held_for_quality_assessment")
-        row = (await world.rows())[-1]
-        assert list(row["status"]) == ["pending", "held_for_quality_assessment"]
-        changed = (await world.events())[-1].snapshot.changed
-        assert set(changed) == {"wa_id", "status"}
-
-    play(tmp_path, scenario)
+async def test_what_the_answer_says_beside_is_a_status(world):
+    message = await under_way(world)
+    await accepted(world, message, "wamid.1", status="held_for_quality_assessment")
+    row = (await world.rows())[-1]
+    assert list(row["status"]) == ["pending", "held_for_quality_assessment"]
+    changed = (await world.events())[-1].snapshot.changed
+    assert set(changed) == {"wa_id", "status"}
 
 
-def test_codes_are_hidden_too_when_a_status_says_that_meta_has_them(tmp_path):
-    async def scenario(world):
-        parameters = [{"type": "text", "text": "123456"}]
-        button = {"type": "button", "sub_type": "url", "index": "0", "parameters": parameters}
-        components = [{"type": "body", "parameters": parameters}, button]
-        template = {"name": "code", "language": {"code": "en"}, "components": components}
-        message = await under_way(world, content=content_of("template", template))
-        await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
-        await world.post(statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id)))
-        assert b"123456" not in (await stored(world, message)).content
-
-    play(tmp_path, scenario)
+async def test_codes_are_hidden_too_when_a_status_says_that_meta_has_them(world):
+    parameters = [{"type": "text", "text": "123456"}]
+    button = {"type": "button", "sub_type": "url", "index": "0", "parameters": parameters}
+    components = [{"type": "body", "parameters": parameters}, button]
+    template = {"name": "code", "language": {"code": "en"}, "components": components}
+    message = await under_way(world, content=content_of("template", template))
+    await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="a timeout"))
+    await world.post(statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id)))
+    assert b"123456" not in (await stored(world, message)).content
 
 
-def test_a_conversation_stays_open_while_something_is_to_be_sent(tmp_path):
-    async def scenario(world):
-        message = await queued(world, scheduled_at=START + 3 * DAY)
-        world.clock.move(2 * DAY)
-        assert await close_idle_conversations(world.store, window=DAY) == 0
-        await own(world, message, lambda ledger: outgoing.cancel(ledger, message.id))
-        world.clock.move(DAY)
-        assert await close_idle_conversations(world.store, window=DAY) == 1
-
-    play(tmp_path, scenario)
+async def test_a_conversation_stays_open_while_something_is_to_be_sent(world):
+    message = await queued(world, scheduled_at=START + 3 * DAY)
+    world.clock.move(2 * DAY)
+    assert await close_idle_conversations(world.store, window=DAY) == 0
+    await own(world, message, lambda ledger: outgoing.cancel(ledger, message.id))
+    world.clock.move(DAY)
+    assert await close_idle_conversations(world.store, window=DAY) == 1
 
 
 ORDERS = [
@@ -193,21 +166,15 @@ ORDERS = [
 ]
 
 
-def test_the_final_row_is_the_same_in_any_order_on_each_store(tmp_path):
-    async def scenario(world):
-        for number, steps in enumerate(ORDERS):
-            await whatever_order(world, steps, number)
-            await whatever_order(world, steps[::-1], 100 + number)
-
-    play(tmp_path, scenario)
+async def test_the_final_row_is_the_same_in_any_order_on_each_store(world):
+    for number, steps in enumerate(ORDERS):
+        await whatever_order(world, steps, number)
+        await whatever_order(world, steps[::-1], 100 + number)
 
 
-def test_a_decision_sees_the_answers_that_other_processes_kept(tmp_path):
-    async def scenario(world):
-        mine, others = (DEFAULT_ORGANIZATION, "order-5"), (DEFAULT_ORGANIZATION, "order-6")
-        answer = KeptAnswer("hash", 202, b"{}")
-        await world.store.apply(Keys(), lambda ledger: ledger.new_answers.update({mine: answer}))
-        seen = await world.store.apply(Keys(answers={mine, others}), lambda ledger: dict(ledger.answered))
-        assert seen == {mine: START}
-
-    play(tmp_path, scenario)
+async def test_a_decision_sees_the_answers_that_other_processes_kept(world):
+    mine, others = (DEFAULT_ORGANIZATION, "order-5"), (DEFAULT_ORGANIZATION, "order-6")
+    answer = KeptAnswer("hash", 202, b"{}")
+    await world.store.apply(Keys(), lambda ledger: ledger.new_answers.update({mine: answer}))
+    seen = await world.store.apply(Keys(answers={mine, others}), lambda ledger: dict(ledger.answered))
+    assert seen == {mine: START}

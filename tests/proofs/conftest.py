@@ -1,4 +1,4 @@
-"""What was measured is printed at the end of a run, whatever the run's verbosity."""
+"""Fixtures of the proofs. What a test adds to the first three is printed at the end of the run (see `measured`)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from collections.abc import Iterator
 
 import pytest
 from tests.postgres_server import Postgres
-from tests.proofs.table import SENT, Row, aligned, table
-
-_ROWS = pytest.StashKey[list[Row]]()
-_SENT = pytest.StashKey[list[tuple[str, ...]]]()
-_FIGURES = pytest.StashKey[list[str]]()
+from tests.proofs.table import Row
 
 
 @pytest.fixture
-def matrix(request: pytest.FixtureRequest) -> list[Row]:
-    """The lines of the kill matrix so far."""
-    return request.config.stash.setdefault(_ROWS, [])
+def matrix(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    """The test's lines of the kill matrix."""
+    rows: list[Row] = []
+    yield rows
+    request.node.user_properties.append(("kill matrix", [row.cells() for row in rows]))
 
 
 @pytest.fixture
-def sent(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
-    """The lines about messages that were sent, so far."""
-    return request.config.stash.setdefault(_SENT, [])
+def sent(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, ...]]]:
+    """The test's lines about messages that were sent."""
+    lines: list[tuple[str, ...]] = []
+    yield lines
+    request.node.user_properties.append(("messages sent", lines))
 
 
 @pytest.fixture
-def figures(request: pytest.FixtureRequest) -> list[str]:
+def figures(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Other figures, a sentence each."""
-    return request.config.stash.setdefault(_FIGURES, [])
+    lines: list[str] = []
+    yield lines
+    request.node.user_properties.append(("figures of the proofs", lines))
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +42,3 @@ def own_server() -> Iterator[Postgres]:
         yield server
     finally:
         server.stop()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if rows := config.stash.get(_ROWS, []):
-        terminalreporter.section("kill matrix")
-        terminalreporter.write_line(table(rows))
-    if sent := config.stash.get(_SENT, []):
-        terminalreporter.section("messages sent")
-        terminalreporter.write_line(aligned(SENT, sent))
-    if figures := config.stash.get(_FIGURES, []):
-        terminalreporter.section("figures of the proofs")
-        terminalreporter.write_line("\n".join(figures))

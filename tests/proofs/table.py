@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 from tests.proofs.reconciler import Verdict
 
-_HEAD = (
+MATRIX = (
     "store", "victim", "seed", "kills", "POSTs", "accepted", "delivered", "lost", "reordered", "duplicates",
     "in flight", "longest silence",
 )  # fmt: skip
+"""The head of the kill matrix."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -38,11 +39,6 @@ SENT = (
     "out of order", "over the rate", "over a pair's", "most a second", "took",
 )  # fmt: skip
 """The head of the table of messages that were sent to a Meta in trouble."""
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Every line of the kill matrix, under its head."""
-    return aligned(_HEAD, [row.cells() for row in rows])
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

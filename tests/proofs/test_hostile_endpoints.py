@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from msgspec import Struct
 from tests.acceptance.processes import every
 from tests.contract.listening import Peer
@@ -81,6 +82,7 @@ CASES = {
 }
 
 
+@pytest.mark.alone
 def test_hostile_endpoints_harm_only_themselves_and_are_told_why(tmp_path: Path, figures: list[str]) -> None:
     async def prove() -> None:
         subscriber = Subscriber({name: case.answer for name, case in CASES.items() if case.answer is not None})

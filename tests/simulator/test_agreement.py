@@ -11,7 +11,7 @@ from tests.unit.meta.outgoing.cases import SENDABLE
 
 from tellwire.http_client.graph import open_graph
 from tellwire.meta.codes import CODES
-from tellwire.meta.outgoing.answers import Accepted, Refused, Unknown, outcome
+from tellwire.meta.outgoing.answers import Accepted, Refused, Unknown, read_answer
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.recipient import Recipient
 from tellwire.simulator import TOKEN, refusals
@@ -35,7 +35,7 @@ def test_every_interactive_kind_that_tellwire_sends_is_known() -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_a_refusal_is_read_as_its_code_says(code: int) -> None:
     refused = refusals.Refusal(code, "because")
-    read_as = outcome(refused.http, json.dumps(refused.body("T")).encode())
+    read_as = read_answer(refused.http, json.dumps(refused.body("T")).encode())
     assert isinstance(read_as, Refused)
     assert (read_as.code, read_as.kind) == (code, CODES[code].kind)
 
@@ -57,6 +57,6 @@ def test_tellwires_own_client_sees_what_became_of_a_send(knobs: dict[str, Any], 
             for _ in range(20)
         ]
         await graph.close()
-        assert {type(outcome(each.status, each.body, written=each.written)) for each in answers} == kinds
+        assert {type(read_answer(each.status, each.body, written=each.written)) for each in answers} == kinds
 
     running(test, **knobs)

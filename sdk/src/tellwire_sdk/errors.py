@@ -33,7 +33,7 @@ class Reason(StrEnum):
 
 
 class WebhookError(Exception):
-    """Whatever was wrong with a body, its headers or a secret: `reason` for programs, the text for people.
+    """The error for a body, its headers or a secret that is wrong: `reason` is for programs, the text for people.
 
     The text says what to do, and never holds a secret, a signature or a part of the body's values.
     """

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Self
 from tellwire_sdk.errors import Reason, WebhookError
 
 PLAIN_INTEGER = 600
-"""Digits up to which an integer becomes an int, below every limit that Python can be told to set on its length."""
+"""The most digits of an integer that becomes an int: fewer than the lowest limit that Python can be set to."""
 
 
 _encode_scalar = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -32,13 +32,13 @@ class ExactFloat(float):
 
 
 class _Written(str):
-    """A piece that is JSON already."""
+    """A piece of text that is JSON already."""
 
     __slots__ = ()
 
 
 def read_json(body: bytes | bytearray | memoryview) -> Any:
-    """The value of a JSON text in UTF-8; numbers that an int or a float would change are `ExactFloat`.
+    """Return the value of a JSON text in UTF-8; numbers that an int or a float would change are `ExactFloat`.
 
     Raises:
         WebhookError: `not_bytes`, `not_json`.
@@ -63,7 +63,7 @@ def read_json(body: bytes | bytearray | memoryview) -> Any:
 
 
 def write_json(value: object) -> bytes:
-    """Compact JSON in UTF-8 of what `read_json` gives, without recursion, so that no depth is too much.
+    """Return compact JSON in UTF-8 of what `read_json` gives, without recursion, so that no depth is too much.
 
     Raises:
         WebhookError: `not_json` for a value that JSON cannot hold.

@@ -1,4 +1,4 @@
-"""From the bytes of a body to what they say."""
+"""The parsing of a body into a record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Payload = RowEvent | ChatMessage | ChatStatus | OperationalEvent
 
 
 def parse(body: bytes | bytearray | memoryview) -> Payload:
-    """The payload that a body holds, in either format, of Tellwire or of the vendors; `verify` it first.
+    """Return the payload that a body holds, in either format, of Tellwire or of the vendors; `verify` it first.
 
     Nothing is lost: `parse(body).encode()` is the same JSON, with the keys in their order and the numbers as given.
 

@@ -13,7 +13,7 @@ Reader = Callable[[object], Any]
 
 
 class Unfit(Exception):  # noqa: N818  (never leaves this package)
-    """A value that cannot be what its place asks for; `path` is where, from the outside in."""
+    """A value is not of the expected kind; `path` is where it is, from the outside in."""
 
     def __init__(self, expected: str, *path: str) -> None:
         super().__init__(expected)
@@ -57,7 +57,7 @@ class Record:
         return cls(**known, extra=extra, key_order=tuple(given))
 
     def to_payload(self) -> dict[str, Any]:
-        """The JSON object that this record was read from, with its keys in their order."""
+        """Return the JSON object that this record was read from, with its keys in their order."""
         payload: dict[str, Any] = {}
         for key in dict.fromkeys((*self.key_order, *self.READERS, *self.extra)):
             value = getattr(self, attribute(key)) if key in self.READERS else None
@@ -89,45 +89,45 @@ def _plain(value: object) -> object:
 
 
 def attribute(key: str) -> str:
-    """The field's name for a JSON key."""
+    """Return the field's name for a JSON key."""
     return key + "_" if key == "from" else key
 
 
 def unknown(_: object) -> NoReturn:
-    """No kind is known for this key."""
+    """Refuse a key that has no reader, so that it goes to `extra`."""
     raise Unfit("left out")
 
 
 def text(value: object) -> str:
-    """Any string."""
+    """Return a string as it is; raises `Unfit` for anything else, as all readers do."""
     if not isinstance(value, str):
         raise Unfit("text")
     return value
 
 
 def code(value: object) -> int | str:
-    """An error's code: a number in Meta's answers, a text in some vendors'."""
+    """Return an error's code: a number in Meta's answers, a text in some vendors'."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Unfit("a number or text")
     return value
 
 
 def flag(value: object) -> bool:
-    """True or false."""
+    """Return true or false."""
     if not isinstance(value, bool):
         raise Unfit("true or false")
     return value
 
 
 def an_object(value: object) -> dict[str, Any]:
-    """Any object, kept as it is."""
+    """Return an object as it is."""
     if not isinstance(value, dict):
         raise Unfit("an object")
     return value
 
 
 def several(reader: Reader) -> Reader:
-    """A reader of an array whose items all suit `reader`."""
+    """Return a reader of an array whose items all suit `reader`."""
 
     def read(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):

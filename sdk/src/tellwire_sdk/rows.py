@@ -136,14 +136,14 @@ ROWS: Mapping[str, type[MessageRow | ConversationRow]] = {"messages": MessageRow
 
 
 def entity(value: object) -> str:
-    """The name of a table of `ROWS`."""
+    """Return the name of one of the tables in `ROWS`."""
     if not isinstance(value, str) or value not in ROWS:
         raise Unfit("messages or conversations")
     return value
 
 
 def action(value: object) -> str:
-    """What happened to a row."""
+    """Return what happened to a row: `insert` or `update`."""
     if value not in ("insert", "update"):
         raise Unfit("insert or update")
     return str(value)
@@ -161,7 +161,7 @@ class RowEvent(Record):
 
     @classmethod
     def read(cls, value: object) -> Self:
-        """As every record's; the entity chooses the kind of row."""
+        """Make the record of a JSON object, as every record does; `entity` chooses the kind of row."""
         given = an_object(value)
         row = ROWS.get(str(given.get("entity")), MessageRow)
         return cls._read(given, {**cls.READERS, "data": row.read})

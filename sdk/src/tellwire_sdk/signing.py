@@ -16,7 +16,8 @@ TEXT_CHARACTERS = range(16, 129)
 
 
 def sign(body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str:
-    """The value of `webhook-signature`: `v1,<base64>` for each secret, separated by spaces (Standard Webhooks 1.0).
+    """Return the value of `webhook-signature`: `v1,<base64>` for each secret, separated by spaces (Standard Webhooks
+    1.0).
 
     Args:
         body: the exact bytes that are sent.
@@ -33,17 +34,18 @@ def sign(body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]
 
 
 def hub_signature(body: bytes, secret: str) -> str:
-    """The value of `X-Hub-Signature-256`: `sha256=` and the hex HMAC, keyed with the secret's text as it is shown."""
+    """Return the value of `X-Hub-Signature-256`: `sha256=` and the hex HMAC, keyed with the secret's text as it is
+    shown."""
     return "sha256=" + hmac_sha256(text_key(secret), body).hex()
 
 
 def wappcloud_signature(body: bytes, secret: str, *, prefixed: bool = True) -> str:
-    """The value of `X-Wappcloud-Signature`: as `hub_signature`, without `sha256=` unless `prefixed`."""
+    """Return the value of `X-Wappcloud-Signature`: as `hub_signature`, without `sha256=` unless `prefixed`."""
     return ("sha256=" if prefixed else "") + hmac_sha256(text_key(secret), body).hex()
 
 
 def secret_key(secret: str) -> bytes:
-    """The key bytes of a secret under Standard Webhooks.
+    """Return the key bytes of a secret under Standard Webhooks.
 
     `whsec_` and base64 of at least 16 bytes: those bytes. Anything else of 16 to 128 printable characters: its UTF-8.
 
@@ -72,14 +74,14 @@ def _key_of(secret: str) -> bytes:
 
 
 def secret_keys(secrets: Sequence[str]) -> tuple[bytes, ...]:
-    """`secret_key` of each; none at all is a `bad_secret` too."""
+    """Return the `secret_key` of each secret; raises `bad_secret` when there is none."""
     if not secrets:
         raise WebhookError(Reason.BAD_SECRET, "no secret was given")
     return tuple(secret_key(secret) for secret in secrets)
 
 
 def text_key(secret: str) -> bytes:
-    """The key of the vendors' signatures: the UTF-8 bytes of a secret exactly as it is shown, `whsec_` included."""
+    """Return the key of the vendors' signatures: the UTF-8 bytes of a secret as it is shown, `whsec_` included."""
     if not isinstance(secret, str):
         raise WebhookError(Reason.BAD_SECRET, f"a secret is text, not {type(secret).__name__}")
     if not secret:
@@ -91,17 +93,17 @@ def text_key(secret: str) -> bytes:
 
 
 def make_secret(random32: bytes) -> str:
-    """A new secret from 32 random bytes: `whsec_` and their base64."""
+    """Return a new secret from 32 random bytes: `whsec_` and their base64."""
     if len(random32) != 32:
         raise WebhookError(Reason.BAD_SECRET, "a new secret is made of exactly 32 random bytes")
     return PREFIX + base64.b64encode(random32).decode("ascii")
 
 
 def whsec_form(secret: str) -> str:
-    """The same secret as stock Standard Webhooks libraries want it: `whsec_` and the base64 of its key."""
+    """Return the same secret as stock Standard Webhooks libraries want it: `whsec_` and the base64 of its key."""
     return PREFIX + base64.b64encode(secret_key(secret)).decode("ascii")
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """The 32 bytes of the HMAC-SHA256 of `message`."""
+    """Return the 32 bytes of the HMAC-SHA256 of `message`."""
     return hmac.digest(key, message, "sha256")

@@ -14,7 +14,7 @@ LAST_SECOND = 253402300799
 
 
 def rfc3339_time(text: object) -> datetime | None:
-    """A time such as `2026-05-06T03:39:23+00:00`; one without an offset is taken as UTC."""
+    """Return the time of a text such as `2026-05-06T03:39:23+00:00`; one without an offset is taken as UTC."""
     if not isinstance(text, str) or not DATE_TIME.fullmatch(text):
         return None
     try:
@@ -25,7 +25,7 @@ def rfc3339_time(text: object) -> datetime | None:
 
 
 def unix_time(text: object) -> datetime | None:
-    """A text of Unix seconds such as `1760686408`."""
+    """Return the time of a text of Unix seconds such as `1760686408`."""
     if not isinstance(text, str) or not UNIX_SECONDS.fullmatch(text) or int(text) > LAST_SECOND:
         return None
     return datetime.fromtimestamp(int(text), UTC)

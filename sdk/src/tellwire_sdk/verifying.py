@@ -1,4 +1,4 @@
-"""Is a request what it says it is? Standard Webhooks 1.0 first, then the signatures that the vendors know."""
+"""The check that a request is signed: by Standard Webhooks 1.0 first, then by the signatures of the vendors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verify(
     tolerance: int = 300,
     require_timestamp: bool = False,
 ) -> None:
-    """Return when `body` was signed with `secret`, raise otherwise.
+    """Check that `body` was signed with `secret`, and raise otherwise.
 
     The three headers of Standard Webhooks decide as soon as one of them is there. Only without any of them, and
     unless `require_timestamp`, do the vendors' count: `X-Wappcloud-Signature` with or without `sha256=`, and
@@ -62,7 +62,7 @@ def verify(
 
 
 def verify_token(headers: Headers, token: str) -> None:
-    """Return when the request carries `Authorization: Bearer <token>`, raise otherwise.
+    """Check that the request carries `Authorization: Bearer <token>`, and raise otherwise.
 
     A token proves that the sender knows it. It is no signature: it says nothing about the body and never expires.
 
@@ -140,7 +140,8 @@ def _secrets(secret: object) -> tuple[str, ...]:
 
 
 def _pick(headers: Headers, names: Collection[str]) -> dict[str, str]:
-    """The values of the named headers that are there, by lower-case name; several `webhook-signature` are joined."""
+    """Return the values of the named headers that are there, by lower-case name; several `webhook-signature` are
+    joined."""
     found: dict[str, str] = {}
     for name, value in _pairs(headers):
         key = _text(name).lower()
@@ -179,7 +180,7 @@ def _text(value: object) -> str:
 
 
 def _octets(text: str) -> bytes:
-    """The bytes that a header had on the wire, if a server decoded it as Latin-1 as HTTP servers do."""
+    """Return the bytes that a header had on the wire, if a server decoded it as Latin-1 as HTTP servers do."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Literal, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from tellwire.accounts import facts
 from tellwire.accounts.templates import FIELDS, Listed, SyncCounts, TemplateStatus, read_page
@@ -14,13 +15,12 @@ from tellwire.errors import MetaRefused, MetaUnreachable, Problem
 from tellwire.meta.errors import status_errors
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import HOUR, MINUTE, Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph
 
-_SECOND: Micros = 1_000_000
-_EVERY = 3600 * _SECOND
-_FIRST_GAP = 60 * _SECOND
+_EVERY = HOUR
+_FIRST_GAP = MINUTE
 _MOST_PAGES = 200
 _LIMITS = ("100", "20", "5")
 """Templates a page: fewer when a page is too large to be read."""
@@ -30,12 +30,20 @@ _TOKEN_CODES = (0, 190)
 Method = Literal["GET", "POST", "DELETE"]
 
 
+class CreatedTemplate(Struct, frozen=True):
+    """What Meta says of a template that it created: its id there, the status and the category that it got."""
+
+    meta_id: str
+    status: str
+    category: str
+
+
 class TemplateRepository(Protocol):
-    """Where what Meta lists is kept (`stores.template_shelf`)."""
+    """Where what Meta lists is kept (`stores.template_repository`)."""
 
     def registry(self) -> Registry: ...
 
-    async def standings(self) -> list[TemplateStatus]: ...
+    async def sync_statuses(self) -> list[TemplateStatus]: ...
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
@@ -58,7 +66,7 @@ class TemplateSync:
     async def synchronise_due(self) -> int:
         """Synchronise every business account whose time has come; returns how many. What fails is written down."""
         now, done = self._clock.now(), 0
-        standings = {(each.organization_id, each.waba_id): each for each in await self._shelf.standings()}
+        standings = {(each.organization_id, each.waba_id): each for each in await self._shelf.sync_statuses()}
         for place, account in self._wanted().items():
             known = standings.get(place)
             if known is not None and known.due_at > now:
@@ -120,10 +128,8 @@ class TemplateSync:
     def _spread(self, now: Micros, gap: Micros) -> Micros:
         return now + gap + int(gap * self._random() / 10)
 
-    async def create(self, account: Account, draft: Mapping[str, object]) -> tuple[str, str, str]:
+    async def create(self, account: Account, draft: Mapping[str, object]) -> CreatedTemplate:
         """Have Meta create a template.
-
-        Returns: Meta's id, the status and the category that Meta gives it.
 
         Raises:
             MetaRefused, MetaUnreachable: Meta did not, or did not say that it did.
@@ -135,7 +141,7 @@ class TemplateSync:
             made = msgspec.json.decode(answer.body, type=_Created)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise MetaUnreachable("Meta's answer does not say what it created; it may be there all the same.") from None
-        return str(made.id), made.status or "PENDING", made.category or str(draft["category"])
+        return CreatedTemplate(str(made.id), made.status or "PENDING", made.category or str(draft["category"]))
 
     async def delete(self, account: Account, name: str, meta_id: str = "") -> None:
         """Have Meta delete a template: one language of it by Meta's id, else all of them.
@@ -158,7 +164,7 @@ def _preference(account: Account) -> tuple[bool, str]:
     return facts.token_refused(facts.known(account.about)), account.id
 
 
-class _Created(msgspec.Struct):
+class _Created(Struct):
     id: str | int
     status: str = ""
     category: str = ""

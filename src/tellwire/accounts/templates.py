@@ -1,4 +1,4 @@
-"""PURE. Message templates: as they are kept, as Meta lists them, and whether a message may be made of one."""
+"""PURE. Read message templates as Meta lists them, and check whether a message may be made of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.meta import scalars
-from tellwire.meta.outgoing import templates
+from tellwire.meta.outgoing import template_parameters
 from tellwire.meta.outgoing.shapes import Complaint
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.units import Micros
@@ -16,7 +16,7 @@ from tellwire.model.units import Micros
 APPROVED = "APPROVED"
 DELETED = "DELETED"
 FIELDS = "id,name,language,category,status,components,parameter_format,quality_score,rejected_reason"
-"""What Meta is asked to list."""
+"""The fields that Meta is asked for."""
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Template(Listed, frozen=True, kw_only=True):
-    """The same as it is kept. `synchronised_at`: when Meta last listed it, 0 for never."""
+    """A template as it is kept. `synchronised_at`: when Meta last listed it (micros), 0 for never."""
 
     id: str
     organization_id: str
@@ -45,8 +45,8 @@ class Template(Listed, frozen=True, kw_only=True):
 
 
 class TemplateStatus(Struct, frozen=True, kw_only=True):
-    """How the templates of a business account stand with Meta's. `synchronised_at`: 0 for never. `asked_at`: when a
-    webhook told of what the rows may not hold yet, 0 for none. `cause`: why the last attempt failed."""
+    """The state of a business account's template synchronisation. `synchronised_at`: 0 for never. `asked_at`: when a
+    webhook announced changes that the rows may not hold yet, 0 for none. `cause`: why the last attempt failed."""
 
     organization_id: str
     waba_id: str
@@ -58,7 +58,7 @@ class TemplateStatus(Struct, frozen=True, kw_only=True):
 
 
 class SyncCounts(Struct, frozen=True, kw_only=True):
-    """What a synchronisation did."""
+    """What a synchronisation changed, in numbers of templates."""
 
     added: int = 0
     changed: int = 0
@@ -67,15 +67,16 @@ class SyncCounts(Struct, frozen=True, kw_only=True):
 
 
 def read_page(body: bytes) -> tuple[list[Listed], str] | None:
-    """The templates of a page of Meta's list and the cursor of the next, "" for the last; None for no such page.
+    """Return the templates of a page of Meta's list and the cursor of the next page ("" for the last); None if the body
+    is not such a page.
 
-    A row without a name or a language cannot be sent and is passed over.
+    A row without a name or a language cannot be sent and is left out.
     """
     top = verbatim.members(body)
     rows = verbatim.elements(top["data"]) if top and "data" in top else None
     if top is None or rows is None:
         return None
-    paging = verbatim.lenient(bytes(top["paging"])) if "paging" in top else {}
+    paging = verbatim.readable_members(bytes(top["paging"])) if "paging" in top else {}
     cursors = paging.get("cursors")
     after = cursors.get("after") if isinstance(cursors, dict) and paging.get("next") else ""
     return [found for row in rows if (found := _listed(bytes(row)))], after if isinstance(after, str) else ""
@@ -85,7 +86,7 @@ def _listed(text: bytes) -> Listed | None:
     row, refused = verbatim.read(text)
     if refused or not isinstance(row, dict):
         return None
-    name, language = scalars.ident(row.get("name"), scalars.NAME_LIMIT), scalars.word(row.get("language"))
+    name, language = scalars.ident(row.get("name"), scalars.NAME_LIMIT), scalars.keyword(row.get("language"))
     parts = verbatim.members(text) or {}
     if not name or not language:
         return None
@@ -95,21 +96,22 @@ def _listed(text: bytes) -> Listed | None:
         meta_id=scalars.ident(row.get("id")) or "",
         name=name,
         language=language,
-        category=scalars.word(row.get("category")),
-        status=scalars.word(row.get("status")),
-        quality=scalars.word(score.get("score") if isinstance(score, dict) else score),
+        category=scalars.keyword(row.get("category")),
+        status=scalars.keyword(row.get("status")),
+        quality=scalars.keyword(score.get("score") if isinstance(score, dict) else score),
         reason="" if reason == "NONE" else reason,
-        parameter_format=scalars.word(row.get("parameter_format")),
+        parameter_format=scalars.keyword(row.get("parameter_format")),
         components=bytes(parts["components"]) if isinstance(row.get("components"), list) else b"[]",
     )
 
 
 def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: dict[str, Any]) -> list[Complaint]:
-    """Why a message cannot be made of a template, as pointers and words; nothing when it can or nothing is known.
+    """Return why a message cannot be made of a template, as (JSON pointer, words); nothing when it can, or when the
+    templates are not known.
 
     Args:
-        standing: of the business account.
-        named: its templates of the name that is given, in every language.
+        standing: the synchronisation state of the business account.
+        named: the templates of the given name, in every language.
         given: the object that the message sends as `template`.
     """
     if standing is None or not standing.synchronised_at:
@@ -118,7 +120,7 @@ def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: 
     there = [template for template in named if template.status != DELETED]
     chosen = next((template for template in there if template.language == language), None)
     if chosen is None and standing.asked_at:
-        return []  # Meta told of changes that are not read yet
+        return []  # Meta announced changes that are not read yet
     if chosen is None and there:
         languages = ", ".join(sorted(template.language for template in there))
         return [("/template/language/code", f"is not a language of this template; there is {languages}")]
@@ -127,11 +129,11 @@ def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: 
     if chosen.status != APPROVED:
         why = f" ({chosen.reason})" if chosen.reason else ""
         return [("/template/name", f"is not approved: Meta says {chosen.status}{why}")]
-    return templates.complaints(chosen.components, chosen.parameter_format, given)
+    return template_parameters.complaints(chosen.components, chosen.parameter_format, given)
 
 
 def language_of(given: dict[str, Any]) -> str:
-    """The language code of a message's `template`."""
+    """Return the language code of a message's `template`."""
     language = given.get("language")
     code = language.get("code") if isinstance(language, dict) else language
     return code if isinstance(code, str) else ""

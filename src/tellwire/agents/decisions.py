@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.agents.ports import Reply, Use
 from tellwire.agents.settings import AgentSettings, settings_of
 from tellwire.conversations import agent_turns, contacts, outgoing
+from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias
-from tellwire.model.agents import Agent, AgentRun, AgentTurn, RunOutcome
-from tellwire.model.deliveries import Event, Snapshot
+from tellwire.model.agents import Agent, AgentRun, AgentTurn, RunOutcome, Situation
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Conversation, Message
+from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, micros
 
-SECOND: Micros = 1_000_000
-WINDOW: Micros = 24 * 3600 * SECOND
-"""Meta's customer service window: free text only within a day of the customer's last message."""
-BACKOFF: Sequence[Micros] = (5 * SECOND, 30 * SECOND, 120 * SECOND)
+BACKOFF: Sequence[Micros] = (micros(5), micros(30), micros(120))
 """How long after a failure the model is asked again; then it is given up."""
 MOST_SUPERSEDED = 2
 """So often an answer gives way to a newer message of the customer's; the next one is sent all the same."""
@@ -37,20 +35,6 @@ MODEL_FAILED = "the model failed"
 
 _MOST_DETAIL = 500
 _encode = msgspec.json.Encoder().encode
-
-
-class Situation(Struct, frozen=True, kw_only=True):
-    """What was read about a turn before the model is asked. `messages`: the conversation's last ones, oldest first.
-
-    `replies`: of the agent in this conversation; `replies_today`, `tokens_today`: of the agent as a whole.
-    """
-
-    conversation: Conversation | None
-    messages: Sequence[Message] = ()
-    handed_over: str = ""
-    replies: int = 0
-    replies_today: int = 0
-    tokens_today: int = 0
 
 
 class Asking(Struct, frozen=True, kw_only=True):
@@ -88,7 +72,7 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
         return f"the conversation is handed over: {found.handed_over}"
     if "deleted" in asked.status and not _still_asked(found.messages):
         return "the customer took the message back"
-    if asked.timestamp * SECOND + WINDOW <= now:
+    if window_closed(now, asked.timestamp):
         return "the customer service window is closed"
     if any(each.id > asked.id and _answers(each, agent) for each in found.messages):
         return "it was answered by somebody else"
@@ -248,17 +232,11 @@ def _tell(ledger: Ledger, asking: Asking, run: AgentRun, *, attempts: int) -> No
         "attempts": attempts,
         "cause": run.detail,
     }
-    ledger.emit(
-        Event(
-            id=ledger.new_id(),
-            organization_id=run.organization_id,
-            account_id=asking.account.id,
-            entity="operational",
-            action="insert",
-            name=FAILED,
-            order_key=run.agent_id,
-            snapshot=Snapshot(row=Raw(_encode(told))),
-            conversation_id=run.conversation_id,
-            created_at=ledger.now,
-        )
+    event = OperationalEvent(
+        name=FAILED,
+        data=_encode(told),
+        account_id=asking.account.id,
+        conversation_id=run.conversation_id,
+        order_key=run.agent_id,
     )
+    ledger.emit(event.event(ledger.new_id(), run.organization_id, ledger.now))

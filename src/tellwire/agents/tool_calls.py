@@ -1,14 +1,14 @@
 """PURE. What a model's call of a tool becomes: one HTTP request to an origin that is allowed, or a refusal.
 
 What a model gives as parameters may have been put into its mouth by a customer. So every value is encoded, none may
-change the path it stands in, and the origin is judged on the parsed URL once everything is filled in.
+change the path it stands in, and the origin is judged on the parsed URL once everything is filled in. Which addresses
+may be reached is the sender's to say: here only the origin counts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_network
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,14 +16,12 @@ import msgspec
 
 from tellwire.errors import Forbidden
 from tellwire.ports.http_out import Answer, Request
-from tellwire.security.addresses import ParsedTarget, check_url
+from tellwire.security.addresses import EVERY_ADDRESS, Origin, ParsedTarget, check_url
 
 TIMEOUT_SECONDS = 10.0
 MASK = "********"
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
-_ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-"""Which addresses may be reached is the sender's to say; here only the origin counts."""
 _NO_PATH = re.compile(r"[/\\%?#\x00-\x20\x7f]|^\.{0,2}$")
 _DOTS = re.compile(r"(?i)(?:^|/)(?:\.|%2e){1,2}(?=/|$)")
 _encode = msgspec.json.Encoder().encode
@@ -39,13 +37,13 @@ def with_samples(url: str) -> str:
     return _PLACE.sub("x", url)
 
 
-def origin_of(text: str) -> tuple[str, str, int] | None:
+def origin_of(text: str) -> Origin | None:
     """Scheme, host and port that an origin of the allow list names (a bare host means https); None when it is none."""
     given = text if "://" in text else f"https://{text}"
     if not re.fullmatch(r"https?://[^/?#@\s]+/?", given):
         return None
     try:
-        return _origin(check_url(given, _ANYWHERE))
+        return check_url(given, EVERY_ADDRESS).origin
     except Forbidden:
         return None
 
@@ -53,14 +51,10 @@ def origin_of(text: str) -> tuple[str, str, int] | None:
 def same_origin(one: str, other: str) -> bool:
     """Whether two URLs, perhaps with places for parameters, lead to one server."""
     try:
-        first, second = (_origin(check_url(with_samples(each), _ANYWHERE)) for each in (one, other))
+        first, second = (check_url(with_samples(each), EVERY_ADDRESS).origin for each in (one, other))
     except Forbidden:
         return False
     return first == second
-
-
-def _origin(target: ParsedTarget) -> tuple[str, str, int]:
-    return target.scheme, target.host, target.port
 
 
 def check_origin(url: str, allowed: Sequence[str]) -> ParsedTarget:
@@ -69,10 +63,10 @@ def check_origin(url: str, allowed: Sequence[str]) -> ParsedTarget:
     Raises:
         Forbidden: it is none, its path climbs, or its origin is not one of those allowed.
     """
-    target = check_url(url, _ANYWHERE)
+    target = check_url(url, EVERY_ADDRESS)
     if _DOTS.search(target.path.partition("?")[0]):
         raise Forbidden("the path of a tool's URL has a dot segment")
-    if _origin(target) not in {origin_of(each) for each in allowed}:
+    if target.origin not in {origin_of(each) for each in allowed}:
         raise Forbidden("its origin (scheme, host and port) is not in allowed_tool_origins")
     return target
 

@@ -24,8 +24,6 @@ _FILES = {
 _LONGEST = 4096
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
-Part = Mapping[str, Any]
-
 
 def transcript(messages: Sequence[Message], asked: Message) -> list[Line]:
     """What was said, the oldest first, the message that is to be answered last; neighbours of one side are one line."""

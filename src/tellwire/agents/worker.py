@@ -10,33 +10,30 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 
 from tellwire.agents import decisions
-from tellwire.agents.decisions import Asking, Situation
+from tellwire.agents.decisions import Asking
 from tellwire.agents.ports import Line, Model, Reply, Use
 from tellwire.agents.settings import settings_of
 from tellwire.agents.transcript import transcript
 from tellwire.conversations import agent_turns
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import ModelFailed, Unavailable
-from tellwire.model.agents import Agent, AgentRun, AgentTurn
+from tellwire.loops import After, Loop
+from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message
-from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
-from tellwire.ports.storage import Book
-from tellwire.stores.queries import turns as turn_queries
+from tellwire.ports.queues import AgentTurns
+from tellwire.ports.storage import LedgerStore
 
-T = TypeVar("T")
 log = structlog.get_logger("tellwire.answering")
 
 MOST_AT_ONCE = 8
@@ -46,22 +43,13 @@ _TYPING_SECONDS = 5.0
 _LOOK_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _PAGE = 200
-_SECOND = 1_000_000
-
-
-class Store(Book, Protocol):
-    """What of a store answering needs."""
-
-    def registry(self) -> Registry: ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class AgentWorker:
     """Runs turns, several conversations at once, each conversation one at a time.
 
     Args:
-        store, clock: where turns are, and the time.
+        store, turns, clock: decisions, the turns that wait, and the time.
         model_of: what answers for an agent.
         owned: the partitions that are this process's; an account's turns are run by who sends for it.
         window: micros after which an idle conversation closes.
@@ -71,7 +59,8 @@ class AgentWorker:
 
     def __init__(
         self,
-        store: Store,
+        store: LedgerStore,
+        turns: AgentTurns,
         clock: Clock,
         *,
         model_of: Callable[[Agent], Model],
@@ -81,6 +70,7 @@ class AgentWorker:
         graph: Graph | None = None,
     ) -> None:
         self._store = store
+        self._turns = turns
         self._clock = clock
         self._model_of = model_of
         self._owned = owned
@@ -90,22 +80,29 @@ class AgentWorker:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._by_agent: Counter[str] = Counter()
         self._superseded: dict[str, int] = {}
-        self._woken = asyncio.Event()
-        self._looping: asyncio.Task[None] | None = None
+        self._loop = Loop(
+            "agents",
+            self._round,
+            seconds=_LOOK_SECONDS,
+            failed="answering_failed",
+            after_failure=_PAUSE_SECONDS,
+        )
+        store.on_due_work(self.wake)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take up turns from now on."""
-        self._looping = asyncio.create_task(self._loop())
+        self._loop.start()
 
     def wake(self) -> None:
         """There may be something to do."""
-        self._woken.set()
+        self._loop.wake()
 
     async def stop(self) -> None:
         """Leave what is not done as it is: its turns are taken up again."""
-        tasks = [*self._running.values(), *([self._looping] if self._looping else [])]
+        await self._loop.stop()
+        tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -115,25 +112,9 @@ class AgentWorker:
         while self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _loop(self) -> None:
-        while True:
-            self._woken.clear()
-            seconds = _LOOK_SECONDS
-            try:
-                following = await self.round()
-                if following is not None:
-                    seconds = min(seconds, max(0.0, (following - self._clock.now()) / _SECOND))
-            except Unavailable as error:
-                log.warning("store_unavailable", detail=str(error))
-                seconds = _PAUSE_SECONDS
-            except Exception:
-                log.exception("answering_failed")
-                seconds = _PAUSE_SECONDS
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+    async def _round(self) -> After | None:
+        following = await self.round()
+        return None if following is None else After(max(0.0, (following - self._clock.now()) / MICROS))
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
@@ -142,17 +123,16 @@ class AgentWorker:
         owned, now = self._owned(), self._clock.now()
         if not owned:
             return None
-        after = (-1, "")
+        last: AgentTurn | None = None
         while len(self._running) < MOST_AT_ONCE:
-            place = after
-            page = await self._store.read(lambda c, place=place: turn_queries.due(c, now, limit=_PAGE, after=place))  # type: ignore[misc]
+            page = await self._turns.due(now, limit=_PAGE, after=last)
             for turn in page:
                 if len(self._running) < MOST_AT_ONCE and self._is_ours(turn, owned):
                     self._take_up(turn)
             if len(page) < _PAGE:
                 break
-            after = (page[-1].due_at, page[-1].conversation_id)
-        return await self._store.read(lambda c: turn_queries.next_due(c, now))
+            last = page[-1]
+        return await self._turns.next_due(now)
 
     def _is_ours(self, turn: AgentTurn, owned: Collection[int]) -> bool:
         return turn.conversation_id not in self._running and partition_of(turn.account_id) in owned
@@ -181,7 +161,7 @@ class AgentWorker:
         agent = agent_turns.agent_of(registry, account) if account else None
         last = settings_of(agent).history_messages if agent else 1
         name = agent.id if agent else turn.agent_id
-        found = await self._store.read(lambda c: turn_queries.situation(c, turn, name, last=last, now=now))
+        found = await self._turns.situation(turn, name, last=last, now=now)
         why = decisions.obstacle(turn, agent, found, now=now, in_flight=self._by_agent[name])
         if why or account is None or agent is None or found.conversation is None:
             await self._store.apply(decisions.keys_of(turn), lambda ledger: decisions.declined(ledger, turn, why))

@@ -1,4 +1,4 @@
-"""`tellwire endpoints`: where deliveries go."""
+"""Implement `tellwire endpoints`: the webhook endpoints that deliveries go to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE. A changed row: taken down, stored and told of; what every kind of item shares."""
+"""PURE. Change a message row: record the status fact, store the row and emit its event."""
 
 from __future__ import annotations
 
@@ -6,42 +6,38 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.conversations import contacts, message_events
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.webhooks.items import StatusUpdate
-from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import Contact, Conversation, Message, StatusError, StatusFact
+from tellwire.model.messaging import Contact, Message, StatusError, StatusFact
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import DAY, MICROS, Micros, Seconds
 
-_MICROS = 1_000_000
 _NOBODY = Contact(id="", organization_id="")
-
-Applied = tuple[Outcome, str, str]
-"""outcome, why (when it is not plainly applied), id of the message row"""
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never. `tracing`:
-    events remember their POST. `public_url`: what links to media begin with."""
+    """Options that the settings decide. `window`: micros after which an idle conversation closes by itself, 0 for
+    never. `tracing`: whether events remember their POST. `public_url`: how links to media begin."""
 
     auto_accounts: bool = False
-    window: Micros = 24 * 3600 * _MICROS
+    window: Micros = DAY
     default_organization: str = DEFAULT_ORGANIZATION
     tracing: bool = False
     public_url: str = ""
 
 
 def seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
-    """Meta's time, else the time of receipt."""
-    return now // _MICROS if meta_time is None else meta_time
+    """Return Meta's time, else the time of receipt (`now`, micros) in seconds."""
+    return now // MICROS if meta_time is None else meta_time
 
 
 def repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:
-    """Take a status fact down; True when (wamid, status, participant) was known, which then emits nothing.
+    """Record a status fact; return True when (wamid, status, participant) was known already, which emits no event.
 
-    A repeat still counts for the merge, so that the row does not depend on which copy came first.
+    A repeat is still merged into the row, so that the row does not depend on which copy came first.
     """
     wamid = message.wamid
     known = ledger.facts.get((account.id, wamid), {}).get((fact.name, fact.participant))
@@ -65,54 +61,43 @@ def update(
     person: Contact | None = None,
     errors: tuple[StatusError, ...] = (),
 ) -> None:
-    """Store a changed row and tell of it; `updated_at` strictly rises.
+    """Store a changed row and emit its event; `updated_at` strictly rises.
 
-    `fact` is the status that changed it: Meta told it in `item`, or it came of the call itself, with `errors`.
+    `fact` is the status that changed it: it comes from Meta's `item`, or from the call itself, with `errors`.
     """
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)
     conversation = ledger.conversations[message.conversation_id]
-    contact = contacts.survivor(ledger, message.contact_id)
+    subject = Subject(message, account, conversation, contacts.survivor(ledger, message.contact_id))
     if item is not None and fact is not None:
-        tell_status(
-            ledger, message, account, conversation, contact, item=item, fact=fact, person=person, changed=changed
-        )
+        emit_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
         return
-    message_events.tell(
+    message_events.emit(
         ledger,
-        message,
+        subject,
         action="update",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=message.from_ or conversation.contact_address,
         changed=changed,
         status=message_events.status_item(fact, errors) if fact is not None else None,
     )
 
 
-def tell_status(
+def emit_status(
     ledger: Ledger,
-    message: Message,
-    account: Account,
-    conversation: Conversation,
-    contact: Contact | None,
+    subject: Subject,
     *,
     item: StatusUpdate,
     fact: StatusFact,
     person: Contact | None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Tell of one status. `contact` is the row's, `person` who the status is about: in a group one of many."""
-    message_events.tell(
+    """Emit the event of one status; `person` is who the status is about: in a group one of many."""
+    message_events.emit(
         ledger,
-        message,
+        subject,
         action="update" if changed else "insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
-        participant=item.who.address if item.who else conversation.contact_address,
-        name=(person or contact or _NOBODY).name,
+        participant=item.who.address if item.who else subject.conversation.contact_address,
+        name=(person or subject.contact or _NOBODY).name,
         changed=changed,
         status=message_events.status_item(fact, status_errors(item.errors) if fact.name == "failed" else ()),
         business=item.place.display_phone_number,

@@ -1,4 +1,4 @@
-"""PURE. Events about messages: everything that a format may show, fixed when it happens.
+"""PURE. Emit events about messages, with everything that a format may show, fixed when the event happens.
 
 Source: docs/reference/formats.md, "Snapshots".
 """
@@ -6,7 +6,7 @@ Source: docs/reference/formats.md, "Snapshots".
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.deliveries import Action, Event, Participants, Snapshot, StatusItem
@@ -17,17 +17,26 @@ from tellwire.model.row_json import message_row
 from tellwire.model.tenancy import Account
 
 
-class _Pricing(msgspec.Struct):
+class _Pricing(Struct):
     billable: object = False
     category: object = ""
     type: object = ""
+
+
+class Subject(Struct, frozen=True, gc=False):
+    """The row that an event is about, with what it belongs to; `contact` is None in a group."""
+
+    message: Message
+    account: Account
+    conversation: Conversation
+    contact: Contact | None
 
 
 _pricing = msgspec.json.Decoder(_Pricing)
 
 
 def status_item(fact: StatusFact, errors: tuple[StatusError, ...]) -> StatusItem:
-    """One status as Meta named it, with the pricing of this very status."""
+    """Return one status as an event holds it, with the pricing that Meta gave with it."""
     pricing = _Pricing()
     if fact.pricing:
         try:
@@ -44,25 +53,23 @@ def status_item(fact: StatusFact, errors: tuple[StatusError, ...]) -> StatusItem
     )
 
 
-def tell(
+def emit(
     ledger: Ledger,
-    message: Message,
+    subject: Subject,
     *,
     action: Action,
-    account: Account,
-    conversation: Conversation,
-    contact: Contact | None,
     participant: str,
     name: str | None = None,
     changed: tuple[str, ...] = (),
     status: StatusItem | None = None,
     business: str = "",
 ) -> None:
-    """Emit `messages/<action>` for a row as it now stands.
+    """Emit `messages.<action>` for a row as it now stands.
 
     `participant` is the contact's address as the `chat` format shows it, `name` that person's when it is not the
     contact, `business` the display number if Meta just gave one.
     """
+    message, account, contact = subject.message, subject.account, subject.contact
     ledger.emit(
         Event(
             id=ledger.new_id(),
@@ -71,7 +78,7 @@ def tell(
             entity="messages",
             action=action,
             name=f"messages.{action}",
-            order_key=order_key(message.account_id, conversation.party),
+            order_key=order_key(message.account_id, subject.conversation.party),
             snapshot=Snapshot(
                 row=Raw(message_row(message, contact)),
                 changed=changed,

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tellwire import __version__
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Secret, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, Work
 from tellwire.model.units import MICROS, Micros
 from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Request, retry_after
@@ -24,8 +24,8 @@ from tellwire.ports.storage import Result
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
-NO_BLAME = Attribution(burns=False)
-_UNEDITED = Edit()
+NO_BLAME = Attribution(counted=False)
+_UNEDITED = ReplayEdit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 _SHORTEST_SECRET = 8
@@ -55,7 +55,7 @@ def request(
     *,
     now: Micros,
     wire: Wire,
-    edit: Edit | None = None,
+    edit: ReplayEdit | None = None,
     may_send: Callable[[], bool] | None = None,
 ) -> Request | None:
     """Build the request of a delivery's next attempt; None when its format has no place for the event.
@@ -136,6 +136,26 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
     return [s.value for s in live]
 
 
+class Try(Struct, frozen=True, kw_only=True, gc=False):
+    """One try of a delivery: what was sent when, and what had come back when it ended.
+
+    `work` holds the delivery as it stood before; `edit` is what was other about a replay.
+    """
+
+    work: Work
+    endpoint: Endpoint
+    request: Request
+    answer: Answer
+    started_at: Micros
+    ended_at: Micros
+    edit: ReplayEdit | None = None
+
+    @property
+    def aside(self) -> bool:
+        """Whether it went elsewhere, so that the answer says nothing of the endpoint."""
+        return self.request.url != self.endpoint.url
+
+
 class Attributions(Protocol):
     """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
 
@@ -143,73 +163,61 @@ class Attributions(Protocol):
 
 
 def conclude(
-    delivery: Delivery,
-    answer: Answer,
-    *,
-    endpoint: Endpoint,
-    schedule: tuple[float, ...] | None,
-    started_at: Micros,
-    now: Micros,
-    jitter: float,
-    blames: Attributions,
-    aside: bool = False,
+    tried: Try, *, schedule: tuple[float, ...] | None, jitter: float, attribute: Attributions
 ) -> tuple[Decision, Attribution]:
     """Decide what follows from an answer, and what it costs the delivery.
 
     Args:
-        delivery: as it stood before the attempt.
-        answer: what came back at `now` for what was sent at `started_at`.
-        endpoint, schedule: the endpoint, and the gaps in seconds for one that sets none.
+        tried: the try.
+        schedule: the gaps in seconds for an endpoint that sets none.
         jitter: 0 to 1.
-        blames: asked about a failure of the delivery or its endpoint.
-        aside: it went elsewhere, so that the answer says nothing of the endpoint.
+        attribute: says what a failure of the delivery or its endpoint costs.
     """
+    delivery, endpoint, answer, now = tried.work.delivery, tried.endpoint, tried.answer, tried.ended_at
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
         return Delivered(now), NO_BLAME
-    if aside:
-        kind, blames = "own", _own_fault
-    wait, blame = 0, NO_BLAME
+    if tried.aside:
+        kind, attribute = "own", _own_fault
+    wait, attribution = 0, NO_BLAME
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
     if kind != "gone":
         wait = retry_after(answer.headers, now)
-        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+        attribution = attribute(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(
-        delivery, kind, plan=gaps, started_at=started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+        delivery,
+        kind,
+        plan=gaps,
+        started_at=tried.started_at,
+        now=now,
+        jitter=jitter,
+        counted=attribution.counted,
+        wait=wait,
     )
-    return decision, blame
+    return decision, attribution
 
 
 def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:  # noqa: ARG001
-    return Attribution(burns=True)
+    return Attribution(counted=True)
 
 
 def settle(
-    work: Work,
-    endpoint: Endpoint,
-    *,
-    request: Request,
-    answer: Answer,
-    decision: Decision,
-    blame: Attribution,
-    started_at: Micros,
-    now: Micros,
-    otherwise: DeliveryState = DeliveryState.RETRYING,
-    edit: Edit | None = None,
+    tried: Try, *, decision: Decision, attribution: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
 ) -> Result:
-    """What an attempt made of its delivery.
+    """What a try made of its delivery.
 
     Args:
-        work, endpoint, request, answer: the attempt.
+        tried: the try.
         decision: what follows (`retry.decide`).
-        blame: whether a failure costs the delivery its place in the order.
-        started_at, now: when it was sent, and when the answer was there.
+        attribution: what a failure costs the delivery (`conclude`).
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
-        edit: what was other about it.
     """
-    attempt = attempted(work.delivery, endpoint, request=request, answer=answer, started_at=started_at, edit=edit)
-    after = _after(work.delivery, decision, blame, started_at=started_at, now=now, otherwise=otherwise)
+    before, started_at = tried.work.delivery, tried.started_at
+    attempt = attempted(
+        before, tried.endpoint, request=tried.request, answer=tried.answer, started_at=started_at, edit=tried.edit
+    )
+    after = _after(before, decision, attribution, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
     return Result(after, attempt)
 
 
@@ -220,7 +228,7 @@ def attempted(
     request: Request,
     answer: Answer,
     started_at: Micros,
-    edit: Edit | None = None,
+    edit: ReplayEdit | None = None,
 ) -> Attempt:
     """An attempt as it is kept: secrets masked, also where the answer echoes them, and nothing too large."""
     echoed = _secrets_of(endpoint)
@@ -244,23 +252,23 @@ def attempted(
 def _after(
     before: Delivery,
     decision: Decision,
-    blame: Attribution,
+    attribution: Attribution,
     *,
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState,
 ) -> Delivery:
-    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
+    state, counted_attempts, due_at, lane = otherwise, before.counted_attempts, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
         case Delivered(at):
             state, delivered_at = DeliveryState.DELIVERED, at
-        case RetryAt(due_at, burns):
-            burned += burns
-            if blame.late:
-                lane, out_of_order = "late", out_of_order or blame.out_of_order
-        case Exhausted(burns):
-            burned += burns
+        case RetryAt(due_at, counted):
+            counted_attempts += counted
+            if attribution.late:
+                lane, out_of_order = "late", out_of_order or attribution.out_of_order
+        case Exhausted(counted):
+            counted_attempts += counted
             state = DeliveryState.FAILED
         case Disable():
             # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
@@ -271,7 +279,7 @@ def _after(
         before,
         state=state,
         attempts=before.attempts + 1,
-        burned=burned,
+        counted_attempts=counted_attempts,
         due_at=due_at,
         lane=lane,
         out_of_order=out_of_order,

@@ -9,11 +9,11 @@ otherwise. Times are micros.
 from __future__ import annotations
 
 from tellwire.delivery.retry import LONGEST_PROBE, Kind
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import MICROS, Micros, micros
 
 _MOST_FAILURES = 10
-_LONGEST_FAILING = 30 * MICROS
-_FIRST_PROBE = 2 * MICROS
+_LONGEST_FAILING = micros(30)
+_FIRST_PROBE = micros(2)
 _TRIES_PER_HEAD = 2
 
 
@@ -21,7 +21,7 @@ class Breaker:
     """What the attempts of one endpoint came to.
 
     `accepted_at`: its last 2xx to a live delivery. `recovered_at`: the end of its last outage. `forgiven_at`: the end
-    of its last outage in which several keys failed, so that no key is to blame for it.
+    of its last outage in which several keys failed, so that it is no key's fault.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class Breaker:
         self.reset(0)
 
     def reset(self, now: Micros) -> None:
-        """Begin anew, healthy, with nobody to blame for what was before."""
+        """Begin anew, healthy: what failed before is held against no key."""
         self.down = False
         self.probing = False
         self.next_probe: Micros = 0
@@ -85,7 +85,7 @@ class Breaker:
         pace: Micros | None = None,
         wait: Micros = 0,
     ) -> bool:
-        """Take down a failure; True when it burns a gap of its delivery.
+        """Take down a failure; True when its attempt counts, so that its delivery uses up a gap.
 
         Args:
             key: the order key whose delivery failed.
@@ -100,10 +100,10 @@ class Breaker:
         """
         was_down = self.down
         if not was_down and self._contradicted(kind, started_at=started_at, failed_before=failed_before):
-            burns = kind == "whole"
+            counted = kind == "whole"
             kind = "own"
         else:
-            burns = kind == "own" and not was_down
+            counted = kind == "own" and not was_down
         self._count(key, now)
         probe = probe and was_down
         if probe:
@@ -117,7 +117,7 @@ class Breaker:
             self.next_probe = now + max(gap, wait)
         elif kind != "own":
             self.next_probe = max(self.next_probe, now + wait)
-        return burns
+        return counted
 
     def _contradicted(self, kind: Kind, *, started_at: Micros, failed_before: Micros) -> bool:
         if kind == "whole":

@@ -10,30 +10,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 
 import structlog
 from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
-from tellwire.delivery import counting
-from tellwire.delivery.attempt import Sign, Wire
+from tellwire.delivery.attempt import Wire
+from tellwire.delivery.attempt_maker import AttemptMaker
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
-from tellwire.delivery.retry import Delivered, Disable
 from tellwire.delivery.scheduler import Scheduler
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Work
 from tellwire.model.registry import Registry
-from tellwire.model.routing import order_key
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.formats import Format
-from tellwire.ports.http_out import Answer, Request, Sender
+from tellwire.ports.http_out import Sender
 from tellwire.ports.storage import Outbox
 from tellwire.ports.tracing import Tracer
 
@@ -43,11 +39,12 @@ _PAUSE_SECONDS = 0.5
 _LONGEST_SLEEP = 60.0
 
 
-class Defaults(Struct, frozen=True, kw_only=True):
-    """What an endpoint that says nothing gets; a retry schedule is gaps in seconds."""
+class Observers(Struct, frozen=True, kw_only=True):
+    """Who hears of attempts: counts, traces, and a listener that is told of each one once it is recorded."""
 
-    timeout_seconds: float = 15.0
-    retry_schedule: tuple[float, ...] | None = None
+    counters: Counters
+    tracer: Tracer | None = None
+    on_attempt: Callable[[Attempt, Delivery], None] | None = None
 
 
 class Dispatcher:
@@ -55,13 +52,11 @@ class Dispatcher:
 
     Args:
         outbox, sender, clock: rows, HTTP out, and the time of every decision.
-        formats: the payload formats by name.
-        sign, hub_signature: the signatures.
-        defaults: for endpoints that set nothing.
+        wire: what requests are made with.
+        schedule: the gaps between tries, in seconds, for endpoints that set none.
         limits: caps.
         random: a number from 0 to 1, for jitter.
-        on_attempt: told of each attempt once it is recorded.
-        counters, tracer: count attempts, and tell of them.
+        observers: who hears of attempts.
     """
 
     def __init__(
@@ -70,44 +65,38 @@ class Dispatcher:
         sender: Sender,
         clock: Clock,
         *,
-        formats: Mapping[str, Format],
-        sign: Sign,
-        hub_signature: Callable[[bytes, str], str],
-        defaults: Defaults | None = None,
+        wire: Wire,
+        schedule: tuple[float, ...] | None = None,
         limits: SideLaneLimits | None = None,
         random: Callable[[], float],
-        on_attempt: Callable[[Attempt, Delivery], None] | None = None,
-        counters: Counters | None = None,
-        tracer: Tracer | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._outbox = outbox
-        self._sender = sender
         self._clock = clock
-        self._defaults = defaults or Defaults()
-        self._wire = Wire(
-            formats=formats,
-            sign=sign,
-            hub_signature=hub_signature,
-            timeout_seconds=self._defaults.timeout_seconds,
-            traceparent=tracer.traceparent if tracer else None,
-        )
-        self._tracer = tracer
-        self._random = random
-        self._on_attempt = on_attempt
-        self._counters = counters or Counters()
+        self._observers = observers = observers or Observers(counters=Counters())
         self._lanes = Scheduler(limits or SideLaneLimits())
         self._reader = Reader(outbox, clock, self._lanes, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self.leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
-        self._barred: set[str] = set()
+        self._attempts = AttemptMaker(
+            outbox,
+            sender,
+            clock,
+            self._lanes,
+            wire=wire,
+            schedule=schedule,
+            random=random,
+            holds=self.leases.holds,
+            made=self._recorder.put,
+            withheld=self._withheld,
+            counters=observers.counters,
+        )
         self._subscribed = False
         self._running = False
         self._sending: set[asyncio.Task[None]] = set()
         self._due_work: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Micros | None = None
-        self.attempts = 0
-        self.delivered = 0
         self.refused = 0
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -122,7 +111,7 @@ class Dispatcher:
                 elsewhere=self._elsewhere,
                 released=self.leases.nudge,
             )
-        self._bar(self._outbox.registry())
+        self._attempts.bar(self._outbox.registry())
         self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running = True
         await self.leases.start(owner)
@@ -164,6 +153,16 @@ class Dispatcher:
         self._lanes.forget(delivery_ids, self._clock.now())
 
     @property
+    def attempts(self) -> int:
+        """Attempts that were made."""
+        return self._attempts.made
+
+    @property
+    def delivered(self) -> int:
+        """Attempts that the receiver took."""
+        return self._attempts.delivered
+
+    @property
     def in_flight(self) -> int:
         """Deliveries that were sent and whose result is not committed."""
         return self._lanes.shares.in_flight
@@ -201,14 +200,10 @@ class Dispatcher:
             self._pump()
 
     def _changed(self, registry: Registry) -> None:
-        self._bar(registry)
+        self._attempts.bar(registry)
         if self._running:
             self._lanes.configure(registry.endpoints, self._clock.now())
             self._pump()
-
-    def _bar(self, registry: Registry) -> None:
-        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
-        self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
 
     def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
         if self._running:
@@ -232,7 +227,7 @@ class Dispatcher:
         lanes, now = self._lanes, self._clock.now()
         while (ticket := lanes.next(now)) is not None:
             ticket.started_at = now
-            task = asyncio.create_task(self._attempt(ticket))
+            task = asyncio.create_task(self._attempts.make(ticket))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         for ticket in lanes.overtaken():
@@ -254,92 +249,6 @@ class Dispatcher:
         self._timer = self._timer_at = None
         self._pump()
 
-    # --- one attempt --------------------------------------------------------------------------------------------------
-
-    async def _attempt(self, ticket: Ticket) -> None:
-        endpoint, edit = ticket.queue.endpoint, None
-        delivery = ticket.work.delivery
-        may_send = partial(self.leases.holds, delivery.partition, ticket.epoch)
-        request: Request | None = None
-        try:
-            if delivery.lane == "replay":
-                edit = await self._outbox.edit(delivery)
-            if delivery.order_key not in self._barred:
-                request = attempts.request(
-                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
-                )
-        except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
-            request = Request(url=endpoint.url)
-            answer = _unmade(error)
-        else:
-            if request is None:
-                self._lanes.unsent(ticket)
-                self._recorder.put(Entry(ticket, attempts.cancelled(ticket.work.delivery, self._clock.now())))
-                return
-            try:
-                answer = await self._sender.send(request)
-            except Exception as error:  # noqa: BLE001 - the port promises that there is none
-                answer = _unmade(error)
-        if answer.withheld:
-            self._withheld(ticket)
-        else:
-            self._recorder.put(self._entry(ticket, endpoint, request, answer, edit=edit))
-
-    def _withheld(self, ticket: Ticket) -> None:
-        """The lease was gone before the request was: no attempt was made."""
-        self._lanes.unsent(ticket)
-        self._lanes.dropped(ticket)
-        self.leases.finished()
-        self._pump()
-
-    def _entry(
-        self, ticket: Ticket, endpoint: Endpoint, request: Request, answer: Answer, *, edit: Edit | None
-    ) -> Entry:
-        """Decide what the answer means for the delivery and for its endpoint."""
-        now, standing, disables = self._clock.now(), self._standing(ticket), ""
-        decision, blame = attempts.conclude(
-            ticket.work.delivery,
-            answer,
-            endpoint=endpoint,
-            schedule=self._defaults.retry_schedule,
-            started_at=ticket.started_at,
-            now=now,
-            jitter=self._random(),
-            blames=partial(self._lanes.failed, ticket),
-            aside=request.url != endpoint.url,
-        )
-        self.attempts += 1
-        counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
-        if isinstance(decision, Delivered):
-            self.delivered += 1
-        if request.url != endpoint.url:
-            self._lanes.unsent(ticket)
-        elif isinstance(decision, Delivered):
-            self._lanes.accepted(ticket, now)
-        elif isinstance(decision, Disable):
-            disables = decision.reason
-            self._lanes.stop(ticket)
-        result = attempts.settle(
-            ticket.work,
-            endpoint,
-            request=request,
-            answer=answer,
-            decision=decision,
-            blame=blame,
-            started_at=ticket.started_at,
-            now=now,
-            otherwise=standing,
-            edit=edit,
-        )
-        return Entry(ticket, result, disables)
-
-    def _standing(self, ticket: Ticket) -> DeliveryState:
-        """Where a delivery stands that is to be tried again."""
-        if ticket.queue.open:
-            return DeliveryState.RETRYING
-        known = ticket.queue.endpoint.id in self._outbox.registry().endpoints
-        return DeliveryState.PARKED if known else DeliveryState.CANCELLED
-
     # --- recorded -----------------------------------------------------------------------------------------------------
 
     def _recorded(self, entries: Sequence[Entry]) -> None:
@@ -358,7 +267,7 @@ class Dispatcher:
             self._due_work.add(task)
             task.add_done_callback(self._due_work.discard)
         elif delivery.state is DeliveryState.RETRYING or delivery.state is DeliveryState.PARKED:
-            standing = self._standing(ticket)
+            standing = self._attempts.standing(ticket)
             if standing is not delivery.state:
                 # The endpoint was paused or resumed while the result was being written: the row must not disagree.
                 self._recorder.put(Entry(ticket, attempts.restated(delivery, standing, now)))
@@ -370,13 +279,21 @@ class Dispatcher:
             self._reader.extras_ran_out()
 
     def _tell(self, work: Work, attempt: Attempt, delivery: Delivery) -> None:
-        if self._tracer is not None:
-            self._tracer.attempted(work, attempt)
-        if self._on_attempt is not None:
+        observers = self._observers
+        if observers.tracer is not None:
+            observers.tracer.attempted(work, attempt)
+        if observers.on_attempt is not None:
             try:
-                self._on_attempt(attempt, delivery)
+                observers.on_attempt(attempt, delivery)
             except Exception:
                 log.exception("on_attempt_failed")
+
+    def _withheld(self, ticket: Ticket) -> None:
+        """The lease was gone before the request was: no attempt was made."""
+        self._lanes.unsent(ticket)
+        self._lanes.dropped(ticket)
+        self.leases.finished()
+        self._pump()
 
     def _refused(self, entries: Sequence[Entry]) -> None:
         """Their partitions have another owner, or had: their rows say what became of them."""
@@ -399,7 +316,3 @@ class Dispatcher:
             else:
                 log.warning("endpoint_disabled", endpoint_id=endpoint_id, reason=reason)
                 return
-
-
-def _unmade(error: Exception) -> Answer:
-    return Answer(failure="protocol", cause=f"the request could not be made ({type(error).__name__})")

@@ -17,7 +17,7 @@ from tellwire.delivery.read_cursor import ReadCursor
 from tellwire.delivery.retry import Kind
 from tellwire.delivery.side_lanes import Shares, SideLaneLimits, SideLanes
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import MICROS, Micros, micros
 
 _EXTRA_TURN = 8
 _BLOCKED_WINDOWS = 8
@@ -42,9 +42,9 @@ class Ticket(Struct, eq=False):
 
 
 class Attribution(Struct, frozen=True):
-    """What a failure costs its delivery: a gap of its schedule, its place in the order."""
+    """What a failure costs its delivery: a gap of its schedule (`counted`), its place in the order (`late`)."""
 
-    burns: bool
+    counted: bool
     late: bool = False
     out_of_order: bool = False
 
@@ -90,7 +90,7 @@ class EndpointQueue:
         self.endpoint = endpoint
         seconds = endpoint.head_of_line_seconds
         bound = self.limits.head_of_line_seconds if seconds is None else seconds
-        self.order.configure(endpoint.ordering, int(bound * MICROS))
+        self.order.configure(endpoint.ordering, micros(bound))
         self._divide(now)
 
     def _divide(self, now: Micros) -> None:
@@ -295,7 +295,7 @@ class EndpointQueue:
         self.unsent(ticket)
         key, delivery = ticket.key, ticket.work.delivery
         before = key.failed_at if key is not None else delivery.updated_at if delivery.lane == "late" else 0
-        burns = self.health.failed(
+        counted = self.health.failed(
             key.name if key is not None else delivery.id,
             kind,
             started_at=ticket.started_at,
@@ -307,13 +307,13 @@ class EndpointQueue:
         )
         ticket.held_until = now + wait if wait else 0
         if key is None or not self.open:
-            return Attribution(burns)
+            return Attribution(counted)
         if self.endpoint.ordering == "none":
-            return Attribution(burns, late=not self.health.down)
+            return Attribution(counted, late=not self.health.down)
         if kind == "busy":
-            return Attribution(burns)
+            return Attribution(counted)
         late = self.order.failed(key, sent_at=ticket.started_at, now=now)
-        return Attribution(burns, late=late, out_of_order=late)
+        return Attribution(counted, late=late, out_of_order=late)
 
     def unsent(self, ticket: Ticket) -> None:
         """The attempt is over, or there was nothing to send: another probe may go."""

@@ -114,7 +114,7 @@ class Recorder:
                 log.exception("record_failed", count=len(entries))
                 self._fails(type(error).__name__, len(entries))
                 if not alone:
-                    # One of them may be to blame: the others must not wait for it.
+                    # One of them may be the cause: the others must not wait for it.
                     for entry in entries:
                         self._run(self._write([entry], alone=True))
                     return

@@ -14,14 +14,14 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from tellwire.model.deliveries import Delivery, Lane, Ordering
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import MINUTE, Micros, micros
 from tellwire.ports.http_out import LONGEST_WAIT, Failure
 
 QUICK = (2.0, 5.0, 13.0, 30.0)
 """Gaps of a lane's head before the schedule, in seconds: tried at 0, 2, 7, 20 and 50 s."""
 SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 """Gaps in seconds (Standard Webhooks' own example): 10 attempts, about 75.6 h."""
-LONGEST_PROBE = 60 * MICROS
+LONGEST_PROBE = MINUTE
 _STRETCH = 0.2
 
 Kind = Literal["ok", "gone", "busy", "slow", "whole", "own"]
@@ -48,11 +48,11 @@ class Delivered(Struct, frozen=True):
 
 class RetryAt(Struct, frozen=True):
     due_at: Micros
-    burns: bool
+    counted: bool
 
 
 class Exhausted(Struct, frozen=True):
-    burns: bool
+    counted: bool
 
 
 class Disable(Struct, frozen=True):
@@ -72,7 +72,7 @@ def plan(schedule: tuple[float, ...] | None, ordering: Ordering, lane: Lane = "l
 
 
 def _micros(seconds: Iterable[float]) -> tuple[Micros, ...]:
-    return tuple(int(s * MICROS) for s in seconds)
+    return tuple(micros(s) for s in seconds)
 
 
 def kind_of(status: int, failure: Failure) -> Kind:
@@ -111,7 +111,7 @@ def decide(
     started_at: Micros,
     now: Micros,
     jitter: float,
-    burns: bool,
+    counted: bool,
     wait: Micros = 0,
 ) -> Decision:
     """What becomes of a delivery after an attempt.
@@ -122,29 +122,32 @@ def decide(
         plan: its gaps.
         started_at, now: when the attempt began, and when its answer was there.
         jitter: 0 to 1.
-        burns: whether the attempt uses up a gap (not while the endpoint as a whole is at fault).
+        counted: whether the attempt counts, so that it uses up a gap (not while the endpoint as a whole is at fault).
         wait: what the answer asked for (`retry_after`).
     """
     if kind == "ok":
         return Delivered(now)
     if kind == "gone":
         return Disable("it answered 410 Gone")
-    attempts, burned = delivery.attempts + 1, delivery.burned + burns
+    attempts, counted_attempts = delivery.attempts + 1, delivery.counted_attempts + counted
     age = now - (delivery.first_attempt_at or started_at)
-    if burned > len(plan.gaps) or _too_old(plan, age, attempts=attempts, burned=burned):
-        return Exhausted(burns)
-    if burns:
-        gap = plan.gaps[burned - 1]
+    if counted_attempts > len(plan.gaps) or _too_old(plan, age, attempts=attempts, counted_attempts=counted_attempts):
+        return Exhausted(counted)
+    if counted:
+        gap = plan.gaps[counted_attempts - 1]
     else:
         gap = plan.gaps[min(attempts, len(plan.gaps)) - 1]
         if delivery.lane != "late":
             gap = min(gap, LONGEST_PROBE)
-    return RetryAt(now + max(_stretched(gap, jitter), wait), burns)
+    return RetryAt(now + max(_stretched(gap, jitter), wait), counted)
 
 
-def _too_old(plan: Plan, age: Micros, *, attempts: int, burned: int) -> bool:
-    """What burns nothing ends with the schedule's age: with as many attempts as it gives, so that slow answers alone
-    don't cost a try, or at the latest a longest Retry-After later."""
-    if age < plan.age or attempts == burned:
+def _too_old(plan: Plan, age: Micros, *, attempts: int, counted_attempts: int) -> bool:
+    """Whether a delivery whose attempts do not all count ends for its age, which is then the schedule's.
+
+    It has had as many attempts as the schedule gives, so that slow answers alone don't cost a try, or a longest
+    Retry-After has gone by since.
+    """
+    if age < plan.age or attempts == counted_attempts:
         return False
     return attempts > len(plan.gaps) or age >= plan.age + LONGEST_WAIT

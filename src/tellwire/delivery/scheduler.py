@@ -128,6 +128,17 @@ class Scheduler:
         self.queues[endpoint.id] = queue
         return queue
 
+    def _queue_of(self, work: Work, now: Micros) -> EndpointQueue | None:
+        """The queue of a delivery's endpoint, made if there is none; None while the endpoint takes nothing."""
+        queue = self.queues.get(work.delivery.endpoint_id)
+        if queue is not None:
+            return queue
+        endpoint = self._endpoints.get(work.delivery.endpoint_id)
+        if endpoint is None or endpoint.state != "active":
+            return None
+        # Before the first sweep nobody knows what else waits on disk.
+        return self._create(endpoint, now, read=not self._swept)
+
     # --- coming in ----------------------------------------------------------------------------------------------------
 
     def offer(self, works: Iterable[Work], now: Micros) -> None:
@@ -136,13 +147,9 @@ class Scheduler:
         for work in works:
             if work.delivery.partition not in leases:
                 continue
-            queue = self.queues.get(work.delivery.endpoint_id)
+            queue = self._queue_of(work, now)
             if queue is None:
-                endpoint = self._endpoints.get(work.delivery.endpoint_id)
-                if endpoint is None or endpoint.state != "active":
-                    continue
-                # Before the first sweep nobody knows what else waits on disk.
-                queue = self._create(endpoint, now, read=not self._swept)
+                continue
             queue.hint(work, now)
             self._touch(queue)
 
@@ -216,12 +223,9 @@ class Scheduler:
         for work in sorted(works, key=_turn):
             if work.delivery.id in left or work.delivery.partition not in self.shares.leases:
                 continue
-            queue = self.queues.get(work.delivery.endpoint_id)
+            queue = self._queue_of(work, now)
             if queue is None:
-                endpoint = self._endpoints.get(work.delivery.endpoint_id)
-                if endpoint is None or endpoint.state != "active":
-                    continue
-                queue = self._create(endpoint, now, read=not self._swept)
+                continue
             if not queue.offer_extra(work, now):
                 full.add(work.delivery.endpoint_id)
             self._touch(queue)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Container, Mapping
 
 from msgspec import Struct
 
-from tellwire.model.deliveries import Work
+from tellwire.model.deliveries import Lane, Work
 
 _SHARE = 8
 
@@ -36,7 +36,7 @@ class SideLaneLimits(Struct, frozen=True, kw_only=True):
     """late retries in memory of an endpoint, and as many replays"""
     head_of_line_seconds: float = 60.0
 
-    def of(self, lane: str) -> int:
+    def of(self, lane: Lane) -> int:
         """Attempts of the process in a lane that is not `live`."""
         return self.late if lane == "late" else self.replays
 
@@ -51,7 +51,7 @@ class Shares:
         self.in_flight = 0
         self.held = 0
         self.probes = 0
-        self.flying = {"late": 0, "replay": 0}
+        self.flying: dict[Lane, int] = {"late": 0, "replay": 0}
 
 
 class SideLanes:
@@ -61,8 +61,8 @@ class SideLanes:
         self._limits = limits
         self._shares = shares
         self._most = 1
-        self._waiting: dict[str, deque[Work]] = {"late": deque(), "replay": deque()}
-        self._flying = {"late": 0, "replay": 0}
+        self._waiting: dict[Lane, deque[Work]] = {"late": deque(), "replay": deque()}
+        self._flying: dict[Lane, int] = {"late": 0, "replay": 0}
         self._keys: dict[str, str] = {}
 
     def configure(self, most_in_flight: int) -> None:

@@ -16,7 +16,7 @@ def disable(shelf: EndpointRepository, endpoint_id: str, reason: str) -> bool:
     endpoint = shelf.get(endpoint_id)
     if endpoint is None or endpoint.state == "disabled":
         return False
-    since = shelf.standing(endpoint_id).failing_since
+    since = shelf.health(endpoint_id).failing_since
     at = max(shelf.now, endpoint.updated_at + 1)
     shelf.put(replace(endpoint, state="disabled", disabled_reason=reason, updated_at=at), "disabled")
     shelf.tell(operational_events.disabled(endpoint, reason, failing_since=since))

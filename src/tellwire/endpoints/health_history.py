@@ -14,27 +14,27 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, HOUR, MINUTE, Micros, micros
 
-MICROS = 1_000_000
-PATIENCE: Micros = 5 * 86_400 * MICROS
+PATIENCE: Micros = 5 * DAY
 """So long nothing but failures, and the endpoint is disabled."""
-NOTABLE: Micros = 600 * MICROS
+NOTABLE: Micros = 10 * MINUTE
 """An outage as long as this is told of when it is over."""
-WITNESSED: Micros = 30 * 3600 * MICROS
+WITNESSED: Micros = 30 * HOUR
 """Two failures further apart say nothing of the time between: the longest gap of the usual schedule, jittered, fits."""
-SETTLED: Micros = 10 * MICROS
+SETTLED: Micros = micros(10)
 """Failures among successes are no evidence: an endpoint is reported as failing after this much of nothing else."""
-AGAIN: Micros = 60 * MICROS
+AGAIN: Micros = MINUTE
 """How often a process reports failures that go on."""
-STILL_WELL: Micros = 300 * MICROS
+STILL_WELL: Micros = 5 * MINUTE
 """How often it reports that all is well."""
 
 
 class EndpointHealth(Struct, frozen=True, kw_only=True):
     """How an endpoint stands. `failing_since`: the first failure after the last success, 0 when healthy.
 
-    `failing_for`: micros between failures without a success. `amnesty_at`: it was resumed; older failures don't count.
+    `failing_for`: micros between failures without a success. `resumed_at`: when it was resumed; what
+    failed before does not count.
     """
 
     endpoint_id: str
@@ -44,7 +44,7 @@ class EndpointHealth(Struct, frozen=True, kw_only=True):
     failures: int = 0
     last_failure_at: Micros = 0
     last_success_at: Micros = 0
-    amnesty_at: Micros = 0
+    resumed_at: Micros = 0
     cause: str = ""
     updated_at: Micros = 0
 
@@ -65,7 +65,7 @@ def merged(standing: EndpointHealth, report: Report, now: Micros) -> EndpointHea
     """A standing with what a process reports. Any success, of any process, ends what failed before it."""
     before = _not_ahead(standing, now)
     success = max(before.last_success_at, min(report.last_success_at, now))
-    good = max(success, before.amnesty_at)
+    good = max(success, before.resumed_at)
     seen = min(report.last_failure_at, now)
     failure = max(before.last_failure_at, seen)
     goes_on = before.failing_since > good
@@ -105,13 +105,13 @@ def _not_ahead(standing: EndpointHealth, now: Micros) -> EndpointHealth:
         failing_since=min(standing.failing_since, now),
         last_failure_at=min(standing.last_failure_at, now),
         last_success_at=min(standing.last_success_at, now),
-        amnesty_at=min(standing.amnesty_at, now),
+        resumed_at=min(standing.resumed_at, now),
     )
 
 
 def pardoned(standing: EndpointHealth, now: Micros) -> EndpointHealth:
     """It was resumed: it begins anew."""
-    return replace(standing, failing_since=0, failing_for=0, failures=0, amnesty_at=now, cause="", updated_at=now)
+    return replace(standing, failing_since=0, failing_for=0, failures=0, resumed_at=now, cause="", updated_at=now)
 
 
 def is_hopeless(standing: EndpointHealth) -> bool:

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from tellwire.endpoints.disabling import STRIDE
-from tellwire.endpoints.ports import EndpointChecks, EndpointRepository
+from tellwire.endpoints.ports import AuditWord, EndpointChecks, EndpointRepository
 from tellwire.endpoints.validation import faults, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
@@ -24,7 +24,6 @@ from tellwire.model.units import Micros
 
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
-_MICROS = 1_000_000
 
 Url = Annotated[
     str,
@@ -261,7 +260,7 @@ def resume(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
     done = shelf.unpark(endpoint_id, STRIDE)
     if done:
         if endpoint.state == "disabled":
-            since = shelf.standing(endpoint_id).failing_since
+            since = shelf.health(endpoint_id).failing_since
             shelf.tell(operational_events.recovered(endpoint, "it was resumed", failing_since=since))
         shelf.pardon(endpoint_id)
         endpoint = _put(shelf, replace(endpoint, state="active", disabled_reason=""), "resumed")
@@ -291,7 +290,7 @@ def known(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-def _put(shelf: EndpointRepository, endpoint: Endpoint, action: str) -> Endpoint:
+def _put(shelf: EndpointRepository, endpoint: Endpoint, action: AuditWord) -> Endpoint:
     endpoint = replace(endpoint, updated_at=max(shelf.now, endpoint.updated_at + 1))
     shelf.put(endpoint, action)
     return endpoint

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
 from tellwire.ports.formats import Format, Handshake
+
+AuditWord = Literal["changed", "secret_rotated", "paused", "resumed", "disabled"]
 
 
 class EndpointChecks(Protocol):
@@ -49,8 +51,8 @@ class EndpointRepository(Protocol):
 
     def add(self, endpoint: Endpoint) -> None: ...
 
-    def put(self, endpoint: Endpoint, action: str) -> None:
-        """Write a changed endpoint; `action` is the word for the audit ("paused")."""
+    def put(self, endpoint: Endpoint, action: AuditWord) -> None:
+        """Write a changed endpoint; `action` is the word for the audit."""
         ...
 
     def remove(self, endpoint_id: str) -> None: ...
@@ -67,7 +69,7 @@ class EndpointRepository(Protocol):
         """Cancel deliveries that wait or are parked, at most `limit`; True once none is left."""
         ...
 
-    def standing(self, endpoint_id: str) -> EndpointHealth:
+    def health(self, endpoint_id: str) -> EndpointHealth:
         """How its attempts went."""
         ...
 

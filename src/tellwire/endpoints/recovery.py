@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes, partition
+from tellwire.model.routing import NamesOf, Routes, partition
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
@@ -23,7 +23,6 @@ Include = Literal["failed", "missing", "all"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 KIND = "recover"
-OPEN: tuple[State, ...] = ("queued", "running")
 
 _AGAIN = {
     "failed": (DeliveryState.FAILED,),
@@ -70,6 +69,13 @@ class Job(Struct, frozen=True, kw_only=True):
     finished_at: Micros = 0
 
 
+class RecoveryStep(Struct, frozen=True):
+    """How a job stands after a batch: there is more to do ("on"), or not just now ("full"), or not at all ("over")."""
+
+    job: Job
+    came: Literal["on", "full", "over"]
+
+
 class Find(Struct, frozen=True):
     """A place in the span: an event, and the delivery of it that the endpoint has, if it has one.
 
@@ -81,7 +87,7 @@ class Find(Struct, frozen=True):
     delivery: Delivery | None
 
 
-def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, Names]) -> Routes:
+def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, NamesOf]) -> Routes:
     """Routes to this endpoint alone, as it subscribes now."""
     registry = Registry(version=0, accounts=dict(accounts), endpoints={endpoint.id: endpoint})
     return Routes(registry, names)

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from tellwire.model.deliveries import Action, Entity, Event, Participants, Snapshot, StatusItem
 from tellwire.model.messaging import Contact, Conversation, Message
 from tellwire.model.row_json import conversation_row, message_row
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.ports.formats import Format
 
 TEXT = "This is a test event of Tellwire. Nobody wrote this."
@@ -20,7 +20,6 @@ _BUSINESS = "15550000000"
 _NUMBER = "000000000000000"
 _NOBODY = Contact(id="", organization_id="", name="Tellwire test", phone=_CONTACT)
 _WHO = Participants(contact=_CONTACT, business=_BUSINESS, name="Tellwire test")
-_MICROS = 1_000_000
 _OF_ROWS = ("messages.insert", "messages.update", "conversations.insert", "conversations.update")
 _encode = msgspec.json.Encoder().encode
 
@@ -58,9 +57,9 @@ def _of_row(name: str, made: _Made) -> Event:
 
 
 def _message(action: Action, made: _Made) -> Event:
-    at = made.now // _MICROS
+    at = made.now // MICROS
     incoming = action == "insert"
-    status = {"pending": made.now} | ({} if incoming else {"sent": at * _MICROS})
+    status = {"pending": made.now} | ({} if incoming else {"sent": at * MICROS})
     message = Message(
         id=made.new_id(),
         organization_id=made.organization_id,

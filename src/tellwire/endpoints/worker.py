@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
 from tellwire.endpoints.health_history import HealthRecorder, Report
-from tellwire.endpoints.recovery import Job
+from tellwire.endpoints.recovery import Job, RecoveryStep
 from tellwire.errors import Unavailable
+from tellwire.loops import Loop, Work
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
@@ -37,7 +38,11 @@ class EndpointWorker:
         self.witness = HealthRecorder()
         self._standings = standings
         self.recovering = RecoveryRunner(recoveries, clock, supplied)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops = (
+            _loop("endpoint-health", self._report, _SECONDS),
+            _loop("parking", self._park, _PARKING_SECONDS),
+            _loop("recoveries", self.recovering.go_on, _SECONDS),
+        )
 
     def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
         """Take down an attempt that is recorded; one that went to another URL says nothing of its endpoint."""
@@ -53,17 +58,12 @@ class EndpointWorker:
 
     def start(self) -> None:
         """Begin, in the running loop."""
-        self._tasks = [
-            asyncio.create_task(self._forever(self._report, _SECONDS)),
-            asyncio.create_task(self._forever(self._park, _PARKING_SECONDS)),
-            asyncio.create_task(self._forever(self.recovering.go_on, _SECONDS)),
-        ]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """End at once; all of it can be gone on with by whoever comes next."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def last_report(self) -> None:
         """Write down what is not yet, before the store closes."""
@@ -72,35 +72,25 @@ class EndpointWorker:
         except Unavailable as error:
             log.warning("store_unavailable", detail=str(error))
 
-    async def _report(self) -> bool:
+    async def _report(self) -> None:
         await report_health(self._standings, self.witness, self._clock)
-        return False
 
-    async def _park(self) -> bool:
+    async def _park(self) -> None:
         await self._standings.park_left(self._clock.now())
-        return False
-
-    async def _forever(self, work: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        """Do it over and over, at once while it says that there is more."""
-        while True:
-            more = False
-            try:
-                more = await work()
-            except Unavailable as error:
-                log.warning("store_unavailable", detail=str(error))
-            except Exception:
-                log.exception("upkeep_failed")
-            await asyncio.sleep(0 if more else seconds)
 
 
-_STRIDES = 20
+def _loop(name: str, work: Work, seconds: float) -> Loop:
+    return Loop(name, work, seconds=seconds, failed="upkeep_failed")
+
+
+_BATCHES = 20
 
 
 _STUMBLES = 5
 
 
 class HealthStore(Protocol):
-    """What is kept of how endpoints behave (`stores.wellbeing`)."""
+    """What is kept of how endpoints behave (`stores.health_store`)."""
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
         """Merge reports; return the endpoints that this disabled."""
@@ -130,12 +120,12 @@ async def report_health(standings: HealthStore, witness: HealthRecorder, clock: 
 
 
 class RecoveryStore(Protocol):
-    """The open recoveries (`stores.recoveries`)."""
+    """The open recoveries (`stores.recovery_store`)."""
 
     async def open_jobs(self) -> list[Job]: ...
 
-    async def stride(self, job: Job, now: Micros) -> tuple[Job, Literal["on", "full", "over"]]:
-        """Go on with a job; the second says whether there is more to do, or not just now, or not at all."""
+    async def advance(self, job: Job, now: Micros) -> RecoveryStep:
+        """Go on with a job by one batch."""
         ...
 
     async def give_up(self, job: Job, why: str, now: Micros) -> None: ...
@@ -156,7 +146,7 @@ class RecoveryRunner:
         self._stumbles: dict[str, int] = {}
 
     async def go_on(self) -> bool:
-        """Some strides with every open job; True when there is more to do at once.
+        """Some batches of every open job; True when there is more to do at once.
 
         Raises:
             Exception: what one of the jobs stumbled over.
@@ -164,7 +154,7 @@ class RecoveryRunner:
         more, stumble = False, None
         for job in await self._recoveries.open_jobs():
             try:
-                more |= await self._some_strides(job)
+                more |= await self._some_batches(job)
                 self._stumbles.pop(job.id, None)
             except Unavailable:
                 raise
@@ -175,15 +165,16 @@ class RecoveryRunner:
             raise stumble
         return more
 
-    async def _some_strides(self, job: Job) -> bool:
+    async def _some_batches(self, job: Job) -> bool:
         done = job.done
-        for _ in range(_STRIDES):
-            job, came = await self._recoveries.stride(job, self._clock.now())
-            if came != "on":
+        for _ in range(_BATCHES):
+            step = await self._recoveries.advance(job, self._clock.now())
+            job = step.job
+            if step.came != "on":
                 break
         if job.done != done:
             self._supplied()
-        return came == "on"
+        return step.came == "on"
 
     async def _stumbled(self, job: Job, error: Exception) -> None:
         self._stumbles[job.id] = self._stumbles.get(job.id, 0) + 1

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection as a client: a request written in one piece, an answer read by llhttp within bounds.
 
-`Exchange` is what is known of one request's way out and back at any moment, so that a deadline that strikes in the
-middle can still tell what had happened. RFC 9110 and 9112; decision record 0002 says why this is not a library.
+An `Exchange` holds what is known of one request and its answer at any moment, so that a deadline in the middle can
+still say what had happened. RFC 9110 and 9112; decision record 0002 says why this is not a library.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from msgspec import Struct
 
 from tellwire import __version__
 from tellwire.errors import Forbidden
-from tellwire.http_client.tls_errors import plain_words
+from tellwire.http_client.tls_errors import tls_cause
 from tellwire.ports.http_out import Failure, Request
 from tellwire.security.addresses import ParsedTarget
 
-Phase = Literal["", "dns", "connect", "tls", "send", "first_byte", "body"]
-_DOING: Final[dict[Phase, str]] = {
+ExchangePhase = Literal["", "dns", "connect", "tls", "send", "first_byte", "body"]
+_DOING: Final[dict[ExchangePhase, str]] = {
     "": "waiting for its turn",
     "dns": "resolving the host name",
     "connect": "connecting",
@@ -37,7 +37,7 @@ _DOING: Final[dict[Phase, str]] = {
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OURS: Final = frozenset(
+_NOT_FOR_CALLERS: Final = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect")
 )
 _USER_AGENT: Final = f"User-Agent: Tellwire/{__version__}\r\n"
@@ -48,12 +48,12 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
 
     body: int = 16 * 1024
     head: int = 32 * 1024
-    """of names and values of all headers; the same again for what surrounds them"""
+    """of the names and values of all headers; as much again is read for what surrounds them"""
     headers: int = 128
     wire: int = 128 * 1024
     """of an answer as sent: chunk headers can outweigh the body"""
     connections: int = 512
-    """open at once, above which the one that is idle longest goes"""
+    """open at once; above that, the one that is idle longest is closed"""
     idle_per_host: int = 64
     idle_seconds: float = 30.0
     connect_seconds: float = 3.0
@@ -61,7 +61,7 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
 
 
 class Exchange:
-    """A request's way out and back: phases timed, the answer as far as it came, and what went wrong."""
+    """A request and its answer: the time of each phase, the answer as far as it came, and what went wrong."""
 
     __slots__ = (
         "_since", "_started", "allow_listed", "answered", "body", "cause", "complete", "durations", "failure",
@@ -72,9 +72,9 @@ class Exchange:
         self.request = request
         self.may_send = may_send
         self.withheld = False
-        self.written = False  # some of it may have left
+        self.written = False  # a byte of it may have been sent
         self.timeout = timeout
-        self.phase: Phase = ""
+        self.phase: ExchangePhase = ""
         self.durations: dict[str, float] = {}
         self.status = 0  # 0 until the headers are complete
         self.headers: list[tuple[str, str]] = []
@@ -87,8 +87,8 @@ class Exchange:
         self.cause = ""
         self._started = self._since = perf_counter()
 
-    def enter(self, phase: Phase) -> None:
-        """Close the phase that runs and start another; "" when all is over."""
+    def enter(self, phase: ExchangePhase) -> None:
+        """End the phase that runs and start another; "" only ends it."""
         now = perf_counter()
         if self.phase:
             self.durations[self.phase] = self.durations.get(self.phase, 0.0) + (now - self._since) * 1000
@@ -96,7 +96,7 @@ class Exchange:
         self._since = now
 
     def total(self) -> float:
-        """Milliseconds since the start."""
+        """Return milliseconds since the start."""
         return (perf_counter() - self._started) * 1000
 
     def fail(self, failure: Failure, cause: str) -> None:
@@ -106,13 +106,13 @@ class Exchange:
             self.cause = cause
 
     def expire(self) -> None:
-        """Note that the deadline has struck, and in the middle of what."""
+        """Note that the deadline has passed, and in which phase."""
         doing = _DOING["first_byte" if self.answered and not self.status else self.phase]
         self.fail("timeout", f"no answer within {self.timeout:g} s (while {doing})")
 
 
 def encode_request(request: Request, target: ParsedTarget) -> bytes:
-    """A request as it goes over the wire; Host, Content-Length and a missing User-Agent are added here.
+    """Return a request as it goes over the wire; Host, Content-Length and a missing User-Agent are added here.
 
     Raises:
         Forbidden: a header that cannot be sent as it stands (line break, NUL, no token) or is not the caller's to set.
@@ -136,14 +136,18 @@ def encode_request(request: Request, target: ParsedTarget) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _checked(name: str) -> str:
-    """The name of a header that callers may set."""
-    if name.lower() in _OURS or not _NAME.fullmatch(name):
+    """Return the name of a header, if callers may set it.
+
+    Raises:
+        Forbidden: they may not.
+    """
+    if name.lower() in _NOT_FOR_CALLERS or not _NAME.fullmatch(name):
         raise Forbidden(f"the header {name!r} cannot be set")
     return name
 
 
 class _Enough(Exception):  # noqa: N818 - nothing is wrong: it stops the parser
-    """What is wanted of the answer has been read."""
+    """Raised in a callback to stop the parser: enough of the answer has been read."""
 
 
 class Connection(asyncio.Protocol):
@@ -179,7 +183,7 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         self._wire = self._head = 0
         exchange.allow_listed = self._allow_listed
-        if self._transport is None or self._transport.is_closing():  # lost while nobody used it
+        if self._transport is None or self._transport.is_closing():  # lost while it was idle
             self._end_of_stream(None)
             return waiter
         if exchange.may_send is not None and not exchange.may_send():
@@ -194,8 +198,9 @@ class Connection(asyncio.Protocol):
             exchange.enter("first_byte")
         return waiter
 
-    def hung_up(self) -> bool:
-        """Whether the other side of an idle connection has closed it (or spoke unasked), though no loop saw it yet."""
+    def closed_by_peer(self) -> bool:
+        """Return whether the other side of an idle connection has closed it (or sent something unasked), also when the
+        event loop has not seen that yet."""
         if self._transport is None or self._transport.is_closing():
             return True
         waiting = select.poll()
@@ -203,7 +208,7 @@ class Connection(asyncio.Protocol):
         return bool(waiting.poll(0))
 
     def close(self) -> None:
-        """Close an idle connection, politely where the protocol has a way."""
+        """Close an idle connection in the orderly way of its protocol."""
         self.reusable = False
         if self._transport is not None:
             self._transport.close()
@@ -245,7 +250,7 @@ class Connection(asyncio.Protocol):
             self._exchange.enter("first_byte")
 
     def data_received(self, data: bytes) -> None:
-        if self._waiter is None:  # an answer to nothing
+        if self._waiter is None:  # bytes that no request asked for
             self.abort()
             return
         exchange = self._exchange
@@ -277,7 +282,7 @@ class Connection(asyncio.Protocol):
         if exchange.status and exc is None and _until_close(exchange.headers):
             exchange.complete = True
         elif isinstance(exc, ssl.SSLError):
-            exchange.fail("tls", plain_words(exc))
+            exchange.fail("tls", tls_cause(exc))
         else:
             how = "closed" if exc is None else "reset"
             where = "before answering"
@@ -335,7 +340,7 @@ class Connection(asyncio.Protocol):
 
 
 def _until_close(headers: list[tuple[str, str]]) -> bool:
-    """Whether the end of the connection is the end of the body (RFC 9112, section 6.3)."""
+    """Return whether the end of the connection is the end of the body (RFC 9112, section 6.3)."""
     return not any(
         name == "content-length" or (name == "transfer-encoding" and "chunked" in value.lower())
         for name, value in headers

@@ -1,4 +1,4 @@
-"""Opening connections: names resolved once, every address judged, and only a judged address connected to."""
+"""Opening connections: names are resolved once, every address is checked, and only checked ones are connected to."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Final, cast
 
 from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
-from tellwire.http_client.proxy import Proxy, ProxyError, connected, tunnel
-from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, dated_words, plain_words
-from tellwire.security.addresses import Address, Network, ParsedTarget, admitted, check_resolved
+from tellwire.http_client.proxy import Proxy, ProxyError, open_socket, tunnel
+from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, tls_cause
+from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""Host name to the texts of its addresses, in the order to try them; OSError when there are none."""
+"""From a host name to the texts of its addresses, in the order to try them; raises OSError when there are none."""
 
 _PLAIN: Final = {
     errno.ECONNREFUSED: "connection refused",
@@ -107,13 +107,13 @@ class Connector:
         self._given_tls = tls
 
     async def connect(self, target: ParsedTarget, exchange: Exchange) -> Connection | None:
-        """A connection to one of the target's addresses; None when the exchange has failed."""
+        """Return a connection to one of the target's addresses; None when the exchange has failed."""
         addresses = await self._addresses(target, exchange)
         dialled = await self._dial(addresses, target.port, exchange) if addresses else None
         if dialled is None:
             return None
         sock, address = dialled
-        connection = Connection(self._limits, self._lost, allow_listed=admitted(address, self._allow))
+        connection = Connection(self._limits, self._lost, allow_listed=is_allow_listed(address, self._allow))
         if target.scheme == "http":
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection
@@ -121,7 +121,7 @@ class Connector:
         try:
             await _start_tls(lambda: connection, sock, self._tls, target.host)
         except ssl.SSLError as error:
-            exchange.fail("tls", plain_words(error))
+            exchange.fail("tls", tls_cause(error))
             if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (EXPIRED, NOT_YET_VALID):
                 exchange.cause = await self._dated(error, target, address) or exchange.cause
             return None
@@ -156,7 +156,7 @@ class Connector:
     async def _dial(
         self, addresses: Sequence[Address], port: int, exchange: Exchange
     ) -> tuple[socket.socket, Address] | None:
-        """A connected socket to the first address that takes one."""
+        """Return a socket that is connected to the first address that accepts it, and that address; None for none."""
         exchange.enter("connect")
         causes: dict[str, None] = {}
         for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
@@ -172,11 +172,11 @@ class Connector:
 
     async def _open(self, address: Address, port: int) -> socket.socket:
         if self._proxy is None:
-            return await connected(address, port)
+            return await open_socket(address, port)
         return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
 
     async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
-        """Words with the date for a certificate that was refused for its dates.
+        """Return the cause, with the date, for a certificate that was refused because of its dates.
 
         OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing
         and over which nothing is sent.
@@ -191,7 +191,7 @@ class Connector:
             return None
         own = cast("ssl.SSLObject", transport.get_extra_info("ssl_object")).getpeercert(binary_form=True)
         cast("asyncio.Transport", transport).abort()
-        return None if own is None else dated_words(error.verify_code, own, datetime.now(UTC))
+        return None if own is None else date_cause(error.verify_code, own, datetime.now(UTC))
 
 
 def _plain(error: OSError) -> str:

@@ -1,13 +1,12 @@
 """The `Graph` port over the HTTP client: JSON calls below META_GRAPH_URL, with the account's token as Bearer.
 
-The token goes to that one host: it is the operator's own setting, nothing of a call chooses it, and redirects are not
-followed. META_GRAPH_URL may name any address, a private one too; no rule of deliveries applies to it.
+The token goes to that one host: it is the operator's own setting, no part of a call can change it, and redirects are
+not followed. META_GRAPH_URL may name any address, a private one too; no rule of deliveries applies to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_network
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -16,13 +15,13 @@ from msgspec.structs import replace
 from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer, Request, Sender
+from tellwire.security.addresses import EVERY_ADDRESS
 
-_ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _LIMITS: Final = ConnectionLimits(
     body=4 * 1024 * 1024,  # a page of templates
     wire=8 * 1024 * 1024,
     idle_per_host=256,
-    idle_seconds=10.0,  # a kept connection that the other side just closes leaves a message's fate unknown
+    idle_seconds=10.0,  # when the other side closes a kept connection, nobody knows whether the message was sent
 )
 
 
@@ -45,7 +44,7 @@ class HttpGraph:
         may_send: Callable[[], bool] | None = None,
         timeout_seconds: float = 20.0,
     ) -> Answer:
-        """One call, made at most once; every failure is an `Answer`."""
+        """Make one call, at most once; every failure is an `Answer`."""
         headers = [("Authorization", f"Bearer {token}"), ("Accept", "application/json")]
         if body:
             headers.append(("Content-Type", "application/json"))
@@ -69,5 +68,5 @@ class HttpGraph:
 
 
 def open_graph(url: str) -> HttpGraph:
-    """The Graph API at META_GRAPH_URL."""
-    return HttpGraph(url, open_sender(allow=_ANYWHERE, limits=_LIMITS))
+    """Return the Graph API at META_GRAPH_URL."""
+    return HttpGraph(url, open_sender(allow=EVERY_ADDRESS, limits=_LIMITS))

@@ -15,7 +15,7 @@ from yarl import URL
 
 from tellwire.errors import Broken, TellwireError
 from tellwire.ports.http_out import Answer
-from tellwire.ports.media import Incoming, Upload
+from tellwire.ports.media import Download, Upload
 
 _CHUNK: Final = 256 * 1024
 _MOST_ANSWER: Final = 64 * 1024
@@ -24,7 +24,7 @@ _LINE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class HttpMediaWire:
-    """Files over HTTP; the environment's proxies and credentials count for nothing."""
+    """Files over HTTP; the proxies and credentials of the environment are ignored."""
 
     def __init__(self, graph_url: str) -> None:
         """`graph_url`: META_GRAPH_URL, where files are uploaded to."""
@@ -43,19 +43,19 @@ class HttpMediaWire:
         return self._made
 
     @asynccontextmanager
-    async def open(self, url: str, token: str) -> AsyncIterator[Incoming]:
-        """GET a file."""
+    async def open(self, url: str, token: str) -> AsyncIterator[Download]:
+        """GET a file; see `MediaWire.open`."""
         try:
             answer = await self._session.get(URL(url, encoded=True), headers=_bearer(token), allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Broken(_why(error)) from None
         try:
-            yield Incoming(answer.status, _pieces(answer))
+            yield Download(answer.status, _pieces(answer))
         finally:
             answer.close()
 
     async def upload(self, token: str, phone_number_id: str, file: Upload) -> Answer:
-        """POST a file as a form."""
+        """POST a file as a form; see `MediaWire.upload`."""
         boundary = secrets.token_hex(16)
         head = _head(boundary, file)
         tail = f"\r\n--{boundary}--\r\n".encode()
@@ -91,7 +91,7 @@ async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 def _head(boundary: str, file: Upload) -> bytes:
     quoted = _LINE.sub("_", file.filename).replace("\\", "_").replace('"', "%22") or "file"
-    mime_type = _LINE.sub("_", file.mime_type)  # of what is sent on, it is the customer's to say
+    mime_type = _LINE.sub("_", file.mime_type)  # of a file that is passed on, the customer chose it
     parts = [("messaging_product", "whatsapp"), ("type", mime_type)]
     fields = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in parts
@@ -121,7 +121,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 def _why(error: BaseException) -> str:
-    """In plain words, without what was asked for: a URL of Meta's carries a secret."""
+    """Return the cause in plain words, without the URL: a URL of Meta's carries a secret."""
     if isinstance(error, TimeoutError):
         return "no answer came in time"
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -1,4 +1,4 @@
-"""Connections, by way of an HTTP proxy where one is set: a tunnel (RFC 9110, section 9.3.6) to a judged address."""
+"""Sockets to checked addresses, directly or through an HTTP proxy, by a tunnel (RFC 9110, section 9.3.6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_HEAD: Final = 16 * 1024
 
 
 class Proxy(Struct, frozen=True):
-    """Where the egress proxy listens: the operator's choice, which no rule for deliveries judges."""
+    """Where the egress proxy listens: the operator chooses it, so the rules for deliveries do not apply."""
 
     host: str
     port: int
@@ -30,8 +30,8 @@ class ProxyError(OSError):
     """The proxy could not be reached or made no tunnel; the text says why in plain words."""
 
 
-async def connected(address: Address, port: int) -> socket.socket:
-    """A socket that is connected to an address."""
+async def open_socket(address: Address, port: int) -> socket.socket:
+    """Return a socket that is connected to an address."""
     family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -47,14 +47,16 @@ async def connected(address: Address, port: int) -> socket.socket:
 async def tunnel(
     proxy: Proxy, address: Address, port: int, *, resolve: Callable[[str], Awaitable[Sequence[str]]]
 ) -> socket.socket:
-    """A socket that is connected through a proxy to an address; the proxy is told no name, so it resolves none.
+    """Return a socket that is connected through a proxy to an address; the proxy gets no name, so it resolves none.
 
     Raises:
         ProxyError: there is no tunnel.
     """
-    sock = await _reached(proxy, resolve)
+    sock = await _reach_proxy(proxy, resolve)
     try:
-        status = await _asked(sock, f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}")
+        status = await _ask_for_tunnel(
+            sock, f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
+        )
     except ProxyError:
         sock.close()
         raise
@@ -70,20 +72,20 @@ async def tunnel(
     return sock
 
 
-async def _reached(proxy: Proxy, resolve: Callable[[str], Awaitable[Sequence[str]]]) -> socket.socket:
+async def _reach_proxy(proxy: Proxy, resolve: Callable[[str], Awaitable[Sequence[str]]]) -> socket.socket:
     try:
-        places: Sequence[str] = [str(ip_address(proxy.host))]
+        addresses: Sequence[str] = [str(ip_address(proxy.host))]
     except ValueError:
         try:
-            places = await resolve(proxy.host)
+            addresses = await resolve(proxy.host)
         except OSError:
-            places = []
-    if not places:
+            addresses = []
+    if not addresses:
         raise ProxyError("the egress proxy's name could not be resolved")
     why = OSError()
-    for place in places:
+    for address in addresses:
         try:
-            return await connected(ip_address(place), proxy.port)
+            return await open_socket(ip_address(address), proxy.port)
         except OSError as error:
             why = error
     words = (
@@ -92,8 +94,8 @@ async def _reached(proxy: Proxy, resolve: Callable[[str], Awaitable[Sequence[str
     raise ProxyError(f"the egress proxy cannot be reached: {words}") from why
 
 
-async def _asked(sock: socket.socket, authority: str) -> int:
-    """The status that the proxy answers CONNECT with."""
+async def _ask_for_tunnel(sock: socket.socket, authority: str) -> int:
+    """Return the status that the proxy answers CONNECT with."""
     loop = asyncio.get_running_loop()
     head = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: Tellwire/{__version__}\r\n\r\n"
     await loop.sock_sendall(sock, head.encode())

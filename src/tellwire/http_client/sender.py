@@ -13,9 +13,7 @@ from tellwire.http_client.connection import Connection, ConnectionLimits, Exchan
 from tellwire.http_client.connector import Connector, Resolve, SystemResolver
 from tellwire.http_client.proxy import Proxy
 from tellwire.ports.http_out import Answer, Request, Sender
-from tellwire.security.addresses import Network, ParsedTarget, check_url
-
-_Origin = tuple[str, str, int]
+from tellwire.security.addresses import Network, Origin, ParsedTarget, check_url
 
 
 def open_sender(
@@ -26,14 +24,14 @@ def open_sender(
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> Sender:
-    """A sender that reaches global addresses and those that `allow` admits.
+    """Return a sender that reaches global addresses and those that `allow` admits.
 
     Args:
         allow: networks that deliveries may reach though not global.
         resolver: host name to addresses; the system's by default.
         limits: bounds on answers and connections.
         tls: what certificates are verified with; the system's authorities by default.
-        proxy: by way of which every connection is made; the addresses are judged all the same.
+        proxy: every connection is made through it; the addresses are checked all the same.
     """
     return HttpSender(
         allow=allow, resolver=resolver or SystemResolver(), limits=limits or ConnectionLimits(), tls=tls, proxy=proxy
@@ -41,7 +39,7 @@ def open_sender(
 
 
 class HttpSender:
-    """HTTP/1.1 out, on the loop that it is first used on."""
+    """The `Sender` port over HTTP/1.1, on the event loop that it is first used on."""
 
     def __init__(
         self,
@@ -56,13 +54,13 @@ class HttpSender:
         self._connector = Connector(allow=allow, resolve=resolver, limits=limits, lost=self._lost, tls=tls, proxy=proxy)
         self._check = lru_cache(maxsize=4096)(partial(check_url, allow=tuple(allow)))
         self._open: set[Connection] = set()
-        self._idle: OrderedDict[Connection, tuple[_Origin, float]] = OrderedDict()  # the longest idle first
-        self._stacks: dict[_Origin, list[Connection]] = {}
+        self._idle: OrderedDict[Connection, tuple[Origin, float]] = OrderedDict()  # the longest idle first
+        self._stacks: dict[Origin, list[Connection]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed: asyncio.Event | None = None
 
     async def send(self, request: Request) -> Answer:
-        """Make one attempt; whatever the other side does is told by the answer.
+        """Make one attempt; whatever the other side does is an `Answer`, never an exception.
 
         Raises:
             RuntimeError: the sender has been closed.
@@ -89,9 +87,9 @@ class HttpSender:
             await self._closed.wait()
 
     async def _attempt(self, target: ParsedTarget, exchange: Exchange, deadline: float, *, once: bool) -> None:
-        origin = (target.scheme, target.host, target.port)
+        origin = target.origin
         kept = self._take(origin)
-        while once and kept is not None and kept.hung_up():
+        while once and kept is not None and kept.closed_by_peer():
             kept.abort()
             kept = self._take(origin)
         if kept is not None:
@@ -100,7 +98,7 @@ class HttpSender:
                 return
             if once and exchange.written:
                 return
-            exchange.failure = exchange.cause = ""  # it was closed while idle: once more, on a fresh one
+            exchange.failure = exchange.cause = ""  # it was closed while idle: try once more, on a fresh one
         try:
             async with asyncio.timeout_at(deadline):
                 fresh = await self._connector.connect(target, exchange)
@@ -111,7 +109,7 @@ class HttpSender:
             self._admit(fresh)
             await self._run(fresh, origin, exchange, deadline)
 
-    async def _run(self, connection: Connection, origin: _Origin, exchange: Exchange, deadline: float) -> None:
+    async def _run(self, connection: Connection, origin: Origin, exchange: Exchange, deadline: float) -> None:
         try:
             await connection.run(exchange, deadline)
         finally:
@@ -132,7 +130,7 @@ class HttpSender:
         if self._closed:
             connection.abort("Tellwire is stopping")
 
-    def _take(self, origin: _Origin) -> Connection | None:
+    def _take(self, origin: Origin) -> Connection | None:
         while stack := self._stacks.get(origin):
             connection = stack[-1]
             self._forget(connection)
@@ -140,7 +138,7 @@ class HttpSender:
                 return connection
         return None
 
-    def _keep(self, connection: Connection, origin: _Origin) -> None:
+    def _keep(self, connection: Connection, origin: Origin) -> None:
         stack = self._stacks.setdefault(origin, [])
         if len(stack) >= self._limits.idle_per_host:
             connection.close()
@@ -152,7 +150,7 @@ class HttpSender:
             self._sweeping = loop.call_later(self._limits.idle_seconds, self._sweep)
 
     def _forget(self, connection: Connection) -> None:
-        """Take a connection off the idle ones."""
+        """Remove a connection from the idle ones."""
         origin, _ = self._idle.pop(connection)
         stack = self._stacks[origin]
         stack.remove(connection)
@@ -185,7 +183,7 @@ def _answer(exchange: Exchange) -> Answer:
     return Answer(
         status=exchange.status,
         failure=exchange.failure,
-        cause=exchange.cause or _verdict(exchange.status),
+        cause=exchange.cause or _cause_of_status(exchange.status),
         headers=tuple(exchange.headers),
         body=bytes(exchange.body),
         truncated=exchange.truncated,
@@ -196,8 +194,8 @@ def _answer(exchange: Exchange) -> Answer:
     )
 
 
-def _verdict(status: int) -> str:
-    """What a status means for a delivery; "" for a 2xx."""
+def _cause_of_status(status: int) -> str:
+    """Return why an answer with this status is a failure; "" for a 2xx."""
     if 200 <= status < 300:
         return ""
     return "redirects are not followed" if 300 <= status < 400 else f"your server answered {status}"

@@ -11,7 +11,7 @@ from cryptography import x509
 # X509_V_ERR_*, see openssl-verification-options(1)
 NOT_YET_VALID: Final = 9
 EXPIRED: Final = 10
-_VERDICTS: Final = {
+_VERIFY_CAUSES: Final = {
     NOT_YET_VALID: "certificate is not valid yet",
     EXPIRED: "certificate expired",
     18: "self-signed certificate",
@@ -32,20 +32,21 @@ _REASONS: Final = {
 }
 
 
-def plain_words(error: ssl.SSLError) -> str:
-    """What went wrong with TLS, as the person who runs the server would say it."""
+def tls_cause(error: ssl.SSLError) -> str:
+    """Return what went wrong with TLS, as the person who runs the server would say it."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        verdict = _VERDICTS.get(error.verify_code)
-        return verdict or f"certificate is not trusted: {error.verify_message}"
+        cause = _VERIFY_CAUSES.get(error.verify_code)
+        return cause or f"certificate is not trusted: {error.verify_message}"
     reason = error.reason or "the connection ended"
     return _REASONS.get(reason) or f"the TLS handshake failed: {reason.replace('_', ' ').lower()}"
 
 
-def dated_words(verdict: int, certificate: bytes, now: datetime) -> str | None:
-    """The words for an expired or not yet valid certificate with its date; None when its dates are not the reason.
+def date_cause(verify_code: int, certificate: bytes, now: datetime) -> str | None:
+    """Return the words for an expired or not yet valid certificate with its date; None when its dates are not the
+    reason.
 
     Args:
-        verdict: `EXPIRED` or `NOT_YET_VALID`.
+        verify_code: `EXPIRED` or `NOT_YET_VALID`.
         certificate: the server's own, DER.
         now: with a time zone.
     """
@@ -53,8 +54,8 @@ def dated_words(verdict: int, certificate: bytes, now: datetime) -> str | None:
         own = x509.load_der_x509_certificate(certificate)
     except ValueError:
         return None
-    if verdict == EXPIRED and own.not_valid_after_utc < now:
+    if verify_code == EXPIRED and own.not_valid_after_utc < now:
         return f"certificate expired on {own.not_valid_after_utc:%Y-%m-%d}"
-    if verdict == NOT_YET_VALID and own.not_valid_before_utc > now:
+    if verify_code == NOT_YET_VALID and own.not_valid_before_utc > now:
         return f"certificate is not valid before {own.not_valid_before_utc:%Y-%m-%d}"
     return None

@@ -1,36 +1,65 @@
-"""What has to be done now and then: idle conversations close, items that waited for an account are applied, health is
-reported, and recoveries go on."""
+"""What has to be done about the inbox now and then: idle conversations close, and items that waited are applied."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from tellwire.conversations.lifecycle import close_if_idle
 from tellwire.inbox.ingest import Ingest
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Book
+from tellwire.ports.queues import HeldItems, WaitingItems
 
 _BATCH = 200
 
 
-class Waiting(Book, Protocol):
-    """What the chores need of the store beside `Book`."""
+class Housekeeping:
+    """Keeps the inbox in order, in the process that does so for all.
 
-    def registry(self) -> Registry: ...
+    Args:
+        store, held, clock: conversations and items that wait, and the time.
+        ingest: applies items once more.
+        window: micros after which an idle conversation closes.
+    """
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]: ...
+    def __init__(self, store: WaitingItems, held: HeldItems, ingest: Ingest, clock: Clock, *, window: Micros) -> None:
+        self._store = store
+        self._held = held
+        self._ingest = ingest
+        self._clock = clock
+        self._window = window
+        self._routed: set[tuple[str, str]] = set()
+        store.on_changed(self._accounts_changed)
 
-    async def unrouted(
-        self, phone_number_id: str, *, after: str, limit: int
-    ) -> list[tuple[Inbound, frozenset[str]]]: ...
+    async def round(self) -> None:
+        """Close what is idle, and apply what was held for long enough."""
+        await close_idle_conversations(self._store, window=self._window)
+        await apply_held(self._held, self._ingest, self._clock)
+
+    async def route_new_accounts(self) -> None:
+        """Apply what waited for accounts that are new, or have another business account, since this was last done."""
+        for phone_number_id, _ in _places(self._store.registry()) - self._routed:
+            await self.route_unrouted(phone_number_id)
+
+    async def route_unrouted(self, phone_number_id: str) -> int:
+        """Apply what waited for this account; return how many POSTs were gone through."""
+        if account := self._store.registry().accounts.get(phone_number_id):
+            self._routed.add((phone_number_id, account.waba_id))
+        return await route_unrouted(self._store, self._ingest, phone_number_id)
+
+    def _accounts_changed(self, registry: Registry) -> None:
+        """An account that is gone, and comes again, is a new one."""
+        self._routed &= _places(registry)
 
 
-async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
+def _places(registry: Registry) -> set[tuple[str, str]]:
+    """The number and the business account of every account."""
+    return {(account.phone_number_id, account.waba_id) for account in registry.accounts.values()}
+
+
+async def close_idle_conversations(store: WaitingItems, *, window: Micros) -> int:
     """Close every conversation that has been idle for the window (docs/reference/formats.md, "Conversations").
 
     Returns: how many were closed.
@@ -43,15 +72,15 @@ async def close_idle_conversations(store: Waiting, *, window: Micros) -> int:
     return closed
 
 
-def _closer(keys: Sequence[tuple[str, str]], window: Micros) -> Callable[[Ledger], int]:
+def _closer(keys: Sequence[ConversationKey], window: Micros) -> Callable[[Ledger], int]:
     def decide(ledger: Ledger) -> int:
-        known = [ledger.conversations[i] for _, i in keys if i in ledger.conversations]
+        known = [ledger.conversations[key.id] for key in keys if key.id in ledger.conversations]
         return sum(close_if_idle(ledger, conversation, window=window) for conversation in known)
 
     return decide
 
 
-async def route_unrouted(store: Waiting, ingest: Ingest, phone_number_id: str) -> int:
+async def route_unrouted(store: WaitingItems, ingest: Ingest, phone_number_id: str) -> int:
     """Apply, in the order they came, the items that waited for this account, then the news of its business account.
 
     Returns: how many POSTs were gone through.
@@ -60,23 +89,21 @@ async def route_unrouted(store: Waiting, ingest: Ingest, phone_number_id: str) -
     for name in (phone_number_id, account.waba_id if account else ""):
         after = ""
         while waiting := await store.unrouted(name, after=after, limit=_BATCH) if name else []:
-            for inbound, pointers in waiting:
-                await ingest.reapply(inbound, pointers)
-                after = inbound.id
+            for post in waiting:
+                await ingest.reapply(post.inbound, post.pointers)
+                after = post.inbound.id
                 done += 1
     return done
 
 
-async def apply_held(
-    over: Callable[[Micros, int], Awaitable[Sequence[tuple[Inbound, frozenset[str]]]]], ingest: Ingest, clock: Clock
-) -> int:
-    """Apply what was held for a while and has waited for long enough (`over`): what it waited for has not come.
+async def apply_held(held: HeldItems, ingest: Ingest, clock: Clock) -> int:
+    """Apply what was held for a while and has waited for long enough: what it waited for has not come.
 
     Returns: how many POSTs were gone through.
     """
     done = 0
-    while posts := await over(clock.now(), _BATCH):
-        for inbound, pointers in posts:
-            await ingest.reapply(inbound, pointers)
+    while posts := await held.waited_long_enough(clock.now(), _BATCH):
+        for post in posts:
+            await ingest.reapply(post.inbound, post.pointers)
             done += 1
     return done

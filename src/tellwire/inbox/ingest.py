@@ -1,8 +1,8 @@
-"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+"""USE CASE. Turn a POST from Meta into row changes and events in one transaction.
 
 Source: docs/reference/delivery.md, "From a POST to a delivery".
 
-Each item is applied once and by itself: what one item cannot do never costs its neighbours.
+Each item is applied once and by itself: one that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -33,22 +33,21 @@ from tellwire.meta.webhooks.items import (
     Who,
 )
 from tellwire.meta.webhooks.redaction import cut
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, worst
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
-from tellwire.ports.storage import Book
+from tellwire.model.units import MINUTE, Micros
+from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
 
-_HELD_FOR: Micros = 60 * 1_000_000
-"""How long a status of a message that nobody knows waits for the answer to a send that is under way."""
-_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+_HELD_FOR: Micros = MINUTE
+"""How long a status of an unknown message waits for the answer to a send that is under way."""
 
 
 class ItemFailed(Exception):  # noqa: N818
-    """An item made us stumble; the transaction is tried again without it."""
+    """Raised when an item could not be applied; the transaction is then tried again without it."""
 
     def __init__(self, index: int, cause: Exception) -> None:
         super().__init__(f"item {index}: {type(cause).__name__}")
@@ -56,8 +55,8 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`. `gone`: pointers to items
-    that were asked for and are there no more."""
+    """A parsed POST. `speaks_for`: the ids that its secret may change, see `may_change`. `digest`: SHA-256 of `body` in
+    hex. `gone`: pointers of items that were asked for and are no longer in the body."""
 
     body: bytes
     items: tuple[Item, ...]
@@ -67,19 +66,19 @@ class Post(Struct, frozen=True):
 
 
 class Ingest:
-    """Applies POSTs over a `Book`."""
+    """Applies POSTs over a `LedgerRunner`."""
 
-    def __init__(self, book: Book, options: Options) -> None:
-        self._book = book
+    def __init__(self, store: LedgerRunner, options: Options) -> None:
+        self._store = store
         self._options = options
 
     @property
     def options(self) -> Options:
-        """What the settings decide."""
+        """Return the options that the settings decide."""
         return self._options
 
     async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
-        """Keep a verified POST and apply its items; when this returns it is durable.
+        """Keep a verified POST and apply its items; both are durable when this returns.
 
         Args:
             body: the raw bytes that were signed.
@@ -87,13 +86,13 @@ class Ingest:
 
         Raises:
             NotJson: the body is not JSON; nothing was kept.
-            Unavailable: it could not be made durable; nothing was applied.
+            Unavailable: the POST could not be made durable; nothing was applied.
         """
         post = Post(body, meta.parse(body), speaks_for, hashlib.sha256(body).hexdigest())
         return await self._applied(post, None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
-        """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
         gone = pointers
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
@@ -110,13 +109,13 @@ class Ingest:
                 return decide_post(ledger, post, self._options, without, kept)
 
             try:
-                return await self._book.apply(keys, decide)
-            except ItemFailed as stumble:
-                skip |= {stumble.index}
+                return await self._store.apply(keys, decide)
+            except ItemFailed as failed:
+                skip |= {failed.index}
 
 
-def speaks(speaks_for: Sequence[str], account: Account) -> bool:
-    """Whether a secret that speaks for these ids may change an account."""
+def may_change(speaks_for: Sequence[str], account: Account) -> bool:
+    """Return whether a secret that is bound to the ids `speaks_for` ("*" for all) may change an account."""
     return "*" in speaks_for or not {
         account.id,
         account.organization_id,
@@ -128,7 +127,7 @@ def speaks(speaks_for: Sequence[str], account: Account) -> bool:
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Inbound:
-    """Apply every item of a POST to the ledger and record what became of each."""
+    """Apply every item of a POST to the ledger and record a report of each."""
     inbound_id = kept.id if kept else ledger.new_id()
     ledger.trace = inbound_id if options.tracing else ""
     if kept:
@@ -140,12 +139,13 @@ def decide_post(
     organizations: set[str] = set()
     for index, item in enumerate(post.items):
         if index in skip:
-            report = report_of(item, Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
+            result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                report = _one(ledger, item, post, options, organizations, held_until=held_until)
+                result = _one(ledger, item, post, options, organizations, held_until=held_until)
             except Exception as error:
                 raise ItemFailed(index, error) from error
+        report = report_of(item, result)
         reports.append(report)
         _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
@@ -171,13 +171,13 @@ def decide_post(
 
 
 def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
-    """The reports with what became since of items that a later one of the same POST released."""
+    """Return the reports, with the newer one where a later item of the same POST released a held item."""
     released = {report.pointer: report for name, report in ledger.new_reports if name == inbound_id}
     return [released.get(report.pointer, report) for report in reports]
 
 
 def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
-    """What is kept of a POST: nothing of people who were erased."""
+    """Return the body to keep: the items of erased people are cut out."""
     outcomes = [(item, report.outcome == Outcome.ERASED) for item, report in zip(post.items, reports, strict=True)]
     gone = [item for item, erased in outcomes if erased]
     if not gone:
@@ -185,56 +185,51 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
     return cut(post.body, gone, [item for item, erased in outcomes if not erased])
 
 
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """A POST's outcome: its worst item's (docs/reference/rest-api.md, "Received POSTs"); of no items, `recorded`."""
-    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
-
-
 def _one(
     ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str], *, held_until: Micros
-) -> ItemReport:
+) -> ItemResult:
     place = item.place
     account = ledger.account(place.phone_number_id) if place.phone_number_id else None
-    unspoken = account is not None and not speaks(post.speaks_for, account)
-    if account is not None and not unspoken:
+    forbidden = account is not None and not may_change(post.speaks_for, account)
+    if account is not None and not forbidden:
         organizations.add(account.organization_id)
     if account is not None and tombstones.bars(ledger, item, account):
-        return report_of(item, Outcome.ERASED, "of a person who was erased")
+        tombstones.mark(ledger, item, account)
+        return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
-        return report_of(item, Outcome.NOT_UNDERSTOOD, item.reason)
+        return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
     if isinstance(item, Notice) and not place.phone_number_id:
-        return _news(ledger, item, post, organizations)
+        return _notice(ledger, item, post, organizations)
     if not place.phone_number_id:
-        return report_of(item, Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
-    if account is None or unspoken:
-        if unspoken:
-            return report_of(item, Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
+    if account is None or forbidden:
+        if forbidden:
+            return ItemResult(Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
         if not (options.auto_accounts and _may_create(post.speaks_for, item)):
-            return report_of(item, Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
+            return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
         account = _auto_account(ledger, item, options)
         organizations.add(account.organization_id)
-    outcome, reason, message_id = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
-    report = report_of(item, outcome, reason, message_id)
-    if message_id and outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
+    result = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
+    if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         release(ledger, account, item.wamid, options)
-    return report
+    return result
 
 
-def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemReport:
-    """Apply news of a business account to every account that they concern and the secret speaks for."""
+def _notice(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
+    """Apply a notice to every account that it concerns and that the secret may change."""
     place = item.place
     if not place.waba_id:
-        return report_of(item, Outcome.NOT_UNDERSTOOD, "it names no business account")
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "it names no business account")
     found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
-    spoken = [account for account in found if speaks(post.speaks_for, account)]
-    if not spoken:
+    changeable = [account for account in found if may_change(post.speaks_for, account)]
+    if not changeable:
         number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
         why = f"no account has the waba_id {place.waba_id}{number}"
         why = "the secret that signed this POST does not speak for the account" if found else why
-        return report_of(item, Outcome.UNROUTED, why)
-    organizations.update(account.organization_id for account in spoken)
-    outcomes = [notices.apply(ledger, item, account, post.digest)[0] for account in spoken]
-    return report_of(item, Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
+        return ItemResult(Outcome.UNROUTED, why)
+    organizations.update(account.organization_id for account in changeable)
+    outcomes = [notices.apply(ledger, item, account, post.digest) for account in changeable]
+    return ItemResult(Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
 
 
 def _may_create(speaks_for: Sequence[str], item: Item) -> bool:
@@ -258,7 +253,7 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
 def _settle(
     ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
 ) -> None:
-    """Keep what waits where it is found again; of a POST that is `known` already, take out what waits no more."""
+    """Store a held or unrouted item where it will be found again; remove one of a `known` POST that waits no longer."""
     place = item.place
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
         wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
@@ -279,7 +274,7 @@ def _settle(
 
 
 def waits_for(item: Item) -> str:
-    """The wamid of the message that a held item needs."""
+    """Return the wamid of the message that a held item needs, "" for none."""
     match item:
         case MessageItem():
             return item.revokes or item.edits
@@ -292,7 +287,7 @@ def waits_for(item: Item) -> str:
 
 
 def keys_of(items: Iterable[Item], digest: str) -> Keys:
-    """What has to be loaded before the items can be decided."""
+    """Return what has to be loaded before the items can be decided."""
     keys = Keys()
     for item in items:
         number = item.place.phone_number_id
@@ -314,7 +309,7 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
             case AddressChange() | CallMade():
                 _add_who(keys, number, item.who, "")
             case AccountProblem() | AccountNotice() | TemplateNotice():
-                _add_news(keys, number, item, notices.key_of(item, digest))
+                _add_notice_keys(keys, number, item, notices.key_of(item, digest))
             case NotUnderstood():
                 if item.wamid:
                     keys.messages.add((number, item.wamid))
@@ -323,8 +318,8 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
     return keys
 
 
-def _add_news(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
-    """Whether it was told before; what names no number concerns those of its business account."""
+def _add_notice_keys(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
+    """Add the keys that tell whether a notice was applied before, and by which accounts."""
     if number or isinstance(item, AccountProblem):
         keys.statuses.add((number, key))
     else:

@@ -1,4 +1,4 @@
-"""PURE. What one item of a POST does to the ledger: one function per kind of item.
+"""PURE. Apply one item of a POST to the ledger: one function per kind of item.
 
 Source: docs/reference/formats.md, "What emits what".
 """
@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from tellwire.accounts import notices
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
-from tellwire.conversations.changes import Applied, Options, repeated, seconds, update
+from tellwire.conversations.changes import Options, repeated, seconds, update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.inbox import statuses
 from tellwire.media import attachments
@@ -31,26 +32,25 @@ from tellwire.meta.webhooks.items import (
     TemplateNotice,
     Who,
 )
-from tellwire.model.inbound import Outcome
+from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, StatusFact
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import MICROS, Micros, Seconds
 
-_MICROS = 1_000_000
 _PLACEHOLDER = "media_placeholder"
-_ANOTHER = "another content under a wamid that is known; both raw texts are kept"
+_OTHER_CONTENT = "another content under a wamid that is known; both raw texts are kept"
 
 
 def apply_item(
     ledger: Ledger, item: Item, account: Account, options: Options, digest: str, *, held_until: Micros = 0
-) -> Applied:
+) -> ItemResult:
     """Apply one item.
 
     Args:
-        digest: the POST's, for what has no key of its own.
-        held_until: how long a status may wait for the answer to a send that is under way.
+        digest: SHA-256 of the POST in hex, for items that have no key of their own.
+        held_until: until when (micros) a status may wait for the answer to a send that is under way.
     """
     match item:
         case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
@@ -60,7 +60,7 @@ def apply_item(
         case MessageItem():
             return _message(ledger, item, account, options)
         case StatusUpdate():
-            return statuses.status(ledger, item, account, options, held_until=held_until)
+            return statuses.apply_status(ledger, item, account, options, held_until=held_until)
         case AddressChange():
             return _address_change(ledger, item, account)
         case CallMade():
@@ -68,9 +68,9 @@ def apply_item(
         case AccountProblem():
             return _account_problem(ledger, item, account, digest)
         case AccountNotice() | TemplateNotice():
-            return notices.apply(ledger, item, account, digest)
+            return ItemResult(notices.apply(ledger, item, account, digest))
         case NotUnderstood():
-            return Outcome.NOT_UNDERSTOOD, item.reason, ""
+            return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
         case _:
             assert_never(item)
 
@@ -78,12 +78,12 @@ def apply_item(
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def _message(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
+def _message(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> ItemResult:
     known = ledger.messages.get((account.id, item.wamid))
     if known is not None:
         return _known_message(ledger, item, account, known, options)
     if item.who is None and not item.group_id:
-        return Outcome.NOT_UNDERSTOOD, "nobody to attribute it to", ""
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "nobody to attribute it to")
     contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
     at = seconds(item.timestamp, ledger.now)
     incoming = item.direction == "incoming"
@@ -110,45 +110,38 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     if item.type in attachments.TYPES:
         message = attachments.attach(ledger, message, options.public_url)
     ledger.put_message(message)
-    message_events.tell(
+    message_events.emit(
         ledger,
-        message,
+        Subject(message, account, conversation, contact),
         action="insert",
-        account=account,
-        conversation=conversation,
-        contact=contact,
         participant=address,
         business=item.place.display_phone_number,
     )
     match item.origin:
         case "customer" if not item.group_id and not item.edits:
-            agent_turns.asked(ledger, account, message, item.type)
+            agent_turns.customer_wrote(ledger, account, message, item.type)
         case "echo" if not item.group_id:
-            agent_turns.taken_over(ledger, account, conversation, by=agent_turns.THE_PHONE_APP)
-    return Outcome.APPLIED, "", message.id
+            agent_turns.person_wrote(ledger, account, conversation, by=agent_turns.THE_PHONE_APP)
+    return ItemResult(Outcome.APPLIED, message_id=message.id)
 
 
 def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micros]:
     if item.origin == "customer":
         return {"pending": now}
-    return {item.status: at * _MICROS} if item.status else {}
+    return {item.status: at * MICROS} if item.status else {}
 
 
-def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> Applied:
-    """The first copy wins; a placeholder and an external row wait for their content."""
+def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> ItemResult:
+    """Keep the first copy of a message; only a placeholder or an external row takes its content from a later one."""
     fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
     if not fills or known.direction != item.direction:
-        why = (
-            ""
-            if known.content == item.content
-            else "another content under a wamid that is known; both raw texts are kept"
-        )
-        return Outcome.DUPLICATE, why, known.id
+        why = "" if known.content == item.content else _OTHER_CONTENT
+        return ItemResult(Outcome.DUPLICATE, why, known.id)
     status = known.status
     if item.origin != "customer":
-        at = seconds(item.timestamp, ledger.now) * _MICROS
+        at = seconds(item.timestamp, ledger.now) * MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
-    at = item.timestamp or known.timestamp or ledger.now // _MICROS
+    at = item.timestamp or known.timestamp or ledger.now // MICROS
     message = replace(known, status=status, kind="message", timestamp=at)
     if "deleted" in status and account.on_revoke == "erase":
         message = replace(message, content=_type_only(item.content), content_at=at)
@@ -160,14 +153,14 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
         name for name in ("content", "status", "timestamp", "media") if getattr(message, name) != getattr(known, name)
     )
     update(ledger, message, account, changed)
-    return Outcome.APPLIED, "", message.id
+    return ItemResult(Outcome.APPLIED, message_id=message.id)
 
 
-def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> Applied:
+def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> ItemResult:
     original = ledger.messages[account.id, item.edits]
     fact = StatusFact(name="edited", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
     if (account.id, item.wamid) in ledger.messages or repeated(ledger, account, original, fact):
-        return Outcome.DUPLICATE, "", original.id
+        return ItemResult(Outcome.DUPLICATE, message_id=original.id)
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
@@ -175,23 +168,23 @@ def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options)
         message = attachments.attach_anew(ledger, message, options.public_url)
         changed = ("content", "status", "media") if message.media != original.media else ("content", "status")
     update(ledger, message, account, changed)
-    return Outcome.APPLIED, "", original.id
+    return ItemResult(Outcome.APPLIED, message_id=original.id)
 
 
-def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> Applied:
+def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> ItemResult:
     original = ledger.messages.get((account.id, item.revokes))
     if original is None:
-        return Outcome.HELD, "it revokes a message that has not come", ""
+        return ItemResult(Outcome.HELD, "it revokes a message that has not come")
     fact = StatusFact(name="deleted", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
     if repeated(ledger, account, original, fact):
-        return Outcome.DUPLICATE, "", original.id
+        return ItemResult(Outcome.DUPLICATE, message_id=original.id)
     message = merge(original, fact)
     changed: tuple[str, ...] = ("status",)
     if account.on_revoke == "erase":
         message = attachments.detach(ledger, replace(message, content=_type_only(original.content)))
         changed = ("content", "status", "media") if original.media else ("content", "status")
     update(ledger, message, account, changed)
-    return Outcome.APPLIED, "", original.id
+    return ItemResult(Outcome.APPLIED, message_id=original.id)
 
 
 def _type_only(content: bytes) -> bytes:
@@ -201,35 +194,35 @@ def _type_only(content: bytes) -> bytes:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> Applied:
+def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> ItemResult:
     contact = contacts.find(ledger, account.organization_id, item.who.aliases)
     if contact is None:
-        return Outcome.RECORDED, "nobody is known by these addresses", ""
+        return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
     before = len(ledger.events)
     _, new = contacts.add_addresses(ledger, contact, item.who.adds)
     if not new:
-        return Outcome.DUPLICATE, "", ""
+        return ItemResult(Outcome.DUPLICATE)
     if len(ledger.events) == before:
-        return Outcome.RECORDED, "the contact has no open conversation on this number", ""
-    return Outcome.APPLIED, "", ""
+        return ItemResult(Outcome.RECORDED, "the contact has no open conversation on this number")
+    return ItemResult(Outcome.APPLIED)
 
 
-def _call(ledger: Ledger, item: CallMade, account: Account) -> Applied:
+def _call(ledger: Ledger, item: CallMade, account: Account) -> ItemResult:
     contact = contacts.find(ledger, account.organization_id, item.who.aliases)
     if contact is None:
-        return Outcome.RECORDED, "nobody is known by these addresses", ""
-    place = (account.organization_id, account.id, contact.id)
-    ledger.new_calls[place] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(place, 0))
-    return Outcome.RECORDED, "a call: it opens the customer service window", ""
+        return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
+    key = (account.organization_id, account.id, contact.id)
+    ledger.new_calls[key] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(key, 0))
+    return ItemResult(Outcome.RECORDED, "a call: it opens the customer service window")
 
 
-def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> Applied:
-    if not notices.first(ledger, account, notices.WARNING, notices.key_of(item, digest)):
-        return Outcome.DUPLICATE, "", ""
+def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> ItemResult:
+    if not notices.record_once(ledger, account, notices.WARNING, notices.key_of(item, digest)):
+        return ItemResult(Outcome.DUPLICATE)
     errors = Raw(errors_json(status_errors(item.errors)))
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "errors": errors}
-    notices.tell(ledger, account, notices.WARNING, data)
-    return Outcome.APPLIED, "", ""
+    notices.emit(ledger, account, notices.WARNING, data)
+    return ItemResult(Outcome.APPLIED)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
@@ -238,7 +231,7 @@ def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, dig
 def _join(
     ledger: Ledger, account: Account, who: Who | None, group_id: str, options: Options, *, history: bool
 ) -> tuple[Contact | None, Conversation]:
-    """The contact of an item, if it has one, and the conversation that its row joins; a group needs no contact."""
+    """Return an item's contact (None in a group without a sender) and the conversation that its row joins."""
     contact = contacts.resolve(ledger, account.organization_id, who) if who else None
     if contact and who and who.adds:
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
@@ -249,7 +242,7 @@ def _join(
 
 
 def _address(contact: Contact, who: Who | None) -> str:
-    """A new conversation's address: the phone number that Meta just used, else what is known."""
+    """Return the address of a new conversation: the phone number that Meta just used, else the contact's known one."""
     if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
         return given
     return contact.phone or contact.user_id

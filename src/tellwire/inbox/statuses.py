@@ -1,17 +1,18 @@
-"""PURE. What a status does to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
+"""PURE. Apply a status to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
 
 from __future__ import annotations
 
 import re
 
 from tellwire.conversations import contacts, lifecycle, outgoing
-from tellwire.conversations.changes import Applied, Options, repeated, seconds, tell_status, update
+from tellwire.conversations.changes import Options, emit_status, repeated, seconds, update
+from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.phone_numbers import alias, variants
 from tellwire.meta.webhooks.items import StatusUpdate, Who
-from tellwire.model.inbound import Outcome
+from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
 from tellwire.model.row_json import errors_json
@@ -23,19 +24,19 @@ UNDER_WAY = "a status of a message that is not known, while one to its recipient
 
 
 def our_id(item: StatusUpdate) -> str:
-    """Our id of the message, if the status brings back what could be one; "" else."""
+    """Return our message id out of the status's callback data, "" when it cannot be one."""
     return item.callback_data if _OUR_ID.fullmatch(item.callback_data) else ""
 
 
-def status(
+def apply_status(
     ledger: Ledger, item: StatusUpdate, account: Account, options: Options, *, held_until: Micros = 0
-) -> Applied:
-    """Apply a status to the row that it speaks of: one of ours, or one that only statuses tell of.
+) -> ItemResult:
+    """Apply a status to the row of its message: one that we sent, or one that is known from statuses only.
 
-    `held_until`: until then it may wait for the answer to a send that is under way.
+    `held_until`: until when (micros) it may wait for the answer to a send that is under way.
     """
     if item.name == "errors":
-        return Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"', ""
+        return ItemResult(Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"')
     errors = status_errors(item.errors) if item.name == "failed" else ()
     fact = StatusFact(
         name=item.name,
@@ -48,33 +49,33 @@ def status(
     known = ledger.messages.get((account.id, item.wamid))
     if known is None:
         if ledger.now < held_until and _under_way(ledger, item, account):
-            return Outcome.HELD, UNDER_WAY, ""
+            return ItemResult(Outcome.HELD, UNDER_WAY)
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
-        return Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id
+        return ItemResult(Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id)
     if repeated(ledger, account, known, fact):
-        return Outcome.DUPLICATE, "", known.id
+        return ItemResult(Outcome.DUPLICATE, message_id=known.id)
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     message = merge(known, fact)
     changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
     update(ledger, message, account, changed, item=item, fact=fact, person=person)
-    return Outcome.APPLIED, "", known.id
+    return ItemResult(Outcome.APPLIED, message_id=known.id)
 
 
 def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
-    """A status that brings back our id says that Meta has accepted the message, and what it is called there."""
+    """Record that Meta accepted our message, and its wamid: a status that brings back our id proves it."""
     own = ledger.by_id.get(our_id(item))
     if own is not None and own.account_id == account.id and own.id in ledger.sends and not own.wamid:
-        outgoing.accepted(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
+        outgoing.accept(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
 
 
 def _without_codes(content: bytes) -> bytes:
-    """Nobody has looked up the template's category; whether it is a one-time code shows in its parameters."""
+    """Mask a one-time code. The parameters show whether there is one: the template's category was not looked up."""
     return mask(content, authentication=carries_code(content))
 
 
 def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
-    """Whether something is just being sent to the recipient, by any address or spelling that is known of them."""
+    """Return whether a message is being sent to the recipient, under any known address or spelling of it."""
     sending = ledger.in_flight.get(account.id)
     if not sending:
         return False
@@ -91,16 +92,16 @@ def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
     return given | known | {spelling for address in known for spelling in variants(address)}
 
 
-def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> Applied:
-    """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
+def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> ItemResult:
+    """Make a row of its own of a status whose message we did not send, or hold it if the account says so."""
     if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
-        return Outcome.HELD, "a status of a message that is not known", ""
+        return ItemResult(Outcome.HELD, "a status of a message that is not known")
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
-    place = (account.id, party)
+    key = (account.id, party)
     address = item.group_id or (item.who.address if item.who else "")
-    conversation = ledger.open.get(place) or ledger.latest.get(place)
+    conversation = ledger.open.get(key) or ledger.latest.get(key)
     if conversation is None:
         conversation = lifecycle.open_with(ledger, account, party, address, window=options.window)
     message = merge(
@@ -123,5 +124,5 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    tell_status(ledger, message, account, conversation, contact, item=item, fact=fact, person=person)
-    return Outcome.APPLIED, "", message.id
+    emit_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
+    return ItemResult(Outcome.APPLIED, message_id=message.id)

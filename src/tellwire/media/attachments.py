@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tellwire.media.links import link
 from tellwire.meta import scalars
-from tellwire.meta.outgoing.media import places
+from tellwire.meta.outgoing.media import media_references
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Media, Message
@@ -96,7 +96,7 @@ def _files(content: bytes) -> Iterator[dict[str, Any]]:
     value, _ = verbatim.read(content)
     kind = value.get("type") if isinstance(value, dict) else None
     if kind in _NESTED:
-        for place in places(content):
+        for place in media_references(content):
             file: Any = value
             for step in place.pointer.split("/")[1:-1]:
                 file = file[int(step)] if isinstance(file, list) else file[step]

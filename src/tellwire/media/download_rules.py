@@ -10,14 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.media.attachments import hex_of
-from tellwire.meta.codes import kind_of
+from tellwire.meta.codes import kind_of_code
 from tellwire.model.messaging import Media
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros
 from tellwire.ports.http_out import Answer
 
-_SECOND = 1_000_000
-_DAY: Micros = 24 * 3600 * _SECOND
-IDS_LIVE: Micros = 7 * _DAY
+IDS_LIVE: Micros = 7 * DAY
 """How long the id of a file in a webhook leads to it. Source: Meta, "Media"."""
 GAPS = (10, 60, 300, 1800, 3600)
 """Seconds between tries; the last for all that follow."""
@@ -83,7 +81,7 @@ def described(answer: Answer) -> Described | FetchRefused:
     except (msgspec.MsgspecError, ValueError):
         error = _Error()
     said = f"Meta answered {answer.status}" + (f" with code {error.code}" if error.code else "")
-    if answer.status == 401 or (error.code and kind_of(error.code) == "pause"):
+    if answer.status == 401 or (error.code and kind_of_code(error.code) == "pause"):
         return FetchRefused("token", f"{said}: the account's access token does not work")
     if answer.status == 404 or (error.code, error.error_subcode) == (_INVALID, _THERE_IS_NONE):
         return FetchRefused("gone", f"{said}: it has no such file, or none for this token")
@@ -112,7 +110,7 @@ def again(media: Media, cause: str, now: Micros, *, seconds: int = 0) -> Media:
     if now - media.meta_id_at >= IDS_LIVE:
         return over(media, "failed", f"{cause}; given up after 7 days", now)
     gap = seconds or GAPS[min(media.attempts, len(GAPS) - 1)]
-    return replace(media, cause=cause, attempts=media.attempts + 1, due_at=now + gap * _SECOND, updated_at=now)
+    return replace(media, cause=cause, attempts=media.attempts + 1, due_at=now + gap * MICROS, updated_at=now)
 
 
 def over(media: Media, state: Literal["failed", "expired"], cause: str, now: Micros) -> Media:

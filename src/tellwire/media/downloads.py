@@ -10,49 +10,32 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import structlog
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from tellwire.errors import Broken, TooLarge, Unavailable
+from tellwire.loops import Loop, only_where
 from tellwire.media import download_rules
 from tellwire.media.download_rules import Described, FetchRefused
 from tellwire.media.hosts import may_see_token
 from tellwire.model import operational_events
 from tellwire.model.messaging import Media
-from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
 from tellwire.ports.media import MediaStore, MediaWire
-from tellwire.stores.queries import media as media_queries
-from tellwire.stores.queries import operational
-from tellwire.stores.queries.audit import OURSELVES, AuditChange
+from tellwire.ports.queues import Downloads
+from tellwire.ports.storage import LedgerStore
 
 log = structlog.get_logger("tellwire")
-T = TypeVar("T")
 
 AT_ONCE = 4
 _POLL_SECONDS = 1.0
 _STRIDE = 50
 _UNFINISHED_SECONDS = 3600.0
-
-
-class Store(Protocol):
-    """What of a store downloads need."""
-
-    counters: Counters
-
-    def registry(self) -> Registry: ...
-
-    def new_id(self) -> str: ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -69,47 +52,62 @@ class Mismatch(Exception):  # noqa: N818 - named after what is wrong
 
 
 class DownloadWorker:
-    """Makes rounds while `owns` says that this process is the one that does."""
+    """Makes rounds while `owns` says that this process is the one that does.
 
-    def __init__(self, store: Store, files: MediaStore, clock: Clock, source: Source, owns: Callable[[], bool]) -> None:
+    Args:
+        store, due: the accounts, and the rows of files.
+        files, source: where bytes are kept, and where they come from.
+        clock, counters: the time, and what is told of each file that was dealt with.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        due: Downloads,
+        files: MediaStore,
+        clock: Clock,
+        source: Source,
+        *,
+        owns: Callable[[], bool],
+        counters: Counters,
+    ) -> None:
         self._store = store
+        self._due = due
+        self._counters = counters
         self._files = files
         self._clock = clock
         self._source = source
-        self._owns = owns
-        self._wake = asyncio.Event()
+        self._loop = Loop(
+            "downloads",
+            only_where(owns, self.round),
+            seconds=_POLL_SECONDS,
+            failed="media_round_failed",
+            unavailable="media_unavailable",
+        )
+        store.on_due_work(self.wake)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tokens: dict[str, str] = {}
         self._tidied = False
 
     def wake(self) -> None:
         """There may be something to fetch."""
-        self._wake.set()
+        self._loop.wake()
 
-    async def run(self) -> None:
-        """Fetch until cancelled."""
-        try:
-            while True:
-                self._wake.clear()
-                try:
-                    if self._owns():
-                        await self.round()
-                except Unavailable as error:
-                    log.warning("media_unavailable", detail=str(error))
-                except Exception:
-                    log.exception("media_round_failed")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS):
-                        await self._wake.wait()
-        finally:
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+    def start(self) -> None:
+        """Fetch from now on."""
+        self._loop.start()
+
+    async def stop(self) -> None:
+        """Fetch nothing more; what is not done is fetched again after the next start."""
+        await self._loop.stop()
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def round(self) -> None:
         """Begin to fetch what is due, as far as there is room; remove the bytes of what was erased."""
         if not self._tidied:
-            await self._files.tidy(_UNFINISHED_SECONDS)
+            await self._files.remove_leftovers(_UNFINISHED_SECONDS)
             self._tidied = True
         await self._heed_tokens()
         await self.sweep()
@@ -117,7 +115,7 @@ class DownloadWorker:
         if room <= 0:
             return
         now, under_way = self._clock.now(), list(self._running)
-        for media in await self._store.read(lambda c: media_queries.due(c, now, under_way, room)):
+        for media in await self._due.due(now, under_way, room):
             task = self._running[media.id] = asyncio.create_task(self._fetch(media))
             task.add_done_callback(partial(self._over, media.id))
 
@@ -128,31 +126,21 @@ class DownloadWorker:
     async def sweep(self) -> None:
         """Remove the bytes of everything that was erased, stride by stride; a cut leaves rows to go on with."""
         now = self._clock.now()
-
-        def look(connection: Connection) -> list[Media]:
-            return media_queries.erased(connection, now, _STRIDE)
-
-        while gone := await self._store.read(look):
+        while gone := await self._due.erased(now, _STRIDE):
             for media in gone:
                 await self._files.delete(media.id)
-
-            def work(connection: Connection, gone: list[Media] = gone) -> None:
-                for media in gone:
-                    media_queries.removed(connection, media, now)
-
-            await self._store.write(work)
+            await self._due.removed(gone, now)
 
     def _over(self, media_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(media_id, None)
-        self._wake.set()
+        self._loop.wake()
 
     async def _heed_tokens(self) -> None:
         """What waits for an account whose token is another one now is due at once."""
         tokens = {account.id: account.access_token for account in self._store.registry().accounts.values()}
         changed = [each for each, token in tokens.items() if token != self._tokens.get(each, token)]
         if changed:
-            now = self._clock.now()
-            await self._store.write(lambda c: media_queries.wake(c, changed, now))
+            await self._due.hurry(changed, self._clock.now())
         self._tokens = tokens
 
     async def _fetch(self, media: Media) -> None:
@@ -168,22 +156,16 @@ class DownloadWorker:
                 await self._settle(media, download_rules.again(media, cause, self._clock.now()))
 
     async def _settle(self, before: Media, after: Media) -> None:
-        def work(connection: Connection) -> bool:
-            written = media_queries.settle(connection, before, after)
-            if written and after.state in ("failed", "expired"):
-                deed = AuditChange(after.organization_id, OURSELVES, self._clock.now(), self._store.new_id)
-                operational.tell(connection, deed, operational_events.media_failed(after))
-            return written
-
+        news = operational_events.media_failed(after) if after.state in ("failed", "expired") else None
         outcome: Any = "retried" if after.state == "waiting" else after.state
-        if await self._store.write(work):
-            self._store.counters.downloads[outcome] += 1
+        if await self._due.settle(before, after, news):
+            self._counters.downloads[outcome] += 1
         elif after.state == "stored":
             await self._leave(after)
 
     async def _leave(self, after: Media) -> None:
         """It was erased, or fetched by somebody else, meanwhile."""
-        now = await self._store.read(lambda c: media_queries.get(c, after.organization_id, after.id))
+        now = await self._due.get(after.organization_id, after.id)
         if now is None or now.state == "erased":
             await self._files.delete(after.id)
 

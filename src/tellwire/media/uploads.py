@@ -6,37 +6,24 @@ The courier asks `ready` right before it sends: a file that Meta does not know, 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection
 
 from tellwire.errors import TellwireError, Unavailable
-from tellwire.meta.outgoing.answers import NotSent, Refused, outcome
-from tellwire.meta.outgoing.media import places
+from tellwire.meta.outgoing.answers import NotSent, Refused, read_answer
+from tellwire.meta.outgoing.media import media_references
 from tellwire.model.messaging import Media, StatusError
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer
 from tellwire.ports.media import MediaStore, MediaWire, Upload
-from tellwire.stores.queries import media as media_queries
+from tellwire.ports.queues import UploadedFiles
 
-T = TypeVar("T")
-
-_DAY: Micros = 24 * 3600 * 1_000_000
-FRESH: Micros = 29 * _DAY
+FRESH: Micros = 29 * DAY
 """How long an uploaded file's id is used: a day less than Meta keeps it."""
-
-
-class Store(Protocol):
-    """What of a store uploads need."""
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class NotUploaded(TellwireError):  # noqa: N818 - named after what is wrong
@@ -65,18 +52,11 @@ def is_ours(media_id: str) -> bool:
     return "-" in media_id
 
 
-def media_ids(connection: Connection, organization_id: str, account_id: str, content: bytes) -> list[Media]:
-    """The files of ours that a message's content names, in its order; ids that are none of ours may be Meta's own."""
-    named = list(dict.fromkeys(place.id for place in places(content)))
-    known = {media.id: media for media in media_queries.these(connection, organization_id, named)}
-    return [known[each] for each in named if each in known and known[each].account_id == account_id]
-
-
 class Uploads:
     """Brings files to Meta."""
 
-    def __init__(self, store: Store, files: MediaStore, wire: MediaWire, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, rows: UploadedFiles, files: MediaStore, wire: MediaWire, clock: Clock) -> None:
+        self._rows = rows
         self._files = files
         self._wire = wire
         self._clock = clock
@@ -87,11 +67,13 @@ class Uploads:
         Raises:
             NotUploaded: one is not here, or not at Meta; no message was sent.
         """
-        if not any(is_ours(place.id) for place in places(content)):
+        named = list(dict.fromkeys(place.id for place in media_references(content)))
+        if not any(map(is_ours, named)):
             return {}
         try:
-            found = await self._store.read(lambda c: media_ids(c, account.organization_id, account.id, content))
-            return {media.id: await self._known_to_meta(account, media) for media in found}
+            found = await self._rows.these(account.organization_id, named)
+            known = {media.id: media for media in found if media.account_id == account.id}  # others may be Meta's own
+            return {each: await self._known_to_meta(account, known[each]) for each in named if each in known}
         except Unavailable as error:
             raise NotUploaded(NotSent(f"the file could not be read: {error}")) from None
 
@@ -112,7 +94,7 @@ class Uploads:
             raise NotUploaded(_refusal(answer))
         if ours:
             after = replace(media, meta_id=meta_id, meta_id_at=now, updated_at=now)
-            await self._store.write(lambda c: media_queries.settle(c, media, after))
+            await self._rows.settle(media, after)
         return meta_id
 
 
@@ -122,7 +104,7 @@ def _missing(cause: str) -> Refused:
 
 def _refusal(answer: Answer) -> Refused | NotSent:
     """What follows for the message, which has not been sent, whatever the answer."""
-    came = outcome(answer.status, answer.body, written=False, cause=answer.cause)
+    came = read_answer(answer.status, answer.body, written=False, cause=answer.cause)
     if isinstance(came, Refused):
         return came
     return NotSent(answer.cause or f"Meta answered {answer.status} to the upload of a file")

@@ -1,4 +1,4 @@
-"""PURE. Meta in: what a POST to the webhook proves, and what it says."""
+"""PURE. Meta's formats: `webhooks` come in, `outgoing` goes out, `raw_json` handles JSON verbatim."""
 
 from tellwire.meta.webhooks.envelope import parse
 from tellwire.meta.webhooks.signature import Signatures, challenge, matching

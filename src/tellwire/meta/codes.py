@@ -1,7 +1,7 @@
 """PURE. Meta's error codes: what each means for a message that was to go out.
 
-Source: Meta, "Cloud API error codes"; what may be tried again is our reading, Meta says so of a few only.
-Titles will go, so nothing is decided by them, nor by the HTTP status: only by the code.
+Source: Meta, "Cloud API error codes". What may be tried again is our reading; Meta says so of a few codes only.
+Meta is going to remove the titles, so only the code decides, neither a title nor the HTTP status.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["retry", "throttled", "pair", "fail", "pause"]
-"""What follows for the message: `retry` it with backoff; so after `throttled`, when the whole account waits, and after
-`pair`, when only this recipient does; `fail` it with Meta's error; `pause` the account and keep the message."""
+CodeKind = Literal["retry", "throttled", "pair", "fail", "pause"]
+"""What follows for the message. `retry`: it is tried again with backoff; `throttled`: the same, and the whole account
+waits; `pair`: the same, and only this recipient waits; `fail`: it fails with Meta's error; `pause`: the account is
+paused and the message kept."""
 
 
 class Code(Struct, frozen=True):
-    """`http`: the status it usually comes with. `tries`: attempts in all, 0: as long as the message may be tried.
+    """A code's title and class. `http`: the status it usually comes with. `tries`: attempts in all, 0: as long as the
+    message may be tried.
 
     `late`: it comes (also) in a webhook, as a failed status, an item's or an account's error.
     """
 
     title: str
     http: int
-    kind: Kind
+    kind: CodeKind
     tries: int = 0
     late: bool = False
 
@@ -93,7 +95,7 @@ CODES: dict[int, Code] = {
 }
 
 
-def kind_of(code: int) -> Kind:
-    """What follows from a code; one that is not known is no reason to try again."""
+def kind_of_code(code: int) -> CodeKind:
+    """Return what follows from a code; after an unknown one the message fails."""
     known = CODES.get(code)
     return known.kind if known else "fail"

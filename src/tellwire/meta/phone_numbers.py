@@ -43,7 +43,7 @@ def variants(phone: str) -> tuple[str, ...]:
     return ()
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two addresses are one person's: equal, or spellings of one phone number."""
+def same_address(one: str, other: str) -> bool:
+    """Return whether two addresses are one person's: equal, or spellings of one phone number."""
     a, b = alias(one), alias(other)
     return a == b or b in variants(a)

@@ -6,7 +6,7 @@ from tellwire.model.units import Seconds
 
 WAMID_LIMIT = 512
 ID_LIMIT = 200
-WORD_LIMIT = 64
+KEYWORD_LIMIT = 64
 NAME_LIMIT = 512
 
 _LAST_SECOND = 253402300799
@@ -29,9 +29,9 @@ def ident(value: object, limit: int = ID_LIMIT) -> str | None:
     return None
 
 
-def word(value: object) -> str:
+def keyword(value: object) -> str:
     """Read a short name such as a message type; "" when it is anything else."""
-    if not isinstance(value, str) or len(value) > WORD_LIMIT or "\0" in value or value.isspace():
+    if not isinstance(value, str) or len(value) > KEYWORD_LIMIT or "\0" in value or value.isspace():
         return ""
     return value
 

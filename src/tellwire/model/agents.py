@@ -1,17 +1,22 @@
-"""AI agents, their turns and what became of these."""
+"""AI agents, their turns, and the outcomes of turns."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
-from tellwire.model.units import Micros
+from tellwire.model.messaging import Conversation, Message
+from tellwire.model.units import Micros, micros
 
 
 class Agent(Struct, frozen=True, kw_only=True):
-    """Who writes for the business: a person, or a model (`kind` ai). `api_key` and the values of tools' headers are
-    plain here and encrypted at rest; `options` are its settings that hold no secret, a JSON object."""
+    """An agent that writes for the business: a person, or a model (`kind` ai).
+
+    `secrets` (`api_key` and the values of tools' headers) are plain here and encrypted at rest; `options` are its
+    settings that hold no secret, a JSON object.
+    """
 
     id: str
     organization_id: str
@@ -20,15 +25,15 @@ class Agent(Struct, frozen=True, kw_only=True):
     state: Literal["active", "paused"] = "active"
     options: bytes = b"{}"
     secrets: dict[str, str] = field(default_factory=dict)
-    debounce: Micros = 3_000_000
+    debounce: Micros = micros(3)
     created_at: Micros = 0
     updated_at: Micros = 0
 
 
 class AgentTurn(Struct, frozen=True, kw_only=True):
-    """A conversation in which an agent is to answer, at `due_at`, what came up to `message_id`; one a conversation.
+    """A conversation in which an agent is to answer at `due_at`; there is one turn per conversation at most.
 
-    `created_at`: since when it waits without an answer.
+    `message_id`: the last message that is to be answered. `created_at`: since when the customer waits for an answer.
     """
 
     organization_id: str
@@ -41,14 +46,28 @@ class AgentTurn(Struct, frozen=True, kw_only=True):
     created_at: Micros = 0
 
 
+class Situation(Struct, frozen=True, kw_only=True):
+    """What was read about a turn before the model is asked. `messages`: the conversation's last ones, oldest first.
+
+    `replies`: of the agent in this conversation; `replies_today`, `tokens_today`: of the agent as a whole.
+    """
+
+    conversation: Conversation | None
+    messages: Sequence[Message] = ()
+    handed_over: str = ""
+    replies: int = 0
+    replies_today: int = 0
+    tokens_today: int = 0
+
+
 RunOutcome = Literal["replied", "handed_over", "superseded", "retrying", "failed", "declined"]
 
 
 class AgentRun(Struct, frozen=True, kw_only=True):
-    """What became of a turn: a model was asked, or there was a reason not to.
+    """The record of a turn that was handled: a model was asked, or there was a reason not to.
 
-    `message_id`: the reply's, "" for none. `outcome`: `superseded` by a newer message of the customer, `retrying` after
-    a failure, `declined` without asking; `detail` says why.
+    `message_id`: that of the reply, "" for none. `outcome`: `superseded` by a newer message of the customer, `retrying`
+    after a failure, `declined` without asking; `detail` says why.
     """
 
     id: str

@@ -22,7 +22,7 @@ Ordering = Literal["keyed", "none", "strict"]
 
 
 Lane = Literal["live", "late", "replay"]
-"""`live` deliveries go in order, `late` ones were overtaken and wait their own time, `replay` ones were asked for."""
+"""`live` deliveries go in order, `late` ones were overtaken and are due by themselves, `replay` ones were asked for."""
 
 
 class DeliveryState(StrEnum):
@@ -36,7 +36,7 @@ class DeliveryState(StrEnum):
 
 
 class Participants(Struct, frozen=True, omit_defaults=True):
-    """Who a message is between, as the `chat` format shows it: digits without `+`, else the id as Meta gave it."""
+    """The two sides of a message, as the `chat` format shows them: digits without `+`, else the id as Meta gave it."""
 
     contact: str
     business: str
@@ -69,8 +69,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while tracing is on,
-    the id of the POST that caused it."""
+    """Something that happened and that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while
+    tracing is on, the id of the POST that caused it."""
 
     id: str
     organization_id: str
@@ -97,7 +97,7 @@ class Secret(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """A subscriber. Secrets, token and header values are plain here and encrypted at rest."""
+    """A subscriber's webhook endpoint. Secrets, token and header values are plain here and encrypted at rest."""
 
     id: str
     organization_id: str
@@ -128,9 +128,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """One event for one endpoint. `sequence` 0 means: not given (created by a later recover).
+    """One event for one endpoint. `sequence` is 0 when it has none, because a recovery created it later.
 
-    `attempts` counts every try (the `tellwire-attempt` header); `burned` those that used up the schedule.
+    `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
+    against the retry schedule.
     """
 
     id: str
@@ -142,7 +143,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     partition: int = 0
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
-    burned: int = 0
+    counted_attempts: int = 0
     out_of_order: bool = False
     lane: Lane = "live"
     replay: int = 0
@@ -154,21 +155,21 @@ class Delivery(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
 
 
-class Edit(Struct, frozen=True, kw_only=True):
-    """What is other about a replay: it goes to another `url` ("": the endpoint's own), or with another `body`."""
+class ReplayEdit(Struct, frozen=True, kw_only=True):
+    """How a replay differs from the original: by its `url` ("": the endpoint's own), or by its `body`."""
 
     url: str = ""
     body: bytes | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What of the delivery is other."""
+        """Which parts of the delivery differ: "url", "body"."""
         return (*(("url",) if self.url else ()), *(("body",) if self.body is not None else ()))
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One try of a delivery, append-only. Durations in milliseconds; headers with secrets masked. `edited`: what was
-    other than usual (`Edit.parts`)."""
+    """One attempt of a delivery, never changed once recorded. Durations are in milliseconds; secrets in headers are
+    masked. `edited`: what differed from the original delivery (`ReplayEdit.parts`)."""
 
     delivery_id: str
     organization_id: str

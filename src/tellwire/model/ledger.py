@@ -1,4 +1,4 @@
-"""What one transaction knows and what it changes: the store fills it, a pure decision edits it, the store writes it.
+"""The ledger, what one transaction knows and changes: the store fills it, a decision edits it, the store writes it.
 
 Every change of messages, contacts and conversations goes this way, so that "load by key, decide, write" exists once
 and a decision never sees a database.
@@ -7,6 +7,7 @@ and a decision never sees a database.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -21,8 +22,15 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 
 
+class ConversationKey(NamedTuple):
+    """The organization that a conversation is of, and its id."""
+
+    organization_id: str
+    id: str
+
+
 class Keys(Struct, kw_only=True):
-    """What a decision needs to have loaded; the first part of each pair is the phone_number_id."""
+    """The keys of the rows that a decision needs; the first part of each pair is the phone_number_id."""
 
     messages: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, wamid)"""
@@ -33,21 +41,21 @@ class Keys(Struct, kw_only=True):
     parties: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, group id)"""
     latest: bool = False
-    """also the latest conversation of each party, open or not"""
+    """whether the latest conversation of each party is needed too, open or not"""
     conversations: set[tuple[str, str]] = field(default_factory=set)
     """(organization id, conversation id)"""
     own: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, id of a message of ours): the message, its send if there is one, its statuses"""
     notices: set[tuple[str, str, str]] = field(default_factory=set)
-    """(WABA id, display phone number, `notices.key_of`): news of a business account"""
+    """(WABA id, display phone number, `notices.key_of`): of a notice about a business account"""
 
     answers: set[tuple[str, str]] = field(default_factory=set)
     """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
     agents: bool = False
-    """also turns and hand-overs of the conversations, whether or not there are agents"""
+    """whether turns and hand-overs of the conversations are needed even while there are no agents"""
 
     def add(self, other: Keys) -> None:
-        """Take in what another decision needs."""
+        """Add the keys that another decision needs."""
         self.messages |= other.messages
         self.statuses |= other.statuses
         self.addresses |= other.addresses
@@ -63,7 +71,7 @@ class Keys(Struct, kw_only=True):
 class HeldItem(Struct, frozen=True):
     """An item that waits for a message (or an account), with the POST that it came in.
 
-    `retry_at`: it is applied then even if what it waits for has not come, 0 for never.
+    `retry_at`: when it is applied even if what it waits for has not come; 0 for never.
     """
 
     inbound_id: str
@@ -74,8 +82,28 @@ class HeldItem(Struct, frozen=True):
     retry_at: Micros = 0
 
 
+class HeldRow(NamedTuple):
+    """The row of an item that waits, in the order of the table's columns; `wamid`: of the message it waits for."""
+
+    inbound_id: str
+    pointer: str
+    phone_number_id: str
+    wamid: str
+    outcome: Outcome
+    retry_at: Micros
+
+
+class FactKey(NamedTuple):
+    """What a status fact is unique by."""
+
+    account_id: str
+    wamid: str
+    name: str
+    participant: str
+
+
 class KeptAnswer(Struct, frozen=True):
-    """What was answered to the request with this hash."""
+    """The answer that was given to the request with this hash."""
 
     request_hash: str
     status: int
@@ -83,7 +111,7 @@ class KeptAnswer(Struct, frozen=True):
 
 
 class Handover(Struct, frozen=True):
-    """A conversation's agent is paused (`reason`) by somebody: a person, a rule, or the agent itself."""
+    """The pause of a conversation's agent: the `reason`, and `by` whom: a person, a rule, or the agent itself."""
 
     organization_id: str
     conversation_id: str
@@ -92,7 +120,7 @@ class Handover(Struct, frozen=True):
 
 
 class TemplateChange(Struct, frozen=True, kw_only=True):
-    """What Meta tells of a template: `values` are columns of its row and their new values."""
+    """A change of a template that Meta has announced: `values` are columns of its row and their new values."""
 
     organization_id: str
     waba_id: str
@@ -103,7 +131,7 @@ class TemplateChange(Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """The working set of one transaction."""
+    """The working set of one transaction: the rows that a decision needs, and what it changes."""
 
     def __init__(self, *, now: Micros, new_id: Callable[[], str], registry: Registry, routes: Routes) -> None:
         self.now = now
@@ -116,7 +144,7 @@ class Ledger:
         self.by_id: dict[str, Message] = {}
         self.sends: dict[str, Send] = {}
         self.unsent: set[str] = set()  # conversations with something still to be sent
-        self.in_flight: dict[str, set[str]] = {}  # account id → whom (`numbers.alias`) something is being sent to
+        self.in_flight: dict[str, set[str]] = {}  # account id → whom (`phone_numbers.alias`) something is being sent to
         self.answered: dict[tuple[str, str], Micros] = {}  # (organization, Idempotency-Key) → when
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
         self.aliases: dict[tuple[str, str], str] = {}
@@ -127,7 +155,7 @@ class Ledger:
         self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
         self.handovers: dict[str, Handover] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
-        self.erased: dict[tuple[str, str], Micros] = {}  # see `tombstones`
+        self.erased: dict[tuple[str, str], Micros] = {}  # see `privacy/tombstones.py`
         # changes: read by the store
         self.new_accounts: dict[str, Account] = {}
         self.changed_accounts: dict[str, Account] = {}
@@ -146,24 +174,24 @@ class Ledger:
         self.changed_aliases: dict[tuple[str, str], str] = {}
         self.changed_conversations: dict[str, Conversation] = {}
         self.merged_contacts: list[tuple[str, str]] = []
-        self.new_facts: dict[tuple[str, str, str, str], StatusFact] = {}
+        self.new_facts: dict[FactKey, StatusFact] = {}
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
         self.new_marks: set[tuple[str, str]] = set()
-        self.new_held: list[tuple[str, str, str, str, Outcome, Micros]] = []
+        self.new_held: list[HeldRow] = []
         self.settled_held: list[tuple[str, str]] = []
         self.new_reports: list[tuple[str, ItemReport]] = []
         self.work: list[Work] = []
         self.events: list[Event] = []
 
     @property
-    def registers(self) -> bool:
+    def changes_registry(self) -> bool:
         """Whether accounts were made or changed."""
         return bool(self.new_accounts or self.changed_accounts)
 
     @property
     def has_due_work(self) -> bool:
-        """Whether it left something to be done soon: a send, a download, an agent's turn."""
+        """Whether the transaction leaves work that is due soon: a send, a download, an agent's turn."""
         return bool(
             self.new_turns
             or any(send.state in ("queued", "scheduled") for send in self.changed_sends.values())
@@ -171,7 +199,7 @@ class Ledger:
         )
 
     def account(self, phone_number_id: str) -> Account | None:
-        """The account of a phone number, as this transaction has made or changed it."""
+        """Return the account of a phone number, as this transaction has made or changed it."""
         return (
             self.changed_accounts.get(phone_number_id)
             or self.registry.accounts.get(phone_number_id)
@@ -180,20 +208,20 @@ class Ledger:
 
     def put_account(self, account: Account) -> None:
         self.new_accounts[account.phone_number_id] = account
-        self.routes = self.routes.joined_by(account)
+        self.routes = self.routes.with_account(account)
 
     def change_account(self, account: Account) -> None:
-        """Change one that is there; its secrets stay as they are stored."""
+        """Change an account that exists; its secrets stay as they are stored."""
         self.changed_accounts[account.phone_number_id] = account
 
-    def know_message(self, message: Message) -> None:
-        """Take in one as it is stored."""
+    def load_message(self, message: Message) -> None:
+        """Add a message as it is stored."""
         self.by_id[message.id] = message
         if message.wamid:
             self.messages[message.account_id, message.wamid] = message
 
     def put_message(self, message: Message) -> None:
-        self.know_message(message)
+        self.load_message(message)
         self.changed_messages[message.id] = message
 
     def put_send(self, send: Send) -> None:
@@ -242,7 +270,10 @@ class Ledger:
             self.latest[place] = conversation
 
     def touch(self, conversation: Conversation) -> Conversation:
-        """A row joins it now. Nothing is written: the store reads the time of the last row off that row's id."""
+        """Return the conversation with now as the time of its last row, and keep it so in the ledger.
+
+        Nothing is written: the store reads the time of the last row off that row's id.
+        """
         touched = replace(conversation, last_row_at=self.now)
         self.conversations[touched.id] = touched
         self.open[touched.account_id, touched.party] = touched
@@ -252,24 +283,25 @@ class Ledger:
 
     def put_fact(self, account_id: str, wamid: str, fact: StatusFact) -> None:
         self.facts.setdefault((account_id, wamid), {})[fact.name, fact.participant] = fact
-        self.new_facts[account_id, wamid, fact.name, fact.participant] = fact
+        self.new_facts[FactKey(account_id, wamid, fact.name, fact.participant)] = fact
 
     def put_held(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
         """Keep an item that waits; with a wamid a message of this very transaction may be what it waits for."""
-        self.new_held.append((held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at))
+        row = HeldRow(held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at)
+        self.new_held.append(row)
         if wamid:
             self.held.setdefault((phone_number_id, wamid), []).append(held)
 
     def forget_held(self, inbound_id: str, pointers: Container[str]) -> None:
-        """Items of a POST that are just being applied: nobody else releases them meanwhile."""
+        """Forget held items of a POST that is being applied just now, so that nothing else releases them."""
         for place, items in self.held.items():
             self.held[place] = [held for held in items if held.inbound_id != inbound_id or held.pointer not in pointers]
 
     def settle_held(self, inbound_id: str, pointer: str) -> None:
-        """An item waits no more, if it did."""
+        """Note that an item no longer waits, if it did."""
         self.settled_held.append((inbound_id, pointer))
         if self.new_held:
-            self.new_held = [held for held in self.new_held if held[:2] != (inbound_id, pointer)]
+            self.new_held = [row for row in self.new_held if (row.inbound_id, row.pointer) != (inbound_id, pointer)]
 
     def emit(self, event: Event) -> None:
         """Record an event and one delivery for every endpoint that it goes to."""

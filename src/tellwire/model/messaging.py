@@ -30,7 +30,8 @@ class Contact(Struct, frozen=True, kw_only=True):
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
-    """`party` is the contact's id or Meta's group id; at most one open row per (account_id, party)."""
+    """A conversation of an account with a contact or a group. `party` is the contact's id or Meta's group id; at most
+    one conversation is open per (account_id, party)."""
 
     id: str
     organization_id: str
@@ -44,6 +45,11 @@ class Conversation(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
     last_row_at: Micros = 0
 
+    @property
+    def is_group(self) -> bool:
+        """Whether it is the conversation of a group: then the group's id is both its party and its address."""
+        return self.party == self.contact_address
+
 
 class StatusError(Struct, frozen=True):
     """An error in the shape that both formats show."""
@@ -55,7 +61,7 @@ class StatusError(Struct, frozen=True):
 
 
 class StatusFact(Struct, frozen=True, kw_only=True):
-    """One status item: unique by (account, wamid, name, participant); `at` in Meta's seconds."""
+    """One status of a message, unique by (account, wamid, name, participant); `at` in Meta's seconds."""
 
     name: str
     at: Seconds
@@ -68,8 +74,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
     `media` is the column of that name, a JSON array, b"" for none.
-    `status` maps each status name to the micros it was first reached; `facts` (what the merge needs beside the
-    map) holds for pricing and for errors the (rank, -seconds) that they came with.
+    `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
+    are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
 
     id: str
@@ -108,10 +114,11 @@ class Send(Struct, frozen=True, kw_only=True):
 
     Source: docs/reference/rest-api.md, "Sending".
 
-    `recipient` is what Meta is told: a number with `+`, a business-scoped user id, or a group's id. Sends of one
-    `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: not before then. `epoch`: of the lease
-    under which it was last claimed. `cause`: what the last try came to, in plain words. `unchecked`: the customer
-    service window is not looked at. `tries_until`: when trying ends, 0 before the first try.
+    `recipient` is the address that Meta is given: a number with `+`, a business-scoped user id, or a group's id. Sends
+    of one `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: the earliest time to send it.
+    `epoch`: that of the lease under which it was last claimed. `cause`: why the last attempt did not succeed, in plain
+    words. `unchecked`: the customer service window is not checked. `tries_until`: after then it is not tried again; 0
+    before the first attempt.
     """
 
     message_id: str
@@ -137,7 +144,7 @@ class Send(Struct, frozen=True, kw_only=True):
 
     @property
     def open(self) -> bool:
-        """Whether it is still to be sent, or just being sent."""
+        """Whether the message is still to be sent, or is being sent."""
         return self.state in OPEN_SENDS
 
 

@@ -1,4 +1,4 @@
-"""PURE. Operational events about endpoints, deliveries, media and accounts: what they tell.
+"""PURE. The operational events about endpoints, deliveries, media and accounts, with their data.
 
 Source: docs/reference/formats.md, "Operational events".
 """
@@ -25,19 +25,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class OperationalEvent(Struct, frozen=True, kw_only=True):
-    """An operational event to be told. It never goes to the endpoint that it is about, so that none tells of itself.
+    """An operational event that is to be emitted. It is never delivered to the endpoint that it is about.
 
     `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
-    endpoints of some accounts only, too.
+    endpoints of some accounts only, too. `order_key`: "" for that of the endpoint, else of the account.
     """
 
     name: str
     endpoint_id: str = ""
     data: bytes
     account_id: str = ""
+    conversation_id: str = ""
+    order_key: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
-        """As an event; those about one endpoint go in order, and those about an account alone."""
+        """Return the event to record; events about one endpoint are in order, as are those about one account alone."""
         return Event(
             id=identifier,
             organization_id=organization_id,
@@ -45,26 +47,27 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
             entity="operational",
             action="insert",
             name=self.name,
-            order_key=self.endpoint_id or self.account_id,
+            order_key=self.order_key or self.endpoint_id or self.account_id,
             snapshot=Snapshot(row=Raw(self.data)),
+            conversation_id=self.conversation_id,
             created_at=at,
         )
 
 
 def disabled(endpoint: Endpoint, reason: str, *, failing_since: Micros = 0) -> OperationalEvent:
-    """An endpoint gets no deliveries any more, and why."""
+    """Return the event that an endpoint gets no deliveries any more, and why."""
     data = _about(endpoint) | {"reason": reason} | _since(failing_since)
     return OperationalEvent(name=DISABLED, endpoint_id=endpoint.id, data=_encode(data))
 
 
 def recovered(endpoint: Endpoint, how: str, *, failing_since: Micros = 0) -> OperationalEvent:
-    """An endpoint that was down takes deliveries again."""
+    """Return the event that an endpoint which was down takes deliveries again."""
     data = _about(endpoint) | {"how": how} | _since(failing_since)
     return OperationalEvent(name=RECOVERED, endpoint_id=endpoint.id, data=_encode(data))
 
 
 def exhausted(delivery: Delivery, event: Event, cause: str) -> OperationalEvent:
-    """A delivery is given up: it stays as `failed`, to be replayed."""
+    """Return the event that a delivery is given up: it stays as `failed`, and can be replayed."""
     data = {
         "delivery_id": delivery.id,
         "endpoint_id": delivery.endpoint_id,
@@ -80,7 +83,7 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> OperationalEvent:
 
 
 def media_failed(media: Media) -> OperationalEvent:
-    """A file of a message could not be fetched from Meta, and is not tried again by itself."""
+    """Return the event that a file of a message could not be fetched from Meta, and is not tried again by itself."""
     data = {
         "media_id": media.id,
         "message_id": media.message_id,
@@ -92,19 +95,20 @@ def media_failed(media: Media) -> OperationalEvent:
 
 
 def paused(account: Account, reason: str) -> OperationalEvent:
-    """Nothing is sent for an account any more until somebody resumes it, and why."""
+    """Return the event that nothing is sent for an account until somebody resumes it, and why."""
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "reason": reason}
     return OperationalEvent(name=PAUSED, data=_encode(data), account_id=account.id)
 
 
 def resumed(account: Account, how: str) -> OperationalEvent:
-    """Messages of an account are sent again."""
+    """Return the event that messages of an account are sent again."""
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "how": how}
     return OperationalEvent(name=RESUMED, data=_encode(data), account_id=account.id)
 
 
 def _about(endpoint: Endpoint) -> dict[str, str]:
-    """The endpoint for people; a URL's query may hold a secret, and these events go to other receivers."""
+    """Return what names an endpoint to people, without its URL's query, which may hold a secret: other endpoints get
+    these events."""
     address = endpoint.url.partition("?")[0].partition("#")[0]
     about = {"endpoint_id": endpoint.id, "url": address, "description": endpoint.description}
     return {name: value for name, value in about.items() if value}

@@ -1,4 +1,4 @@
-"""What a process keeps in memory of accounts, agents and endpoints."""
+"""The accounts, agents and endpoints that a process keeps in memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Registry(Struct, frozen=True, kw_only=True):
     agents: dict[str, Agent] = field(default_factory=dict)
     """by id"""
     media_key: bytes = b""
-    """what links to media are signed with"""
+    """the key that signs links to media"""
     erased_key: bytes = b""
-    """what the marks of erased people are hashed with; none while there are no marks"""
+    """the key of the hashes in tombstones; b"" while there are no tombstones"""
     erasing: frozenset[str] = frozenset()
     """the ids of the contacts that are being erased just now"""

@@ -1,4 +1,4 @@
-"""PURE. Which endpoints an event goes to, and where the delivery lives."""
+"""PURE. Which endpoints an event goes to, and in which partition the delivery is."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from tellwire.model.deliveries import Endpoint, Event
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 
-Names = Callable[[Event], tuple[str, ...]]
+NamesOf = Callable[[Event], tuple[str, ...]]
 
 PARTITIONS = 64
 _SHARDS = 4
 
 
 def partition(endpoint_id: str, order_key: str) -> int:
-    """The virtual partition of a delivery: hash(endpoint, shard of the order key), so that a hot endpoint can have
-    several owners while a key has one (docs/reference/delivery.md, "Partitions and leases")."""
+    """Return the partition of a delivery: hash(endpoint, shard of the order key), so that a busy endpoint can have
+    several owners while a key has one.
+
+    Source: docs/reference/delivery.md, "Partitions and leases".
+    """
     return _partitions(endpoint_id)[blake2b(order_key.encode(), digest_size=1).digest()[0] % _SHARDS]
 
 
 def partitions(endpoint_id: str) -> tuple[int, ...]:
-    """The partitions that an endpoint's deliveries live in, in rising order."""
+    """Return the partitions that an endpoint's deliveries are in, in rising order."""
     return tuple(sorted(set(_partitions(endpoint_id))))
 
 
 @lru_cache(maxsize=16_384)
 def _partitions(endpoint_id: str) -> tuple[int, ...]:
-    """By shard."""
+    """Return the partition of each shard."""
     return tuple(
         int.from_bytes(blake2b(f"{endpoint_id}/{shard}".encode(), digest_size=2).digest(), "big") % PARTITIONS
         for shard in range(_SHARDS)
@@ -41,8 +44,14 @@ def _partitions(endpoint_id: str) -> tuple[int, ...]:
 class Routes:
     """The endpoints by what they subscribe to; built once per change of the registry, looked up per event."""
 
-    def __init__(self, registry: Registry, names: Mapping[str, Names]) -> None:
-        """`names`: per payload format, the names under which an event is subscribed to; none: no place for it."""
+    def __init__(self, registry: Registry, names: Mapping[str, NamesOf]) -> None:
+        """Group the endpoints of a registry.
+
+        Args:
+            registry: whose endpoints and accounts.
+            names: by payload format, the names under which an event is subscribed to; () when the format does not show
+                it.
+        """
         self._registry = registry
         self._names = names
         self._phone_numbers = {a.id: a.phone_number_id for a in registry.accounts.values()}
@@ -52,13 +61,13 @@ class Routes:
             formats.setdefault(endpoint.format, []).append(endpoint)
         self._found: dict[tuple[str, str, str, tuple[str, ...]], tuple[Endpoint, ...]] = {}
 
-    def joined_by(self, account: Account) -> Routes:
-        """The routes with one more account, of which the registry will know after the commit."""
+    def with_account(self, account: Account) -> Routes:
+        """Return the routes with one more account, which the registry will hold after the commit."""
         accounts = {**self._registry.accounts, account.phone_number_id: account}
         return Routes(replace(self._registry, accounts=accounts), self._names)
 
     def of(self, event: Event) -> list[Endpoint]:
-        """The endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
+        """Return the endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
         wanted: list[Endpoint] = []
         for format_name, endpoints in self._formats.get(event.organization_id, {}).items():
             names = self._names[format_name](event)
@@ -82,7 +91,7 @@ class Routes:
 
 
 def order_key(account_id: str, party: str) -> str:
-    """The key that events of one contact or group on one account are ordered by.
+    """Return the key that events of one contact or group on one account are ordered by.
 
     Source: docs/reference/delivery.md, "Order".
     """

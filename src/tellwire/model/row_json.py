@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from tellwire.model.messaging import Contact, Conversation, Message, StatusError
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 
 _json = msgspec.json.Encoder().encode
 
@@ -33,15 +33,15 @@ def _second(seconds: int) -> str:
 
 
 def instant(at: Micros) -> str:
-    """RFC 3339 in UTC with `+00:00`; a fraction only when it is not zero."""
-    seconds, fraction = divmod(at, 1_000_000)
+    """Return a time as RFC 3339 in UTC with `+00:00`; it has a fraction only when that is not zero."""
+    seconds, fraction = divmod(at, MICROS)
     if not fraction:
         return _second(seconds) + "+00:00"
     return f"{_second(seconds)}.{fraction:06d}".rstrip("0") + "+00:00"
 
 
 def status_json(status: Mapping[str, Micros], errors: bytes = b"") -> bytes:
-    """The status map: names in the documented order, others after them, `errors` (a JSON array) last."""
+    """Return the status map: names in the documented order, others after them, `errors` (a JSON array) last."""
     names = sorted(status, key=lambda name: (_POSITION.get(name, len(_POSITION)), name))
     parts = [_json(name) + b':"' + instant(status[name]).encode() + b'"' for name in names]
     if errors:
@@ -50,14 +50,14 @@ def status_json(status: Mapping[str, Micros], errors: bytes = b"") -> bytes:
 
 
 def errors_json(errors: Sequence[StatusError]) -> bytes:
-    """Errors in the one shape that both formats show."""
+    """Return errors in the one shape that both formats show."""
     return _json(
         [{"code": e.code, "title": e.title, "message": e.message, "error_data": {"details": e.details}} for e in errors]
     )
 
 
 def contact_json(contact: Contact) -> bytes:
-    """`{name?, username?, phone?, user_id?}` as known now."""
+    """Return `{name?, username?, phone?, user_id?}` as it is known now."""
     return _json(
         {
             key: value
@@ -73,7 +73,7 @@ def contact_json(contact: Contact) -> bytes:
 
 
 def message_row(message: Message, contact: Contact | None) -> bytes:
-    """The full row of a message; columns without a value are left out."""
+    """Return the full row of a message; columns without a value are left out."""
     parts = [
         f'{{"id":"{message.id}","conversation_id":"{message.conversation_id}",'
         f'"organization_id":"{message.organization_id}","direction":"{message.direction}"'.encode()
@@ -89,7 +89,7 @@ def message_row(message: Message, contact: Contact | None) -> bytes:
     if message.to:
         parts += b',"to":', _json(message.to)
     if message.timestamp:
-        parts.append(f',"timestamp":"{instant(message.timestamp * 1_000_000)}"'.encode())
+        parts.append(f',"timestamp":"{instant(message.timestamp * MICROS)}"'.encode())
     if contact is not None:
         parts += b',"contact":', contact_json(contact)
     if message.pricing:
@@ -101,7 +101,7 @@ def message_row(message: Message, contact: Contact | None) -> bytes:
 
 
 def conversation_row(conversation: Conversation) -> bytes:
-    """The full row of a conversation."""
+    """Return the full row of a conversation."""
     return b"".join(
         (
             f'{{"id":"{conversation.id}","organization_id":"{conversation.organization_id}","organization_address":'.encode(),

@@ -37,8 +37,8 @@ class Account(Struct, frozen=True, kw_only=True):
     """A WhatsApp business phone number. Secrets are plain here and encrypted at rest.
 
     `agent_id`: the AI agent that answers its customers, "" for none. `send_rate`: messages a second at the most.
-    `sending_paused`: why nothing is sent for now, "" when it is. `about`: what Meta told of the number and its business
-    account (quality, limits, reviews), a JSON object.
+    `sending_paused`: why nothing is sent for now, "" while messages are sent. `about`: what Meta has said about the
+    number and its business account (quality, limits, reviews), a JSON object.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""PURE. What one process counts while it works: plain numbers, raised where things happen, read by whoever shows them.
+"""PURE. The counts of one process: plain numbers that are raised where things happen and read where they are shown.
 
-A raise costs an addition, so that the hot paths can afford it. Each number has one writer (the event loop or the
-store's thread); labels are words of a fixed small set, never an id, a number or an address.
+To raise one costs an addition, which the hot path can afford. Each number has one writer (the event loop or the store's
+thread); labels are words of a fixed small set, never an id, a number or an address.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections import Counter
 LAG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 COMMIT_JOBS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-STRIDE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+RETENTION_BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
 
 class Histogram:
-    """How values are spread over bounds: `counts[i]` of those up to `bounds[i]`, the last of those above all."""
+    """How values are spread over bounds: `counts[i]` is how many are in the range that ends with `bounds[i]`, and the
+    last one how many are above all bounds."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -48,18 +49,18 @@ class Counters:
         self.sent = Histogram(LAG_SECONDS)
         """Seconds from the recording of an event to the first byte of a delivery's first attempt."""
         self.accepted = Histogram(LAG_SECONDS)
-        """Seconds from the recording of an event to a receiver's 2xx; replays aside."""
+        """Seconds from the recording of an event to a receiver's 2xx; replays are not counted."""
         self.downloads: Counter[str] = Counter()
-        """Files of messages, by what came of a try to fetch them ("stored", "retried", "failed", "expired")."""
+        """Attempts to fetch a file of a message, by result ("stored", "retried", "failed", "expired")."""
         self.removed: Counter[str] = Counter()
-        """Rows that retention took away, by table."""
+        """Rows that retention deleted, by table."""
         self.removed_until = 0
-        """Micros before which the last whole round of retention left nothing that may go."""
+        """The time in micros before which the last whole round of retention left nothing that may be deleted."""
         self.rounds = 0
         """Whole rounds of retention."""
-        self.strides = Histogram(STRIDE_SECONDS)
-        """Seconds for which strides of retention kept the store's writer."""
+        self.retention_batches = Histogram(RETENTION_BATCH_SECONDS)
+        """Seconds for which each batch of retention kept the store's writer busy."""
         self.agent_runs: Counter[str] = Counter()
         """Turns that a model was asked for, by outcome."""
         self.sends: Counter[str] = Counter()
-        """Tries to send a message by what they came to ("accepted", "failed", "unknown", "throttled", …)."""
+        """Attempts to send a message, by result ("accepted", "failed", "unknown", "throttled", …)."""

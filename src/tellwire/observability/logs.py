@@ -1,7 +1,7 @@
 """Logs, set up in one place: lines for people on a terminal, JSON elsewhere, and nothing private in either.
 
-Whatever speaks through `structlog` or the standard `logging` goes through `masked` before it is written. Servers that
-bring a set-up of their own are started without it (uvicorn: `log_config=None`).
+Whatever is logged with `structlog` or the standard `logging` goes through `masked` before it is written. A server that
+would set up logging by itself is started without that (uvicorn: `log_config=None`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _IDENTIFIERS = frozenset(
     }
 )
 """Keys whose digits name a business's account or something of ours, not a person."""
-_FEWEST = 1_000_000
+_MAY_BE_A_PHONE = 1_000_000
 """A number of 7 digits or more may be a phone number."""
 
 _IN_TEXT = re.compile(
@@ -70,7 +70,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _first_line_of_asyncio,
-            structlog.processors.ExceptionRenderer(_told),
+            structlog.processors.ExceptionRenderer(_render_exception),
             _mask,
             last,
         ],
@@ -87,7 +87,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
 
 
 def masked(value: object, key: str = "") -> object:
-    """What may be written of a value that stands under `key`: plain JSON types, private parts replaced.
+    """Return what may be written of a value that stands under `key`: plain JSON types, private parts replaced.
 
     Phone numbers keep their last two digits, message ids of Meta (which hold the number) their last twelve characters.
     """
@@ -95,7 +95,7 @@ def masked(value: object, key: str = "") -> object:
         case None | bool():
             return value
         case int() | float():
-            return value if key in _IDENTIFIERS or abs(value) < _FEWEST else f"{MASK}{str(value)[-2:]}"
+            return value if key in _IDENTIFIERS or abs(value) < _MAY_BE_A_PHONE else f"{MASK}{str(value)[-2:]}"
         case _ if _PRIVATE.search(key):
             return MASK
         case bytes():
@@ -123,27 +123,27 @@ def _replacement(found: re.Match[str]) -> str:
             return MASK
 
 
-def _told(exc_info: structlog.typing.ExcInfo) -> str:
-    """A traceback without the words of exceptions that may quote what was being worked on."""
-    return _story(exc_info[1]).rstrip()
+def _render_exception(exc_info: structlog.typing.ExcInfo) -> str:
+    """Return a traceback, without the messages of exceptions that may quote private values."""
+    return _traceback(exc_info[1]).rstrip()
 
 
-def _story(error: BaseException) -> str:
+def _traceback(error: BaseException) -> str:
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told = [f"{_story(before)}\nand then\n" if before else "", *traceback.format_tb(error.__traceback__)]
-    told.append(f"{type(error).__name__}: {error}" if _speaks_for_itself(error) else type(error).__name__)
+    lines = [f"{_traceback(before)}\nand then\n" if before else "", *traceback.format_tb(error.__traceback__)]
+    lines.append(f"{type(error).__name__}: {error}" if _is_safe_to_write(error) else type(error).__name__)
     if isinstance(error, BaseExceptionGroup):
-        told += [f"\nfor one\n{_story(each)}" for each in error.exceptions]
-    return "".join(told)
+        lines += [f"\nfor one\n{_traceback(each)}" for each in error.exceptions]
+    return "".join(lines)
 
 
-def _speaks_for_itself(error: BaseException) -> bool:
-    """Whether its words are ours or the system's. Others may hold a value: `int("…")` quotes what is no number."""
+def _is_safe_to_write(error: BaseException) -> bool:
+    """Return whether an exception's message is ours or the system's; another may quote a value, as `int("…")` does."""
     return isinstance(error, TellwireError | OSError | sqlite3.Error)
 
 
 def _first_line_of_asyncio(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """What the event loop says of a lost task shows the task's exception with its words: only the first line stays."""
+    """Cut what the event loop logs of a lost task to its first line: the others hold the message of its exception."""
     if event.get("logger") == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0]
     return event

@@ -30,23 +30,23 @@ _CLOSING_SECONDS = 2.0
 _NANOS = 1_000
 
 
-def trace_of(inbound_id: str) -> int:
-    """The trace of a POST."""
+def trace_id(inbound_id: str) -> int:
+    """Return the trace id of a POST: the 128 bits of its id."""
     return int(inbound_id.replace("-", ""), 16)
 
 
-def span_of(*parts: object) -> int:
-    """A span of its own for each sequence of parts; never 0, which stands for none."""
+def span_id(*parts: object) -> int:
+    """Return a span id that is different for each sequence of parts; never 0, which means no span."""
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8]) | 1
 
 
-def attempt_span(delivery_id: str, number: int) -> int:
-    """The span of an attempt, which its request names as the parent."""
-    return span_of("attempt", delivery_id, number)
+def attempt_span_id(delivery_id: str, number: int) -> int:
+    """Return the span id of an attempt, which its request names as the parent."""
+    return span_id("attempt", delivery_id, number)
 
 
 def open_tracer() -> OtelTracer:
-    """A tracer as the OTEL_* variables of the environment say.
+    """Return a tracer that is set up by the OTEL_* variables of the environment.
 
     Raises:
         BadSettings: the extra `otel` is not installed.
@@ -62,8 +62,8 @@ def open_tracer() -> OtelTracer:
             "TRACING is on, but OpenTelemetry is not installed: pip install 'tellwire[otel]', or turn it off"
         ) from None
 
-    class Given(IdGenerator):
-        """Gives the ids that were set right before."""
+    class PresetIds(IdGenerator):
+        """An id generator that gives the ids which were set right before."""
 
         trace = span = 1
 
@@ -74,7 +74,7 @@ def open_tracer() -> OtelTracer:
             return self.span
 
     named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    ids = Given()
+    ids = PresetIds()
     provider = TracerProvider(
         id_generator=ids,
         resource=Resource.create({} if named else {"service.name": "tellwire"}),
@@ -85,7 +85,8 @@ def open_tracer() -> OtelTracer:
 
 
 class OtelTracer:
-    """`ports.Tracer`; `ids` is the provider's, and takes `trace` and `span` for the next span."""
+    """The `Tracer` port over OpenTelemetry; `ids` is the provider's id generator, on which `trace` and `span` are set
+    before each span."""
 
     def __init__(self, provider: TracerProvider, ids: Any) -> None:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
@@ -96,8 +97,8 @@ class OtelTracer:
         self._kinds = SpanKind
 
     def posted(self, inbound: Inbound, *, started_at: Micros, durable_at: Micros) -> None:
-        """See `ports.Tracer.posted`."""
-        post = span_of("post", inbound.id)
+        """See `Tracer.posted`."""
+        post = span_id("post", inbound.id)
         attributes: dict[str, str | int] = {
             "http.request.method": "POST",
             "http.route": "/meta/webhook",
@@ -108,18 +109,18 @@ class OtelTracer:
         }
         self._span(inbound.id, post, "POST /meta/webhook", self._kinds.SERVER, started_at, durable_at, attributes)
         decided_at = min(max(inbound.received_at, started_at), durable_at)
-        commit = span_of("commit", inbound.id)
+        commit = span_id("commit", inbound.id)
         self._span(inbound.id, commit, "commit", self._kinds.INTERNAL, decided_at, durable_at, {}, parent=post)
 
     def traceparent(self, work: Work) -> str:
-        """See `ports.Tracer.traceparent`."""
+        """See `Tracer.traceparent`."""
         if not (trace := work.event.trace):
             return ""
-        span = attempt_span(work.delivery.id, work.delivery.attempts + 1)
-        return f"00-{trace_of(trace):032x}-{span:016x}-{int(self._sampled(trace)):02x}"
+        span = attempt_span_id(work.delivery.id, work.delivery.attempts + 1)
+        return f"00-{trace_id(trace):032x}-{span:016x}-{int(self._sampled(trace)):02x}"
 
     def attempted(self, work: Work, attempt: Attempt) -> None:
-        """See `ports.Tracer.attempted`."""
+        """See `Tracer.attempted`."""
         if not (trace := work.event.trace):
             return
         attributes: dict[str, str | int] = {
@@ -136,21 +137,21 @@ class OtelTracer:
             attributes["error.type"] = str(attempt.response_status or "no_answer")
             attributes["tellwire.cause"] = attempt.cause
         ended_at = attempt.started_at + int(attempt.durations.get("total", 0.0) * 1000)
-        span, post = attempt_span(attempt.delivery_id, attempt.number), span_of("post", trace)
+        span, post = attempt_span_id(attempt.delivery_id, attempt.number), span_id("post", trace)
         self._span(trace, span, "deliver", self._kinds.CLIENT, attempt.started_at, ended_at, attributes, parent=post)
 
     def close(self) -> None:
-        """Send what waits, for a moment at most: a collector that is gone must hold nobody up."""
+        """Send the spans that wait, for 2 seconds at most: a collector that is gone must not delay the end."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True, name="tellwire-traces")
         closing.start()
         closing.join(_CLOSING_SECONDS)
 
     def _sampled(self, trace: str) -> bool:
-        """Whether the sampler takes this trace: asked by its id, so that every process says the same."""
-        sampled = self._provider.sampler.should_sample(None, trace_of(trace), "POST /meta/webhook")
+        """Return whether the sampler takes this trace; its id decides, so that every process decides alike."""
+        sampled = self._provider.sampler.should_sample(None, trace_id(trace), "POST /meta/webhook")
         return bool(sampled.decision.is_sampled())  # type: ignore[no-untyped-call]
 
-    def _span(  # noqa: PLR0917 - a span is that much
+    def _span(  # noqa: PLR0917 - a span has so many parts
         self,
         trace: str,
         span: int,
@@ -168,10 +169,10 @@ class OtelTracer:
         context = Context()
         if parent:
             flags = api.TraceFlags(int(self._sampled(trace)))
-            place = api.SpanContext(trace_of(trace), parent, is_remote=True, trace_flags=flags)
-            context = api.set_span_in_context(api.NonRecordingSpan(place), context)
+            parent_span = api.SpanContext(trace_id(trace), parent, is_remote=True, trace_flags=flags)
+            context = api.set_span_in_context(api.NonRecordingSpan(parent_span), context)
         try:
-            self._ids.trace, self._ids.span = trace_of(trace), span
+            self._ids.trace, self._ids.span = trace_id(trace), span
             made = self._tracer.start_span(
                 name, context=context, kind=kind, attributes=attributes, start_time=started_at * _NANOS
             )

@@ -1,4 +1,4 @@
-"""Time as an argument."""
+"""The clock that the domain is given."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tellwire.model.units import Micros
 
 
 class Clock(Protocol):
-    """Time as an argument: tests set it, nobody sleeps through a schedule."""
+    """The source of the time, given as an argument so that tests can set it."""
 
     def now(self) -> Micros:
-        """Microseconds since 1970-01-01 UTC."""
+        """Return the time in microseconds since 1970-01-01 UTC."""
         ...

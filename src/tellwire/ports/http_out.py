@@ -9,15 +9,17 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from tellwire.model.units import MICROS, Micros
+from tellwire.model.units import HOUR, MICROS, Micros, micros
 
-LONGEST_WAIT = 6 * 3600 * MICROS
+LONGEST_WAIT = 6 * HOUR
 """How much of a Retry-After counts."""
 
 
 def retry_after(headers: Iterable[tuple[str, str]], now: Micros) -> Micros:
-    """How long the answer asks us to wait (RFC 9110 section 10.2.3: seconds or a date), at most 6 h; 0 when it doesn't
-    or when it can't be read."""
+    """Return how long an answer asks us to wait, in micros and at most 6 h; 0 without a readable Retry-After.
+
+    Source: RFC 9110, section 10.2.3: seconds or a date.
+    """
     for name, value in headers:
         if name.lower() == "retry-after":
             return max(0, min(_wait(value.strip(), now), LONGEST_WAIT))
@@ -32,18 +34,19 @@ def _wait(value: str, now: Micros) -> Micros:
         seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return 0
-    return int(seconds * MICROS) - now
+    return micros(seconds) - now
 
 
 Failure = Literal["", "refused", "dns", "tls", "timeout", "forbidden", "broken", "protocol"]
-"""Why no answer came: "" when one did. All but "" and "protocol" speak of the endpoint as a whole."""
+"""Why no answer came: "" when one did. All but "" and "protocol" concern the endpoint as a whole, not one delivery."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
     """One HTTP request out. `timeout` in seconds over everything, DNS to the end of the answer's body.
 
-    `may_send` is asked right before the first byte is written: a process that was frozen meanwhile has lost its leave.
-    `once`: what may have been written is never written again, not even when a kept connection turns out to be closed.
+    `may_send` is called right before the first byte is written: a process that was frozen before may have lost its
+    lease. `once`: what may have been written is never written again, not even when a kept connection turns out to be
+    closed.
     """
 
     url: str
@@ -56,12 +59,12 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What came back. `cause` says in plain words what went wrong ("connection refused", "certificate expired on …",
-    "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
+    """The result of a request. `cause` says in plain words what went wrong ("connection refused", "certificate expired
+    on …", "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
-    `allow_listed`: an address of the allow list was connected to, so the body may be a private network's.
-    `withheld`: `may_send` said no, so nothing was sent; there is no answer, and nobody failed.
-    `written`: some of the request may have left, so the other side may have acted on it.
+    `allow_listed`: an address of the allow list was connected to, so the body may be a private network's. `withheld`:
+    `may_send` returned False, so nothing was sent; there is no answer, and that is no failure. `written`: a byte of the
+    request may have been sent, so the other side may have acted on it.
     """
 
     status: int = 0
@@ -77,7 +80,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether the receiver took it: a 2xx and nothing else."""
+        """Whether the receiver accepted the request, that is, answered 2xx."""
         return not self.failure and 200 <= self.status < 300
 
 
@@ -85,14 +88,14 @@ class Sender(Protocol):
     """HTTP out with a total deadline, no redirects, a bounded read and an address check before each connection."""
 
     async def send(self, request: Request) -> Answer:
-        """Never raises for what the other side does: every failure is an `Answer`."""
+        """Send a request; whatever the other side does is an `Answer`, never an exception."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Graph(Protocol):
-    """Meta's Graph API, as JSON calls; nothing here says what an answer means."""
+    """Meta's Graph API as JSON calls; what an answer means is for the caller."""
 
     async def ask(
         self,
@@ -105,7 +108,7 @@ class Graph(Protocol):
         may_send: Callable[[], bool] | None = None,
         timeout_seconds: float = 20.0,
     ) -> Answer:
-        """Ask below META_GRAPH_URL; never raises for what the other side does.
+        """Make one call below META_GRAPH_URL; whatever the other side does is an `Answer`, never an exception.
 
         Args:
             token: the account's access token, sent as Bearer to that host only.

@@ -1,4 +1,4 @@
-"""Files of messages: where their bytes are kept, and how they come from Meta and go there."""
+"""Files of messages: where their bytes are kept, and how they are downloaded from Meta and uploaded."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from tellwire.ports.http_out import Answer
 
 
 class MediaStore(Protocol):
-    """Where the bytes of media are: a name each, whole or not there at all.
+    """The store of the bytes of media: each file has a name, and is there as a whole or not at all.
 
-    Every call raises `Unavailable` when the place cannot be reached or is full.
+    Every call raises `Unavailable` when the store cannot be reached or is full.
     """
 
     async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
-        """Store what `chunks` gives, and return how many bytes that were; durable when this returns.
+        """Store the bytes of `chunks` under a new name, and return how many there were, once they are durable.
 
-        Nothing is there under the name before, and nothing changes when `chunks` raises.
+        Nothing is stored when `chunks` raises.
         """
         ...
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """The bytes from `start` up to `end` (not included) in pieces; None when nothing is there."""
+        """Return the bytes from `start` up to `end` (not included) in pieces; None when there is no such file."""
         ...
 
     async def delete(self, name: str) -> None:
-        """Nothing is there any more; no matter whether anything was."""
+        """Delete a file; it is no error when there is none."""
         ...
 
-    async def tidy(self, older_than_seconds: float) -> None:
-        """Remove what writes of processes that are gone have left, unseen as it is."""
+    async def remove_leftovers(self, older_than_seconds: float) -> None:
+        """Remove what interrupted writes have left for longer than this; no reader can see it."""
         ...
 
     async def close(self) -> None: ...
 
 
-class Incoming(Struct, frozen=True):
+class Download(Struct, frozen=True):
     """An answer whose body is still to be read, once: `chunks` raises `Broken` when it ends too early."""
 
     status: int
@@ -56,10 +56,10 @@ class Upload(Struct, frozen=True, kw_only=True):
 
 
 class MediaWire(Protocol):
-    """Files from and to Meta, streamed; redirects are not followed."""
+    """The transfer of files from and to Meta, as streams; redirects are not followed."""
 
-    def open(self, url: str, token: str) -> AbstractAsyncContextManager[Incoming]:
-        """GET a file with the token. Whether the URL may see it has been asked before.
+    def open(self, url: str, token: str) -> AbstractAsyncContextManager[Download]:
+        """GET a file with the token; the caller has checked that the URL may receive it.
 
         Raises:
             Broken: no answer came.
@@ -67,7 +67,7 @@ class MediaWire(Protocol):
         ...
 
     async def upload(self, token: str, phone_number_id: str, file: Upload) -> Answer:
-        """POST a file to a number's media, below META_GRAPH_URL; never raises for what the other side does."""
+        """POST a file to a number's media, below META_GRAPH_URL; whatever the other side does is an `Answer`."""
         ...
 
     async def close(self) -> None: ...

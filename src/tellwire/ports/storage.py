@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from tellwire.model.deliveries import Attempt, Delivery, Edit, Work
+from tellwire.model.deliveries import Attempt, Delivery, ReplayEdit, Work
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class Result(Struct, frozen=True):
-    """What an attempt came to: the delivery as it now stands, and the attempt (None when only the state moved).
+    """The result of an attempt: the delivery as it is now, and the attempt (None when only the state changed).
 
-    `epoch`: of the delivery's partition when the attempt was handed out, the fence of the write.
+    `epoch`: that of the delivery's partition when the attempt began; the store drops results of an outdated epoch.
     """
 
     delivery: Delivery
@@ -27,9 +27,9 @@ class Result(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """What a process owns until `until` (its own clock): the epoch of each partition, the fence of its writes.
+    """The partitions that a process owns until `until` (by its own clock), with the epoch under which it may write.
 
-    `share`: how many partitions it should own just now, so that all processes have as many.
+    `share`: how many partitions it should own now, so that all processes own equally many.
     """
 
     partitions: Mapping[int, int]
@@ -37,8 +37,9 @@ class Lease(Struct, frozen=True):
     share: int
 
 
-class Book(Protocol):
-    """Messages, contacts and conversations: read by key, decided, written, in one durable transaction."""
+class LedgerRunner(Protocol):
+    """The store of messages, contacts and conversations: rows are loaded by key, a decision is run on them, and its
+    changes are written, in one durable transaction."""
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
         """Load what `keys` names, run `decide` on it and commit what it changed; many calls share one commit.
@@ -46,16 +47,32 @@ class Book(Protocol):
         `decide` is pure and may run more than once; what the last run returned is the result, once it is durable.
 
         Raises:
-            Unavailable: it could not be made durable; nothing was applied.
+            Unavailable: the changes could not be made durable; nothing was applied.
         """
         ...
 
 
-class Outbox(Protocol):
-    """Deliveries as rows: the truth. Hints only save the reading of them."""
+class LedgerStore(LedgerRunner, Protocol):
+    """A `LedgerRunner` that also knows the accounts and agents, and says when a loop may have something to do."""
 
     def registry(self) -> Registry:
         """The current registry, from memory."""
+        ...
+
+    def on_changed(self, changed: Callable[[Registry], None]) -> None:
+        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        ...
+
+    def on_due_work(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
+        ...
+
+
+class Outbox(Protocol):
+    """The deliveries as rows, which are the truth; a hint only saves reading them."""
+
+    def registry(self) -> Registry:
+        """Return the current registry, from memory."""
         ...
 
     def subscribe(
@@ -66,16 +83,16 @@ class Outbox(Protocol):
         elsewhere: Callable[[Sequence[str]], None],
         released: Callable[[], None],
     ) -> None:
-        """Be told, on the event loop; every one is a hint and may be missed.
+        """Set the callbacks that tell of commits. They run on the event loop; each call is a hint and may be missed.
 
         Args:
-            committed: after every commit of this process with its new deliveries, in order. What it names may be sent
-                without a look at the rows, so there is no gap before it: when another process may have committed
-                deliveries of its endpoints since the last one, `elsewhere` names them first.
-            changed: after every commit, of any process, that touched accounts or endpoints.
-            elsewhere: another process committed, or may have, deliveries of these endpoints; of every one after
-                nothing was heard of others for a while.
-            released: another process gave partitions back: `renew` may get some.
+            committed: called after every commit of this process with its new deliveries, in order. They may be sent
+                without reading the rows, so none may be missing before them: when another process may have committed
+                deliveries of their endpoints since the last call, `elsewhere` names these endpoints first.
+            changed: called after every commit, of any process, that touched accounts or endpoints.
+            elsewhere: called when another process has committed, or may have, deliveries of these endpoints; with all
+                endpoints after a time in which no message of other processes could come.
+            released: called when another process gave partitions back: `renew` may get some.
         """
         ...
 
@@ -87,15 +104,15 @@ class Outbox(Protocol):
         ...
 
     async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
-        """Give partitions back at once (none in flight any more); None: all, and the owner is gone (graceful stop)."""
+        """Give back partitions that have nothing in flight; None: give back all, because the owner stops."""
         ...
 
     async def waiting(self, partitions: Collection[int]) -> list[str]:
-        """Ids of the active endpoints that have live deliveries to make in these partitions."""
+        """Return the ids of the active endpoints that have live deliveries to make in these partitions."""
         ...
 
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
-        """Live deliveries (pending, delivering or retrying) of one endpoint with id > `after`, in id order.
+        """Return live deliveries (pending, delivering or retrying) of one endpoint with id > `after`, in id order.
 
         Ids of one organization rise in commit order, also over several processes: nothing appears below `after` later.
         """
@@ -104,20 +121,20 @@ class Outbox(Protocol):
     async def due(
         self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
     ) -> list[Work]:
-        """Late and replay deliveries whose time has come, oldest due first; `without` names endpoints to leave out."""
+        """Return late and replay deliveries that are due, the longest due first, without those of some endpoints."""
         ...
 
     async def record(self, results: Iterable[Result]) -> Collection[str]:
-        """Write results in one group commit, after which this returns; those of an outdated epoch are dropped.
+        """Write results, and return after the commit that they share; those of an outdated epoch are dropped.
 
         Returns: the ids of the deliveries whose result was dropped.
         """
         ...
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
-        """What is other about this replay, None when nothing is."""
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
+        """Return how this replay differs from the original delivery; None when it does not."""
         ...
 
     async def disable(self, endpoint_id: str, reason: str) -> None:
-        """Disable an endpoint, tell of it, and park its deliveries."""
+        """Disable an endpoint, emit the event that says so, and park its deliveries."""
         ...

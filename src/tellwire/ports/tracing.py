@@ -10,16 +10,16 @@ from tellwire.model.units import Micros
 
 
 class Tracer(Protocol):
-    """Tells a collector of one trace from Meta's POST to the subscriber's answer; never raises, never waits."""
+    """Reports one trace from Meta's POST to the subscriber's answer to a collector; never raises and never waits."""
 
     def posted(self, inbound: Inbound, *, started_at: Micros, durable_at: Micros) -> None:
-        """A POST was taken: begun and durable at these times."""
+        """Report a POST that was accepted: when it began, and when it was durable."""
         ...
 
     def traceparent(self, work: Work) -> str:
-        """The header (W3C Trace Context) of a delivery's next attempt; "" when its event has no trace."""
+        """Return the header (W3C Trace Context) of a delivery's next attempt; "" when its event has no trace."""
         ...
 
     def attempted(self, work: Work, attempt: Attempt) -> None:
-        """An attempt was made and recorded."""
+        """Report an attempt that was made and recorded."""
         ...

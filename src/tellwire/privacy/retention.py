@@ -8,22 +8,15 @@ round that was cut off costs nothing, and one after months off is only longer.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.stores.queries import retention
-from tellwire.stores.queries.retention import Cutoffs, ExpiredRows, RowKind
+from tellwire.ports.queues import Cutoffs, RetentionRows, RetentionScope
 
-T = TypeVar("T")
-
-DAY: Micros = 24 * 3600 * 1_000_000
 DEDUPE: Micros = 8 * DAY
 """What tells a repeated POST from a new one is never younger when it goes: Meta repeats for up to 7 days."""
 _ANSWERS: Micros = DAY
@@ -44,6 +37,13 @@ class RetentionPeriods(Struct, frozen=True, kw_only=True):
     messages: Micros | None = None
     window: Micros = 0
 
+    @classmethod
+    def of_days(cls, payloads: float, messages: float | None, *, window: Micros) -> RetentionPeriods:
+        """Make them of days, as the settings have them."""
+        return cls(
+            payloads=int(payloads * DAY), messages=None if messages is None else int(messages * DAY), window=window
+        )
+
     def cutoffs(self, now: Micros) -> Cutoffs:
         """What goes at this time: everything from before these."""
         messages = None if self.messages is None else now - max(self.messages, DEDUPE, self.window)
@@ -52,40 +52,29 @@ class RetentionPeriods(Struct, frozen=True, kw_only=True):
         )
 
 
-class Store(Protocol):
-    """What retention needs of a store: cold queries in strides."""
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
-
-
 class Retention:
-    """Makes rounds over a store.
+    """Makes rounds over everything that is kept.
 
     Args:
-        store, clock, keeping: what it works on, when it is, how long things are kept.
+        rows, clock, keeping: what it works on, when it is, how long things are kept.
         rest: waits some seconds, between strides.
         counters: told of what went.
-        stopwatch: seconds of any start, to measure a stride by.
     """
 
     def __init__(
         self,
-        store: Store,
+        rows: RetentionRows,
         clock: Clock,
         keeping: RetentionPeriods,
         *,
         rest: Callable[[float], Awaitable[None]],
         counters: Counters,
-        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._store = store
+        self._rows = rows
         self._clock = clock
         self._keeping = keeping
         self._rest = rest
         self._counters = counters
-        self._stopwatch = stopwatch
         self._size = _FIRST
 
     async def round(self) -> None:
@@ -95,45 +84,28 @@ class Retention:
             Unavailable: the store cannot commit; the next round goes on.
         """
         cutoffs = self._keeping.cutoffs(self._clock.now())
-        everyone = await self._store.read(retention.owners)
-        for shelf in retention.SHELVES:
-            for organization_id in ("",) if shelf.shared else everyone:
-                await self._clear(shelf, organization_id, cutoffs)
+        for scope in await self._rows.scopes():
+            await self._clear(scope, cutoffs)
         self._counters.removed_until = cutoffs.payloads
         self._counters.rounds += 1
 
-    async def _clear(self, shelf: RowKind, organization_id: str, cutoffs: Cutoffs) -> None:
+    async def _clear(self, scope: RetentionScope, cutoffs: Cutoffs) -> None:
         after = ""
         while True:
-            found = await self._find(shelf, organization_id, after, cutoffs)
+            size = self._size
+            found = await self._rows.find(scope, after, cutoffs, size)
             if found.keys:
-                removed = await self._remove(shelf, organization_id, found.keys, cutoffs)
-                if not any(removed.values()):
+                removed = await self._rows.remove(scope, found.keys, cutoffs, size)
+                self._counters.removed.update(removed.by_table)
+                self._counters.retention_batches.add(removed.seconds)
+                self._size = next_size(size, removed.seconds)
+                if not any(removed.by_table.values()):
                     after = found.last  # all of them are needed again, or somebody else took them
             elif found.after:
                 after = found.after
             else:
                 return
             await self._rest(_PAUSE_SECONDS)
-
-    async def _find(self, shelf: RowKind, organization_id: str, after: str, cutoffs: Cutoffs) -> ExpiredRows:
-        return await self._store.read(lambda c: shelf.find(c, organization_id, after, cutoffs, self._size))
-
-    async def _remove(
-        self, shelf: RowKind, organization_id: str, keys: Sequence[Any], cutoffs: Cutoffs
-    ) -> Mapping[str, int]:
-        size = self._size
-
-        def work(connection: Connection) -> tuple[Mapping[str, int], float]:
-            started = self._stopwatch()
-            removed = shelf.remove(connection, organization_id, keys, cutoffs, size)
-            return removed, self._stopwatch() - started
-
-        removed, took = await self._store.write(work)
-        self._counters.removed.update(removed)
-        self._counters.strides.add(took)
-        self._size = next_size(size, took)
-        return removed
 
 
 def next_size(size: int, took: float) -> int:

@@ -13,11 +13,10 @@ from tellwire.meta.webhooks.redaction import addresses_of
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros
 
-KEPT: Micros = 40 * 24 * 3600 * 1_000_000
+KEPT: Micros = 40 * DAY
 """How long a mark is kept: Meta sends a POST again for up to 7 days and statuses for up to 30."""
-_MICROS = 1_000_000
 
 Mark = tuple[str, str]
 """organization id, keyed hash"""
@@ -57,24 +56,26 @@ def note(ledger: Ledger, places: Mapping[Mark, tuple[str, str]], rows: Iterable[
 
 
 def bars(ledger: Ledger, item: Item, account: Account) -> bool:
-    """Whether an item is of an erased person and from before the erasure; then it is marked and nothing comes of it.
+    """Whether an item is of an erased person and from before the erasure, so that nothing may come of it.
 
     It is so when it speaks of a message that was erased, or when its person was and Meta's time of it is not later than
     the erasure. Without a time of Meta's it counts as new.
     """
     if not ledger.erased and not ledger.registry.erasing:
         return False
-    if not any(_erased(ledger, account, wamid) for wamid in _wamids(item)) and not _too_old(ledger, item, account):
-        return False
+    return any(_erased(ledger, account, wamid) for wamid in _wamids(item)) or _too_old(ledger, item, account)
+
+
+def mark(ledger: Ledger, item: Item, account: Account) -> None:
+    """Mark the messages that an item of an erased person speaks of, so that what comes late for them is known too."""
     key, organization_id = ledger.registry.erased_key, account.organization_id
     ledger.new_marks |= {of_message(key, organization_id, account.id, wamid) for wamid in _wamids(item) if wamid}
-    return True
 
 
 def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
     if isinstance(item, AccountProblem | Notice | NotUnderstood) or item.timestamp is None:
         return False
-    at, organization_id = item.timestamp * _MICROS, account.organization_id
+    at, organization_id = item.timestamp * MICROS, account.organization_id
     return any(at <= ledger.erased.get((organization_id, address), -1) for address in addresses_of(item))
 
 

@@ -1,6 +1,6 @@
 """Which addresses and URLs deliveries may reach: the rules of the SSRF guard, without any I/O.
 
-A URL is judged when an endpoint is created and again before every connection. Whatever spelling `inet_aton` and
+A URL is checked when an endpoint is created and again before every connection. Whatever spelling `inet_aton` and
 browsers take for an address (`127.1`, `0x7f000001`, `0177.0.0.1`, full-width digits, `%31`) is taken for one here too,
 so that no spelling slips past as a "name".
 """
@@ -20,8 +20,13 @@ from tellwire.errors import Forbidden
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
 
-# IANA special-purpose registries (RFC 6890 and its updates), multicast, and what has no business being reached.
+EVERY_ADDRESS: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+"""The allow list of a caller whose addresses the operator chooses: every one may be reached."""
+
+# IANA special-purpose registries (RFC 6890 and its updates), multicast, and what deliveries have no reason to reach.
 _REFUSED_V4: Final = tuple(
     (IPv4Network(network), words)
     for network, words in (
@@ -97,29 +102,34 @@ class ParsedTarget(Struct, frozen=True):
     path: str
     authority: str
 
+    @property
+    def origin(self) -> Origin:
+        """Scheme, host and port: what a connection may be kept for, and what an allow list of origins names."""
+        return self.scheme, self.host, self.port
 
-def allowed(address: str | Address, allow: Sequence[Network]) -> str | None:
-    """Whether deliveries may reach an address: None when they may, else the rule that says no, in plain words.
 
-    Every range that is not globally reachable is refused unless a network of `allow` admits it. Addresses that carry
-    an IPv4 address (mapped, NAT64, 6to4) are judged by it.
+def why_refused(address: str | Address, allow: Sequence[Network]) -> str | None:
+    """Return the rule by which deliveries may not reach an address, in plain words; None when they may.
+
+    Every range that is not globally reachable is refused unless a network of `allow` contains the address. Addresses
+    that carry an IPv4 address (mapped, NAT64, 6to4) are checked by it.
     """
     ip = _parsed(address)
     if ip is None:
         return "not an IP address"
     if isinstance(ip, IPv6Address) and ip.scope_id is not None:
         return "an address with a scope"
-    return None if admitted(ip, allow) else _rule(ip)
+    return None if is_allow_listed(ip, allow) else _rule(ip)
 
 
-def admitted(address: str | Address, allow: Sequence[Network]) -> bool:
-    """Whether the allow list names an address, as it stands or by the IPv4 address in it."""
+def is_allow_listed(address: str | Address, allow: Sequence[Network]) -> bool:
+    """Return whether the allow list names an address, as it stands or by the IPv4 address in it."""
     ip = _parsed(address)
     return ip is not None and any(form in network for network in allow for form in _forms(ip))
 
 
 def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
-    """Where a delivery URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
+    """Return where a delivery URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
 
     Raises:
         Forbidden: not an http or https URL with a plain host, or one that deliveries may not reach.
@@ -136,37 +146,37 @@ def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
         raise Forbidden("the URL must not contain a user name or password: set a token or a header instead")
     host, port = _split(match[2], 443 if scheme == "https" else 80)
     target = _target(scheme, host, port, match[3], match[4] or "")
-    _judge_text(target, allow)
+    _check_text(target, allow)
     return target
 
 
 def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequence[Network]) -> list[Address]:
-    """The addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
+    """Return the addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
 
     Raises:
-        Forbidden: one of them may not be reached, which spoils them all.
+        Forbidden: one of the addresses may not be reached; then none may.
     """
     found: dict[Address, None] = {}
     for address in addresses:
-        rule = allowed(address, allow)
+        rule = why_refused(address, allow)
         if rule is not None:
             raise Forbidden(f"{target.host} resolves to an address that deliveries may not reach: {rule}")
-        if target.scheme == "http" and not admitted(address, allow):
+        if target.scheme == "http" and not is_allow_listed(address, allow):
             raise Forbidden(_HTTP_RULE)
         ip = ip_address(address)
         found[(ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip] = None
     return list(found)
 
 
-def _judge_text(target: ParsedTarget, allow: Sequence[Network]) -> None:
+def _check_text(target: ParsedTarget, allow: Sequence[Network]) -> None:
     if target.address is not None:
-        rule = allowed(target.address, allow)
+        rule = why_refused(target.address, allow)
         if rule is not None:
             raise Forbidden(f"deliveries may not reach {target.host}: {rule}; DELIVERY_ALLOW_CIDRS can admit it")
-        if target.scheme == "http" and not admitted(target.address, allow):
+        if target.scheme == "http" and not is_allow_listed(target.address, allow):
             raise Forbidden(_HTTP_RULE)
     elif target.host == "localhost" or target.host.endswith(".localhost"):  # RFC 6761, section 6.3
-        if not any(admitted(address, allow) for address in _LOOPBACK):
+        if not any(is_allow_listed(address, allow) for address in _LOOPBACK):
             raise Forbidden(f"deliveries may not reach {target.host}: loopback; DELIVERY_ALLOW_CIDRS can admit it")
     elif target.scheme == "http" and not allow:
         raise Forbidden(_HTTP_RULE)
@@ -210,7 +220,7 @@ def _rule(ip: Address) -> str | None:
 
 
 def _split(authority: str, default: int) -> tuple[str, int]:
-    """Host (brackets kept) and port of an authority."""
+    """Return the host (brackets kept) and the port of an authority."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
         host += bracket
@@ -249,7 +259,7 @@ def _bracketed(host: str) -> IPv6Address:
 
 
 def _ascii(host: str) -> str:
-    """A host as resolvers and receivers see it: percent-decoded, IDNA-encoded, lower case, no trailing dot."""
+    """Return a host as resolvers and receivers see it: percent-decoded, IDNA-encoded, lower case, no trailing dot."""
     try:
         host = unicodedata.normalize("NFKC", unquote(host, errors="strict"))
         if not host.isascii():
@@ -265,7 +275,7 @@ def _ascii(host: str) -> str:
 
 
 def _aton(host: str) -> IPv4Address | None:
-    """The address that `inet_aton` and browsers read in a host, None for a name.
+    """Return the address that `inet_aton` and browsers read in a host, None for a name.
 
     Raises:
         Forbidden: it ends in a number, so that it is no name, and yet is no address (WHATWG URL, "ends in a number").
@@ -281,7 +291,7 @@ def _aton(host: str) -> IPv4Address | None:
 
 
 def _number(text: str) -> int:
-    """A part of an address: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
+    """Return a part of an address as a number: decimal, octal after 0, hexadecimal after 0x; -1 when it is none."""
     if not _NUMBER.fullmatch(text):
         return -1
     if text.startswith("0x"):

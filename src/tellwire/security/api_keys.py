@@ -33,32 +33,32 @@ SCOPES: dict[Scope, str] = {
     "agents:manage": "create, change and delete agents, and read them",
     "templates:manage": "synchronise, create and delete message templates, and read them",
 }
-"""By name, what a key with it may do."""
+"""What a key may do, by scope."""
 
-USUAL: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "admin")
-"""What a key gets when none are named."""
+DEFAULT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in get_args(Scope) if scope != "admin")
+"""The scopes of a key for which none were named."""
 
 _KEY = re.compile(r"tw_[A-Za-z0-9_-]{43}")
 _PREFIX = 10
 
 
 def make(random: bytes) -> str:
-    """A key of 32 random bytes: `tw_` and 43 URL-safe characters."""
+    """Return a key of 32 random bytes: `tw_` and 43 URL-safe characters."""
     return "tw_" + base64.urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
-def looks_like_one(text: str) -> bool:
-    """Whether a text could be one of our keys at all."""
+def has_key_form(text: str) -> bool:
+    """Return whether a text has the form of one of our keys."""
     return _KEY.fullmatch(text) is not None
 
 
 def digest(key: str) -> str:
-    """What is stored of a key: its SHA-256 in hex. A key has 256 random bits, so nothing slower is needed."""
+    """Return what is stored of a key: its SHA-256 in hex. A key has 256 random bits, so nothing slower is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: Micros | None) -> ApiKey:
-    """The record of a key, without an id and a time of creation yet."""
+    """Return the record of a key, without an id and a time of creation yet."""
     return ApiKey(
         id="",
         organization_id=organization_id,
@@ -71,6 +71,6 @@ def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...]
     )
 
 
-def works(key: ApiKey, now: Micros) -> bool:
-    """Whether a key is neither revoked nor expired."""
+def is_valid(key: ApiKey, now: Micros) -> bool:
+    """Return whether a key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)

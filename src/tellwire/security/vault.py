@@ -18,7 +18,10 @@ from tellwire.errors import BadSettings
 
 
 class Vault:
-    """Seals texts; `context` (table, column, id) is authenticated, so that a sealed value fits only its own place."""
+    """Encrypts texts for storage (`seal`) and decrypts them (`unseal`).
+
+    `context` (table, column, id) is authenticated, so that a sealed value opens only in the column and row it is of.
+    """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = {hashlib.sha256(key).hexdigest()[:8]: AESGCM(key) for key in keys}
@@ -32,12 +35,12 @@ class Vault:
         sealed = self._keys[self._first].encrypt(nonce, plain.encode(), context.encode())
         return f"{self._first}.{base64.b64encode(nonce + sealed).decode()}"
 
-    def is_sealed_first(self, sealed: str) -> bool:
-        """Whether a value was sealed by the first key (or is none), so that it need not be sealed anew."""
+    def is_sealed_by_first_key(self, sealed: str) -> bool:
+        """Return whether a value was sealed by the first key (or is ""), so that it need not be sealed again."""
         return not sealed or sealed.partition(".")[0] == self._first
 
     def unseal(self, sealed: str, context: str) -> str:
-        """Return what `seal` was given.
+        """Return the text that `seal` was given.
 
         Raises:
             BadSettings: none of the master keys is the one that sealed it.
@@ -54,7 +57,7 @@ class Vault:
             ) from None
 
 
-def master_key_beside(database: Path) -> bytes:
+def read_or_make_master_key(database: Path) -> bytes:
     """Read the 32-byte key from the 0600 file beside an SQLite database, making it on the first start."""
     path = database.with_name(database.name + ".master-key")
     try:
@@ -62,7 +65,9 @@ def master_key_beside(database: Path) -> bytes:
     except FileExistsError:
         key = base64.b64decode(path.read_text().strip())
         if len(key) != 32:
-            raise BadSettings(f"{path} does not hold a 32-byte key in base64") from None
+            raise BadSettings(
+                f"{path} does not hold a 32-byte key in base64: put back the file that was made with the database"
+            ) from None
         return key
     key = os.urandom(32)
     with os.fdopen(handle, "wb") as file:

@@ -10,47 +10,36 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import structlog
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
-from sqlalchemy import Connection
 
 from tellwire.conversations.changes import Options
 from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
-from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Outcome, Refused, Unknown, outcome
+from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Refused, SendAnswer, Unknown, read_answer
 from tellwire.meta.outgoing.body import body_of
-from tellwire.meta.outgoing.masking import carries_code, mask
+from tellwire.meta.outgoing.masking import TEMPLATE, carries_code, mask
 from tellwire.meta.outgoing.recipient import known
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import Send, StatusError
+from tellwire.model.messaging import StatusError
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer, Graph, retry_after
-from tellwire.ports.storage import Book
+from tellwire.ports.queues import DueSends
+from tellwire.ports.storage import LedgerRunner
 from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
-from tellwire.stores.queries import code_masking, due_sends
 
 log = structlog.get_logger("tellwire.courier")
-
-T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_WAIT = 5.0
 _UNREACHABLE_SECONDS = 30.0
 _LAST_WORDS = 1.0
-
-
-class Rows(Book, Protocol):
-    """What is needed of the store."""
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class _Template(Struct):
@@ -69,7 +58,7 @@ class MessageSender:
     """Sends what was claimed.
 
     Args:
-        store, graph, clock: rows, Meta, and the time of every decision.
+        book, sends, graph, clock: results, rows, Meta, and the time of every decision.
         holds: whether a partition is still owned under an epoch.
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
@@ -79,7 +68,8 @@ class MessageSender:
 
     def __init__(
         self,
-        store: Rows,
+        book: LedgerRunner,
+        sends: DueSends,
         graph: Graph,
         clock: Clock,
         *,
@@ -90,7 +80,8 @@ class MessageSender:
         deadline_seconds: float,
         ready: Ready = nothing_to_upload,
     ) -> None:
-        self._store = store
+        self._book = book
+        self._sends = sends
         self._graph = graph
         self._clock = clock
         self._holds = holds
@@ -143,9 +134,9 @@ class MessageSender:
         keys = outcomes.keys_of_result(claimed, None)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_LAST_WORDS):
-                await self._store.apply(keys, partial(outcomes.interrupted, claimed=claimed))
+                await self._book.apply(keys, partial(outcomes.interrupted, claimed=claimed))
 
-    async def _settle(self, claimed: Claimed, came: Outcome, jitter: float) -> Settled:
+    async def _settle(self, claimed: Claimed, came: SendAnswer, jitter: float) -> Settled:
         settle = partial(outcomes.settle, claimed=claimed, outcome=came, options=self._options, jitter=jitter)
         return await self._record(claimed, settle, came)
 
@@ -164,15 +155,17 @@ class MessageSender:
             log.exception("send_failed")
             return Answer(failure="broken", cause=f"the call ended in an error ({type(error).__name__})", written=True)
 
-    def _tell_pace(self, pace: AccountLimits, came: Outcome, *, began: int, now: int, jitter: float) -> None:
+    def _tell_pace(self, pace: AccountLimits, came: SendAnswer, *, began: int, now: int, jitter: float) -> None:
         if isinstance(came, NotSent):
-            pace.stumble(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
+            pace.back_off(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
         elif isinstance(came, Refused) and came.kind == "throttled":
-            pace.stumble(began, now, jitter=jitter, longest=LONGEST_PAUSE)
+            pace.back_off(began, now, jitter=jitter, longest=LONGEST_PAUSE)
         elif isinstance(came, Accepted):
             pace.went_well(began)
 
-    async def _record(self, claimed: Claimed, settle: Callable[..., Settled], came: Outcome | None = None) -> Settled:
+    async def _record(
+        self, claimed: Claimed, settle: Callable[..., Settled], came: SendAnswer | None = None
+    ) -> Settled:
         """Write it down, however long that takes."""
         keys = outcomes.keys_of_result(claimed, came)
         pause = _FIRST_PAUSE
@@ -182,10 +175,11 @@ class MessageSender:
                 try:
                     content = await self._masked(claimed) if isinstance(came, Accepted) else b""
                     if content and content != claimed.message.content:
-                        await self._store.write(partial(_mask_events, send=claimed.send, content=content))
-                    settled = await self._store.apply(keys, partial(_settled, settle, content))
+                        # Before the acceptance is recorded: whoever finds it accepted finds the code nowhere.
+                        await self._sends.mask_events(claimed.send, content)
+                    settled = await self._book.apply(keys, partial(_settled, settle, content))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
-                    self._stumbled(error)
+                    self._fails(error)
                 else:
                     self.failing = ""
                     self._counters.sends[settled.word] += 1
@@ -195,7 +189,7 @@ class MessageSender:
         finally:
             self.unrecorded -= 1
 
-    def _stumbled(self, error: Exception) -> None:
+    def _fails(self, error: Exception) -> None:
         reason = str(error) or type(error).__name__
         if not self.failing:
             log.error("sends_not_recorded", reason=reason)
@@ -204,23 +198,21 @@ class MessageSender:
     async def _masked(self, claimed: Claimed) -> bytes:
         """What the row of an accepted message shows: codes of authentication templates are hidden from then on."""
         content = claimed.message.content
-        if not content.startswith(due_sends.TEMPLATE):
+        if not content.startswith(TEMPLATE):
             return b""
         try:
             template = _content.decode(content).template
         except MsgspecError:
             return b""
         language = template.language.get("code") if isinstance(template.language, dict) else template.language
-        secret = await self._store.read(
-            lambda c: due_sends.is_authentication(c, claimed.account, template.name, str(language))
-        )
+        secret = await self._sends.is_for_codes(claimed.account, template.name, str(language))
         return mask(content, authentication=carries_code(content) if secret is None else secret)
 
 
-def _understood(answer: Answer, now: Micros) -> Outcome:
+def _understood(answer: Answer, now: Micros) -> SendAnswer:
     """What the answer means; one that we fail to read must not leave the message `sending`, with all behind it."""
     try:
-        return outcome(
+        return read_answer(
             answer.status,
             answer.body,
             written=answer.written,
@@ -232,7 +224,7 @@ def _understood(answer: Answer, now: Micros) -> Outcome:
         return Unknown(f"Meta's answer ({answer.status}) could not be read ({type(error).__name__})")
 
 
-def _unmade(error: Exception) -> Outcome:
+def _unmade(error: Exception) -> SendAnswer:
     """What it comes to when the request could not be made; an error of ours is not tried for a whole day."""
     if isinstance(error, NotUploaded):
         return error.outcome
@@ -243,11 +235,6 @@ def _unmade(error: Exception) -> Outcome:
 
 def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:
     return settle(ledger, content=content) if content else settle(ledger)
-
-
-def _mask_events(connection: Connection, send: Send, content: bytes) -> None:
-    """Before the acceptance is recorded: whoever finds it accepted finds the code nowhere."""
-    code_masking.mask_events(connection, send.organization_id, send.conversation_id, send.message_id, content)
 
 
 def pair_keys(claimed: Claimed) -> tuple[str, str]:

@@ -8,7 +8,7 @@ A claim is durable before a byte is written; what may have left is never sent ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,16 +17,15 @@ from tellwire.conversations import outgoing
 from tellwire.conversations.changes import Options
 from tellwire.inbox import held_items
 from tellwire.meta import scalars
-from tellwire.meta.codes import CODES
-from tellwire.meta.outgoing.answers import Accepted, NotSent, Outcome, Refused, Unknown, next_after
+from tellwire.meta.codes import CODES, CodeKind
+from tellwire.meta.outgoing.answers import Accepted, NotSent, Refused, SendAnswer, Unknown, next_after
 from tellwire.model import operational_events
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message, Send, StatusError
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros, micros
 
-TRIED_FOR: Micros = 24 * 3600 * 1_000_000
-_SECOND = 1_000_000
+TRIED_FOR: Micros = DAY
 
 
 class SendTurn(Struct, frozen=True, kw_only=True):
@@ -47,10 +46,14 @@ class Claimed(Struct, frozen=True):
     grouped: bool
 
 
-class Settled(Struct, frozen=True):
-    """What an attempt came to: one word, and when the message is tried again (0: it is not)."""
+Word = Literal["accepted", "unknown", "failed", "paused", "not_sent", "withheld"] | CodeKind
+"""What an attempt came to: the last word of it (`accepted`, `failed`, `unknown`), or why it is tried again."""
 
-    word: str
+
+class Settled(Struct, frozen=True):
+    """What an attempt came to, and when the message is tried again (0: it is not)."""
+
+    word: Word
     due_at: Micros = 0
 
 
@@ -59,7 +62,7 @@ def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
     return Keys(own={(account.phone_number_id, message_id) for message_id in message_ids})
 
 
-def keys_of_result(claimed: Claimed, outcome: Outcome | None) -> Keys:
+def keys_of_result(claimed: Claimed, outcome: SendAnswer | None) -> Keys:
     """What has to be loaded to record what an attempt came to."""
     if isinstance(outcome, Accepted):
         return held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
@@ -74,7 +77,7 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
     claimed = []
     for turn in turns:
         if turn.not_before > ledger.now:
-            outgoing.deferred(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
+            outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
         elif turn.late:
             _fail_unsent(ledger, known, turn.message_id, _LATE)
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
@@ -88,11 +91,11 @@ def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Cla
     if send is None or message is None:
         return None
     conversation = ledger.conversations[message.conversation_id]
-    return Claimed(account, send, message, conversation.party == conversation.contact_address)
+    return Claimed(account, send, message, conversation.is_group)
 
 
 def settle(
-    ledger: Ledger, claimed: Claimed, outcome: Outcome, *, options: Options, jitter: float, content: bytes = b""
+    ledger: Ledger, claimed: Claimed, outcome: SendAnswer, *, options: Options, jitter: float, content: bytes = b""
 ) -> Settled:
     """Record what an attempt came to.
 
@@ -105,10 +108,10 @@ def settle(
     match outcome:
         case Accepted():
             status = outcome.message_status if outcome.message_status != "accepted" else ""
-            held_items.accepted(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
+            held_items.accept(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
             return Settled("accepted")
         case Unknown():
-            outgoing.uncertain(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
+            outgoing.mark_unknown(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
             return Settled("unknown")
         case NotSent():
             return _again(ledger, account, claimed, outcome, jitter)
@@ -118,7 +121,7 @@ def settle(
                 return Settled("failed")
             if outcome.kind == "pause":
                 words = _words(outcome.errors)
-                outgoing.again(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
+                outgoing.retry(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
                 if account.access_token != claimed.account.access_token:  # it speaks of one that was replaced
                     return Settled("retry", ledger.now)
                 _pause(ledger, account, words)
@@ -130,27 +133,14 @@ def settle(
 
 def withheld(ledger: Ledger, claimed: Claimed) -> Settled:
     """It was not sent because the lease had ended: nothing was tried."""
-    outgoing.again(
-        ledger,
-        claimed.send.message_id,
-        epoch=claimed.send.epoch,
-        due_at=ledger.now,
-        cause="not sent: another process sends for this account by now",
-        tried=False,
-    )
+    words = "not sent: another process sends for this account by now"
+    _untried(ledger, claimed.send.message_id, claimed.send.epoch, words)
     return Settled("withheld", ledger.now)
 
 
 def interrupted(ledger: Ledger, claimed: Claimed) -> None:
     """This process stops before the message could be sent."""
-    outgoing.again(
-        ledger,
-        claimed.send.message_id,
-        epoch=claimed.send.epoch,
-        due_at=ledger.now,
-        cause="not sent: the process stopped before",
-        tried=False,
-    )
+    _untried(ledger, claimed.send.message_id, claimed.send.epoch, "not sent: the process stopped before")
 
 
 def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
@@ -162,36 +152,34 @@ def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
 def forget_claims(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> None:
     """These may have been claimed under `epoch`, but nothing was sent: they are queued again."""
     for message_id in message_ids:
-        outgoing.again(
-            ledger,
-            message_id,
-            epoch=epoch,
-            due_at=ledger.now,
-            cause="not sent: the claim was not confirmed",
-            tried=False,
-        )
+        _untried(ledger, message_id, epoch, "not sent: the claim was not confirmed")
 
 
 def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
     """Nobody knows what became of these, which a process that is gone was sending."""
-    return sum(outgoing.abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
+    return sum(outgoing.mark_abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
 
 
 # --- what is behind them ----------------------------------------------------------------------------------------------
 
 
+def _untried(ledger: Ledger, message_id: str, epoch: int, cause: str) -> None:
+    """Queue again what was claimed under `epoch` and never left."""
+    outgoing.retry(ledger, message_id, epoch=epoch, due_at=ledger.now, cause=cause, tried=False)
+
+
 def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:
     """Try again later, or give up with what Meta said last."""
     send = claimed.send
-    seconds = next_after(outcome, send.attempts, jitter, (send.tries_until - ledger.now) / _SECOND)
+    seconds = next_after(outcome, send.attempts, jitter, (send.tries_until - ledger.now) / MICROS)
     refusal = isinstance(outcome, Refused)
     cause = _words(outcome.errors) if isinstance(outcome, Refused) else outcome.cause
     if seconds is None:
         unreachable = StatusError(131016, CODES[131016].title, CODES[131016].title, f"Not sent: {cause}.")
         _fail(ledger, account, send.message_id, outcome.errors if isinstance(outcome, Refused) else (unreachable,))
         return Settled("failed")
-    due_at = ledger.now + int(seconds * _SECOND)
-    outgoing.again(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
+    due_at = ledger.now + micros(seconds)
+    outgoing.retry(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
     return Settled(outcome.kind if isinstance(outcome, Refused) else "not_sent", due_at)
 
 
@@ -199,7 +187,7 @@ def _fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[Statu
     send = ledger.sends.get(message_id)
     # One that failed was written before, and only the answer was lost; of one that was accepted a status has told.
     if send is None or send.state not in ("failed", "accepted"):
-        outgoing.refused(ledger, account, message_id, errors, _words(errors))
+        outgoing.fail(ledger, account, message_id, errors, _words(errors))
 
 
 def _fail_unsent(ledger: Ledger, account: Account, message_id: str, error: StatusError) -> None:

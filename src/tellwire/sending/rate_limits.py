@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from tellwire.meta.outgoing.answers import LONGEST_PAUSE, pause_after
 from tellwire.meta.phone_numbers import alias
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 
-SECOND: Micros = 1_000_000
+SECOND: Micros = MICROS
 PAIR_GAP: Micros = 6 * SECOND
 PAIR_BURST = 45
 MEMORY: Micros = PAIR_BURST * PAIR_GAP
@@ -153,7 +153,7 @@ class AccountLimits:
         self._held_until: Micros = 0
         self._held_at: Micros = 0
         self._before: Micros = 0  # the wait before that
-        self._stumbles = 0
+        self._failures = 0
 
     def room(self, now: Micros) -> int:
         """How many may begin now."""
@@ -178,19 +178,19 @@ class AccountLimits:
         self.rate.undo()
         self.pairs.undo(keys, now)
 
-    def stumble(self, began: Micros, now: Micros, *, jitter: float, longest: float) -> None:
+    def back_off(self, began: Micros, now: Micros, *, jitter: float, longest: float) -> None:
         """The account as a whole has to wait: 1, 4, 16 … seconds, up to `longest`.
 
         What began before the last wait says nothing new.
         """
         if began < self._held_at:
             return
-        self._stumbles += 1
+        self._failures += 1
         self._before, self._held_at = self._held_at, now
-        self._held_until = max(self._held_until, now + int(min(pause_after(self._stumbles, jitter), longest) * SECOND))
+        self._held_until = max(self._held_until, now + int(min(pause_after(self._failures, jitter), longest) * SECOND))
 
     def went_well(self, began: Micros) -> None:
         """Meta took a message. If it began with those that were refused last, not all are: the next wait is a short
         one again."""
         if began >= self._before:
-            self._stumbles = 0
+            self._failures = 0

@@ -13,7 +13,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
 
 import structlog
 
@@ -22,40 +21,26 @@ from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
 from tellwire.media.uploads import Ready, nothing_to_upload
-from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros, micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
+from tellwire.ports.queues import DueSend, DueSends
+from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
-from tellwire.sending.attempt import MessageSender, Rows
+from tellwire.sending.attempt import MessageSender
 from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
-from tellwire.stores.queries import due_sends
-from tellwire.stores.queries.due_sends import Due
 
 log = structlog.get_logger("tellwire.courier")
 
-T = TypeVar("T")
-
-_MICROS = 1_000_000
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 _BREATH = 0.01
 _PAGE = 128
 _LAST_WORDS = 2.0
 _FORGET_SECONDS = 60.0
-
-
-class Store(Rows, Protocol):
-    """What is needed of the store."""
-
-    def registry(self) -> Registry: ...
-
-    def on_due_work(self, wake: Callable[[], None]) -> None: ...
-
-    def on_changed(self, changed: Callable[[Registry], None]) -> None: ...
 
 
 class _Line:
@@ -71,7 +56,7 @@ class SendingWorker:
     """Sends what the accounts of this process's partitions have to send.
 
     Args:
-        store, graph, clock: rows, Meta, and the time of every decision.
+        store, due, graph, clock: decisions, rows, Meta, and the time of every decision.
         leases: what this process may send.
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
@@ -83,7 +68,8 @@ class SendingWorker:
 
     def __init__(
         self,
-        store: Store,
+        store: LedgerStore,
+        due: DueSends,
         graph: Graph,
         clock: Clock,
         leases: Leases,
@@ -96,6 +82,7 @@ class SendingWorker:
         ready: Ready = nothing_to_upload,
     ) -> None:
         self._store = store
+        self._due = due
         self._graph = graph
         self._clock = clock
         self._leases = leases
@@ -103,6 +90,7 @@ class SendingWorker:
         self._counters = counters
         self._carrier = MessageSender(
             store,
+            due,
             graph,
             clock,
             holds=leases.holds,
@@ -214,14 +202,14 @@ class SendingWorker:
         now = self._clock.now()
         self._forget(now, epochs)
         mine = [a.id for a in accounts.values() if partition_of(a.id) in epochs and _may_send(a)]
-        found = await self._store.read(lambda c: due_sends.dues(c, mine, now)) if mine else []
+        found = await self._due.by_account(mine, now) if mine else ()
         lines = [
             await self._line(accounts[one.account_id], epochs[partition_of(one.account_id)]) for one in found if one.due
         ]
         turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
         lines = lines[turn:] + lines[:turn]
         room = max(self._most - len(self._carried), 0)
-        times = [now + int(_SWEEP_SECONDS * _MICROS), *(one.following for one in found if one.following)]
+        times = [now + micros(_SWEEP_SECONDS), *(one.following for one in found if one.following)]
         if lines and room:
             share = max(room // len(lines), 1)
             served = await asyncio.gather(*(self._serve(line, share) for line in lines[:room]), return_exceptions=True)
@@ -229,17 +217,17 @@ class SendingWorker:
                 if isinstance(one, BaseException):
                     raise one
                 times.append(one)
-        return max(min(times) - self._clock.now(), 0) / _MICROS
+        return max(min(times) - self._clock.now(), 0) / MICROS
 
     async def _serve(self, line: _Line, share: int) -> Micros:
         """Start what an account may send now; return when to look again."""
         account, pace, now = line.account, line.pace, self._clock.now()
-        never = now + int(_SWEEP_SECONDS * _MICROS)
+        never = now + micros(_SWEEP_SECONDS)
         limit = min(pace.room(now), share, _PAGE)
         if not limit:
             return pace.more_at(now) or never
         partition = partition_of(account.id)
-        found = await self._store.read(lambda c: due_sends.heads(c, account.id, now, limit))
+        found = await self._due.first_of_each(account.id, now, limit)
         turns = self._turns(line, found, now)
         if turns:
             await self._claim(line, partition, turns, {due.send.message_id: due for due in found})
@@ -248,7 +236,7 @@ class SendingWorker:
         now = self._clock.now()
         return now if pace.room(now) else pace.more_at(now) or never
 
-    def _turns(self, line: _Line, found: Sequence[Due], now: Micros) -> list[SendTurn]:
+    def _turns(self, line: _Line, found: Sequence[DueSend], now: Micros) -> list[SendTurn]:
         turns = []
         for due in found:
             send = due.send
@@ -263,7 +251,9 @@ class SendingWorker:
             )
         return turns
 
-    async def _claim(self, line: _Line, partition: int, turns: Sequence[SendTurn], found: Mapping[str, Due]) -> None:
+    async def _claim(
+        self, line: _Line, partition: int, turns: Sequence[SendTurn], found: Mapping[str, DueSend]
+    ) -> None:
         """Claim, in one commit, and have carried what was claimed; what was not gives its place back."""
         begun = {turn.message_id for turn in turns if not turn.late and not turn.not_before}
         claimed: list[Claimed] = []
@@ -308,7 +298,7 @@ class SendingWorker:
         gained = {p: e for p, e in self._epochs.items() if self._taken_over.get(p) != e}
         if not gained:
             return
-        left = await self._store.read(lambda c: due_sends.left_behind(c, gained))
+        left = await self._due.left_behind(gained)
         accounts = {account.id: account for account in self._store.registry().accounts.values()}
         theirs: dict[str, list[str]] = {}
         for send in left:
@@ -328,11 +318,12 @@ class SendingWorker:
         if line is None or line.epoch != epoch:
             now, pace = self._clock.now(), line.pace if line else AccountLimits(account.send_rate)
             later, since = now + rate_limits.LINGER, now - rate_limits.MEMORY
-            before, ended = await self._store.read(
-                lambda c: (
-                    due_sends.recent(c, account.id, since, later, rate_limits.LINGER),
-                    due_sends.ended_since(c, account.id, since, now - rate_limits.SECOND - rate_limits.LINGER),
-                )
+            before, ended = await self._due.sent_lately(
+                account.id,
+                since=since,
+                ended_after=now - rate_limits.SECOND - rate_limits.LINGER,
+                later=later,
+                linger=rate_limits.LINGER,
             )
             for each in sorted(before, key=lambda each: each.last):
                 keys = rate_limits.keys_of(account.id, each.order_key, each.recipient)
@@ -355,7 +346,7 @@ class SendingWorker:
         """Let go of what no longer matters."""
         if now < self._forget_at:
             return
-        self._forget_at = now + int(_FORGET_SECONDS * _MICROS)
+        self._forget_at = now + micros(_FORGET_SECONDS)
         for account_id, line in list(self._lines.items()):
             line.pace.pairs.forget(now)
             if partition_of(account_id) not in epochs and not line.pace.rate.in_flight:

@@ -1,11 +1,12 @@
 """Settings: the environment over `tellwire.toml` over defaults, read once into one frozen object.
 
-A setting is one annotated field in `fields`; the reference page, `tellwire config` and the messages are made of it.
+A setting is one annotated field in `fields`; the reference page, `tellwire config` and the messages are made from it.
 """
 
+from tellwire.security.addresses import Network
 from tellwire.settings.fields import DEV_DEFAULTS, OTHER_VARIABLES, SETTINGS, Settings, reference, shown, variable_of
-from tellwire.settings.reading import Loaded, load, read
-from tellwire.settings.values import LOOPBACK, AppSecret, Network
+from tellwire.settings.reading import LoadedSettings, load, read
+from tellwire.settings.values import LOOPBACK, AppSecret
 
 __all__ = [
     "DEV_DEFAULTS",
@@ -13,7 +14,7 @@ __all__ = [
     "OTHER_VARIABLES",
     "SETTINGS",
     "AppSecret",
-    "Loaded",
+    "LoadedSettings",
     "Network",
     "Settings",
     "load",

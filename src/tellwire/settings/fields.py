@@ -9,19 +9,20 @@ from typing import Annotated, get_type_hints
 
 from msgspec import Struct
 
+from tellwire.security.addresses import Network
 from tellwire.settings import values
-from tellwire.settings.values import LOOPBACK, MASK, AppSecret, Network, ProxyAddress
+from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
 
 PREFIX = "TELLWIRE_"
 OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
 """Variables with our prefix that are no settings."""
 
 DEV_DEFAULTS: Mapping[str, object] = {"auto_accounts": True, "delivery_allow_cidrs": LOOPBACK}
-"""What `tellwire dev` takes for the settings that nobody gave."""
+"""The defaults of `tellwire dev`, for settings that were not given."""
 
 
 class Setting(Struct, frozen=True):
-    """How a field is read and described: what it means, what it takes, and `parse`, ValueError for anything else."""
+    """How a field is read and described: its meaning, what it takes, and `parse`, which raises ValueError otherwise."""
 
     help: str
     takes: str
@@ -32,7 +33,7 @@ class Setting(Struct, frozen=True):
 
     @property
     def all_it_takes(self) -> str:
-        """What the whole value takes, a list or one thing."""
+        """The text about what the whole value takes, a list or one thing."""
         return f"{self.takes}; several are separated by commas" if self.many else self.takes
 
 
@@ -250,15 +251,15 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def base_url(self) -> str:
-        """What links begin with: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
+        """The beginning of links: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
         if self.public_url:
             return self.public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - recognised, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
-    def media_place(self) -> str:
-        """MEDIA_URL, or the folder that is taken without it."""
+    def media_location(self) -> str:
+        """MEDIA_URL, or the URL of the folder that is used without it."""
         if self.media_url:
             return self.media_url
         database = self.sqlite_path
@@ -282,14 +283,14 @@ SETTINGS: dict[str, Setting] = {
 
 
 def variable_of(name: str) -> str:
-    """A field's environment variable."""
+    """Return a field's environment variable."""
     return PREFIX + name.upper()
 
 
 def shown(settings: Settings, name: str) -> str:
-    """A field's value in force as text, as the environment would take it; secrets masked, "" for none."""
+    """Return a field's value in force as text, as the environment would take it; secrets masked, "" for none."""
     value = settings.accepted_hosts if name == "allowed_hosts" else getattr(settings, name)
-    return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.shown(value)
+    return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.to_text(value)
 
 
 _PREFACE = """<!-- Made from src/tellwire/settings/fields.py by `./run config --reference`; a test compares them. -->
@@ -306,7 +307,7 @@ counts as not set. In `tellwire.toml` lists may be written as lists. A name that
 
 
 def reference() -> str:
-    """The reference page of the settings, in Markdown (docs/reference/settings.md)."""
+    """Return the reference page of the settings, in Markdown (docs/reference/settings.md)."""
     rows = [
         f"| `{variable_of(name)}` | {_default(name)} | {each.help} Takes {each.all_it_takes}. |"
         for name, each in SETTINGS.items()

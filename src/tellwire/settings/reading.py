@@ -15,7 +15,7 @@ from tellwire.errors import BadSettings
 from tellwire.settings.fields import OTHER_VARIABLES, PREFIX, SETTINGS, Settings, variable_of
 
 
-class Loaded(Struct, frozen=True):
+class LoadedSettings(Struct, frozen=True):
     """Settings, and by field name where each came from: "default", a variable's name or the settings file."""
 
     settings: Settings
@@ -34,7 +34,7 @@ def load(
     directory: Path | None = None,
     defaults: Mapping[str, object] | None = None,
 ) -> Settings:
-    """The settings alone, as `read` finds them."""
+    """Return the settings alone, as `read` finds them."""
     return read(environ, directory=directory, defaults=defaults).settings
 
 
@@ -43,7 +43,7 @@ def read(
     *,
     directory: Path | None = None,
     defaults: Mapping[str, object] | None = None,
-) -> Loaded:
+) -> LoadedSettings:
     """Read settings from the environment, then `tellwire.toml` (or TELLWIRE_CONFIG), then `defaults`, then our own.
 
     An empty variable counts as not set. `TELLWIRE_X_FILE` names a file that holds the value of `TELLWIRE_X`.
@@ -63,7 +63,7 @@ def read(
     settings = Settings(**values)
     if settings.sqlite_path is None and not settings.master_key:
         raise BadSettings(f"TELLWIRE_MASTER_KEY is required with PostgreSQL: {SETTINGS['master_key'].takes}")
-    return Loaded(settings, {name: found[name].source if name in found else "default" for name in SETTINGS})
+    return LoadedSettings(settings, {name: found[name].source if name in found else "default" for name in SETTINGS})
 
 
 def _in_file(folder: Path, named: str | None) -> dict[str, _Found]:
@@ -135,7 +135,7 @@ def _parsed(name: str, found: _Found) -> object:
             return setting.parse(found.raw)
     except ValueError:  # base64 and network errors are ValueErrors too
         pass
-    private = setting.secret or name == "database_url" or "@" in str(found.raw)  # before it a URL has a password
+    private = setting.secret or name == "database_url" or "@" in str(found.raw)  # a password may stand before it
     given = "" if private else f", not {found.raw!r}"
     raise BadSettings(f"{found.label} takes {setting.all_it_takes}{given}")
 

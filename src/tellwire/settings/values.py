@@ -10,13 +10,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 MASK = "***"
 
 
 class AppSecret(Struct, frozen=True):
-    """A secret of Meta's app; `bound_to` is the one WABA or phone number id that it speaks for, "" for every one."""
+    """A secret of Meta's app; `bound_to`: the one WABA or phone number id whose data it may change, "" for all."""
 
     value: str
     bound_to: str = ""
@@ -48,7 +47,7 @@ def port(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """A whole number above 0."""
+    """Read a whole number above 0."""
     if (number := int(text)) > 0:
         return number
     raise ValueError(text)
@@ -67,7 +66,7 @@ def positive(text: str) -> float:
 
 
 def database_url(text: str) -> str:
-    """`sqlite:///FILE` as it is, `postgres://…` as `postgresql://…`."""
+    """Read `sqlite:///FILE` as it is, and `postgres://…` as `postgresql://…`."""
     scheme, separator, rest = text.partition("://")
     match scheme:
         case "sqlite" if rest.startswith("/") and rest not in {"/", "//", "/:memory:"}:
@@ -80,20 +79,20 @@ def database_url(text: str) -> str:
 
 
 def media_url(text: str) -> str:
-    """`file:///FOLDER` or `s3://BUCKET…`, without credentials: it is shown as it is."""
-    place = urlsplit(text)
-    folder = place.scheme == "file" and not place.netloc and place.path.strip("/")
+    """Read `file:///FOLDER` or `s3://BUCKET…`; credentials are refused, because the value is shown as it is."""
+    url = urlsplit(text)
+    folder = url.scheme == "file" and not url.netloc and url.path.strip("/")
     if folder:
         return text
-    query = dict(parse_qsl(place.query, keep_blank_values=True, strict_parsing=bool(place.query)))
-    if place.scheme == "s3" and place.hostname and query.keys() <= {"endpoint"} and "@" not in unquote(text):
+    query = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
+    if url.scheme == "s3" and url.hostname and query.keys() <= {"endpoint"} and "@" not in unquote(text):
         _ = http_url(query.get("endpoint", "http://none"))
         return text
     raise ValueError(text)
 
 
 def host(text: str) -> str:
-    """An address or a name, IPv6 with or without its brackets."""
+    """Read an address or a name, IPv6 with or without its brackets."""
     if re.fullmatch(r"[\w.:%-]+", name := text.removeprefix("[").removesuffix("]")):
         return name
     raise ValueError(text)
@@ -106,7 +105,7 @@ def allowed_host(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Something that fits into a header."""
+    """Read a key that fits into a header: printable ASCII without spaces."""
     if re.fullmatch(r"[!-~]+", text):
         return text
     raise ValueError(text)
@@ -121,7 +120,7 @@ def master_key(text: str) -> bytes:
 
 
 def app_secret(text: str) -> AppSecret:
-    """`SECRET` or `SECRET@ID`."""
+    """Read `SECRET` or `SECRET@ID`."""
     secret, separator, bound_to = text.rpartition("@")
     if not separator:
         return AppSecret(text)
@@ -131,7 +130,7 @@ def app_secret(text: str) -> AppSecret:
 
 
 def http_url(text: str) -> str:
-    """The URL without a slash at its end."""
+    """Read an http or https URL, without a slash at its end."""
     url = urlsplit(text)
     _ = url.port
     if url.scheme in {"http", "https"} and url.hostname and not (url.query or url.fragment or url.username):
@@ -140,7 +139,7 @@ def http_url(text: str) -> str:
 
 
 def proxy(text: str) -> ProxyAddress:
-    """`http://HOST:PORT`, with nothing behind it but perhaps a slash."""
+    """Read `http://HOST:PORT`, with nothing behind it but perhaps a slash."""
     url = urlsplit(text)
     extra = url.query or url.fragment or url.username or url.password or url.path not in {"", "/"}
     if url.scheme == "http" and url.hostname and url.port and not extra:
@@ -151,13 +150,14 @@ def proxy(text: str) -> ProxyAddress:
 # --- to text ----------------------------------------------------------------------------------------------------------
 
 
-def shown(value: object) -> str:
-    """A value as the environment would take it, "" for none, with keys, bound secrets and passwords in URLs masked."""
+def to_text(value: object) -> str:
+    """Return a value as the environment would take it, "" for none, with keys, bound secrets and passwords in URLs
+    masked."""
     match value:
         case None:
             return ""
         case tuple():
-            return ",".join(map(shown, value))
+            return ",".join(map(to_text, value))
         case bool():
             return str(value).lower()
         case float() if value.is_integer():
@@ -177,7 +177,7 @@ def shown(value: object) -> str:
 def _without_password(url: str) -> str:
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    userinfo, at, place = authority.rpartition("@")
+    userinfo, at, address = authority.rpartition("@")
     user, colon, _ = userinfo.partition(":")
     masked = f"{user}{colon}{MASK if colon else ''}"
-    return re.sub(r"(?<=password=)[^&]*", MASK, f"{scheme}://{masked}{at}{place}{slash}{path}")
+    return re.sub(r"(?<=password=)[^&]*", MASK, f"{scheme}://{masked}{at}{address}{slash}{path}")

@@ -1,6 +1,6 @@
-"""PURE. What Meta refuses of a message at once: shapes, types and limits.
+"""PURE. Refuse a message at once where Meta does: shapes, types and limits.
 
-Source: Meta, "Messages" reference (Cloud API); META's limits as of Graph API v24.
+Source: Meta, "Messages" reference (Cloud API); limits as of Graph API v24.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ INTERACTIVE_TYPES = (
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """A message as it was sent: who to (one of phone number, user id and group id is set), and what."""
+    """A message that a business sends: its recipient (one of phone number, user id and group id is set) and its
+    content."""
 
     given: str
     phone: str = ""
@@ -42,12 +43,12 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
     @property
     def recipient(self) -> str:
-        """The address: digits, a user id or a group id."""
+        """Return the recipient's address: digits, a user id or a group id."""
         return self.phone or self.user_id or self.group_id
 
 
 def read(body: object, *, country_code: str = "") -> Outgoing:
-    """Take a message apart.
+    """Check and parse the body of a send.
 
     Raises:
         Refusal: as Meta refuses it.
@@ -67,12 +68,12 @@ def read(body: object, *, country_code: str = "") -> Outgoing:
     data = _text(body, "biz_opaque_callback_data", "")
     if len(data) > _CALLBACK_DATA:
         raise Refusal(131009, f"biz_opaque_callback_data may have {_CALLBACK_DATA} characters")
-    given, phone, user_id, group_id = _recipient(body, country_code)
+    to = _recipient(body, country_code)
     return Outgoing(
-        given=given,
-        phone=phone,
-        user_id=user_id,
-        group_id=group_id,
+        given=to.given,
+        phone=to.phone,
+        user_id=to.user_id,
+        group_id=to.group_id,
         type=kind,
         content=content,
         body=body,
@@ -80,8 +81,17 @@ def read(body: object, *, country_code: str = "") -> Outgoing:
     )
 
 
-def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
-    """What was given, and what it is: a phone number, a user id or a group id; `to` wins over `recipient`."""
+class _Recipient(Struct, frozen=True):
+    """The recipient of a message: the text as it was `given`, and one of the others."""
+
+    given: str
+    phone: str = ""
+    user_id: str = ""
+    group_id: str = ""
+
+
+def _recipient(body: Json, country_code: str) -> _Recipient:
+    """Return the recipient of a message; `to` wins over `recipient`."""
     to, user_id = _text(body, "to", ""), _text(body, "recipient", "")
     sort = _text(body, "recipient_type", "individual")
     if sort not in ("individual", "group"):
@@ -91,16 +101,16 @@ def _recipient(body: Json, country_code: str) -> tuple[str, str, str, str]:
     if sort == "group":
         if not _GROUP_ID.fullmatch(to):
             raise Refusal(131009, "to is not the id of a group")
-        return to, "", "", to
+        return _Recipient(to, group_id=to)
     if not to:
         if not _USER_ID.fullmatch(user_id):
             raise Refusal(131009, "recipient is not a business-scoped user id")
-        return user_id, "", user_id, ""
+        return _Recipient(user_id, user_id=user_id)
     digits = re.sub(r"[ ()\-]", "", to)
     if not re.fullmatch(r"\+?[0-9]{5,15}", digits):
         raise Refusal(131009, "to is not a phone number")
     plain = digits.removeprefix("+")
-    return to, plain if plain != digits else country_code + plain, "", ""
+    return _Recipient(to, phone=plain if plain != digits else country_code + plain)
 
 
 # --- by type ----------------------------------------------------------------------------------------------------------
@@ -249,4 +259,4 @@ CHECKS: dict[str, Callable[[object], None]] = {
     "interactive": _check_interactive,
     "template": _check_template,
 }
-"""By type: what refuses an object of it."""
+"""The check of each message type; it raises `Refusal`."""

@@ -1,1 +1,1 @@
-"""Stores: one schema, portable cold queries, and per dialect the few hot statements."""
+"""Stores: one schema, portable queries, and per dialect the few statements of the ledger and the outbox."""

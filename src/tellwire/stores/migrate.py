@@ -1,18 +1,68 @@
-"""Migrations (Alembic): explicit, safe to run twice and at once."""
+"""Migrations (Alembic): explicit, safe to run twice and at once.
+
+A migration is one file in `migrations/versions`, named after its number and what it adds: `0002_labels.py`. That name
+is its revision too: the names of the files tell the newest one without Alembic, so an up-to-date start stays quick.
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from runpy import run_path
 
 from sqlalchemy import Connection
 
-HEAD = "0003"
-"""The newest revision; compared without importing Alembic, so that an up-to-date start stays quick."""
+from tellwire.errors import NotMigrated
+
+MIGRATIONS = files("tellwire.stores") / "migrations"
+"""The folder of this version's migrations."""
+
+_LONGEST = 32
+"""Characters that Alembic's table has for a revision."""
 
 
-def is_current(path: Path) -> bool:
-    """Whether an SQLite file has this version's schema, or a newer one, on which this version runs too."""
+def revisions(migrations: Traversable = MIGRATIONS) -> list[str]:
+    """The revisions of a folder of migrations, oldest first."""
+    names = sorted(file.name for file in (migrations / "versions").iterdir())
+    return [name.removesuffix(".py") for name in names if name.endswith(".py") and not name.startswith((".", "_"))]
+
+
+HEAD = revisions()[-1]
+"""The newest revision."""
+
+
+def is_newest(revision: str, database: str, remedy: str, migrations: Traversable = MIGRATIONS) -> bool:
+    """Whether a database of this revision lacks no migration. One of a later version doesn't: migrations only add.
+
+    Args:
+        revision: what the database says of itself.
+        database: its name, for people.
+        remedy: what to do with a database that no migration fits, for people.
+        migrations: the folder of migrations.
+
+    Raises:
+        NotMigrated: neither this version nor a later one makes this revision.
+    """
+    known = revisions(migrations)
+    if revision in known:
+        return revision == known[-1]
+    if re.match(r"\d{4}_", revision) and revision[:4] > known[-1][:4]:
+        return True
+    raise NotMigrated(
+        f"the database {database} has the schema {revision!r} of a version of Tellwire under development, which cannot"
+        f" be migrated: {remedy}"
+    )
+
+
+def is_current(path: Path, migrations: Traversable = MIGRATIONS) -> bool:
+    """Whether an SQLite file has this version's schema, or a newer one, on which this version runs too.
+
+    Raises:
+        NotMigrated: its schema is of a version under development.
+    """
     if not path.exists():
         return False
     db = sqlite3.connect(path, timeout=10)
@@ -22,12 +72,17 @@ def is_current(path: Path) -> bool:
         return False
     finally:
         db.close()
-    return row is not None and str(row[0]) >= HEAD
+    remedy = "move the file away, or name another one in TELLWIRE_DATABASE_URL, and a new database is made"
+    return row is not None and is_newest(row[0], str(path), remedy, migrations)
 
 
-def migrate_sqlite(path: Path) -> None:
-    """Bring an SQLite file to the newest schema, making it when there is none."""
-    if is_current(path):
+def migrate_sqlite(path: Path, migrations: Traversable = MIGRATIONS) -> None:
+    """Bring an SQLite file to the newest schema, making it when there is none.
+
+    Raises:
+        NotMigrated: its schema is of a version under development.
+    """
+    if is_current(path, migrations):
         return
     from sqlalchemy import Engine, create_engine, event  # noqa: PLC0415 - only when there is something to do
 
@@ -35,17 +90,52 @@ def migrate_sqlite(path: Path) -> None:
     path.touch(mode=0o600)  # people's messages: nobody else's to read; SQLite's other files take after it
     engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None, "timeout": 30})
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.connect() as connection, connection.begin():
-        upgrade(connection)
-    engine.dispose()
+    try:
+        with engine.connect() as connection, connection.begin():
+            upgrade(connection, migrations)
+    finally:
+        engine.dispose()
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that a database lacks, in the connection's transaction."""
+def upgrade(connection: Connection, migrations: Traversable = MIGRATIONS) -> None:
+    """Run the migrations that a database lacks, in the connection's transaction.
+
+    Raises:
+        NotMigrated: the migrations are not one chain.
+    """
     from alembic import command  # noqa: PLC0415 - only when there is something to do
     from alembic.config import Config  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with as_file(migrations) as folder:
+        check_chain(folder)
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))  # ConfigParser interpolates
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check_chain(migrations: Path) -> None:
+    """See that every migration follows the one before, by its number and by what it says of itself.
+
+    Raises:
+        NotMigrated: one does not; the text names it and says how it is to be.
+    """
+    before = None
+    for number, revision in enumerate(revisions(migrations), 1):
+        file = f"{revision}.py"
+        if not re.fullmatch(rf"{number:04}_\w+", revision):
+            raise NotMigrated(
+                f"the migration {file} stands where {number:04}_<what it adds>.py is expected: the numbers have no gap,"
+                " and none is given twice"
+            )
+        if len(revision) > _LONGEST:
+            raise NotMigrated(
+                f"the migration {file} has too long a name: {_LONGEST} characters before .py are the most"
+            )
+        said = run_path(str(migrations / "versions" / file))
+        if (said.get("revision"), said.get("down_revision")) != (revision, before):
+            raise NotMigrated(
+                f"the migration {file} must say revision = {revision!r} and down_revision = {before!r}: each follows"
+                " the one before it"
+            )
+        before = revision

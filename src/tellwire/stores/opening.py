@@ -11,14 +11,13 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from tellwire.errors import BadSettings, NotMigrated
-from tellwire.model.inbound import Inbound
-from tellwire.model.registry import Registry
-from tellwire.model.routing import Names
+from tellwire.model.routing import NamesOf
 from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Book, Outbox
-from tellwire.security.vault import Vault, master_key_beside
+from tellwire.ports.queues import WaitingItems
+from tellwire.ports.storage import Outbox
+from tellwire.security.vault import Vault, read_or_make_master_key
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.sqlite.outbox import SqliteOutbox
 from tellwire.stores.sqlite.store import SqliteStore
@@ -26,7 +25,7 @@ from tellwire.stores.sqlite.store import SqliteStore
 T = TypeVar("T")
 
 
-class Store(Book, Protocol):
+class Store(WaitingItems, Protocol):
     """What a process uses of its store, beside the outbox."""
 
     vault: Vault
@@ -37,24 +36,12 @@ class Store(Book, Protocol):
         """Why the last commit failed; "" when it did not."""
         ...
 
-    def registry(self) -> Registry:
-        """Accounts and endpoints as of the last commit that changed them."""
-        ...
-
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
-        ...
-
-    def on_changed(self, changed: Callable[[Registry], None]) -> None:
-        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
+        """An id for a write (inside a job only: ids rise in commit order)."""
         ...
 
     def on_events(self, wake: Callable[[], None]) -> None:
         """Call `wake` on the event loop after every commit that recorded events."""
-        ...
-
-    def on_due_work(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that left sends, downloads or turns; a hint."""
         ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -62,7 +49,7 @@ class Store(Book, Protocol):
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a cold write; return its result once durable."""
+        """Run a write; return its result once durable."""
         ...
 
     async def scrub(self) -> None:
@@ -71,14 +58,6 @@ class Store(Book, Protocol):
 
     async def refresh(self) -> None:
         """Take in what other processes changed of accounts and endpoints."""
-        ...
-
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
-        ...
-
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
         ...
 
     async def close(self) -> None:
@@ -99,7 +78,7 @@ async def open_store(
     clock: Clock,
     master_keys: Sequence[bytes],
     window: Micros,
-    names: Mapping[str, Names],
+    names: Mapping[str, NamesOf],
     serving: bool = True,
     pooled: bool = False,
     migrate: bool = False,
@@ -121,13 +100,13 @@ async def open_store(
     Raises:
         BadSettings: another kind of database, or a setting is missing.
         AlreadyRunning: another process serves this database, and it takes one only.
-        NotMigrated: PostgreSQL lacks this version's schema.
+        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
         await asyncio.to_thread(migrate_sqlite, path)
-        vault = Vault(master_keys or (master_key_beside(path),))
+        vault = Vault(master_keys or (read_or_make_master_key(path),))
         file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
         await file.open(serving=serving, lenient=lenient)
         return Opened(file, SqliteOutbox(file, clock=clock))
@@ -154,6 +133,7 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
 
     Raises:
         BadSettings: PostgreSQL is too old.
+        NotMigrated: no migration leads there.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):

@@ -1,18 +1,19 @@
-"""The app: Meta's webhook as bare ASGI, everything else through Litestar."""
+"""Build the ASGI app: Meta's webhook as bare ASGI, everything else through Litestar."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope as AnyScope
 
-from tellwire.errors import Problem
+from tellwire.errors import Busy, Problem
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
@@ -20,33 +21,40 @@ from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
-from tellwire.web.problems import Busy, answer
+from tellwire.web.problems import answer
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
 
 WEBHOOK_PATH = "/meta/webhook"
 _MOST_BODY = 1024 * 1024
+_APP_STATE = "app_state"
 
 
 class WebApp:
-    """An ASGI app. `drain` ends what would go on for ever; call it before the server stops."""
+    """The ASGI app. `drain` ends the endless answers; call it before the server stops."""
 
     def __init__(self, services: Services, *, probes_only: bool = False) -> None:
         self.app_state = AppState(services)
-        self._litestar = _litestar(self.app_state, [*probes.PROBES] if probes_only else routes())
         self.app_state.describe = lambda: openapi(services.webhooks)
-        self._edge = Edge(self._litestar, services.settings.accepted_hosts)  # type: ignore[arg-type]
+        self._edge = Edge(_routed(probes_only=probes_only), services.settings.accepted_hosts)  # type: ignore[arg-type]
         self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or follow the server's life."""
+        """Answer a request, or a lifespan event of the server."""
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._litestar(scope, receive, send)  # type: ignore[arg-type]
+            await self._live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.app_state.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -58,6 +66,8 @@ class WebApp:
 
         try:
             inbound = self._inbound if scope["path"] == WEBHOOK_PATH else None
+            if not inbound:
+                scope.setdefault("state", {})[_APP_STATE] = self.app_state
             await (inbound or self._edge)(scope, receive, noted)
         except asyncio.CancelledError:
             if started or not self._draining:
@@ -66,15 +76,16 @@ class WebApp:
 
     @property
     def takes_posts(self) -> bool:
-        """Whether Meta's POSTs are this process's business."""
+        """Return whether this process accepts Meta's POSTs."""
         return self._inbound is not None
 
     async def meta_post(self, headers: Headers, body: bytes) -> Problem | None:
-        """Take a POST of Meta's that is there as a whole: the short way, for servers that know one (`web.protocol`)."""
+        """Accept a POST of Meta's whose body is complete: the short way for servers that support it (`web.protocol`).
+        Return None once it is durable, else the problem."""
         if self._inbound is None:
             raise RuntimeError("this process takes no POSTs of Meta's")
         try:
-            return await self._inbound.whole(headers, body)
+            return await self._inbound.accept_complete(headers, body)
         except asyncio.CancelledError:
             if not self._draining:
                 raise
@@ -87,24 +98,23 @@ class WebApp:
 
 
 def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
-    """The HTTP side over these services: the whole, or only what tells how the process goes."""
+    """Return the ASGI app over these services: all routes, or only the probes and the metrics."""
     return WebApp(services, probes_only=probes_only)
 
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar's guard: who calls, and whether they may."""
-    app_state: AppState = connection.app.state.app_state
-    await app_state.auth.guard(connection, handler)
+    """Authenticate the caller and check the scope, as a guard of Litestar's."""
+    await shared(connection.scope).auth.guard(connection, handler)
 
 
 def context(request: Request[Any, Any, Any]) -> RequestContext:
-    """What a handler under `/v1` works with."""
-    return RequestContext(request.app.state.app_state, request.auth)
+    """Return the context of a request under `/v1`."""
+    return RequestContext(shared(request.scope), request.auth)
 
 
-def shared(state: State) -> AppState:
-    """What all requests share."""
-    return cast("AppState", state.app_state)
+def shared(scope: AnyScope) -> AppState:
+    """Return the state that all requests share."""
+    return cast("AppState", scope["state"][_APP_STATE])
 
 
 DEPENDENCIES = {
@@ -114,7 +124,7 @@ DEPENDENCIES = {
 
 
 def routes() -> list[Any]:
-    """Everything that Litestar serves."""
+    """Return everything that Litestar serves."""
     return [
         Router(
             "/v1",
@@ -130,19 +140,18 @@ def routes() -> list[Any]:
 
 
 def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document of this version; `webhooks` describes what Tellwire sends."""
+    """Return the OpenAPI document of this version; `webhooks` describes the webhooks that Tellwire sends."""
     return document(routes(), DEPENDENCIES, webhooks)
 
 
-def _litestar(app_state: AppState, handlers: list[Any]) -> Litestar:
-    app = Litestar(
-        handlers,
+@cache
+def _routed(*, probes_only: bool) -> Litestar:
+    """The routes, made once a process: what they work with comes with each request."""
+    return Litestar(
+        [*probes.PROBES] if probes_only else routes(),
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
         request_max_body_size=_MOST_BODY,
         openapi_config=None,
-        on_shutdown=[app_state.close],
         logging_config=None,
     )
-    app.state.app_state = app_state
-    return app

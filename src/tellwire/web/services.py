@@ -1,73 +1,46 @@
-"""What the web needs of the rest of the process; the composition root hands it in."""
+"""Declare what the web needs from the rest of the process; `cli/serving.py` passes it in."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
-from tellwire.accounts.templates import SyncCounts
+from tellwire.accounts.template_sync import TemplateSync
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.deliveries import Attempt, Endpoint
-from tellwire.model.ledger import Keys, Ledger
-from tellwire.model.registry import Registry
-from tellwire.model.tenancy import Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.formats import Format, Handshake
 from tellwire.ports.http_out import Answer, Graph
 from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
-from tellwire.security.vault import Vault
-
-T = TypeVar("T")
-
-
-class Store(Protocol):
-    """What of a store the web uses (`stores.opening.Store`)."""
-
-    @property
-    def vault(self) -> Vault: ...
-
-    @property
-    def failing(self) -> str:
-        """Why the last commit failed; "" when it did not."""
-        ...
-
-    def registry(self) -> Registry: ...
-
-    def new_id(self) -> str: ...
-
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that recorded events."""
-        ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def write(self, work: Callable[[Connection], T]) -> T: ...
-
-    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T: ...
+from tellwire.settings import Settings
+from tellwire.stores.opening import Store
 
 
-class Engine(Protocol):
-    """What the web shows of the dispatcher."""
+class SendingState(Protocol):
+    """The state of a loop that sends and records results, as the web shows it."""
 
     @property
     def in_flight(self) -> int: ...
-
-    @property
-    def held(self) -> int: ...
 
     @property
     def unrecorded(self) -> int: ...
 
     @property
     def failing(self) -> str:
-        """Why results can't be written; "" when they can."""
+        """Return why results cannot be recorded; "" when they can."""
         ...
+
+
+class Engine(SendingState, Protocol):
+    """The state of the dispatcher, as the web shows it."""
+
+    @property
+    def held(self) -> int: ...
 
     @property
     def partitions(self) -> Collection[int]: ...
@@ -77,69 +50,6 @@ class Engine(Protocol):
 
     @property
     def refused(self) -> int: ...
-
-
-class SendingState(Protocol):
-    """What the web shows of the courier."""
-
-    @property
-    def in_flight(self) -> int: ...
-
-    @property
-    def unrecorded(self) -> int: ...
-
-    @property
-    def failing(self) -> str:
-        """Why Meta's answers can't be written down; "" when they can."""
-        ...
-
-
-class Templates(Protocol):
-    """The templates of business accounts at Meta (`templates_sync.Templates`); each call raises Meta's problem."""
-
-    async def synchronise(self, account: Account) -> SyncCounts: ...
-
-    async def create(self, account: Account, draft: Mapping[str, object]) -> tuple[str, str, str]:
-        """Returns Meta's id, the status and the category."""
-        ...
-
-    async def delete(self, account: Account, name: str, meta_id: str = "") -> None: ...
-
-
-class AppSecret(Protocol):
-    """A secret of Meta's app; `bound_to` is the one id that it speaks for, "" for every one."""
-
-    @property
-    def value(self) -> str: ...
-
-    @property
-    def bound_to(self) -> str: ...
-
-
-class WebSettings(Protocol):
-    """The settings that the web reads, named as in docs/reference/settings.md."""
-
-    @property
-    def admin_key(self) -> str: ...
-
-    @property
-    def meta_verify_token(self) -> str: ...
-
-    @property
-    def meta_app_secret(self) -> Sequence[AppSecret]: ...
-
-    @property
-    def base_url(self) -> str:
-        """What links begin with."""
-        ...
-
-    @property
-    def media_max_bytes(self) -> int: ...
-
-    @property
-    def accepted_hosts(self) -> Sequence[str]:
-        """Host headers to answer, without port: names, `*.example.org`, or `*` for any."""
-        ...
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -154,14 +64,14 @@ class Services(Struct, frozen=True, kw_only=True):
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `counters` holds the
     process's counts;
-    `engine` is its dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing
-    is on.
+    `engine` is its dispatcher and `sending_worker` the loop that sends to Meta, None when it has none; `tracer` is
+    there while tracing is on.
     """
 
     store: Store
     ingest: Ingest
     clock: Clock
-    settings: WebSettings
+    settings: Settings
     formats: Mapping[str, Format]
     stream_format: Format
     event_names: Sequence[str]
@@ -178,7 +88,7 @@ class Services(Struct, frozen=True, kw_only=True):
     files: MediaStore
     counters: Counters
     graph: Graph
-    templates: Templates
+    templates: TemplateSync
     engine: Engine | None = None
-    courier: SendingState | None = None
+    sending_worker: SendingState | None = None
     tracer: Tracer | None = None

@@ -13,13 +13,15 @@ from msgspec.structs import replace
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
 from tests.unit.delivery.own_format import OwnFormat
 
-from tellwire.delivery.dispatcher import Defaults, Dispatcher
+from tellwire.delivery.attempt import Wire
+from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Edit, Endpoint, Event, Snapshot, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Snapshot, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.tenancy import Account
+from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer, Request
 from tellwire.ports.storage import Lease, Result
 
@@ -55,7 +57,7 @@ class MemoryOutbox:
         self.fails: Exception | None = None
         self.broken: list[str] = []
         self.poison = ""
-        self.edits: dict[tuple[str, int], Edit] = {}
+        self.edits: dict[tuple[str, int], ReplayEdit] = {}
         self.unreadable = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -128,7 +130,7 @@ class MemoryOutbox:
                 self.attempts.append(result.attempt)
         return refused
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         await asyncio.sleep(0)
         if self.unreadable:
             raise OSError("the rows cannot be read")
@@ -264,6 +266,13 @@ class Tiny(OwnFormat):
         return None if event.history else b"{}"
 
 
+WIRE = Wire(
+    formats={"tiny": Tiny()},
+    sign=lambda body, *, webhook_id, timestamp, secrets: "",
+    hub_signature=lambda body, secret: "",
+)
+
+
 class Process:
     """A dispatcher with everything around it."""
 
@@ -279,13 +288,11 @@ class Process:
             self.outbox,
             self.sender,
             self.clock,
-            formats={"tiny": Tiny()},
-            sign=lambda body, *, webhook_id, timestamp, secrets: "",
-            hub_signature=lambda body, secret: "",
-            defaults=Defaults(retry_schedule=schedule),
+            wire=WIRE,
+            schedule=schedule,
             limits=limits,
             random=lambda: 0.0,
-            on_attempt=self._tell,
+            observers=Observers(counters=Counters(), on_attempt=self._tell),
         )
 
     def _tell(self, attempt: Attempt, delivery: Delivery) -> None:

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
-from tests.unit.delivery.dispatching import LIVE, SECOND, START, Tiny, endpoint_of, event_of
+from tests.unit.delivery.dispatching import LIVE, SECOND, START, WIRE, endpoint_of, event_of
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
 
 from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Delivery, Edit, Endpoint, Work
+from tellwire.model.deliveries import Delivery, Endpoint, ReplayEdit, Work
 from tellwire.model.registry import Registry
 from tellwire.model.routing import partition
 from tellwire.ports.http_out import Answer, Request
@@ -87,9 +87,7 @@ class Process:
             View(self),
             Wire(self),
             fleet,
-            formats={"tiny": Tiny()},
-            sign=lambda body, *, webhook_id, timestamp, secrets: "",
-            hub_signature=lambda body, secret: "",
+            wire=WIRE,
             limits=fleet.limits,
             random=lambda: 0.0,
         )
@@ -185,7 +183,7 @@ class View:
         batch = list(results)
         return await self._process.ask(lambda: self._fleet.record(batch))
 
-    async def edit(self, delivery: Delivery) -> Edit | None:
+    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         raise AssertionError(f"nothing of the fleet is replayed: {delivery.id}")
 
     async def disable(self, endpoint_id: str, reason: str) -> None:

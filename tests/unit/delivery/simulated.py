@@ -198,7 +198,7 @@ class Simulation:
                     state=DeliveryState.PENDING,
                     lane="replay",
                     replay=row.replay + 1,
-                    burned=0,
+                    counted_attempts=0,
                     first_attempt_at=0,
                     due_at=self.now,
                 )
@@ -322,15 +322,19 @@ class Simulation:
     def _answer(self, ticket: Ticket, reply: Reply) -> None:
         delivery, settings = ticket.work.delivery, ticket.queue.endpoint
         answer = Answer(status=reply.status, failure=reply.failure, headers=reply.headers)
-        decision, blame = attempt.conclude(
-            delivery,
-            answer,
+        tried = attempt.Try(
+            work=ticket.work,
             endpoint=settings,
-            schedule=self.schedule,
+            request=Request(url=settings.url),
+            answer=answer,
             started_at=ticket.started_at,
-            now=self.now,
+            ended_at=self.now,
+        )
+        decision, attribution = attempt.conclude(
+            tried,
+            schedule=self.schedule,
             jitter=self.jitter,
-            blames=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
+            attribute=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
         )
         if answer.ok:
             self.lanes.accepted(ticket, self.now)
@@ -338,14 +342,9 @@ class Simulation:
             self.lanes.stop(ticket)
         self.sent.append(Sent(delivery, (ticket.started_at - START) / MICROS, answer.ok))
         result = attempt.settle(
-            ticket.work,
-            settings,
-            request=Request(url=settings.url),
-            answer=answer,
+            tried,
             decision=decision,
-            blame=blame,
-            started_at=ticket.started_at,
-            now=self.now,
+            attribution=attribution,
             otherwise=DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED,
         )
         self._later(self.now + self.commit, lambda: self._commit(ticket, result.delivery))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.golden.formats.events import ORGANIZATION, SECRET, endpoint, incoming
 
-from tellwire.delivery.attempt import NO_BLAME, settle
+from tellwire.delivery.attempt import NO_BLAME, Try, settle
 from tellwire.delivery.retry import Delivered
 from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Work
 from tellwire.ports.http_out import Answer, Request
@@ -18,16 +18,15 @@ def attempt_of(settings: Endpoint, answer: Answer) -> Attempt:
     delivery = Delivery(
         id="delivery", organization_id=ORGANIZATION, event_id=event.id, endpoint_id=settings.id, order_key="key"
     )
-    result = settle(
-        Work(delivery, event),
-        settings,
+    tried = Try(
+        work=Work(delivery, event),
+        endpoint=settings,
         request=Request(url=settings.url, headers=(("Authorization", f"Bearer {TOKEN}"), ("X-Own", VALUE))),
         answer=answer,
-        decision=Delivered(2),
-        blame=NO_BLAME,
         started_at=1,
-        now=2,
+        ended_at=2,
     )
+    result = settle(tried, decision=Delivered(2), attribution=NO_BLAME)
     assert result.attempt is not None
     return result.attempt
 

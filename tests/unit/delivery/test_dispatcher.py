@@ -22,7 +22,7 @@ from tests.unit.delivery.dispatching import (
 
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import DeliveryState, Edit
+from tellwire.model.deliveries import DeliveryState, ReplayEdit
 from tellwire.model.routing import PARTITIONS, order_key
 from tellwire.ports.http_out import Answer
 
@@ -487,7 +487,7 @@ def test_a_replay_goes_out_when_woken_also_many() -> None:
     run(scenario)
 
 
-def _replayed(p: Process, identifier: str, edit: Edit) -> None:
+def _replayed(p: Process, identifier: str, edit: ReplayEdit) -> None:
     p.outbox.rows[identifier] = replace(
         p.row(identifier), state=DeliveryState.PENDING, lane="replay", replay=1, first_attempt_at=0
     )
@@ -500,7 +500,7 @@ def test_a_replay_may_go_elsewhere_with_another_body_and_says_so() -> None:
         await turns()
         (only,) = p.outbox.commit("a")
         await until(lambda: p.outbox.states() == ["delivered"])
-        _replayed(p, only, Edit(url="https://b.example/", body=b"{}"))
+        _replayed(p, only, ReplayEdit(url="https://b.example/", body=b"{}"))
         await until(lambda: len(p.outbox.attempts) == 2)
         request = p.sender.requests[-1]
         assert (request.url, request.body) == ("https://b.example/", b"{}")
@@ -517,7 +517,7 @@ def test_what_another_server_answers_says_nothing_of_the_endpoint(answer: Answer
         (first,) = p.outbox.commit("a")
         await until(lambda: p.outbox.states() == ["delivered"])
         p.sender.answers[first] = answer
-        _replayed(p, first, Edit(url="https://b.example/"))
+        _replayed(p, first, ReplayEdit(url="https://b.example/"))
         await until(lambda: len(p.outbox.attempts) == 2)
         p.outbox.commit("b")
         await until(lambda: len(p.outbox.attempts) == 3)
@@ -525,7 +525,7 @@ def test_what_another_server_answers_says_nothing_of_the_endpoint(answer: Answer
         assert p.outbox.attempts[-1].outcome == "delivered"
         state = DeliveryState.DELIVERED if answer is OK else DeliveryState.RETRYING
         assert p.row(first).state is state
-        assert p.row(first).burned == (answer is not OK)
+        assert p.row(first).counted_attempts == (answer is not OK)
 
     run(scenario)
 
@@ -536,7 +536,7 @@ def test_a_replay_whose_edit_cannot_be_read_is_not_sent_unedited() -> None:
         (only,) = p.outbox.commit("a")
         await until(lambda: p.outbox.states() == ["delivered"])
         p.outbox.unreadable = True
-        _replayed(p, only, Edit(body=b"{}"))
+        _replayed(p, only, ReplayEdit(body=b"{}"))
         await until(lambda: len(p.outbox.attempts) == 2)
         assert p.sender.sent == [only]
         assert p.outbox.attempts[-1].cause == "the request could not be made (OSError)"

@@ -29,7 +29,7 @@ def only(value: dict[str, Any], field: str = "messages") -> Item:
 
 
 def message(changes: dict[str, Any], *contacts: dict[str, Any]) -> Item:
-    """The item of a text of Ana's with some keys changed, and left out where None."""
+    """Return the item of a text of Ana's with some keys changed, or left out where they are None."""
     changed = {key: value for key, value in {**TEXT, **changes}.items() if value is not None}
     return only({"contacts": list(contacts), "messages": [changed]})
 

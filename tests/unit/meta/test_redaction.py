@@ -26,7 +26,7 @@ SPACED = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n ", " :\t")])
 
 
 def pointers(tree: Any, at: str = "") -> list[str]:
-    """Every pointer into a value."""
+    """Give every pointer into a value."""
     found = [at]
     steps = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for step, inner in steps:
@@ -35,7 +35,7 @@ def pointers(tree: Any, at: str = "") -> list[str]:
 
 
 def put(tree: Any, pointer: str, new: Any) -> Any:
-    """The same as `replaced`, on values."""
+    """Do the same as `replaced`, on values."""
     if not pointer:
         return new
     tree = json.loads(json.dumps(tree))
@@ -56,7 +56,7 @@ def test_a_value_is_replaced_and_nothing_else(tree, data, spaced):
     before, after = changed.split(b'"new"', 1) if changed.count(b'"new"') == 1 else (b"", b"")
     assert text.startswith(before)
     assert text.endswith(after)
-    piece = replace_json.at(text, pointer)
+    piece = replace_json.value_at(text, pointer)
     assert piece is not None
     assert json.loads(piece) == json.loads(json.dumps(_at(tree, pointer)))
 
@@ -91,7 +91,7 @@ def test_a_redacted_text_is_json_without_the_word(tree, word, spaced):
 
 @given(st.binary(max_size=60), st.text(max_size=10))
 def test_any_bytes_and_any_pointer_are_taken(text, pointer):
-    replace_json.at(text, f"/{pointer}")
+    replace_json.value_at(text, f"/{pointer}")
 
 
 # --- cutting ----------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_any_bytes_and_any_pointer_are_taken(text, pointer):
 
 @st.composite
 def posts(draw: st.DrawFn) -> tuple[bytes, list[bytes], list[bytes]]:
-    """A POST with items of a person and of others: the body, and the texts of the items of either."""
+    """Draw a POST with items of a person and of others: the body, and the texts of the items of either."""
     ours: list[bytes] = []
     theirs: list[bytes] = []
     changes = []

@@ -338,7 +338,7 @@ payload_texts = objects_of(
 
 
 def shaped(template: str) -> Any:
-    """A template in which every `%` is some JSON."""
+    """Draw a text from a template in which every `%` becomes some JSON."""
     return st.lists(json_texts, min_size=template.count("%"), max_size=template.count("%")).map(
         lambda values: "".join(part + value for part, value in zip(template.split("%"), [*values, ""], strict=True))
     )
@@ -377,7 +377,7 @@ def test_any_bytes_are_parsed_and_written_again_or_refused(given_body: bytes):
 
 
 def use_every_property(record: object) -> None:
-    """No property of a parsed payload raises."""
+    """Read every property of a parsed payload, to show that none raises."""
     for name in dir(type(record)):
         if isinstance(getattr(type(record), name), property):
             getattr(record, name)

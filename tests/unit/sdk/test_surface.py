@@ -29,7 +29,7 @@ SECRETS = ("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "a secret of my
 
 
 def blocks(language: str) -> list[Any]:
-    """The code of the pages."""
+    """Return the code blocks of the pages."""
     fence = re.compile(rf"^```{language}\n(.*?)^```", re.DOTALL | re.MULTILINE)
     found = [(name, block) for name, text in PAGES.items() for block in fence.findall(text)]
     assert found

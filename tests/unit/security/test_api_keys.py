@@ -18,13 +18,13 @@ RECORD = api_keys.record(KEY, organization_id="o", name="n", scopes=("read",), e
 def test_keys_have_one_look(random: bytes) -> None:
     key = api_keys.make(random)
     assert len(key) == 46
-    assert api_keys.looks_like_one(key)
+    assert api_keys.has_key_form(key)
 
 
 @given(st.text(max_size=60))
 def test_other_texts_do_not_look_like_keys(text: str) -> None:
-    assert not api_keys.looks_like_one(text)
-    assert not api_keys.looks_like_one(KEY + text or "x") or text == ""
+    assert not api_keys.has_key_form(text)
+    assert not api_keys.has_key_form(KEY + text or "x") or text == ""
 
 
 def test_record_holds_no_key() -> None:
@@ -35,12 +35,12 @@ def test_record_holds_no_key() -> None:
 
 
 def test_keys_work_until_they_expire_or_are_revoked() -> None:
-    assert api_keys.works(RECORD, 10)
-    assert not api_keys.works(replace(RECORD, revoked_at=5), 10)
+    assert api_keys.is_valid(RECORD, 10)
+    assert not api_keys.is_valid(replace(RECORD, revoked_at=5), 10)
     expiring = replace(RECORD, expires_at=10)
-    assert api_keys.works(expiring, 9)
-    assert not api_keys.works(expiring, 10)
+    assert api_keys.is_valid(expiring, 9)
+    assert not api_keys.is_valid(expiring, 10)
 
 
 def test_usual_scopes_are_all_but_admin() -> None:
-    assert set(api_keys.USUAL) == set(api_keys.SCOPES) - {"admin"}
+    assert set(api_keys.DEFAULT_SCOPES) == set(api_keys.SCOPES) - {"admin"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellwire.errors import BadSettings
-from tellwire.security.vault import Vault, master_key_beside
+from tellwire.security.vault import Vault, read_or_make_master_key
 
 OLD, NEW = bytes(32), bytes(range(32))
 
@@ -36,8 +36,8 @@ def test_the_first_key_seals_and_every_key_unseals():
 
 def test_the_key_beside_a_database_is_made_once_and_for_its_owner_alone(tmp_path):
     database = tmp_path / "x.db"
-    key = master_key_beside(database)
+    key = read_or_make_master_key(database)
     assert len(key) == 32
-    assert master_key_beside(database) == key
+    assert read_or_make_master_key(database) == key
     (made,) = tmp_path.iterdir()
     assert stat.S_IMODE(made.stat().st_mode) == 0o600

@@ -1,4 +1,4 @@
-"""The live lines: what became of each event, out of the attempts that were made and what the catcher caught."""
+"""Follow each event for the live lines: its delivery attempts, joined with what the catcher received."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST = 1000
 
 
 class Stop(Struct, frozen=True, kw_only=True):
-    """An attempt at the catcher; `error` says why what came did not verify."""
+    """A delivery attempt at the catcher; `error` says why the delivery did not verify."""
 
     status: int
     verified: bool
@@ -27,29 +27,29 @@ class Stop(Struct, frozen=True, kw_only=True):
 
 
 class Journey(Struct, kw_only=True):
-    """What is known of one event. `title` is the type of the message, or what changed; `row` names it with its id."""
+    """What is known of one event. `title`: the type of the message, or what changed; `row` names the row by its id."""
 
     event: str = ""
     title: str = ""
     wamid: str = ""
     row: str = ""
     way: tuple[str, ...] = ()
-    """of a message of ours: the statuses that its row has"""
+    """the statuses that the row of an outgoing message has"""
     cause: str = ""
-    """why it failed, in Meta's words"""
+    """why the message failed, in Meta's words"""
     wrote: str = ""
-    """when it is new: the text, if you or the demo agent wrote it"""
+    """the text of a new message, if you or the demo agent wrote it"""
     stops: dict[str, Stop] = field(default_factory=dict)
     awaits: frozenset[str] = frozenset()
-    """the formats that have a place for it, once that is known"""
+    """the formats under which the event is delivered, once that is known"""
 
 
 class Journeys:
-    """Joins attempts and catches by event.
+    """Joins delivery attempts and catches by event.
 
     Args:
-        arrived: called with a journey that is complete, or has waited long enough.
-        elsewhere: called with each attempt at any other endpoint.
+        arrived: called with a journey that is complete, or has waited for a second.
+        elsewhere: called with each attempt at an endpoint that is not the catcher's.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class Journeys:
         self._under_way: dict[str, tuple[Journey, asyncio.TimerHandle]] = {}
 
     def know(self, *, formats: Mapping[str, str] | None = None, authors: Mapping[str, str] | None = None) -> None:
-        """Learn which endpoints are the catcher's (id → format), and what agents of ours are called (id → name)."""
+        """Learn which endpoints are the catcher's (id → format), and the names of our own agents (id → name)."""
         self._formats.update(formats or {})
         self._authors.update(authors or {})
 
     def caught(self, catch: Catch) -> None:
-        """Take note of a catch; the attempt that brought it is reported soon."""
+        """Remember a catch until the attempt that brought it is reported."""
         self._catches[catch.format, catch.webhook_id] = catch
         if len(self._catches) > _MOST:
             self._catches.popitem(last=False)
 
     def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
-        """Take note of an attempt whose result is recorded."""
+        """Add an attempt whose result is recorded."""
         name = self._formats.get(delivery.endpoint_id)
         if name is None:
             self._elsewhere(attempt, delivery)
@@ -95,7 +95,7 @@ class Journeys:
             self._finish(delivery.event_id)
 
     def close(self) -> None:
-        """Tell what has not arrived everywhere yet, and forget it."""
+        """Report the journeys that are not complete, and forget them."""
         for event_id in list(self._under_way):
             self._finish(event_id)
 
@@ -119,7 +119,7 @@ def places(
     *,
     status: str = "",
 ) -> frozenset[str]:
-    """Which of the formats have a place for such an event; `status`: the one that caused it, "" for none."""
+    """Return which of the formats deliver such an event; `status` is the one that caused it, "" for none."""
     event = Event(
         id="",
         organization_id="",
@@ -135,7 +135,7 @@ def places(
 
 
 def places_of_new(row: MessageRow, formats: Iterable[str]) -> frozenset[str]:
-    """Which of the formats have a place for a message that is new: one that came in, or that only statuses tell of."""
+    """Return which of the formats deliver a new message that came in, or of which only statuses tell."""
     if row.direction != "outgoing":
         return places(formats, "messages", "insert", "incoming")
     last = [name for name in row.status or {} if name != "errors"][-1:]
@@ -143,8 +143,8 @@ def places_of_new(row: MessageRow, formats: Iterable[str]) -> frozenset[str]:
 
 
 def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], formats: Iterable[str]) -> None:
-    """Fill in what a payload tells. An update of a row does not tell which status caused it, if any did, and so not
-    which other formats have a place for it."""
+    """Fill in what a payload says. The update of a row does not say which status caused it, if any did, and so not
+    which other formats deliver the event."""
     journey.event = catch.event
     if catch.message_id:
         journey.row = f"message {catch.message_id}"
@@ -179,7 +179,7 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], format
 def _describe_ours(
     journey: Journey, row: MessageRow, reached: tuple[str, ...], authors: Mapping[str, str], *, new: bool
 ) -> None:
-    """Fill in what the row of a message tells that was sent through us."""
+    """Describe a message that was sent through us."""
     journey.way = reached
     journey.cause = "; ".join(f"{error.code} {error.title}" for error in row.errors)
     if new:

@@ -1,5 +1,5 @@
-"""One round of the main job that ends by itself: a text, an image and a status go in, an answer goes out and is read,
-and all of it comes out under every format."""
+"""Run the main job once: a text, an image and a status come in, an answer goes out and is read, and everything is
+delivered under every format."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterable
 
 from tellwire.cli.dev.catcher import Catch, Catcher
+from tellwire.cli.dev.chat import act, customer_of
 from tellwire.cli.dev.journeys import places_of_new
 from tellwire.cli.dev.stack import Stack
-from tellwire.cli.dev.story import act, customer_of
 from tellwire.errors import TellwireError
 from tellwire.simulator import BUSINESS, PEOPLE, Knobs
 from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent
@@ -18,14 +18,14 @@ from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent
 _SECONDS = 30
 _WAY = ("sent", "delivered", "read")
 KNOBS = Knobs(sent_after=0.01, delivered_after=0.01, read_after=0.01)
-"""What the simulator is turned to: everybody reads at once."""
+"""The simulator's settings: everybody reads at once."""
 
 
 async def once(stack: Stack) -> None:
-    """Return when everything has arrived under every format, each verified.
+    """Run the round, and return when everything has arrived under every format, each verified.
 
     Raises:
-        TellwireError: something was refused, did not verify or did not come in time, with what is known of it.
+        TellwireError: something was refused, did not verify or did not arrive in time.
     """
     customer = customer_of(stack.meta)
     updates = [
@@ -34,7 +34,7 @@ async def once(stack: Stack) -> None:
         customer.status(customer.sent_message(), "delivered", at=int(time.time())),
     ]
     for update in updates:
-        answer = await stack.poster.tell(update)
+        answer = await stack.poster.post_updates(update)
         if answer.status != 200:
             raise TellwireError(f"the POST of a simulated {update.title} was answered {answer.status} {answer.cause}")
     wamids = {update.wamid for update in updates}
@@ -51,9 +51,8 @@ async def once(stack: Stack) -> None:
 
 
 def arrived(catches: Iterable[Catch], wamids: set[str], reply: str, formats: Iterable[str]) -> bool:
-    """Whether rows of these messages and of a conversation have come, each of the messages under every format that has
-    a place for it, and of the reply all its statuses, as rows and as chat payloads.
-    """
+    """Return whether everything has come: the rows of these messages and of a conversation, a payload of each of the
+    messages under every format that delivers it, and all statuses of the reply, as rows and as chat payloads."""
     rows: dict[str, MessageRow] = {}
     conversation = False
     told: set[tuple[str, str]] = set()
@@ -78,7 +77,7 @@ def arrived(catches: Iterable[Catch], wamids: set[str], reply: str, formats: Ite
 
 
 def summary(catcher: Catcher) -> str:
-    """What was caught, in words."""
+    """Return how many deliveries were caught, in words."""
     return "; ".join(
         f"{name}: {tally.received} received, {tally.verified} verified, {tally.failed} failed"
         for name, tally in catcher.tallies.items()

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tellwire.errors import NotJson
 from tellwire.meta import scalars
-from tellwire.meta.codes import CODES, Kind, kind_of
+from tellwire.meta.codes import CODES, CodeKind, kind_of_code
 from tellwire.meta.errors import status_errors
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.messaging import StatusError
@@ -25,7 +25,7 @@ _LARGEST = 10**18
 
 
 class Accepted(Struct, frozen=True):
-    """Meta has taken the message; whether it arrives is told by statuses. "": not in the answer."""
+    """Meta has accepted the message; statuses will tell whether it arrives. A field that the answer lacks is ""."""
 
     wamid: str
     message_status: str = ""
@@ -34,13 +34,13 @@ class Accepted(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Meta has not taken the message.
+    """Meta has refused the message.
 
-    `code`: None when the refusal brought none of Meta's. `tries`: attempts in all, 0: as long as the message may be
+    `code`: None when the answer has no code of Meta's. `tries`: attempts in all, 0: as long as the message may be
     tried. `retry_after`: seconds that the answer asks us to wait at least.
     """
 
-    kind: Kind
+    kind: CodeKind
     code: int | None
     errors: tuple[StatusError, ...]
     tries: int = 0
@@ -54,16 +54,18 @@ class NotSent(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True):
-    """Meta may have taken the message: nobody can tell but a status that comes back."""
+    """Meta may have accepted the message: only a status can tell."""
 
     cause: str
 
 
-Outcome = Accepted | Refused | NotSent | Unknown
+SendAnswer = Accepted | Refused | NotSent | Unknown
 
 
-def outcome(status: int, body: bytes, *, written: bool = True, cause: str = "", retry_after: float = 0.0) -> Outcome:
-    """Understand an answer.
+def read_answer(
+    status: int, body: bytes, *, written: bool = True, cause: str = "", retry_after: float = 0.0
+) -> SendAnswer:
+    """Return what an answer of Meta's to a send means.
 
     Args:
         status: HTTP's; 0 when none came.
@@ -82,18 +84,18 @@ def outcome(status: int, body: bytes, *, written: bool = True, cause: str = "", 
     if code is not None:
         errors = status_errors((verbatim.members(body) or {}).get("error", b""))
         known = CODES.get(code)
-        return Refused(kind_of(code), code, errors, known.tries if known else 0, retry_after)
+        return Refused(kind_of_code(code), code, errors, known.tries if known else 0, retry_after)
     if ok:
         return Unknown(f"Meta answered {status} without a message id")
     if status >= 500:
         return Unknown(f"Meta answered {status} without an error code")
     words = f"HTTP {status} without an error code of Meta's"
-    kind: Kind = "throttled" if status == 429 else "fail"
+    kind: CodeKind = "throttled" if status == 429 else "fail"
     return Refused(kind, None, (StatusError(status, words, words, ""),), 0, retry_after)
 
 
-def pause_after(attempt: int, jitter: float, kind: Kind = "retry") -> float:
-    """Seconds to wait after an attempt: 1, 4, 16, 64, 256, then 300, a fifth shorter or longer, never above 300.
+def pause_after(attempt: int, jitter: float, kind: CodeKind = "retry") -> float:
+    """Return seconds to wait after an attempt: 1, 4, 16, 64, 256, then 300, a fifth shorter or longer, never above 300.
 
     Args:
         attempt: how many there have been, 1 after the first.
@@ -107,15 +109,15 @@ def pause_after(attempt: int, jitter: float, kind: Kind = "retry") -> float:
 
 
 def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: float) -> float | None:
-    """Seconds until the next attempt, or None when the message is given up.
+    """Return seconds until the next attempt, or None when the message is given up.
 
     Args:
         refusal: what the attempt came to; `NotSent` is tried again like `retry`.
         attempt: how many there have been, this one included.
         jitter: 0 to 1.
-        left: seconds until the message may no longer be tried; an attempt that would come later is none.
+        left: seconds until the message may no longer be tried; no attempt is made later.
     """
-    kind: Kind = "retry"
+    kind: CodeKind = "retry"
     at_least = 0.0
     if isinstance(refusal, Refused):
         if refusal.tries and attempt >= refusal.tries:
@@ -126,12 +128,12 @@ def next_after(refusal: Refused | NotSent, attempt: int, jitter: float, left: fl
 
 
 def _read(body: bytes) -> dict[str, Any]:
-    """What can be read of an answer; {} for what is no JSON, such as a proxy's page."""
+    """Return what can be read of an answer; {} for what is no JSON, such as a proxy's page."""
     try:
         verbatim.check(body)
     except NotJson:
         return {}
-    return verbatim.lenient(body)
+    return verbatim.readable_members(body)
 
 
 def _accepted(answer: dict[str, Any]) -> Accepted | None:
@@ -141,7 +143,7 @@ def _accepted(answer: dict[str, Any]) -> Accepted | None:
         return None
     return Accepted(
         wamid,
-        scalars.word(message.get("message_status")),
+        scalars.keyword(message.get("message_status")),
         scalars.ident(contact.get("wa_id")) or "",
         scalars.ident(contact.get("user_id")) or "",
     )
@@ -153,7 +155,7 @@ def _first(value: object) -> dict[str, Any]:
 
 
 def _code(error: object) -> int | None:
-    """The code of Meta's error object; None when there is none that names one."""
+    """Return the code of Meta's error object; None when there is none that names one."""
     given = error.get("code") if isinstance(error, dict) else None
     if isinstance(given, str) and re.fullmatch(r"[0-9]{1,18}", given):
         return int(given)

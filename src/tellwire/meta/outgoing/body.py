@@ -13,7 +13,7 @@ from tellwire.meta.raw_json import verbatim
 
 
 def body_of(content: bytes, to: Recipient, *, callback: str = "", media_ids: Mapping[str, str] = {}) -> bytes | None:
-    """The body that sends a message.
+    """Return the body that sends a message.
 
     Args:
         content: as `content_of` wrote it; the object named by the type goes out verbatim.
@@ -23,7 +23,7 @@ def body_of(content: bytes, to: Recipient, *, callback: str = "", media_ids: Map
 
     Returns: None when the content is none that can be sent, because what it held was erased.
     """
-    members = verbatim.members(media.replaced(content, media_ids)) or {}
+    members = verbatim.members(media.with_media_ids(content, media_ids)) or {}
     kind, _ = verbatim.read(bytes(members.get("type", b"null")))
     if not isinstance(kind, str) or kind not in TYPES or kind not in members:
         return None
@@ -41,6 +41,7 @@ def body_of(content: bytes, to: Recipient, *, callback: str = "", media_ids: Map
 
 
 def read_body(wamid: str, *, typing: bool = False) -> bytes:
-    """The body that marks a message read, and all before it; `typing`: and shows that an answer is being written."""
+    """Return the body that marks a message read, and all before it; `typing`: and shows that an answer is being
+    written."""
     indicator: dict[str, object] = {"typing_indicator": {"type": "text"}} if typing else {}
     return encode({"messaging_product": "whatsapp", "status": "read", "message_id": wamid, **indicator})

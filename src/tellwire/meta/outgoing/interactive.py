@@ -9,25 +9,25 @@ from typing import Any
 
 from tellwire.meta.outgoing.media import HEADERS, LINK
 from tellwire.meta.outgoing.rules import (
-    alike,
-    beside,
-    different,
-    different_in_all,
+    at_most_in_all,
     forbidden,
-    in_all,
     inner,
     one_of,
+    requires,
+    same_on_every_card,
     titled_when_several,
+    unique,
+    unique_in_all,
 )
-from tellwire.meta.outgoing.shapes import Anything, Each, Fields, Kinds, Number, Rule, Shape, Text, Word
+from tellwire.meta.outgoing.shapes import Anything, Choice, Fields, Kinds, ListOf, Number, Rule, Shape, String
 
-BODY = Fields(needs={"text": Text(1024)})
-LONG_BODY = Fields(needs={"text": Text(4096)})
-FOOTER = Fields(needs={"text": Text(60)})
-TITLE = Text(20)
-ID = Text(256, pattern=r"(?s)\S(?:.*\S)?", wants="without spaces around it")
+BODY = Fields(needs={"text": String(1024)})
+LONG_BODY = Fields(needs={"text": String(4096)})
+FOOTER = Fields(needs={"text": String(60)})
+TITLE = String(20)
+ID = String(256, pattern=r"(?s)\S(?:.*\S)?", wants="without spaces around it")
 
-_TEXT_HEADER = {"text": Fields(needs={"text": Text(60)})}
+_TEXT_HEADER = {"text": Fields(needs={"text": String(60)})}
 HEADER = Kinds("type", {**_TEXT_HEADER, **HEADERS})
 TEXT_HEADER = Kinds("type", _TEXT_HEADER)
 
@@ -37,9 +37,9 @@ def _message(action: Shape, *, body: Shape = BODY, header: Shape = HEADER) -> Fi
 
 
 def _named(name: str, parameters: Fields | None = None, *, needed: bool = True) -> Fields:
-    """An action that is called by its name."""
+    """Return the shape of an action with this name."""
     given: dict[str, Shape] = {} if parameters is None else {"parameters": parameters}
-    needs: dict[str, Shape] = {"name": Word((name,))}
+    needs: dict[str, Shape] = {"name": Choice((name,))}
     return Fields(needs={**needs, **given}) if needed else Fields(needs=needs, may=given)
 
 
@@ -47,22 +47,22 @@ def _named(name: str, parameters: Fields | None = None, *, needed: bool = True) 
 
 _BUTTONS = Fields(
     needs={
-        "buttons": Each(
-            Fields(needs={"type": Word(("reply",)), "reply": Fields(needs={"id": ID, "title": TITLE})}),
+        "buttons": ListOf(
+            Fields(needs={"type": Choice(("reply",)), "reply": Fields(needs={"id": ID, "title": TITLE})}),
             most=3,
-            rules=(different("id", "reply", "id"), different("title", "reply", "title")),
+            rules=(unique("id", "reply", "id"), unique("title", "reply", "title")),
         )
     }
 )
-_ROW = Fields(needs={"id": Text(200), "title": Text(24)}, may={"description": Text(72, least=0)})
+_ROW = Fields(needs={"id": String(200), "title": String(24)}, may={"description": String(72, least=0)})
 _LIST = Fields(
     needs={
         "button": TITLE,
-        "sections": Each(Fields(needs={"rows": Each(_ROW, most=10)}, may={"title": Text(24)}), most=10),
+        "sections": ListOf(Fields(needs={"rows": ListOf(_ROW, most=10)}, may={"title": String(24)}), most=10),
     },
     rules=(
-        in_all("sections", "rows", 10),
-        different_in_all("sections", "rows", "id"),
+        at_most_in_all("sections", "rows", 10),
+        unique_in_all("sections", "rows", "id"),
         titled_when_several("sections"),
     ),
 )
@@ -70,37 +70,37 @@ _URL_PARAMETERS = Fields(needs={"display_text": TITLE, "url": LINK})
 
 # --- catalogs ---------------------------------------------------------------------------------------------------------
 
-_PRODUCT = Fields(needs={"catalog_id": Text(), "product_retailer_id": Text()})
-_PRODUCTS = Each(Fields(needs={"product_retailer_id": Text()}), most=30)
-PRODUCT_SECTIONS = Each(Fields(needs={"product_items": _PRODUCTS}, may={"title": Text(24)}), most=10)
+_PRODUCT = Fields(needs={"catalog_id": String(), "product_retailer_id": String()})
+_PRODUCTS = ListOf(Fields(needs={"product_retailer_id": String()}), most=30)
+PRODUCT_SECTIONS = ListOf(Fields(needs={"product_items": _PRODUCTS}, may={"title": String(24)}), most=10)
 _PRODUCT_LIST = Fields(
-    needs={"catalog_id": Text(), "sections": PRODUCT_SECTIONS},
-    rules=(in_all("sections", "product_items", 30), titled_when_several("sections")),
+    needs={"catalog_id": String(), "sections": PRODUCT_SECTIONS},
+    rules=(at_most_in_all("sections", "product_items", 30), titled_when_several("sections")),
 )
-_THUMBNAIL = Fields(may={"thumbnail_product_retailer_id": Text()})
+_THUMBNAIL = Fields(may={"thumbnail_product_retailer_id": String()})
 
 # --- flows and calls --------------------------------------------------------------------------------------------------
 
 _FLOW = Fields(
-    needs={"flow_message_version": Text(), "flow_cta": Text(30)},
+    needs={"flow_message_version": String(), "flow_cta": String(30)},
     may={
-        "flow_id": Text(),
-        "flow_name": Text(),
-        "flow_token": Text(),
-        "mode": Word(("draft", "published")),
-        "flow_action": Word(("navigate", "data_exchange")),
-        "flow_action_payload": Fields(needs={"screen": Text()}, may={"data": Fields()}),
+        "flow_id": String(),
+        "flow_name": String(),
+        "flow_token": String(),
+        "mode": Choice(("draft", "published")),
+        "flow_action": Choice(("navigate", "data_exchange")),
+        "flow_action_payload": Fields(needs={"screen": String()}, may={"data": Fields()}),
     },
     rules=(one_of("flow_id", "flow_name"),),
 )
-_CALL = Fields(may={"display_text": TITLE, "ttl_minutes": Number(1, 43200, whole=True), "payload": Text(512)})
+_CALL = Fields(may={"display_text": TITLE, "ttl_minutes": Number(1, 43200, whole=True), "payload": String(512)})
 _ADDRESS = Fields(
-    needs={"country": Text(pattern="[A-Z]{2}", wants="a country's code of two capital letters")},
-    may={"values": Fields(), "saved_addresses": Each(Anything(), least=0), "validation_errors": Fields()},
+    needs={"country": String(pattern="[A-Z]{2}", wants="a country's code of two capital letters")},
+    may={"values": Fields(), "saved_addresses": ListOf(Anything(), least=0), "validation_errors": Fields()},
 )
 _ORDER = Fields(
     needs={
-        "reference_id": Text(35, pattern="[A-Za-z0-9._-]+", wants="of letters, digits, underscores, dashes and dots")
+        "reference_id": String(35, pattern="[A-Za-z0-9._-]+", wants="of letters, digits, underscores, dashes and dots")
     }
 )
 
@@ -114,14 +114,14 @@ _TWO_BREAKS = Rule(
         else []
     ),
 )
-_REPLY = Fields(needs={"type": Word(("quick_reply",)), "quick_reply": Fields(needs={"id": ID, "title": TITLE})})
+_REPLY = Fields(needs={"type": Choice(("quick_reply",)), "quick_reply": Fields(needs={"id": ID, "title": TITLE})})
 _CARD_ACTION = Fields(
     may={
-        "name": Word(("cta_url",)),
+        "name": Choice(("cta_url",)),
         "parameters": _URL_PARAMETERS,
-        "buttons": Each(_REPLY, most=3, rules=(different("title", "quick_reply", "title"),)),
+        "buttons": ListOf(_REPLY, most=3, rules=(unique("title", "quick_reply", "title"),)),
     },
-    rules=(one_of("parameters", "buttons"), beside("parameters", "name")),
+    rules=(one_of("parameters", "buttons"), requires("parameters", "name")),
 )
 _INDEX = Number(0, 9, whole=True)
 _MEDIA_CARD = Fields(
@@ -130,26 +130,26 @@ _MEDIA_CARD = Fields(
         "header": Kinds("type", {kind: HEADERS[kind] for kind in ("image", "video")}),
         "action": _CARD_ACTION,
     },
-    may={"body": Fields(needs={"text": Text(160)}, rules=(_TWO_BREAKS,))},
+    may={"body": Fields(needs={"text": String(160)}, rules=(_TWO_BREAKS,))},
 )
 _PRODUCT_CARD = Fields(needs={"card_index": _INDEX, "action": _PRODUCT})
 
 
 def _buttons_of(card: Any) -> Any:
-    """What buttons a card has: how many replies, or a URL; None when that cannot be told."""
+    """Return what buttons a card has: the number of replies, or "cta_url"; None when that is not known."""
     buttons = inner(card, "action", "buttons")
     return len(buttons) if isinstance(buttons, list) else inner(card, "action", "name")
 
 
-_CARDS = Each(
+_CARDS = ListOf(
     Kinds("type", {"cta_url": _MEDIA_CARD, "quick_reply": _MEDIA_CARD, "product": _PRODUCT_CARD}, absent="cta_url"),
     least=2,
     most=10,
     rules=(
-        different("card_index", "card_index"),
-        alike("header type", "header", "type"),
-        alike("catalog", "action", "catalog_id"),
-        alike("kind and number of buttons", "action", trait=_buttons_of),
+        unique("card_index", "card_index"),
+        same_on_every_card("header type", "header", "type"),
+        same_on_every_card("catalog", "action", "catalog_id"),
+        same_on_every_card("kind and number of buttons", "action", trait=_buttons_of),
     ),
 )
 

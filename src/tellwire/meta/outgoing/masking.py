@@ -1,4 +1,4 @@
-"""PURE. The parameters of a template, masked once nobody needs them any more: one-time codes above all."""
+"""PURE. The parameters of a template are masked once they are no longer needed, one-time codes above all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from msgspec.json import encode
 from tellwire.meta.raw_json import verbatim
 
 MASK = "****"
+TEMPLATE = b'{"type":"template"'
+"""How the content of a template message begins, as `content_of` writes it."""
 _PLAIN = ("type", "parameter_name")
 
 
 def mask(content: bytes, *, authentication: bool) -> bytes:
-    """The content of an accepted message as it is kept and shown from then on.
+    """Return the content of an accepted message as it is kept and shown from then on.
 
     Args:
         content: as `content_of` wrote it.
@@ -31,27 +33,27 @@ def mask(content: bytes, *, authentication: bool) -> bytes:
 
 
 def is_masked(content: bytes) -> bool:
-    """Whether a content's parameters are gone, so that it cannot be sent again."""
-    masked = content.startswith(b'{"type":"template"') and encode(MASK) in content
+    """Return whether a content's parameters are gone, so that it cannot be sent again."""
+    masked = content.startswith(TEMPLATE) and encode(MASK) in content
     return masked and mask(content, authentication=True) == content
 
 
 def _holder(value: Any) -> Any:
-    """A template, or one card of it."""
+    """Return a template, or one card of it, with its parameters masked."""
     return _with(
         value, "components", lambda component: _with(_with(component, "parameters", _masked), "cards", _holder)
     )
 
 
 def _with(value: Any, name: str, change: Any) -> Any:
-    """An object with each element of one of its lists changed; anything else as it is."""
+    """Return an object with each element of one of its lists changed; anything else as it is."""
     if not isinstance(value, dict) or not isinstance(value.get(name), list):
         return value
     return {**value, name: [change(each) for each in value[name]]}
 
 
 def _masked(parameter: Any) -> Any:
-    """A parameter's type and name stay; all else of it, an object's members too, is hidden."""
+    """Return a parameter with its type and name; all its other values, an object's members too, are masked."""
     if not isinstance(parameter, dict):
         return MASK
     return {name: value if name in _PLAIN else _hidden(value) for name, value in parameter.items()}
@@ -62,8 +64,8 @@ def _hidden(value: Any) -> Any:
 
 
 def carries_code(content: bytes) -> bool:
-    """Whether a template's parameters look like those of an authentication template, for where its category is not
-    known: the body's one parameter is repeated by a button that copies or fills it in."""
+    """Return whether a template's parameters look like those of an authentication template, for where its category is
+    not known: the body's one parameter is repeated by a button that copies or fills it in."""
     value, refused = verbatim.read(content)
     template = value.get("template") if not refused and isinstance(value, dict) else None
     components = template.get("components") if isinstance(template, dict) else None

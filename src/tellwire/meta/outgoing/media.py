@@ -1,4 +1,4 @@
-"""PURE. Media objects of a message: their shapes, and where they stand in it."""
+"""PURE. Media objects of a message: their shapes, and where they are in it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from msgspec import Struct
 from msgspec.json import encode
 
 from tellwire.meta.outgoing.rules import inner, one_of
-from tellwire.meta.outgoing.shapes import Fields, Flag, Shape, Text, step
+from tellwire.meta.outgoing.shapes import Boolean, Fields, Shape, String, step
 from tellwire.meta.raw_json import replace, verbatim
 
-CAPTION = Text(1024, least=0)
-LINK = Text(pattern=r"(?i:https?)://[^\s/?#]+\S*", wants="an http:// or https:// URL")
-FILENAME = Text()
+CAPTION = String(1024, least=0)
+LINK = String(pattern=r"(?i:https?)://[^\s/?#]+\S*", wants="an http:// or https:// URL")
+FILENAME = String()
 
 
 def media(**may: Shape) -> Fields:
-    """A media object: an uploaded one's id or a link, and what else its kind may have."""
-    return Fields(may={"id": Text(), "link": LINK, **may}, rules=(one_of("id", "link"),), closed=True)
+    """Return the shape of a media object: an uploaded one's id or a link, and what else its kind may have."""
+    return Fields(may={"id": String(), "link": LINK, **may}, rules=(one_of("id", "link"),), closed=True)
 
 
 SHAPES: dict[str, Fields] = {
     "image": media(caption=CAPTION),
     "video": media(caption=CAPTION),
-    "audio": media(voice=Flag()),
+    "audio": media(voice=Boolean()),
     "document": media(caption=CAPTION, filename=FILENAME),
     "sticker": media(),
 }
@@ -38,7 +38,7 @@ HEADERS: dict[str, Fields] = {
 """Media as the header of an interactive message or as a template's parameter, named by its `type`."""
 
 
-class Place(Struct, frozen=True):
+class MediaReference(Struct, frozen=True):
     """An uploaded media object of a message: the JSON pointer to its id in the content, its kind, and the id."""
 
     pointer: str
@@ -46,19 +46,21 @@ class Place(Struct, frozen=True):
     id: str
 
 
-def places(content: bytes) -> tuple[Place, ...]:
-    """Every place of a message's content that names media by id; () for content that cannot be read."""
+def media_references(content: bytes) -> tuple[MediaReference, ...]:
+    """Return the media that a message's content names by id; () for content that cannot be read."""
     value, _ = verbatim.read(content)
-    return tuple(_places(value))
+    return tuple(_references(value))
 
 
-def replaced(content: bytes, media_ids: Mapping[str, str]) -> bytes:
-    """The content with media ids replaced; ids that the mapping doesn't know, and every other byte, stay."""
-    changes = {place.pointer: encode(media_ids[place.id]) for place in places(content) if place.id in media_ids}
+def with_media_ids(content: bytes, media_ids: Mapping[str, str]) -> bytes:
+    """Return the content with media ids replaced; ids that the mapping doesn't know, and every other byte, stay."""
+    changes = {
+        place.pointer: encode(media_ids[place.id]) for place in media_references(content) if place.id in media_ids
+    }
     return replace.replaced(content, changes) if changes else content
 
 
-def _places(value: Any) -> Iterator[Place]:
+def _references(value: Any) -> Iterator[MediaReference]:
     kind = inner(value, "type")
     match kind:
         case "interactive":
@@ -73,7 +75,7 @@ def _places(value: Any) -> Iterator[Place]:
             pass
 
 
-def _components(components: Any, at: str) -> Iterator[Place]:
+def _components(components: Any, at: str) -> Iterator[MediaReference]:
     for here, component in _listed(components, at):
         for place, parameter in _listed(inner(component, "parameters"), f"{here}/parameters"):
             yield from _header(parameter, place)
@@ -83,11 +85,11 @@ def _components(components: Any, at: str) -> Iterator[Place]:
                     yield from _header(parameter, there)
 
 
-def _header(value: Any, at: str, *kinds: str) -> Iterator[Place]:
+def _header(value: Any, at: str, *kinds: str) -> Iterator[MediaReference]:
     for kind in kinds or ("image", "video", "document", "gif"):
         found = inner(value, kind, "id")
         if isinstance(found, str):
-            yield Place(f"{at}{step(kind)}/id", kind, found)
+            yield MediaReference(f"{at}{step(kind)}/id", kind, found)
 
 
 def _listed(value: Any, at: str) -> Iterator[tuple[str, Any]]:

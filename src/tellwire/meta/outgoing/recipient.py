@@ -50,7 +50,7 @@ def read(to: object) -> tuple[Recipient | None, str]:
 
 
 def known(address: str, *, group: bool = False) -> Recipient | None:
-    """The recipient behind an address that a row holds; None when Meta would not take it."""
+    """Return the recipient behind an address that a row holds; None when Meta would not take it."""
     if group:
         return Recipient("group", address) if address else None
     if _USER_ID.fullmatch(address):

@@ -9,7 +9,7 @@ from typing import assert_never
 from tellwire.meta.codes import CODES, Code
 from tellwire.meta.outgoing.interactive import HEADER, INTERACTIVE, KINDS
 from tellwire.meta.outgoing.media import LINK
-from tellwire.meta.outgoing.shapes import Anything, Each, Fields, Flag, Kinds, Number, Rule, Shape, Text, Word
+from tellwire.meta.outgoing.shapes import Anything, Boolean, Choice, Fields, Kinds, ListOf, Number, Rule, Shape, String
 from tellwire.meta.outgoing.template import CARD_COMPONENT
 from tellwire.meta.outgoing.types import TYPES
 
@@ -63,7 +63,7 @@ by itself. Any other answer without a code fails the message, but 429 counts as 
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     types = {kind: each.shape for kind, each in TYPES.items()}
     header = f"`{_alternatives(HEADER.kinds)}`"
     parts = [_PREFACE, *_items(types), _INTERACTIVE.format(header=header), *_items(KINDS), _CODES, *_codes(CODES)]
@@ -91,7 +91,7 @@ def _shown(shape: Shape) -> str:
     if label is not None:
         return label
     match shape:
-        case Each(item=item, least=least, most=most, rules=rules):
+        case ListOf(item=item, least=least, most=most, rules=rules):
             many = f"[{least}–{most}]" if most else f"[{least}…]"
             return _words(many, _shown(item), f"({_rules(rules)})" if rules else "")
         case Fields():
@@ -102,15 +102,15 @@ def _shown(shape: Shape) -> str:
             return _scalar(shape)
 
 
-def _scalar(shape: Text | Word | Number | Flag | Anything) -> str:
+def _scalar(shape: String | Choice | Number | Boolean | Anything) -> str:
     match shape:
-        case Text(most=most, wants=wants):
+        case String(most=most, wants=wants):
             return _words(f"≤{most}" if most else "", f"({wants})" if wants else "")
-        case Word(among=among):
+        case Choice(among=among):
             return "|".join(f'"{each}"' for each in among)
         case Number(least=least, most=most):
             return f"{least:.15g}…{most:.15g}" if most < 10**15 else "number"
-        case Flag():
+        case Boolean():
             return "true|false"
         case Anything():
             return ""
@@ -137,7 +137,7 @@ def _rules(rules: tuple[Rule, ...]) -> str:
 
 
 def _alternatives(kinds: Mapping[str, Fields | Kinds]) -> str:
-    """The kinds in order, those of one shape together; a member that repeats its kind's name is not shown twice."""
+    """Return the kinds in order, those of one shape together; a member with its kind's name is shown once."""
     shown = []
     for shape, group in groupby(kinds.items(), key=lambda each: each[1]):
         names = [name for name, _ in group]

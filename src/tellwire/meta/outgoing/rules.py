@@ -1,4 +1,4 @@
-"""PURE. What must hold between the parts of a message: one of two, no two the same, so many in all."""
+"""PURE. Rules about several parts of a message at once: one of two, no two the same, at most so many in all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tellwire.meta.outgoing.shapes import Complaint, Rule, counted, quoted, step
 
 
 def one_of(first: str, second: str) -> Rule:
-    """Exactly one of two members."""
+    """Return the rule that exactly one of two members is given."""
     says = f"exactly one of {first} and {second}"
 
     def broken(value: Any) -> Iterator[Complaint]:
@@ -21,8 +21,8 @@ def one_of(first: str, second: str) -> Rule:
     return Rule(says, broken)
 
 
-def beside(first: str, second: str) -> Rule:
-    """Where one member stands, another must."""
+def requires(first: str, second: str) -> Rule:
+    """Return the rule that the second member is given wherever the first is."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         if first in value and second not in value:
@@ -32,7 +32,7 @@ def beside(first: str, second: str) -> Rule:
 
 
 def forbidden(name: str, why: str) -> Rule:
-    """A member that Meta does not take here."""
+    """Return the rule that a member is not given, because Meta does not take it here."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         if name in value:
@@ -41,18 +41,18 @@ def forbidden(name: str, why: str) -> Rule:
     return Rule(f"no {name}", broken)
 
 
-def different(what: str, *way: str) -> Rule:
-    """No two elements of a list have the same text or number at the end of `way`."""
-    end = "".join(map(step, way))
+def unique(what: str, *path: str) -> Rule:
+    """Return the rule that no two elements of a list have the same text or number at the end of `path`."""
+    end = "".join(map(step, path))
 
     def broken(value: Any) -> Iterator[Complaint]:
-        return repeated((step(number) + end, inner(item, *way)) for number, item in enumerate(value))
+        return repeated((step(number) + end, inner(item, *path)) for number, item in enumerate(value))
 
     return Rule(f"every {what} differs from the others", broken)
 
 
 def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
-    """Complain of each value that an earlier place had already."""
+    """Give a complaint about each value that was given before."""
     seen: set[Any] = set()
     for pointer, value in found:
         if not isinstance(value, str | int | float):
@@ -63,8 +63,8 @@ def repeated(found: Iterable[tuple[str, Any]]) -> Iterator[Complaint]:
         seen.add(value)
 
 
-def in_all(lists: str, of: str, most: int) -> Rule:
-    """A list of objects whose lists `of` have at most so many elements together."""
+def at_most_in_all(lists: str, of: str, most: int) -> Rule:
+    """Return the rule that the lists `of`, inside a list of objects, have at most so many elements together."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         number = sum(len(items) for _, items in nested(value, lists, of))
@@ -74,8 +74,8 @@ def in_all(lists: str, of: str, most: int) -> Rule:
     return Rule(f"at most {most} {of} over all {lists}", broken)
 
 
-def different_in_all(lists: str, of: str, name: str) -> Rule:
-    """No two elements of the lists `of`, over a whole list of objects, have the same `name`."""
+def unique_in_all(lists: str, of: str, name: str) -> Rule:
+    """Return the rule that no two elements of the lists `of`, inside a list of objects, have the same `name`."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         return repeated(
@@ -88,7 +88,7 @@ def different_in_all(lists: str, of: str, name: str) -> Rule:
 
 
 def titled_when_several(lists: str) -> Rule:
-    """With more than one section each has a title."""
+    """Return the rule that each section has a title when there are several."""
 
     def broken(value: Any) -> Iterator[Complaint]:
         sections = value.get(lists)
@@ -101,28 +101,29 @@ def titled_when_several(lists: str) -> Rule:
 
 
 def nested(value: Any, lists: str, of: str) -> Iterator[tuple[str, list[Any]]]:
-    """The lists `of` inside a list of objects, each with its pointer."""
+    """Give the lists `of` inside a list of objects, each with its pointer."""
     outer = value.get(lists)
     for number, item in enumerate(outer if isinstance(outer, list) else ()):
         if isinstance(items := inner(item, of), list):
             yield f"{step(lists)}/{number}{step(of)}", items
 
 
-def inner(value: Any, *way: str) -> Any:
-    """What stands at the end of a way through objects; None when it leads nowhere."""
-    for name in way:
+def inner(value: Any, *path: str) -> Any:
+    """Return the value at the end of a path through objects; None when it leads nowhere."""
+    for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def alike(what: str, *way: str, trait: Callable[[Any], Any] | None = None) -> Rule:
-    """Every card has what the first has at the end of `way`, or shows the same `trait`; None counts for nothing."""
-    end = "".join(map(step, way))
+def same_on_every_card(what: str, *path: str, trait: Callable[[Any], Any] | None = None) -> Rule:
+    """Return the rule that every card has the value of the first at the end of `path`, or the same `trait`; a None is
+    ignored."""
+    end = "".join(map(step, path))
 
     def broken(value: Any) -> Iterator[Complaint]:
         first = None
         for number, card in enumerate(value):
-            shown = trait(card) if trait else inner(card, *way)
+            shown = trait(card) if trait else inner(card, *path)
             first = shown if first is None else first
             if shown is not None and shown != first:
                 yield step(number) + end, f"must have the same {what} as the first card"

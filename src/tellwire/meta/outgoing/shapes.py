@@ -16,17 +16,18 @@ Complaint = tuple[str, str]
 
 
 class Rule(Struct, frozen=True):
-    """What holds between the parts of a value: in words, and where in a value it doesn't, relative to that value.
+    """A rule about the parts of a value: in words, and a function that gives where a value breaks it.
 
-    `broken` meets values whose parts may still be of any type.
+    `broken` is called with values whose parts may be of any type; its pointers are relative to the value.
     """
 
     says: str
     broken: Callable[[Any], Iterable[Complaint]]
 
 
-class Text(Struct, frozen=True):
-    """`pattern` must match the whole text; `wants` says in words what it asks for."""
+class String(Struct, frozen=True):
+    """A text of `least` to `most` characters. `pattern` must match all of it; `wants` says in words what that asks
+    for."""
 
     most: int | None = None
     least: int = 1
@@ -34,7 +35,7 @@ class Text(Struct, frozen=True):
     wants: str = ""
 
 
-class Word(Struct, frozen=True):
+class Choice(Struct, frozen=True):
     """One of a few texts; `folded`: in any case."""
 
     among: tuple[str, ...]
@@ -42,7 +43,7 @@ class Word(Struct, frozen=True):
 
 
 class Number(Struct, frozen=True):
-    """`whole` ones have no fraction; `texts`: the number may be written as a text too."""
+    """A number. `whole`: it has no fraction; `texts`: it may be written as a text too."""
 
     least: float
     most: float
@@ -50,16 +51,16 @@ class Number(Struct, frozen=True):
     texts: bool = False
 
 
-class Flag(Struct, frozen=True):
-    """true or false."""
+class Boolean(Struct, frozen=True):
+    """One of true and false."""
 
 
 class Anything(Struct, frozen=True):
-    """Whatever JSON there is."""
+    """Any JSON value."""
 
 
-class Each(Struct, frozen=True):
-    """A list of one shape."""
+class ListOf(Struct, frozen=True):
+    """A list of elements of one shape."""
 
     item: Shape
     least: int = 1
@@ -90,14 +91,14 @@ class Kinds(Struct, frozen=True):
     others: Fields | None = None
 
 
-Shape = Text | Word | Number | Flag | Anything | Each | Fields | Kinds
+Shape = String | Choice | Number | Boolean | Anything | ListOf | Fields | Kinds
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,30})?")
 _SHOWN = 40
 
 
 def complaints(shape: Shape, value: object, at: str) -> Iterator[Complaint]:
-    """Everything that is wrong with a JSON value.
+    """Give everything that is wrong with a JSON value.
 
     Args:
         shape: what it should be.
@@ -105,17 +106,17 @@ def complaints(shape: Shape, value: object, at: str) -> Iterator[Complaint]:
         at: the JSON pointer that leads to it.
     """
     match shape:
-        case Text():
+        case String():
             wrong = _text(shape, value)
-        case Word():
+        case Choice():
             wrong = _word(shape, value)
         case Number():
             wrong = _number(shape, value)
-        case Flag():
+        case Boolean():
             wrong = "" if isinstance(value, bool) else f"must be true or false, {kind(value)} was given"
         case Anything():
             wrong = ""
-        case Each():
+        case ListOf():
             yield from _each(shape, value, at)
             return
         case Fields():
@@ -131,12 +132,12 @@ def complaints(shape: Shape, value: object, at: str) -> Iterator[Complaint]:
 
 
 def step(name: str | int) -> str:
-    """One step of a JSON pointer, with its slash."""
+    """Return one step of a JSON pointer, with its slash."""
     return "/" + str(name).replace("~", "~0").replace("/", "~1")
 
 
 def kind(value: object) -> str:
-    """What a JSON value is, in words."""
+    """Return what a JSON value is, in words."""
     match value:
         case None:
             return "null"
@@ -153,16 +154,16 @@ def kind(value: object) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: "1 card", "2 cards"."""
+    """Return a number of things: "1 card", "2 cards"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def quoted(value: str) -> str:
-    """A text as a complaint shows it: in quotes, cut to 40 characters."""
+    """Return a text as a complaint shows it: in quotes, cut to 40 characters."""
     return f'"{value[:_SHOWN]}…"' if len(value) > _SHOWN else f'"{value}"'
 
 
-def _text(shape: Text, value: object) -> str:
+def _text(shape: String, value: object) -> str:
     if not isinstance(value, str):
         return f"must be a text, {kind(value)} was given"
     if not value and shape.least:
@@ -176,7 +177,7 @@ def _text(shape: Text, value: object) -> str:
     return ""
 
 
-def _word(shape: Word, value: object) -> str:
+def _word(shape: Choice, value: object) -> str:
     given = value.lower() if shape.folded and isinstance(value, str) else value
     if isinstance(given, str) and given in shape.among:
         return ""
@@ -203,7 +204,7 @@ def _given(value: object) -> str:
     return kind(value)
 
 
-def _each(shape: Each, value: object, at: str) -> Iterator[Complaint]:
+def _each(shape: ListOf, value: object, at: str) -> Iterator[Complaint]:
     if not isinstance(value, list):
         yield at, f"must be a list, {kind(value)} was given"
         return
@@ -251,7 +252,7 @@ def _kinds(shape: Kinds, value: object, at: str) -> Iterator[Complaint]:
     elif shape.by not in value:
         yield at + step(shape.by), f"is missing; it is one of {', '.join(shape.kinds)}"
     else:
-        yield at + step(shape.by), _word(Word(tuple(shape.kinds)), given)
+        yield at + step(shape.by), _word(Choice(tuple(shape.kinds)), given)
 
 
 def _between(rules: Iterable[Rule], value: object, at: str) -> Iterator[Complaint]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tellwire.meta.outgoing.shapes import Complaint, Each, Fields, Number, Rule, Shape, Text
+from tellwire.meta.outgoing.shapes import Complaint, Fields, ListOf, Number, Rule, Shape, String
 
 LOCATION = Fields(
     needs={
         "latitude": Number(-90, 90, texts=True),
         "longitude": Number(-180, 180, texts=True),
     },
-    may={"name": Text(least=0), "address": Text(least=0), "url": Text(least=0)},
+    may={"name": String(least=0), "address": String(least=0), "url": String(least=0)},
     closed=True,
 )
 
-_TEXT = Text(least=0)
+_TEXT = String(least=0)
 _PARTS = ("first_name", "last_name", "middle_name", "prefix", "suffix")
 
 
@@ -29,15 +29,15 @@ def _texts(*names: str) -> dict[str, Shape]:
     return dict.fromkeys(names, _TEXT)
 
 
-def _list_of(*names: str) -> Each:
-    return Each(Fields(may=_texts(*names)), least=0)
+def _list_of(*names: str) -> ListOf:
+    return ListOf(Fields(may=_texts(*names)), least=0)
 
 
-CONTACTS = Each(
+CONTACTS = ListOf(
     Fields(
         needs={
             "name": Fields(
-                needs={"formatted_name": Text()},
+                needs={"formatted_name": String()},
                 may=_texts(*_PARTS),
                 rules=(Rule("one part of the name beside formatted_name", _nameless),),
             )
@@ -48,7 +48,7 @@ CONTACTS = Each(
             "urls": _list_of("url", "type"),
             "addresses": _list_of("street", "city", "state", "zip", "country", "country_code", "type"),
             "org": Fields(may=_texts("company", "department", "title")),
-            "birthday": Text(pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", wants="a date such as 1985-04-30"),
+            "birthday": String(pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}", wants="a date such as 1985-04-30"),
         },
     ),
     most=257,

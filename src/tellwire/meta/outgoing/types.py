@@ -14,7 +14,7 @@ from msgspec.json import encode
 
 from tellwire.meta.outgoing.interactive import INTERACTIVE
 from tellwire.meta.outgoing.media import SHAPES as MEDIA
-from tellwire.meta.outgoing.shapes import Complaint, Fields, Flag, Shape, Text, Word, complaints, step
+from tellwire.meta.outgoing.shapes import Boolean, Choice, Complaint, Fields, Shape, String, complaints, step
 from tellwire.meta.outgoing.sharing import CONTACTS, LOCATION
 from tellwire.meta.outgoing.template import TEMPLATE
 
@@ -22,7 +22,7 @@ MOST_COMPLAINTS = 100
 
 
 class Type(Struct, frozen=True):
-    """A type: its object, whether it can be a reply, and whether the 24-hour window holds for it."""
+    """A type: the shape of its object, whether it can be a reply, and whether the 24-hour window applies to it."""
 
     shape: Shape
     replies: bool = True
@@ -30,18 +30,18 @@ class Type(Struct, frozen=True):
 
 
 TYPES: dict[str, Type] = {
-    "text": Type(Fields(needs={"body": Text(4096)}, may={"preview_url": Flag()}, closed=True)),
+    "text": Type(Fields(needs={"body": String(4096)}, may={"preview_url": Boolean()}, closed=True)),
     **{kind: Type(shape) for kind, shape in MEDIA.items()},
     "location": Type(LOCATION),
     "contacts": Type(CONTACTS),
-    "reaction": Type(Fields(needs={"message_id": Text(), "emoji": Text(least=0)}, closed=True), replies=False),
+    "reaction": Type(Fields(needs={"message_id": String(), "emoji": String(least=0)}, closed=True), replies=False),
     "interactive": Type(INTERACTIVE),
     "template": Type(TEMPLATE, windowed=False),
 }
 
 
 def check(kind: object, value: object, *, reply: bool = False) -> list[Complaint]:
-    """Check what is to be sent.
+    """Check a message that is to be sent.
 
     Args:
         kind: the message's `type`.
@@ -52,7 +52,7 @@ def check(kind: object, value: object, *, reply: bool = False) -> list[Complaint
     """
     known = TYPES.get(kind) if isinstance(kind, str) else None
     if known is None or not isinstance(kind, str):
-        return list(complaints(Word(tuple(TYPES)), kind, "/type"))
+        return list(complaints(Choice(tuple(TYPES)), kind, "/type"))
     at = step(kind)
     found = [(at, "is missing")] if value is None else list(islice(complaints(known.shape, value, at), MOST_COMPLAINTS))
     if reply and not known.replies:
@@ -61,7 +61,7 @@ def check(kind: object, value: object, *, reply: bool = False) -> list[Complaint
 
 
 def content_of(kind: str, value: object, context_message_id: str = "") -> bytes:
-    """A message's content as its row shows it: `{"type": T, T: …}` and, for a reply, `context`.
+    """Return a message's content as its row shows it: `{"type": T, T: …}` and, for a reply, `context`.
 
     Args:
         kind: one of `TYPES`.

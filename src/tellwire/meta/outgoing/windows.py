@@ -5,18 +5,17 @@ Source: Meta, "Send messages", customer service windows. Templates need none; th
 
 from __future__ import annotations
 
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import MICROS, Micros, Seconds
 
 WINDOW: Seconds = 24 * 3600
-_MICROS = 1_000_000
 
 
 def window_closed(now: Micros, last_incoming: Seconds | None) -> bool:
-    """Whether the window is known to be over.
+    """Return whether the window is known to be over.
 
     Args:
         now: our clock.
         last_incoming: Meta's time of the person's last message or call; None when none was ever seen, which says
-            nothing: they may have written before we were asked to listen.
+            nothing: they may have written before Tellwire received Meta's webhooks.
     """
-    return last_incoming is not None and now >= (last_incoming + WINDOW) * _MICROS
+    return last_incoming is not None and now >= (last_incoming + WINDOW) * MICROS

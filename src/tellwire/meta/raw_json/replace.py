@@ -10,13 +10,13 @@ from tellwire.meta.raw_json import verbatim
 
 NULL = b"null"
 _DEEPEST = 50
-"""Brackets deep that a value is taken apart; what is nested deeper goes as a whole."""
+"""How many brackets deep a value is searched; what is nested deeper is replaced as a whole."""
 
 Splice = tuple[int, int, bytes]
 
 
 def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
-    """The text with the values at RFC 6901 pointers replaced; a pointer that leads nowhere changes nothing.
+    """Return the text with the values at RFC 6901 pointers replaced; a pointer that leads nowhere changes nothing.
 
     Where one pointer leads into the value of another, the outer one counts.
     """
@@ -32,16 +32,17 @@ def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
                 break
         else:
             branch[last] = new
-    return _spliced(text, list(_at(text, 0, tree)))
+    return _spliced(text, list(_splices(text, 0, tree)))
 
 
 def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
-    """The text without what a pattern is found in: an array's element, the object that has it in a member."""
+    """Return the text with null for what a pattern is found in: an array's element, or the object with such a
+    member."""
     return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
 
 
-def at(text: bytes, pointer: str) -> bytes | None:
-    """The value that a pointer leads to, verbatim; None when it leads nowhere."""
+def value_at(text: bytes, pointer: str) -> bytes | None:
+    """Return the value that a pointer leads to, verbatim; None when it leads nowhere."""
     piece: bytes | None = text
     for step in pointer.split("/")[1:]:
         if piece is None:
@@ -64,21 +65,21 @@ def _spliced(text: bytes, splices: list[Splice]) -> bytes:
     return b"".join((*parts, text[done:])) if splices else text
 
 
-def _at(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splice]:
-    places = _places(text, start)
+def _splices(text: bytes, start: int, tree: Mapping[str, Any]) -> Iterator[Splice]:
+    spans = _spans_by_name(text, start)
     for step, what in tree.items():
-        place = places.get(step)
-        if place is None:
+        span = spans.get(step)
+        if span is None:
             continue
         if isinstance(what, bytes):
-            yield (*place, what)
+            yield (*span, what)
         else:
-            yield from _at(text, place[0], what)
+            yield from _splices(text, span[0], what)
 
 
-def _places(text: bytes, start: int) -> dict[str, tuple[int, int]]:
-    """Where the members or elements of a value stand, by name or number."""
-    pieces = verbatim.places(text, start)
+def _spans_by_name(text: bytes, start: int) -> dict[str, tuple[int, int]]:
+    """Return the spans of the members or elements of a value, by name or number."""
+    pieces = verbatim.child_spans(text, start)
     if pieces is None:
         return {}
     opening, spans = pieces
@@ -95,7 +96,7 @@ def _places(text: bytes, start: int) -> dict[str, tuple[int, int]]:
 def _found(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes], depth: int) -> Iterator[Splice]:
     if not pattern.search(text, *span):
         return
-    pieces = verbatim.places(text, span[0]) if depth < _DEEPEST else None
+    pieces = verbatim.child_spans(text, span[0]) if depth < _DEEPEST else None
     if pieces is None:
         yield (*span, NULL)
         return

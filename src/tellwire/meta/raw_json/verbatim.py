@@ -4,7 +4,8 @@ msgspec cuts first. It refuses a whole text for one lone surrogate or one deep n
 then the functions here cut by themselves, without recursion. Bytes inside strings are not looked at: what is not UTF-8
 there costs the one value that is read in full, not its neighbours.
 
-A piece is a buffer of bytes, msgspec's `Raw` or `bytes`: cut it or decode it as it is, say `bytes(piece)` for the rest.
+A piece is a buffer of bytes, msgspec's `Raw` or `bytes`: it can be cut or decoded as it is; use `bytes(piece)` for
+everything else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec.json import Decoder
 from tellwire.errors import NotJson
 
 MAX_DEPTH = 200
-"""Brackets deep that a value may be nested to be read in full."""
+"""How many brackets deep a value may be nested to be read in full."""
 
 _ANY = Decoder()
 _TEXT = Decoder(str)
@@ -61,7 +62,7 @@ def check(text: bytes) -> None:
 
 def read(text: bytes) -> tuple[Any, str]:
     """Read a JSON text in full: (the value, ""), or (None, why no value can hold it)."""
-    if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and deeper(text, MAX_DEPTH):
+    if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and is_deeper(text, MAX_DEPTH):
         return None, f"it is nested deeper than {MAX_DEPTH} levels"
     try:
         return _ANY.decode(text), ""
@@ -105,8 +106,8 @@ def elements(text: bytes) -> Sequence[bytes] | None:
         return _pieces(bytes(text), b"[")
 
 
-def places(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
-    """Where the pieces of an object (keys and values in turn) or of an array stand, and which bracket opens it.
+def child_spans(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
+    """Return the opening bracket of an object or array, and the spans of its pieces (keys and values in turn).
 
     Args:
         text: JSON, as `check` takes it.
@@ -131,7 +132,7 @@ def _trimmed(text: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def lenient(text: bytes) -> dict[str, Any]:
+def readable_members(text: bytes) -> dict[str, Any]:
     """Read those members of an object that can be read; {} when the text is no object."""
     value, refused = read(bytes(text))
     if not refused:
@@ -140,8 +141,8 @@ def lenient(text: bytes) -> dict[str, Any]:
     return {key: value for key, (value, refused) in each.items() if not refused}
 
 
-def deeper(text: bytes, limit: int) -> bool:
-    """Whether a JSON text is nested more than `limit` brackets deep; a scalar is 0 deep."""
+def is_deeper(text: bytes, limit: int) -> bool:
+    """Return whether a JSON text is nested more than `limit` brackets deep; a scalar is 0 deep."""
     level = 0
     for mark in _MARK.finditer(text):
         if mark.lastgroup == "open":

@@ -1,6 +1,6 @@
-"""PURE. News of business accounts, their numbers and their templates: the webhook fields that carry no message.
+"""PURE. Notices about business accounts, their numbers and their templates: the webhook fields that carry no message.
 
-Source: Meta, the webhook reference of each field. What a field says is kept under a name of ours, its value verbatim.
+Source: Meta, the webhook reference of each field. A fact is kept under a name of ours, with its value verbatim.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec.json import encode
 
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.change import Change, scene_of
+from tellwire.meta.webhooks.change import Change, context_of
 from tellwire.meta.webhooks.items import AccountNotice, Item, Place, TemplateNotice
 
 _FACT_LIMIT = 4096
@@ -22,48 +22,48 @@ _FACT_LIMIT = 4096
 _Parts = Mapping[str, bytes]
 
 
-class _Said(Struct, frozen=True):
-    """What a value says of its account: `event`, the facts by our name, and whether it is a warning."""
+class _Content(Struct, frozen=True):
+    """What a field's value says about its account: `event`, the facts by our name, and whether it is a warning."""
 
     event: str
     facts: dict[str, bytes]
     warns: bool = False
 
 
-def account(change: Change) -> list[Item]:
-    """News of an account or of one of its numbers."""
+def account_notice(change: Change) -> list[Item]:
+    """Read a notice about an account or one of its numbers."""
     value, parts = _read(change)
     if isinstance(value, str):
-        return [scene_of(change, {}).lost(change.pointer, change.field, value)]
-    said = ACCOUNT_FIELDS[change.field](value, parts)
+        return [context_of(change, {}).not_understood(change.pointer, change.field, value)]
+    content = ACCOUNT_FIELDS[change.field](value, parts)
     own = value.get("timestamp")
-    facts = {name: bytes(text) for name, text in said.facts.items() if bytes(text) != b"null"}
+    facts = {name: bytes(text) for name, text in content.facts.items() if bytes(text) != b"null"}
     return [
         AccountNotice(
             place=_place(change, value),
-            event=said.event,
+            event=content.event,
             value=bytes(change.value),
             facts={name: text for name, text in facts.items() if len(text) <= _FACT_LIMIT},
-            warns=said.warns,
+            warns=content.warns,
             timestamp=scalars.seconds(own) or change.at,
         )
     ]
 
 
-def template(change: Change) -> list[Item]:
-    """News of a template."""
+def template_notice(change: Change) -> list[Item]:
+    """Read a notice about a template."""
     value, _ = _read(change)
     if isinstance(value, str):
-        return [scene_of(change, {}).lost(change.pointer, change.field, value)]
+        return [context_of(change, {}).not_understood(change.pointer, change.field, value)]
     meta_id = scalars.ident(value.get("message_template_id")) or ""
     name = scalars.ident(value.get("message_template_name"), scalars.NAME_LIMIT) or ""
-    language = scalars.word(value.get("message_template_language"))
+    language = scalars.keyword(value.get("message_template_language"))
     if not meta_id and not (name and language):
-        return [scene_of(change, {}).lost(change.pointer, change.field, "it does not say which template")]
+        return [context_of(change, {}).not_understood(change.pointer, change.field, "it does not say which template")]
     return [
         TemplateNotice(
             place=_place(change, {}),
-            event=scalars.word(value.get("event")) or _EVENTS.get(change.field, ""),
+            event=scalars.keyword(value.get("event")) or _EVENTS.get(change.field, ""),
             value=bytes(change.value),
             meta_id=meta_id,
             name=name,
@@ -75,7 +75,7 @@ def template(change: Change) -> list[Item]:
 
 
 def _read(change: Change) -> tuple[dict[str, Any] | str, _Parts]:
-    """The value read in full and cut into its members, or why it can't be."""
+    """Return the value read in full and cut into its members, or why it can't be."""
     value, refused = verbatim.read(bytes(change.value))
     if refused or not isinstance(value, dict):
         return refused or "its value is not an object", {}
@@ -83,7 +83,7 @@ def _read(change: Change) -> tuple[dict[str, Any] | str, _Parts]:
 
 
 def _place(change: Change, value: Mapping[str, Any]) -> Place:
-    """The business account, and the number where one is named; some events name an account of their own."""
+    """Return the business account, and the number where one is named; some events name an account of their own."""
     info, settings = _object(value, "waba_info"), _object(value, "phone_number_settings")
     number = settings.get("phone_number_id")
     if value.get("entity_type") == "PHONE_NUMBER":
@@ -103,7 +103,8 @@ def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _picked(parts: _Parts, **wanted: str) -> dict[str, bytes]:
-    """Members by our name for them; of several keys in one, divided by spaces, the first that is there."""
+    """Return the wanted members by our names for them; a name may have several keys, separated by spaces: the first
+    that is there counts."""
     found: dict[str, bytes] = {}
     for name, keys in wanted.items():
         for key in keys.split():
@@ -138,78 +139,78 @@ _UPDATES: dict[str, tuple[str, str, bool]] = {
 """Event of an account_update → the fact, the members that hold it, whether it is a warning."""
 
 
-def _account_update(value: dict[str, Any], parts: _Parts) -> _Said:
-    event = scalars.word(value.get("event"))
+def _account_update(value: dict[str, Any], parts: _Parts) -> _Content:
+    event = scalars.keyword(value.get("event"))
     fact, keys, warns = _UPDATES.get(event, ("update", "event", False))
     if event == "DISABLED_UPDATE" and "REINSTATE" in ban_states(_object(value, "ban_info")):
         warns = False
-    return _Said(event, _picked(parts, **{fact: keys}), warns)
+    return _Content(event, _picked(parts, **{fact: keys}), warns)
 
 
 def ban_states(ban: object) -> tuple[str, ...]:
-    """What a `ban_info` says of the ban: Meta gives one word, or a list of them."""
+    """Return the states of a ban in a `ban_info`: Meta gives one, or a list of them."""
     given = ban.get("waba_ban_state") if isinstance(ban, dict) else None
     return tuple(each for each in (given if isinstance(given, list) else [given]) if isinstance(each, str))
 
 
-def _account_review(value: dict[str, Any], parts: _Parts) -> _Said:
-    decision = scalars.word(value.get("decision"))
-    return _Said(decision, _picked(parts, review="decision"), decision in ("REJECTED", "DEFERRED"))
+def _account_review(value: dict[str, Any], parts: _Parts) -> _Content:
+    decision = scalars.keyword(value.get("decision"))
+    return _Content(decision, _picked(parts, review="decision"), decision in ("REJECTED", "DEFERRED"))
 
 
-def _account_alerts(value: dict[str, Any], parts: _Parts) -> _Said:
+def _account_alerts(value: dict[str, Any], parts: _Parts) -> _Content:
     alert = _object(value, "alert_info") or value
     severe = alert.get("alert_severity") in ("WARNING", "CRITICAL") and alert.get("alert_status") != "NONE"
     told = {name: Raw(parts[name]) for name in parts if name.startswith("alert_") and name != "alert_info"}
     facts = _picked(parts, alert="alert_info") or {"alert": encode(told)}
-    return _Said(scalars.word(alert.get("alert_type")), facts, severe)
+    return _Content(scalars.keyword(alert.get("alert_type")), facts, severe)
 
 
 _LIMITS = "max_daily_conversations_per_business max_daily_conversation_per_phone"
 
 
-def _capability(_: dict[str, Any], parts: _Parts) -> _Said:
+def _capability(_: dict[str, Any], parts: _Parts) -> _Content:
     numbers = "max_phone_numbers_per_business max_phone_numbers_per_waba"
-    return _Said("", _picked(parts, messaging_limit=_LIMITS, phone_numbers_limit=numbers))
+    return _Content("", _picked(parts, messaging_limit=_LIMITS, phone_numbers_limit=numbers))
 
 
-def _number_quality(value: dict[str, Any], parts: _Parts) -> _Said:
-    event = scalars.word(value.get("event"))
+def _number_quality(value: dict[str, Any], parts: _Parts) -> _Content:
+    event = scalars.keyword(value.get("event"))
     facts = _picked(parts, messaging_limit=f"{_LIMITS} current_limit")
     facts |= _picked(parts, **{"throughput" if event == "THROUGHPUT_UPGRADE" else "quality": "event"})
-    return _Said(event, facts, event in ("FLAGGED", "DOWNGRADE"))
+    return _Content(event, facts, event in ("FLAGGED", "DOWNGRADE"))
 
 
-def _number_name(value: dict[str, Any], parts: _Parts) -> _Said:
-    decision = scalars.word(value.get("decision"))
+def _number_name(value: dict[str, Any], parts: _Parts) -> _Content:
+    decision = scalars.keyword(value.get("decision"))
     facts = _picked(parts, name_review="decision")
     if decision == "APPROVED":
         facts |= _picked(parts, verified_name="requested_verified_name")
-    return _Said(decision, facts, decision == "REJECTED")
+    return _Content(decision, facts, decision == "REJECTED")
 
 
-def _security(value: dict[str, Any], parts: _Parts) -> _Said:
-    return _Said(scalars.word(value.get("event")), _picked(parts, two_step_pin="event"), warns=True)
+def _security(value: dict[str, Any], parts: _Parts) -> _Content:
+    return _Content(scalars.keyword(value.get("event")), _picked(parts, two_step_pin="event"), warns=True)
 
 
-def _partner_solution(value: dict[str, Any], parts: _Parts) -> _Said:
-    return _Said(scalars.word(value.get("event")), _picked(parts, partner_solution="solution_status event"))
+def _partner_solution(value: dict[str, Any], parts: _Parts) -> _Content:
+    return _Content(scalars.keyword(value.get("event")), _picked(parts, partner_solution="solution_status event"))
 
 
-def _payment(value: dict[str, Any], parts: _Parts) -> _Said:
-    return _Said(scalars.word(value.get("status")), _picked(parts, payment_configuration="status"))
+def _payment(value: dict[str, Any], parts: _Parts) -> _Content:
+    return _Content(scalars.keyword(value.get("status")), _picked(parts, payment_configuration="status"))
 
 
-def _settings(value: dict[str, Any], parts: _Parts) -> _Said:
-    kind = scalars.word(value.get("type"))
-    return _Said(kind, _picked(parts, settings="phone_number_settings waba_settings"))
+def _settings(value: dict[str, Any], parts: _Parts) -> _Content:
+    kind = scalars.keyword(value.get("type"))
+    return _Content(kind, _picked(parts, settings="phone_number_settings waba_settings"))
 
 
-def _username(value: dict[str, Any], parts: _Parts) -> _Said:
-    return _Said(scalars.word(value.get("status")), _picked(parts, username="username", username_status="status"))
+def _username(value: dict[str, Any], parts: _Parts) -> _Content:
+    return _Content(scalars.keyword(value.get("status")), _picked(parts, username="username", username_status="status"))
 
 
-ACCOUNT_FIELDS: dict[str, Callable[[dict[str, Any], _Parts], _Said]] = {
+ACCOUNT_FIELDS: dict[str, Callable[[dict[str, Any], _Parts], _Content]] = {
     "account_update": _account_update,
     "account_review_update": _account_review,
     "account_alerts": _account_alerts,
@@ -244,20 +245,20 @@ _STATUSES = {
     "REINSTATED": "APPROVED",
     "UNARCHIVED": "APPROVED",
 }
-"""Event of a status update → the status that the template then has; of any other the status stays."""
+"""Event of a status update → the status that the template then has; after any other event it keeps its status."""
 
 
 def _status(value: dict[str, Any]) -> dict[str, str]:
     changes: dict[str, str] = {}
-    if status := _STATUSES.get(scalars.word(value.get("event"))):
+    if status := _STATUSES.get(scalars.keyword(value.get("event"))):
         changes["status"] = status
-    if status or _why(value):
-        changes["reason"] = _why(value)
-    return changes | _word(value, "category", "message_template_category")
+    if status or _reason(value):
+        changes["reason"] = _reason(value)
+    return changes | _keyword(value, "category", "message_template_category")
 
 
-def _why(value: dict[str, Any]) -> str:
-    """Meta's reason in its own words, shortest first."""
+def _reason(value: dict[str, Any]) -> str:
+    """Return Meta's reasons in its own words, the shortest first."""
     words = [value.get("reason")]
     words += [_object(value, "rejection_info").get("reason"), _object(value, "other_info").get("description")]
     if date := _object(value, "disable_info").get("disable_date"):
@@ -265,16 +266,16 @@ def _why(value: dict[str, Any]) -> str:
     return ": ".join(found for word in words if word != "NONE" and (found := scalars.name(word)))
 
 
-def _word(value: dict[str, Any], column: str, key: str) -> dict[str, str]:
-    found = scalars.word(value.get(key))
+def _keyword(value: dict[str, Any], column: str, key: str) -> dict[str, str]:
+    found = scalars.keyword(value.get(key))
     return {column: found} if found else {}
 
 
 TEMPLATE_FIELDS: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {
     "message_template_status_update": _status,
-    "message_template_quality_update": lambda value: _word(value, "quality", "new_quality_score"),
+    "message_template_quality_update": lambda value: _keyword(value, "quality", "new_quality_score"),
     "message_template_components_update": lambda _: {},  # in a shape of its own: the next synchronisation brings it
-    "template_category_update": lambda value: _word(value, "category", "new_category"),
+    "template_category_update": lambda value: _keyword(value, "category", "new_category"),
 }
 _EVENTS = {
     "message_template_quality_update": "QUALITY",

@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.meta import scalars
-from tellwire.meta.phone_numbers import same
+from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.identity import People, people
+from tellwire.meta.webhooks.identity import People, read_people
 from tellwire.meta.webhooks.items import NotUnderstood, Place
 from tellwire.model.units import Seconds
 
@@ -26,7 +26,7 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class ChangeContext(Struct, frozen=True, gc=False):
-    """Where items stand. `fault` says why none of them can be attributed to an account, "" when they can."""
+    """What the items of a change share. `fault`: why none of them can be attributed to an account, "" when they can."""
 
     field: str
     waba_id: str
@@ -36,31 +36,33 @@ class ChangeContext(Struct, frozen=True, gc=False):
     fault: str = ""
 
     def at(self, pointer: str) -> Place:
-        """The place of one item."""
+        """Return the place of one item."""
         return Place(pointer, self.field, self.waba_id, self.phone_number_id, self.display_phone_number)
 
-    def lost(self, pointer: str, kind: str, reason: str, wamid: str = "") -> NotUnderstood:
-        """An item that nothing more can be made of."""
+    def not_understood(self, pointer: str, kind: str, reason: str, wamid: str = "") -> NotUnderstood:
+        """Return the item for a text that is not understood."""
         return NotUnderstood(place=self.at(pointer), kind=kind, reason=reason, wamid=wamid)
 
     def is_business(self, address: str) -> bool:
-        """Whether an address is the account's own phone number."""
-        return bool(address and self.display_phone_number) and same(address, self.display_phone_number)
+        """Return whether an address is the account's own phone number."""
+        return bool(address and self.display_phone_number) and same_address(address, self.display_phone_number)
 
 
-def opened(scene: ChangeContext, text: bytes, pointer: str, kind: str) -> tuple[dict[str, Any], str] | NotUnderstood:
+def object_and_wamid(
+    context: ChangeContext, text: bytes, pointer: str, kind: str
+) -> tuple[dict[str, Any], str] | NotUnderstood:
     """Read a message or a status as far as both are alike: the object and its wamid."""
     item, refused = verbatim.read(text)
     if refused:
-        wamid = scalars.ident(verbatim.lenient(text).get("id"), scalars.WAMID_LIMIT)
-        return scene.lost(pointer, kind, refused, wamid or "")
+        wamid = scalars.ident(verbatim.readable_members(text).get("id"), scalars.WAMID_LIMIT)
+        return context.not_understood(pointer, kind, refused, wamid or "")
     if not isinstance(item, dict):
-        return scene.lost(pointer, kind, "it is not an object")
+        return context.not_understood(pointer, kind, "it is not an object")
     wamid = scalars.ident(item.get("id"), scalars.WAMID_LIMIT)
     if not wamid:
-        return scene.lost(pointer, kind, "its id cannot serve as one" if wamid is None else "it has no id")
+        return context.not_understood(pointer, kind, "its id cannot serve as one" if wamid is None else "it has no id")
     if wamid.startswith("wacid."):
-        return scene.lost(pointer, kind, "its id is a call's, not a message's", wamid)
+        return context.not_understood(pointer, kind, "its id is a call's, not a message's", wamid)
     return item, wamid
 
 
@@ -76,9 +78,9 @@ def addresses(item: Mapping[str, Any], keys: Iterable[str]) -> tuple[dict[str, s
     return found, ""
 
 
-def scene_of(change: Change, value: Mapping[str, bytes]) -> ChangeContext:
+def context_of(change: Change, value: Mapping[str, bytes]) -> ChangeContext:
     """Read what the items of a change share; what cannot be read of it costs only what depends on it."""
-    metadata = verbatim.lenient(value["metadata"]) if "metadata" in value else {}
+    metadata = verbatim.readable_members(value["metadata"]) if "metadata" in value else {}
     phone_number_id = scalars.ident(metadata.get("phone_number_id"))
     display_phone_number = scalars.ident(metadata.get("display_phone_number")) or ""
     return ChangeContext(
@@ -86,6 +88,6 @@ def scene_of(change: Change, value: Mapping[str, bytes]) -> ChangeContext:
         change.waba_id,
         phone_number_id or "",
         display_phone_number,
-        people(value.get("contacts"), business="" if change.field == "messages" else display_phone_number),
+        read_people(value.get("contacts"), business="" if change.field == "messages" else display_phone_number),
         "metadata.phone_number_id cannot serve as an id" if phone_number_id is None else "",
     )

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.meta import scalars
-from tellwire.meta.phone_numbers import alias, same
+from tellwire.meta.phone_numbers import alias, same_address
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.items import Who
 
@@ -37,36 +37,41 @@ class People:
                 self._by_user_id.setdefault(card.user_id, card)
 
     def matching(self, phone: str, user_id: str) -> tuple[Card, ...]:
-        """Return the entries that share an address with somebody: none, one, or one by phone and one by user id."""
+        """Return the entries that have one of these addresses: none, one, or one by phone and one by user id."""
         by_phone, by_user_id = self._by_phone.get(phone), self._by_user_id.get(user_id)
         if by_phone is None:
             return () if by_user_id is None else (by_user_id,)
         return (by_phone,) if by_user_id is None or by_user_id is by_phone else (by_phone, by_user_id)
 
 
-def people(contacts: bytes | None, *, business: str = "") -> People:
+def read_people(contacts: bytes | None, *, business: str = "") -> People:
     """Read `contacts[]`: what can be read of an entry counts, an entry that is the business itself does not."""
     if contacts is None:
         return People()
     value, refused = verbatim.read(bytes(contacts))
     if refused:
-        value = [verbatim.lenient(piece) for piece in verbatim.elements(contacts) or ()]
+        value = [verbatim.readable_members(piece) for piece in verbatim.elements(contacts) or ()]
     if not isinstance(value, list):
         return People()
     cards = [_card(entry) for entry in value if isinstance(entry, dict)]
-    return People([card for card in cards if not same(card.phone, business)] if business else cards)
+    return People([card for card in cards if not same_address(card.phone, business)] if business else cards)
 
 
-def who(
+def is_group(address: str) -> bool:
+    """Whether an address is the id of a group in the spelling that names it as one."""
+    return address.endswith("@g.us")
+
+
+def identify(
     known: People,
     given: str,
     user_id: str,
     *,
     fallbacks: Sequence[str] = (),
     adds: Sequence[str] = (),
-    tied: bool = True,
+    with_aliases: bool = True,
 ) -> Who | None:
-    """Say who somebody is.
+    """Return the person that an item is about.
 
     Args:
         known: the change's contacts.
@@ -74,7 +79,7 @@ def who(
         user_id: the user id beside it, "" for none.
         fallbacks: further addresses to try when neither the item nor a contact gives one.
         adds: new addresses of this person.
-        tied: whether a contact may bring further aliases, or names only.
+        with_aliases: whether a contact may bring further aliases, or names only.
 
     Returns: None when there is no address at all.
     """
@@ -84,7 +89,7 @@ def who(
     if not cards and named is not None and _fits(named, phone, user_id):
         cards = (named,)
     address, aliases = given or user_id, [phone, user_id]
-    if tied:
+    if with_aliases:
         for card in cards:
             address = address or card.wa_id or card.user_id
             aliases += (card.phone, card.user_id)
@@ -108,10 +113,11 @@ def who(
 
 
 def _fits(card: Card, phone: str, user_id: str) -> bool:
-    """Whether a change's only contact may be the person that an item names; a card may be silent, never contradict."""
+    """Return whether a change's only contact may be the person that an item names: no address of its card contradicts
+    the item's."""
     if not (phone or user_id):
         return True
-    if card.phone and not (phone and same(card.phone, phone)):
+    if card.phone and not (phone and same_address(card.phone, phone)):
         return False
     return not (card.user_id and user_id and card.user_id != user_id)
 

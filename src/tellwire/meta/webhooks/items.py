@@ -1,4 +1,4 @@
-"""What a POST from Meta says, item by item, before anybody knows what we have stored."""
+"""The items of a POST from Meta, without any knowledge of what is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tellwire.model.units import Seconds
 
 
 class Place(Struct, frozen=True, gc=False):
-    """Where an item stood: `pointer` is an RFC 6901 pointer into the body; ids are "" when Meta gave none."""
+    """The place of an item in a POST: `pointer` is an RFC 6901 pointer into the body; a missing id is ""."""
 
     pointer: str
     field: str
@@ -40,7 +40,7 @@ class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
 
     `content` is `{"type": T, T: {...}, ...}`, values verbatim (docs/reference/formats.md, "Content").
     `group_id` is "" outside groups; `who` is the participant then, None when the business itself wrote; also None for
-    outgoing media of `history` that names no recipient, to be known by its wamid.
+    outgoing media of `history` that names no recipient: its wamid identifies it.
     `edits`/`revokes` name the original's wamid; for an edit `edited_content` is
     `edit.message` in the same shape as `content`. `timestamp` is None when Meta's time is unusable.
     `status` is what history or an echo says the message had reached, "" when nothing.
@@ -100,9 +100,9 @@ class AccountProblem(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AccountNotice(Struct, frozen=True, kw_only=True, gc=False):
-    """News of a business account or of one of its numbers: limits, quality, reviews, restrictions.
+    """A notice about a business account or one of its numbers: limits, quality, reviews, restrictions.
 
-    `event`: Meta's word for what happened, "" when it gave none. `facts`: what it says of the account, JSON by name.
+    `event`: Meta's name for what happened, "" when it gave none. `facts`: what it says of the account, JSON by name.
     `warns`: something is wrong or may soon be. `value` is Meta's, verbatim; `timestamp` its own or its entry's.
     """
 
@@ -115,7 +115,8 @@ class AccountNotice(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TemplateNotice(Struct, frozen=True, kw_only=True, gc=False):
-    """News of a message template. `changes`: columns of its row and what they now hold; the rest as `AccountNotice`."""
+    """A notice about a message template. `changes`: columns of its row and their new values; the rest is as in
+    `AccountNotice`."""
 
     place: Place
     event: str
@@ -128,11 +129,11 @@ class TemplateNotice(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Notice = AccountNotice | TemplateNotice
-"""What is told of a business account: it names no phone_number_id, as a rule."""
+"""A notice about a business account; as a rule it names no phone_number_id."""
 
 
 class NotUnderstood(Struct, frozen=True, kw_only=True, gc=False):
-    """Anything else: kept raw; `reason` says in plain words why nothing more was made of it."""
+    """Anything else, which is kept raw; `reason` says in plain words why it was not understood."""
 
     place: Place
     kind: str

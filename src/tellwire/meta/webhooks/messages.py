@@ -13,10 +13,10 @@ from msgspec import Struct
 from msgspec.json import encode
 
 from tellwire.meta import scalars
-from tellwire.meta.phone_numbers import same
+from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.change import ChangeContext, addresses, opened
-from tellwire.meta.webhooks.identity import who
+from tellwire.meta.webhooks.change import ChangeContext, addresses, object_and_wamid
+from tellwire.meta.webhooks.identity import identify, is_group
 from tellwire.meta.webhooks.items import MessageItem, NotUnderstood, Who
 from tellwire.model.messaging import Direction
 
@@ -37,66 +37,66 @@ class TypeEffects(Struct, frozen=True, gc=False):
 
 
 class Counterpart(Struct, frozen=True, gc=False):
-    """Which way a message went and with whom; `nobody` says what was missing when `who` is None for good."""
+    """The direction of a message and its contact; `missing` says what it lacks when its contact cannot be known."""
 
     direction: Direction
     who: Who | None
     group_id: str = ""
     status: str = ""
-    nobody: str = ""
+    missing: str = ""
 
 
 def parse(
-    scene: ChangeContext, text: bytes, pointer: str, *, origin: Origin = "customer", thread: str = ""
+    context: ChangeContext, text: bytes, pointer: str, *, origin: Origin = "customer", thread: str = ""
 ) -> MessageItem | NotUnderstood:
     """Understand one message.
 
     Args:
-        scene: what it shares with its neighbours.
+        context: what the items of its change share.
         text: the message, a JSON text.
         pointer: where it stands in the body.
         origin: which kind of array it stands in.
         thread: of `history`, the contact's address that the messages are listed under.
     """
-    reading = opened(scene, text, pointer, "message")
+    reading = object_and_wamid(context, text, pointer, "message")
     if isinstance(reading, NotUnderstood):
         return reading
     message, wamid = reading
-    if origin == "customer" and scene.field == "smb_message_echoes" and scene.is_business(str(message.get("from"))):
+    if origin == "customer" and context.field == "smb_message_echoes" and context.is_business(str(message.get("from"))):
         origin = "echo"
-    side_of, keys = SIDES[origin]
+    find_counterpart, keys = ORIGINS[origin]
     ids, wrong = addresses(message, keys)
     if wrong:
-        return scene.lost(pointer, "message", wrong, wamid)
+        return context.not_understood(pointer, "message", wrong, wamid)
     raw = verbatim.members(text) or {}
     kind = type_of(message)
-    twist = TYPES.get(kind, _plain)(message, raw)
-    side = side_of(scene, message, ids, twist, thread)
-    if side.nobody:
-        return scene.lost(pointer, "message", side.nobody, wamid)
+    effects = TYPES.get(kind, _plain)(message, raw)
+    counterpart = find_counterpart(context, message, ids, effects, thread)
+    if counterpart.missing:
+        return context.not_understood(pointer, "message", counterpart.missing, wamid)
     return MessageItem(
-        place=scene.at(pointer),
+        place=context.at(pointer),
         origin=origin,
-        direction=side.direction,
+        direction=counterpart.direction,
         wamid=wamid,
         type=kind,
         content=content(kind, raw),
-        who=side.who,
+        who=counterpart.who,
         timestamp=scalars.seconds(message.get("timestamp")),
-        group_id=side.group_id,
-        edits=twist.edits,
-        edited_content=twist.edited_content,
-        revokes=twist.revokes,
-        status=side.status,
+        group_id=counterpart.group_id,
+        edits=effects.edits,
+        edited_content=effects.edited_content,
+        revokes=effects.revokes,
+        status=counterpart.status,
     )
 
 
-# --- what it says -----------------------------------------------------------------------------------------------------
+# --- content and effects ----------------------------------------------------------------------------------------------
 
 
 def type_of(message: Mapping[str, Any]) -> str:
     """Name the type: as Meta does, else by the one known type that it has an object for, else "unknown"."""
-    given = scalars.word(message.get("type"))
+    given = scalars.keyword(message.get("type"))
     if given:
         return given
     known = [key for key, value in message.items() if key in TYPES and isinstance(value, dict | list)]
@@ -119,32 +119,32 @@ def content(kind: str, raw: Mapping[str, bytes]) -> bytes:
 
 
 def _plain(_message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
-    return _NO_TWIST
+    return _NO_EFFECTS
 
 
 def _edit(message: Mapping[str, Any], raw: Mapping[str, bytes]) -> TypeEffects:
-    """Coexistence only: a message edited within 15 minutes."""
+    """Read an edit of a message within 15 minutes (coexistence only)."""
     edit = message.get("edit")
     original, new = _original(edit), edit.get("message") if isinstance(edit, dict) else None
     if not original or not isinstance(new, dict):
-        return _NO_TWIST
+        return _NO_EFFECTS
     pieces = verbatim.members((verbatim.members(raw["edit"]) or {})["message"]) or {}
     return TypeEffects(edits=original, edited_content=content(type_of(new), pieces))
 
 
 def _revoke(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
-    """Coexistence only: a message deleted for everyone within 2 days."""
+    """Read the deletion of a message for everyone within 2 days (coexistence only)."""
     return TypeEffects(revokes=_original(message.get("revoke")))
 
 
 def _system(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffects:
-    """A person has a new number or user id, or a new identity key (which changes no address)."""
+    """Read a person's new number or user id, or new identity key (which changes no address)."""
     system = message.get("system")
     if not isinstance(system, dict):
-        return _NO_TWIST
+        return _NO_EFFECTS
     addresses = tuple(a for key in ("wa_id", "new_wa_id", "user_id") if (a := scalars.ident(system.get(key))))
     return TypeEffects(
-        addresses=addresses, adds=addresses if scalars.word(system.get("type")) in _NUMBER_CHANGES else ()
+        addresses=addresses, adds=addresses if scalars.keyword(system.get("type")) in _NUMBER_CHANGES else ()
     )
 
 
@@ -153,7 +153,7 @@ def _original(change: object) -> str:
     return scalars.ident(given, scalars.WAMID_LIMIT) or ""
 
 
-_NO_TWIST = TypeEffects()
+_NO_EFFECTS = TypeEffects()
 
 TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], TypeEffects]] = {
     "text": _plain,
@@ -180,72 +180,73 @@ TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], TypeEffects]
 """Every type that Meta has named; another one passes through just the same."""
 
 
-# --- whose it is ------------------------------------------------------------------------------------------------------
+# --- direction and contact --------------------------------------------------------------------------------------------
 
 
 def _customer(
-    scene: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], twist: TypeEffects, _thread: str
+    context: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], effects: TypeEffects, _thread: str
 ) -> Counterpart:
-    sender = who(scene.people, ids["from"], ids["from_user_id"], fallbacks=twist.addresses, adds=twist.adds)
-    nobody = "" if sender else "it names no sender: no from, from_user_id, contact or system address"
-    return Counterpart("incoming", sender, ids["group_id"], nobody=nobody)
+    sender = identify(context.people, ids["from"], ids["from_user_id"], fallbacks=effects.addresses, adds=effects.adds)
+    missing = "" if sender else "it names no sender: no from, from_user_id, contact or system address"
+    return Counterpart("incoming", sender, ids["group_id"], missing=missing)
 
 
 def _echo(
-    scene: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], _twist: TypeEffects, _thread: str
+    context: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], _effects: TypeEffects, _thread: str
 ) -> Counterpart:
-    """Sent with the phone app: the contact is whichever of `from` and `to` is not the business, else `to`."""
+    """Find the contact of a message sent with the phone app: the one of `from` and `to` that is not the business, else
+    `to`."""
     if group_id := _group_of(ids):
         return Counterpart("outgoing", None, group_id, "sent")
-    from_business = scene.is_business(ids["from"])
-    inverted = scene.is_business(ids["to"]) and not from_business
+    from_business = context.is_business(ids["from"])
+    inverted = context.is_business(ids["to"]) and not from_business
     if inverted or not (ids["to"] or ids["to_user_id"] or from_business):
-        contact = who(scene.people, ids["from"], ids["from_user_id"])
+        contact = identify(context.people, ids["from"], ids["from_user_id"])
     else:
-        contact = who(scene.people, ids["to"], ids["to_user_id"])
-    return Counterpart("outgoing", contact, status="sent", nobody="" if contact else "it names no recipient")
+        contact = identify(context.people, ids["to"], ids["to_user_id"])
+    return Counterpart("outgoing", contact, status="sent", missing="" if contact else "it names no recipient")
 
 
 def _history(
-    scene: ChangeContext, message: Mapping[str, Any], ids: Mapping[str, str], _twist: TypeEffects, thread: str
+    context: ChangeContext, message: Mapping[str, Any], ids: Mapping[str, str], _effects: TypeEffects, thread: str
 ) -> Counterpart:
-    """Of the past: the thread's id is the contact, `from` tells the direction."""
-    direction, reached, group_id = _direction(scene, ids, thread), _reached(message), _group_of(ids)
+    """Find the contact of a past message: the thread's id is the contact, `from` tells the direction."""
+    direction, reached, group_id = _direction(context, ids, thread), _reached(message), _group_of(ids)
     if group_id:
-        sender = who(scene.people, ids["from"], ids["from_user_id"]) if direction == "incoming" else None
+        sender = identify(context.people, ids["from"], ids["from_user_id"]) if direction == "incoming" else None
         return Counterpart(direction, sender, group_id, reached)
     if direction == "incoming":
-        contact = who(scene.people, thread or ids["from"], ids["from_user_id"])
-        nobody = "" if contact else "it names no sender: no thread id, from, from_user_id or contact"
-        return Counterpart(direction, contact, status=reached, nobody=nobody)
+        contact = identify(context.people, thread or ids["from"], ids["from_user_id"])
+        missing = "" if contact else "it names no sender: no thread id, from, from_user_id or contact"
+        return Counterpart(direction, contact, status=reached, missing=missing)
     # Outgoing media details may name no recipient: the wamid alone still finds the placeholder that they fill.
-    return Counterpart(direction, who(scene.people, thread or ids["to"], ids["to_user_id"]), status=reached)
+    return Counterpart(direction, identify(context.people, thread or ids["to"], ids["to_user_id"]), status=reached)
 
 
-def _direction(scene: ChangeContext, ids: Mapping[str, str], thread: str) -> Direction:
-    if scene.is_business(ids["from"]):
+def _direction(context: ChangeContext, ids: Mapping[str, str], thread: str) -> Direction:
+    if context.is_business(ids["from"]):
         return "outgoing"
     if ids["from"] and thread:
-        return "incoming" if same(ids["from"], thread) else "outgoing"
-    return "outgoing" if ids["to"] and not scene.is_business(ids["to"]) else "incoming"
+        return "incoming" if same_address(ids["from"], thread) else "outgoing"
+    return "outgoing" if ids["to"] and not context.is_business(ids["to"]) else "incoming"
 
 
 def _group_of(ids: Mapping[str, str]) -> str:
-    return ids["group_id"] or (ids["to"] if ids["to"].endswith("@g.us") else "")
+    return ids["group_id"] or (ids["to"] if is_group(ids["to"]) else "")
 
 
 def _reached(message: Mapping[str, Any]) -> str:
-    """The status that `history` says a message had reached, in the names that statuses have."""
-    context = message.get("history_context")
-    name = scalars.word(context.get("status")).lower() if isinstance(context, dict) else ""
+    """Return the status that `history` says a message had reached, in the names that statuses have."""
+    history = message.get("history_context")
+    name = scalars.keyword(history.get("status")).lower() if isinstance(history, dict) else ""
     return {"error": "failed", "pending": "", "errors": ""}.get(name, name)
 
 
-_SideOf = Callable[[ChangeContext, Mapping[str, Any], Mapping[str, str], TypeEffects, str], Counterpart]
+_FindCounterpart = Callable[[ChangeContext, Mapping[str, Any], Mapping[str, str], TypeEffects, str], Counterpart]
 
-SIDES: dict[Origin, tuple[_SideOf, tuple[str, ...]]] = {
+ORIGINS: dict[Origin, tuple[_FindCounterpart, tuple[str, ...]]] = {
     "customer": (_customer, ("from", "from_user_id", "group_id")),
     "echo": (_echo, ("from", "from_user_id", "group_id", "to", "to_user_id")),
     "history": (_history, ("from", "from_user_id", "group_id", "to", "to_user_id")),
 }
-"""How an origin tells whose a message is, and the ids that it reads."""
+"""By origin, how the contact of a message is found, and the ids that this reads."""

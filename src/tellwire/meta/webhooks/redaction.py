@@ -12,23 +12,23 @@ from tellwire.meta.raw_json import replace, verbatim
 from tellwire.meta.webhooks.items import AccountProblem, Item, Notice, NotUnderstood, StatusUpdate
 
 _CHANGE = re.compile(r"/entry/[0-9]+/changes/[0-9]+")
-_NOBODYS_CARD = b"{}"  # as many entries as before: the only entry of a list may name who has none
+_EMPTY_CARD = b"{}"  # the number of entries stays: the only entry of a list also names whoever has none
 
 
 def spellings(addresses: Iterable[str]) -> frozenset[str]:
-    """Addresses as they are compared, with every variant of a phone number."""
+    """Return addresses in the form in which they are compared, with every variant of a phone number."""
     own = {alias(address) for address in addresses if address}
     return frozenset(own.union(*map(variants, own)))
 
 
 def pattern_of(sought: Collection[str]) -> re.Pattern[bytes]:
-    """Finds any of the addresses where it stands by itself, not as a part of a longer word."""
+    """Return a pattern that finds any of the addresses where it stands by itself, not as part of a longer word."""
     words = b"|".join(re.escape(each.encode()) for each in sorted(sought, key=len, reverse=True)) or b"(?!)"
     return re.compile(rb"(?<![0-9A-Za-z])(?:" + words + rb")(?![0-9A-Za-z])")
 
 
 def addresses_of(item: Item) -> set[str]:
-    """Every address that an item ties to its person."""
+    """Return every address that an item ties to its person."""
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
         return set()
     known = set() if item.who is None else {alias(item.who.address), *item.who.aliases, *item.who.adds}
@@ -36,15 +36,16 @@ def addresses_of(item: Item) -> set[str]:
 
 
 def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
-    """Whether an item is about somebody; what is not understood is so when it holds an address of theirs."""
+    """Return whether an item is about a person; one that is not understood is, when it holds one of the addresses."""
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
-        piece = replace.at(body.removeprefix(BOM_UTF8), item.place.pointer)
+        piece = replace.value_at(body.removeprefix(BOM_UTF8), item.place.pointer)
         return piece is not None and pattern_of(sought).search(piece) is not None
     return not addresses_of(item).isdisjoint(sought)
 
 
 def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str] = ()) -> bytes:
-    """The body without some of its items and without the cards of their people: null, or {}, stands in their places.
+    """Return the body without some of its items and without the cards of their people: null, or {}, stands in their
+    places.
 
     Args:
         body: as `parse` takes it; pointers stay right.
@@ -55,25 +56,26 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
     mark, text = body[: len(body) - len(body.removeprefix(BOM_UTF8))], body.removeprefix(BOM_UTF8)
     changes = {item.place.pointer: _instead(text, item, sought) for item in gone}
     for place, _ in _cards(text, gone, kept, sought):
-        changes[place] = _NOBODYS_CARD
+        changes[place] = _EMPTY_CARD
     for place in _threads(text, gone, kept, sought):
         changes[place] = replace.NULL
     return mark + replace.replaced(text, changes)
 
 
 def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> list[bytes]:
-    """What `cut` would take out of a body, verbatim."""
+    """Return what `cut` would take out of a body, verbatim."""
     text = body.removeprefix(BOM_UTF8)
-    found = [replace.at(text, item.place.pointer) for item in gone]
+    found = [replace.value_at(text, item.place.pointer) for item in gone]
     return [piece for piece in found if piece] + [card for _, card in _cards(text, gone, kept, sought)]
 
 
 def _instead(text: bytes, item: Item, sought: Collection[str]) -> bytes:
-    """Of an item that is a whole change, or more, only what holds the person goes: it may speak of others too."""
+    """Return what replaces an item. Of a whole change, or more, only what names the person is cut: it may be about
+    others too."""
     found = _CHANGE.match(item.place.pointer)
     if found is not None and found[0] != item.place.pointer:
         return replace.NULL
-    piece = replace.at(text, item.place.pointer)
+    piece = replace.value_at(text, item.place.pointer)
     if piece is None:
         return replace.NULL
     left = replace.redacted(piece, pattern_of(sought))
@@ -81,7 +83,7 @@ def _instead(text: bytes, item: Item, sought: Collection[str]) -> bytes:
 
 
 def _people(gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> dict[str, frozenset[str]]:
-    """By change, whose cards go."""
+    """Return the addresses whose cards are cut, by change."""
     wanted: dict[str, set[str]] = {}
     for item in (*gone, *kept):
         if found := _CHANGE.match(item.place.pointer):
@@ -99,25 +101,25 @@ def _cards(
     text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
     for change, addresses in _people(gone, kept, sought).items():
-        contacts = replace.at(text, f"{change}/value/contacts")
+        contacts = replace.value_at(text, f"{change}/value/contacts")
         for number, card in enumerate(verbatim.elements(contacts) or () if contacts else ()):
-            entry = verbatim.lenient(bytes(card))
+            entry = verbatim.readable_members(bytes(card))
             named = (scalars.ident(entry.get("wa_id")), scalars.ident(entry.get("user_id")))
             if not addresses.isdisjoint(alias(each) for each in named if each):
                 yield f"{change}/value/contacts/{number}", bytes(card)
 
 
 def _threads(text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> Iterator[str]:
-    """Threads of the past that are with the person: their id is an address."""
+    """Give the pointers of `history` threads with the person: the thread's id is an address of theirs."""
     if b'"threads"' not in text:
         return
     for change, addresses in _people(gone, kept, sought).items():
-        chunks = replace.at(text, f"{change}/value/history")
+        chunks = replace.value_at(text, f"{change}/value/history")
         for i, chunk in enumerate(verbatim.elements(chunks) or () if chunks else ()):
             threads = (verbatim.members(chunk) or {}).get("threads", b"")
             for j, thread in enumerate(verbatim.elements(threads) or () if threads else ()):
                 place = f"{change}/value/history/{i}/threads/{j}"
-                named = scalars.ident(verbatim.lenient(bytes(thread)).get("id"))
+                named = scalars.ident(verbatim.readable_members(bytes(thread)).get("id"))
                 theirs = named is not None and alias(named) in addresses
                 if theirs and not any(item.place.pointer.startswith(f"{place}/") for item in kept):
                     yield place

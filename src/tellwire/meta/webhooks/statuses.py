@@ -7,37 +7,37 @@ from __future__ import annotations
 
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.change import ChangeContext, addresses, opened
-from tellwire.meta.webhooks.identity import who
+from tellwire.meta.webhooks.change import ChangeContext, addresses, object_and_wamid
+from tellwire.meta.webhooks.identity import identify, is_group
 from tellwire.meta.webhooks.items import NotUnderstood, StatusUpdate
 
 _ADDRESSES = ("recipient_id", "recipient_user_id", "recipient_participant_id", "recipient_participant_user_id")
 _RESERVED = frozenset({"errors"})
-"""Names that mean something else where statuses are shown."""
+"""Names that have another meaning where statuses are shown."""
 
 
-def parse(scene: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | NotUnderstood:
+def parse(context: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | NotUnderstood:
     """Understand one status: a JSON text that stands at `pointer`."""
-    reading = opened(scene, text, pointer, "status")
+    reading = object_and_wamid(context, text, pointer, "status")
     if isinstance(reading, NotUnderstood):
         return reading
     status, wamid = reading
-    name = scalars.word(status.get("status"))
+    name = scalars.keyword(status.get("status"))
     if not name or name in _RESERVED:
         wrong = f"{name!r} cannot be the name of a status" if name else "it has no status"
-        return scene.lost(pointer, "status", wrong, wamid)
+        return context.not_understood(pointer, "status", wrong, wamid)
     ids, wrong = addresses(status, _ADDRESSES)
     if wrong:
-        return scene.lost(pointer, "status", wrong, wamid)
+        return context.not_understood(pointer, "status", wrong, wamid)
     recipient, user_id, phone = ids["recipient_id"], ids["recipient_user_id"], ids["recipient_id"]
-    grouped = status.get("recipient_type") == "group" or recipient.endswith("@g.us")
+    grouped = status.get("recipient_type") == "group" or is_group(recipient)
     if grouped:
         phone, user_id = ids["recipient_participant_id"], ids["recipient_participant_user_id"]
     raw = verbatim.members(text) or {}
     # A group without its id: the wamid finds the message, and nobody is taken for the recipient.
-    person = None if grouped and not recipient else who(scene.people, phone, user_id)
+    person = None if grouped and not recipient else identify(context.people, phone, user_id)
     return StatusUpdate(
-        place=scene.at(pointer),
+        place=context.at(pointer),
         wamid=wamid,
         name=name,
         who=person,

@@ -62,7 +62,7 @@ class Bucket:
             except FileNotFoundError:
                 return
 
-    async def tidy(self, older_than_seconds: float) -> None:
+    async def remove_leftovers(self, older_than_seconds: float) -> None:
         """Nothing: what is unfinished is no object, and the bucket's own rules remove it."""
 
     async def close(self) -> None:

@@ -49,7 +49,7 @@ class Folder:
         """Remove a file."""
         await asyncio.to_thread(_remove, self._place(name))
 
-    async def tidy(self, older_than_seconds: float) -> None:
+    async def remove_leftovers(self, older_than_seconds: float) -> None:
         """Remove what was left unfinished by a process that ended in the middle of it."""
         await asyncio.to_thread(_tidy, self._root, older_than_seconds)
 

@@ -30,7 +30,7 @@ _SAFE = {
 }
 _PLANNED = {
     "jit": "off",
-    # Every hot statement finds its rows by an index. A plan made while a table was small must not outlive that.
+    # Every statement of the ledger finds its rows by an index: a plan made while a table was small must not outlive it.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -68,11 +68,12 @@ class Server(Struct, frozen=True):
         parts = urlsplit(self.url)
         return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
-    def options(self, *, hot: bool = False) -> dict[str, Any]:
-        """What asyncpg is told; a `hot` connection has the settings of the hot statements (not behind a pooler)."""
+    def options(self, *, ledger: bool = False) -> dict[str, Any]:
+        """What asyncpg is told; one for the ledger has the settings of its statements, but behind a
+        pooler."""
         settings = {"application_name": "tellwire"}
         if not self.pooled:
-            settings |= _SAFE | (_PLANNED if hot else {})
+            settings |= _SAFE | (_PLANNED if ledger else {})
         return {
             "dsn": self.url,
             "timeout": _CONNECT_SECONDS,
@@ -82,12 +83,12 @@ class Server(Struct, frozen=True):
             "server_settings": settings,
         }
 
-    async def connect(self, *, hot: bool = False) -> Connection:
+    async def connect(self, *, ledger: bool = False) -> Connection:
         """A new connection.
 
         Raises what asyncpg raises; `is_the_servers` knows it.
         """
-        return await asyncpg.connect(**self.options(hot=hot))
+        return await asyncpg.connect(**self.options(ledger=ledger))
 
 
 async def check(connection: Connection) -> None:
@@ -146,13 +147,13 @@ class Link:
 
     @property
     def begin(self) -> str:
-        """The text that begins a transaction with the settings of the hot statements."""
+        """The text that begins a transaction with the settings of the ledger's statements."""
         return f"BEGIN;{SET_LOCAL}" if self._server.pooled else "BEGIN;"
 
     async def connection(self) -> Connection:
         """The connection, fit for the next transaction."""
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._server.connect(hot=True)
+            self._connection = await self._server.connect(ledger=True)
         return self._connection
 
     async def rolled_back(self) -> None:

@@ -1,11 +1,11 @@
-"""PostgreSQL: runs the cold queries, functions of a SQLAlchemy connection, over asyncpg."""
+"""PostgreSQL: runs queries, functions of a SQLAlchemy connection, over asyncpg."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection as ColdConnection
+from sqlalchemy import Connection as QueryConnection
 from sqlalchemy import Dialect, text
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import registry as dialects
@@ -64,7 +64,7 @@ class PostgresQueryRunner:
         """Let go of every connection."""
         await self._engine.dispose()
 
-    async def read(self, work: Callable[[ColdConnection], T]) -> T:
+    async def read(self, work: Callable[[QueryConnection], T]) -> T:
         """Run a read-only query.
 
         Raises:
@@ -78,7 +78,7 @@ class PostgresQueryRunner:
 
     async def write(
         self,
-        work: Callable[[ColdConnection], T],
+        work: Callable[[QueryConnection], T],
         *,
         lock: str,
         before: Callable[[Connection], Awaitable[None]],

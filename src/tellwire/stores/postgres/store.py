@@ -1,7 +1,8 @@
 """The store for many processes: PostgreSQL. Every organization has one writer at a time, whichever process it is in.
 
 A group commit holds a lock per organization that it touches, and one of the whole installation together with all
-others; a cold write holds that last one alone. So decisions never race, and ids rise in commit order per organization.
+others; any other write holds that last one alone. So decisions never race, and ids rise in commit order per
+organization.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from typing import Any, TypeVar
 
 import asyncpg
 from msgspec import Struct
-from sqlalchemy import Connection as ColdConnection
+from sqlalchemy import Connection as QueryConnection
 
 from tellwire.ids import IdMaker, micros_of
 from tellwire.model.deliveries import Work
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
-from tellwire.model.routing import Names, Routes
+from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
+from tellwire.stores.listeners import Listeners
 from tellwire.stores.postgres import ledger_load, ledger_write, sending
 from tellwire.stores.postgres.committer import Committer
 from tellwire.stores.postgres.connections import (
@@ -40,14 +42,14 @@ from tellwire.stores.postgres.connections import (
 from tellwire.stores.postgres.notifications import Hint, Hints
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 
 T = TypeVar("T")
 
 _READERS = 4
 _CHECK_IDLE = f"""
-SELECT c.organization_id, c.id, c.last_row_at, {ledger_load.LAST_ROW} FROM conversations c
+SELECT c.organization_id, c.id, c.last_row_at, {ledger_keys.LAST_ROW} FROM conversations c
 WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1
 AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})
 ORDER BY c.check_at LIMIT $2
@@ -63,8 +65,8 @@ class _Apply(Struct, frozen=True):
     decide: Callable[[Ledger], Any]
 
 
-class PostgresStore:
-    """`Book` and the runner of cold queries over one database; `PostgresOutbox` stands on it.
+class PostgresStore(Listeners):
+    """`LedgerStore` and the runner of queries over one database; `PostgresOutbox` stands on it.
 
     Args:
         server: the database, migrated already.
@@ -74,19 +76,14 @@ class PostgresStore:
     """
 
     def __init__(
-        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, Names]
+        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]
     ) -> None:
+        super().__init__()
         self.server = server
         self._clock = clock
         self.vault = vault
         self._window = window
         self._names = names
-        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
-        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
-        self._released: Callable[[], None] = lambda: None
-        self._changed: list[Callable[[Registry], None]] = []
-        self._told: list[Callable[[], None]] = []
-        self._due_work: list[Callable[[], None]] = []
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
@@ -96,7 +93,7 @@ class PostgresStore:
         self.counters = Counters()
         self._appliers = Committer(self._apply_batch, is_the_servers, counters=self.counters)
         self._recorders = Committer(self._record_batch, is_the_servers, counters=self.counters)
-        self._cold = PostgresQueryRunner(server)
+        self._queries = PostgresQueryRunner(server)
         self._lenient = False
         self._hints: Hints | None = None
         self._pool: asyncpg.Pool[Any] | None = None
@@ -120,7 +117,7 @@ class PostgresStore:
             if serving:
                 await sending.make_key(connection, self.vault)
             self._know(await ledger_load.registry(connection, self.vault, lenient=self._lenient))
-        self._pool = await asyncpg.create_pool(**self.server.options(hot=True), min_size=0, max_size=_READERS)
+        self._pool = await asyncpg.create_pool(**self.server.options(ledger=True), min_size=0, max_size=_READERS)
         self._appliers.start()
         self._recorders.start()
         if serving and not self.server.pooled:
@@ -137,34 +134,14 @@ class PostgresStore:
         await self._recording.close()
         if self._pool is not None:
             self._pool.terminate()
-        await self._cold.close()
-
-    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
-        """Call `committed` on the event loop after every commit of this process with its new deliveries."""
-        self._committed = committed
-
-    def on_changed(self, changed: Callable[[Registry], None]) -> None:
-        """Call `changed` on the event loop once a change of accounts or endpoints, by any process, is known."""
-        self._changed.append(changed)
-
-    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None], released: Callable[[], None]) -> None:
-        """Call these when another process committed deliveries of endpoints, or gave partitions back."""
-        self._elsewhere, self._released = elsewhere, released
-
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit, of any process, that recorded events."""
-        self._told.append(wake)
-
-    def on_due_work(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit, of any process, that left sends, downloads or turns."""
-        self._due_work.append(wake)
+        await self._queries.close()
 
     def registry(self) -> Registry:
         """Accounts and endpoints as of the last commit that changed them."""
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """An id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
@@ -172,10 +149,10 @@ class PostgresStore:
         """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
         return self._appliers.failing or self.unleased
 
-    # --- Book ---------------------------------------------------------------------------------------------------------
+    # --- LedgerStore --------------------------------------------------------------------------------------------------
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
-        """See `ports.Book.apply`."""
+        """See `ports.storage.LedgerStore.apply`."""
         return await self._appliers.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
     async def scrub(self) -> None:
@@ -222,16 +199,16 @@ class PostgresStore:
         results = [job.decide(ledger) for job in jobs]
         work = await ledger_write.write(connection, ledger, self.vault, self._window)
         fresh = registry
-        if ledger.registers:
+        if ledger.changes_registry:
             fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
         await _commit(connection)
         self._know(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
         self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
         hint = Hint(events=bool(ledger.events), due_work=ledger.has_due_work, registry=fresh is not registry)
-        return results, lambda: self._tell(work, others, hint)
+        return results, lambda: self._notify(work, others, hint)
 
-    def _tell(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
+    def _notify(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
         """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
 
         Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
@@ -241,20 +218,16 @@ class PostgresStore:
             self._elsewhere([e.id for e in known if e.state == "active" and e.organization_id in others])
         if work:
             self._committed(work)
-        self._wake(hint)
+        self._wake(events=hint.events, due_work=hint.due_work)
         if self._hints is not None and (hint.events or hint.due_work or hint.registry):
             self._hints.tell(hint, {each.delivery.endpoint_id for each in work})
-
-    def _wake(self, hint: Hint) -> None:
-        for wake in (*(self._told if hint.events else ()), *(self._due_work if hint.due_work else ())):
-            wake()
 
     def _know(self, registry: Registry) -> None:
         """Take a registry over, unless a newer one is known."""
         if registry.version <= self._registry.version:
             return
         self._registry, self._routes = registry, Routes(registry, self._names)
-        for changed in self._changed:
+        for changed in self._registry_listeners:
             changed(registry)
 
     def _heard(self, hint: Hint) -> None:
@@ -265,7 +238,7 @@ class PostgresStore:
             self._elsewhere([e.id for e in self._registry.endpoints.values() if e.state == "active"])
         elif hint.endpoints:
             self._elsewhere(hint.endpoints)
-        self._wake(hint)
+        self._wake(events=hint.events, due_work=hint.due_work)
         if hint.released:
             self._released()
 
@@ -292,14 +265,14 @@ class PostgresStore:
             raise
         return [refused.intersection(r.delivery.id for r in job) for job in jobs], lambda: None
 
-    # --- cold ---------------------------------------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------------------------------
 
-    async def read(self, work: Callable[[ColdConnection], T]) -> T:
+    async def read(self, work: Callable[[QueryConnection], T]) -> T:
         """Run a read-only query."""
-        return await self._cold.read(work)
+        return await self._queries.read(work)
 
-    async def write(self, work: Callable[[ColdConnection], T]) -> T:
-        """Run a cold write, alone in the whole installation; return its result once durable."""
+    async def write(self, work: Callable[[QueryConnection], T]) -> T:
+        """Run a write, alone in the whole installation; return its result once durable."""
         fresh = self._registry
 
         async def before(connection: Connection) -> None:
@@ -307,29 +280,29 @@ class PostgresStore:
 
         async def after(connection: Connection) -> None:
             nonlocal fresh
-            version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
+            version = await connection.fetchval(registry_rows.VERSION)
             if version != self._registry.version:
                 fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
 
-        def noting(connection: ColdConnection) -> tuple[T, list[str] | None]:
+        def notifying(connection: QueryConnection) -> tuple[T, list[str] | None]:
             return work(connection), operational.taken(connection)
 
-        result, told = await self._cold.write(noting, lock=_LOCK_ALL, before=before, after=after)
+        result, notified = await self._queries.write(notifying, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:
             self._know(fresh)
             if self._hints is not None:
                 self._hints.tell(Hint(registry=True, look=True))
-        if told is not None:
-            self._elsewhere(told)
-            self._wake(Hint(events=True))
+        if notified is not None:
+            self._elsewhere(notified)
+            self._wake(events=True, due_work=False)
             if self._hints is not None:
-                self._hints.tell(Hint(events=True), set(told))
+                self._hints.tell(Hint(events=True), set(notified))
         return result
 
-    # --- queries of the hot side --------------------------------------------------------------------------------------
+    # --- queries with the settings of the ledger's statements ---------------------------------------------------------
 
     async def ask(self, query: Callable[[Connection], Any]) -> Any:
-        """Run a query, or a few in one transaction, on a connection with the settings of the hot statements.
+        """Run a query, or a few in one transaction, on a connection with the settings of the ledger's statements.
 
         Raises:
             Unavailable: the database cannot be asked.
@@ -346,12 +319,12 @@ class PostgresStore:
                 raise unavailable(error) from None
             raise
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
+        """Open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
-        async def move(connection: Connection) -> list[tuple[str, str]]:
-            idle: list[tuple[str, str]] = []
+        async def move(connection: Connection) -> list[ConversationKey]:
+            idle: list[ConversationKey] = []
             more = True
             while more and not idle:
                 rows = await connection.fetch(_CHECK_IDLE, now, limit)
@@ -360,7 +333,7 @@ class PostgresStore:
                 for organization_id, identifier, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append((organization_id, identifier))
+                        idle.append(ConversationKey(organization_id, identifier))
                     else:
                         later.append((organization_id, identifier, check_at))
                 if later:
@@ -369,17 +342,17 @@ class PostgresStore:
 
         return await self.ask(move)  # type: ignore[no-any-return]
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
+        """Kept POSTs with items that waited for an account, oldest first, each with which those are."""
         query = (
             "SELECT h.inbound_id, array_agg(h.pointer) AS pointers FROM held_items h WHERE h.phone_number_id = $1"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > $2 GROUP BY 1 ORDER BY 1 LIMIT $3"
         )
 
-        async def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+        async def fetch(connection: Connection) -> list[WaitingPost]:
             found = {row[0]: frozenset(row[1]) for row in await connection.fetch(query, phone_number_id, after, limit)}
             rows = await connection.fetch("SELECT * FROM inbound WHERE id = ANY($1::text[]) ORDER BY id", list(found))
-            return [(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
+            return [WaitingPost(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
 
         return await self.ask(fetch)  # type: ignore[no-any-return]
 

@@ -29,10 +29,10 @@ class AgentStatus(Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
 
 
-def add(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
+def add(connection: Connection, change: AuditChange, vault: Vault, agent: Agent) -> Agent:
     """Keep a new agent."""
     connection.execute(insert(agents).values(sending_rows.agent_values(agent, vault)))
-    note_change(connection, deed, "agent.created", agent.id)
+    note_change(connection, change, "agent.created", agent.id)
     return agent
 
 
@@ -43,32 +43,34 @@ def get(connection: Connection, vault: Vault, organization_id: str, agent_id: st
     return None if row is None else _agent(row, vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Agent]:
+def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Agent]:
     """The agents of an organization."""
     query = select(agents).where(agents.c.organization_id == organization_id)
-    return newest(connection, query, agents.c.id, turn, lambda row: _agent(row, vault))
+    return newest(connection, query, agents.c.id, request, lambda row: _agent(row, vault))
 
 
-def change(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
+def change(connection: Connection, change: AuditChange, vault: Vault, agent: Agent) -> Agent:
     """Write an agent as it now is."""
     mine = (agents.c.id == agent.id) & (agents.c.organization_id == agent.organization_id)
     connection.execute(update(agents).where(mine).values(sending_rows.agent_values(agent, vault)))
-    note_change(connection, deed, "agent.changed", agent.id)
+    note_change(connection, change, "agent.changed", agent.id)
     return agent
 
 
-def remove(connection: Connection, deed: AuditChange, agent_id: str) -> None:
+def remove(connection: Connection, change: AuditChange, agent_id: str) -> None:
     """Forget an agent; what it wrote stays.
 
     Raises:
         Conflict: it answers the customers of an account.
     """
-    theirs = (accounts.c.organization_id == deed.organization_id) & (accounts.c.agent_id == agent_id)
+    theirs = (accounts.c.organization_id == change.organization_id) & (accounts.c.agent_id == agent_id)
     number = connection.execute(select(accounts.c.phone_number_id).where(theirs)).scalars().first()
     if number is not None:
         raise Conflict(f"It is the agent of the account {number}: give that account another agent, or none.")
-    connection.execute(delete(agents).where(agents.c.organization_id == deed.organization_id, agents.c.id == agent_id))
-    note_change(connection, deed, "agent.deleted", agent_id)
+    connection.execute(
+        delete(agents).where(agents.c.organization_id == change.organization_id, agents.c.id == agent_id)
+    )
+    note_change(connection, change, "agent.deleted", agent_id)
 
 
 def is_ai(connection: Connection, organization_id: str, agent_id: str) -> bool:
@@ -77,14 +79,14 @@ def is_ai(connection: Connection, organization_id: str, agent_id: str) -> bool:
     return connection.execute(select(agents.c.kind).where(mine)).scalar() == "ai"
 
 
-def runs(connection: Connection, organization_id: str, agent_id: str, turn: PageRequest) -> Page[AgentRun]:
+def runs(connection: Connection, organization_id: str, agent_id: str, request: PageRequest) -> Page[AgentRun]:
     """What became of an agent's turns."""
     owner = unindexed(agent_runs.c.organization_id) == organization_id
     query = select(*_RUN).where(agent_runs.c.agent_id == agent_id, owner)
-    return newest(connection, query, agent_runs.c.id, turn, _run)
+    return newest(connection, query, agent_runs.c.id, request, _run)
 
 
-def standing(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
+def status(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
     """How a conversation stands with its agent."""
     mine = (handovers.c.conversation_id == conversation_id) & (handovers.c.organization_id == organization_id)
     paused = connection.execute(select(handovers).where(mine)).one_or_none()

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, func, select
 from tellwire.ids import id_floor
 from tellwire.model.messaging import Conversation
 from tellwire.ports.formats import ShownIds
-from tellwire.stores.queries.paging import Page, PageRequest, newest, unindexed
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, unindexed
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, conversations, messages
 
@@ -26,19 +26,18 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 
 
 def page(
-    connection: Connection, organization_id: str, chosen: ConversationFilter, turn: PageRequest
+    connection: Connection, organization_id: str, chosen: ConversationFilter, request: PageRequest
 ) -> Page[Conversation]:
     """The conversations of an organization."""
     owner = conversations.c.organization_id
     query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (conversations.c.status, chosen.status),
         (conversations.c.account_id, chosen.account_id),
         (conversations.c.party, chosen.party),
-    ):
-        if value:
-            query = query.where(column == value)
-    return newest(connection, query, conversations.c.id, turn, ledger_rows.conversation)
+    )
+    return newest(connection, query, conversations.c.id, request, ledger_rows.conversation)
 
 
 def get(connection: Connection, organization_id: str, conversation_id: str) -> Conversation | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, select, text
 
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since, unindexed
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows
 from tellwire.stores.schema.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
 
@@ -58,18 +58,17 @@ _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 
 
 def page(
-    connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: PageRequest
+    connection: Connection, organization_id: str, chosen: DeliveryFilter, request: PageRequest
 ) -> Page[DeliveryEntry]:
     """The deliveries of an organization."""
     narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
     query = _query(organization_id, narrow=bool(narrow))
-    for column, value in (
+    query = matching(
+        query,
         (deliveries.c.endpoint_id, chosen.endpoint_id),
         (deliveries.c.state, chosen.state),
         (deliveries.c.event_id, chosen.event_id),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     few = _few(connection, organization_id, chosen.state)
     if few is not None:
         query = query.where(deliveries.c.id.in_(few))
@@ -81,7 +80,7 @@ def page(
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
-    return newest(connection, query, deliveries.c.id, turn, _entry)
+    return newest(connection, query, deliveries.c.id, request, _entry)
 
 
 def get(connection: Connection, organization_id: str, delivery_id: str) -> DeliveryEntry | None:

@@ -13,12 +13,9 @@ from tellwire.model.registry import Registry
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import events, operational
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
-from tellwire.stores.records import attempt_rows
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
+from tellwire.stores.records import attempt_rows, result_rows
 from tellwire.stores.schema.tables import attempts, deliveries, leases
-
-_OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
-_OF_THIS_REPLAY = ("burned", "out_of_order", "lane", "due_at", "first_attempt_at")
 
 
 def _is_told(registry: Registry, delivery: Delivery) -> bool:
@@ -31,18 +28,19 @@ def _is_told(registry: Registry, delivery: Delivery) -> bool:
 
 
 async def record_telling(
-    store: QueryRunner, results: Iterable[Result], *, hot: Callable[[list[Result]], Awaitable[Collection[str]]]
+    store: QueryRunner, results: Iterable[Result], *, record: Callable[[list[Result]], Awaitable[Collection[str]]]
 ) -> Collection[str]:
-    """Write results, those that somebody is told of together with the news, the others by the store's `hot` path.
+    """Write results, those that somebody is told of together with the news, the others by the store's
+    own `record`.
 
     Returns: the ids of those that were dropped for their epoch.
     """
     every, registry = list(results), store.registry()
     telling = [r for r in every if r.delivery.state is DeliveryState.FAILED and _is_told(registry, r.delivery)]
     if not telling:
-        return await hot(every)
+        return await record(every)
     apart = set(map(id, telling))
-    refused = set(await hot([r for r in every if id(r) not in apart]))
+    refused = set(await record([r for r in every if id(r) not in apart]))
     return refused.union(await store.write(lambda c: [r.delivery.id for r in telling if not _record(c, store, r)]))
 
 
@@ -56,10 +54,10 @@ def _record(connection: Connection, store: QueryRunner, result: Result) -> bool:
     known = connection.execute(select(deliveries.c.state, deliveries.c.replay).where(place)).one_or_none()
     if known is None or known.state == DeliveryState.CANCELLED:
         return True
-    values: dict[str, Any] = {name: getattr(delivery, name) for name in _OF_ANY_REPLAY}
+    values: dict[str, Any] = {name: getattr(delivery, name) for name in result_rows.OF_ANY_REPLAY}
     ends = known.replay == delivery.replay  # else it was asked for again while this attempt was in flight
     if ends:
-        values |= {name: getattr(delivery, name) for name in _OF_THIS_REPLAY} | {"state": delivery.state.value}
+        values |= {name: getattr(delivery, name) for name in result_rows.OF_THIS_REPLAY}
     connection.execute(update(deliveries).where(place).values(values))
     if ends and known.state != DeliveryState.FAILED:
         _tell(connection, store, delivery, attempt)
@@ -85,5 +83,5 @@ def _tell(connection: Connection, store: QueryRunner, delivery: Delivery, attemp
         return
     news = exhausted(delivery, event, attempt.cause if attempt is not None else "")
     if operational.subscribed(connection, delivery.organization_id, news):
-        deed = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
-        operational.tell(connection, deed, news)
+        change = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
+        operational.tell(connection, change, news)

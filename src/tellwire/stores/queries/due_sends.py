@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select, text
 
+from tellwire.meta.outgoing.masking import TEMPLATE
 from tellwire.model.messaging import Send
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
+from tellwire.ports.queues import AccountSends, DueSend, RecentSends
 from tellwire.stores.queries import service_windows
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends, templates
@@ -19,34 +20,9 @@ _SEND = tuple(sends.c[name] for name in sending_rows.SEND)
 _OTHER = sends.alias("other")
 _OTHER_OPEN = text("other.state IN ('scheduled', 'queued', 'sending')")  # as the index says it
 _LONG = 60 * 1_000_000
-TEMPLATE = b'{"type":"template"'
 
 
-class Due(Struct, frozen=True):
-    """A send that may go out now. `late`: the customer service window has closed since it was asked for."""
-
-    send: Send
-    late: bool
-
-
-class Dues(Struct, frozen=True):
-    """Whether an account has something `due`, and when the `following` becomes so (0: nothing does by time)."""
-
-    account_id: str
-    due: bool
-    following: Micros
-
-
-class Recent(Struct, frozen=True):
-    """Sends to one recipient of late. `last`: when the last of them was recorded, the future for one in flight."""
-
-    order_key: str
-    recipient: str
-    count: int
-    last: Micros
-
-
-def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> list[Dues]:
+def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> list[AccountSends]:
     """What is due by account; two look-ups for each, however much waits."""
     mine = sends.c.account_id == accounts.c.id
     first = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at <= now)
@@ -54,10 +30,10 @@ def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> l
     query = select(accounts.c.id, first.scalar_subquery(), following.scalar_subquery()).where(
         accounts.c.id.in_(account_ids)
     )
-    return [Dues(row[0], row[1] is not None, row[2] or 0) for row in connection.execute(query)]
+    return [AccountSends(row[0], row[1] is not None, row[2] or 0) for row in connection.execute(query)]
 
 
-def heads(connection: Connection, account_id: str, now: Micros, limit: int) -> list[Due]:
+def heads(connection: Connection, account_id: str, now: Micros, limit: int) -> list[DueSend]:
     """The sends of an account that are due and the first of their order key, longest due first.
 
     One that is scheduled for later is behind; one that waits for its next try is first, and blocks.
@@ -80,7 +56,7 @@ def heads(connection: Connection, account_id: str, now: Micros, limit: int) -> l
         .limit(limit)
     )
     found = [sending_rows.send(row) for row in connection.execute(query)]
-    return [Due(send, _late(connection, send, now)) for send in found]
+    return [DueSend(send, _late(connection, send, now)) for send in found]
 
 
 def _before() -> ColumnElement[bool]:
@@ -114,7 +90,7 @@ def left_behind(connection: Connection, epochs: Mapping[int, int]) -> list[Send]
     return [send for send in found if send.epoch < epochs[send.partition]]
 
 
-def recent(connection: Connection, account_id: str, since: Micros, later: Micros, linger: Micros) -> list[Recent]:
+def recent(connection: Connection, account_id: str, since: Micros, later: Micros, linger: Micros) -> list[RecentSends]:
     """What was sent since then, every try counted, by recipient.
 
     Args:
@@ -129,7 +105,7 @@ def recent(connection: Connection, account_id: str, since: Micros, later: Micros
         .where(sends.c.account_id == account_id, sends.c.started_at >= since)
         .group_by(sends.c.order_key, sends.c.recipient)
     )
-    return [Recent(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query)]
+    return [RecentSends(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query)]
 
 
 def ended_since(connection: Connection, account_id: str, since: Micros, ended: Micros) -> int:

@@ -27,12 +27,12 @@ _PARKED = ((deliveries.c.endpoint_id, text(PARKED)),)
 class SqlEndpointRepository:
     """`EndpointRepository` within one transaction, for one organization."""
 
-    def __init__(self, connection: Connection, deed: AuditChange, vault: Vault) -> None:
+    def __init__(self, connection: Connection, change: AuditChange, vault: Vault) -> None:
         self._connection = connection
-        self._deed = deed
+        self._deed = change
         self._vault = vault
-        self.organization_id = deed.organization_id
-        self.now: Micros = deed.at
+        self.organization_id = change.organization_id
+        self.now: Micros = change.at
 
     def new_id(self) -> str:
         """See `EndpointRepository.new_id`."""
@@ -76,14 +76,14 @@ class SqlEndpointRepository:
         """See `EndpointRepository.cancel`."""
         return self._move(endpoint_id, "cancelled", limit, *_WAITING, *_PARKED)
 
-    def standing(self, endpoint_id: str) -> EndpointHealth:
-        """See `EndpointRepository.standing`."""
-        known = health.standings(self._connection, self.organization_id, [endpoint_id])
+    def health(self, endpoint_id: str) -> EndpointHealth:
+        """See `EndpointRepository.health`."""
+        known = health.of_endpoints(self._connection, self.organization_id, [endpoint_id])
         return known.get(endpoint_id) or EndpointHealth(endpoint_id=endpoint_id, organization_id=self.organization_id)
 
     def pardon(self, endpoint_id: str) -> None:
         """See `EndpointRepository.pardon`."""
-        health.put(self._connection, [health_history.pardoned(self.standing(endpoint_id), self.now)])
+        health.put(self._connection, [health_history.pardoned(self.health(endpoint_id), self.now)])
 
     def tell(self, news: OperationalEvent) -> None:
         """See `EndpointRepository.tell`."""
@@ -111,14 +111,14 @@ def get(connection: Connection, vault: Vault, organization_id: str, endpoint_id:
     return None if row is None else ledger_rows.endpoint(columns(row), vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Endpoint]:
+def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Endpoint]:
     """The endpoints of an organization."""
     query = select(endpoints).where(endpoints.c.organization_id == organization_id)
     return newest(
         connection,
         query,
         endpoints.c.id,
-        turn,
+        request,
         lambda row: ledger_rows.endpoint(columns(row), vault),
     )
 

@@ -1,6 +1,6 @@
-"""The strides of an erasure: each erases some rows and moves the erasure on, in one transaction.
+"""The batches of an erasure: each erases some rows and moves the erasure on, in one transaction.
 
-A stride looks at the erasure as it stands, so that two processes that go on with one only share the work.
+A batch looks at the erasure as it stands, so that two processes that go on with one only share the work.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.redaction import pattern_of
 from tellwire.model.deliveries import DeliveryState
+from tellwire.model.erasures import Counts, Erasure
 from tellwire.model.units import Micros
+from tellwire.ports.queues import ErasureBatch
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasures, exports, idempotency, media, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.queries.erasures import Counts, Erasure
 from tellwire.stores.queries.paging import unindexed
 from tellwire.stores.records import attempt_rows
 from tellwire.stores.schema.tables import (
@@ -32,15 +32,8 @@ from tellwire.stores.schema.tables import (
     replay_edits,
 )
 
-_STRIDE = 500
+_BATCH = 500
 _CONVERSATIONS = 200
-
-
-class ErasureBatch(Struct, frozen=True):
-    """How the erasure now stands, and the deliveries that were cancelled."""
-
-    erasure: Erasure
-    cancelled: Sequence[str] = ()
 
 
 def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
@@ -49,18 +42,18 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
     some = erasure.subject.conversation_ids[start : start + _CONVERSATIONS]
     if not some:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="groups", cursor=""))
-    found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_STRIDE)
+    found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_BATCH)
     if event_ids := connection.execute(found).scalars().all():
         return _events_erased(connection, now, erasure, event_ids)
     rows = connection.execute(
         select(messages.c.id, messages.c.account_id, messages.c.wamid)
         .where(messages.c.conversation_id.in_(some))
-        .limit(_STRIDE)
+        .limit(_BATCH)
     ).all()
     if rows:
         counts = _erase_messages(connection, vault, now, erasure, rows)
         return ErasureBatch(erasures.advance(connection, erasure, counts))
-    if send_cleanup.agents_traces(connection, erasure.organization_id, some, _STRIDE):
+    if send_cleanup.agents_traces(connection, erasure.organization_id, some, _BATCH):
         return ErasureBatch(erasure)
     return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
 
@@ -68,7 +61,7 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
 def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
     """Of the group at the cursor the events that tell of the person, some of them."""
     group, _, after = _place(erasure)
-    page = exports.events_of(connection, [group], after, _STRIDE).rows
+    page = exports.events_of(connection, [group], after, _BATCH).rows
     if not page:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
     theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
@@ -83,7 +76,7 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
         select(messages.c.id, messages.c.account_id, messages.c.wamid, messages.c.contact_id)
         .where(messages.c.conversation_id == group, messages.c.id > after)
         .order_by(messages.c.id)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     ).all()
     if not rows:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=group))
@@ -206,4 +199,4 @@ def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
 
 
 def _portions(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + _STRIDE] for start in range(0, len(ids), _STRIDE)]
+    return [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]

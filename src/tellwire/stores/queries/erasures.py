@@ -1,83 +1,47 @@
-"""Erasures as rows: begun in one transaction, then gone on with in strides, by whoever finds them running."""
+"""Erasures as rows: begun in one transaction, then gone on with in batches, by whoever finds them running."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, text, update
 
+from tellwire.model.erasures import Counts, Erasure, Subject
 from tellwire.model.units import Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
-from tellwire.stores.queries import person_rows, send_cleanup
+from tellwire.stores.queries import person_rows, registry_version, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.queries.audit import AuditChange, note
 from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
 
-_STRIDE = 1000
-
-Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
+_BATCH = 1000
 
 
-class Subject(Struct, frozen=True):
-    """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at."""
-
-    addresses: tuple[str, ...] = ()
-    conversation_ids: tuple[str, ...] = ()
-    until: str = ""
-
-
-class Counts(Struct, frozen=True):
-    """What was erased so far."""
-
-    messages: int = 0
-    media: int = 0
-    events: int = 0
-    deliveries_cancelled: int = 0
-    received: int = 0
-
-
-class Erasure(Struct, frozen=True, kw_only=True):
-    """The erasure of a contact and of those that were merged into it. `cursor` is how far its phase has come."""
-
-    id: str
-    organization_id: str
-    contact_id: str
-    contact_ids: tuple[str, ...]
-    state: Literal["running", "done"]
-    phase: Phase
-    cursor: str
-    counts: Counts
-    subject: Subject
-    erased_at: Micros
-    finished_at: Micros
-
-
-def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
+def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
     """Make a person unknown, at once and whole: what comes from now on finds nobody. The rows about them go later.
 
     Returns: None when there is no such contact.
     """
-    person = person_rows.get(connection, deed.organization_id, contact_id)
+    person = person_rows.get(connection, change.organization_id, contact_id)
     if person is None:
         return None
-    owner, ids = deed.organization_id, person.ids
+    owner, ids = change.organization_id, person.ids
     theirs = [each.id for each in person_rows.conversations_of(connection, owner, ids)]
     key = tombstone_queries.key(connection, vault)
     marks = [tombstones.of_address(key, owner, each) for each in person.addresses]
-    tombstone_queries.mark(connection, marks, deed.at)
+    tombstone_queries.mark(connection, marks, change.at)
     connection.execute(delete(contact_aliases).where(contact_aliases.c.contact_id.in_(ids)))
     connection.execute(delete(contacts).where(contacts.c.organization_id == owner, contacts.c.id.in_(ids)))
-    for start in range(0, len(theirs), _STRIDE):
-        some = theirs[start : start + _STRIDE]
+    for start in range(0, len(theirs), _BATCH):
+        some = theirs[start : start + _BATCH]
         mine = conversations.c.organization_id == owner
         connection.execute(delete(conversations).where(mine, conversations.c.id.in_(some)))
-        send_cleanup.cancel_sends(connection, owner, some, deed.at)
+        send_cleanup.cancel_sends(connection, owner, some, change.at)
     send_cleanup.windows_of(connection, owner, ids)
-    identifier = deed.new_id()
+    identifier = change.new_id()
     erasure = Erasure(
         id=identifier,
         organization_id=owner,
@@ -88,12 +52,12 @@ def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: s
         cursor="",
         counts=Counts(),
         subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier),
-        erased_at=deed.at,
+        erased_at=change.at,
         finished_at=0,
     )
     connection.execute(insert(erasures).values(_columns(erasure, vault)))
-    tombstone_queries.heard(connection)
-    note(connection, deed, "contact.erased", ids[0])
+    registry_version.advance(connection)
+    note(connection, change, "contact.erased", ids[0])
     return erasure
 
 
@@ -135,7 +99,7 @@ def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
     mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
     columns = {"state": "done", "phase": "done", "cursor": "", "sealed": "", "finished_at": now}
     connection.execute(update(erasures).where(mine).values(columns))
-    tombstone_queries.heard(connection)
+    registry_version.advance(connection)
     return replace(erasure, state="done", phase="done", cursor="", subject=Subject(), finished_at=now)
 
 

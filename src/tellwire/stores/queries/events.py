@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from tellwire.model.deliveries import Event
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import events
 
@@ -26,19 +26,18 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     since: Micros | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: EventFilter, turn: PageRequest) -> Page[Event]:
+def page(connection: Connection, organization_id: str, chosen: EventFilter, request: PageRequest) -> Page[Event]:
     """The events of an organization."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (events.c.entity, chosen.entity),
         (events.c.action, chosen.action),
         (events.c.conversation_id, chosen.conversation_id),
         (events.c.account_id, chosen.account_id),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     query = since(query, events.c.id, events.c.created_at, chosen.since)
-    return newest(connection, query, events.c.id, turn, ledger_rows.event)
+    return newest(connection, query, events.c.id, request, ledger_rows.event)
 
 
 def get(connection: Connection, organization_id: str, event_id: str) -> Event | None:

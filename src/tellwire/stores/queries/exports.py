@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Attempt, Delivery, Event
@@ -49,23 +49,33 @@ class Carried(Struct, frozen=True):
 
 def messages_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Message]:
     """The next messages of conversations."""
-    query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids), messages.c.id > after)
-    rows = connection.execute(query.order_by(messages.c.id).limit(limit)).all()
-    return Portion([ledger_rows.message(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+    query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, messages.c.id, ledger_rows.message, after=after, limit=limit)
 
 
 def events_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
     """The next events of conversations."""
-    query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids), events.c.id > after)
-    rows = connection.execute(query.order_by(events.c.id).limit(limit)).all()
-    return Portion([ledger_rows.event(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+    query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, events.c.id, ledger_rows.event, after=after, limit=limit)
 
 
 def runs_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[AgentRun]:
     """What became of the next turns of agents in conversations."""
-    query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids), agent_runs.c.id > after)
-    rows = connection.execute(query.order_by(agent_runs.c.id).limit(limit)).all()
-    return Portion([AgentRun(**columns(row)) for row in rows], rows[-1].id if len(rows) == limit else "")
+    query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, agent_runs.c.id, lambda row: AgentRun(**columns(row)), after=after, limit=limit)
+
+
+def _portion(
+    connection: Connection,
+    query: Select[Any],
+    key: ColumnElement[str],
+    make: Callable[[Any], T],
+    *,
+    after: str,
+    limit: int,
+) -> Portion[T]:
+    rows = connection.execute(query.where(key > after).order_by(key).limit(limit)).all()
+    return Portion([make(row) for row in rows], rows[-1].id if len(rows) == limit else "")
 
 
 def handovers_of(connection: Connection, organization_id: str, conversation_ids: Collection[str]) -> list[HandedOver]:

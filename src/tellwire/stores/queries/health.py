@@ -14,10 +14,10 @@ from tellwire.stores.schema.tables import endpoint_health
 _TOGETHER = 500
 
 
-def standings(
+def of_endpoints(
     connection: Connection, organization_id: str, endpoint_ids: Sequence[str]
 ) -> Mapping[str, EndpointHealth]:
-    """By endpoint; of one that nothing was ever sent to there is none."""
+    """The health of endpoints, by their ids; of one that nothing was ever sent to there is none."""
     found: dict[str, EndpointHealth] = {}
     for start in range(0, len(endpoint_ids), _TOGETHER):
         some = endpoint_health.c.endpoint_id.in_(endpoint_ids[start : start + _TOGETHER])
@@ -27,10 +27,10 @@ def standings(
 
 
 def put(connection: Connection, changed: Iterable[EndpointHealth]) -> None:
-    """Write standings, also new ones."""
+    """Write the health of endpoints, also of new ones."""
     place = (endpoint_health.c.organization_id == bindparam("of")) & (endpoint_health.c.endpoint_id == bindparam("at"))
-    for standing in changed:
-        values = asdict(standing)
+    for each in changed:
+        values = asdict(each)
         named = {"of": values["organization_id"], "at": values["endpoint_id"]}
         known = connection.execute(update(endpoint_health).where(place).values(values), named)
         if not known.rowcount:

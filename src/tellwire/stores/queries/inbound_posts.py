@@ -18,7 +18,7 @@ _LISTED = tuple(column for column in inbound.c if column.name != "body")
 def page(
     connection: Connection,
     organization_id: str,
-    turn: PageRequest,
+    request: PageRequest,
     *,
     nobodys: bool = False,
     outcome: str = "",
@@ -31,7 +31,7 @@ def page(
     if outcome and outcome != Outcome.APPLIED:
         query = query.where(text(UNUSUAL))
     query = since(query, inbound.c.id, inbound.c.received_at, from_)
-    return newest(connection, query, inbound.c.id, turn, _without_body)
+    return newest(connection, query, inbound.c.id, request, _without_body)
 
 
 def get(connection: Connection, organization_id: str, inbound_id: str, *, nobodys: bool = False) -> Inbound | None:

@@ -16,10 +16,10 @@ from tellwire.stores.schema.tables import OPEN_JOB, jobs
 _wanted = msgspec.json.Decoder(Wanted)
 
 
-def add(connection: Connection, deed: AuditChange, job: Job) -> None:
+def add(connection: Connection, change: AuditChange, job: Job) -> None:
     """Keep a new job."""
     connection.execute(insert(jobs).values(_values(job)))
-    note(connection, deed, f"endpoint.{job.kind}", job.endpoint_id)
+    note(connection, change, f"endpoint.{job.kind}", job.endpoint_id)
 
 
 def get(connection: Connection, organization_id: str, job_id: str) -> Job | None:
@@ -29,10 +29,10 @@ def get(connection: Connection, organization_id: str, job_id: str) -> Job | None
     return None if row is None else _job(row)
 
 
-def page(connection: Connection, organization_id: str, endpoint_id: str, turn: PageRequest) -> Page[Job]:
+def page(connection: Connection, organization_id: str, endpoint_id: str, request: PageRequest) -> Page[Job]:
     """The jobs of an endpoint."""
     query = select(jobs).where(jobs.c.endpoint_id == endpoint_id, jobs.c.organization_id == organization_id)
-    return newest(connection, query, jobs.c.id, turn, _job)
+    return newest(connection, query, jobs.c.id, request, _job)
 
 
 def open_of(connection: Connection, endpoint_id: str) -> str:

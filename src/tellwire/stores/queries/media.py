@@ -47,14 +47,14 @@ def these(connection: Connection, organization_id: str, ids: Collection[str]) ->
     return [_media(row) for row in connection.execute(select(media).where(mine, media.c.id.in_(ids)))]
 
 
-def page(connection: Connection, organization_id: str, chosen: MediaFilter, turn: PageRequest) -> Page[Media]:
+def page(connection: Connection, organization_id: str, chosen: MediaFilter, request: PageRequest) -> Page[Media]:
     """A page of an organization's, newest first; what was erased is not there."""
     query = select(media).where(media.c.organization_id == organization_id, media.c.state != "erased")
     for name in ("account_id", "message_id", "state"):
         if value := getattr(chosen, name):
             query = query.where(media.c[name] == value)
     query = since(query, media.c.id, media.c.created_at, chosen.since)
-    return newest(connection, query, media.c.id, turn, _media)
+    return newest(connection, query, media.c.id, request, _media)
 
 
 def of_messages(connection: Connection, message_ids: Sequence[str]) -> list[Media]:

@@ -12,7 +12,7 @@ from tellwire.model.messaging import Contact, Message, Send, StatusFact
 from tellwire.model.units import Micros
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.audit import AuditChange, note
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, message_statuses, messages
 
@@ -39,20 +39,21 @@ class MessageEntry(Struct, frozen=True):
     send: Send | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: MessageFilter, turn: PageRequest) -> Page[MessageEntry]:
+def page(
+    connection: Connection, organization_id: str, chosen: MessageFilter, request: PageRequest
+) -> Page[MessageEntry]:
     """The messages of an organization."""
     query = select(*_MESSAGE).where(messages.c.organization_id == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (messages.c.conversation_id, chosen.conversation_id),
         (messages.c.account_id, chosen.account_id),
         (messages.c.direction, chosen.direction),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     if chosen.send_state:
         query = query.where(send_queries.stands(organization_id, messages.c.id, chosen.send_state))
     query = since(query, messages.c.id, messages.c.created_at, chosen.since)
-    found = newest(connection, query, messages.c.id, turn, ledger_rows.message)
+    found = newest(connection, query, messages.c.id, request, ledger_rows.message)
     people = _contacts(connection, organization_id, {message.contact_id for message in found.items})
     sends = send_queries.of_messages(connection, organization_id, found.items)
     return Page([MessageEntry(m, people.get(m.contact_id), sends.get(m.id)) for m in found.items], found.after)
@@ -86,7 +87,7 @@ def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
     return sorted(facts, key=lambda fact: (fact.at, _STEPS.index(fact.name) if fact.name in _STEPS else len(_STEPS)))
 
 
-def contacts_page(connection: Connection, organization_id: str, alias: str, turn: PageRequest) -> Page[Contact]:
+def contacts_page(connection: Connection, organization_id: str, alias: str, request: PageRequest) -> Page[Contact]:
     """The contacts of an organization, or the one known by a phone number or user id."""
     query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.merged_into == "")
     if alias:
@@ -95,7 +96,7 @@ def contacts_page(connection: Connection, organization_id: str, alias: str, turn
             contact_aliases.c.organization_id == organization_id, contact_aliases.c.value.in_(spellings)
         )
         query = query.where(contacts.c.id.in_(known))
-    return newest(connection, query, contacts.c.id, turn, ledger_rows.contact)
+    return newest(connection, query, contacts.c.id, request, ledger_rows.contact)
 
 
 def get_contact(connection: Connection, organization_id: str, contact_id: str) -> Contact | None:
@@ -105,21 +106,21 @@ def get_contact(connection: Connection, organization_id: str, contact_id: str) -
     return None if row is None else ledger_rows.contact(row)
 
 
-def rename_contact(connection: Connection, deed: AuditChange, contact_id: str, name: str | None) -> Contact | None:
+def rename_contact(connection: Connection, change: AuditChange, contact_id: str, name: str | None) -> Contact | None:
     """Give a contact a name that stays; with None the next name that Meta gives counts again."""
-    contact = get_contact(connection, deed.organization_id, contact_id)
+    contact = get_contact(connection, change.organization_id, contact_id)
     if contact is None:
         return None
     contact = replace(
         contact,
         name=contact.name if name is None else name,
         own_name=name is not None,
-        updated_at=max(deed.at, contact.updated_at + 1),
+        updated_at=max(change.at, contact.updated_at + 1),
     )
-    mine = (contacts.c.organization_id == deed.organization_id) & (contacts.c.id == contact_id)
+    mine = (contacts.c.organization_id == change.organization_id) & (contacts.c.id == contact_id)
     columns = {"name": contact.name, "own_name": contact.own_name, "updated_at": contact.updated_at}
     connection.execute(update(contacts).where(mine).values(columns))
-    note(connection, deed, "contact.changed", contact_id)
+    note(connection, change, "contact.changed", contact_id)
     return contact
 
 

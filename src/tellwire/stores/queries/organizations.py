@@ -15,11 +15,11 @@ from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.tables import api_keys, organizations
 
 
-def add(connection: Connection, deed: AuditChange, name: str) -> Organization:
+def add(connection: Connection, change: AuditChange, name: str) -> Organization:
     """Make an organization."""
-    organization = Organization(id=deed.new_id(), name=name, created_at=deed.at)
+    organization = Organization(id=change.new_id(), name=name, created_at=change.at)
     connection.execute(insert(organizations).values(asdict(organization)))
-    note(connection, deed, "organization.created", organization.id, organization_id=organization.id)
+    note(connection, change, "organization.created", organization.id, organization_id=organization.id)
     return organization
 
 
@@ -29,20 +29,20 @@ def get(connection: Connection, organization_id: str) -> Organization | None:
     return None if row is None else _organization(row)
 
 
-def page(connection: Connection, turn: PageRequest, *, only: str = "") -> Page[Organization]:
+def page(connection: Connection, request: PageRequest, *, only: str = "") -> Page[Organization]:
     """Every organization, or the one that may be seen."""
     query = select(organizations)
     if only:
         query = query.where(organizations.c.id == only)
-    return newest(connection, query, organizations.c.id, turn, _organization)
+    return newest(connection, query, organizations.c.id, request, _organization)
 
 
-def add_key(connection: Connection, deed: AuditChange, key: ApiKey) -> ApiKey:
-    """Keep a key; it is given an id and the deed's time. Its organization must exist."""
-    key = replace(key, id=deed.new_id(), created_at=deed.at)
+def add_key(connection: Connection, change: AuditChange, key: ApiKey) -> ApiKey:
+    """Keep a key; it is given an id and the change's time. Its organization must exist."""
+    key = replace(key, id=change.new_id(), created_at=change.at)
     columns = asdict(key) | {"scopes": msgspec.json.encode(key.scopes)}
     connection.execute(insert(api_keys).values(columns))
-    note(connection, deed, "api_key.created", key.id, organization_id=key.organization_id)
+    note(connection, change, "api_key.created", key.id, organization_id=key.organization_id)
     return key
 
 
@@ -59,20 +59,20 @@ def get_key(connection: Connection, organization_id: str, key_id: str) -> ApiKey
     return None if row is None else _key(row)
 
 
-def keys_page(connection: Connection, organization_id: str, turn: PageRequest) -> Page[ApiKey]:
+def keys_page(connection: Connection, organization_id: str, request: PageRequest) -> Page[ApiKey]:
     """The keys of an organization, revoked ones too."""
     query = select(api_keys).where(api_keys.c.organization_id == organization_id)
-    return newest(connection, query, api_keys.c.id, turn, _key)
+    return newest(connection, query, api_keys.c.id, request, _key)
 
 
-def revoke_key(connection: Connection, deed: AuditChange, key_id: str) -> ApiKey | None:
+def revoke_key(connection: Connection, change: AuditChange, key_id: str) -> ApiKey | None:
     """Revoke a key for good; what was revoked before keeps its time."""
-    key = get_key(connection, deed.organization_id, key_id)
+    key = get_key(connection, change.organization_id, key_id)
     if key is None or key.revoked_at is not None:
         return key
-    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=deed.at))
-    note(connection, deed, "api_key.revoked", key_id)
-    return replace(key, revoked_at=deed.at)
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=change.at))
+    note(connection, change, "api_key.revoked", key_id)
+    return replace(key, revoked_at=change.at)
 
 
 def key_used(connection: Connection, key_id: str, at: Micros) -> None:

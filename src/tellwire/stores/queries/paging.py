@@ -30,14 +30,22 @@ class PageRequest(Struct, frozen=True):
 
 
 def newest(
-    connection: Connection, query: Select[Any], key: ColumnElement[str], turn: PageRequest, make: Callable[[Any], T]
+    connection: Connection, query: Select[Any], key: ColumnElement[str], request: PageRequest, make: Callable[[Any], T]
 ) -> Page[T]:
     """Run a query for one page; `key` is the id that it is ordered by, and the row's attribute `id`."""
-    if turn.before:
-        query = query.where(key < turn.before)
-    rows = connection.execute(query.order_by(key.desc()).limit(turn.limit + 1)).all()
-    kept = rows[: turn.limit]
+    if request.before:
+        query = query.where(key < request.before)
+    rows = connection.execute(query.order_by(key.desc()).limit(request.limit + 1)).all()
+    kept = rows[: request.limit]
     return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
+
+
+def matching(query: Select[Any], *wanted: tuple[ColumnElement[str], str]) -> Select[Any]:
+    """Only rows whose columns have these values; "" filters nothing."""
+    for column, value in wanted:
+        if value:
+            query = query.where(column == value)
+    return query
 
 
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:

@@ -13,15 +13,16 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from tellwire import meta
 from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
 from tellwire.meta.webhooks.redaction import cut, is_about, pieces
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
-_STRIDE = 32
+_BATCH = 32
 """POSTs in memory at once: one may have 4 MiB."""
 _GONE = "its person was erased"
 
@@ -34,11 +35,19 @@ class Search(Struct, frozen=True):
     key: bytes = b""
 
 
-class PayloadMatches(Struct, frozen=True):
-    """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
+class PersonalPieces(Struct, frozen=True):
+    """A POST, and what of it is about the person, verbatim."""
 
-    ids: tuple[str, ...]
-    after: str
+    inbound: Inbound
+    pieces: list[bytes]
+
+
+class _Split(Struct, frozen=True):
+    """A POST with its items that are about the person, and the others of the same organization."""
+
+    kept: Inbound
+    gone: list[Item]
+    stays: list[Item]
 
 
 def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> PayloadMatches:
@@ -47,7 +56,7 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
         select(inbound.c.id, inbound.c.body, inbound.c["items"])
         .where(inbound.c.id > after, inbound.c.id < until, inbound.c.organization_id.in_((wanted.organization_id, "")))
         .order_by(inbound.c.id)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     )
     rows = connection.execute(query).all()
     needles = [each.encode() for each in wanted.addresses]
@@ -59,22 +68,23 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
         if any(needle in row.body for needle in needles)
         or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
     ]
-    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
+    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _BATCH else "")
 
 
-def shown(
-    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
-) -> list[tuple[Inbound, list[bytes]]]:
-    """What of these POSTs is about the person, verbatim."""
-    split = _split(connection, registry, wanted, ids)
-    return [(kept, pieces(kept.body, gone, stays, wanted.addresses)) for kept, gone, stays in split]
+def shown(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> list[PersonalPieces]:
+    """What of these POSTs is about the person."""
+    return [
+        PersonalPieces(each.kept, pieces(each.kept.body, each.gone, each.stays, wanted.addresses))
+        for each in _split(connection, registry, wanted, ids)
+    ]
 
 
 def erase(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str], at: int) -> int:
     """Cut what is about the person out of these POSTs; return out of how many. What of it was held waits no more."""
     rows: list[dict[str, Any]] = []
     places: set[tuple[str, str]] = set()
-    for kept, gone, stays in _split(connection, registry, wanted, ids):
+    for split in _split(connection, registry, wanted, ids):
+        kept, gone, stays = split.kept, split.gone, split.stays
         pointers = {item.place.pointer for item in gone}
         items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
         rows.append(
@@ -82,7 +92,7 @@ def erase(connection: Connection, registry: Registry, wanted: Search, ids: Seque
                 "i": kept.id,
                 "b": cut(kept.body, gone, stays, wanted.addresses),
                 "r": ledger_rows.encode(items),
-                "o": str(max((each.outcome for each in items), key=list(Outcome).index)),
+                "o": str(worst(each.outcome for each in items)),
             }
         )
         places |= {(item.place.phone_number_id, wamid) for item in gone for wamid in _wamids(item)}
@@ -103,10 +113,8 @@ def erase(connection: Connection, registry: Registry, wanted: Search, ids: Seque
 _reports = msgspec.json.Decoder(list[ItemReport])
 
 
-def _split(
-    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
-) -> Iterator[tuple[Inbound, list[Item], list[Item]]]:
-    """The POSTs that are about the person, each with its items that are, and the others of the same organization."""
+def _split(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]) -> Iterator[_Split]:
+    """Those of the POSTs that are about the person."""
     query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
     posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
@@ -120,7 +128,7 @@ def _split(
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
             (gone if theirs or is_about(item, kept.body, wanted.addresses) else stays).append(item)
         if gone:
-            yield kept, gone, stays
+            yield _Split(kept, gone, stays)
 
 
 def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:

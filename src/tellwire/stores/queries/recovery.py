@@ -29,7 +29,7 @@ _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
 
 
 class RecoveryScan(Struct, frozen=True):
-    """What a stride found: it looked at `looked_at` rows up to the id `end`; `over`: the span has no more."""
+    """What a batch found: it looked at `looked_at` rows up to the id `end`; `over`: the span has no more."""
 
     finds: list[Find]
     end: str
@@ -126,24 +126,24 @@ def room(connection: Connection, endpoint_id: str, window: int) -> int:
     return window - int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
-def make_due(connection: Connection, deed: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
+def make_due(connection: Connection, change: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
     """Put these into the lane of replays, each at a moment of its own: so their order holds whatever reads them."""
     again, fresh = [], []
     for due_at, find in enumerate(finds, first):
         if find.delivery is not None:
-            webhook_id = replays.fresh_webhook_id(deed) if job.wanted.new_id else find.delivery.webhook_id
+            webhook_id = replays.fresh_webhook_id(change) if job.wanted.new_id else find.delivery.webhook_id
             again.append(Again(find.delivery.id, due_at=due_at, webhook_id=webhook_id))
             continue
-        identifier = deed.new_id()
+        identifier = change.new_id()
         delivery = created(
             find.event,
             job.endpoint_id,
             identifier=identifier,
             webhook_id=f"msg_{identifier.replace('-', '')}",
             due_at=due_at,
-            now=deed.at,
+            now=change.at,
         )
         fresh.append(delivery_values(delivery, find.event))
-    replays.due_again(connection, deed, again, active=True)
+    replays.due_again(connection, change, again, active=True)
     if fresh:
         connection.execute(insert(deliveries), fresh)

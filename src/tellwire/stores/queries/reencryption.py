@@ -1,4 +1,4 @@
-"""Everything that is sealed under a master key, sealed anew under the first one, in strides that may be repeated.
+"""Everything that is sealed under a master key, sealed anew under the first one, in batches that may be repeated.
 
 Every sealed value is a text column with a key in front; a row whose key is the first one's already is left alone.
 """
@@ -13,10 +13,11 @@ from sqlalchemy import Connection, Table, and_, or_, select, update
 
 from tellwire.errors import BadSettings
 from tellwire.security.vault import Vault
+from tellwire.stores.queries import registry_version
 from tellwire.stores.records.sending_rows import sealed_place
-from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, facts, idempotency_keys, sealed_keys
+from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, idempotency_keys, sealed_keys
 
-_STRIDE = 200
+_BATCH = 200
 
 
 class SealedValue(Struct, frozen=True):
@@ -46,24 +47,30 @@ SEALED = (
 """Every column that holds something sealed; a test looks for others."""
 
 
+class ReencryptionCursor(Struct, frozen=True):
+    """Where to go on: which of `SEALED`, behind the row with this key (none: from its first row)."""
+
+    number: int = 0
+    behind: tuple[str, ...] = ()
+
+
 class ReencryptionBatch(Struct, frozen=True):
     """How many values were sealed anew, which could not be opened, and where to go on (None: it is done)."""
 
     sealed: int
     failed: tuple[str, ...]
-    after: tuple[int, tuple[str, ...]] | None
+    after: ReencryptionCursor | None
 
 
-def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ...]]) -> ReencryptionBatch:
+def reseal(connection: Connection, vault: Vault, after: ReencryptionCursor) -> ReencryptionBatch:
     """Seal the next values anew, in the order of `SEALED` and of their rows' keys."""
-    number, behind = after
-    where = SEALED[number]
-    rows = list(_rows(connection, where, behind))
+    where = SEALED[after.number]
+    rows = list(_rows(connection, where, after.behind))
     sealed, failed = 0, []
     for row in rows:
         kept = row[-1]
         text = kept.decode() if isinstance(kept, bytes) else kept
-        if vault.is_sealed_first(text):
+        if vault.is_sealed_by_first_key(text):
             continue
         try:
             new = vault.seal(vault.unseal(text, where.place(row)), where.place(row))
@@ -75,16 +82,18 @@ def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ..
         connection.execute(update(where.table).where(mine).values({where.column: value}))
         sealed += 1
     if sealed and where.heard:
-        connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
-    if len(rows) == _STRIDE:
-        return ReencryptionBatch(sealed, tuple(failed), (number, tuple(getattr(rows[-1], name) for name in where.key)))
-    return ReencryptionBatch(sealed, tuple(failed), (number + 1, ()) if number + 1 < len(SEALED) else None)
+        registry_version.advance(connection)
+    if len(rows) == _BATCH:
+        last = tuple(getattr(rows[-1], name) for name in where.key)
+        return ReencryptionBatch(sealed, tuple(failed), ReencryptionCursor(after.number, last))
+    following = after.number + 1
+    return ReencryptionBatch(sealed, tuple(failed), ReencryptionCursor(following) if following < len(SEALED) else None)
 
 
 def _rows(connection: Connection, where: SealedValue, behind: tuple[str, ...]) -> Iterator[Any]:
     keys = [where.table.c[name] for name in where.key]
     column = where.table.c[where.column]
-    query = select(*keys, column).where(column != _nothing(column)).order_by(*keys).limit(_STRIDE)
+    query = select(*keys, column).where(column != _nothing(column)).order_by(*keys).limit(_BATCH)
     if behind:
         query = query.where(_behind(keys, behind))
     yield from connection.execute(query)

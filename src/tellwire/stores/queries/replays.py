@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tellwire.errors import Conflict
-from tellwire.model.deliveries import Delivery, DeliveryState, Edit
+from tellwire.model.deliveries import Delivery, DeliveryState, ReplayEdit
 from tellwire.model.units import Micros
 from tellwire.stores.queries import deliveries as delivery_queries
 from tellwire.stores.queries.audit import AuditChange
@@ -18,11 +18,11 @@ from tellwire.stores.schema.tables import deliveries, endpoints, events, replay_
 
 def replay(
     connection: Connection,
-    deed: AuditChange,
+    change: AuditChange,
     delivery_id: str,
     *,
     new_id: bool = False,
-    edit: Edit | None = None,
+    edit: ReplayEdit | None = None,
     turn: int = 0,
 ) -> DeliveryEntry | None:
     """Make a delivery due at once, once more, whatever its state; its schedule starts anew.
@@ -35,7 +35,7 @@ def replay(
     Raises:
         Conflict: its endpoint is gone, or its event is.
     """
-    entry = delivery_queries.get(connection, deed.organization_id, delivery_id)
+    entry = delivery_queries.get(connection, change.organization_id, delivery_id)
     if entry is None:
         return None
     delivery = entry.delivery
@@ -44,11 +44,11 @@ def replay(
     ).scalar_one_or_none()
     if state is None:
         raise Conflict("The endpoint of this delivery was deleted.")
-    event = (events.c.organization_id == deed.organization_id) & (events.c.id == delivery.event_id)
+    event = (events.c.organization_id == change.organization_id) & (events.c.id == delivery.event_id)
     if connection.execute(select(events.c.id).where(event)).first() is None:
         raise Conflict("The event of this delivery is no longer kept.")
-    webhook_id = fresh_webhook_id(deed) if new_id else delivery.webhook_id
-    due_again(connection, deed, [Again(delivery_id, deed.at + turn, webhook_id)], active=state == "active")
+    webhook_id = fresh_webhook_id(change) if new_id else delivery.webhook_id
+    due_again(connection, change, [Again(delivery_id, change.at + turn, webhook_id)], active=state == "active")
     if edit is not None and edit.parts:
         connection.execute(
             insert(replay_edits).values(
@@ -59,7 +59,7 @@ def replay(
                 body=edit.body,
             )
         )
-    return delivery_queries.get(connection, deed.organization_id, delivery_id)
+    return delivery_queries.get(connection, change.organization_id, delivery_id)
 
 
 class Again(Struct, frozen=True):
@@ -70,11 +70,11 @@ class Again(Struct, frozen=True):
     webhook_id: str
 
 
-def due_again(connection: Connection, deed: AuditChange, some: Sequence[Again], *, active: bool) -> None:
-    """Put deliveries of the deed's organization into the lane of replays; parked when their endpoint is not active."""
+def due_again(connection: Connection, change: AuditChange, some: Sequence[Again], *, active: bool) -> None:
+    """Put deliveries of the organization into the lane of replays; parked when their endpoint is not active."""
     if not some:
         return
-    mine = deliveries.c.organization_id == deed.organization_id
+    mine = deliveries.c.organization_id == change.organization_id
     query = (
         update(deliveries)
         .where(mine, deliveries.c.id == bindparam("of"))
@@ -82,33 +82,33 @@ def due_again(connection: Connection, deed: AuditChange, some: Sequence[Again], 
             state=(DeliveryState.PENDING if active else DeliveryState.PARKED).value,
             lane="replay",
             replay=deliveries.c.replay + 1,
-            burned=0,
+            counted_attempts=0,
             first_attempt_at=0,
             due_at=bindparam("at"),
-            updated_at=deed.at,
+            updated_at=change.at,
             webhook_id=bindparam("under"),
         )
     )
     connection.execute(query, [{"of": each.delivery_id, "at": each.due_at, "under": each.webhook_id} for each in some])
 
 
-def fresh_webhook_id(deed: AuditChange) -> str:
+def fresh_webhook_id(change: AuditChange) -> str:
     """A `webhook-id` that no delivery has had."""
-    return f"msg_{deed.new_id().replace('-', '')}"
+    return f"msg_{change.new_id().replace('-', '')}"
 
 
 def selection(
-    connection: Connection, deed: AuditChange, ids: Sequence[str], *, new_id: bool
+    connection: Connection, change: AuditChange, ids: Sequence[str], *, new_id: bool
 ) -> list[DeliveryEntry | None]:
     """`replay` of several, in this order; None for what is not there.
 
     Raises:
         Conflict: the endpoint or the event of one is gone.
     """
-    return [replay(connection, deed, each, new_id=new_id, turn=turn) for turn, each in enumerate(ids)]
+    return [replay(connection, change, each, new_id=new_id, turn=turn) for turn, each in enumerate(ids)]
 
 
-def edit(connection: Connection, delivery: Delivery) -> Edit | None:
+def replay_edit(connection: Connection, delivery: Delivery) -> ReplayEdit | None:
     """What is other about this replay of a delivery."""
     row = connection.execute(
         select(replay_edits.c.url, replay_edits.c.body).where(
@@ -117,4 +117,4 @@ def edit(connection: Connection, delivery: Delivery) -> Edit | None:
             replay_edits.c.replay == delivery.replay,
         )
     ).one_or_none()
-    return None if row is None else Edit(url=row.url, body=row.body)
+    return None if row is None else ReplayEdit(url=row.url, body=row.body)

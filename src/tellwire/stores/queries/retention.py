@@ -1,4 +1,4 @@
-"""What has become old enough to go: found in small stretches by readers, taken away in small strides by the writer.
+"""What has become old enough to go: found in small stretches by readers, taken away in small batches by the writer.
 
 Every search follows a primary key. Nothing is removed on the word of a search alone: the removal asks again, because a
 delivery may have been replayed in between.
@@ -15,6 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, e
 from tellwire.ids import id_floor
 from tellwire.model.deliveries import DeliveryState
 from tellwire.model.units import Micros
+from tellwire.ports.queues import Cutoffs, ExpiredRows
 from tellwire.stores.queries import media, send_cleanup
 from tellwire.stores.schema.sending import sends
 from tellwire.stores.schema.tables import (
@@ -38,27 +39,6 @@ _BYTES = 1024 * 1024
 _OVER = (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED)
 
 Conditions = Sequence[ColumnElement[bool]]
-
-
-class Cutoffs(Struct, frozen=True, kw_only=True):
-    """What is older goes. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their statuses and
-    empty conversations (None: never, nor what is still to be sent); `changed`: no message that changed later;
-    `answers`: kept idempotent answers. `now`: when the bytes of their files are due to be removed."""
-
-    payloads: Micros
-    messages: Micros | None
-    changed: Micros
-    answers: Micros
-    now: Micros = 0
-
-
-class ExpiredRows(Struct, frozen=True):
-    """Keys of rows to remove, and the last of them; `after` is where the search goes on when there are none, "" at the
-    end."""
-
-    keys: Sequence[Any]
-    last: str
-    after: str
 
 
 _NOTHING = ExpiredRows((), "", "")

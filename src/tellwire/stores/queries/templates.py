@@ -27,13 +27,13 @@ class TemplateFilter(Struct, frozen=True, kw_only=True):
     language: str = ""
 
 
-def page(connection: Connection, organization_id: str, chosen: TemplateFilter, turn: PageRequest) -> Page[Template]:
+def page(connection: Connection, organization_id: str, chosen: TemplateFilter, request: PageRequest) -> Page[Template]:
     """The templates of an organization."""
     query = select(templates).where(templates.c.organization_id == organization_id)
     for name, wanted in asdict(chosen).items():
         if wanted:
             query = query.where(templates.c[name] == wanted)
-    return newest(connection, query, templates.c.id, turn, _template)
+    return newest(connection, query, templates.c.id, request, _template)
 
 
 def get(connection: Connection, organization_id: str, name: str) -> Template | None:
@@ -57,13 +57,7 @@ def of(connection: Connection, organization_id: str, waba_id: str, name: str, la
     return next((template for template in found if template.language == language), None)
 
 
-def category(connection: Connection, organization_id: str, waba_id: str, name: str, language: str) -> str:
-    """Meta's category of a template, "" when it is not known."""
-    found = of(connection, organization_id, waba_id, name, language)
-    return found.category if found else ""
-
-
-def standing(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
+def sync_status(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
     """How the templates of a business account stand; None when nobody has looked yet."""
     query = select(template_syncs).where(
         template_syncs.c.organization_id == organization_id, template_syncs.c.waba_id == waba_id
@@ -72,12 +66,12 @@ def standing(connection: Connection, organization_id: str, waba_id: str) -> Temp
     return None if row is None else TemplateStatus(**columns(row))
 
 
-def standings(connection: Connection) -> list[TemplateStatus]:
+def sync_statuses(connection: Connection) -> list[TemplateStatus]:
     """All of them, of every organization."""
     return [TemplateStatus(**columns(row)) for row in connection.execute(select(template_syncs))]
 
 
-def put_standing(connection: Connection, found: TemplateStatus) -> None:
+def put_sync_status(connection: Connection, found: TemplateStatus) -> None:
     """Write how one stands now."""
     owner = and_(template_syncs.c.organization_id == found.organization_id, template_syncs.c.waba_id == found.waba_id)
     connection.execute(delete(template_syncs).where(owner))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from tellwire.model.units import Micros
 from tellwire.privacy.tombstones import KEPT, Mark
 from tellwire.security.vault import Vault
+from tellwire.stores.queries import registry_version
 from tellwire.stores.records import ledger_rows
-from tellwire.stores.schema.tables import erased, facts, sealed_keys
+from tellwire.stores.schema.tables import erased, sealed_keys
 
-_STRIDE = 5000
+_BATCH = 5000
 
 
 def key(connection: Connection, vault: Vault) -> bytes:
@@ -61,7 +62,7 @@ def prune(connection: Connection, now: Micros) -> bool:
         select(erased.c.organization_id, erased.c.mark)
         .where(erased.c.erased_at <= now - KEPT)
         .order_by(erased.c.erased_at)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     )
     by_owner: dict[str, list[str]] = {}
     for owner, each in connection.execute(old):
@@ -72,10 +73,5 @@ def prune(connection: Connection, now: Micros) -> bool:
         by_owner
         and connection.execute(select(func.count()).select_from(erased.select().limit(1).subquery())).scalar() == 0
     ):
-        heard(connection)
-    return sum(map(len, by_owner.values())) == _STRIDE
-
-
-def heard(connection: Connection) -> None:
-    """Let every process read anew whether there are marks, and who is being erased."""
-    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+        registry_version.advance(connection)
+    return sum(map(len, by_owner.values())) == _BATCH

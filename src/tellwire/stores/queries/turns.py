@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
-from tellwire.agents.decisions import Situation
-from tellwire.model.agents import AgentTurn
+from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.messaging import Message
 from tellwire.model.units import Micros
 from tellwire.stores.queries import conversations

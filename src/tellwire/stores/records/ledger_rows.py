@@ -82,7 +82,7 @@ DELIVERY = (
     "partition",
     "state",
     "attempts",
-    "burned",
+    "counted_attempts",
     "out_of_order",
     "lane",
     "replay",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,11 +33,6 @@ def send(row: Any) -> Send:
     values = dict(zip(SEND, row, strict=True))
     values["unchecked"] = bool(values["unchecked"])
     return Send(**values)
-
-
-def media(row: Any) -> Media:
-    """A record of the columns in `MEDIA`'s order."""
-    return Media(**dict(zip(MEDIA, row, strict=True)))
 
 
 def turn(row: Any) -> AgentTurn:
@@ -86,32 +81,41 @@ def new_media_key(vault: Vault) -> str:
 RUN = AgentRun.__struct_fields__
 run_row = attrgetter(*RUN)
 HANDOVER = ("organization_id", "conversation_id", "reason", "handed_by")
-PAUSE = "INSERT INTO handovers(organization_id,conversation_id,reason,handed_by,created_at)"
 
 
-def upserting(
-    table: str, columns: Sequence[str], key: Sequence[str], *, keeping: Sequence[str] = ("created_at",)
-) -> tuple[str, str]:
-    """Head and tail of a statement that inserts rows, or changes those that are there but for the columns `keeping`."""
-    names = ",".join(f'"{name}"' for name in columns)
-    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns if name not in (*key, *keeping))
-    return f"INSERT INTO {table}({names})", f"ON CONFLICT({','.join(key)}) DO UPDATE SET {changes}"
+class TemplateUpdate(NamedTuple):
+    """The columns of a template to set, and the parameters: their values, then what the row is known by."""
+
+    columns: list[str]
+    values: list[Any]
 
 
-def template_values(change: TemplateChange, now: Micros) -> tuple[list[str], list[Any]]:
-    """The columns to set, and the parameters: their values, then what the row is known by."""
-    columns = [*change.values, "updated_at"]
+def template_update(change: TemplateChange, now: Micros) -> TemplateUpdate:
+    """What a change that Meta told of sets."""
     known = (change.organization_id, change.waba_id, change.meta_id, change.name, change.language)
-    return columns, [*change.values.values(), now, *known]
+    return TemplateUpdate([*change.values, "updated_at"], [*change.values.values(), now, *known])
 
 
 _SOON = 10_000_000
 _APART = 60_000_000
 
 
-def asked(change: TemplateChange, now: Micros) -> tuple[Micros, Micros, Micros, str, str]:
-    """The parameters of a statement that has templates synchronised soon, yet not twice in a minute."""
-    return now, now + _SOON, _APART, change.organization_id, change.waba_id
+class SyncRequest(NamedTuple):
+    """The parameters of the statement that has the templates of a business account synchronised soon.
+
+    `due_at` is when, yet at least `apart` micros after the last time.
+    """
+
+    asked_at: Micros
+    due_at: Micros
+    apart: Micros
+    organization_id: str
+    waba_id: str
+
+
+def sync_request(change: TemplateChange, now: Micros) -> SyncRequest:
+    """Ask for a synchronisation soon, yet not twice in a minute."""
+    return SyncRequest(now, now + _SOON, _APART, change.organization_id, change.waba_id)
 
 
 def account_changes(account: Account) -> dict[str, Any]:
@@ -120,12 +124,21 @@ def account_changes(account: Account) -> dict[str, Any]:
     return {name: getattr(account, name) for name in names}
 
 
-def answer_row(
-    vault: Vault, organization_id: str, key: str, answer: KeptAnswer, now: Micros
-) -> tuple[str, str, str, int, bytes, Micros]:
-    """The columns of a kept answer, sealed."""
+class AnswerRow(NamedTuple):
+    """The columns of a kept answer, which is sealed."""
+
+    organization_id: str
+    key: str
+    request_hash: str
+    status: int
+    answer: bytes
+    created_at: Micros
+
+
+def answer_row(vault: Vault, organization_id: str, key: str, answer: KeptAnswer, now: Micros) -> AnswerRow:
+    """An answer as it is stored."""
     body = sealed(vault, organization_id, key, answer.body)
-    return organization_id, key, answer.request_hash, answer.status, body, now
+    return AnswerRow(organization_id, key, answer.request_hash, answer.status, body, now)
 
 
 def know_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) -> None:
@@ -137,11 +150,16 @@ def know_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) 
 
 
 _DAY: Micros = 24 * 3600 * 1_000_000
-USE = ("organization_id", "agent_id", "day", "replies", "tokens")
-USED = (
-    "ON CONFLICT(organization_id,agent_id,day) DO UPDATE SET replies=agent_usage.replies+excluded.replies,"
-    " tokens=agent_usage.tokens+excluded.tokens"
-)
+
+
+class AgentUse(NamedTuple):
+    """What an agent has used up on a day, as the columns of its row."""
+
+    organization_id: str
+    agent_id: str
+    day: int
+    replies: int
+    tokens: int
 
 
 def day_of(at: Micros) -> int:
@@ -149,14 +167,15 @@ def day_of(at: Micros) -> int:
     return at // _DAY
 
 
-def use_rows(runs: Iterable[AgentRun]) -> list[tuple[str, str, int, int, int]]:
-    """What runs add to the use of their agents, by day, in `USE`'s order."""
-    found: dict[tuple[str, str, int], tuple[int, int]] = {}
+def use_rows(runs: Iterable[AgentRun]) -> list[AgentUse]:
+    """What runs add to the use of their agents, by day."""
+    found: dict[tuple[str, str, int], AgentUse] = {}
     for run in runs:
         place = (run.organization_id, run.agent_id, day_of(run.finished_at))
-        replies, tokens = found.get(place, (0, 0))
-        found[place] = (replies + bool(run.message_id), tokens + run.input_tokens + run.output_tokens)
-    return [(*place, *counts) for place, counts in found.items()]
+        use = found.get(place) or AgentUse(*place, replies=0, tokens=0)
+        tokens = use.tokens + run.input_tokens + run.output_tokens
+        found[place] = use._replace(replies=use.replies + bool(run.message_id), tokens=tokens)
+    return list(found.values())
 
 
 def sealed(vault: Vault, organization_id: str, key: str, body: bytes) -> bytes:

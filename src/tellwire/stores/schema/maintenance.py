@@ -16,7 +16,7 @@ endpoint_health = Table(
     Column("failures", BigInteger, nullable=False),
     Column("last_failure_at", BigInteger, nullable=False),
     Column("last_success_at", BigInteger, nullable=False),
-    Column("amnesty_at", BigInteger, nullable=False),  # it was resumed: what failed before counts no more
+    Column("resumed_at", BigInteger, nullable=False),  # what failed before counts no more
     Column("cause", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "endpoint_id"),
@@ -47,7 +47,7 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("cursor", Text, nullable=False),  # the id that it has come to
-    Column("turns", BigInteger, nullable=False),  # strides so far: who comes with an older count has been overtaken
+    Column("turns", BigInteger, nullable=False),  # batches so far: who comes with an older count has been overtaken
     Column("looked_at", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("last_due_at", BigInteger, nullable=False),

@@ -13,8 +13,12 @@ from typing import Any
 
 import msgspec
 
+from tellwire.stores.records.inserts import TableRows
+
 _CHUNKS = (64, 56, 48, 40, 32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 """Close enough that any number up to 64 takes two statements at the most, few enough that all stay prepared."""
+KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
+"""Pairs as rows (a, b), for a statement whose parameter is their JSON."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,6 +40,12 @@ def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]],
             changed += db.execute(_statement(head, width, size, tail), [v for row in chunk for v in row]).rowcount
             start += size
     return changed
+
+
+def insert_rows(db: sqlite3.Connection, some: TableRows) -> None:
+    """Insert rows into their table, or change those that are there as the statement says."""
+    if some.rows:
+        write_rows(db, some.insert.head, some.rows, some.insert.tail)
 
 
 def read_json(db: sqlite3.Connection, query: str, keys: Any, *more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`/v1/agents`: who writes for the business, people and models."""
+"""Serve `/v1/agents`: the people and AI models that write for the business."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tellwire.agents.tool_calls import MASK, same_origin
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model.agents import Agent, AgentRun, RunOutcome
 from tellwire.model.row_json import instant
+from tellwire.model.units import MICROS, micros
 from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "agents:manage")}
 _MANAGE = {"scopes": ("agents:manage",)}
 _NOUN = "agents"
 _RUNS = "agent-runs"
-_MICROS = 1_000_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=LINE)]
 Instructions = Annotated[str, Meta(max_length=32_768, description="What the model is told of the business.")]
@@ -174,7 +174,7 @@ def _shown(agent: Agent) -> bytes:
             kind=agent.kind,
             state=agent.state,
             has_api_key=bool(agent.secrets.get(agent_settings.API_KEY)),
-            debounce_seconds=agent.debounce / _MICROS,
+            debounce_seconds=agent.debounce / MICROS,
             created_at=instant(agent.created_at),
             updated_at=instant(agent.updated_at),
             **fields,
@@ -189,10 +189,10 @@ def _run_shown(run: AgentRun) -> bytes:
 
 
 async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Agent:
-    """The agent as a draft wants it: `agent` as it was, for its ids and its secrets.
+    """Return the agent that a draft describes; `agent` is the former one, for its ids and secrets.
 
     Raises:
-        Invalid: it cannot be like this.
+        Invalid: the draft is not valid.
     """
     if draft.kind == "human":
         _only_a_name(draft)
@@ -222,7 +222,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
         state=draft.state,
         options=encode(replace(settings, tools=bare)),
         secrets=secrets,
-        debounce=int(draft.debounce_seconds * _MICROS),
+        debounce=micros(draft.debounce_seconds),
     )
 
 
@@ -238,7 +238,7 @@ def _only_a_name(draft: AgentDraft) -> None:
 
 
 def _with_values(tool: Tool, agent: Agent) -> Tool:
-    """A tool whose masked header values are what they were, if they were given for this server."""
+    """Return a tool whose masked header values are the former ones, if those were given for this server."""
     before = next((each for each in settings_of(agent).tools if each.name == tool.name), tool)
     known = agent_settings.headers_of(agent, tool) if same_origin(before.url, tool.url) else {}
     kept = {name: known.get(name, "") if value == MASK else value for name, value in tool.headers.items()}
@@ -246,7 +246,7 @@ def _with_values(tool: Tool, agent: Agent) -> Tool:
 
 
 def _check_key(agent: Agent, draft: AgentDraft, *, given: bool) -> None:
-    """Whether the key, unless it is `given` anew, stays with the server that it was given for."""
+    """Check that a key that is not `given` again stays with the server that it was given for."""
     before = settings_of(agent).base_url if agent.kind == "ai" else ""
     if given or not draft.api_key or not draft.base_url or same_origin(before, draft.base_url):
         return
@@ -261,7 +261,7 @@ def _as_draft(agent: Agent) -> AgentDraft:
         kind=agent.kind,
         state=agent.state,
         api_key=agent.secrets.get(agent_settings.API_KEY, ""),
-        debounce_seconds=agent.debounce / _MICROS,
+        debounce_seconds=agent.debounce / MICROS,
         **{name: getattr(settings, name) for name in _SETTINGS} | {"tools": tools},
     )
 
@@ -269,8 +269,8 @@ def _as_draft(agent: Agent) -> AgentDraft:
 @get("/agents", summary="List agents", opt=_READ)
 async def list_agents(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
     """The agents of the organization."""
-    vault, turn = context.services.store.vault, turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, turn))
+    vault, paging = context.services.store.vault, page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, paging))
     return page_response(_NOUN, page, _shown, AgentList)
 
 
@@ -342,8 +342,10 @@ async def list_runs(
     agent_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
 ) -> Response[RunList]:
     """What became of its turns: answers, failures, and why it did not answer."""
-    turn = turn_of(_RUNS, limit, cursor)
-    page = await context.read(lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, turn))
+    paging = page_request(_RUNS, limit, cursor)
+    page = await context.read(
+        lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, paging)
+    )
     return page_response(_RUNS, page, _run_shown, RunList)
 
 

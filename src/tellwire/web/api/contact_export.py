@@ -1,4 +1,4 @@
-"""Everything that is kept of a person as one JSON object, read and sent in portions."""
+"""Export everything that is kept of a person as one JSON object, read and sent in portions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def export(context: RequestContext, person: Person) -> AsyncIterator[bytes]:
-    """The object, in pieces that are JSON together."""
+    """Give the JSON object in pieces."""
     organization_id = context.organization_id
     conversations = await context.read(lambda c: person_rows.conversations_of(c, organization_id, person.ids))
     yield b'{"organization_id":%b,"exported_at":%b' % (
@@ -97,7 +97,7 @@ async def _media(
 
 
 def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Connection], list[Media]]:
-    """The files that came with messages, and those of ours that went with them."""
+    """Give the rows of the files that came or went with the person's messages."""
     shown = {each["id"] for message in messages for each in msgspec.json.decode(message.media)}
 
     def find(connection: Connection) -> list[Media]:
@@ -158,7 +158,7 @@ async def _received(context: RequestContext, person: Person) -> AsyncIterator[It
         def look(connection: Connection, after: str = after) -> tuple[list[bytes], str]:
             found = person_in_payloads.search(connection, registry, wanted, after=after, until=until)
             shown = person_in_payloads.shown(connection, registry, wanted, found.ids)
-            return [_post(kept.id, kept.received_at, pieces) for kept, pieces in shown], found.after
+            return [_post(each.inbound.id, each.inbound.received_at, each.pieces) for each in shown], found.after
 
         rows, after = await context.read(look)
         yield rows
@@ -256,7 +256,7 @@ def _post(inbound_id: str, received_at: int, pieces: Sequence[bytes]) -> bytes:
 
 
 def _verbatim(piece: bytes) -> Any:
-    """JSON as it is; what a strict reader refuses as text of its bytes."""
+    """Return JSON as it is; if a strict reader refuses it, a string of its bytes."""
     try:
         msgspec.json.decode(piece)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""`/v1/deliveries`: one event on its way to one endpoint, and every attempt at it."""
+"""Serve `/v1/deliveries`: one event on its way to one endpoint, with every attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from tellwire.endpoints.lifecycle import Url
 from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
-from tellwire.model.deliveries import Attempt, DeliveryState, Edit, Lane
+from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import deliveries, replays
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
@@ -29,7 +29,7 @@ from tellwire.web.parameters import (
     instant_of,
     looks_like_id,
     our_id,
-    turn_of,
+    page_request,
 )
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
@@ -194,12 +194,12 @@ async def list_deliveries(
         endpoint_id=endpoint_id,
         state=choice(in_state, "state", *DeliveryState),
         event_id=event_id,
-        conversation_id=await context.wanted_conversation(conversation_id),
+        conversation_id=await context.conversation_filter(conversation_id),
         since=instant_of(since, "since"),
         until=instant_of(until, "until"),
     )
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: deliveries.page(c, context.organization_id, chosen, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: deliveries.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, DeliveryList)
 
 
@@ -277,9 +277,9 @@ def _ids(data: Selection) -> tuple[str, ...]:
     return data.ids
 
 
-async def _edit(context: RequestContext, wanted: Replay) -> Edit:
+async def _edit(context: RequestContext, wanted: Replay) -> ReplayEdit:
     if wanted.url is None and wanted.body is None:
-        return Edit()
+        return ReplayEdit()
     if not context.caller.may((_FORGERY,)):
         raise NotAllowed(f"Another url or body takes the scope {_FORGERY} too.", kind="insufficient-scope")
     if wanted.url is not None:
@@ -287,7 +287,7 @@ async def _edit(context: RequestContext, wanted: Replay) -> Edit:
             await context.services.check_url(wanted.url)
         except Forbidden as error:
             raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
-    return Edit(url=wanted.url or "", body=None if wanted.body is None else encode(wanted.body))
+    return ReplayEdit(url=wanted.url or "", body=None if wanted.body is None else encode(wanted.body))
 
 
 async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEntry, list[AttemptRead]]:

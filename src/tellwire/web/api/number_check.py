@@ -1,4 +1,4 @@
-"""Whether a phone number or a business account is the caller's: Meta shows it to the token that comes with it."""
+"""Check that a phone number or a business account belongs to the caller: Meta shows it to the caller's token."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tellwire.accounts.template_sync import refusal
 from tellwire.errors import Invalid
-from tellwire.meta.phone_numbers import same
+from tellwire.meta.phone_numbers import same_address
 from tellwire.model.tenancy import Account
 from tellwire.ports.http_out import Graph
 
@@ -21,24 +21,24 @@ class _Shown(Struct):
 
 
 async def check_number(graph: Graph, phone_number_id: str, token: str, *, display: str = "") -> None:
-    """Ask Meta for the number with the token; `display` is the phone number that it is to have, "" for any.
+    """Ask Meta for the number with the token; `display` is the phone number that Meta must show, "" for any.
 
     Raises:
-        Invalid: there is no token, or Meta shows another thing.
+        Invalid: there is no token, or Meta shows something else.
         MetaRefused, MetaUnreachable: Meta does not show it.
     """
     found = await _asked(graph, phone_number_id, token, _NUMBER)
     if str(found.id) != phone_number_id:
         raise Invalid("Meta does not show this number to this token.", ("/phone_number_id", "is not this token's"))
-    if display and not same(display, found.display_phone_number):
+    if display and not same_address(display, found.display_phone_number):
         raise Invalid("Meta shows another phone number.", ("/display_phone_number", "is not this number's"))
 
 
 async def check_business(graph: Graph, waba_id: str, token: str) -> None:
-    """Ask Meta for the business account with the token, which may then hear its news.
+    """Ask Meta for the business account with the token; its notices may then be applied to the account.
 
     Raises:
-        Invalid: there is no token, or Meta shows another thing.
+        Invalid: there is no token, or Meta shows something else.
         MetaRefused, MetaUnreachable: Meta does not show it.
     """
     found = await _asked(graph, waba_id, token, _BUSINESS)

@@ -1,4 +1,4 @@
-"""`/v1/templates`: message templates of business accounts, as Meta has them."""
+"""Serve `/v1/templates`: message templates of business accounts, as Meta has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tellwire.stores.queries import audit, templates
 from tellwire.stores.queries.paging import PageRequest
 from tellwire.stores.queries.templates import TemplateFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.parameters import AccountName, Cursor, Limit, Name, turn_of
+from tellwire.web.parameters import AccountName, Cursor, Limit, Name, page_request
 from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "templates:manage")}
@@ -110,8 +110,8 @@ async def list_templates(
     """The templates of the organization, one a language."""
     waba_id = waba_id or (_waba_of(context, account) if account else "")
     chosen = TemplateFilter(waba_id=waba_id, status=status, name=name, language=language)
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: templates.page(c, context.organization_id, chosen, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: templates.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, TemplateList)
 
 
@@ -125,7 +125,7 @@ async def create_template(
         if once.kept:
             return once.kept
         draft = {name: value for name, value in asdict(data).items() if name != "account" and value is not UNSET}
-        meta_id, status, category = await context.services.templates.create(account, draft)
+        created = await context.services.templates.create(account, draft)
         audit_change = context.audit_change()
 
         def work(connection: Connection) -> tuple[Template, bytes]:
@@ -133,11 +133,11 @@ async def create_template(
                 id=audit_change.new_id(),
                 organization_id=context.organization_id,
                 waba_id=account.waba_id,
-                meta_id=meta_id,
+                meta_id=created.meta_id,
                 name=data.name,
                 language=data.language,
-                category=category,
-                status=status,
+                category=created.category,
+                status=created.status,
                 parameter_format="" if data.parameter_format is UNSET else data.parameter_format,
                 components=encode(data.components),
                 created_at=audit_change.at,
@@ -207,7 +207,7 @@ def _accounts(context: RequestContext) -> list[Account]:
 
 
 def _waba_of(context: RequestContext, name: str) -> str:
-    """The business account of an account; what matches nothing when there is none."""
+    """Return the business account id of an account; an id that matches nothing when there is no such account."""
     return next((a.waba_id for a in _accounts(context) if name in (a.id, a.phone_number_id)), "") or "-"
 
 

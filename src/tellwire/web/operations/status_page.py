@@ -1,4 +1,4 @@
-"""`/`: a plain page that answers "is it working?", for people; no script, nothing from elsewhere."""
+"""Serve `/`: a plain page that tells people whether it works; no script, nothing from another host."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from litestar import Request, Response, get
 from tellwire import __version__
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import status_figures
 from tellwire.web.operations.figures import Figures
 from tellwire.web.operations.probes import visitor
 from tellwire.web.request import StateDependency
 
-_MICROS = 1_000_000
 _MOST_ENDPOINTS = 100
 _ORDER = {"failing": 0, "disabled": 1, "paused": 2, "active": 3}
 _LATE_SECONDS = 120
@@ -43,8 +42,7 @@ _POLICY = (
 
 @get("/", include_in_schema=False)
 async def status_page(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
-    """Numbers for everyone; which endpoints there are only with a key (the organization's) or from the machine
-    itself (all)."""
+    """Show numbers to everyone, and endpoints only with a key (the organization's) or to the machine itself (all)."""
     allowed, caller = await visitor(request, app_state)
     figures = await app_state.meters.figures()
     endpoints = [
@@ -61,7 +59,7 @@ async def status_page(request: Request[Any, Any, Any], app_state: StateDependenc
 
 
 def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bool) -> str:
-    words = sorted((_word(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
+    words = sorted((_shown_state(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -73,7 +71,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 <body>
 <main>
 <h1>Tellwire</h1>
-<p class="verdict">{_verdict(failing, figures)}</p>
+<p class="verdict">{_headline(failing, figures)}</p>
 <p>Version {escape(__version__)}, as of <time datetime="{instant(figures.at)}">{instant(figures.at)}</time>.</p>
 {_table("Last 24 hours", ("What", "How many"), _day(figures))}
 {_table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered))}
@@ -86,18 +84,18 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 """
 
 
-def _verdict(failing: str, figures: Figures) -> str:
+def _headline(failing: str, figures: Figures) -> str:
     if failing:
         return "✗ Not working: the database does not take commits."
-    late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * _MICROS]
+    late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * MICROS]
     if late:
         longest = _age(figures.at - min(late))
         return f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited {longest}."
     return "✓ Working."
 
 
-def _word(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
-    late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * _MICROS
+def _shown_state(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
+    late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * MICROS
     return endpoint, "failing" if endpoint.state == "active" and late else endpoint.state
 
 
@@ -156,7 +154,7 @@ def _cell(index: int, content: str) -> str:
 
 
 def _age(micros: Micros) -> str:
-    seconds = max(0, micros) // _MICROS
+    seconds = max(0, micros) // MICROS
     for size, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             return _plural(seconds // size, word)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.json import encode
 from tests.unit.meta.outgoing.cases import JSON
 
-from tellwire.meta.codes import CODES, Kind, kind_of
+from tellwire.meta.codes import CODES, CodeKind, kind_of_code
 from tellwire.meta.outgoing.answers import (
     LONGEST_PAUSE,
     Accepted,
@@ -19,12 +19,12 @@ from tellwire.meta.outgoing.answers import (
     Refused,
     Unknown,
     next_after,
-    outcome,
     pause_after,
+    read_answer,
 )
 from tellwire.model.messaging import StatusError
 
-CLASSES: dict[Kind, set[int]] = {
+CLASSES: dict[CodeKind, set[int]] = {
     "pause": {0, 190, 131048},
     "throttled": {4, 80007, 130429},
     "pair": {131056},
@@ -77,19 +77,19 @@ def test_a_few_attempts_where_meta_does_not_promise_that_it_passes() -> None:
 @pytest.mark.parametrize("code", [*CODES, 9, 131099, 999999])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_the_code_decides_whatever_the_status(code: int, status: int) -> None:
-    found = outcome(status, refusal(code, error_data={"details": "D"}), retry_after=7.0)
+    found = read_answer(status, refusal(code, error_data={"details": "D"}), retry_after=7.0)
     tries = CODES[code].tries if code in CODES else 0
     error = StatusError(code, f"(#{code}) M", f"(#{code}) M", "D")
-    assert found == Refused(kind_of(code), code, (error,), tries, 7.0)
+    assert found == Refused(kind_of_code(code), code, (error,), tries, 7.0)
 
 
 @pytest.mark.parametrize("code", [9, 131099, -1])
 def test_an_unknown_code_is_no_reason_to_try_again(code: int) -> None:
-    assert kind_of(code) == "fail"
+    assert kind_of_code(code) == "fail"
 
 
 def test_a_code_in_a_text() -> None:
-    found = outcome(400, refusal("131056"))
+    found = read_answer(400, refusal("131056"))
     assert isinstance(found, Refused)
     assert (found.kind, found.code) == ("pair", 131056)
 
@@ -121,12 +121,12 @@ WAMID = "wamid.HBgL"
 )
 @pytest.mark.parametrize("status", [200, 201])
 def test_accepted(status: int, answer: Any, accepted: Accepted) -> None:
-    assert outcome(status, encode(answer)) == accepted
+    assert read_answer(status, encode(answer)) == accepted
 
 
 def test_a_broken_name_beside_it_does_not_hide_the_message_id() -> None:
     body = b'{"contacts":[{"input":"\\ud800"}],"messages":[{"id":"wamid.A"}]}'
-    assert outcome(200, body) == Accepted("wamid.A")
+    assert read_answer(200, body) == Accepted("wamid.A")
 
 
 # --- not knowing ------------------------------------------------------------------------------------------------------
@@ -154,28 +154,28 @@ PAGE = b"<html>502 Bad Gateway</html>"
     ],
 )
 def test_an_answer_that_does_not_say_is_unknown(status: int, body: bytes, words: str) -> None:
-    assert outcome(status, body) == Unknown(words)
+    assert read_answer(status, body) == Unknown(words)
 
 
 def test_without_an_answer_it_counts_whether_anything_was_written() -> None:
-    assert outcome(0, b"", written=False, cause="connection refused") == NotSent("connection refused")
-    assert outcome(0, b"", written=True, cause="no answer within 20 s") == Unknown("no answer within 20 s")
-    assert outcome(0, b"", written=False) == NotSent("no connection came about")
-    assert outcome(0, b"") == Unknown("no answer came")
+    assert read_answer(0, b"", written=False, cause="connection refused") == NotSent("connection refused")
+    assert read_answer(0, b"", written=True, cause="no answer within 20 s") == Unknown("no answer within 20 s")
+    assert read_answer(0, b"", written=False) == NotSent("no connection came about")
+    assert read_answer(0, b"") == Unknown("no answer came")
 
 
 @pytest.mark.parametrize(
     ("status", "kind"), [(302, "fail"), (400, "fail"), (403, "fail"), (413, "fail"), (429, "throttled")]
 )
-def test_a_refusal_without_a_code_of_meta_s(status: int, kind: Kind) -> None:
-    found = outcome(status, PAGE, retry_after=3.0)
+def test_a_refusal_without_a_code_of_meta_s(status: int, kind: CodeKind) -> None:
+    found = read_answer(status, PAGE, retry_after=3.0)
     words = f"HTTP {status} without an error code of Meta's"
     assert found == Refused(kind, None, (StatusError(status, words, words, ""),), 0, 3.0)
 
 
 @given(st.integers(0, 599), st.binary() | JSON.map(encode), st.booleans())
 def test_any_answer_is_an_outcome(status: int, body: bytes, written: bool) -> None:
-    found = outcome(status, body, written=written)
+    found = read_answer(status, body, written=written)
     assert isinstance(found, Accepted | Refused | NotSent | Unknown)
     assert not isinstance(found, Accepted) or 200 <= status < 300
 
@@ -195,11 +195,11 @@ def test_pauses_grow_to_five_minutes(attempt: int, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("kind", "seconds"), [("retry", 4), ("throttled", 4), ("pair", 4), ("fail", math.inf), ("pause", math.inf)]
 )
-def test_what_is_tried_again_by_itself(kind: Kind, seconds: float) -> None:
+def test_what_is_tried_again_by_itself(kind: CodeKind, seconds: float) -> None:
     assert pause_after(2, 0.5, kind) == seconds
 
 
-def refused(kind: Kind = "retry", *, tries: int = 0, retry_after: float = 0.0) -> Refused:
+def refused(kind: CodeKind = "retry", *, tries: int = 0, retry_after: float = 0.0) -> Refused:
     return Refused(kind, 1, (), tries, retry_after)
 
 

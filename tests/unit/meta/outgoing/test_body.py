@@ -11,7 +11,7 @@ from msgspec.json import decode, encode
 from tests.unit.meta.outgoing.cases import INTERACTIVE, JSON, SENDABLE, TEMPLATE, card, changed, interactive
 
 from tellwire.meta.outgoing.body import body_of, read_body
-from tellwire.meta.outgoing.media import Place, places, replaced
+from tellwire.meta.outgoing.media import MediaReference, media_references, with_media_ids
 from tellwire.meta.outgoing.recipient import Recipient
 from tellwire.meta.outgoing.types import TYPES, check, content_of
 
@@ -92,9 +92,9 @@ USES: list[tuple[str, Any, list[str]]] = [
 @pytest.mark.parametrize(("kind", "value", "pointers"), USES)
 def test_media_ids_are_found_and_replaced_wherever_media_stand(kind: str, value: Any, pointers: list[str]) -> None:
     content = content_of(kind, value)
-    assert [place.pointer for place in places(content)] == pointers
-    assert {place.id for place in places(content)} == {"M1"}
-    new = replaced(content, {"M1": "900", "M9": "1"})
+    assert [place.pointer for place in media_references(content)] == pointers
+    assert {place.id for place in media_references(content)} == {"M1"}
+    new = with_media_ids(content, {"M1": "900", "M9": "1"})
     expected = {"type": kind, kind: value}
     for pointer in pointers:
         expected = changed(expected, pointer, "900")
@@ -105,14 +105,14 @@ def test_media_ids_are_found_and_replaced_wherever_media_stand(kind: str, value:
 
 
 def test_a_place_says_what_kind_of_media_it_is() -> None:
-    assert places(content_of("document", {"id": "M1"})) == (Place("/document/id", "document", "M1"),)
+    assert media_references(content_of("document", {"id": "M1"})) == (MediaReference("/document/id", "document", "M1"),)
 
 
 def test_links_text_and_other_ids_stay_byte_by_byte() -> None:
     content = b'{"type":"image","image":{ "id" : "M2","caption":"M1 1.0"},"context":{"message_id":"M1"}}'
-    assert replaced(content, {"M1": "900"}) == content
-    assert replaced(content, {"M2": 'a"b'}) == content.replace(b'"M2"', b'"a\\"b"')
-    assert places(content_of("image", {"link": "https://example.org"})) == ()
+    assert with_media_ids(content, {"M1": "900"}) == content
+    assert with_media_ids(content, {"M2": 'a"b'}) == content.replace(b'"M2"', b'"a\\"b"')
+    assert media_references(content_of("image", {"link": "https://example.org"})) == ()
 
 
 # --- marking read -----------------------------------------------------------------------------------------------------

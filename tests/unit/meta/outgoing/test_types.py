@@ -30,7 +30,7 @@ from tests.unit.meta.outgoing.cases import (
 )
 
 from tellwire.meta.outgoing.interactive import KINDS
-from tellwire.meta.outgoing.shapes import Each, Fields, Kinds, Number, Shape, Text
+from tellwire.meta.outgoing.shapes import Fields, Kinds, ListOf, Number, Shape, String
 from tellwire.meta.outgoing.types import MOST_COMPLAINTS, TYPES, check, content_of
 
 
@@ -40,6 +40,8 @@ def test_what_can_be_sent_passes(kind: str, value: Any) -> None:
 
 
 def test_every_type_and_every_interactive_kind_has_an_example() -> None:
+    missing = sorted(TYPES.keys() - {kind for kind, _ in SENDABLE})
+    assert not missing, f"SENDABLE in tests/unit/meta/outgoing/cases.py has no example of these types: {missing}"
     assert {kind for kind, _ in SENDABLE} == TYPES.keys()
     assert INTERACTIVE.keys() == KINDS.keys()
 
@@ -217,13 +219,13 @@ def test_a_number_at_its_limit_passes_and_one_over_it_fails(kind: str, fits: Any
 
 
 def _limits(shape: Shape, at: str) -> Iterator[str]:
-    """Where the limits of a shape stand, as pointers with * for the elements of a list."""
+    """Give the places of the limits in a shape, as pointers with * for the elements of a list."""
     match shape:
-        case Text(most=most) if most:
+        case String(most=most) if most:
             yield at
         case Number():
             yield at
-        case Each(item=item, most=most):
+        case ListOf(item=item, most=most):
             yield from [at] if most else []
             yield from _limits(item, f"{at}/*")
         case Fields(needs=needs, may=may):
@@ -256,7 +258,8 @@ def test_every_limit_of_the_tables_is_tested() -> None:
     tested = {re.sub(r"/[0-9]+", "/*", pointer) for pointer in tested}
     for here, there in SAME:
         known = {pattern.replace(here, there) if pattern.startswith(here) else pattern for pattern in known}
-    assert known - tested - ELSEWHERE == set()
+    missing = sorted(known - tested - ELSEWHERE)
+    assert not missing, f"nothing tests these limits: {missing}. Add rows to LENGTHS, COUNTS or WRONG of this module"
 
 
 # --- what else can be wrong -------------------------------------------------------------------------------------------

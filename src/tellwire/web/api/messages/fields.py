@@ -1,4 +1,4 @@
-"""What `POST /v1/messages` takes. Its fields may hold anything here, so that the check can name all faults at once."""
+"""Define the body of `POST /v1/messages`. Its fields accept any value, so that the check can name all faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tellwire.meta.outgoing import types
 
 _TEXT = {"type": "string"}
 
-Word = Annotated[Any, Meta(extra_json_schema=_TEXT)]
 Payload = Annotated[Raw | UnsetType, Meta(extra_json_schema={"type": "object"})]
 Payloads = Annotated[Raw | UnsetType, Meta(extra_json_schema={"type": "array", "items": {"type": "object"}})]
 Kind = Annotated[Any, Meta(description="What it is.", extra_json_schema=_TEXT | {"enum": list(types.TYPES)})]

@@ -1,11 +1,11 @@
-"""The files of ours that a message to be sent names: whether they can go with it, and the column that shows them."""
+"""Check the files that a message names: whether they can be sent with it, and the column that shows them."""
 
 from __future__ import annotations
 
 from tellwire.media import attachments
 from tellwire.media.uploads import is_ours
-from tellwire.meta.media_limits import goes_as
-from tellwire.meta.outgoing.media import Place, places
+from tellwire.meta.media_limits import can_be_sent_as
+from tellwire.meta.outgoing.media import MediaReference, media_references
 from tellwire.model.messaging import Media
 from tellwire.model.tenancy import Account
 from tellwire.stores.queries import media as media_queries
@@ -15,8 +15,8 @@ from tellwire.web.request import RequestContext
 async def column_of(
     context: RequestContext, account: Account | None, content: bytes, faults: list[tuple[str, str]]
 ) -> bytes:
-    """The column `media` of a message, b"" when it names no file of ours; what is wrong is added to `faults`."""
-    named = [place for place in places(content) if is_ours(place.id)] if account else []
+    """Return the column `media` of a message, b"" when it names no file of ours; problems are added to `faults`."""
+    named = [place for place in media_references(content) if is_ours(place.id)] if account else []
     if account is None or not named:
         return b""
     found = await context.read(lambda c: media_queries.these(c, account.organization_id, [place.id for place in named]))
@@ -30,11 +30,11 @@ async def column_of(
     return attachments.column(files, services.settings.base_url, services.store.registry().media_key)
 
 
-def _why_not(place: Place, media: Media | None) -> str:
+def _why_not(place: MediaReference, media: Media | None) -> str:
     if media is None or media.state == "erased":
         return "there is no file of this account with this id"
     if media.state != "stored":
         return f"the file is {media.state}, its bytes are not here"
-    if not goes_as(media.mime_type, place.kind):
+    if not can_be_sent_as(media.mime_type, place.kind):
         return f"Meta does not take a file of type {media.mime_type} as {place.kind}"
     return ""

@@ -1,4 +1,4 @@
-"""Messages as the API shows them."""
+"""Show messages as the API does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from tellwire.model.messaging import SendState, StatusFact
 from tellwire.model.row_json import instant, message_row
+from tellwire.model.units import MICROS
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
 from tellwire.web.request import joined
 
-_MICROS = 1_000_000
 Kind = Literal["message", "external", "placeholder", "edit"]
 Cause = Annotated[str, Meta(description="What the last try came to, in plain words; empty when nothing went wrong.")]
 NextAttempt = Annotated[
@@ -73,7 +73,7 @@ class MessageList(Struct, kw_only=True):
 
 
 def message_shown(entry: MessageEntry) -> bytes:
-    """A message as lists show it."""
+    """Return a message as lists show it, as JSON."""
     message, send = entry.message, entry.send
     more = _More(account_id=message.account_id, contact_id=message.contact_id or None, kind=message.kind)
     if send is not None:
@@ -87,11 +87,11 @@ def message_shown(entry: MessageEntry) -> bytes:
 
 
 def statuses_shown(facts: Iterable[StatusFact]) -> list[StatusRead]:
-    """The statuses of a message."""
+    """Return the statuses of a message as the API shows them."""
     return [
         StatusRead(
             name=fact.name,
-            at=instant(fact.at * _MICROS),
+            at=instant(fact.at * MICROS),
             participant=fact.participant or None,
             pricing=Raw(fact.pricing) if fact.pricing else None,
             errors=Raw(fact.errors) if fact.errors else None,

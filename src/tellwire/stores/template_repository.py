@@ -12,9 +12,9 @@ from tellwire.accounts.templates import Listed, SyncCounts, TemplateStatus
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
-from tellwire.stores.queries import templates
-from tellwire.stores.runner import QueryRunner
-from tellwire.stores.schema.tables import accounts, facts
+from tellwire.stores.queries import registry_version, templates
+from tellwire.stores.query_runner import QueryRunner
+from tellwire.stores.schema.tables import accounts
 
 _MICROS = 1_000_000
 
@@ -29,9 +29,9 @@ class SqlTemplateRepository:
         """The accounts."""
         return self._store.registry()
 
-    async def standings(self) -> list[TemplateStatus]:
+    async def sync_statuses(self) -> list[TemplateStatus]:
         """How the templates of every business account stand that was looked at."""
-        return await self._store.read(templates.standings)
+        return await self._store.read(templates.sync_statuses)
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
@@ -39,7 +39,7 @@ class SqlTemplateRepository:
         """Make the templates of the account's business account those that Meta listed."""
 
         def work(connection: Connection) -> SyncCounts:
-            before = _standing(connection, account)
+            before = _sync_status(connection, account)
             counts = templates.keep(connection, self._store.new_id, of_=before, listed=listed, started=started, now=now)
             stale = before.asked_at > started
             after = replace(
@@ -50,7 +50,7 @@ class SqlTemplateRepository:
                 attempts=0,
                 cause="",
             )
-            templates.put_standing(connection, after)
+            templates.put_sync_status(connection, after)
             _note_token(connection, account, "accepted", now)
             return counts
 
@@ -62,17 +62,17 @@ class SqlTemplateRepository:
         """Write down why Meta gave no list, and when to ask again."""
 
         def work(connection: Connection) -> None:
-            before = _standing(connection, account)
+            before = _sync_status(connection, account)
             after = replace(before, attempts=before.attempts + 1, cause=cause, due_at=due_at)
-            templates.put_standing(connection, after)
+            templates.put_sync_status(connection, after)
             if token_refused:
                 _note_token(connection, account, "refused", now)
 
         await self._store.write(work)
 
 
-def _standing(connection: Connection, account: Account) -> TemplateStatus:
-    found = templates.standing(connection, account.organization_id, account.waba_id)
+def _sync_status(connection: Connection, account: Account) -> TemplateStatus:
+    found = templates.sync_status(connection, account.organization_id, account.waba_id)
     return found or TemplateStatus(organization_id=account.organization_id, waba_id=account.waba_id)
 
 
@@ -86,4 +86,4 @@ def _note_token(connection: Connection, account: Account, word: str, now: Micros
         return
     merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{word}"'.encode()}, now // _MICROS)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
-    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+    registry_version.advance(connection)

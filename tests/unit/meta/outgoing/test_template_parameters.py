@@ -11,7 +11,7 @@ from msgspec.json import encode
 from tests.unit.meta.outgoing.cases import JSON, TEMPLATE, template, text
 
 from tellwire.meta.outgoing.template import BUTTONS as SENT
-from tellwire.meta.outgoing.templates import BUTTONS, complaints
+from tellwire.meta.outgoing.template_parameters import BUTTONS, complaints
 
 HEAD = {"type": "HEADER", "format": "TEXT", "text": "Order {{1}}"}
 BODY = {"type": "BODY", "text": "Hello {{1}}, your order {{2}} comes {{ 3 }}. Again: {{1}}"}

@@ -1,7 +1,7 @@
 """PURE. A template message against its template, as it was synchronised: does it give every parameter, and no more?
 
-Sources: Meta, "Templates" (components) and "Messages API" (template object). What a template says in a way that is not
-known here is left to Meta.
+Sources: Meta, "Templates" (components) and "Messages API" (template object). What is not known here of a template is
+left to Meta.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tellwire.meta.outgoing.rules import inner
 from tellwire.meta.outgoing.shapes import Complaint, counted, kind, quoted
-from tellwire.meta.outgoing.template import named, parameters
+from tellwire.meta.outgoing.template import named_components, parameters
 from tellwire.meta.raw_json import verbatim
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
@@ -45,7 +45,7 @@ _ALONE = ("image", "video", "document", "gif", "location", "product")
 """Header formats that are one parameter of the same name."""
 
 
-class Given(Struct, frozen=True):
+class GivenComponent(Struct, frozen=True):
     """A component of the message; `component` None: there is none, and `at` is where it would stand."""
 
     at: str
@@ -53,7 +53,7 @@ class Given(Struct, frozen=True):
 
 
 def complaints(template_components: bytes, parameter_format: str, given: object) -> list[Complaint]:
-    """What of a message does not fit its template.
+    """Return every part of a message that does not fit its template.
 
     Args:
         template_components: Meta's `components`, JSON.
@@ -67,18 +67,20 @@ def complaints(template_components: bytes, parameter_format: str, given: object)
 
 
 def _compared(own: Any, given: Any, style: str, at: str) -> Iterator[Complaint]:
-    """A template, or one of its cards, with what is given for it."""
-    theirs = {kind: component for _, kind, component in reversed(list(named(own)))}
-    ours = {kind: Given(here, component) for here, kind, component in reversed(list(named(given, at)))}
-    yield from _header(theirs.get("header"), ours.get("header", Given(at)), style)
-    yield from _texts("body", theirs.get("body"), ours.get("body", Given(at)), style)
+    """Compare a template, or one of its cards, with what is given for it."""
+    theirs = {kind: component for _, kind, component in reversed(list(named_components(own)))}
+    ours = {
+        kind: GivenComponent(here, component) for here, kind, component in reversed(list(named_components(given, at)))
+    }
+    yield from _header(theirs.get("header"), ours.get("header", GivenComponent(at)), style)
+    yield from _texts("body", theirs.get("body"), ours.get("body", GivenComponent(at)), style)
     buttons = inner(theirs.get("buttons"), "buttons")
     yield from _buttons(buttons if isinstance(buttons, list) else [], given, at)
-    yield from _carousel(theirs.get("carousel"), ours.get("carousel", Given(at)), style)
-    yield from _offer(theirs.get("limited_time_offer"), ours.get("limited_time_offer", Given(at)))
+    yield from _carousel(theirs.get("carousel"), ours.get("carousel", GivenComponent(at)), style)
+    yield from _offer(theirs.get("limited_time_offer"), ours.get("limited_time_offer", GivenComponent(at)))
 
 
-def _header(own: Any, given: Given, style: str) -> Iterator[Complaint]:
+def _header(own: Any, given: GivenComponent, style: str) -> Iterator[Complaint]:
     form = inner(own, "format")
     form = form.lower() if isinstance(form, str) else "text"
     if form == "text":
@@ -94,7 +96,7 @@ def _header(own: Any, given: Given, style: str) -> Iterator[Complaint]:
             yield f"{at}/type", f"must be {form}, as the template's header is one; {_shown(inner(parameter, 'type'))}"
 
 
-def _texts(part: str, own: Any, given: Given, style: str) -> Iterator[Complaint]:
+def _texts(part: str, own: Any, given: GivenComponent, style: str) -> Iterator[Complaint]:
     text = inner(own, "text")
     if own is not None and not isinstance(text, str):
         return
@@ -111,7 +113,9 @@ def _texts(part: str, own: Any, given: Given, style: str) -> Iterator[Complaint]
             yield f"{at}/parameter_name", "the template's parameters have no names but an order"
 
 
-def _by_name(part: str, wanted: Sequence[str], found: Sequence[tuple[str, Any]], given: Given) -> Iterator[Complaint]:
+def _by_name(
+    part: str, wanted: Sequence[str], found: Sequence[tuple[str, Any]], given: GivenComponent
+) -> Iterator[Complaint]:
     names = [inner(parameter, "parameter_name") for _, parameter in found]
     for name in wanted:
         if name not in names:
@@ -125,8 +129,8 @@ def _by_name(part: str, wanted: Sequence[str], found: Sequence[tuple[str, Any]],
 
 
 def _buttons(own: Sequence[Any], given: Any, at: str) -> Iterator[Complaint]:
-    filled: dict[int, Given] = {}
-    for here, part, component in named(given, at):
+    filled: dict[int, GivenComponent] = {}
+    for here, part, component in named_components(given, at):
         if part != "button":
             continue
         index = _index(inner(component, "index"))
@@ -134,12 +138,12 @@ def _buttons(own: Sequence[Any], given: Any, at: str) -> Iterator[Complaint]:
             continue
         if index >= len(own):
             yield f"{here}/index", f"the template has {counted(len(own), 'button')}, counted from 0; {index} was given"
-        filled.setdefault(index, Given(here, component))
+        filled.setdefault(index, GivenComponent(here, component))
     for number, button in enumerate(own):
-        yield from _button(number, button, filled.get(number, Given(at)))
+        yield from _button(number, button, filled.get(number, GivenComponent(at)))
 
 
-def _button(number: int, own: Any, given: Given) -> Iterator[Complaint]:
+def _button(number: int, own: Any, given: GivenComponent) -> Iterator[Complaint]:
     name = inner(own, "type")
     name = name.lower() if isinstance(name, str) else ""
     found = list(parameters(given.component, given.at))
@@ -160,7 +164,7 @@ def _button(number: int, own: Any, given: Given) -> Iterator[Complaint]:
         yield f"{given.at}/parameters", f"the URL of the template's button {number} has no parameter"
 
 
-def _carousel(own: Any, given: Given, style: str) -> Iterator[Complaint]:
+def _carousel(own: Any, given: GivenComponent, style: str) -> Iterator[Complaint]:
     cards = inner(own, "cards")
     cards = cards if isinstance(cards, list) else []
     found = inner(given.component, "cards")
@@ -179,14 +183,14 @@ def _carousel(own: Any, given: Given, style: str) -> Iterator[Complaint]:
             yield f"{given.at}/cards", f"the card with the card_index {number} is missing"
 
 
-def _offer(own: Any, given: Given) -> Iterator[Complaint]:
+def _offer(own: Any, given: GivenComponent) -> Iterator[Complaint]:
     if own is None and given.component is not None:
         yield f"{given.at}/type", "the template has no limited-time offer"
     if inner(own, "limited_time_offer", "has_expiration") is True and not list(parameters(given.component, given.at)):
         yield given.at + _inside(given), "the template's offer needs the time when it ends"
 
 
-def _inside(given: Given) -> str:
+def _inside(given: GivenComponent) -> str:
     return "" if given.component is None else "/parameters"
 
 

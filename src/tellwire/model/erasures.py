@@ -1,0 +1,45 @@
+"""The erasure of a person: whom it is about, how far it has come, and what it has erased."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from tellwire.model.units import Micros
+
+Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
+
+
+class Subject(Struct, frozen=True):
+    """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at."""
+
+    addresses: tuple[str, ...] = ()
+    conversation_ids: tuple[str, ...] = ()
+    until: str = ""
+
+
+class Counts(Struct, frozen=True):
+    """What was erased so far."""
+
+    messages: int = 0
+    media: int = 0
+    events: int = 0
+    deliveries_cancelled: int = 0
+    received: int = 0
+
+
+class Erasure(Struct, frozen=True, kw_only=True):
+    """The erasure of a contact and of those that were merged into it. `cursor` is how far its phase has come."""
+
+    id: str
+    organization_id: str
+    contact_id: str
+    contact_ids: tuple[str, ...]
+    state: Literal["running", "done"]
+    phase: Phase
+    cursor: str
+    counts: Counts
+    subject: Subject
+    erased_at: Micros
+    finished_at: Micros

@@ -1,0 +1,302 @@
+"""What the loops ask of the store beside a ledger: the rows that are due, and what became of them.
+
+Every call is one transaction of its own. One that writes returns once that is durable; all raise `Unavailable` when the
+store cannot be reached or cannot commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from tellwire.model.agents import AgentTurn, Situation
+from tellwire.model.erasures import Erasure, Phase
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey
+from tellwire.model.messaging import Media, Send
+from tellwire.model.operational_events import OperationalEvent
+from tellwire.model.registry import Registry
+from tellwire.model.tenancy import Account
+from tellwire.model.units import Micros
+from tellwire.ports.storage import LedgerStore
+
+# --- what waits in the inbox ------------------------------------------------------------------------------------------
+
+
+class WaitingItems(LedgerStore, Protocol):
+    """Conversations that may be idle, and items that wait for their account."""
+
+    async def idle_conversations(self, *, limit: int) -> Sequence[ConversationKey]:
+        """Return the open conversations whose last row is at least the window ago."""
+        ...
+
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> Sequence[WaitingPost]:
+        """Return kept POSTs with items that waited for an account, oldest first, behind the id `after`."""
+        ...
+
+
+class HeldItems(Protocol):
+    """Items that were held until a message is known."""
+
+    async def waited_long_enough(self, now: Micros, limit: int) -> Sequence[WaitingPost]:
+        """Return kept POSTs, as they came, with held items that have waited for long enough."""
+        ...
+
+
+# --- messages to be sent to Meta --------------------------------------------------------------------------------------
+
+
+class DueSend(Struct, frozen=True):
+    """A send that may go out now. `late`: the customer service window has closed since it was asked for."""
+
+    send: Send
+    late: bool
+
+
+class AccountSends(Struct, frozen=True):
+    """Whether an account has something `due`, and when the `following` becomes so (0: nothing does by time)."""
+
+    account_id: str
+    due: bool
+    following: Micros
+
+
+class RecentSends(Struct, frozen=True):
+    """Sends to one recipient of late. `last`: when the last of them was recorded, the future for one in flight."""
+
+    order_key: str
+    recipient: str
+    count: int
+    last: Micros
+
+
+class DueSends(Protocol):
+    """Outgoing messages: what is due, who goes first, and what an earlier owner left behind."""
+
+    async def by_account(self, account_ids: Collection[str], now: Micros) -> Sequence[AccountSends]:
+        """Tell for each account whether anything is due now, and when the next send becomes due."""
+        ...
+
+    async def first_of_each(self, account_id: str, now: Micros, limit: int) -> Sequence[DueSend]:
+        """Return the sends of an account that are due and the first of their order key, longest due first."""
+        ...
+
+    async def left_behind(self, epochs: Mapping[int, int]) -> Sequence[Send]:
+        """Return the sends that are in flight under older leases than these (epochs by partition)."""
+        ...
+
+    async def sent_lately(
+        self, account_id: str, *, since: Micros, ended_after: Micros, later: Micros, linger: Micros
+    ) -> tuple[Sequence[RecentSends], int]:
+        """Return, in one look, what an account sent since then by recipient, and how many of these ended late.
+
+        Args:
+            since: when the first of them began.
+            ended_after: those that ended after it, or have not ended, are counted in the second result.
+            later: stands for the end of what has none yet.
+            linger: what ended without an answer may have arrived so much later.
+        """
+        ...
+
+    async def is_for_codes(self, account: Account, template: str, language: str) -> bool | None:
+        """Tell whether a template is for one-time codes; None when the template is not known here."""
+        ...
+
+    async def mask_events(self, send: Send, content: bytes) -> None:
+        """Let every event of a message show `content` where it shows the message's content."""
+        ...
+
+
+# --- files of messages ------------------------------------------------------------------------------------------------
+
+
+class Downloads(Protocol):
+    """Files of messages that are to be fetched from Meta, and erased ones whose bytes are to be removed."""
+
+    async def due(self, now: Micros, without: Collection[str], limit: int) -> Sequence[Media]:
+        """Return the files whose turn to be fetched has come, longest due first; `without` names ids to leave out."""
+        ...
+
+    async def hurry(self, account_ids: Collection[str], now: Micros) -> None:
+        """Make due at once what waits for these accounts."""
+        ...
+
+    async def get(self, organization_id: str, media_id: str) -> Media | None:
+        """Return a file as it stands now."""
+        ...
+
+    async def settle(self, before: Media, after: Media, news: OperationalEvent | None = None) -> bool:
+        """Write how a file stands now, with the event that tells of it, unless the row no longer stands as `before`.
+
+        Returns: whether it was written.
+        """
+        ...
+
+    async def erased(self, now: Micros, limit: int) -> Sequence[Media]:
+        """Return erased files whose bytes are to be removed now, perhaps once more."""
+        ...
+
+    async def removed(self, files: Sequence[Media], now: Micros) -> None:
+        """Note that the bytes of erased files are gone: each is looked after once more later, then its row goes."""
+        ...
+
+
+class UploadedFiles(Protocol):
+    """Files of ours as outgoing messages name them, with the ids under which Meta knows them."""
+
+    async def these(self, organization_id: str, media_ids: Sequence[str]) -> Sequence[Media]:
+        """Return those files of an organization that are among these ids."""
+        ...
+
+    async def settle(self, before: Media, after: Media) -> bool:
+        """Write how a file stands now, unless its row no longer stands as `before`; return whether it was written."""
+        ...
+
+
+# --- AI agents --------------------------------------------------------------------------------------------------------
+
+
+class AgentTurns(Protocol):
+    """Turns of AI agents that wait to be taken up."""
+
+    async def due(self, now: Micros, *, limit: int, after: AgentTurn | None = None) -> Sequence[AgentTurn]:
+        """Return turns whose time has come, the oldest first, behind one that was returned before."""
+        ...
+
+    async def next_due(self, now: Micros) -> Micros | None:
+        """Return when the next turn is due that is not yet due; None when there is none."""
+        ...
+
+    async def situation(self, turn: AgentTurn, agent_id: str, *, last: int, now: Micros) -> Situation:
+        """Return what is known of a turn's conversation, its `last` messages with it, and of its agent's use."""
+        ...
+
+
+# --- erasures ---------------------------------------------------------------------------------------------------------
+
+ErasurePart = Literal["conversations", "group_events", "group_messages", "answers"]
+"""What a stride erases: rows of the person's own conversations, of the group at the cursor, or kept answers."""
+
+
+class ErasureBatch(Struct, frozen=True):
+    """How the erasure now stands, and the deliveries that were cancelled."""
+
+    erasure: Erasure
+    cancelled: Sequence[str] = ()
+
+
+class PayloadMatches(Struct, frozen=True):
+    """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
+
+    ids: tuple[str, ...]
+    after: str
+
+
+class Erasures(Protocol):
+    """Erasures under way, gone on with in short strides by any process.
+
+    A call that moves an erasure on does nothing when it no longer stands where the caller saw it: another process went
+    on with it. The result says where it stands.
+    """
+
+    async def running(self) -> Sequence[tuple[str, str]]:
+        """Return (organization id, id) of the erasures that are not done, oldest first."""
+        ...
+
+    async def get(self, organization_id: str, erasure_id: str) -> Erasure | None:
+        """Return an erasure as it stands now."""
+        ...
+
+    async def erase_some(self, erasure: Erasure, part: ErasurePart, now: Micros) -> ErasureBatch:
+        """Erase the next rows of a part, and move the erasure on."""
+        ...
+
+    async def next_group(self, erasure: Erasure, after: str) -> str:
+        """Return the id of the organization's next conversation with a group, "" after the last."""
+        ...
+
+    async def search_payloads(self, erasure: Erasure, registry: Registry, after: str) -> PayloadMatches:
+        """Look through the next kept POSTs for what may be about the person."""
+        ...
+
+    async def erase_payloads(
+        self, erasure: Erasure, registry: Registry, ids: Sequence[str], phase: Phase, cursor: str
+    ) -> ErasureBatch:
+        """Cut the person out of these POSTs, and move the erasure on to a phase and cursor."""
+        ...
+
+    async def go_to(self, erasure: Erasure, phase: Phase, cursor: str) -> ErasureBatch:
+        """Move an erasure on to a phase and cursor without erasing anything."""
+        ...
+
+    async def finish(self, erasure: Erasure, now: Micros) -> None:
+        """Note that an erasure is done, forget whom it was about, and have it leave the store's files as well."""
+        ...
+
+    async def outlived(self, now: Micros) -> bool:
+        """Tell whether anything was kept for long enough to be dropped."""
+        ...
+
+    async def drop_marks(self, now: Micros) -> bool:
+        """Drop some of the marks that were kept for long enough; return whether there may be more."""
+        ...
+
+    async def drop_finished(self, now: Micros) -> None:
+        """Drop erasures that are done and were kept for long enough."""
+        ...
+
+
+# --- retention --------------------------------------------------------------------------------------------------------
+
+
+class Cutoffs(Struct, frozen=True, kw_only=True):
+    """What is older goes. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their statuses and
+    empty conversations (None: never, nor what is still to be sent); `changed`: no message that changed later;
+    `answers`: kept idempotent answers. `now`: when the bytes of their files are due to be removed."""
+
+    payloads: Micros
+    messages: Micros | None
+    changed: Micros
+    answers: Micros
+    now: Micros = 0
+
+
+class RetentionScope(Struct, frozen=True):
+    """A kind of rows of one organization, "" where rows belong to none."""
+
+    kind: str
+    organization_id: str
+
+
+class ExpiredRows(Struct, frozen=True):
+    """Keys of rows to remove, and the last of them; `after` is where the search goes on when there are none, "" at the
+    end."""
+
+    keys: Sequence[Any]
+    last: str
+    after: str
+
+
+class RemovedRows(Struct, frozen=True):
+    """How many rows were removed by table, and for how many `seconds` that kept the writer."""
+
+    by_table: Mapping[str, int]
+    seconds: float
+
+
+class RetentionRows(Protocol):
+    """Rows that have become old enough to go: found by readers, and removed by the writer a few at a time."""
+
+    async def scopes(self) -> Sequence[RetentionScope]:
+        """Return what a round goes through, in order."""
+        ...
+
+    async def find(self, scope: RetentionScope, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
+        """Look at a bounded stretch of a scope behind a key, for at most `limit` rows that are to go."""
+        ...
+
+    async def remove(self, scope: RetentionScope, keys: Sequence[Any], cutoffs: Cutoffs, limit: int) -> RemovedRows:
+        """Remove at most `limit` rows of these keys and of what hangs on them, unless they are needed by now."""
+        ...

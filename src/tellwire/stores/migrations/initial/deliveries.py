@@ -1,0 +1,205 @@
+"""Events, the endpoints that they go to, and what is done about those."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from tellwire.stores.migrations.initial import TEXT
+
+
+def create() -> None:
+    """Create the tables and their indexes."""
+    _events()
+    _endpoints()
+    _deliveries()
+    _attempts()
+    _sequences()
+    _leases()
+    _dispatchers()
+    _endpoint_health()
+    _replay_edits()
+    _jobs()
+
+
+def _events() -> None:
+    op.create_table(
+        "events",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("account_id", TEXT, nullable=False),
+        sa.Column("entity", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("conversation_id", TEXT, nullable=False),
+        sa.Column("message_id", TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
+    )
+    op.create_index("events_by_conversation", "events", ["conversation_id", "id"])
+
+
+def _endpoints() -> None:
+    op.create_table(
+        "endpoints",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("url", TEXT, nullable=False),
+        sa.Column("format", TEXT, nullable=False),
+        sa.Column("options", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", TEXT, nullable=False),
+        sa.Column("state", TEXT, server_default="active", nullable=False),
+        sa.Column("disabled_reason", TEXT, server_default="", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("endpoints_by_organization", "endpoints", ["organization_id", "id"])
+
+
+def _deliveries() -> None:
+    op.create_table(
+        "deliveries",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("event_id", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("conversation_id", TEXT, nullable=False),
+        sa.Column("order_key", TEXT, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("lane", TEXT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("counted_attempts", sa.Integer(), nullable=False),
+        sa.Column("out_of_order", sa.Boolean(), nullable=False),
+        sa.Column("replay", sa.Integer(), nullable=False),
+        sa.Column("webhook_id", TEXT, nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("first_attempt_at", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("deliveries_by_endpoint", "deliveries", ["endpoint_id", "id"])
+    op.create_index("deliveries_by_event", "deliveries", ["event_id"])
+    where = sa.text("lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')")
+    op.create_index("deliveries_due", "deliveries", ["due_at"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("lane = 'live' AND state IN ('pending', 'delivering', 'retrying')")
+    op.create_index("deliveries_live", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("state = 'parked'")
+    op.create_index(
+        "deliveries_parked", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
+    )
+    where = sa.text("state = 'failed'")
+    op.create_index(
+        "deliveries_failed", "deliveries", ["organization_id", "id"], sqlite_where=where, postgresql_where=where
+    )
+    where = sa.text("lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')")
+    op.create_index(
+        "deliveries_replayed", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
+    )
+
+
+def _attempts() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("delivery_id", TEXT, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
+        sa.Column("record", sa.LargeBinary(), nullable=False),
+        sa.Column("response_body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("delivery_id", "number"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _sequences() -> None:
+    op.create_table(
+        "sequences",
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("order_key", TEXT, nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint_id", "order_key"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _leases() -> None:
+    op.create_table(
+        "leases",
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("partition"),
+    )
+
+
+def _dispatchers() -> None:
+    op.create_table(
+        "dispatchers",
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner"),
+    )
+
+
+def _endpoint_health() -> None:
+    op.create_table(
+        "endpoint_health",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=False),
+        sa.Column("failing_for", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.BigInteger(), nullable=False),
+        sa.Column("last_failure_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_success_at", sa.BigInteger(), nullable=False),
+        sa.Column("resumed_at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", TEXT, nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "endpoint_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _replay_edits() -> None:
+    op.create_table(
+        "replay_edits",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("delivery_id", TEXT, nullable=False),
+        sa.Column("replay", sa.Integer(), nullable=False),
+        sa.Column("url", TEXT, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("organization_id", "delivery_id", "replay"),
+    )
+
+
+def _jobs() -> None:
+    op.create_table(
+        "jobs",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("wanted", sa.LargeBinary(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("detail", TEXT, nullable=False),
+        sa.Column("cursor", TEXT, nullable=False),
+        sa.Column("turns", sa.BigInteger(), nullable=False),
+        sa.Column("looked_at", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("last_due_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("jobs_by_endpoint", "jobs", ["endpoint_id", "id"])
+    where = sa.text("state IN ('queued', 'running')")
+    op.create_index("jobs_open", "jobs", ["id"], sqlite_where=where, postgresql_where=where)
