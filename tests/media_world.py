@@ -17,7 +17,7 @@ from tellwire.conversations.changes import Options
 from tellwire.http_client.graph import open_graph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.inbox.ingest import Ingest
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.messaging import Media
 from tellwire.simulator import TOKEN
 from tellwire.stores.files.folder import Folder
@@ -29,7 +29,7 @@ BASE = "https://hooks.example.org"
 MOST = 100 * 1024 * 1024
 
 
-def downloads_of(world: World, files: Folder, source: Source) -> DownloadWorker:
+def downloads_of(world: World, files: Folder, source: DownloadSource) -> DownloadWorker:
     """What fetches a world's files, in a process that owns everything."""
     counters = world.store.counters
     rows = SqlMediaFiles(world.store)
@@ -47,8 +47,8 @@ class Gallery:
         self.graph = open_graph(graph_url)
         self.wire = HttpMediaWire(graph_url)
         world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
-        source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
-        self.downloads = downloads_of(world, files, source)
+        source = DownloadSource(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
+        self.download_worker = downloads_of(world, files, source)
 
     async def close(self) -> None:
         await self.graph.close()
@@ -71,8 +71,8 @@ class Gallery:
 
     async def fetched(self) -> Media:
         """Fetch what is due, and return the newest file."""
-        await self.downloads.round()
-        await self.downloads.settled()
+        await self.download_worker.round()
+        await self.download_worker.settled()
         return (await self.media())[-1]
 
     async def content(self, media: Media) -> bytes | None:

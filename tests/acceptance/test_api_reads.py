@@ -20,6 +20,7 @@ from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Result
 from tellwire.web.api import NOUNS
+from tellwire.web.parameters import cursor_of
 
 HOUR = 3600 * 1_000_000
 LISTS = {
@@ -90,6 +91,13 @@ def test_pages_are_newest_first_and_join(app: Served, noun: str) -> None:
         paged += [each["id"] for each in page["data"]]
         cursor = page["next_cursor"]
     assert paged == ids
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_cursor_belongs_to_its_list(app: Served, noun: str) -> None:
+    for other in NOUNS:
+        reply = app.call("GET", f"/v1/{noun}?cursor={cursor_of(other, MISSING)}")
+        assert (reply.status == 200) == (other == noun), f"GET /v1/{noun} with a cursor of {other}: {reply.status}"
 
 
 def test_pages_are_stable_while_rows_come(tmp_path: Path) -> None:

@@ -179,13 +179,13 @@ def test_erased_while_it_was_fetched_it_is_gone(tmp_path: Path) -> None:
                 )
                 return size
 
-        gallery.downloads._files = Erasing(gallery.files._root)
+        gallery.download_worker._files = Erasing(gallery.files._root)
         after = await gallery.fetched()
         assert (after.state, after.meta_id, after.sha256) == ("erased", "", "")
         assert left(gallery) == []
-        await gallery.downloads.sweep()
+        await gallery.download_worker.sweep()
         gallery.clock.move(3_600_000_000)
-        await gallery.downloads.sweep()
+        await gallery.download_worker.sweep()
         assert await gallery.media() == []
 
     visit(tmp_path, scenario)
@@ -209,7 +209,7 @@ def test_revoked_with_erasing_on_its_file_goes_too(tmp_path: Path) -> None:
         await gallery.world.post_body(body)
         row = (await gallery.world.rows("messages.update"))[-1]
         assert "media" not in row
-        await gallery.downloads.sweep()
+        await gallery.download_worker.sweep()
         assert await gallery.content(media) is None
 
     visit(tmp_path, scenario)
@@ -313,12 +313,12 @@ def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
 
 def test_it_runs_until_it_is_stopped_and_wakes(tmp_path: Path) -> None:
     async def scenario(gallery: Gallery) -> None:
-        gallery.downloads.start()
+        gallery.download_worker.start()
         media = await gallery.receives(base64=SENT)
         async with asyncio.timeout(10):
             while (await gallery.media())[-1].state != "stored":  # noqa: ASYNC110 - a database is looked at
                 await asyncio.sleep(0.01)
         assert await gallery.content(media) == BYTES
-        await gallery.downloads.stop()
+        await gallery.download_worker.stop()
 
     visit(tmp_path, scenario)

@@ -64,7 +64,7 @@ class Desk:
         self.tools = open_sender(allow=ALLOW)
         self.chat = ChatModel(self.sender, self.tools)
         self.agent = Agent(id="", organization_id="", name="")
-        self.answering = self.worker()
+        self.agent_worker = self.worker()
 
     def worker(self, model: Model | None = None) -> AgentWorker:
         """Another process's, as it were."""
@@ -85,7 +85,7 @@ class Desk:
         )
 
     async def close(self) -> None:
-        await self.answering.stop()
+        await self.agent_worker.stop()
         await self.sender.close()
         await self.tools.close()
 
@@ -119,7 +119,7 @@ class Desk:
     async def turn(self, worker: AgentWorker | None = None, *, after: int = DEBOUNCE) -> None:
         """Let the debounce pass, and everything that is due be done."""
         self.world.clock.move(after)
-        worker = worker or self.answering
+        worker = worker or self.agent_worker
         await worker.round()
         async with asyncio.timeout(30):
             await worker.settled()

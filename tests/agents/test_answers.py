@@ -15,7 +15,7 @@ from tests.inbox.test_statuses import revoke
 from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, text_message, value
 
 from tellwire.agents.decisions import BACKOFF
-from tellwire.agents.ports import Line, Reply, Use
+from tellwire.agents.ports import Reply, TranscriptLine, Usage
 from tellwire.agents.settings import Budget
 from tellwire.conversations.agent_turns import MAX_DEBOUNCES
 from tellwire.model.agents import Agent
@@ -326,7 +326,7 @@ class Interrupted:
         self.times = times
         self.asked = 0
 
-    async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+    async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
         self.asked += 1
         if self.asked <= self.times:
             await self.desk.customer(f"wamid.more.{self.asked}")
@@ -338,7 +338,7 @@ def test_a_worker_that_dies_before_the_commit_leaves_the_turn_and_one_answer(tmp
         asked, never = asyncio.Event(), asyncio.Event()
 
         class Dying:
-            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+            async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 asked.set()
                 await never.wait()
                 return Reply(text="never")
@@ -362,7 +362,7 @@ def test_two_workers_that_take_up_one_turn_give_one_answer(tmp_path):
         both = asyncio.Barrier(2)
 
         class Slow:
-            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+            async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 await both.wait()
                 return Reply(text="once")
 
@@ -517,7 +517,7 @@ def test_a_person_who_writes_while_the_model_thinks_comes_first(tmp_path):
         person = await desk.hire(kind="human")
 
         class Overtaken:
-            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+            async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 await desk.send("I am Ana", person.id)
                 return Reply(text="never")
 
@@ -534,7 +534,7 @@ def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_pat
         store = desk.world.store
 
         class Overtaken:
-            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+            async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 account = store.registry().accounts[NUMBER]
                 deed = AuditChange(account.organization_id, "a test", desk.world.clock.now(), store.new_id)
                 await store.write(lambda c: accounts.remove(c, deed, account.id))
@@ -556,9 +556,9 @@ def test_an_answer_that_cannot_be_recorded_is_a_failure_like_others(tmp_path, fi
         class Strange:
             asked = 0
 
-            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+            async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 self.asked += 1
-                use.output_tokens = 7 if fits else 1 << 70
+                usage.output_tokens = 7 if fits else 1 << 70
                 return Reply(text="Hi")
 
         model = Strange()
@@ -622,11 +622,11 @@ def test_a_hand_over_counts_even_when_the_model_fails_behind_it(tmp_path):
 
 def test_the_loop_answers_by_itself(tmp_path):
     async def scenario(desk: Desk):
-        desk.world.store.on_due_work(desk.answering.wake)
-        desk.answering.start()
+        desk.world.store.on_due_work(desk.agent_worker.wake)
+        desk.agent_worker.start()
         await desk.customer("wamid.1")
         desk.world.clock.move(DEBOUNCE)
-        desk.answering.wake()
+        desk.agent_worker.wake()
         async with asyncio.timeout(10):
             await desk.server.came.acquire()
             told = asyncio.Event()

@@ -10,7 +10,7 @@ from tests.agents.openai_server import calling, completion, in_turn
 from tests.contract.test_retention import Rounds
 from tests.world import CUSTOMER, DAY, incoming
 
-from tellwire.agents.ports import Line, Reply, Use
+from tellwire.agents.ports import Reply, TranscriptLine, Usage
 from tellwire.model.agents import Agent
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.privacy.erasure import ErasureWorker
@@ -85,7 +85,7 @@ def test_an_answer_to_somebody_who_was_erased_meanwhile_goes_nowhere(tmp_path):
         store, clock = desk.world.store, desk.world.clock
 
         class Slow:
-            async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+            async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 [(person,)] = await desk.world.query(
                     f"SELECT contact_id FROM contact_aliases WHERE value = '{CUSTOMER}'"
                 )

@@ -20,6 +20,7 @@ from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
+from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.stores.queries import accounts
 from tellwire.stores.queries.audit import AuditChange
@@ -112,14 +113,22 @@ class Office:
         self.meta = meta
         self.counters = Counters()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
+        due = SqlDueSends(store or world.store)
         self.courier = SendingWorker(
             store or world.store,
-            SqlDueSends(store or world.store),
-            meta,
+            due,
             world.clock,
             self.leases,
-            options=world.ingest.options,
-            random=lambda: 0.5,
+            MessageSender(
+                store or world.store,
+                due,
+                meta,
+                world.clock,
+                holds=self.leases.holds,
+                options=world.ingest.options,
+                random=lambda: 0.5,
+                counters=self.counters,
+            ),
             counters=self.counters,
             most=most,
         )

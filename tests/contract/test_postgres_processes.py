@@ -239,7 +239,7 @@ def test_processes_without_traffic_hear_of_changes_of_endpoints_and_accounts(ser
 
             async def knows(condition: Callable[[Registry], bool]) -> None:
                 if server.pooled:
-                    await two.store.refresh()  # what the chores do each second
+                    await two.store.refresh()  # what the background work does each second
                 await until(lambda: any(condition(each) for each in known))
 
             endpoint = await one.endpoint()

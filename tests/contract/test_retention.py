@@ -21,7 +21,7 @@ from tellwire.model.inbound import Outcome
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.observability.counters import Counters
-from tellwire.privacy.retention import DEDUPE, STRIDE_SECONDS, Retention, RetentionPeriods, next_size
+from tellwire.privacy.retention import BATCH_SECONDS, DEDUPE, Retention, RetentionPeriods, next_size
 from tellwire.stores.queries import replays, retention
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.sqlite.store import SqliteStore, raw
@@ -294,9 +294,9 @@ async def test_answers_kept_for_repeated_requests_go_after_a_day(world: World) -
 @pytest.mark.parametrize(
     ("size", "took", "expected"),
     [
-        (128, STRIDE_SECONDS * 1.01, 64),
-        (128, STRIDE_SECONDS / 2.01, 160),
-        (128, STRIDE_SECONDS * 0.7, 128),
+        (128, BATCH_SECONDS * 1.01, 64),
+        (128, BATCH_SECONDS / 2.01, 160),
+        (128, BATCH_SECONDS * 0.7, 128),
         (16, 9.0, 16),
         (2_000, 0.0, 2_000),
     ],

@@ -212,11 +212,11 @@ async def test_the_rate_is_kept(world: World):
 async def test_a_frozen_owner_sends_nothing_and_the_message_stays_queued(world: World):
     async with office(world) as at:
         held = at.leases.holds
-        at.courier._carrier._holds = lambda _partition, _epoch: False
+        at.courier._sender._holds = lambda _partition, _epoch: False
         await at.queue()
         await at.rounds(3)
         assert at.meta.asked == []
-        at.courier._carrier._holds = held
+        at.courier._sender._holds = held
         await at.until("accepted")
         assert (await at.sends()).popitem()[1].attempts == 1
 
@@ -398,7 +398,7 @@ async def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_
         async def broken(*_: object) -> dict[str, str]:
             raise ValueError("a defect")
 
-        at.courier._carrier._ready = broken
+        at.courier._sender._ready = broken
         sent = await at.queue()
         for _ in range(4):
             await at.tried(sent)
@@ -522,7 +522,7 @@ async def test_stopping_in_the_middle_of_an_upload_leaves_the_message_queued(wor
             await asyncio.Event().wait()
             return {}
 
-        at.courier._carrier._ready = hanging
+        at.courier._sender._ready = hanging
         await at.queue()
         async with asyncio.timeout(PATIENCE):
             await begun.wait()

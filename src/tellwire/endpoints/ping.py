@@ -1,4 +1,4 @@
-"""USE CASE. A test event is sent to an endpoint now, and what came back is told; nothing of it is kept."""
+"""USE CASE. Sends a test event to an endpoint now and returns what came back; nothing of it is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE. Events that never happened, in the shape of real ones: what an endpoint is tested with."""
+"""PURE. Makes events that never happened, in the shape of real ones, to test an endpoint with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NewId = Callable[[], str]
 
 
 class _Made(Struct, frozen=True):
-    """For whom, when, and with which ids."""
+    """The recipient, the time and the ids of a sample."""
 
     organization_id: str
     now: Micros
@@ -35,7 +35,8 @@ class _Made(Struct, frozen=True):
 
 
 def sample(form: Format, name: str, organization_id: str, now: Micros, new_id: NewId) -> Event:
-    """An event of a name that endpoints may subscribe to; its ids are of nothing, its texts say that it is a test.
+    """Return an event of a name that endpoints may subscribe to; its ids belong to nothing, and its texts say that it
+    is a test.
 
     Args:
         form: the format whose name it may be: the first event that goes by it there is taken.

@@ -1,4 +1,4 @@
-"""PURE. What an endpoint's fields may hold beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
+"""PURE. The rules for an endpoint's fields beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Fault = tuple[str, str]
 
 
 def faults(endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...]) -> list[Fault]:
-    """Everything that is wrong with an endpoint's fields.
+    """Return everything that is wrong with an endpoint's fields.
 
     Args:
         events: the names it may subscribe to.
@@ -49,7 +49,7 @@ def faults(endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...])
 
 
 def secret_fault(secret: str) -> str:
-    """What is wrong with a customer's own signing secret; "" when nothing is."""
+    """Return what is wrong with a customer's own signing secret; "" when nothing is."""
     if not 16 <= len(secret) <= 128:
         return "must have 16 to 128 characters"
     if not secret.isprintable():

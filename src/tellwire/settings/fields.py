@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
@@ -276,9 +276,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{name}={shown(self, name)!r}' for name in SETTINGS)})"
 
 
-SETTINGS: dict[str, Setting] = {
-    name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
-}
+def _described() -> Iterator[tuple[str, Setting]]:
+    for name, hint in get_type_hints(Settings, include_extras=True).items():
+        if not hasattr(hint, "__metadata__"):
+            raise TypeError(f"annotate the field {name} of Settings with a Setting, as its neighbours are")
+        yield name, hint.__metadata__[0]
+
+
+SETTINGS: dict[str, Setting] = dict(_described())
 """Field name → how it is read, in the order of the fields."""
 
 

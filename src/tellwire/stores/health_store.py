@@ -39,7 +39,7 @@ class SqlHealthStore:
         health.put(connection, [after])
         if health_history.is_hopeless(after):
             return disabling.disable(repository, report.endpoint_id, _why(after))
-        if health_history.came_back(before, after) and (endpoint := repository.get(report.endpoint_id)) is not None:
+        if health_history.ended_outage(before, after) and (endpoint := repository.get(report.endpoint_id)) is not None:
             repository.tell(
                 operational_events.recovered(endpoint, "it takes deliveries again", failing_since=before.failing_since)
             )

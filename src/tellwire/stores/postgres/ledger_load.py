@@ -180,7 +180,7 @@ async def _erased(connection: Connection, keys: Keys, registry: Registry) -> Era
     """Which of the messages and addresses are of people who were erased; asked only while there are such."""
     if not registry.erased_key:
         return ErasedMarks()
-    marks = tombstones.wanted(registry, keys)
+    marks = tombstones.marks_to_look_up(registry, keys)
     return ErasedMarks(marks, [tuple(row) for row in await connection.fetch(_ERASED, *_columns(marks))])
 
 
@@ -190,7 +190,7 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 def fill(ledger: Ledger, loaded: Loaded) -> None:
     """Put what was read into the ledger."""
-    tombstones.note(ledger, loaded.erased.wanted, loaded.erased.found)
+    tombstones.load(ledger, loaded.erased.wanted, loaded.erased.found)
     ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
     messages, facts, aliases, contacts, conversations, held, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]

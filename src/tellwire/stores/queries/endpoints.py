@@ -81,9 +81,9 @@ class SqlEndpointRepository:
         known = health.of_endpoints(self._connection, self.organization_id, [endpoint_id])
         return known.get(endpoint_id) or EndpointHealth(endpoint_id=endpoint_id, organization_id=self.organization_id)
 
-    def pardon(self, endpoint_id: str) -> None:
-        """See `EndpointRepository.pardon`."""
-        health.put(self._connection, [health_history.pardoned(self.health(endpoint_id), self.now)])
+    def reset_health(self, endpoint_id: str) -> None:
+        """See `EndpointRepository.reset_health`."""
+        health.put(self._connection, [health_history.start_again(self.health(endpoint_id), self.now)])
 
     def tell(self, news: OperationalEvent) -> None:
         """See `EndpointRepository.tell`."""

@@ -90,8 +90,8 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     """Which of the messages and addresses are of people who were erased."""
-    places = tombstones.wanted(ledger.registry, keys)
-    tombstones.note(ledger, places, read_json(db, _ERASED, list(places)))
+    places = tombstones.marks_to_look_up(ledger.registry, keys)
+    tombstones.load(ledger, places, read_json(db, _ERASED, list(places)))
 
 
 def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
