@@ -27,10 +27,8 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.delivery.attempt import Wire
 from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
-from tellwire.formats import FORMATS
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
-from tellwire.formats.schemas import SCHEMAS
 from tellwire.http_client.graph import HttpGraph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.ids import IdMaker
@@ -38,6 +36,7 @@ from tellwire.inbox import housekeeping
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.formats import Handshake
 from tellwire.ports.http_out import Answer, Request
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
@@ -129,8 +128,8 @@ class Outside:
         if not url.startswith("https://"):
             raise Forbidden("only https reaches the outside")
 
-    async def challenge(self, url: str) -> None:
-        self.challenged.append(url)
+    async def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> None:
+        self.challenged.append(endpoint.url)
         if self.hold is not None:
             await asyncio.to_thread(self.hold.wait, 10)
         if self.refusal is not None:
@@ -360,14 +359,14 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         clock=world.clock,
         settings=settings,
         formats=FORMATS,
-        event_names=FORMATS["row"].EVENTS,
+        stream_format=row,
+        event_names=event_names.ALL,
         schemas=SCHEMAS,
         webhooks=webhooks(),
         check_url=outside.check_url,
-        challenge=outside.challenge,
+        ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
-        chat_id=chat_id,
         route_unrouted=route_unrouted,
         erase=ErasureWorker(
             world.store, SqlErasures(world.store), world.clock, outside.forgotten.extend, outside.sweep

@@ -113,6 +113,7 @@ class App:
             wire=signed,
             allow=_allowed(settings),
             resolve=SystemResolver(),
+            origin=settings.base_url,
             new_id=lambda: ids.make(clock.now()),
             new_token=lambda: uuid.uuid4().hex,
         )

@@ -19,7 +19,7 @@ from tests.world import NUMBER, envelope, incoming
 
 from tellwire import __version__
 from tellwire.errors import Unavailable
-from tellwire.formats.schemas import SCHEMAS
+from tellwire.formats import SCHEMAS
 from tellwire.stores.sqlite.store import SqliteStore, raw
 from tellwire.web.operations.metrics import METRICS
 

@@ -15,7 +15,7 @@ from tests.served import HOOK, MISSING, Served, served
 from tests.world import NUMBER, envelope, incoming, status, statuses, text_message, value
 
 from tellwire.formats import FORMATS
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Result

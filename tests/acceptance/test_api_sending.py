@@ -11,7 +11,7 @@ from tests.served import MISSING, Served, served
 from tests.world import CUSTOMER, NUMBER, START, envelope, incoming, value
 
 from tellwire.conversations.outgoing import Draft, account_exists, keys_of
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
 DAY = 24 * 3600 * 1_000_000

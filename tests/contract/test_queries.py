@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, text_message, value
 
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat import ids
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.ledger import KeptAnswer
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.security import api_keys
@@ -113,13 +114,13 @@ async def test_chat_ids_are_found_by_their_second(world: World) -> None:
     rows = await world.query("SELECT id, conversation_id FROM messages")
     for message_id, conversation_id in rows:
         for given in (chat_id(message_id), chat_id(conversation_id)):
-            found = await read(world, conversations.of_chat_id, ORG, given, chat_id)
+            found = await read(world, conversations.of_shown_id, ORG, given, ids)
             assert found == conversation_id
-            missed = await read(world, conversations.of_chat_id, "another", given, chat_id)
+            missed = await read(world, conversations.of_shown_id, "another", given, ids)
             assert missed == ""
-        assert await read(world, conversations.message_of_chat_id, ORG, chat_id(message_id), chat_id) == message_id
+        assert await read(world, conversations.message_of_shown_id, ORG, chat_id(message_id), ids) == message_id
     for given in ("0" * 24, "f" * 24, chat_id(rows[0][0])[:-1] + "x"):
-        assert await read(world, conversations.of_chat_id, ORG, given, chat_id) == ""
+        assert await read(world, conversations.of_shown_id, ORG, given, ids) == ""
 
 
 async def test_people_are_found_by_any_alias_and_after_a_merge(world: World) -> None:

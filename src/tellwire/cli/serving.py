@@ -18,10 +18,8 @@ import uvloop
 import tellwire_sdk
 from tellwire.app import App
 from tellwire.errors import TellwireError
-from tellwire.formats import FORMATS
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
-from tellwire.formats.schemas import SCHEMAS
 from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.server import Server, listening
@@ -110,14 +108,14 @@ def services_of(app: App) -> Services:
         clock=app.clock,
         settings=app.settings,
         formats=FORMATS,
-        event_names=FORMATS["row"].EVENTS,
+        stream_format=row,
+        event_names=event_names.ALL,
         schemas=SCHEMAS,
         webhooks=webhooks(),
         check_url=app.endpoint_tester.check_url,
-        challenge=app.endpoint_tester.challenge,
+        ask_for_consent=app.endpoint_tester.ask_for_consent,
         send_test=app.endpoint_tester.send_test,
         whsec_form=tellwire_sdk.whsec_form,
-        chat_id=chat_id,
         route_unrouted=app.housekeeping.route_unrouted,
         erase=app.erasure_worker.start,
         wake=app.dispatcher.wake,

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from tellwire import __version__
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, Work
 from tellwire.model.units import MICROS, Micros
+from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Request, retry_after
 from tellwire.ports.storage import Result
 
@@ -29,18 +30,6 @@ _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 _SHORTEST_SECRET = 8
 """Anything shorter stands in too many answers by chance."""
-
-
-class Format(Protocol):
-    """A payload format, as far as sending needs it."""
-
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
-        """Return the body; None for what the format has no place for."""
-        ...
-
-    def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-        """Return the format's own headers."""
-        ...
 
 
 class Sign(Protocol):
@@ -90,7 +79,7 @@ def request(
     edit = edit or _UNEDITED
     if edit.body is not None:
         body = edit.body
-    headers = _identity(work)
+    headers = _identity(work, form.CONTENT_TYPE)
     if edit.parts:
         headers.append(("tellwire-replay-edited", ", ".join(edit.parts)))
     secrets = _live(endpoint.secrets, now)
@@ -118,10 +107,10 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _identity(work: Work) -> list[tuple[str, str]]:
+def _identity(work: Work, content_type: str) -> list[tuple[str, str]]:
     delivery, event = work.delivery, work.event
     headers = [
-        ("content-type", "application/json"),
+        ("content-type", content_type),
         ("user-agent", USER_AGENT),
         ("webhook-id", delivery.webhook_id),
         ("tellwire-event", event.name),

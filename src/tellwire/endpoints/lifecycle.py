@@ -167,18 +167,20 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | None = None) -> None:
-    """Admit an endpoint as it is to be: check its fields, where its URL leads, and for `chat` the challenge.
+    """Admit an endpoint as it is to be: check its fields, where its URL leads, and its receiver's consent.
 
     Args:
         before: the endpoint as it was, None for a new one; what it had is not asked about again.
 
     Raises:
-        Invalid: fields are wrong, deliveries may not go there, or the receiver did not answer the challenge.
+        Invalid: fields are wrong, deliveries may not go there, or the receiver did not consent.
     """
     format_ = gate.formats.get(endpoint.format)
     if format_ is None:
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
-    if found := faults(endpoint, tuple(dict.fromkeys((*gate.event_names, *format_.EVENTS)))):
+    events = tuple(dict.fromkeys((*gate.event_names, *format_.EVENTS)))
+    reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
+    if found := faults(endpoint, events, reserved):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return
@@ -186,9 +188,9 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
         await gate.check_url(endpoint.url)
     except Forbidden as error:
         raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
-    if endpoint.format == "chat":
+    if format_.HANDSHAKE is not None:
         try:
-            await gate.challenge(endpoint.url)
+            await gate.ask_for_consent(endpoint, format_.HANDSHAKE)
         except Invalid as refusal:
             raise Invalid(refusal.detail, *(refusal.fields or (("/url", "did not answer the challenge"),))) from None
 

@@ -9,24 +9,16 @@ from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
+from tellwire.ports.formats import Format, Handshake
 
 AuditWord = Literal["changed", "secret_rotated", "paused", "resumed", "disabled"]
-
-
-class EventNames(Protocol):
-    """The event names of a payload format, as far as endpoints need them."""
-
-    @property
-    def EVENTS(self) -> Sequence[str]:  # noqa: N802
-        """The names that an endpoint of this format may subscribe to."""
-        ...
 
 
 class EndpointChecks(Protocol):
     """The checks that an endpoint must pass before it is admitted."""
 
     @property
-    def formats(self) -> Mapping[str, EventNames]:
+    def formats(self) -> Mapping[str, Format]:
         """The payload formats by name."""
         ...
 
@@ -39,8 +31,8 @@ class EndpointChecks(Protocol):
         """Raise `Forbidden` when deliveries may not reach this URL."""
         ...
 
-    def challenge(self, url: str) -> Awaitable[None]:
-        """Have the receiver echo a challenge; raise `Invalid` with what came back when it does not."""
+    def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> Awaitable[None]:
+        """Ask the receiver for its consent; raise `Invalid` with what came back when it does not give it."""
         ...
 
 

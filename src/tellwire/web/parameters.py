@@ -65,7 +65,6 @@ StateName = Annotated[  # Litestar reserves the name `state`
 ]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CHAT_ID = re.compile(r"[0-9a-f]{24}")
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,64}))?(?:[Zz]|([+ -])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
@@ -76,11 +75,6 @@ _INJECTED = frozenset(("data", "context", "request"))
 def looks_like_id(text: str) -> bool:
     """Return whether a text has the form of our ids."""
     return _UUID.fullmatch(text) is not None
-
-
-def looks_like_chat_id(text: str) -> bool:
-    """Return whether a text has the form of the ids that the `chat` format shows."""
-    return _CHAT_ID.fullmatch(text) is not None
 
 
 def our_id(text: str, noun: str) -> str:

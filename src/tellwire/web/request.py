@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
 from tellwire.model.ledger import KeptAnswer, Keys, Ledger
 from tellwire.model.tenancy import Account
+from tellwire.ports.formats import ShownIds
 from tellwire.security import api_keys
 from tellwire.stores.queries import conversations, idempotency, organizations
 from tellwire.stores.queries.audit import AuditChange
@@ -24,7 +25,7 @@ from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
-from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id, our_id
+from tellwire.web.parameters import cursor_of, looks_like_id, our_id
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
@@ -140,33 +141,34 @@ class RequestContext:
         except NotFound:
             return name
 
+    def shown_ids(self, name: str) -> ShownIds | None:
+        """Return the ids of a payload format of which `name` has the form, None when it has that of none."""
+        every = (form.IDS for form in self.services.formats.values())
+        return next((ids for ids in every if ids is not None and ids.fits(name)), None)
+
     async def conversation_id(self, name: str) -> str:
-        """Return our id of a conversation given by our id or by that of the `chat` format.
+        """Return our id of a conversation given by our id or by that of a payload format.
 
         Raises:
             NotFound: there is no such conversation.
         """
         if looks_like_id(name):
             return name
-        found = ""
-        if looks_like_chat_id(name):
-            found = await self.read(
-                lambda c: conversations.of_chat_id(c, self.organization_id, name, self.services.chat_id)
-            )
+        ids, owner = self.shown_ids(name), self.organization_id
+        found = "" if ids is None else await self.read(lambda c: conversations.of_shown_id(c, owner, name, ids))
         if not found:
             raise NotFound("There is no conversation with this id.")
         return found
 
     async def message_id(self, name: str) -> str:
-        """Return our id of a message given by our id or by that of the `chat` format.
+        """Return our id of a message given by our id or by that of a payload format.
 
         Raises:
             NotFound: `name` does not have the form of an id.
         """
-        found = name
-        if looks_like_chat_id(name):
-            owner, chat_id = self.organization_id, self.services.chat_id
-            found = await self.read(lambda c: conversations.message_of_chat_id(c, owner, name, chat_id))
+        ids, owner, found = self.shown_ids(name), self.organization_id, name
+        if ids is not None:
+            found = await self.read(lambda c: conversations.message_of_shown_id(c, owner, name, ids))
         return our_id(found, "message")
 
 

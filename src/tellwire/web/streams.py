@@ -83,8 +83,8 @@ class Streams:
         return await self._services.store.read(lambda c: events.after(c, organization_id, after, _PAGE))
 
     def _frame(self, event: Event) -> bytes:
-        endpoint = Endpoint(id="", organization_id=event.organization_id, url="", format="row")
-        body = self._services.formats["row"].encode(event, endpoint)
+        form = self._services.stream_format
+        body = form.encode(event, Endpoint(id="", organization_id=event.organization_id, url="", format=form.NAME))
         if body is None:
             return b""
         data = b"\ndata: ".join(body.splitlines())

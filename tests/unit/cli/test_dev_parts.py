@@ -248,10 +248,10 @@ def test_everything_has_arrived_only_with_the_last_piece() -> None:
             for name in (b"sent", b"delivered", b"read")
         ),
     ]
-    assert arrived(pieces, {"w"}, "r")
+    assert arrived(pieces, {"w"}, "r", FORMATS)
     for missing in range(len(pieces)):
-        assert not arrived(pieces[:missing] + pieces[missing + 1 :], {"w"}, "r")
-    assert not arrived(pieces, {"w", "another"}, "r")
+        assert not arrived(pieces[:missing] + pieces[missing + 1 :], {"w"}, "r", FORMATS)
+    assert not arrived(pieces, {"w", "another"}, "r", FORMATS)
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------

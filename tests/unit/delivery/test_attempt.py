@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
+from tests.unit.delivery.own_format import OwnFormat
 
 from tellwire import __version__
 from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
@@ -45,7 +46,7 @@ ENDPOINT = Endpoint(
 )
 
 
-class Tiny:
+class Tiny(OwnFormat):
     """A format of the tests' own."""
 
     def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:

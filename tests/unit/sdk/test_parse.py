@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.golden.formats.cases import CASES, Case
+from tests.golden.formats.cases import WRITTEN, Case
 from tests.golden.formats.events import CONVERSATION, MESSAGE
 from tests.unit.sdk.test_json import json_texts, objects_of, semantics, unhurried
 
@@ -31,10 +31,14 @@ from tellwire_sdk import (
 
 
 def body(path: str) -> bytes:
-    return next(case.path for case in CASES if f"{case.endpoint.format}/{case.name}" == path).read_bytes()
+    return next(case.path for case in WRITTEN if f"{case.endpoint.format}/{case.name}" == path).read_bytes()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.endpoint.format}/{case.name}")
+@pytest.mark.parametrize(
+    "case",
+    [case for case in WRITTEN if case.endpoint.format in ("row", "chat")],
+    ids=lambda case: f"{case.endpoint.format}/{case.name}",
+)
 def test_golden_files_are_parsed_and_written_again(case: Case):
     golden = case.path.read_bytes()
     parsed = parse(golden)

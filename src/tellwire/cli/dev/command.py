@@ -22,11 +22,12 @@ from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.once import KNOBS, once
 from tellwire.cli.dev.replies import Replies
 from tellwire.cli.dev.screen import LinePrinter, Screen
-from tellwire.cli.dev.stack import CATCHER_PORT, FORMATS, SIMULATOR_PORT, Ports, Stack, dev_settings, running
+from tellwire.cli.dev.stack import CATCHER_PORT, SIMULATOR_PORT, Ports, Stack, dev_settings, running
 from tellwire.cli.dev.terminal import typed
 from tellwire.cli.output import Json
 from tellwire.cli.serving import log_to_stderr, run
 from tellwire.errors import TellwireError
+from tellwire.formats import FORMATS
 from tellwire.simulator import Knobs
 
 _KNOBS = Knobs(sent_after=0.1, delivered_after=0.4, read_after=0.8)
@@ -47,7 +48,7 @@ def dev(
     """Run everything on this machine: server, SQLite, a simulated Meta with a customer who writes, and a catcher that
     verifies what arrives. A line that is typed, or piped in, is sent to the customer who wrote last.
 
-    Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether both formats arrived.
+    Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether all formats arrived.
     """
     started = time.perf_counter()
     log_to_stderr()
@@ -57,7 +58,7 @@ def dev(
 
 
 async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool) -> int:
-    home, ok = make_home(FORMATS), False
+    home, ok = make_home(tuple(FORMATS)), False
     tallies = {name: CatchCounts() for name in FORMATS}
     journeys = Journeys(arrived=lambda _: None, elsewhere=lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="tellwire-", ignore_cleanup_errors=True) as folder:
@@ -102,7 +103,7 @@ async def _live(
     try:
         if fresh:
             clear(FOLDER)
-        home, anew = keep(FOLDER, FORMATS)
+        home, anew = keep(FOLDER, tuple(FORMATS))
         settings = dev_settings(home, FOLDER / "tellwire.db", keep_database=True)
         ports = Ports(settings.port if port is None else port, CATCHER_PORT, SIMULATOR_PORT)
         screen = Screen(LinePrinter(as_json=as_json, on_closed=stop.set))

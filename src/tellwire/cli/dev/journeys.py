@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from tellwire.cli.dev.catcher import Catch
-from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.formats import FORMATS
+from tellwire.model.deliveries import Attempt, Delivery, Entity, Event, Snapshot, StatusItem
 from tellwire_sdk import ChatMessage, ChatStatus, ConversationRow, MessageRow, RowEvent
 
 _WAIT_SECONDS = 1.0
@@ -88,7 +90,7 @@ class Journeys:
             error=catch.error if catch is not None else attempt.cause,
         )
         if catch is not None:
-            _describe(journey, catch, self._authors)
+            _describe(journey, catch, self._authors, self._formats.values())
         if journey.awaits and journey.stops.keys() >= journey.awaits:
             self._finish(delivery.event_id)
 
@@ -109,8 +111,40 @@ class Journeys:
         self._arrived(journey)
 
 
-def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> None:
-    """Fill in what a payload says. The update of a row does not say whether `chat` delivers the event too."""
+def places(
+    formats: Iterable[str],
+    entity: Entity,
+    action: str,
+    direction: Literal["incoming", "outgoing", ""] = "",
+    *,
+    status: str = "",
+) -> frozenset[str]:
+    """Return which of the formats deliver such an event; `status` is the one that caused it, "" for none."""
+    event = Event(
+        id="",
+        organization_id="",
+        account_id="",
+        entity=entity,
+        action="insert" if action == "insert" else "update",
+        name=f"{entity}.{action}",
+        order_key="",
+        snapshot=Snapshot(row=Raw(b"{}"), status=StatusItem(status, 0) if status else None),
+        direction=direction,
+    )
+    return frozenset(name for name in formats if FORMATS[name].names(event))
+
+
+def places_of_new(row: MessageRow, formats: Iterable[str]) -> frozenset[str]:
+    """Return which of the formats deliver a new message that came in, or of which only statuses tell."""
+    if row.direction != "outgoing":
+        return places(formats, "messages", "insert", "incoming")
+    last = [name for name in row.status or {} if name != "errors"][-1:]
+    return places(formats, "messages", "insert", "outgoing", status=last[0] if last else "?")
+
+
+def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], formats: Iterable[str]) -> None:
+    """Fill in what a payload says. The update of a row does not say which status caused it, if any did, and so not
+    which other formats deliver the event."""
     journey.event = catch.event
     if catch.message_id:
         journey.row = f"message {catch.message_id}"
@@ -118,23 +152,26 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> Non
         case RowEvent(data=ConversationRow() as row, action=action):
             journey.title = "conversation opened" if action == "insert" else f"conversation {row.status or 'changed'}"
             journey.row = f"conversation {row.id}"
-            journey.awaits = frozenset({"row"})
+            journey.awaits = places(formats, "conversations", action)
         case RowEvent(data=MessageRow() as row, action=action):
             journey.wamid = row.wa_id or ""
             reached = tuple(name for name in row.status or {} if name != "errors")
             if row.direction == "outgoing" and "pending" in reached:
                 _describe_ours(journey, row, reached, authors, new=action == "insert")
+                if action == "insert" or reached == ("pending",):
+                    journey.awaits = places(formats, "messages", action, "outgoing")
                 return
             told = action == "insert" and row.type != "external"
             journey.title = journey.title or (row.type or "" if told else f"status {(reached or ('?',))[-1]}")
             if action == "insert":
-                journey.awaits = frozenset({"row", "chat"})
+                journey.awaits = places_of_new(row, formats)
         case ChatMessage(message=message):
             journey.title = message.type
-            journey.awaits = frozenset({"row", "chat"})
+            journey.awaits = places(formats, "messages", "insert", "incoming")
         case ChatStatus(statuses=statuses):
-            journey.title = f"status {statuses[0].status}" if statuses else "status"
-            journey.awaits = frozenset({"row", "chat"})
+            status = statuses[0].status if statuses else ""
+            journey.title = f"status {status}" if status else "status"
+            journey.awaits = places(formats, "messages", "update", "outgoing", status=status or "?")
         case _:
             journey.title = journey.title or journey.event
 
@@ -142,7 +179,7 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> Non
 def _describe_ours(
     journey: Journey, row: MessageRow, reached: tuple[str, ...], authors: Mapping[str, str], *, new: bool
 ) -> None:
-    """Describe an outgoing message. `chat` delivers its statuses only, not the message nor Meta's acceptance."""
+    """Describe a message that was sent through us."""
     journey.way = reached
     journey.cause = "; ".join(f"{error.code} {error.title}" for error in row.errors)
     if new:
@@ -154,5 +191,3 @@ def _describe_ours(
         journey.title = "accepted by Meta"
     else:
         journey.title = journey.title or f"status {reached[-1]}"
-        return
-    journey.awaits = frozenset({"row"})

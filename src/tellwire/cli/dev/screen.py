@@ -18,7 +18,8 @@ from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
 from tellwire.cli.dev.registration import DevAgents
 from tellwire.cli.dev.replies import RESUME
-from tellwire.cli.dev.stack import FORMATS, Stack
+from tellwire.cli.dev.stack import Stack
+from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.ports.http_out import Answer
 from tellwire.settings import Settings
@@ -27,6 +28,8 @@ from tellwire.simulator import BUSINESS, PEOPLE, Update
 _TITLE_WIDTH = 20
 _TEXT_WIDTH = 130
 _TEXTS = 1000
+_FORMATS = tuple(FORMATS)
+_ENDPOINT = json.dumps({"url": "http://127.0.0.1:3000/webhook", "format": _FORMATS[0]})
 _TO = f"+{PEOPLE[0].wa_id}"
 _MESSAGE = json.dumps(
     {"account": BUSINESS.phone_number_id, "to": _TO, "type": "text", "text": {"body": "Hello from curl"}}
@@ -190,8 +193,8 @@ def banner(facts: Facts, home: Home) -> str:
         f"  data             {facts.data}  (kept; --fresh starts without)",
         *(f"  note             {note}" for note in facts.notes),
         "",
-        "To send everything to your own code too, as `row` or as `chat`:",
-        *_curl(f"{url}/v1/webhook-endpoints", key, '{"url": "http://127.0.0.1:3000/webhook", "format": "row"}'),
+        f"To send everything to your own code too, {' or '.join(f'as `{name}`' for name in _FORMATS)}:",
+        *_curl(f"{url}/v1/webhook-endpoints", key, _ENDPOINT),
         "",
     ]
     if facts.simulated:
@@ -224,7 +227,7 @@ def journey_line(journey: Journey, text: str) -> str:
     cut = text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
     ours = journey.way and (journey.way == ("pending",) or not journey.wamid)  # Meta posted nothing to us
     steps = ["stored"] if ours else ["received", "stored"]
-    for name, stop in sorted(journey.stops.items(), key=lambda each: FORMATS.index(each[0])):
+    for name, stop in sorted(journey.stops.items(), key=lambda each: _FORMATS.index(each[0])):
         proof = "verified" if stop.verified else stop.error or "not verified"
         steps.append(f"{'delivered' if 200 <= stop.status < 300 else 'failed'} {name} {stop.status} ({proof})")
     said = f'"{cut}"' if cut else ""

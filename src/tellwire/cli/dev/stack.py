@@ -20,11 +20,11 @@ from tellwire.cli.dev.registration import DevAgents, register, settle_account, s
 from tellwire.cli.dev.rest import Rest
 from tellwire.cli.serving import Site, bind, url_of
 from tellwire.errors import TellwireError
+from tellwire.formats import FORMATS
 from tellwire.http_client.sender import open_sender
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
 from tellwire.simulator import Knobs, Poster, Simulator, State
 
-FORMATS = ("row", "chat")
 _GRACE_SECONDS = 3
 _HERE = "127.0.0.1"
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")

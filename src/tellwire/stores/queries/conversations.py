@@ -1,14 +1,13 @@
-"""Conversations, by our ids and by the ids of the `chat` format."""
+"""Conversations, by our ids and by the ids that a payload format shows."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from msgspec import Struct
 from sqlalchemy import Connection, Table, func, select
 
 from tellwire.ids import id_floor
 from tellwire.model.messaging import Conversation
+from tellwire.ports.formats import ShownIds
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, unindexed
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, conversations, messages
@@ -63,32 +62,32 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
     return connection.execute(alias).scalars().first() or name
 
 
-def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """Return the id of the conversation that has, or whose message has, an id of 24 digits in the `chat` format; "" for
-    none."""
-    found = _search(connection, conversations, organization_id, given, chat_id)
+def of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
+    """Return the id of the conversation that a format shows under an id of its own, or whose message it shows so.
+
+    The result is "" when there is none.
+    """
+    found = _search(connection, conversations, organization_id, given, ids)
     if found:
         return found
-    message_id = message_of_chat_id(connection, organization_id, given, chat_id)
+    message_id = message_of_shown_id(connection, organization_id, given, ids)
     query = select(messages.c.conversation_id).where(
         messages.c.organization_id == organization_id, messages.c.id == message_id
     )
     return (connection.execute(query).scalar_one_or_none() or "") if message_id else ""
 
 
-def message_of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """Return the id of the message that has an id of 24 digits in the `chat` format; "" for none."""
-    return _search(connection, messages, organization_id, given, chat_id)
+def message_of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
+    """Return the id of the message that a format shows under an id of its own; "" for none."""
+    return _search(connection, messages, organization_id, given, ids)
 
 
-def _search(
-    connection: Connection, table: Table, organization_id: str, given: str, chat_id: Callable[[str], str]
-) -> str:
-    """Search the rows created in the second that the first four bytes of the id name."""
-    second = int(given[:8], 16)
+def _search(connection: Connection, table: Table, organization_id: str, given: str, ids: ShownIds) -> str:
+    """Search the rows created in the second that the id names."""
+    second = ids.made_at(given)
     query = select(table.c.id).where(
         table.c.id >= id_floor(second * _MICROS),
         table.c.id < id_floor((second + 1) * _MICROS),
         table.c.organization_id == organization_id,
     )
-    return next((each for each in connection.execute(query).scalars() if chat_id(each) == given), "")
+    return next((each for each in connection.execute(query).scalars() if ids.shown(each) == given), "")

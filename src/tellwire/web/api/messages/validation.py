@@ -19,7 +19,7 @@ from tellwire.stores.queries import conversations, messages, service_windows
 from tellwire.web.api.messages import template_check
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.files import column_of
-from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
+from tellwire.web.parameters import instant_of, looks_like_id
 from tellwire.web.request import RequestContext
 
 _LATEST: Micros = 365 * DAY
@@ -178,11 +178,11 @@ class _Check:
         return await self._wamid(account, context["message_id"], "/context/message_id")
 
     async def _wamid(self, account: Account | None, given: object, pointer: str) -> str:
-        """Return the wamid of a message that is named by our id, by the `chat` format's, or by its wamid."""
+        """Return the wamid of a message that is named by our id, by a payload format's, or by its wamid."""
         name = self._text(given, pointer)
         if not name or account is None:
             return ""
-        if not looks_like_id(name) and not looks_like_chat_id(name):
+        if not looks_like_id(name) and self._context.shown_ids(name) is None:
             if len(name) > _LONGEST_WAMID:
                 return self._fault(pointer, f"must have at most {_LONGEST_WAMID} characters")
             return name
