@@ -1,4 +1,4 @@
-"""Fixtures of every suite."""
+"""Hooks and fixtures of every suite."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.parallel import Room, Sharing, is_worker, order, workers
 from tests.proofs.measured import Measured
 from tests.world import DAY, KIND, SetClock, World, opened
 from xdist.remote import Producer
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -35,7 +35,7 @@ from tellwire.http_client.graph import HttpGraph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.ids import IdMaker
 from tellwire.inbox import housekeeping
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer, Request
@@ -118,7 +118,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
-        self.downloads: DownloadWorker | None = None
+        self.download_worker: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
@@ -167,8 +167,8 @@ class Outside:
 
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
-        if self.downloads is not None:
-            await self.downloads.sweep()
+        if self.download_worker is not None:
+            await self.download_worker.sweep()
 
 
 class Served:
@@ -314,8 +314,8 @@ async def _serve(
         await world.store.open()
         outside = Outside()
         files = Folder(tmp_path / "media")
-        source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = downloads_of(world, files, source)
+        source = DownloadSource(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
+        outside.download_worker = downloads_of(world, files, source)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
@@ -377,5 +377,5 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
         graph=outside,
-        templates=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
+        template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -57,11 +57,11 @@ class Forbidden(TellwireError):
 
 
 class ModelFailed(TellwireError):
-    """A model gave no answer; the text says why, to those who run it. `again`: whether asking once more may help."""
+    """A model gave no answer; the text says why, to those who run it. `retryable`: whether another try may succeed."""
 
-    def __init__(self, why: str, *, again: bool = True) -> None:
+    def __init__(self, why: str, *, retryable: bool = True) -> None:
         super().__init__(why)
-        self.again = again
+        self.retryable = retryable
 
 
 class BadSettings(TellwireError):

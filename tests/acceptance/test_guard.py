@@ -70,9 +70,9 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
                 await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), ("*",))
                 for url in urls:
                     with pytest.raises(Forbidden):
-                        await app.tester.check_url(url)
+                        await app.endpoint_tester.check_url(url)
                     with pytest.raises(Invalid, match="deliveries may not reach"):
-                        await app.tester.challenge(url)
+                        await app.endpoint_tester.challenge(url)
                 async with asyncio.timeout(PATIENCE):
                     first = [await made.get() for _ in urls]
                 for _, delivery in first:

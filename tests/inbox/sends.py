@@ -90,5 +90,5 @@ async def send_of(world: World, message: Message) -> Send:
 
 
 async def waited(world: World) -> None:
-    """What was held for a while is applied, as the chore does."""
+    """What was held for a while is applied, as the background work does."""
     await apply_held(SqlHeldItems(world.store), world.ingest, world.clock)

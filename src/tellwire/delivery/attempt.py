@@ -35,11 +35,11 @@ class Format(Protocol):
     """A payload format, as far as sending needs it."""
 
     def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
-        """The body; None for what the format has no place for."""
+        """Return the body; None for what the format has no place for."""
         ...
 
     def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-        """The format's own headers."""
+        """Return the format's own headers."""
         ...
 
 
@@ -50,8 +50,8 @@ class Sign(Protocol):
 
 
 class Wire(Struct, frozen=True, kw_only=True):
-    """What every request is made with. `hub_signature(body, secret)` makes `X-Hub-Signature-256`, `traceparent` the
-    header of that name while tracing is on."""
+    """The means with which every request is made. `hub_signature(body, secret)` makes `X-Hub-Signature-256`;
+    `traceparent` makes the header of that name while tracing is on."""
 
     formats: Mapping[str, Format]
     sign: Sign
@@ -139,7 +139,7 @@ def _identity(work: Work) -> list[tuple[str, str]]:
 
 
 def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
-    """The secrets that still sign: the current one first, then those rotated out, the last to expire first."""
+    """Return the secrets that still sign: the current one first, then those rotated out, the last to expire first."""
     if len(secrets) == 1 and secrets[0].expires_at is None:
         return [secrets[0].value]
     live = [s for s in secrets if s.expires_at is None or s.expires_at > now]
@@ -148,7 +148,7 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
 
 
 class Try(Struct, frozen=True, kw_only=True, gc=False):
-    """One try of a delivery: what was sent when, and what had come back when it ended.
+    """One try of a delivery: what was sent and when, and what had come back when it ended.
 
     `work` holds the delivery as it stood before; `edit` is what was other about a replay.
     """
@@ -163,12 +163,13 @@ class Try(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def aside(self) -> bool:
-        """Whether it went elsewhere, so that the answer says nothing of the endpoint."""
+        """Whether the request went to another URL than the endpoint's, so that the answer says nothing about the
+        endpoint."""
         return self.request.url != self.endpoint.url
 
 
 class Attributions(Protocol):
-    """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
+    """Decides what a failure costs its delivery (`Scheduler.failed` of one ticket)."""
 
     def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution: ...
 
@@ -216,7 +217,7 @@ def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) ->
 def settle(
     tried: Try, *, decision: Decision, attribution: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
 ) -> Result:
-    """What a try made of its delivery.
+    """Return what became of the delivery of a try.
 
     Args:
         tried: the try.
@@ -241,7 +242,7 @@ def attempted(
     started_at: Micros,
     edit: ReplayEdit | None = None,
 ) -> Attempt:
-    """An attempt as it is kept: secrets masked, also where the answer echoes them, and nothing too large."""
+    """Return the attempt as it is stored: secrets are masked, also where the answer echoes them, and texts are cut."""
     echoed = _secrets_of(endpoint)
     return Attempt(
         delivery_id=before.id,
@@ -301,18 +302,18 @@ def _after(
 
 
 def cancelled(delivery: Delivery, now: Micros) -> Result:
-    """The delivery has nothing to say in its endpoint's format: it ends without an attempt."""
+    """End a delivery without an attempt: its endpoint's format has no place for the event."""
     return Result(replace(delivery, state=DeliveryState.CANCELLED, updated_at=now), None)
 
 
 def overtaken(delivery: Delivery, now: Micros, *, followed: bool) -> Result:
-    """A head lost its place; `followed`: later deliveries of its key go ahead."""
+    """Record that a head lost its place in the order; `followed`: later deliveries of its key go ahead of it."""
     moved = replace(delivery, lane="late", out_of_order=delivery.out_of_order or followed, updated_at=now)
     return Result(moved, None)
 
 
 def restated(delivery: Delivery, state: DeliveryState, now: Micros) -> Result:
-    """Only the state moves, because the endpoint's did."""
+    """Change only the state of a delivery, because the state of its endpoint changed."""
     return Result(replace(delivery, state=state, updated_at=now), None)
 
 
@@ -328,7 +329,7 @@ def _mask(name: str, value: str) -> str:
 
 
 def _secrets_of(endpoint: Endpoint) -> list[str]:
-    """What a receiver that echoes requests would give away, the longest first."""
+    """Return the secrets that a receiver could echo in its answer, the longest first."""
     every = {endpoint.token, *endpoint.headers.values(), *(secret.value for secret in endpoint.secrets)}
     return sorted((each for each in every if len(each) >= _SHORTEST_SECRET), key=len, reverse=True)
 

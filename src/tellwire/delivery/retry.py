@@ -1,4 +1,4 @@
-"""PURE. What follows an attempt: delivered, tried again at a time, given up, or the endpoint is told to stop.
+"""PURE. Decides what follows an attempt: delivered, tried again at a time, given up, or the endpoint is disabled.
 
 Source: docs/reference/delivery.md, "Retry" and "Order".
 
@@ -64,7 +64,7 @@ Decision = Delivered | RetryAt | Exhausted | Disable
 
 @lru_cache(maxsize=1024)
 def plan(schedule: tuple[float, ...] | None, ordering: Ordering, lane: Lane = "live") -> Plan:
-    """The gaps for a delivery; a given schedule (seconds) replaces the quick tries of a lane's head too."""
+    """Return the gaps for a delivery; a given schedule (seconds) replaces the quick tries of a lane's head too."""
     if schedule is not None:
         return Plan(_micros(schedule), given=True)
     head = ordering != "none" and lane != "replay"
@@ -92,8 +92,8 @@ def kind_of(status: int, failure: Failure) -> Kind:
 
 
 def pace(of: Plan, attempts: int, jitter: float) -> Micros | None:
-    """How fast to probe an endpoint that is down with a delivery that has had `attempts` tries: a given schedule's next
-    gap, up to a minute; None leaves it to the breaker's own growing gaps."""
+    """Return how fast to probe an endpoint that is down with a delivery that has had `attempts` tries: a given
+    schedule's next gap, up to a minute; None leaves it to the breaker's own growing gaps."""
     if not of.given or not of.gaps:
         return None
     return _stretched(min(of.gaps[min(attempts, len(of.gaps)) - 1], LONGEST_PROBE), jitter)
@@ -114,7 +114,7 @@ def decide(
     counted: bool,
     wait: Micros = 0,
 ) -> Decision:
-    """What becomes of a delivery after an attempt.
+    """Return what becomes of a delivery after an attempt.
 
     Args:
         delivery: as it stood before the attempt.
@@ -143,7 +143,7 @@ def decide(
 
 
 def _too_old(plan: Plan, age: Micros, *, attempts: int, counted_attempts: int) -> bool:
-    """Whether a delivery whose attempts do not all count ends for its age, which is then the schedule's.
+    """Return whether a delivery whose attempts do not all count ends for its age, which is then the schedule's.
 
     It has had as many attempts as the schedule gives, so that slow answers alone don't cost a try, or a longest
     Retry-After has gone by since.

@@ -42,7 +42,7 @@ async def challenge(sender: Sender, url: str, token: str, *, timeout: float) -> 
 
 
 def challenge_url(url: str, token: str) -> str:
-    """The URL with the challenge added to its query."""
+    """Return the URL with the challenge added to its query."""
     address, _, _ = url.partition("#")
     _, mark, query = address.partition("?")
     joint = "?" if not mark else "&" if query and not query.endswith("&") else ""

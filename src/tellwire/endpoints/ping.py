@@ -1,4 +1,4 @@
-"""USE CASE. A test event is sent to an endpoint now, and what came back is told; nothing of it is kept."""
+"""USE CASE. Sends a test event to an endpoint now and returns what came back; nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Format(attempts.Format, Protocol):
         ...
 
     def names(self, event: Event) -> tuple[str, ...]:
-        """The names that an event goes by; empty when this format has no place for it."""
+        """Return the names that an event goes by; empty when this format has no place for it."""
         ...
 
 

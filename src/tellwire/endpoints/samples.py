@@ -1,4 +1,4 @@
-"""PURE. Events that never happened, in the shape of real ones: what an endpoint is tested with."""
+"""PURE. Makes events that never happened, in the shape of real ones, to test an endpoint with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NewId = Callable[[], str]
 
 
 class _Made(Struct, frozen=True):
-    """For whom, when, and with which ids."""
+    """The recipient, the time and the ids of a sample."""
 
     organization_id: str
     now: Micros
@@ -33,7 +33,8 @@ class _Made(Struct, frozen=True):
 
 
 def sample(name: str, organization_id: str, now: Micros, new_id: NewId) -> Event:
-    """An event of a name that endpoints may subscribe to; its ids are of nothing, its texts say that it is a test."""
+    """Return an event of a name that endpoints may subscribe to; its ids belong to nothing, and its texts say that it
+    is a test."""
     made = _Made(organization_id, now, new_id)
     match name:
         case "incoming_message" | "messages.insert":

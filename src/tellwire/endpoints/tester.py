@@ -1,4 +1,4 @@
-"""USE CASE. What is asked about an endpoint before and beside its deliveries, over HTTP and now; nothing is kept."""
+"""USE CASE. Checks an endpoint over HTTP, now and outside of deliveries; nothing is stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOK_UP_SECONDS = 5.0
 
 
 class EndpointTester:
-    """Asks whether a URL may be reached, whether its receiver consents, and what it makes of a test event.
+    """Checks whether a URL may be reached and whether its receiver consents, and sends test events to endpoints.
 
     Args:
         sender, clock: what makes requests, address check included, and the time.

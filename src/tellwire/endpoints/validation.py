@@ -1,4 +1,4 @@
-"""PURE. What an endpoint's fields may hold beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
+"""PURE. The rules for an endpoint's fields beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ Fault = tuple[str, str]
 
 
 def faults(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:
-    """Everything that is wrong with an endpoint's fields; `events` are the names it may subscribe to."""
+    """Return everything that is wrong with an endpoint's fields; `events` are the names it may subscribe to."""
     return [*_events(endpoint, events), *_accounts(endpoint), *_token(endpoint), *_headers(endpoint)]
 
 
 def secret_fault(secret: str) -> str:
-    """What is wrong with a customer's own signing secret; "" when nothing is."""
+    """Return what is wrong with a customer's own signing secret; "" when nothing is."""
     if not 16 <= len(secret) <= 128:
         return "must have 16 to 128 characters"
     if not secret.isprintable():

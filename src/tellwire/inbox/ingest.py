@@ -193,8 +193,8 @@ def _one(
     forbidden = account is not None and not may_change(post.speaks_for, account)
     if account is not None and not forbidden:
         organizations.add(account.organization_id)
-    if account is not None and tombstones.bars(ledger, item, account):
-        tombstones.mark(ledger, item, account)
+    if account is not None and tombstones.is_erased(ledger, item, account):
+        tombstones.mark_messages(ledger, item, account)
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)

@@ -70,10 +70,9 @@ class Services(Struct, frozen=True, kw_only=True):
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
-    `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `counters` holds the
-    process's counts;
-    `engine` is its dispatcher and `sending_worker` the loop that sends to Meta, None when it has none; `tracer` is
-    there while tracing is on.
+    `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
+    API. `counters` holds the process's counts; `engine` is its dispatcher and `sending_worker` the loop that sends to
+    Meta, None when it has none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -96,7 +95,7 @@ class Services(Struct, frozen=True, kw_only=True):
     files: MediaStore
     counters: Counters
     graph: Graph
-    templates: TemplateSync
+    template_sync: TemplateSync
     engine: Engine | None = None
     sending_worker: SendingState | None = None
     tracer: Tracer | None = None

@@ -158,7 +158,7 @@ def test_an_account_that_backs_off_waits_longer_each_time_until_something_goes_w
         now = until
     assert waits == [1, 4, 16]
     assert (pace.room(now), pace.more_at(now)) == (80, None)
-    pace.went_well(now)
+    pace.record_accepted(now)
     pace.back_off(now, now, jitter=0.5, longest=300.0)
     assert pace.more_at(now) == now + SECOND
 
@@ -167,7 +167,7 @@ def test_one_message_that_is_always_refused_does_not_make_the_others_wait_longer
     pace, now = AccountLimits(80), 0
     for _ in range(5):
         pace.back_off(now, now + 2, jitter=0.5, longest=300.0)
-        pace.went_well(now)  # another of the same burst was taken
+        pace.record_accepted(now)  # another of the same burst was taken
         until = pace.more_at(now + 2)
         assert until == now + 2 + SECOND
         now = until

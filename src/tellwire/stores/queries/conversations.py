@@ -1,4 +1,4 @@
-"""Conversations, by our ids and by those that the `chat` format shows."""
+"""Conversations, by our ids and by the ids of the `chat` format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MICROS = 1_000_000
 
 
 class ConversationFilter(Struct, frozen=True, kw_only=True):
-    """Which conversations; "" filters nothing. `party` is a contact's id or a group's."""
+    """Filters of a list of conversations; "" filters nothing. `party` is a contact's id or a group's."""
 
     status: str = ""
     account_id: str = ""
@@ -29,7 +29,7 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 def page(
     connection: Connection, organization_id: str, chosen: ConversationFilter, request: PageRequest
 ) -> Page[Conversation]:
-    """The conversations of an organization."""
+    """Return a page of the conversations of an organization."""
     owner = conversations.c.organization_id
     query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
     query = matching(
@@ -42,7 +42,7 @@ def page(
 
 
 def get(connection: Connection, organization_id: str, conversation_id: str) -> Conversation | None:
-    """One conversation of an organization."""
+    """Return a conversation of an organization, None when there is none."""
     query = select(*_COLUMNS).where(
         conversations.c.id == conversation_id, conversations.c.organization_id == organization_id
     )
@@ -51,7 +51,7 @@ def get(connection: Connection, organization_id: str, conversation_id: str) -> C
 
 
 def party_of(connection: Connection, organization_id: str, name: str) -> str:
-    """The party that a contact's id, phone number or user id, or a group's id, stands for."""
+    """Return the party named by a contact's id, phone number or user id, or by a group's id."""
     own = select(contacts.c.merged_into).where(contacts.c.id == name, contacts.c.organization_id == organization_id)
     merged_into = connection.execute(own).scalar_one_or_none()
     if merged_into is not None:
@@ -64,7 +64,8 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
 
 
 def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """The conversation that the `chat` format shows under an id of 24 digits, or whose message it does; "" for none."""
+    """Return the id of the conversation that has, or whose message has, an id of 24 digits in the `chat` format; "" for
+    none."""
     found = _search(connection, conversations, organization_id, given, chat_id)
     if found:
         return found
@@ -76,14 +77,14 @@ def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id
 
 
 def message_of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """The message that the `chat` format shows under an id of 24 digits; "" for none."""
+    """Return the id of the message that has an id of 24 digits in the `chat` format; "" for none."""
     return _search(connection, messages, organization_id, given, chat_id)
 
 
 def _search(
     connection: Connection, table: Table, organization_id: str, given: str, chat_id: Callable[[str], str]
 ) -> str:
-    """Look through what was made in the second that the first four bytes name."""
+    """Search the rows created in the second that the first four bytes of the id name."""
     second = int(given[:8], 16)
     query = select(table.c.id).where(
         table.c.id >= id_floor(second * _MICROS),

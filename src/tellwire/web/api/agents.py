@@ -44,7 +44,7 @@ Debounce = Annotated[
         ge=0, le=300, description="How long the customer must have paused; who writes on and on waits four times that."
     ),
 ]
-Tools = Annotated[tuple[Tool, ...], Meta(max_length=agent_settings.MOST_TOOLS)]
+Tools = Annotated[tuple[Tool, ...], Meta(max_length=agent_settings.MAX_TOOLS)]
 Origins = Annotated[
     tuple[Annotated[str, Meta(max_length=512)], ...],
     Meta(max_length=64, description="Scheme, host and port that tools may reach, such as https://api.example.com."),
@@ -208,7 +208,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
     if faults:
         raise Invalid("The agent is not valid.", *faults)
     secrets = {
-        agent_settings.secret_place(tool.name, name): value
+        agent_settings.secret_name(tool.name, name): value
         for tool in settings.tools
         for name, value in tool.headers.items()
     }

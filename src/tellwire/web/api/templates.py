@@ -125,7 +125,7 @@ async def create_template(
         if once.kept:
             return once.kept
         draft = {name: value for name, value in asdict(data).items() if name != "account" and value is not UNSET}
-        created = await context.services.templates.create(account, draft)
+        created = await context.services.template_sync.create(account, draft)
         audit_change = context.audit_change()
 
         def work(connection: Connection) -> tuple[Template, bytes]:
@@ -155,7 +155,7 @@ async def create_template(
 async def synchronise_templates(context: ContextDependency, data: JSONBody[TemplateSync]) -> Response[TemplateCounts]:
     """Make the templates of the account's business account those that Meta lists now; it happens by itself every hour,
     and soon after Meta told of a change."""
-    counts = await context.services.templates.synchronise(_usable(context, data.account))
+    counts = await context.services.template_sync.synchronise(_usable(context, data.account))
     return json_response(TemplateCounts(**asdict(counts)))
 
 
@@ -183,7 +183,7 @@ async def delete_template(template_id: FromPath[str], context: ContextDependency
     owner = next((each for each in _accounts(context) if each.waba_id == waba_id and each.access_token), None)
     if owner is None:
         raise Invalid("No account of its business account has an access token, without which Meta deletes nothing.")
-    await context.services.templates.delete(owner, name, one.meta_id if one else "")
+    await context.services.template_sync.delete(owner, name, one.meta_id if one else "")
     audit_change = context.audit_change()
 
     def work(connection: Connection) -> None:

@@ -109,7 +109,7 @@ async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -
 
 @get("/openapi.json", include_in_schema=False)
 async def openapi_document(app_state: StateDependency) -> Response[bytes]:
-    """This API, as OpenAPI 3.1."""
+    """Return the OpenAPI 3.1 document of this API."""
     return Response(await app_state.openapi(), media_type="application/json")
 
 

@@ -124,7 +124,7 @@ async def retry_media(media_id: FromPath[str], context: ContextDependency) -> Re
     if media.state == "stored":
         raise Conflict("The file is here.", kind="media-stored")
     audit_change = context.audit_change()
-    waiting = download_rules.retried(media, audit_change.at)
+    waiting = download_rules.requested_again(media, audit_change.at)
 
     def work(connection: Connection) -> bool:
         note(connection, audit_change, "media.retried", media.id)
