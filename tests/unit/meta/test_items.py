@@ -140,7 +140,11 @@ def test_nobody_among_several() -> None:
     ("system", "changes", "expected"),
     [
         ({"type": "user_changed_number", "wa_id": BEN}, {}, WebhookContact(address=ANA, aliases=(ANA,), adds=(BEN,))),
-        ({"type": "user_changed_number", "new_wa_id": BEN}, {}, WebhookContact(address=ANA, aliases=(ANA,), adds=(BEN,))),
+        (
+            {"type": "user_changed_number", "new_wa_id": BEN},
+            {},
+            WebhookContact(address=ANA, aliases=(ANA,), adds=(BEN,)),
+        ),
         ({"type": "user_changed_number", "wa_id": "+52 155 0000 0009", "new_wa_id": "5215500000009"}, {},
          WebhookContact(address=ANA, aliases=(ANA,), adds=("5215500000009",))),
         ({"type": "user_changed_user_id", "user_id": BEN_ID}, FROM_ID,
@@ -172,7 +176,13 @@ GROUP = "120363000000000001@g.us"
     ("changes", "contacts", "group", "participant", "expected"),
     [
         ({}, [card(ANA, ANA_ID, "Ana")], "", "", WebhookContact(address=ANA, aliases=(ANA, ANA_ID), name="Ana")),
-        ({"recipient_id": None, "recipient_user_id": ANA_ID}, [], "", "", WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
+        (
+            {"recipient_id": None, "recipient_user_id": ANA_ID},
+            [],
+            "",
+            "",
+            WebhookContact(address=ANA_ID, aliases=(ANA_ID,)),
+        ),
         ({"recipient_id": None}, [card("", ANA_ID)], "", "", WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
         ({"recipient_id": None}, [], "", "", None),
         ({"recipient_id": None, "recipient_participant_id": ANA}, [], "", "", None),
