@@ -34,7 +34,7 @@ def workers(config: pytest.Config) -> int | None:
         return None
     option = config.option
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    part = option.keyword or option.markexpr or option.lf or option.collectonly or option.usepdb
+    part = option.keyword or option.markexpr or getattr(option, "lf", False) or option.collectonly or option.usepdb
     if option.numprocesses is not None or part or not whole:
         return None
     return WORKERS_PER_CORE * (os.cpu_count() or 1)
