@@ -36,8 +36,8 @@ def downloads_of(world: World, files: Folder, source: DownloadSource) -> Downloa
     return DownloadWorker(world.store, rows, files, world.clock, source, owns=lambda: True, counters=counters)
 
 
-class Gallery:
-    """What a test holds."""
+class MediaWorld:
+    """A world in which files are downloaded from a Meta on loopback."""
 
     def __init__(self, world: World, there: Meta, files: Folder, graph_url: str, most_bytes: int) -> None:
         self.world = world
@@ -99,7 +99,7 @@ class Gallery:
 
 def visit(
     tmp_path: Path,
-    scenario: Callable[[Gallery], Awaitable[None]],
+    scenario: Callable[[MediaWorld], Awaitable[None]],
     *,
     graph_url: str = "",
     most_bytes: int = MOST,
@@ -113,15 +113,15 @@ def visit(
             world = World(tmp_path / "world.db", clock, DAY, auto_accounts=True, kind=KIND.get())
             await world.store.open()
             files = Folder(tmp_path / "media")
-            gallery = Gallery(world, there, files, graph_url or f"{there.simulator.url}/v24.0", most_bytes)
+            media_world = MediaWorld(world, there, files, graph_url or f"{there.simulator.url}/v24.0", most_bytes)
             try:
                 await there.control("customer", wa_id=CUSTOMER, name="Ana", text="Hi")
                 await there.callback.until(lambda: there.callback.bodies)
                 await world.post_body(there.callback.bodies[-1])
-                await gallery.set_token(TOKEN)
-                await scenario(gallery)
+                await media_world.set_token(TOKEN)
+                await scenario(media_world)
             finally:
-                await gallery.close()
+                await media_world.close()
                 await world.close()
 
     asyncio.run(run())

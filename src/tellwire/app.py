@@ -48,7 +48,7 @@ from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
 from tellwire.stores.files import open_files
-from tellwire.stores.opening import Opened, open_store
+from tellwire.stores.opening import OpenedStore, open_store
 from tellwire.stores.work_queues import WorkQueues
 from tellwire_sdk import hub_signature, sign
 
@@ -70,7 +70,7 @@ class App:
     def __init__(
         self,
         settings: Settings,
-        opened: Opened,
+        opened: OpenedStore,
         sender: Sender,
         *,
         clock: Clock,

@@ -53,7 +53,7 @@ class Meta:
     async def close(self) -> None: ...
 
 
-class Desk:
+class AgentWorld:
     """A world, its agent, and what runs the agent's turns."""
 
     def __init__(self, world: World, server: Loopback) -> None:
@@ -67,7 +67,7 @@ class Desk:
         self.agent_worker = self.worker()
 
     def worker(self, model: Model | None = None) -> AgentWorker:
-        """Another process's, as it were."""
+        """Return a worker of its own, as another process has one."""
         scripted = ScriptedModel()
 
         def model_of(agent: Agent) -> Model:
@@ -89,7 +89,7 @@ class Desk:
         await self.sender.close()
         await self.tools.close()
 
-    async def hire(self, *, kind: str = "ai", secrets: dict[str, str] | None = None, **settings: Any) -> Agent:
+    async def add_agent(self, *, kind: str = "ai", secrets: dict[str, str] | None = None, **settings: Any) -> Agent:
         """An agent; an AI agent is set as the account's."""
         options = AgentSettings(**({"model": "some-model", "base_url": self.server.base_url} | settings))
         world = self.world
@@ -125,7 +125,7 @@ class Desk:
             await worker.settled()
 
     async def sent(self) -> list[str]:
-        """The texts of outgoing rows, in order."""
+        """Return the texts of outgoing rows, in order."""
         rows = [row for row in await self.world.rows("messages.insert") if row["direction"] == "outgoing"]
         return [row["content"]["text"]["body"] for row in rows]
 
@@ -155,22 +155,22 @@ class Desk:
         return message
 
 
-Scenario = Callable[[Desk], Awaitable[None]]
+Scenario = Callable[[AgentWorld], Awaitable[None]]
 
 
-def at_work(tmp_path: Path, says: Says, scenario: Scenario, *, hired: bool = True, **settings: Any) -> None:
+def at_work(tmp_path: Path, says: Says, scenario: Scenario, *, with_agent: bool = True, **settings: Any) -> None:
     """Run a scenario in a fresh world with an agent whose model says this."""
 
     async def run(world: World) -> None:
         async with loopback(says) as server:
-            desk = Desk(world, server)
+            agent_world = AgentWorld(world, server)
             try:
                 await world.post(incoming("wamid.before"))  # makes the account
-                if hired:
-                    await desk.hire(**settings)
-                await scenario(desk)
+                if with_agent:
+                    await agent_world.add_agent(**settings)
+                await scenario(agent_world)
             finally:
-                await desk.close()
+                await agent_world.close()
 
     play(tmp_path, run)
 
@@ -179,4 +179,4 @@ def scripted(**more: Any) -> dict[str, Any]:
     return {"model": SCRIPTED, "base_url": "", **more}
 
 
-__all__ = ["KEY", "Desk", "Meta", "at_work", "replace", "scripted"]
+__all__ = ["KEY", "AgentWorld", "Meta", "at_work", "replace", "scripted"]

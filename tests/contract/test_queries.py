@@ -1,4 +1,4 @@
-"""The portable cold queries over a real file: pages, time bounds, look-ups, kept answers, figures."""
+"""The queries that are the same on every database: pages, time bounds, look-ups, stored answers, figures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ORG = DEFAULT_ORGANIZATION
 ALL = PageRequest(200)
 
 
-def deed(world: World, organization_id: str = ORG) -> AuditChange:
+def audit_change(world: World, organization_id: str = ORG) -> AuditChange:
     return AuditChange(organization_id, "a test", world.clock.now(), world.store.new_id)
 
 
@@ -65,7 +65,7 @@ async def test_pages_hold_at_most_their_limit_and_join(world: World) -> None:
     await world.endpoint()
     for index in range(5):
         await world.post(incoming(f"wamid.{index}", sender=f"521550000000{index}"))
-        await world.store.write(lambda c: audit.note(c, deed(world), "tested", "nothing"))
+        await world.store.write(lambda c: audit.note(c, audit_change(world), "tested", "nothing"))
     for name, page in PAGES.items():
         whole = await read(world, page, ORG, ALL)
         assert len(whole.items) >= 5, name
@@ -177,18 +177,18 @@ async def test_answers_are_kept_for_a_day_and_sealed(world: World) -> None:
 async def test_keys_are_found_by_hash_only(world: World) -> None:
     key = api_keys.make(bytes(32))
     record = api_keys.record(key, organization_id=ORG, name="x", scopes=("read", "admin"), expires_at=5)
-    kept = await world.store.write(lambda c: organizations.add_key(c, deed(world), record))
+    kept = await world.store.write(lambda c: organizations.add_key(c, audit_change(world), record))
     assert kept.id
     assert await world.store.read(lambda c: organizations.key_of_hash(c, api_keys.digest(key))) == kept
     assert await world.store.read(lambda c: organizations.key_of_hash(c, key)) is None
     assert await world.store.read(lambda c: organizations.get_key(c, "another", kept.id)) is None
-    nobody = await world.store.write(lambda c: organizations.revoke_key(c, deed(world, "another"), kept.id))
+    nobody = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world, "another"), kept.id))
     assert nobody is None
-    revoked = await world.store.write(lambda c: organizations.revoke_key(c, deed(world), kept.id))
+    revoked = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world), kept.id))
     assert revoked is not None
     assert revoked.revoked_at == world.clock.now()
     world.clock.move(5)
-    again = await world.store.write(lambda c: organizations.revoke_key(c, deed(world), kept.id))
+    again = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world), kept.id))
     assert again == revoked
 
 

@@ -1,4 +1,4 @@
-"""The SSRF guard where it acts: only addresses that were judged are ever connected to."""
+"""The SSRF guard where it acts: only addresses that were checked are ever connected to."""
 
 from __future__ import annotations
 

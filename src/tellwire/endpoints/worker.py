@@ -80,7 +80,7 @@ class EndpointWorker:
 
 
 def _loop(name: str, work: Work, seconds: float) -> Loop:
-    return Loop(name, work, seconds=seconds, failed="upkeep_failed")
+    return Loop(name, work, seconds=seconds, failed="endpoint_worker_failed")
 
 
 _BATCHES = 20

@@ -34,7 +34,7 @@ from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.courier")
+log = structlog.get_logger("tellwire.sending")
 
 _FIRST_PAUSE = 0.05
 CALL_SECONDS = 20.0

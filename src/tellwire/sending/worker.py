@@ -30,7 +30,7 @@ from tellwire.sending.attempt import MessageSender
 from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.courier")
+log = structlog.get_logger("tellwire.sending")
 
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5

@@ -1,1 +1,1 @@
-"""Stores: one schema, portable queries, and per dialect the few statements of the ledger and the outbox."""
+"""Stores: one schema, queries for every database, and per database the few statements of the ledger and the outbox."""

@@ -1,4 +1,4 @@
-"""The health of endpoints: kept, and acted on, as those that are hopeless or gone are disabled."""
+"""The health of endpoints: stored from reports, and used to disable endpoints that fail for too long or are gone."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _DAY = 86_400 * 1_000_000
 
 
 class SqlHealthStore:
-    """Keeps evidence in a store, and acts on it."""
+    """`HealthStore` over any store: merges reports of attempts, and disables endpoints and parks their deliveries."""
 
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
-        """Merge reports into the health of their endpoints, in one transaction; return those that this disabled."""
+        """Merge reports into the health of their endpoints, in one transaction; return the endpoints this disabled."""
         return await self._store.write(lambda c: [r.endpoint_id for r in reports if self._merge(c, r, now)])
 
     def _merge(self, connection: Connection, report: Report, now: Micros) -> bool:
-        """True when the endpoint was disabled by it."""
+        """Merge one report; return whether this disabled the endpoint."""
         repository = self._repository(connection, report.organization_id, now)
         state = endpoints.state_of(connection, report.organization_id, report.endpoint_id)
         if state != "active":
@@ -46,7 +46,7 @@ class SqlHealthStore:
         return False
 
     async def disable(self, endpoint_id: str, reason: str, now: Micros) -> None:
-        """Disable an endpoint and park what waits for it."""
+        """Disable an endpoint and park the deliveries that wait for it."""
         known = self._store.registry().endpoints.get(endpoint_id)
         if known is None:
             return
@@ -57,7 +57,7 @@ class SqlHealthStore:
         await self.park(endpoint_id, now)
 
     async def park(self, endpoint_id: str, now: Micros) -> None:
-        """Park, batch by batch, what still waits for an endpoint that is not active."""
+        """Park, batch by batch, the deliveries that still wait for an endpoint that is not active."""
         known = self._store.registry().endpoints.get(endpoint_id)
         if known is None:
             return
@@ -68,7 +68,7 @@ class SqlHealthStore:
             pass
 
     async def park_left(self, now: Micros) -> None:
-        """The same for every endpoint: whoever disabled or paused it may have died on the way."""
+        """Call `park` for every endpoint that needs it: the process that stopped it may have died."""
         for endpoint in self._store.registry().endpoints.values():
             if endpoint.state != "active" and await self._store.read(
                 lambda c, i=endpoint.id: endpoints.has_waiting(c, i)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Who is called on the event loop after a store's commits."""
+"""The callbacks that run on the event loop after a store's commits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tellwire.model.registry import Registry
 
 
 class Listeners:
-    """What every store takes the callbacks of others with. Each call is a hint: whoever misses it finds the rows."""
+    """The callbacks of a store. Each call is only a hint: a process that misses it finds the rows later."""
 
     def __init__(self) -> None:
         self._committed: Callable[[Sequence[Work]], None] = lambda _: None
@@ -24,9 +24,9 @@ class Listeners:
         self._committed = committed
 
     def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None], released: Callable[[], None]) -> None:
-        """Call these when deliveries of endpoints were committed elsewhere, or partitions were given back.
+        """Call `elsewhere` with the endpoints of deliveries committed elsewhere, `released` when partitions are free.
 
-        Elsewhere: by another process, or by a write that is no ledger's. On SQLite nobody else has partitions to give.
+        Elsewhere means by another process, or by a write outside the ledger. On SQLite no other process has partitions.
         """
         self._elsewhere, self._released = elsewhere, released
 
@@ -39,11 +39,11 @@ class Listeners:
         self._event_listeners.append(wake)
 
     def on_due_work(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit, of any process, that left sends, downloads or turns."""
+        """Call `wake` on the event loop after every commit, of any process, that recorded sends, downloads or turns."""
         self._due_work_listeners.append(wake)
 
     def _wake(self, *, events: bool, due_work: bool) -> None:
-        """Call those who wait for events, and those who wait for due work."""
+        """Call the listeners for events, and those for due work."""
         if events:
             for wake in self._event_listeners:
                 wake()

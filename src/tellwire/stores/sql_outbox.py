@@ -1,4 +1,4 @@
-"""What the outbox does alike on every database."""
+"""The part of the outbox that is the same on every database."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.queries import replays
-from tellwire.stores.queries.delivery_results import record_telling
+from tellwire.stores.queries.delivery_results import record_and_notify
 from tellwire.stores.query_runner import QueryRunner
 
 
 class OutboxStore(QueryRunner, Protocol):
-    """What an outbox needs of its store."""
+    """The part of a store that an outbox uses."""
 
     def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None: ...
 
@@ -33,7 +33,7 @@ S = TypeVar("S", bound=OutboxStore)
 
 
 class SqlOutbox(Generic[S]):
-    """The part of `ports.Outbox` that does not depend on the database, over an open store."""
+    """The part of `ports.Outbox` that is the same on every database, over an open store."""
 
     def __init__(self, store: S, *, clock: Clock) -> None:
         self._store = store
@@ -58,7 +58,7 @@ class SqlOutbox(Generic[S]):
 
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
-        return await record_telling(self._store, results, record=self._store.record)
+        return await record_and_notify(self._store, results, record=self._store.record)
 
     async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         """See `ports.Outbox.replay_edit`."""

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.meta.test_raw_json import JSON
@@ -90,6 +90,8 @@ def test_a_redacted_text_is_json_without_the_word(tree, word, spaced):
 
 
 @given(st.binary(max_size=60), st.text(max_size=10))
+@example(b"{1}", "")
+@example(b'{"a"}', "a")
 def test_any_bytes_and_any_pointer_are_taken(text, pointer):
     replace_json.value_at(text, f"/{pointer}")
 

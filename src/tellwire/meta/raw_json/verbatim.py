@@ -87,7 +87,7 @@ def members(text: bytes) -> Mapping[str, bytes] | None:
         return _OBJECT.decode(text)
     except REFUSALS:
         pieces = _pieces(bytes(text), b"{")
-    if pieces is None:
+    if pieces is None or len(pieces) % 2:
         return None
     found: dict[str, bytes] = {}
     for key, value in zip(pieces[::2], pieces[1::2], strict=True):

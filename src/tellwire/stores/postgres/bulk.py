@@ -1,4 +1,4 @@
-"""PostgreSQL: rows of several tables in one statement, a column an array, so that a batch costs one round trip."""
+"""PostgreSQL: rows of several tables in one statement, each column an array, so that a batch costs one round trip."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _TYPES = {
 
 
 def type_of(column: str) -> str:
-    """The type of a column, which its name tells."""
+    """Return the type of a column by its name."""
     return _TYPES.get(column, "text")
 
 
 def placeholder(number: int, kind: str) -> str:
-    """A parameter that takes what `array` makes."""
+    """Return the parameter with this number that takes what `array` returns."""
     return f"${number}::bytea[]" if kind == "bytea" else f"${number}::text::{kind}[]"
 
 
 def array(kind: str, values: Sequence[Any]) -> Any:
-    """A column as an array of PostgreSQL, in its text form: the driver looks at every item of a list several times.
+    """Return a column as the text form of an array, because the driver handles every item of a list several times.
 
-    Bytes stay a list: their text form would double them.
+    Bytes stay a list, because their text form is twice as long.
     """
     match kind:
         case "bytea":
@@ -80,7 +80,7 @@ def _statement(inserts: tuple[Insert, ...]) -> str:
 
 
 async def write_rows(connection: Connection, writes: Sequence[TableRows]) -> None:
-    """Insert rows into several tables at once; no two of the inserts may touch the same row."""
+    """Insert rows into several tables at once; no two inserts may touch the same row."""
     some = [(insert, rows) for insert, rows in writes if rows]
     if some:
         columns = [

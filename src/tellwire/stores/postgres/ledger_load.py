@@ -1,6 +1,6 @@
-"""PostgreSQL: everything that a ledger needs, in one round trip.
+"""PostgreSQL: load everything that a ledger needs in one round trip.
 
-The rows come as JSON texts, which msgspec reads faster than any driver makes rows; bytes travel in hex.
+Rows come as JSON texts, which msgspec decodes faster than a driver makes rows; bytes are hexadecimal.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ HIGHEST = f"SELECT max(greatest({_OWN})) FROM organizations o"
 
 
 def found(table: str, alias: str, condition: str, more: str = "") -> str:
-    """A join that finds the rows of a table by an index, one by one, whatever the planner believes of the table.
+    """Return a join that finds rows by an index, one by one, whatever the statistics of the table are.
 
-    OFFSET 0 keeps the condition inside: a plan made while a table was small would read all of it for ever.
+    OFFSET 0 keeps the condition inside, because a plan made while a table was small would go on to read all of it.
     """
     return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} {more} OFFSET 0) {alias}"
 
@@ -111,17 +111,17 @@ _ANSWERED = (
 
 
 class ErasedMarks(Struct, frozen=True):
-    """The marks of erased people that were `wanted`, with what each is of, and those `found`, with since when."""
+    """The marks that were `wanted`, with what each is of, and those `found`, with the times of the erasures."""
 
     wanted: Mapping[tombstones.Mark, tuple[str, str]] = {}
     found: Sequence[tuple[str, str, Micros]] = ()
 
 
-class Loaded(Struct, frozen=True):
-    """What was read beside the ledger's rows: the registry's version, the highest id of the organizations.
+class LoadedRows(Struct, frozen=True):
+    """The result of `read`: the ledger's rows (`row`), and the registry's version.
 
-    `last`: the highest id of each organization's deliveries, whoever committed it. `answered`: the answers that are
-    kept (organization id, Idempotency-Key), and since when.
+    `floor`: the highest id of the organizations. `last`: the highest id of each organization's deliveries, from any
+    process. `answered`: the stored answers as (organization id, Idempotency-Key, time).
     """
 
     version: int
@@ -133,20 +133,20 @@ class Loaded(Struct, frozen=True):
 
 
 def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
-    """What the keys name by phone number."""
+    """Return the sets of keys that are pairs beginning with a phone number id."""
     return keys.messages, keys.statuses, keys.addresses, keys.parties, keys.own
 
 
 def organizations(keys: Keys, registry: Registry) -> list[str]:
-    """Whose rows a decision may touch, sorted; an unknown phone number would join the default organization."""
+    """Return, sorted, the organizations whose rows a decision may touch; unknown numbers belong to the default one."""
     numbers = {number for pairs in pairs_of(keys) for number, _ in pairs}
     found = {ledger_keys.owner_of(registry, number) for number in numbers}
     found |= {organization_id for organization_id, _ in keys.conversations} | notices.organizations(registry, keys)
     return sorted(found or {DEFAULT_ORGANIZATION})
 
 
-async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> Loaded:
-    """Read what the keys name, as the registry has their accounts."""
+async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> LoadedRows:
+    """Read the rows that the keys name, with the accounts of the registry."""
     accounts = registry.accounts
     latest = {accounts[n].id for n, _ in keys.addresses | keys.parties if n in accounts} if keys.latest else set[str]()
     row = await connection.fetchrow(
@@ -166,18 +166,18 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     erased = await _erased(connection, keys, registry)
     last: dict[str, str | None] = msgspec.json.decode(row[2])
     highest = {organization: found or "" for organization, found in last.items()}
-    return Loaded(row[0], row[1] or "", highest, row, erased, await _answered(connection, keys))
+    return LoadedRows(row[0], row[1] or "", highest, row, erased, await _answered(connection, keys))
 
 
 async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:
-    """The answers that are kept under Idempotency-Keys; asked only for a request that came with one."""
+    """Return the answers stored under the Idempotency-Keys; queried only when a request has one."""
     if not keys.answers:
         return []
     return [tuple(row) for row in await connection.fetch(_ANSWERED, *_columns(keys.answers))]
 
 
 async def _erased(connection: Connection, keys: Keys, registry: Registry) -> ErasedMarks:
-    """Which of the messages and addresses are of people who were erased; asked only while there are such."""
+    """Return which messages and addresses are of erased people; queried only while marks are stored."""
     if not registry.erased_key:
         return ErasedMarks()
     marks = tombstones.marks_to_look_up(registry, keys)
@@ -188,8 +188,8 @@ def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def fill(ledger: Ledger, loaded: Loaded) -> None:
-    """Put what was read into the ledger."""
+def fill(ledger: Ledger, loaded: LoadedRows) -> None:
+    """Put the rows that were read into the ledger."""
     tombstones.load(ledger, loaded.erased.wanted, loaded.erased.found)
     ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
     messages, facts, aliases, contacts, conversations, held, sends, sending = (
@@ -224,7 +224,7 @@ def fill(ledger: Ledger, loaded: Loaded) -> None:
 
 
 async def registry(connection: Connection, vault: Vault, *, lenient: bool = False) -> Registry:
-    """Read accounts and endpoints whole, at least as new as the version says.
+    """Read all accounts, endpoints and agents, at least as new as the version says.
 
     `lenient` leaves out those whose secrets no master key opens.
     """

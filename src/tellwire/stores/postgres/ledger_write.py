@@ -1,4 +1,4 @@
-"""PostgreSQL: write what a ledger changed, and results of attempts."""
+"""PostgreSQL: write the changes of a ledger, and results of attempts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SEQUENCES = (
 
 
 async def write(connection: Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
-    """Write what a ledger changed; return its deliveries with their sequences."""
+    """Write the changes of a ledger; return its deliveries with their sequence numbers."""
     await _write_accounts(connection, ledger, vault)
     work = await _numbered(connection, ledger.work)
     await write_rows(
@@ -70,7 +70,7 @@ async def _write_accounts(connection: Connection, ledger: Ledger, vault: Vault) 
 
 
 async def _numbered(connection: Connection, work: Sequence[Work]) -> list[Work]:
-    """Give each delivery the next number of its (endpoint, key)."""
+    """Give each delivery the next sequence number of its (endpoint, order key)."""
     if not work:
         return []
     more = Counter((w.delivery.endpoint_id, w.delivery.order_key) for w in work)
@@ -123,11 +123,11 @@ u AS (
   RETURNING 1)
 SELECT partition, epoch, (SELECT count(*) FROM u) FROM held
 """
-_GONE = f"""
+_WITHOUT_EVENT = f"""
 SELECT d.id FROM unnest($1::text[], $2::text[]) k(a, b) {found("deliveries", "d", "organization_id = k.a AND id = k.b")}
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)
 """
-_BARE = """
+_STRIP = """
 UPDATE attempts a SET record = v.record, response_body = ''
 FROM unnest($1::text[], $2::integer[], $3::bytea[]) v(delivery_id, number, record)
 WHERE a.delivery_id = v.delivery_id AND a.number = v.number
@@ -138,9 +138,9 @@ _result: Callable[[Any], tuple[Any, ...]] = attrgetter(*_RESULT)
 
 
 async def write_results(connection: Connection, results: Sequence[Result]) -> set[str]:
-    """Write how deliveries stand after attempts, and the attempts; a cancelled delivery stays so.
+    """Write deliveries after attempts, and the attempts; a cancelled delivery stays cancelled.
 
-    Returns: the ids of those whose epoch is outdated, of which nothing was written.
+    Returns: the ids of deliveries whose epoch is outdated, of which nothing was written.
     """
     partitions = list({r.delivery.partition for r in results})
     rows = [(*_result(r.delivery), r.epoch, *_attempt(r.attempt)) for r in results]
@@ -149,18 +149,18 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
     held = {partition: epoch for partition, epoch, _ in answer}
     refused = {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
     if answer and answer[0][2] < len(results) - len(refused):
-        await _bare_the_erased(connection, [r.attempt for r in results if r.attempt and r.delivery.id not in refused])
+        await _strip_erased(connection, [r.attempt for r in results if r.attempt and r.delivery.id not in refused])
     return refused
 
 
-async def _bare_the_erased(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    """Attempts that were in flight while their event was erased keep nothing that quotes it."""
+async def _strip_erased(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """Remove what quotes the event from attempts that were in flight while their event was erased."""
     places = [a.organization_id for a in attempts], [a.delivery_id for a in attempts]
-    gone = {row[0] for row in await connection.fetch(_GONE, *places)}
-    theirs = [a for a in attempts if a.delivery_id in gone]
+    erased = {row[0] for row in await connection.fetch(_WITHOUT_EVENT, *places)}
+    theirs = [a for a in attempts if a.delivery_id in erased]
     if theirs:
-        bare = [attempt_rows.attempt_record(attempt_rows.bare(a)) for a in theirs]
-        await connection.execute(_BARE, [a.delivery_id for a in theirs], [a.number for a in theirs], bare)
+        stripped = [attempt_rows.attempt_record(attempt_rows.without_payload(a)) for a in theirs]
+        await connection.execute(_STRIP, [a.delivery_id for a in theirs], [a.number for a in theirs], stripped)
 
 
 def _attempt(attempt: Attempt | None) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The outbox over PostgreSQL: deliveries as rows, partitions leased by many processes, results behind a fence."""
+"""The outbox over PostgreSQL: deliveries as rows, partitions leased by processes, results only in the current epoch."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PostgresOutbox(SqlOutbox[PostgresStore]):
     """`ports.Outbox` over an open store."""
 
     async def renew(self, owner: str) -> Lease:
-        """See `ports.Outbox.renew`. Leases are kept by the database's clock; ours only says until when at the most."""
+        """See `ports.Outbox.renew`. Leases expire by the database's clock; ours gives the latest time only."""
         until = self._clock.now() + LEASE_MICROS
 
         async def work(connection: Connection) -> Lease:
@@ -84,13 +84,13 @@ class PostgresOutbox(SqlOutbox[PostgresStore]):
             return Lease(mine, until, share)
 
         try:
-            lease: Lease = await self._store.ask(work)
-            if not lease.partitions:  # the rows may only just have been made
-                lease = await self._store.ask(work)
+            lease: Lease = await self._store.query(work)
+            if not lease.partitions:  # the first call may only have made the rows
+                lease = await self._store.query(work)
         except Unavailable as error:
-            self._store.unleased = str(error)
+            self._store.lease_error = str(error)
             raise
-        self._store.unleased = ""
+        self._store.lease_error = ""
         return lease
 
     async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
@@ -101,8 +101,8 @@ class PostgresOutbox(SqlOutbox[PostgresStore]):
             if partitions is None:
                 await connection.execute("DELETE FROM dispatchers WHERE owner = $1", owner)
 
-        await self._store.ask(work)
-        self._store.say_released()
+        await self._store.query(work)
+        self._store.announce_released()
 
     async def waiting(self, partitions: Collection[int]) -> list[str]:
         """See `ports.Outbox.waiting`."""
@@ -112,19 +112,19 @@ class PostgresOutbox(SqlOutbox[PostgresStore]):
             for e in self._store.registry().endpoints.values()
             if e.state == "active" and not mine.isdisjoint(partitions_of(e.id))
         ]
-        rows = await self._store.ask(lambda c: c.fetch(WAITING, active, list(mine)))
+        rows = await self._store.query(lambda c: c.fetch(WAITING, active, list(mine)))
         return [row[0] for row in rows]
 
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
         values = (endpoint_id, after, list(partitions), limit)
-        return _works(await self._store.ask(lambda c: c.fetch(BACKLOG, *values)))
+        return _works(await self._store.query(lambda c: c.fetch(BACKLOG, *values)))
 
     async def due(
         self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
     ) -> list[Work]:
         """See `ports.Outbox.due`."""
-        return _works(await self._store.ask(lambda c: c.fetch(_DUE, now, list(partitions), list(without), limit)))
+        return _works(await self._store.query(lambda c: c.fetch(_DUE, now, list(partitions), list(without), limit)))
 
 
 def _works(rows: Sequence[Any]) -> list[Work]:

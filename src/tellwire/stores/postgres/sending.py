@@ -1,4 +1,4 @@
-"""PostgreSQL: what of a ledger concerns sending and is rare, statement by statement."""
+"""PostgreSQL: the rarer changes of a ledger about sending and agents, one statement each."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _TURNS, _HANDOVERS = (
 
 
 async def load_agents(connection: Connection, ledger: Ledger, keys: Keys) -> None:
-    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    """Load the turns and handovers of the ledger's conversations; skipped while there are no agents."""
     if not ledger.conversations or not (ledger.registry.agents or keys.agents):
         return
     some = ledger.conversations.values()
     places = [each.organization_id for each in some], [each.id for each in some]
     turns = await connection.fetch(_TURNS, *places)
-    sending_rows.know_agents(ledger, turns, await connection.fetch(_HANDOVERS, *places))
+    sending_rows.add_agents(ledger, turns, await connection.fetch(_HANDOVERS, *places))
 
 
 async def _write_agents(connection: Connection, ledger: Ledger) -> None:
@@ -68,7 +68,7 @@ _KEEP_ANSWER = _one_row(
 
 
 async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
-    """Write what a ledger changed of it."""
+    """Write the changes of a ledger about sending and agents."""
     await _write_agents(connection, ledger)
     for place, at in ledger.new_calls.items():
         await connection.execute(
@@ -106,7 +106,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
 
 
 async def make_key(connection: Connection, vault: Vault) -> None:
-    """Make the key that links to media are signed with, unless it is there."""
+    """Make the key that links to media are signed with, unless there is one."""
     if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM sealed_keys WHERE name = $1)", MEDIA_KEY):
         made = "INSERT INTO sealed_keys(name,sealed) VALUES ($1,$2) ON CONFLICT DO NOTHING"
         await connection.execute(made, MEDIA_KEY, new_media_key(vault))

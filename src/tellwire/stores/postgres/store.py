@@ -1,8 +1,7 @@
-"""The store for many processes: PostgreSQL. Every organization has one writer at a time, whichever process it is in.
+"""The store for many processes: PostgreSQL. Every organization has one writer at a time, in whichever process.
 
-A group commit holds a lock per organization that it touches, and one of the whole installation together with all
-others; any other write holds that last one alone. So decisions never race, and ids rise in commit order per
-organization.
+A group commit holds a lock for each organization that it touches, and shares one of the whole installation; any other
+write holds that last lock alone. So decisions never race, and ids rise in commit order within an organization.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from tellwire.stores.postgres.committer import Committer
 from tellwire.stores.postgres.connections import (
     SET_LOCAL,
     Connection,
-    Link,
-    Server,
+    LedgerConnection,
+    PostgresServer,
     check,
-    is_the_servers,
-    reaching,
+    is_server_error,
+    reporting_connect_errors,
     unavailable,
 )
-from tellwire.stores.postgres.notifications import Hint, Hints
+from tellwire.stores.postgres.notifications import Hint, HintChannel
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
 from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
@@ -66,7 +65,7 @@ class _Apply(Struct, frozen=True):
 
 
 class PostgresStore(Listeners):
-    """`LedgerStore` and the runner of queries over one database; `PostgresOutbox` stands on it.
+    """`LedgerStore` and the runner of queries over one database; `PostgresOutbox` uses it.
 
     Args:
         server: the database, migrated already.
@@ -76,7 +75,7 @@ class PostgresStore(Listeners):
     """
 
     def __init__(
-        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]
+        self, server: PostgresServer, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]
     ) -> None:
         super().__init__()
         self.server = server
@@ -88,44 +87,44 @@ class PostgresStore(Listeners):
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
         self._last: dict[str, str] = {}
-        self._applying = Link(server)
-        self._recording = Link(server)
+        self._applying = LedgerConnection(server)
+        self._recording = LedgerConnection(server)
         self.counters = Counters()
-        self._appliers = Committer(self._apply_batch, is_the_servers, counters=self.counters)
-        self._recorders = Committer(self._record_batch, is_the_servers, counters=self.counters)
+        self._appliers = Committer(self._apply_batch, is_server_error, counters=self.counters)
+        self._recorders = Committer(self._record_batch, is_server_error, counters=self.counters)
         self._queries = PostgresQueryRunner(server)
         self._lenient = False
-        self._hints: Hints | None = None
+        self._hints: HintChannel | None = None
         self._pool: asyncpg.Pool[Any] | None = None
-        self.unleased = ""
+        self.lease_error = ""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
-        """Connect and begin; a server also hears other processes, a command line (`serving=False`) does not.
+        """Connect and start; a server also listens to other processes, a command line (`serving=False`) does not.
 
-        `lenient` passes over accounts and endpoints whose secrets no master key opens.
+        `lenient` leaves out accounts and endpoints whose secrets no master key opens.
 
         Raises:
             BadSettings: the server is too old.
             Unavailable: it cannot be reached.
         """
         self._lenient = lenient
-        with reaching(self.server):
+        with reporting_connect_errors(self.server):
             connection = await self._applying.connection()
             await check(connection)
             if serving:
                 await sending.make_key(connection, self.vault)
-            self._know(await ledger_load.registry(connection, self.vault, lenient=self._lenient))
+            self._adopt_registry(await ledger_load.registry(connection, self.vault, lenient=self._lenient))
         self._pool = await asyncpg.create_pool(**self.server.options(ledger=True), min_size=0, max_size=_READERS)
         self._appliers.start()
         self._recorders.start()
         if serving and not self.server.pooled:
-            self._hints = Hints(self.server, self._heard)
+            self._hints = HintChannel(self.server, self._on_hint)
             self._hints.start()
 
     async def close(self) -> None:
-        """Commit what waits and let go of the database."""
+        """Commit the waiting jobs and close the database."""
         await self._appliers.stop()
         await self._recorders.stop()
         if self._hints is not None:
@@ -137,17 +136,17 @@ class PostgresStore(Listeners):
         await self._queries.close()
 
     def registry(self) -> Registry:
-        """Accounts and endpoints as of the last commit that changed them."""
+        """Return the registry as of the last commit that changed it."""
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
     def failing(self) -> str:
         """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
-        return self._appliers.failing or self.unleased
+        return self._appliers.failing or self.lease_error
 
     # --- LedgerStore --------------------------------------------------------------------------------------------------
 
@@ -155,11 +154,11 @@ class PostgresStore(Listeners):
         """See `ports.storage.LedgerStore.apply`."""
         return await self._appliers.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
-    async def scrub(self) -> None:
-        """Nothing: the server's VACUUM overwrites what was erased."""
+    async def purge_erased(self) -> None:
+        """Do nothing: the server's VACUUM overwrites erased data."""
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        """Read what other processes changed of accounts and endpoints; while commits fail, try one."""
         if self.failing:
             await self.write(write_probe.write)
         await self._appliers.do(_Apply(Keys(), lambda _: None))
@@ -173,7 +172,7 @@ class PostgresStore(Listeners):
             try:
                 done = await self._apply(connection, keys, jobs)
             except BaseException:
-                await self._applying.rolled_back()
+                await self._applying.roll_back()
                 raise
             if done is not None:
                 return done
@@ -181,7 +180,7 @@ class PostgresStore(Listeners):
     async def _apply(
         self, connection: Connection, keys: Keys, jobs: Sequence[_Apply]
     ) -> tuple[list[Any], Callable[[], None]] | None:
-        """One commit; None when the registry was out of date and is not any more."""
+        """Do one commit; return None when the registry was outdated and has been read anew."""
         registry = self._registry
         organizations = ledger_load.organizations(keys, registry)
         await connection.execute(self._applying.begin + _locks(organizations))
@@ -189,7 +188,7 @@ class PostgresStore(Listeners):
         if loaded.version != registry.version:
             fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
             await connection.execute("ROLLBACK")
-            self._know(fresh)
+            self._adopt_registry(fresh)
             return None
         self._ids.rise(loaded.floor)
         now = self._clock.now()
@@ -202,16 +201,16 @@ class PostgresStore(Listeners):
         if ledger.changes_registry:
             fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
         await _commit(connection)
-        self._know(fresh)
+        self._adopt_registry(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
         self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
         hint = Hint(events=bool(ledger.events), due_work=ledger.has_due_work, registry=fresh is not registry)
         return results, lambda: self._notify(work, others, hint)
 
     def _notify(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
-        """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
+        """Call the listeners after a commit; in organizations `others`, another process committed deliveries before.
 
-        Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
+        Their hints may be late or lost, and our deliveries must not go out before theirs.
         """
         if others:
             known = self._registry.endpoints.values()
@@ -220,20 +219,20 @@ class PostgresStore(Listeners):
             self._committed(work)
         self._wake(events=hint.events, due_work=hint.due_work)
         if self._hints is not None and (hint.events or hint.due_work or hint.registry):
-            self._hints.tell(hint, {each.delivery.endpoint_id for each in work})
+            self._hints.send(hint, {each.delivery.endpoint_id for each in work})
 
-    def _know(self, registry: Registry) -> None:
-        """Take a registry over, unless a newer one is known."""
+    def _adopt_registry(self, registry: Registry) -> None:
+        """Use a registry from now on, unless a newer one is known."""
         if registry.version <= self._registry.version:
             return
         self._registry, self._routes = registry, Routes(registry, self._names)
         for changed in self._registry_listeners:
             changed(registry)
 
-    def _heard(self, hint: Hint) -> None:
-        """Another process said something."""
+    def _on_hint(self, hint: Hint) -> None:
+        """Call the listeners for a hint of another process."""
         if hint.registry:
-            self._appliers.nudge(_Apply(Keys(), lambda _: None))
+            self._appliers.submit(_Apply(Keys(), lambda _: None))
         if hint.look:
             self._elsewhere([e.id for e in self._registry.endpoints.values() if e.state == "active"])
         elif hint.endpoints:
@@ -242,10 +241,10 @@ class PostgresStore(Listeners):
         if hint.released:
             self._released()
 
-    def say_released(self) -> None:
+    def announce_released(self) -> None:
         """Tell other processes that partitions are free."""
         if self._hints is not None:
-            self._hints.tell(Hint(released=True))
+            self._hints.send(Hint(released=True))
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -261,7 +260,7 @@ class PostgresStore(Listeners):
             refused = await ledger_write.write_results(connection, results) if results else set()
             await _commit(connection)
         except BaseException:
-            await self._recording.rolled_back()
+            await self._recording.roll_back()
             raise
         return [refused.intersection(r.delivery.id for r in job) for job in jobs], lambda: None
 
@@ -272,7 +271,7 @@ class PostgresStore(Listeners):
         return await self._queries.read(work)
 
     async def write(self, work: Callable[[QueryConnection], T]) -> T:
-        """Run a write, alone in the whole installation; return its result once durable."""
+        """Run a write while no other runs in the whole installation; return its result once durable."""
         fresh = self._registry
 
         async def before(connection: Connection) -> None:
@@ -285,27 +284,27 @@ class PostgresStore(Listeners):
                 fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
 
         def notifying(connection: QueryConnection) -> tuple[T, list[str] | None]:
-            return work(connection), operational.taken(connection)
+            return work(connection), operational.take_notified(connection)
 
         result, notified = await self._queries.write(notifying, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:
-            self._know(fresh)
+            self._adopt_registry(fresh)
             if self._hints is not None:
-                self._hints.tell(Hint(registry=True, look=True))
+                self._hints.send(Hint(registry=True, look=True))
         if notified is not None:
             self._elsewhere(notified)
             self._wake(events=True, due_work=False)
             if self._hints is not None:
-                self._hints.tell(Hint(events=True), set(notified))
+                self._hints.send(Hint(events=True), set(notified))
         return result
 
     # --- queries with the settings of the ledger's statements ---------------------------------------------------------
 
-    async def ask(self, query: Callable[[Connection], Any]) -> Any:
+    async def query(self, work: Callable[[Connection], Any]) -> Any:
         """Run a query, or a few in one transaction, on a connection with the settings of the ledger's statements.
 
         Raises:
-            Unavailable: the database cannot be asked.
+            Unavailable: the database cannot answer.
         """
         if self._pool is None:
             raise RuntimeError("the store is not open")
@@ -313,14 +312,14 @@ class PostgresStore(Listeners):
             async with self._pool.acquire(timeout=15) as connection, connection.transaction():
                 if self.server.pooled:
                     await connection.execute(SET_LOCAL)
-                return await query(connection)
+                return await work(connection)
         except Exception as error:
-            if is_the_servers(error):
+            if is_server_error(error):
                 raise unavailable(error) from None
             raise
 
     async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
-        """Open conversations whose last row is at least the window ago."""
+        """Return open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
         async def move(connection: Connection) -> list[ConversationKey]:
@@ -340,10 +339,10 @@ class PostgresStore(Listeners):
                     await connection.execute(_CHECK_LATER, *zip(*later, strict=True))
             return idle
 
-        return await self.ask(move)  # type: ignore[no-any-return]
+        return await self.query(move)  # type: ignore[no-any-return]
 
     async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
-        """Kept POSTs with items that waited for an account, oldest first, each with which those are."""
+        """Return stored POSTs with items that waited for an account, oldest first, each with those items' pointers."""
         query = (
             "SELECT h.inbound_id, array_agg(h.pointer) AS pointers FROM held_items h WHERE h.phone_number_id = $1"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > $2 GROUP BY 1 ORDER BY 1 LIMIT $3"
@@ -354,7 +353,7 @@ class PostgresStore(Listeners):
             rows = await connection.fetch("SELECT * FROM inbound WHERE id = ANY($1::text[]) ORDER BY id", list(found))
             return [WaitingPost(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
 
-        return await self.ask(fetch)  # type: ignore[no-any-return]
+        return await self.query(fetch)  # type: ignore[no-any-return]
 
 
 def _lock_key(name: str) -> int:
@@ -365,7 +364,7 @@ _LOCK_ALL = f"SELECT pg_advisory_xact_lock({_lock_key('')})"
 
 
 def _locks(organization_ids: Sequence[str]) -> str:
-    """The SQL that waits until nobody else writes for these organizations, always in the same order."""
+    """Return the SQL that takes the locks of these organizations, always in the same order."""
     keys = sorted(map(_lock_key, organization_ids))
     own = "".join(f"SELECT pg_advisory_xact_lock({key});" for key in keys)
     return f"SELECT pg_advisory_xact_lock_shared({_lock_key('')});{own}"

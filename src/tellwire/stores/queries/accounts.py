@@ -15,7 +15,7 @@ from tellwire.stores.schema.tables import accounts
 
 
 def add(connection: Connection, change: AuditChange, vault: Vault, account: Account) -> Account:
-    """Keep a new account.
+    """Store a new account.
 
     Raises:
         Conflict: another account of the installation has its phone_number_id.
@@ -32,7 +32,7 @@ def add(connection: Connection, change: AuditChange, vault: Vault, account: Acco
 
 
 def find(connection: Connection, vault: Vault, organization_id: str, name: str) -> Account | None:
-    """One account of an organization, by our id or its phone_number_id."""
+    """Return an account of an organization, by our id or its phone_number_id; None when there is none."""
     query = select(accounts).where(
         accounts.c.organization_id == organization_id, (accounts.c.id == name) | (accounts.c.phone_number_id == name)
     )
@@ -41,7 +41,7 @@ def find(connection: Connection, vault: Vault, organization_id: str, name: str) 
 
 
 def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Account]:
-    """The accounts of an organization."""
+    """Return a page of the accounts of an organization."""
     query = select(accounts).where(accounts.c.organization_id == organization_id)
     return newest(connection, query, accounts.c.id, request, lambda row: _account(row, vault))
 
@@ -49,7 +49,7 @@ def page(connection: Connection, vault: Vault, organization_id: str, request: Pa
 def change(
     connection: Connection, change: AuditChange, vault: Vault, account: Account, *, action: str = "account.changed"
 ) -> Account:
-    """Write an account as it now is; `action` is the word for the audit."""
+    """Write a changed account; `action` is the word for the audit."""
     columns = ledger_rows.account_values(account, vault)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns))
     note_change(connection, change, action, account.id)
@@ -57,9 +57,9 @@ def change(
 
 
 def remove(connection: Connection, change: AuditChange, account_id: str) -> None:
-    """Forget an account; its conversations and messages stay, and what is still to be sent is cancelled.
+    """Delete an account; its conversations and messages stay, and messages still to be sent are cancelled.
 
-    What is just being sent is unknown from then on: the answer finds no account any more.
+    A message that is being sent at that moment becomes `unknown`, because its answer no longer finds an account.
     """
     over = {"cause": "the account was deleted", "updated_at": change.at}
     mine = sends.c.account_id == account_id

@@ -1,4 +1,4 @@
-"""Who changed what, and when."""
+"""The audit: who changed what, and when."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.tables import audit
 
 OURSELVES = "tellwire"
-"""The actor of what nobody asked for."""
+"""The actor of changes that Tellwire makes by itself."""
 
 
 class AuditChange(Struct, frozen=True):
-    """A change as it is made: for which organization, by whom and when; `new_id` is good inside the job only."""
+    """The circumstances of a change: its organization, who makes it and when. Call `new_id` inside the write only."""
 
     organization_id: str
     actor: str
@@ -38,7 +38,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 def note(connection: Connection, change: AuditChange, action: str, subject: str, *, organization_id: str = "") -> None:
-    """Write down that something was done, for the change's organization unless another is named."""
+    """Record in the audit that something was done, for the change's organization unless another is named."""
     connection.execute(
         insert(audit).values(
             id=change.new_id(),
@@ -52,13 +52,13 @@ def note(connection: Connection, change: AuditChange, action: str, subject: str,
 
 
 def note_change(connection: Connection, change: AuditChange, action: str, subject: str) -> None:
-    """The same for an account or endpoint, of which every process must hear."""
+    """Call `note` for an account, endpoint or agent, and make every process read the registry anew."""
     registry_version.advance(connection)
     note(connection, change, action, subject)
 
 
 def page(connection: Connection, organization_id: str, request: PageRequest) -> Page[AuditEntry]:
-    """The audit of an organization."""
+    """Return a page of the audit of an organization."""
     query = select(audit).where(audit.c.organization_id == organization_id)
     return newest(connection, query, audit.c.id, request, _entry)
 

@@ -1,4 +1,4 @@
-"""Conversations, by our ids and by those that a payload format shows."""
+"""Conversations, by our ids and by the ids of a payload format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MICROS = 1_000_000
 
 
 class ConversationFilter(Struct, frozen=True, kw_only=True):
-    """Which conversations; "" filters nothing. `party` is a contact's id or a group's."""
+    """Filters of a list of conversations; "" filters nothing. `party` is a contact's id or a group's."""
 
     status: str = ""
     account_id: str = ""
@@ -28,7 +28,7 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 def page(
     connection: Connection, organization_id: str, chosen: ConversationFilter, request: PageRequest
 ) -> Page[Conversation]:
-    """The conversations of an organization."""
+    """Return a page of the conversations of an organization."""
     owner = conversations.c.organization_id
     query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
     query = matching(
@@ -41,7 +41,7 @@ def page(
 
 
 def get(connection: Connection, organization_id: str, conversation_id: str) -> Conversation | None:
-    """One conversation of an organization."""
+    """Return a conversation of an organization, None when there is none."""
     query = select(*_COLUMNS).where(
         conversations.c.id == conversation_id, conversations.c.organization_id == organization_id
     )
@@ -50,7 +50,7 @@ def get(connection: Connection, organization_id: str, conversation_id: str) -> C
 
 
 def party_of(connection: Connection, organization_id: str, name: str) -> str:
-    """The party that a contact's id, phone number or user id, or a group's id, stands for."""
+    """Return the party named by a contact's id, phone number or user id, or by a group's id."""
     own = select(contacts.c.merged_into).where(contacts.c.id == name, contacts.c.organization_id == organization_id)
     merged_into = connection.execute(own).scalar_one_or_none()
     if merged_into is not None:
@@ -63,7 +63,7 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
 
 
 def of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
-    """The conversation that a format shows under an id of its own, or whose message it does; "" for none."""
+    """Return the id of the conversation that has, or whose message has, this id in a payload format; "" for none."""
     found = _search(connection, conversations, organization_id, given, ids)
     if found:
         return found
@@ -75,12 +75,12 @@ def of_shown_id(connection: Connection, organization_id: str, given: str, ids: S
 
 
 def message_of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
-    """The message that a format shows under an id of its own; "" for none."""
+    """Return the id of the message that has this id in a payload format; "" for none."""
     return _search(connection, messages, organization_id, given, ids)
 
 
 def _search(connection: Connection, table: Table, organization_id: str, given: str, ids: ShownIds) -> str:
-    """Look through what was made in the second that the id tells."""
+    """Search the rows created in the second that the id tells."""
     second = ids.made_at(given)
     query = select(table.c.id).where(
         table.c.id >= id_floor(second * _MICROS),

@@ -1,4 +1,4 @@
-"""Erasures as rows: begun in one transaction, then gone on with in batches, by whoever finds them running."""
+"""Erasures as rows: begun in one transaction, then continued in batches by any process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ _BATCH = 1000
 
 
 def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
-    """Make a person unknown, at once and whole: what comes from now on finds nobody. The rows about them go later.
+    """Begin an erasure: delete the contact and its addresses at once, so that new webhooks do not find it.
 
-    Returns: None when there is no such contact.
+    The rows about the person are erased later, in batches.
+
+    Returns: the erasure, or None when there is no such contact.
     """
     person = person_rows.get(connection, change.organization_id, contact_id)
     if person is None:
@@ -40,7 +42,7 @@ def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id:
         mine = conversations.c.organization_id == owner
         connection.execute(delete(conversations).where(mine, conversations.c.id.in_(some)))
         send_cleanup.cancel_sends(connection, owner, some, change.at)
-    send_cleanup.windows_of(connection, owner, ids)
+    send_cleanup.delete_windows(connection, owner, ids)
     identifier = change.new_id()
     erasure = Erasure(
         id=identifier,
@@ -62,20 +64,20 @@ def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id:
 
 
 def running(connection: Connection) -> list[tuple[str, str]]:
-    """(organization id, id) of erasures that are not done, oldest first."""
+    """Return (organization id, id) of the erasures that are not done, oldest first."""
     query = select(erasures.c.organization_id, erasures.c.id).where(text(RUNNING)).order_by(erasures.c.id)
     return [(row.organization_id, row.id) for row in connection.execute(query)]
 
 
 def get(connection: Connection, vault: Vault, organization_id: str, erasure_id: str) -> Erasure | None:
-    """One erasure."""
+    """Return an erasure, None when there is none."""
     query = select(erasures).where(erasures.c.organization_id == organization_id, erasures.c.id == erasure_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else _erasure(row, vault)
 
 
 def of_contact(connection: Connection, vault: Vault, organization_id: str, contact_id: str) -> Erasure | None:
-    """The erasure of a contact, while anything is known of it."""
+    """Return the erasure of a contact, None when there is none or it is no longer stored."""
     query = select(erasures).where(
         erasures.c.contact_id == contact_id, erasures.c.organization_id.concat("") == organization_id
     )
@@ -84,7 +86,7 @@ def of_contact(connection: Connection, vault: Vault, organization_id: str, conta
 
 
 def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: Any) -> Erasure:
-    """Write how far an erasure has come; `counts` are added to those so far."""
+    """Write the new fields of an erasure, and add `counts` to its counts."""
     before = msgspec.structs.asdict(erasure.counts)
     added = Counts(**{name: value + getattr(counts, name) for name, value in before.items()})
     moved = replace(erasure, counts=added, **fields)
@@ -95,7 +97,7 @@ def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: 
 
 
 def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
-    """Forget whom it was about, and let every process hear that it is over."""
+    """Mark an erasure as done, delete whom it was about, and make every process read the registry anew."""
     mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
     columns = {"state": "done", "phase": "done", "cursor": "", "sealed": "", "finished_at": now}
     connection.execute(update(erasures).where(mine).values(columns))
@@ -104,14 +106,14 @@ def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
 
 
 def outlived(connection: Connection, now: Micros) -> bool:
-    """Whether there is anything to prune."""
+    """Return whether there are marks or erasures old enough to drop."""
     marks = select(erased.c.mark).where(erased.c.erased_at <= now - tombstones.KEPT).limit(1)
-    told = select(erasures.c.id).where(_old(now)).limit(1)
-    return any(connection.execute(query).first() is not None for query in (marks, told))
+    finished = select(erasures.c.id).where(_old(now)).limit(1)
+    return any(connection.execute(query).first() is not None for query in (marks, finished))
 
 
 def prune(connection: Connection, now: Micros) -> None:
-    """Drop what is left of erasures whose marks are gone too."""
+    """Drop finished erasures whose marks are gone too."""
     connection.execute(delete(erasures).where(_old(now)))
 
 

@@ -1,4 +1,4 @@
-"""Events, as lists, one by one, and as a stream."""
+"""Events: pages, single events, and those after an id for streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
-    """Which events; "" and None filter nothing."""
+    """Filters of a list of events; "" and None filter nothing."""
 
     entity: str = ""
     action: str = ""
@@ -27,7 +27,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
 
 
 def page(connection: Connection, organization_id: str, chosen: EventFilter, request: PageRequest) -> Page[Event]:
-    """The events of an organization."""
+    """Return a page of the events of an organization."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id)
     query = matching(
         query,
@@ -41,14 +41,14 @@ def page(connection: Connection, organization_id: str, chosen: EventFilter, requ
 
 
 def get(connection: Connection, organization_id: str, event_id: str) -> Event | None:
-    """One event of an organization."""
+    """Return an event of an organization, None when there is none."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id, events.c.id == event_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else ledger_rows.event(row)
 
 
 def after(connection: Connection, organization_id: str, event_id: str, limit: int) -> Sequence[Event]:
-    """The events that came after one, oldest first."""
+    """Return the events with an id above `event_id`, oldest first."""
     query = (
         select(*_EVENT)
         .where(events.c.organization_id == organization_id, events.c.id > event_id)
@@ -59,6 +59,6 @@ def after(connection: Connection, organization_id: str, event_id: str, limit: in
 
 
 def last_id(connection: Connection, organization_id: str) -> str:
-    """The id of an organization's newest event, "" when it has none."""
+    """Return the id of an organization's newest event, "" when it has none."""
     query = select(func.max(events.c.id)).where(events.c.organization_id == organization_id)
     return connection.execute(query).scalar_one() or ""

@@ -1,4 +1,4 @@
-"""How endpoints stand: what is known of their attempts over restarts and takeovers."""
+"""The health of endpoints, which survives restarts and changes of their owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOGETHER = 500
 def of_endpoints(
     connection: Connection, organization_id: str, endpoint_ids: Sequence[str]
 ) -> Mapping[str, EndpointHealth]:
-    """The health of endpoints, by their ids; of one that nothing was ever sent to there is none."""
+    """Return the health of endpoints by their ids; an endpoint that was never sent anything has none."""
     found: dict[str, EndpointHealth] = {}
     for start in range(0, len(endpoint_ids), _TOGETHER):
         some = endpoint_health.c.endpoint_id.in_(endpoint_ids[start : start + _TOGETHER])
@@ -27,7 +27,7 @@ def of_endpoints(
 
 
 def put(connection: Connection, changed: Iterable[EndpointHealth]) -> None:
-    """Write the health of endpoints, also of new ones."""
+    """Insert or update the health of endpoints."""
     place = (endpoint_health.c.organization_id == bindparam("of")) & (endpoint_health.c.endpoint_id == bindparam("at"))
     for each in changed:
         values = asdict(each)
@@ -38,7 +38,7 @@ def put(connection: Connection, changed: Iterable[EndpointHealth]) -> None:
 
 
 def forget(connection: Connection, organization_id: str, endpoint_id: str) -> None:
-    """The endpoint is gone."""
+    """Delete the health of an endpoint that is deleted."""
     connection.execute(
         delete(endpoint_health).where(
             endpoint_health.c.organization_id == organization_id, endpoint_health.c.endpoint_id == endpoint_id

@@ -1,4 +1,4 @@
-"""Items that were held for a while and whose while is over."""
+"""Held items whose time to wait is over."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
 
-def over(connection: Connection, now: Micros, limit: int) -> Sequence[WaitingPost]:
-    """POSTs with items that have waited for long enough, as they came, each with which those are."""
+def waited_long_enough(connection: Connection, now: Micros, limit: int) -> Sequence[WaitingPost]:
+    """Return stored POSTs in the order they came, each with the pointers of its items that have waited long enough."""
     query = (
         select(held_items.c.inbound_id, held_items.c.pointer)
         .where(text("retry_at > 0"), held_items.c.retry_at <= now)

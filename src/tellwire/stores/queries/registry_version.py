@@ -1,4 +1,4 @@
-"""The version of the registry, by which every process sees that accounts, endpoints or erasures have changed."""
+"""The version of the registry, which tells every process that accounts, endpoints, agents or erasures have changed."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from tellwire.stores.schema.tables import facts
 
 
 def advance(connection: Connection) -> None:
-    """Let every process read the registry anew: accounts, endpoints, agents, marks, and who is being erased."""
+    """Make every process read the registry anew: accounts, endpoints, agents, marks, and running erasures."""
     connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))

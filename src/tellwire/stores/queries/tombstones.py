@@ -1,4 +1,4 @@
-"""What an erasure leaves (`tellwire.tombstones`), and the key that it is hashed with."""
+"""The marks that an erasure leaves (`tellwire.tombstones`), and the key that they are hashed with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 5000
 
 
 def key(connection: Connection, vault: Vault) -> bytes:
-    """The installation's key, made when there is none yet."""
+    """Return the installation's key, making it when there is none yet."""
     query = select(sealed_keys.c.sealed).where(sealed_keys.c.name == ledger_rows.ERASED_KEY)
     sealed = connection.execute(query).scalar_one_or_none()
     if sealed is not None:
@@ -33,7 +33,7 @@ def key(connection: Connection, vault: Vault) -> bytes:
 
 
 def mark(connection: Connection, marks: Iterable[Mark], at: Micros) -> None:
-    """Keep marks of one organization; one that is there already begins anew."""
+    """Store marks of one organization; for a mark that exists already the time begins anew."""
     rows = [{"organization_id": owner, "mark": each, "erased_at": at} for owner, each in sorted(set(marks))]
     if not rows:
         return
@@ -46,7 +46,7 @@ def mark(connection: Connection, marks: Iterable[Mark], at: Micros) -> None:
 
 
 def marked(connection: Connection, marks: Collection[Mark]) -> set[Mark]:
-    """Which of the marks of one organization are there."""
+    """Return those of the marks, of one organization, that are stored."""
     if not marks:
         return set()
     organization_id = next(iter(marks))[0]
@@ -57,7 +57,7 @@ def marked(connection: Connection, marks: Collection[Mark]) -> set[Mark]:
 
 
 def prune(connection: Connection, now: Micros) -> bool:
-    """Drop marks that were kept for long enough, some of them; True when there may be more."""
+    """Drop a batch of marks that were kept for long enough; return True when there may be more."""
     old = (
         select(erased.c.organization_id, erased.c.mark)
         .where(erased.c.erased_at <= now - KEPT)

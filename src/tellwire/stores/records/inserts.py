@@ -1,6 +1,6 @@
-"""How the rows of a ledger enter their tables: one place for the columns and for what becomes of a row that is there.
+"""The inserts of a ledger's rows: their columns, and what happens to a row that exists already.
 
-The dialects differ in how many rows and tables one statement takes, not in what it says.
+The databases differ only in how many rows and tables one statement takes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Insert(Struct, frozen=True):
-    """A statement that inserts rows: the table, its columns in the order of the values, and what follows the values."""
+    """A statement that inserts rows: the table, its columns in the order of the values, and the text after them."""
 
     table: str
     columns: tuple[str, ...]
@@ -30,7 +30,7 @@ class Insert(Struct, frozen=True):
 
     @property
     def head(self) -> str:
-        """What stands before the values."""
+        """The text of the statement before the values."""
         return f"INSERT INTO {self.table}({','.join(self.columns)})"
 
 
@@ -42,14 +42,14 @@ class TableRows(NamedTuple):
 
 
 def or_update(key: Sequence[str], columns: Sequence[str]) -> str:
-    """The tail of a statement that changes these columns of a row whose key is there already."""
+    """Return the tail of a statement that updates these columns of a row whose key exists already."""
     return f"ON CONFLICT({','.join(key)}) DO UPDATE SET {', '.join(f'{name}=excluded.{name}' for name in columns)}"
 
 
 def _put(
     table: str, columns: tuple[str, ...], key: tuple[str, str], *, keeping: tuple[str, ...] = ("created_at",)
 ) -> Insert:
-    """Insert a row, or change all columns of the row that is there but for the key and those that are kept."""
+    """Insert a row; when its key exists, update all columns but the key and those in `keeping`."""
     return Insert(table, columns, or_update(key, [name for name in columns if name not in (*key, *keeping)]))
 
 
@@ -106,35 +106,35 @@ _delivery = attrgetter(*ledger_rows.DELIVERY)
 
 
 def contacts(ledger: Ledger) -> TableRows:
-    """The contacts that a ledger added or changed."""
+    """Return the contacts that a ledger added or changed."""
     return TableRows(_CONTACTS, [_contact(each) for each in ledger.changed_contacts.values()])
 
 
 def aliases(ledger: Ledger) -> TableRows:
-    """The addresses that contacts are known by from now on."""
+    """Return the addresses of contacts that a ledger added or changed."""
     return TableRows(_ALIASES, [(*place, contact_id) for place, contact_id in ledger.changed_aliases.items()])
 
 
 def conversations(ledger: Ledger, window: int) -> TableRows:
-    """The conversations that a ledger added or changed; `window`: micros after which an idle one is looked at."""
+    """Return the conversations that a ledger added or changed; an idle one is checked after `window` micros."""
     changed = ledger.changed_conversations.values()
     return TableRows(_CONVERSATIONS, [(*_conversation(each), each.last_row_at + window) for each in changed])
 
 
 def messages(ledger: Ledger) -> TableRows:
-    """The messages that a ledger added or changed."""
+    """Return the messages that a ledger added or changed."""
     return TableRows(_MESSAGES, ledger_rows.message_rows(ledger.changed_messages.values()))
 
 
 def status_facts(ledger: Ledger) -> TableRows:
-    """The statuses that Meta named."""
+    """Return the statuses from Meta that a ledger added."""
     return TableRows(
         _STATUS_FACTS, [(*place, fact.at, fact.pricing, fact.errors) for place, fact in ledger.new_facts.items()]
     )
 
 
 def inbound(ledger: Ledger) -> TableRows:
-    """The POSTs that are kept."""
+    """Return the POSTs that a ledger stores."""
     return TableRows(
         _INBOUND,
         [
@@ -145,22 +145,22 @@ def inbound(ledger: Ledger) -> TableRows:
 
 
 def held_items(ledger: Ledger) -> TableRows:
-    """The items that wait; of several rows with one key the last counts."""
+    """Return the held items; of several rows with one key the last counts."""
     return TableRows(_HELD_ITEMS, list({row[:2]: row for row in ledger.new_held}.values()))
 
 
 def marks(ledger: Ledger) -> TableRows:
-    """The marks of erased people's messages that came late."""
+    """Return the marks of messages that came after their person was erased."""
     return TableRows(_MARKS, [(*mark, ledger.now) for mark in sorted(ledger.new_marks)])
 
 
 def events(ledger: Ledger) -> TableRows:
-    """The events that a ledger recorded."""
+    """Return the events that a ledger recorded."""
     return TableRows(_EVENTS, [ledger_rows.event_row(event) for event in ledger.events])
 
 
 def numbered(work: Sequence[Work], last: dict[tuple[str, str], int]) -> list[Work]:
-    """Give each delivery the next number of its (endpoint, order key), and count on in `last`."""
+    """Give each delivery the next sequence number of its (endpoint, order key), and raise the numbers in `last`."""
     found = []
     for item in work:
         place = (item.delivery.endpoint_id, item.delivery.order_key)
@@ -170,20 +170,20 @@ def numbered(work: Sequence[Work], last: dict[tuple[str, str], int]) -> list[Wor
 
 
 def deliveries(work: Sequence[Work]) -> TableRows:
-    """New deliveries, which have their sequence by now."""
+    """Return new deliveries, which have their sequence numbers already."""
     return TableRows(_DELIVERIES, [(*_delivery(w.delivery), w.event.conversation_id) for w in work])
 
 
 def sends(ledger: Ledger) -> TableRows:
-    """The sends that a ledger added or changed."""
+    """Return the sends that a ledger added or changed."""
     return TableRows(_SENDS, [sending_rows.send_row(send) for send in ledger.changed_sends.values()])
 
 
 def media(ledger: Ledger) -> TableRows:
-    """The files of messages that a ledger added or changed."""
+    """Return the files of messages that a ledger added or changed."""
     return TableRows(_MEDIA, [sending_rows.media_row(file) for file in ledger.changed_media.values()])
 
 
 def agent_turns(ledger: Ledger) -> TableRows:
-    """The turns that agents are to take."""
+    """Return the turns of agents that a ledger added."""
     return TableRows(_TURNS, [sending_rows.turn_row(turn) for turn in ledger.new_turns.values()])

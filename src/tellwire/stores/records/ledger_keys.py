@@ -1,4 +1,4 @@
-"""What the keys of a decision mean in rows: one place for every dialect."""
+"""What the keys of a decision mean in rows, for every database."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
 
 
 def by_account(registry: Registry, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(phone_number_id, …) as (account id, …), but for numbers that are no account's."""
+    """Replace the phone number id in each pair by its account's id; pairs of unknown numbers are left out."""
     return [(registry.accounts[number].id, value) for number, value in pairs if number in registry.accounts]
 
 
 def owner_of(registry: Registry, phone_number_id: str) -> str:
-    """The organization that a number is of; an unknown one would join the default organization."""
+    """Return the organization that owns a phone number id; an unknown one belongs to the default organization."""
     account = registry.accounts.get(phone_number_id)
     return account.organization_id if account is not None else DEFAULT_ORGANIZATION
 
 
 def aliases(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
-    """(organization id, spelling) of every address that the keys name."""
+    """Return (organization id, spelling) for every spelling of every address that the keys name."""
     return {
         (owner_of(registry, number), value)
         for number, address in keys.addresses
@@ -34,6 +34,6 @@ def aliases(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
 
 
 def own(registry: Registry, keys: Keys) -> list[tuple[str, str]]:
-    """(organization id, message id) of the messages of ours that the keys name."""
+    """Return (organization id, message id) of our own messages that the keys name."""
     accounts = registry.accounts
     return [(accounts[number].organization_id, value) for number, value in keys.own if number in accounts]

@@ -1,4 +1,4 @@
-"""The registry of accounts and endpoints as rows: one place for every dialect."""
+"""The registry of accounts, endpoints and agents as rows, for every database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tellwire.stores.records import ledger_rows, sending_rows
 
 VERSION = "SELECT value FROM facts WHERE name = 'registry'"
 RAISE_VERSION = "UPDATE facts SET value = value + 1 WHERE name = 'registry'"
-"""Has every process read the registry anew."""
+"""Makes every process read the registry anew."""
 
 ACCOUNTS = "SELECT * FROM accounts ORDER BY id"
 ENDPOINTS = "SELECT * FROM endpoints ORDER BY id"
@@ -22,7 +22,7 @@ RUNNING_ERASURES = "SELECT contact_ids FROM erasures WHERE state = 'running'"
 
 
 class RegistryRows(Struct, frozen=True, kw_only=True):
-    """What a registry is made of: mappings of columns, and sealed keys where there are such."""
+    """The rows of a registry as mappings of columns, and its sealed keys where they exist."""
 
     version: int
     accounts: Iterable[Any]
@@ -35,7 +35,7 @@ class RegistryRows(Struct, frozen=True, kw_only=True):
 
 
 def registry(rows: RegistryRows, vault: Vault, *, lenient: bool) -> Registry:
-    """The registry of these rows; `lenient` leaves out what no master key opens."""
+    """Return the registry of these rows; `lenient` leaves out records that no master key opens."""
     accounts = ledger_rows.opened(ledger_rows.account, rows.accounts, vault, lenient=lenient)
     endpoints = ledger_rows.opened(ledger_rows.endpoint, rows.endpoints, vault, lenient=lenient)
     agents = ledger_rows.opened(sending_rows.agent, rows.agents, vault, lenient=lenient)

@@ -1,9 +1,9 @@
-"""What a result of an attempt changes of its delivery's row: one place for every dialect."""
+"""The columns of a delivery that the result of an attempt changes, for every database."""
 
 from __future__ import annotations
 
 OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
-"""The columns that a result sets whatever the row says by now."""
+"""The columns that a result always sets."""
 CHANGED = (
     "state",
     "attempts",
@@ -20,9 +20,9 @@ OF_THIS_REPLAY = tuple(name for name in CHANGED if name not in OF_ANY_REPLAY)
 
 
 def assignments(row: str) -> str:
-    """The SET list of an update of deliveries, called `row` in the statement, from results called `v`.
+    """Return the SET list of an update of deliveries, called `row` in the statement, from results called `v`.
 
-    What was replayed while its attempt was in flight stays due, whatever that came to.
+    A delivery that was replayed while its attempt was in flight stays due, whatever the result.
     """
     return ", ".join(
         f"{name}=v.{name}"

@@ -1,4 +1,4 @@
-"""SQLite: what a decision needs, loaded into its ledger, and the registry of accounts and endpoints."""
+"""SQLite: load the rows that a decision needs into its ledger, and the registry."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _ERASED = (
 
 
 def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Fill a ledger with what the keys name; an unknown account would join the default organization."""
+    """Fill a ledger with the rows that the keys name; an unknown account belongs to the default organization."""
     if ledger.registry.erased_key:
         _load_erased(db, ledger, keys)
     registry = ledger.registry
@@ -89,7 +89,7 @@ def load(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 
 def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Which of the messages and addresses are of people who were erased."""
+    """Load which of the messages and addresses are of erased people."""
     places = tombstones.marks_to_look_up(ledger.registry, keys)
     tombstones.load(ledger, places, read_json(db, _ERASED, list(places)))
 
@@ -142,7 +142,7 @@ def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> N
 
 
 def registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False) -> Registry:
-    """Read accounts and endpoints whole; `lenient` leaves out those whose secrets no master key opens."""
+    """Read all accounts, endpoints and agents; `lenient` leaves out those whose secrets no master key opens."""
     version = db.execute(registry_rows.VERSION).fetchone()[0]
     rows = RegistryRows(
         version=version,

@@ -1,4 +1,4 @@
-"""SQLite: write what a ledger changed, and results of attempts."""
+"""SQLite: write the changes of a ledger, and results of attempts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LAST = Insert("sequences", ("endpoint_id", "order_key", "last"), or_update(("en
 
 
 def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
-    """Write what a ledger changed; return its deliveries with their sequences."""
+    """Write the changes of a ledger; return its deliveries with their sequence numbers."""
     _write_accounts(db, ledger, vault)
     insert_rows(db, inserts.contacts(ledger))
     insert_rows(db, inserts.aliases(ledger))
@@ -76,7 +76,7 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
 
 
 def _write_deliveries(db: sqlite3.Connection, ledger: Ledger) -> list[Work]:
-    """Give each delivery the next number of its (endpoint, key) and insert it."""
+    """Give each delivery the next sequence number of its (endpoint, order key), and insert it."""
     if not ledger.work:
         return []
     places = {(w.delivery.endpoint_id, w.delivery.order_key) for w in ledger.work}
@@ -100,16 +100,16 @@ _RESULT_TAIL = (
 
 
 def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[str]:
-    """Write how deliveries stand after attempts, and the attempts; a cancelled delivery stays so.
+    """Write deliveries after attempts, and the attempts; a cancelled delivery stays cancelled.
 
-    Returns: the ids of those that were left out, because their epoch is outdated.
+    Returns: the ids of deliveries that were left out because their epoch is outdated.
     """
     epochs: dict[int, int] = dict(db.execute("SELECT partition, epoch FROM leases").fetchall())
     results = [r for r in given if epochs.get(r.delivery.partition) == r.epoch]
     changed = write_rows(db, _RESULT_HEAD, [_result(r.delivery) for r in results], _RESULT_TAIL)
     attempts = [result.attempt for result in results if result.attempt is not None]
     if changed < len(results):
-        attempts = _without_the_erased(db, attempts)
+        attempts = _strip_erased(db, attempts)
     write_rows(
         db,
         f"INSERT INTO attempts({','.join(attempt_rows.ATTEMPT)})",
@@ -121,12 +121,12 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
     return frozenset(r.delivery.id for r in given) - {r.delivery.id for r in results}
 
 
-def _without_the_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list[Attempt]:
-    """Attempts that were in flight while their event was erased keep nothing that quotes it."""
+def _strip_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list[Attempt]:
+    """Return the attempts; those whose event was erased while they were in flight lose what quotes it."""
     query = (
         f"SELECT json_group_array(d.id) FROM {KEYS} k"
         " CROSS JOIN deliveries d ON d.organization_id = k.a AND d.id = k.b"
         " WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)"
     )
-    gone = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
-    return [attempt_rows.bare(a) if a.delivery_id in gone else a for a in attempts]
+    erased = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
+    return [attempt_rows.without_payload(a) if a.delivery_id in erased else a for a in attempts]

@@ -1,6 +1,6 @@
 """The outbox over SQLite: deliveries as rows, leases with an epoch, results in group commits.
 
-The lock on the file makes this process the only owner: its leases don't lapse, so that a full disk doesn't end them.
+The lock on the file makes this process the only owner, so its leases never expire, not even while the disk is full.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:
 
 
 def _take(db: sqlite3.Connection, owner: str) -> dict[int, int]:
-    """Take what is not the owner's yet; whoever had it is gone."""
+    """Take the partitions that the owner does not have; an earlier owner has ended. Return epochs by partition."""
     owned = _owned(db, owner)
     epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
     db.executemany(
@@ -93,7 +93,7 @@ def _json(values: Iterable[str] | Iterable[int]) -> str:
 
 
 def _within(partitions: Collection[int]) -> tuple[str, tuple[str, ...]]:
-    """A condition and its value; none where all partitions are asked for, as nearly always."""
+    """Return an SQL condition and its values; both are empty when all partitions are meant, as nearly always."""
     if len(partitions) == PARTITIONS:
         return "", ()
     return " AND d.partition IN (SELECT value FROM json_each(?))", (_json(partitions),)

@@ -1,4 +1,4 @@
-"""SQLite: what of a ledger concerns sending: loaded and written in the transaction of the rest."""
+"""SQLite: load and write the part of a ledger about sending and agents."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SENDING = (
 
 
 def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Messages of ours by id, with their sends."""
+    """Load our own messages that the keys name, with their sends."""
     wanted = ledger_keys.own(ledger.registry, keys)
     if not wanted:
         return
@@ -52,8 +52,8 @@ _ANSWERED = (
 
 
 def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Which conversations have something to be sent still; to whom something is being sent, where a status asks; and
-    which answers were kept meanwhile."""
+    """Load which conversations have open sends, the recipients of sends in flight when a status needs them, and which
+    answers are stored."""
     if keys.answers:
         rows = read_json(db, _ANSWERED, list(keys.answers))
         ledger.answered |= {(owner, key): at for owner, key, at in rows}
@@ -76,10 +76,10 @@ _HAND_OVER = f"{inserts.HANDOVERS.head} VALUES (?,?,?,?,?) {inserts.HANDOVERS.ta
 
 
 def load_agents(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    """Load the turns and handovers of the ledger's conversations; skipped while there are no agents."""
     if ledger.conversations and (ledger.registry.agents or keys.agents):
         places = [(each.organization_id, each.id) for each in ledger.conversations.values()]
-        sending_rows.know_agents(ledger, read_json(db, _TURNS, places), read_json(db, _HANDOVERS, places))
+        sending_rows.add_agents(ledger, read_json(db, _TURNS, places), read_json(db, _HANDOVERS, places))
 
 
 def _write_agents(db: sqlite3.Connection, ledger: Ledger) -> None:
@@ -94,7 +94,7 @@ def _write_agents(db: sqlite3.Connection, ledger: Ledger) -> None:
 
 
 def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
-    """Write what a ledger changed of it."""
+    """Write the changes of a ledger about sending and agents."""
     insert_rows(db, inserts.sends(ledger))
     insert_rows(db, inserts.media(ledger))
     _write_agents(db, ledger)
@@ -133,7 +133,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
 
 
 def make_key(db: sqlite3.Connection, vault: Vault) -> None:
-    """Make the key that links to media are signed with, unless it is there."""
+    """Make the key that links to media are signed with, unless there is one."""
     made = (sending_rows.MEDIA_KEY, sending_rows.new_media_key(vault))
     db.execute(
         "INSERT INTO sealed_keys(name,sealed) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM sealed_keys WHERE name = ?)",

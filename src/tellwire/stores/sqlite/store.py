@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, readers beside it."""
+"""The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, and readers beside it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Write(Struct, frozen=True):
 
 
 class SqliteStore(Listeners):
-    """`LedgerStore` and the runner of queries over one file; `SqliteOutbox` stands on it.
+    """`LedgerStore` and the runner of queries over one file; `SqliteOutbox` uses it.
 
     Args:
         path: the database file, migrated already.
@@ -73,7 +73,7 @@ class SqliteStore(Listeners):
         self._window = window
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
-        self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
+        self._written = self._registry  # the writer's thread's: at most one commit ahead of the event loop's
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
         self._connection: Connection
@@ -85,7 +85,7 @@ class SqliteStore(Listeners):
     async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
         """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
 
-        `lenient` passes over accounts and endpoints whose secrets no master key opens.
+        `lenient` leaves out accounts and endpoints whose secrets no master key opens.
 
         Raises:
             AlreadyRunning: another process serves this file.
@@ -122,7 +122,7 @@ class SqliteStore(Listeners):
         self._writer.start()
 
     async def close(self) -> None:
-        """Commit what waits and let go of the file."""
+        """Commit the waiting jobs and close the file."""
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._checkpointer.stop)
         self._readers.shutdown()
@@ -131,11 +131,11 @@ class SqliteStore(Listeners):
             os.close(self._lock)
 
     def registry(self) -> Registry:
-        """Accounts and endpoints as of the last commit that changed them."""
+        """Return the registry as of the last commit that changed it."""
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
@@ -161,25 +161,25 @@ class SqliteStore(Listeners):
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def record(self, results: Sequence[Result]) -> Collection[str]:
-        """Write results in the next commit, but those of an outdated epoch; return the ids of their deliveries."""
+        """Write results in the next commit; return the ids of those left out, whose epoch is outdated."""
         return await self._writer.do(_Record(results))  # type: ignore[no-any-return]
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a write in the writer's next commit; return its result once durable."""
         return await self._writer.do(_Write(work))  # type: ignore[no-any-return]
 
-    async def scrub(self) -> None:
-        """Empty the write-ahead log, which holds what was erased since; with a reader in the way a little later."""
-        self._checkpointer.scrubbing = True
-        for _ in range(2):  # between the two the log is emptied
+    async def purge_erased(self) -> None:
+        """Empty the write-ahead log, which may hold erased data; an active reader delays that a little."""
+        self._checkpointer.purging = True
+        for _ in range(2):  # the log is emptied between the two
             await self.write(lambda _: None)
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        """Read what other processes changed of accounts and endpoints; while commits fail, try one."""
         await self.write(write_probe.write if self.failing else lambda _: None)
 
     async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
-        """Open conversations whose last row is at least the window ago."""
+        """Return open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
         query = (
@@ -210,7 +210,7 @@ class SqliteStore(Listeners):
         return await self.write(move)
 
     async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
-        """Kept POSTs with items that waited for an account, oldest first, each with which those are."""
+        """Return stored POSTs with items that waited for an account, oldest first, each with those items' pointers."""
         query = (
             "SELECT h.inbound_id, json_group_array(h.pointer) FROM held_items h WHERE h.phone_number_id = ?"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > ? GROUP BY h.inbound_id ORDER BY 1 LIMIT ?"
@@ -226,7 +226,7 @@ class SqliteStore(Listeners):
     # --- in the writer's thread ---------------------------------------------------------------------------------------
 
     def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
-        """One commit: decisions over one ledger, results of attempts, other writes, in the order they came."""
+        """Do one commit: other writes first, then decisions over one ledger, then results of attempts."""
         results: list[Any] = [None] * len(jobs)
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
         records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
@@ -236,7 +236,7 @@ class SqliteStore(Listeners):
         for index, job in enumerate(jobs):
             if isinstance(job, _Write):
                 results[index] = job.work(self._connection)
-        notified = operational.taken(self._connection)
+        notified = operational.take_notified(self._connection)
         if any(isinstance(job, _Write) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
@@ -261,7 +261,7 @@ class SqliteStore(Listeners):
     def _notify(
         self, registry: Registry, work: list[Work], endpoint_ids: list[str], *, events: bool, due_work: bool
     ) -> None:
-        """On the event loop, after the commit; `endpoint_ids`: of the deliveries that no ledger made."""
+        """Call the listeners, on the event loop after a commit; `endpoint_ids`: of deliveries not made by a ledger."""
         if registry is not self._registry:
             self._registry = registry
             for changed in self._registry_listeners:
@@ -291,9 +291,9 @@ class SqliteStore(Listeners):
         return known if version == known.version else ledger_load.registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
-        """The writer's connection, which SQLAlchemy shares for what is not a ledger's.
+        """Return the writer's connection, which SQLAlchemy shares for writes outside the ledger.
 
-        Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
+        Only the writer begins and ends transactions. SQLAlchemy rolls back when it first connects, which is here.
         """
         db = _connect(self._path)
         engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
@@ -302,7 +302,7 @@ class SqliteStore(Listeners):
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
         self._checkpointer.rows = db.total_changes
-        if self._checkpointer.overdue or self._checkpointer.scrubbing:
+        if self._checkpointer.overdue or self._checkpointer.purging:
             self._checkpointer.finish(db)
 
     def _close_writer(self) -> None:
@@ -310,7 +310,7 @@ class SqliteStore(Listeners):
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """The driver's connection beneath SQLAlchemy's."""
+    """Return the driver's connection beneath SQLAlchemy's."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError("not an SQLite connection")
@@ -332,7 +332,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "foreign_keys=ON",
         "cache_size=-65536",
         "wal_autocheckpoint=0",
-        "secure_delete=ON",  # what is erased is overwritten
+        "secure_delete=ON",  # erased data is overwritten
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db
@@ -344,7 +344,7 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 
 def _highest_id(db: sqlite3.Connection) -> str:
-    """Off the ends of indexes: keys begin with the organization, so each of them is asked."""
+    """Return the highest id, read from the ends of indexes: keys begin with the organization, so each is queried."""
     highest: list[str] = [db.execute("SELECT coalesce(max(id), '') FROM inbound").fetchone()[0]]
     for table in ("events", "deliveries", "messages", "conversations", "contacts"):
         last = f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"

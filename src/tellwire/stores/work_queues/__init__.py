@@ -1,4 +1,4 @@
-"""What the loops of the domain ask of a store, over any store; each call is one transaction."""
+"""The ports of the background loops over any store; each call is one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tellwire.stores.work_queues.turns import SqlAgentTurns
 
 
 class WorkQueues:
-    """The ports of all loops over one store. `names`: per payload format, what `Routes` calls an event."""
+    """The ports of all background loops over one store. `names`: names of events per payload format."""
 
     def __init__(self, store: QueryRunner, names: Mapping[str, NamesOf]) -> None:
         self.erasures = SqlErasures(store)

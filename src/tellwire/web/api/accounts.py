@@ -283,7 +283,7 @@ async def resume_sending(account_id: FromPath[str], context: ContextDependency) 
 def _resumed(connection: Connection, audit_change: AuditChange, account: Account, how: str) -> Account:
     """Return the account with sending switched on; if it was off, record the event."""
     if account.sending_paused:
-        operational.tell(connection, audit_change, operational_events.resumed(account, how))
+        operational.record(connection, audit_change, operational_events.resumed(account, how))
     return replace(account, sending_paused="")
 
 

@@ -252,7 +252,7 @@ async def replay_selection(
     ids, audit_change = _ids(data), context.audit_change()
 
     def work(connection: Connection) -> tuple[None, bytes]:
-        entries = replays.selection(connection, audit_change, ids, new_id=data.new_id)
+        entries = replays.replay_many(connection, audit_change, ids, new_id=data.new_id)
         missing = [(f"/ids/{index}", "is no delivery") for index, entry in enumerate(entries) if entry is None]
         if missing:
             raise Invalid("Some deliveries are not there; none was replayed.", *missing)

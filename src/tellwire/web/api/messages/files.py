@@ -19,7 +19,9 @@ async def column_of(
     named = [place for place in media_references(content) if is_ours(place.id)] if account else []
     if account is None or not named:
         return b""
-    found = await context.read(lambda c: media_queries.these(c, account.organization_id, [place.id for place in named]))
+    found = await context.read(
+        lambda c: media_queries.get_many(c, account.organization_id, [place.id for place in named])
+    )
     known = {media.id: media for media in found if media.account_id == account.id}
     judged = [(place.pointer, _why_not(place, known.get(place.id))) for place in named]
     faults += [fault for fault in judged if fault[1]]
