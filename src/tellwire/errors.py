@@ -37,7 +37,7 @@ class TellwireError(Exception):
 
 
 class NotJson(TellwireError):
-    """The body is not JSON; the text says where it stops being so."""
+    """Raised for a body that is not JSON; the text says where it stops being so."""
 
 
 class TooLarge(TellwireError):

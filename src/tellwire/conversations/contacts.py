@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tellwire.conversations import lifecycle
 from tellwire.meta.phone_numbers import variants
-from tellwire.meta.webhooks.items import Who
+from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact
 
@@ -24,7 +24,7 @@ def find(ledger: Ledger, organization_id: str, addresses: Iterable[str]) -> Cont
     return merge(ledger, known) if known else None
 
 
-def resolve(ledger: Ledger, organization_id: str, who: Who) -> Contact:
+def resolve(ledger: Ledger, organization_id: str, who: WebhookContact) -> Contact:
     """Return the contact of an item, created when unknown, with every alias and name that the payload gives."""
     contact = find(ledger, organization_id, who.aliases)
     if contact is None:
@@ -121,7 +121,7 @@ def _known(ledger: Ledger, organization_id: str, addresses: Iterable[str]) -> li
     return [ledger.contacts[i] for i in ids if i is not None]
 
 
-def _says_nothing_new(ledger: Ledger, contact: Contact, who: Who) -> bool:
+def _says_nothing_new(ledger: Ledger, contact: Contact, who: WebhookContact) -> bool:
     return (
         (who.name in (None, contact.name) or contact.own_name)
         and who.username in (None, contact.username)

@@ -16,7 +16,7 @@ from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
 from tellwire.meta.phone_numbers import alias
-from tellwire.meta.webhooks.items import Who
+from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, Send, SendState, StatusError, StatusFact
 from tellwire.model.routing import order_key, partition
@@ -137,7 +137,7 @@ def partition_of(account_id: str) -> int:
 def _recipient_of(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
     """Return the contact (None in a group), the party of the conversation, and the recipient as Meta gets it."""
     if draft.conversation is None:
-        who = Who(address=draft.to, aliases=(alias(draft.to),))
+        who = WebhookContact(address=draft.to, aliases=(alias(draft.to),))
         contact = contacts.resolve(ledger, draft.account.organization_id, who)
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)

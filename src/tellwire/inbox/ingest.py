@@ -30,7 +30,7 @@ from tellwire.meta.webhooks.items import (
     NotUnderstood,
     StatusUpdate,
     TemplateNotice,
-    Who,
+    WebhookContact,
 )
 from tellwire.meta.webhooks.redaction import cut
 from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, worst
@@ -326,7 +326,7 @@ def _add_notice_keys(keys: Keys, number: str, item: AccountProblem | Notice, key
         keys.notices.add((item.place.waba_id, item.place.display_phone_number, key))
 
 
-def _add_who(keys: Keys, number: str, who: Who | None, group_id: str) -> None:
+def _add_who(keys: Keys, number: str, who: WebhookContact | None, group_id: str) -> None:
     if who is not None:
         keys.addresses.update((number, alias) for alias in (*who.aliases, *who.adds))
     if group_id:

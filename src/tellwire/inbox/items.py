@@ -30,7 +30,7 @@ from tellwire.meta.webhooks.items import (
     NotUnderstood,
     StatusUpdate,
     TemplateNotice,
-    Who,
+    WebhookContact,
 )
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
@@ -229,7 +229,7 @@ def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, dig
 
 
 def _join(
-    ledger: Ledger, account: Account, who: Who | None, group_id: str, options: Options, *, history: bool
+    ledger: Ledger, account: Account, who: WebhookContact | None, group_id: str, options: Options, *, history: bool
 ) -> tuple[Contact | None, Conversation]:
     """Return an item's contact (None in a group without a sender) and the conversation that its row joins."""
     contact = contacts.resolve(ledger, account.organization_id, who) if who else None
@@ -241,7 +241,7 @@ def _join(
     return contact, lifecycle.open_with(ledger, account, party, address, window=options.window, history=history)
 
 
-def _address(contact: Contact, who: Who | None) -> str:
+def _address(contact: Contact, who: WebhookContact | None) -> str:
     """Return the address of a new conversation: the phone number that Meta just used, else the contact's known one."""
     if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
         return given

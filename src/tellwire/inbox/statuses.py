@@ -11,7 +11,7 @@ from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.phone_numbers import alias, variants
-from tellwire.meta.webhooks.items import StatusUpdate, Who
+from tellwire.meta.webhooks.items import StatusUpdate, WebhookContact
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
@@ -84,7 +84,7 @@ def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
     return item.who is not None and not sending.isdisjoint(_spellings(ledger, account, item.who))
 
 
-def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
+def _spellings(ledger: Ledger, account: Account, who: WebhookContact) -> set[str]:
     given = {spelling for address in who.aliases for spelling in (address, *variants(address))}
     ids = {ledger.aliases.get((account.organization_id, address)) for address in given}
     people = [ledger.contacts[each] for each in ids if each in ledger.contacts]

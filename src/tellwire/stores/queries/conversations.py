@@ -1,4 +1,4 @@
-"""Conversations, by our ids and by the ids of a payload format."""
+"""Conversations, by our ids and by the ids that a payload format shows."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
 
 
 def of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
-    """Return the id of the conversation that has, or whose message has, this id in a payload format; "" for none."""
+    """Return the id of the conversation that a format shows under an id of its own, or whose message it shows so.
+
+    The result is "" when there is none.
+    """
     found = _search(connection, conversations, organization_id, given, ids)
     if found:
         return found
@@ -75,12 +78,12 @@ def of_shown_id(connection: Connection, organization_id: str, given: str, ids: S
 
 
 def message_of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
-    """Return the id of the message that has this id in a payload format; "" for none."""
+    """Return the id of the message that a format shows under an id of its own; "" for none."""
     return _search(connection, messages, organization_id, given, ids)
 
 
 def _search(connection: Connection, table: Table, organization_id: str, given: str, ids: ShownIds) -> str:
-    """Search the rows created in the second that the id tells."""
+    """Search the rows created in the second that the id names."""
     second = ids.made_at(given)
     query = select(table.c.id).where(
         table.c.id >= id_floor(second * _MICROS),
