@@ -36,7 +36,7 @@ from tellwire.loops import Loop, Runnable, in_turn, only_when
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
-from tellwire.model.units import Micros
+from tellwire.model.units import HOUR, Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph, Sender
@@ -52,7 +52,6 @@ from tellwire.stores.opening import OpenedStore, open_store
 from tellwire.stores.work_queues import WorkQueues
 from tellwire_sdk import hub_signature, sign
 
-_HOUR = 3600 * 1_000_000
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
@@ -261,4 +260,4 @@ def _allowed(settings: Settings) -> tuple[Network, ...]:
 
 def _window(settings: Settings) -> Micros:
     """Return after how many micros an idle conversation closes."""
-    return int(settings.conversation_window_hours * _HOUR)
+    return int(settings.conversation_window_hours * HOUR)

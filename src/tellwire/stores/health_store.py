@@ -9,13 +9,11 @@ from sqlalchemy import Connection
 from tellwire.endpoints import disabling, health_history
 from tellwire.endpoints.health_history import EndpointHealth, Report
 from tellwire.model import operational_events
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.stores.queries import endpoints, health
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.query_runner import QueryRunner
-
-_DAY = 86_400 * 1_000_000
 
 
 class SqlHealthStore:
@@ -82,6 +80,6 @@ class SqlHealthStore:
 
 
 def _why(known: EndpointHealth) -> str:
-    days = round(known.failing_for / _DAY)
+    days = round(known.failing_for / DAY)
     cause = f"; the last: {known.cause}" if known.cause else ""
     return f"nothing but failures for {days} days{cause}"

@@ -11,12 +11,10 @@ from tellwire.accounts import facts as account_facts
 from tellwire.accounts.templates import Listed, SyncCounts, TemplateStatus
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import registry_version, templates
 from tellwire.stores.query_runner import QueryRunner
 from tellwire.stores.schema.tables import accounts
-
-_MICROS = 1_000_000
 
 
 class SqlTemplateRepository:
@@ -84,6 +82,6 @@ def _note_token(connection: Connection, account: Account, answer: str, now: Micr
     known = account_facts.known(row.about).get(account_facts.TOKEN)
     if answer == (known.value if known else "accepted"):
         return
-    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{answer}"'.encode()}, now // _MICROS)
+    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{answer}"'.encode()}, now // MICROS)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
     registry_version.advance(connection)

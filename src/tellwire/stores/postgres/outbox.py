@@ -9,7 +9,7 @@ from tellwire.errors import Unavailable
 from tellwire.model.deliveries import Work
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.routing import partitions as partitions_of
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.ports.storage import Lease
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
@@ -19,7 +19,7 @@ from tellwire.stores.records.inserts import or_update
 from tellwire.stores.schema.tables import DUE, LIVE
 from tellwire.stores.sql_outbox import SqlOutbox
 
-LEASE_MICROS = 6 * 1_000_000
+LEASE_MICROS = 6 * MICROS
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _MAKE = "INSERT INTO leases SELECT p, '', 0, 0 FROM generate_series(0, $1 - 1) p ON CONFLICT DO NOTHING"

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from tellwire.ids import id_floor
 from tellwire.model.messaging import Conversation
+from tellwire.model.units import MICROS
 from tellwire.ports.formats import ShownIds
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, unindexed
 from tellwire.stores.records import ledger_rows
@@ -14,7 +15,6 @@ from tellwire.stores.schema.tables import contact_aliases, contacts, conversatio
 
 _LAST = select(func.max(messages.c.id)).where(messages.c.conversation_id == conversations.c.id).scalar_subquery()
 _COLUMNS = (*(conversations.c[name] for name in ledger_rows.CONVERSATION), _LAST)
-_MICROS = 1_000_000
 
 
 class ConversationFilter(Struct, frozen=True, kw_only=True):
@@ -86,8 +86,8 @@ def _search(connection: Connection, table: Table, organization_id: str, given: s
     """Search the rows created in the second that the id names."""
     second = ids.made_at(given)
     query = select(table.c.id).where(
-        table.c.id >= id_floor(second * _MICROS),
-        table.c.id < id_floor((second + 1) * _MICROS),
+        table.c.id >= id_floor(second * MICROS),
+        table.c.id < id_floor((second + 1) * MICROS),
         table.c.organization_id == organization_id,
     )
     return next((each for each in connection.execute(query).scalars() if ids.shown(each) == given), "")

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_,
 from tellwire.meta.outgoing.masking import TEMPLATE
 from tellwire.model.messaging import Send
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MINUTE, Micros
 from tellwire.ports.queues import AccountSends, DueSend, RecentSends
 from tellwire.stores.queries import service_windows
 from tellwire.stores.records import sending_rows
@@ -19,7 +19,7 @@ from tellwire.stores.schema.tables import accounts, conversations, messages
 _SEND = tuple(sends.c[name] for name in sending_rows.SEND)
 _OTHER = sends.alias("other")
 _OTHER_OPEN = text("other.state IN ('scheduled', 'queued', 'sending')")  # as the index says it
-_LONG = 60 * 1_000_000
+_LONG = MINUTE
 
 
 def by_account(connection: Connection, account_ids: Collection[str], now: Micros) -> list[AccountSends]:

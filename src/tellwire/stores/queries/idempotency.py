@@ -5,13 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select
 
 from tellwire.errors import BadSettings
+from tellwire.model import units
 from tellwire.model.ledger import KeptAnswer
 from tellwire.model.units import Micros
 from tellwire.security.vault import Vault
 from tellwire.stores.records.sending_rows import sealed, sealed_place
 from tellwire.stores.schema.tables import idempotency_keys as table
 
-DAY: Micros = 24 * 3600 * 1_000_000
+DAY: Micros = units.DAY
 """How long an answer is stored."""
 
 

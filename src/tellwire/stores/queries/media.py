@@ -10,11 +10,11 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from tellwire.model.messaging import Media
-from tellwire.model.units import Micros
+from tellwire.model.units import HOUR, Micros
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, since
 from tellwire.stores.schema.sending import media
 
-_KEPT_ERASED: Micros = 3600 * 1_000_000
+_KEPT_ERASED: Micros = HOUR
 """How long the row outlives its bytes: a download that is still running may write them again."""
 
 

@@ -13,7 +13,7 @@ from tellwire.ids import id_floor
 from tellwire.model.deliveries import Delivery, Event
 from tellwire.model.routing import Routes
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.stores.queries import replays
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.operational import delivery_values
@@ -22,7 +22,6 @@ from tellwire.stores.queries.replays import QueuedReplay
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import FAILED, REPLAYED, accounts, deliveries, events
 
-_DAY = 86_400 * 1_000_000
 _TOGETHER = 500
 _DELIVERY = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
@@ -58,7 +57,7 @@ def _bounds(job: Job) -> tuple[str, str]:
 
     Ids rise with time and are never behind the clock; a clock that was set back by up to a day is allowed for."""
     wanted = job.wanted
-    return max(job.cursor, id_floor(wanted.since)), min(job.id, id_floor(wanted.until + _DAY))
+    return max(job.cursor, id_floor(wanted.since)), min(job.id, id_floor(wanted.until + DAY))
 
 
 def _failed(connection: Connection, job: Job, scan: int) -> RecoveryScan:

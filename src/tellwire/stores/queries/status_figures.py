@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from tellwire.ids import id_floor, micros_of
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.stores.schema.sending import DUE_SEND, OPEN_SEND, sends
 from tellwire.stores.schema.tables import (
     DUE,
@@ -41,7 +41,7 @@ class Day(Struct, frozen=True, kw_only=True):
 
 def day(connection: Connection, now: Micros) -> Day:
     """Return the counts of the last 24 hours."""
-    start = id_floor(now - 24 * 3600 * 1_000_000)
+    start = id_floor(now - DAY)
     everyone = connection.execute(select(organizations.c.id)).scalars().all()
     happened, made = Counter[str](), Counter[str]()
     for organization_id in everyone:  # one by one, because the keys of these tables begin with it

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_lowercase
 
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -51,7 +51,7 @@ def _implied_values(delivery_id: str, number: int, started_at: Micros) -> dict[s
         "a": "application/json",
         "c": f"msg_{delivery_id.replace('-', '')}",
         "e": str(number),
-        "j": str(started_at // 1_000_000),
+        "j": str(started_at // MICROS),
     }
 
 

@@ -13,7 +13,7 @@ from tellwire.model.agents import Agent, AgentRun, AgentTurn
 from tellwire.model.ledger import Handover, KeptAnswer, Ledger, TemplateChange
 from tellwire.model.messaging import Media, Send
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.security.vault import Vault
 from tellwire.stores.records import ledger_rows
 
@@ -149,9 +149,6 @@ def add_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) -
         ledger.handovers[row[1]] = Handover(*row)
 
 
-_DAY: Micros = 24 * 3600 * 1_000_000
-
-
 class AgentUse(NamedTuple):
     """What an agent used on a day, as the columns of its row."""
 
@@ -164,7 +161,7 @@ class AgentUse(NamedTuple):
 
 def day_of(at: Micros) -> int:
     """Return the days since 1970-01-01 in UTC."""
-    return at // _DAY
+    return at // DAY
 
 
 def use_rows(runs: Iterable[AgentRun]) -> list[AgentUse]:
