@@ -1,4 +1,4 @@
-"""Where Tellwire's databases are: SQLite files, or one PostgreSQL server that runs as long as the scenario."""
+"""Provide Tellwire's databases: SQLite files, or one PostgreSQL server that runs as long as the scenario."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from bench.processes import finish
 
 
 class Databases(Protocol):
-    """The makers of databases; `pids` are the server's processes, which are part of what Tellwire costs."""
+    """A maker of databases; `pids` are the server's processes, whose cost counts as Tellwire's."""
 
     @property
     def pids(self) -> tuple[int, ...]: ...
 
     def new(self, name: str) -> str:
-        """The URL of a new, empty database."""
+        """Return the URL of a new, empty database."""
         ...
 
     @contextmanager
     def copied(self, url: str, name: str) -> Iterator[str]:
-        """The URL of a copy, which is removed when the block ends."""
+        """Give the URL of a copy, which is removed when the block ends."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """SQLite, each file in a folder of its own, because the key of its secrets lies beside it."""
+    """SQLite databases, each file in its own folder, because the key of its secrets lies beside it."""
 
-    place: Path
+    folder: Path
     pids: tuple[int, ...] = ()
 
     def new(self, name: str) -> str:
-        folder = self.place / name
+        folder = self.folder / name
         folder.mkdir()
         return f"sqlite:///{folder / 'bench.db'}"
 
     @contextmanager
     def copied(self, url: str, name: str) -> Iterator[str]:
-        copy = self.place / name
+        copy = self.folder / name
         shutil.copytree(Path(urlsplit(url).path).parent, copy)
         try:
             yield f"sqlite:///{copy / 'bench.db'}"
@@ -55,9 +55,9 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class OnServer:
-    """Databases of a PostgreSQL server."""
+    """Databases on a PostgreSQL server."""
 
-    place: Path
+    folder: Path
     server: servers.Server
 
     @property
@@ -83,14 +83,14 @@ class OnServer:
         parts = urlsplit(self.server.url)
         where = ["-h", str(parts.hostname), "-p", str(parts.port), "-U", str(parts.username)]
         path = servers.postgres_program().parent / program
-        finish([str(path), *where, *arguments], name=program, folder=self.place, seconds=600)
+        finish([str(path), *where, *arguments], name=program, folder=self.folder, seconds=600)
 
 
 @contextmanager
-def databases_for(options: Options, place: Path) -> Iterator[Databases]:
-    """The kind that was asked for, until the block ends. Raises BenchError."""
+def databases_for(options: Options, folder: Path) -> Iterator[Databases]:
+    """Give the kind of databases that the options ask for, until the block ends. Raises BenchError."""
     if options.database == "sqlite":
-        yield Files(place)
+        yield Files(folder)
         return
     with ExitStack() as stack:
-        yield OnServer(place, servers.postgres(stack, place))
+        yield OnServer(folder, servers.postgres(stack, folder))

@@ -1,7 +1,7 @@
-"""The driver process: sends signed webhooks and is the subscriber that receives the deliveries.
+"""Run the driver process: it sends signed webhooks, and it is the subscriber that receives the deliveries.
 
-Run by the runner as `python -m bench.driver`; it obeys `bench.protocol` on its standard input and output until
-its input ends.
+The runner starts it as `python -m bench.driver`; it executes the commands of `bench.protocol` from its standard input
+and answers on its standard output, until its input ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\
 
 
 class Driver:
-    """Holds the system aimed at, the numbering of messages and the phase under way."""
+    """The driver's state: the system to load, the numbering of messages, and the current phase."""
 
     def __init__(self) -> None:
         self._aim: Aim | None = None
@@ -39,8 +39,8 @@ class Driver:
         self._arrival = asyncio.Event()
         self._prepared: tuple[Prepare, list[Post], list[Connection]] | None = None
 
-    async def obey(self, command: Command) -> Done | PhaseResult | Failed:
-        """Carry out one command."""
+    async def execute(self, command: Command) -> Done | PhaseResult | Failed:
+        """Execute one command and return its answer."""
         match command:
             case Aim():
                 self._aim = command
@@ -53,7 +53,7 @@ class Driver:
                 return await self._go()
 
     def receive(self, head: bytes, payload: bytes) -> bytes:
-        """A delivery reached the sink; what it is answered."""
+        """Record a delivery that reached the sink; return the bytes of the answer, b"" for none."""
         self._phase.arrive(webhooks.number_in(payload), perf_counter(), head, payload)
         self._arrival.set()
         return _ANSWERS[self._aim.sink if self._aim is not None else "takes"]
@@ -119,7 +119,7 @@ def _request(numbers: range, plan: Prepare, aim: Aim, *, host: str, sent_at: int
 
 
 class Sink(asyncio.Protocol):
-    """The subscriber: does with everything that is HTTP what the driver says."""
+    """The subscriber: answers every HTTP request as the driver says."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -142,14 +142,14 @@ class Sink(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Listen on a port of the system's choice, say which, obey until the input ends."""
+    """Listen on a free port, write its number, and execute commands until the input ends."""
     loop = asyncio.get_running_loop()
     driver = Driver()
     server = await loop.create_server(lambda: Sink(driver), "127.0.0.1", 0, backlog=1024)
     _say(Hello(server.sockets[0].getsockname()[1]))
     decoder = msgspec.json.Decoder(Command)
     while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
-        _say(await driver.obey(decoder.decode(line)))
+        _say(await driver.execute(decoder.decode(line)))
     server.close()
 
 

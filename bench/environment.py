@@ -1,4 +1,4 @@
-"""The benchmark's own virtual environment, `.venv-bench` beside the code, filled from `bench/requirements.lock`."""
+"""Make the benchmark's own virtual environment, `.venv-bench` beside the code, from `bench/requirements.lock`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "bench" / "requirements.lock"
 FOLDER = ROOT / ".venv-bench"
 LAUNCHER = "TELLWIRE_BENCH_LAUNCHER"
-"""Environment variable: the interpreter that the person started, which may be the product's own."""
+"""The environment variable with the interpreter that the person started, which may be the product's own."""
 
 _PYTHON = FOLDER / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 _STAMP = FOLDER / "installed"
@@ -24,7 +24,7 @@ _INSTALL_LIMIT = 900
 
 
 def inside() -> bool:
-    """Whether this process runs in the benchmark's environment already."""
+    """Return whether this process runs in the benchmark's environment already."""
     return Path(sys.prefix).resolve() == FOLDER
 
 

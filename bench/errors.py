@@ -2,4 +2,4 @@ from __future__ import annotations
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on; the text says why, and what to do where something can be done."""
+    """Raised when the benchmark cannot go on; the text says why and, where possible, what to do."""

@@ -1,7 +1,8 @@
-"""Fills an empty database with a made-up past: `python -m bench.filler DATABASE_URL PLAN.json RESULT.json`.
+"""Fill an empty database with an invented past: `python -m bench.filler DATABASE_URL PLAN.json RESULT.json`.
 
-It runs in the product's Python, on the product's own schema (`stores/tables.py`) and records (`stores/records.py`), so
-that it cannot drift from them. Not durable while it writes, indexes made last: a million messages in two minutes.
+The filler runs in the product's Python, with the product's own schema (`stores/schema/`) and records
+(`stores/records/`), so that it always fits them. It does not sync while it writes and makes the indexes last: a million
+messages take two minutes.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", 
 DELIVERY = (*ledger_rows.DELIVERY, "conversation_id")
 
 
-class Shelf:
-    """One table and the columns that its rows are given in."""
+class TableInserter:
+    """An inserter of rows into one table, with the columns in the order in which the rows have them."""
 
     def __init__(self, connection: Connection, table: Table, names: Sequence[str]) -> None:
         compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(names))
@@ -52,7 +53,7 @@ class Shelf:
         self.rows = 0
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Insert rows, a stride at a time."""
+        """Insert rows, in batches."""
         ordered = map(self._in_order, rows)
         while chunk := list(itertools.islice(ordered, _STRIDE)):
             self._connection.exec_driver_sql(self._statement, chunk)
@@ -60,7 +61,7 @@ class Shelf:
 
 
 def fill(connection: Connection, plan: Fill, vault: Vault) -> tuple[Past, Counter[str]]:
-    """Put the plan's past into a database that is migrated and empty; returns it and the rows by table."""
+    """Insert the plan's past into a migrated, empty database; return the past and the number of rows by table."""
     past = Past(plan, now=SystemClock().now())
     for table in _LARGE:
         for index in table.indexes:
@@ -94,11 +95,11 @@ _LARGE = (tables.inbound, tables.messages, tables.events, tables.deliveries, tab
 
 
 def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
-    inbound = Shelf(connection, tables.inbound, INBOUND)
-    messages = Shelf(connection, tables.messages, ledger_rows.MESSAGE)
-    events = Shelf(connection, tables.events, ledger_rows.EVENT)
-    deliveries = Shelf(connection, tables.deliveries, DELIVERY)
-    attempts = Shelf(connection, tables.attempts, ATTEMPT)
+    inbound = TableInserter(connection, tables.inbound, INBOUND)
+    messages = TableInserter(connection, tables.messages, ledger_rows.MESSAGE)
+    events = TableInserter(connection, tables.events, ledger_rows.EVENT)
+    deliveries = TableInserter(connection, tables.deliveries, DELIVERY)
+    attempts = TableInserter(connection, tables.attempts, ATTEMPT)
     columns = attrgetter(*ledger_rows.DELIVERY)
     everything = past.messages()
     while some := list(itertools.islice(everything, _STRIDE)):
@@ -107,18 +108,18 @@ def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
         events.put(ledger_rows.event_row(each.event) for each in some)
         deliveries.put((*columns(each.delivery), each.event.conversation_id) for each in some)
         attempts.put(attempt_rows.attempt_row(each.attempt) for each in some if each.attempt is not None)
-    for shelf in (inbound, messages, events, deliveries, attempts):
-        rows[shelf.name] += shelf.rows
+    for inserter in (inbound, messages, events, deliveries, attempts):
+        rows[inserter.name] += inserter.rows
 
 
 def _put(connection: Connection, rows: Counter[str], table: Table, names: Sequence[str], values: Iterable[Row]) -> None:
-    shelf = Shelf(connection, table, names)
-    shelf.put(values)
-    rows[table.name] += shelf.rows
+    inserter = TableInserter(connection, table, names)
+    inserter.put(values)
+    rows[table.name] += inserter.rows
 
 
 def fill_sqlite(path: Path, plan: Fill) -> Filled:
-    """Make an SQLite file and fill it."""
+    """Create an SQLite file and fill it."""
     begin = time.monotonic()
     migrate_sqlite(path)
     engine = create_engine(f"sqlite:///{path}")
@@ -132,7 +133,7 @@ def fill_sqlite(path: Path, plan: Fill) -> Filled:
 
 
 async def fill_postgres(url: str, plan: Fill, vault: Vault) -> Filled:
-    """Bring a database of a PostgreSQL server to the newest schema, fill it, and let the server tidy it up."""
+    """Migrate a database of a PostgreSQL server, fill it, then vacuum and analyse it."""
     begin = time.monotonic()
     await migrate_store(url)
     engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
@@ -164,7 +165,7 @@ def _not_durable(db: Any, _record: Any) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fill as the command line says; on PostgreSQL secrets are sealed with TELLWIRE_MASTER_KEY."""
+    """Fill the database as the command line says; on PostgreSQL secrets are encrypted with TELLWIRE_MASTER_KEY."""
     database, order, result = arguments
     plan = msgspec.json.decode(Path(order).read_bytes(), type=Fill)
     if database.startswith("sqlite:///"):

@@ -1,4 +1,4 @@
-"""The little HTTP/1.1 that the load and the sink need: messages with a Content-Length, cut out of a byte stream."""
+"""Split a byte stream into HTTP/1.1 messages that have a Content-Length, for the load and the sink."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _LENGTH = b"\r\ncontent-length:"
 
 
 class MalformedError(Exception):
-    """The stream is not HTTP/1.1 with lengths (chunked bodies included: nobody here needs them)."""
+    """Raised when the stream is not HTTP/1.1 with lengths (chunked bodies are not supported)."""
 
 
 class Messages:
-    """Collects bytes and yields whole messages as (head without the blank line, body)."""
+    """A splitter of received bytes into messages: (head without the blank line, body)."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Take `data`, yield every message that is complete now; raises MalformedError."""
+        """Add `data` and yield every message that is complete now; raises MalformedError."""
         self._buffer += data
         while (end := self._buffer.find(_END)) >= 0:
             start = end + len(_END)
@@ -32,7 +32,7 @@ class Messages:
 
 
 def status_of(head: bytes) -> int:
-    """The status code of a response head; raises MalformedError."""
+    """Return the status code of a response head; raises MalformedError."""
     code = head[9:12]
     if not head.startswith(b"HTTP/1.") or not code.isdigit():
         raise MalformedError("not a response")

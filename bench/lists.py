@@ -1,4 +1,4 @@
-"""How long the list calls and the status page take on a full database."""
+"""Measure how long the list calls and the status page take on a full database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METRICS = [
 
 
 def calls(served: Served, endpoint_id: str) -> dict[str, str]:
-    """The calls by name; what they name of rows is looked up in the newest ones."""
+    """Return the paths of the calls by name; the ids in them are those of the newest rows."""
     newest = served.get("/v1/deliveries?limit=1")["data"][0]
     second = served.get("/v1/deliveries?limit=200")["next_cursor"]
     old = f"since={newest['created_at'].replace('+', '%2B')}"
@@ -48,8 +48,8 @@ def calls(served: Served, endpoint_id: str) -> dict[str, str]:
 
 
 def timed(served: Served, endpoint_id: str) -> tuple[dict[str, float], dict[str, float]]:
-    """The figures of `METRICS`, and the p95 of each call in ms."""
-    page = _milliseconds(served, "/")  # first: its counts are kept for some seconds
+    """Return the figures of `METRICS`, and the p95 of each call in ms."""
+    page = _milliseconds(served, "/")  # first, because its counts are cached for some seconds
     each = {
         name: percentile([_milliseconds(served, path) for _ in range(REPEATS)], 0.95)
         for name, path in calls(served, endpoint_id).items()

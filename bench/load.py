@@ -1,4 +1,4 @@
-"""The sending half of the driver: a closed loop over N connections, or an open loop at a fixed rate."""
+"""Send the driver's load: a closed loop over N connections, or an open loop at a fixed rate."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from bench.http1 import MalformedError, Messages, status_of
 from bench.phase import Phase
 
 _BROKEN = 0
-"""Stands for the status of a request whose connection broke."""
+"""The status of a request whose connection broke."""
 
 
 class Post(NamedTuple):
-    """One request of the load and the numbers of the messages in it."""
+    """One request of the load, and the numbers of its messages."""
 
     numbers: range
     request: bytes
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way; opened again when it was closed."""
+    """One keep-alive connection with at most one request under way; a closed one is opened again."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -31,7 +31,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[int] | None = None
 
     async def open(self) -> None:
-        """Connect; raises OSError."""
+        """Connect to the system; raises OSError."""
         self._messages = Messages()
         await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
 
 
 async def closed_loop(phase: Phase, posts: Sequence[Post], connections: Sequence[Connection]) -> None:
-    """Each connection sends its next POST as soon as the last one was answered."""
+    """Send on each connection the next POST as soon as the last one is answered."""
     todo = iter(posts)
 
     async def work(connection: Connection) -> None:
@@ -86,7 +86,8 @@ async def closed_loop(phase: Phase, posts: Sequence[Post], connections: Sequence
 
 
 async def open_loop(phase: Phase, posts: Sequence[Post], connections: Sequence[Connection], *, rate: float) -> None:
-    """POST k is due k / rate seconds after the start, whatever became of those before: that is its send time."""
+    """Send POST k when it is due, k / rate seconds after the start, whatever the earlier answers; that is its send
+    time."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in connections:
         free.put_nowait(connection)

@@ -1,4 +1,4 @@
-"""The runner's side of the driver process."""
+"""Start the driver process and send it commands, on the runner's side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer", Hello, Done, PhaseResult)
 
 
 class LoadProcess:
-    """The driver at work; every call raises BenchError when the driver cannot, does not answer or is gone."""
+    """A running driver process. Every call raises BenchError when the driver fails, does not answer or has ended."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
@@ -34,25 +34,25 @@ class LoadProcess:
         self.sink = f"http://127.0.0.1:{self._read(Hello, seconds=_ANSWER_SECONDS).sink_port}/hook"
 
     def aim(self, aim: Aim) -> None:
-        """Name the system that the next phases load."""
+        """Set the system that the next phases load."""
         self._ask(aim, Done, seconds=_ANSWER_SECONDS)
 
     def prepare(self, plan: Prepare) -> None:
-        """Make the messages and the connections of a phase."""
+        """Make the messages and the connections of the next phase."""
         self._limit = plan.limit_seconds
         self._ask(plan, Done, seconds=_ANSWER_SECONDS)
 
     def go(self) -> PhaseResult:
-        """Run the phase prepared."""
+        """Run the prepared phase and return its result."""
         self.begin()
         return self.end()
 
     def begin(self) -> None:
-        """Start the phase prepared; `end` waits for it."""
+        """Start the prepared phase; `end` waits for it."""
         self._tell(Go())
 
     def end(self) -> PhaseResult:
-        """What the phase begun came to."""
+        """Wait for the started phase and return its result."""
         return self._read(PhaseResult, seconds=self._limit + _ANSWER_SECONDS)
 
     def _ask(self, command: Command, kind: type[Answer], *, seconds: float) -> Answer:
@@ -88,7 +88,7 @@ class LoadProcess:
 
 @contextmanager
 def driver(folder: Path, name: str = "driver") -> Iterator[LoadProcess]:
-    """A driver process with its sink listening, until the block ends."""
+    """Give a driver process with its sink listening, until the block ends."""
     log = folder / f"{name}.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The machine and the versions that a result belongs to."""
+"""Describe the machine and the versions that a result belongs to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SYNCS = 50
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """Memory in GiB, load averages over a minute, the median of write + fsync of 4 KiB in milliseconds."""
+    """A machine: memory in GiB, load average over a minute, median of write + fsync of 4 KiB in milliseconds."""
 
     cores: int
     processor: str
@@ -42,7 +42,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 
     @property
     def doubts(self) -> list[str]:
-        """What makes a result of this machine doubtful, in plain words."""
+        """Return what makes a result of this machine doubtful, in words."""
         found = []
         if self.filesystem in _MEMORY_SYSTEMS:
             found.append(f"the databases are on {self.filesystem}: fsync costs nothing there; use --folder")
@@ -52,7 +52,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 def describe(folder: Path) -> Machine:
-    """Look at this machine; `folder` is where the databases will be."""
+    """Examine this machine; `folder` is where the databases will be."""
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         processor=_line(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
@@ -81,7 +81,7 @@ def _versions() -> dict[str, str]:
 
 
 def _filesystem(folder: Path) -> str:
-    """The type of the file system with the longest mount point above `folder`."""
+    """Return the type of the file system with the longest mount point above `folder`."""
     best, kind = "", "unknown"
     with suppress(OSError):
         for line in Path("/proc/mounts").read_text().splitlines():

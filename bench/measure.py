@@ -1,4 +1,4 @@
-"""What a system costs: CPU time and memory of its process trees."""
+"""Measure what a system costs: CPU time and memory of its process trees."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MIB = 1 << 20
 
 
 class Meter:
-    """Measures the trees below `pids` from `start` to `stop`.
+    """A meter of the process trees below `pids`, from `start` to `stop`.
 
-    A process that ended in between is not lost: its time is in its parent's children's time. Raises BenchError when
-    a root is gone already.
+    The time of a process that ends in between still counts: it is part of its parent's children's time. Raises
+    BenchError when a root process has ended already.
     """
 
     def __init__(self, pids: Sequence[int]) -> None:
@@ -50,11 +50,11 @@ class Meter:
         )
 
     def cpu_seconds(self) -> float:
-        """CPU time that the trees have used since they began."""
+        """Return the CPU time (s) that the trees have used since they began."""
         return self._cpu()
 
     def rss_mib(self) -> float:
-        """Resident memory of the trees just now."""
+        """Return the current resident memory of the trees in MiB."""
         return sum(_rss(process) for process in self._tree()) / _MIB
 
     def _sample(self) -> None:
@@ -87,7 +87,8 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _written(process: psutil.Process) -> int:
-    """Bytes of its write calls: what Linux counts as sent to disk is whole folios, however little was changed."""
+    """Return the bytes of its write calls. Linux's other count, of bytes sent to disk, is in whole pages, however few
+    bytes changed."""
     try:
         return int(process.io_counters().write_chars)
     except (psutil.Error, AttributeError):

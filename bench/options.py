@@ -1,4 +1,4 @@
-"""The command line of `python -m bench`; standard library only, so that any Python can start it."""
+"""Parse the command line of `python -m bench`, with the standard library only, so that any Python can start it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 SYSTEM_NAMES = ("user-built", "bare", "tellwire", "tellwire-postgresql")
-"""The systems compared, in the order of each round."""
+"""The compared systems, in the order of each round."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """The module whose `run(options)` carries it out, what it is about, and the options' defaults that it changes."""
+    """A scenario: the module with its `run(options)`, what it measures, and its own defaults of options."""
 
     module: str
     about: str
@@ -76,12 +76,12 @@ SCENARIOS = {
     ),
     "page": Scenario(module="bench.page", about="no run: write the page of the results anew from bench/results"),
 }
-"""Scenario by name; a new one is a module and a row."""
+"""The scenarios by name; a new one is a module and a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """What was asked for; rates in messages/s, spans in seconds, `pad` in bytes of text per message.
+    """The options of a run; rates in messages/s, spans in seconds, `pad` in bytes of text per message.
 
     `events` is the largest number of rows that a scenario works with: stored events, due retries, endpoints, updates
     of one POST.
@@ -109,7 +109,7 @@ class Options:
 
 
 def parse(arguments: list[str]) -> Options:
-    """Read the command line; prints the usage and exits on a mistake, as argparse does."""
+    """Parse the command line; on a mistake print the usage and exit, as argparse does."""
     width = max(map(len, SCENARIOS))
     listed = "\n".join(
         f"  {name:<{width}}  {scenario.about}{_changed(scenario)}" for name, scenario in SCENARIOS.items()

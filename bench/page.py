@@ -1,4 +1,4 @@
-"""The page of the results, made from the JSON files of `bench/results`: `python -m bench page`."""
+"""Make the page of the results from the JSON files of `bench/results`: `python -m bench page`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ How to repeat it, and how it works inside, stands in [bench/README.md](../../ben
 
 
 def made() -> str:
-    """The page, of the results there are."""
+    """Return the page of the results that exist."""
     parts = [_PREFACE]
     paths = (RESULTS / f"{name}{store}.json" for name in SCENARIOS for store in ("", "-postgresql"))
     parts += [_section(path) for path in paths if path.is_file()]
@@ -50,7 +50,7 @@ def made() -> str:
 
 
 def run(options: Options) -> int:
-    """Write the page; returns 0."""
+    """Write the page; return 0."""
     del options
     PAGE.write_text(made())
     print(PAGE.relative_to(ROOT))
@@ -58,7 +58,7 @@ def run(options: Options) -> int:
 
 
 def command(name: str, report: Report) -> str:
-    """What the result came from: the scenario with the options that were not its own defaults."""
+    """Return the command line that made a result: the scenario with the options that are not its defaults."""
     usual = asdict(Options(scenario=name, **SCENARIOS[name].defaults))  # type: ignore[arg-type]  # rows of a table
     given = [
         f"--{option.replace('_', '-')} {_given(value)}"

@@ -1,7 +1,7 @@
-"""A made-up past: the rows that a database has after a great many messages, made of the product's own records. Pure.
+"""PURE. Make an invented past: the rows that a database has after many messages, as records of the product.
 
-It is what ingest and delivery leave behind for text messages that came one a POST: contact, alias and conversation of
-each person, and for each message the raw POST, the row, the event, the delivery and, once delivered, the attempt.
+These are the rows that ingest and delivery write for text messages, one in each POST: contact, alias and conversation
+of each person, and for each message the raw POST, the row, the event, the delivery and, once delivered, the attempt.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _FAILED_TRIES = 6
 Row = Sequence[Any]
 
 
-class Told(Struct, frozen=True):
-    """All that one message leaves behind."""
+class MessageRecords(Struct, frozen=True):
+    """All records of one message."""
 
     inbound: Inbound
     message: Message
@@ -44,7 +44,7 @@ class Told(Struct, frozen=True):
 
 
 class _Stream(Struct, frozen=True):
-    """What the messages of a batch have in common; `sample` is the product's own reading of such a POST."""
+    """What the messages of a batch have in common; `sample` is such a POST as the product parses it."""
 
     batch: Batch
     account: Account
@@ -53,7 +53,7 @@ class _Stream(Struct, frozen=True):
 
 
 class Past:
-    """Makes records in the order in which they would have come to be, the last of them at `now`."""
+    """Makes records in the order in which they would have been written, the last of them at `now` (micros)."""
 
     def __init__(self, plan: Fill, *, now: Micros) -> None:
         self._plan = plan
@@ -75,8 +75,8 @@ class Past:
                 if (account, who) not in self.conversations:
                     self.conversations[account, who] = self._conversation(account, who)
 
-    def messages(self) -> Iterator[Told]:
-        """Everything that came, oldest first."""
+    def messages(self) -> Iterator[MessageRecords]:
+        """Give the records of all messages, oldest first."""
         for batch in self._plan.batches:
             yield from self._batch(batch)
 
@@ -143,7 +143,7 @@ class Past:
             last_row_at=self._begin,
         )
 
-    def _batch(self, batch: Batch) -> Iterator[Told]:
+    def _batch(self, batch: Batch) -> Iterator[MessageRecords]:
         index = self._account_of(batch)
         account = self.accounts[index]
         [sample] = meta.parse(self._body(0, 0, account, self._begin))
@@ -152,14 +152,14 @@ class Past:
         stream = _Stream(batch, account, self.endpoints[batch.endpoint], sample)
         for at in range(batch.messages):
             who = at % self._plan.contacts
-            yield self._told(stream, who, self.conversations[index, who])
+            yield self._records_of(stream, who, self.conversations[index, who])
 
     def _body(self, number: int, who: int, account: Account, at: Micros) -> bytes:
         return webhooks.post_of(
             number, who=who, account=account.phone_number_id, sent_at=at // _SECOND, pad=self._plan.pad
         )
 
-    def _told(self, stream: _Stream, who: int, conversation: Conversation) -> Told:
+    def _records_of(self, stream: _Stream, who: int, conversation: Conversation) -> MessageRecords:
         number = self._plan.first_message + self._done
         self._done += 1
         at = self._begin + self._done * self._step
@@ -190,7 +190,7 @@ class Past:
         event = self._event(message, contact, account)
         delivery = self._delivery(stream.batch, event, stream.endpoint)
         attempt = _attempt(delivery, stream.endpoint, event) if stream.batch.state == "delivered" else None
-        return Told(inbound, message, event, delivery, attempt)
+        return MessageRecords(inbound, message, event, delivery, attempt)
 
     def _event(self, message: Message, contact: Contact, account: Account) -> Event:
         at = message.created_at
@@ -228,7 +228,7 @@ class Past:
             partition=partition(endpoint.id, event.order_key),
             state=_STATES[batch.state],
             attempts=_FAILED_TRIES if late else int(delivered),
-            burned=_FAILED_TRIES if late else int(delivered),
+            counted_attempts=_FAILED_TRIES if late else int(delivered),
             out_of_order=late,
             lane="late" if late else "live",
             webhook_id=f"msg_{identifier.replace('-', '')}",
@@ -288,12 +288,12 @@ def _attempt(delivery: Delivery, endpoint: Endpoint, event: Event) -> Attempt:
 
 
 def alias_rows(contacts: Sequence[Contact]) -> Iterator[Row]:
-    """(organization, value, contact) of the number of each contact."""
+    """Return (organization id, phone number, contact id) of each contact."""
     return ((contact.organization_id, contact.phone, contact.id) for contact in contacts)
 
 
 def inbound_row(value: Inbound) -> Row:
-    """The columns of a kept POST in `INBOUND`'s order."""
+    """Return the columns of a kept POST, in the order of `INBOUND`."""
     return (
         value.id,
         value.organization_id,

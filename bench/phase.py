@@ -1,4 +1,4 @@
-"""The books of one phase: when each message was sent, acknowledged and delivered, and what follows from it."""
+"""Record one phase: when each message was sent, acknowledged and delivered; and compute the phase's result."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bench.webhooks import contact_of, verifies
 
 _NEVER = math.nan
 _SAMPLE = 50
-"""Every so many deliveries one is kept for the check of its signature, which happens after the phase."""
+"""One of so many deliveries is kept, so that its signature can be checked after the phase."""
 
 
 class Phase:
-    """Messages `first` … `first + count - 1`; all times are of one monotonic clock, in seconds."""
+    """The record of messages `first` … `first + count - 1`; all times are in seconds of one monotonic clock."""
 
     def __init__(self, *, first: int, count: int, contacts: int) -> None:
         self.first = first
@@ -32,23 +32,23 @@ class Phase:
         self._samples: list[tuple[bytes, bytes]] = []
 
     def send(self, numbers: range, at: float) -> None:
-        """These messages are sent, in one POST."""
+        """Record that these messages are sent, in one POST."""
         for number in numbers:
             self.sent[number - self.first] = at
 
     def accept(self, numbers: range, at: float) -> None:
-        """The system answered 200 to the POST of these messages."""
+        """Record that the system answered 200 to the POST of these messages."""
         for number in numbers:
             index = number - self.first
             self.acked[index] = at
             self.outstanding += math.isnan(self.arrived[index])
 
     def refuse(self, reason: str) -> None:
-        """The system answered otherwise, or the connection broke."""
+        """Record that the system answered otherwise, or that the connection broke."""
         self.trouble[reason] += 1
 
     def arrive(self, number: int | None, at: float, head: bytes, payload: bytes) -> None:
-        """The sink got a delivery; one of an earlier phase is a duplicate, one of no phase is foreign."""
+        """Record a delivery at the sink; one of an earlier phase is a duplicate, one of no phase is foreign."""
         if number is None or number >= self.first + self.count:
             self.foreign += 1
             return
@@ -62,7 +62,7 @@ class Phase:
             self._samples.append((head, payload))
 
     def result(self, *, secret: str, cpu_seconds: float) -> PhaseResult:
-        """Close the books; `secret` verifies the sample, `cpu_seconds` is what the driver itself used."""
+        """Return the result; `secret` verifies the sampled signatures, `cpu_seconds` is the driver's own CPU time."""
         accepted = sum(_known(self.acked))
         delivered = sum(_known(self.arrived))
         begin = min(_only(self.sent), default=0.0)
@@ -90,7 +90,7 @@ class Phase:
         )
 
     def _order(self) -> Iterator[bool]:
-        """Per pair of a contact's consecutive messages that had a definite order: did they arrive in it?"""
+        """Give, for each pair of a contact's consecutive messages with a certain order, whether they arrived in it."""
         last: dict[int, int] = {}
         for index in range(self.count):
             if math.isnan(self.acked[index]) or math.isnan(self.arrived[index]):
@@ -102,7 +102,7 @@ class Phase:
 
 
 def quantiles(spans: Sequence[float]) -> Quantiles:
-    """p50, p99 (nearest rank) and maximum of `spans` in seconds, given back in milliseconds; zeros for none."""
+    """Return p50, p99 (nearest rank) and maximum of `spans` (seconds) in milliseconds; zeros for no spans."""
     ordered = sorted(spans)
     if not ordered:
         return Quantiles(p50=0.0, p99=0.0, max=0.0)

@@ -1,4 +1,4 @@
-"""The picture of a report: panels of bars as one SVG, drawn by hand. Pure."""
+"""PURE. Draw the picture of a report: panels of bars as one SVG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLOURS = {"ours": "#0b7a5c", "plain": "#8fa39b", "peer": "#c9a35b"}
 
 
 def draw(report: Report) -> str:
-    """The SVG of a report."""
+    """Return the SVG of a report."""
     cases = [case for case in report.study.cases if case.name in report.medians]
     shown = [metric for metric in report.study.metrics if metric.panel and _values(metric, cases, report)]
     panel_height = _HEAD + len(cases) * _STEP + 14
@@ -44,7 +44,7 @@ def draw(report: Report) -> str:
 
 
 def _values(metric: Metric, cases: Sequence[Case], report: Report) -> dict[str, float]:
-    """Case → median, of the cases that have it."""
+    """Return the median of the metric by case, for the cases that have it."""
     return {
         case.name: report.medians[case.name][metric.name] for case in cases if metric.name in report.medians[case.name]
     }

@@ -1,4 +1,4 @@
-"""Child processes: started with a log, waited for, and stopped by their own process group, whatever happens."""
+"""Run child processes: start them with a log, wait for them, and stop them with their own process group."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Child:
-    """A running process and where it writes."""
+    """A running process and its log file."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -40,7 +40,7 @@ class Child:
         return self.process.pid
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Return once `ready()`; raises BenchError with the end of the log when it ends before, or not in time."""
+        """Return once `ready()`; raises BenchError with the end of the log if the process ends or takes too long."""
         end = time.monotonic() + seconds
         while not ready():
             if self.process.poll() is not None:
@@ -63,8 +63,7 @@ def running(
 ) -> Iterator[Child]:
     """Run `command` in a process group of its own until the block ends: `stop`, then after `patience` seconds SIGKILL.
 
-    Its output goes to `folder/name.log`; `account` is for a parent that is root. Raises BenchError when it does
-    not start.
+    The output goes to `folder/name.log`; only root may set `account`. Raises BenchError when it does not start.
     """
     log = folder / f"{name}.log"
     with log.open("wb") as output:
@@ -98,7 +97,7 @@ def finish(
     account: Account | None = None,
     seconds: float = 60,
 ) -> None:
-    """Run `command` to its end; raises BenchError with the end of its output when it fails or takes too long."""
+    """Run `command` to its end; raises BenchError with the end of its output if it fails or takes too long."""
     with running(command, name=name, folder=folder, env=env, account=account) as child:
         try:
             code = child.process.wait(seconds)
@@ -109,33 +108,34 @@ def finish(
 
 
 def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without proxies and without settings of Tellwire, plus `more`."""
+    """Return this process's environment without proxies and Tellwire's settings, plus `more`."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("TELLWIRE_")}
     return kept | dict(more or {})
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on just now."""
+    """Return a TCP port of 127.0.0.1 on which no process listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens on this port of 127.0.0.1."""
+    """Return whether a process listens on this port of 127.0.0.1."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, indented."""
+    """Return the last lines of a log, indented."""
     lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
     return "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"
 
 
 def _stop(process: subprocess.Popen[bytes], stop: signal.Signals, patience: float) -> None:
-    """Ask the process, then kill what is left of its group: the group has its pid, so nobody else is in it."""
+    """Signal the process, then kill what is left of its group. The group's id is the process's, so no other process is
+    in it."""
     if process.poll() is None:
         process.send_signal(stop)
         with suppress(subprocess.TimeoutExpired):

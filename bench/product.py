@@ -1,4 +1,4 @@
-"""Tellwire itself: how it is started here, its REST interface, and the filling of its database."""
+"""Run Tellwire itself: start it, call its REST API, and fill its database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        """As settings; on SQLite the file's own master key counts."""
+        """Return the installation as settings; on SQLite the file's own master key is used."""
         sealing = {} if self.database.startswith("sqlite:") else {MASTER_KEY: self.master_key}
         return sealing | {
             "TELLWIRE_DATABASE_URL": self.database,
@@ -63,7 +63,7 @@ class Installation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Served:
-    """A running `tellwire serve`; `ready_seconds` from its start to its first 200 on `/readyz`."""
+    """A running `tellwire serve`; `ready_seconds`: the time from its start to its first 200 on `/readyz`."""
 
     installation: Installation
     port: int
@@ -72,7 +72,7 @@ class Served:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes whose trees are its cost, the database's server included."""
+        """Return the processes whose trees are its cost, the database's server included."""
         return (*self.installation.pids, self.child.pid)
 
     def aim(
@@ -85,7 +85,7 @@ class Served:
         sink: SinkWay = "takes",
         others: tuple[Served, ...] = (),
     ) -> Aim:
-        """Where a driver sends (its connections take turns with `others`), and what its subscriber does."""
+        """Return what a driver loads (its connections take turns with `others`), and what its subscriber does."""
         return Aim(
             ports=(self.port, *(other.port for other in others)),
             path=WEBHOOK,
@@ -98,7 +98,7 @@ class Served:
         )
 
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> bytes:
-        """The answer's body of one request. Raises BenchError unless it is a 2xx."""
+        """Send one request and return the answer's body. Raises BenchError unless the answer is 2xx."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Authorization": f"Bearer {self.installation.key}", "Content-Type": "application/json"}
         try:
@@ -114,11 +114,11 @@ class Served:
         return text
 
     def get(self, path: str) -> Any:
-        """What a GET of a JSON resource holds. Raises BenchError."""
+        """GET a JSON resource and return its value. Raises BenchError."""
         return json.loads(self.ask("GET", path))
 
     def create(self, path: str, body: Mapping[str, object]) -> Any:
-        """What a POST made. Raises BenchError."""
+        """POST and return the created resource. Raises BenchError."""
         return json.loads(self.ask("POST", path, body))
 
 
@@ -131,9 +131,9 @@ def serve(
     name: str = "tellwire",
     gently: bool = True,
 ) -> Served:
-    """Start `tellwire serve ARGUMENTS`, stopped with `stack`.
+    """Start `tellwire serve ARGUMENTS`; `stack` stops it.
 
-    `gently` False kills it in the end: it would wait for subscribers that hang. Raises BenchError.
+    `gently` False kills it at the end, because it would wait for subscribers that hang. Raises BenchError.
     """
     command, sources = tellwire_command(options)
     begin = time.monotonic()
@@ -153,13 +153,13 @@ def serve(
 
 
 def subscribe(served: Served, sink: str) -> str:
-    """Create the endpoint of the end-to-end scenario over the API; its signing secret."""
+    """Create the endpoint of the end-to-end scenario over the API; return its signing secret."""
     endpoint = {"url": sink, "format": "row", "events": ["messages.insert"]}
     return str(served.create("/v1/webhook-endpoints", endpoint)["secret"])
 
 
 def fill(folder: Path, options: Options, installation: Installation, plan: Fill) -> Filled:
-    """Make the database and fill it as planned, in the product's own Python; bounded. Raises BenchError."""
+    """Create the database and fill it as planned, in the product's own Python, within an hour. Raises BenchError."""
     python, sources = _product_python(options)
     result = folder / "filled.json"
     order = folder / "fill.json"
@@ -175,7 +175,7 @@ def fill(folder: Path, options: Options, installation: Installation, plan: Fill)
 
 
 def tellwire_command(options: Options) -> tuple[list[str], dict[str, str]]:
-    """How Tellwire is started here: (command, environment).
+    """Return how Tellwire is started here: (command, environment).
 
     `--tellwire-python` runs the sources with that interpreter; else `./run`, which makes the product's own
     environment; without a `run`, the interpreter that started the benchmark runs the sources.
@@ -208,7 +208,7 @@ def prepare_tellwire(options: Options) -> None:
 
 
 def _product_python(options: Options) -> tuple[Path, dict[str, str]]:
-    """An interpreter with the product's dependencies, and the environment in which it finds the sources."""
+    """Return an interpreter with the product's dependencies, and the environment in which it finds the sources."""
     own = ROOT / ".venv" / "bin" / "python"
     fallback = own if own.is_file() else Path(os.environ.get(LAUNCHER, sys.executable))
     sources = os.pathsep.join((str(ROOT / "src"), str(ROOT / "sdk" / "src"), str(ROOT)))
@@ -216,7 +216,7 @@ def _product_python(options: Options) -> tuple[Path, dict[str, str]]:
 
 
 def _port(log: Path) -> int:
-    """Where a server listens that chose its port itself; 0 while it does not say."""
+    """Return the port that a server has chosen, as its log says; 0 while the log does not say it."""
     said = _READY.search(log.read_bytes())
     return int(said[1]) if said else 0
 

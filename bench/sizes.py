@@ -1,10 +1,10 @@
-"""The sizes that a scenario goes through, and how they are called. Pure."""
+"""PURE. List the sizes that a scenario goes through, and name them."""
 
 from __future__ import annotations
 
 
 def powers(first: int, last: int) -> list[int]:
-    """`first`, ten times as many, and so on, and `last`."""
+    """Return `first`, ten times as many, and so on, and `last`."""
     sizes = []
     size = first
     while size < last:
@@ -14,7 +14,7 @@ def powers(first: int, last: int) -> list[int]:
 
 
 def words(size: int) -> str:
-    """A size in few letters: 1, 100, 10 k, 1 M, 1.5 M."""
+    """Return the short name of a size: 1, 100, 10 k, 1 M, 1.5 M."""
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
         if size >= unit:
             return f"{size / unit:g} {letter}"

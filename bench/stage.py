@@ -1,4 +1,4 @@
-"""What the scenarios about Tellwire alone share: a filled database, a server on it, loads, and the usual figures."""
+"""Share what the scenarios about Tellwire alone need: filled databases, a server on one, loads, the usual figures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bench.options import Options
 from bench.product import Installation, Served, fill, serve
 from bench.protocol import Fill, Filled, PhaseResult, Prepare
 from bench.report import Metric, PhaseRun
-from bench.rounds import measure, say, tell
+from bench.rounds import measure, report_phase, say
 
 WARM_UP, STEADY, CAPACITY = "warm-up", "steady", "capacity"
 LATER = 1_000_000_000
-"""Drivers that load one server at once number their messages this far apart."""
+"""How far apart the message numbers of drivers are that load one server at the same time."""
 
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-"""The signing secret of every endpoint that is filled in."""
+"""The signing secret of every endpoint in a filled database."""
 
 USUAL = [
     Metric("steady_cpu_ms", "steady, CPU per message", "ms", "CPU per message at the steady rate, in ms"),
@@ -39,64 +39,64 @@ USUAL = [
     Metric("rss_mib", "  own memory after it (RSS)", "MiB"),
     Metric("ready_seconds", "start to ready", "s", "From the start of `serve` to ready, in s"),
 ]
-"""The figures of `usual`."""
+"""The figures that `usual` returns."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A filled database that several rounds use, each on itself or on a copy."""
+class FilledDatabase:
+    """A filled database that several rounds use, each the database itself or a copy."""
 
-    depot: Depot
+    origin: FilledDatabases
     name: str
     url: str
     filled: Filled
 
     @contextmanager
     def serving(self, folder: Path, *, fresh: bool, gently: bool = True) -> Iterator[Served]:
-        """Tellwire on it, or on a `fresh` copy, until the block ends; then killed unless `gently`."""
+        """Run Tellwire on the database, or on a `fresh` copy, until the block ends; then kill it unless `gently`."""
         with ExitStack() as stack:
             url = self.url
             if fresh:
-                url = stack.enter_context(self.depot.databases.copied(url, f"copy_of_{self.name}"))
-            installation = self.depot.installation(url)
-            yield serve(stack, folder, self.depot.options, installation, gently=gently)
+                url = stack.enter_context(self.origin.databases.copied(url, f"copy_of_{self.name}"))
+            installation = self.origin.installation(url)
+            yield serve(stack, folder, self.origin.options, installation, gently=gently)
 
 
 @dataclass(frozen=True, slots=True)
-class Depot:
-    """The databases of a scenario."""
+class FilledDatabases:
+    """The filled databases of a scenario."""
 
-    place: Path
+    folder: Path
     options: Options
     databases: Databases
 
     def installation(self, url: str) -> Installation:
-        """One on this database; all of a scenario have the same secrets."""
+        """Return an installation on this database; all installations of a scenario have the same secrets."""
         return replaced(_INSTALLATION, database=url, pids=self.databases.pids)
 
-    def keep(self, name: str, plan: Fill) -> Kept:
-        """Make a database and fill it. Raises BenchError."""
+    def keep(self, name: str, plan: Fill) -> FilledDatabase:
+        """Create a database and fill it. Raises BenchError."""
         plain = "kept_" + name.replace(" ", "_").replace(".", "_").lower()
         url = self.databases.new(plain)
-        filled = fill(self.place, self.options, self.installation(url), plan)
+        filled = fill(self.folder, self.options, self.installation(url), plan)
         if plan.batches:
             rows = sum(filled.rows.values())
             say(f"filled {name}: {rows} rows, {filled.mib:.0f} MiB, in {filled.seconds:.0f} s")
-        return Kept(self, plain, url, filled)
+        return FilledDatabase(self, plain, url, filled)
 
 
 _INSTALLATION = Installation(database="")
 
 
 @contextmanager
-def depot_for(options: Options, place: Path) -> Iterator[Depot]:
-    """Where a scenario's databases are, until the block ends. Raises BenchError."""
-    with databases_for(options, place) as databases:
-        yield Depot(place, options, databases)
+def filled_databases(options: Options, folder: Path) -> Iterator[FilledDatabases]:
+    """Give the filled databases of a scenario, until the block ends. Raises BenchError."""
+    with databases_for(options, folder) as databases:
+        yield FilledDatabases(folder, options, databases)
 
 
 def plan_of(options: Options) -> Prepare:
-    """The closed loop that the options ask for; others are made of it."""
+    """Return the closed loop that the options ask for; other loads are derived from it."""
     return Prepare(
         messages=options.messages,
         contacts=options.contacts,
@@ -107,19 +107,19 @@ def plan_of(options: Options) -> Prepare:
 
 
 def warm_up(options: Options) -> Prepare:
-    """One message of every contact."""
+    """Return the load of one message from every contact."""
     return replace(plan_of(options), messages=options.contacts)
 
 
 def steady(options: Options, share: float = 1.0) -> Prepare:
-    """A part of the steady rate, for its time."""
+    """Return the load at `share` of the steady rate, for the time of the options."""
     rate = options.rate * share
     return replace(plan_of(options), messages=max(1, round(rate * options.seconds)), rate=rate)
 
 
 @contextmanager
 def beside(loads: Sequence[tuple[LoadProcess, Prepare]]) -> Iterator[list[PhaseResult]]:
-    """Run other loads while the block runs and to their end; what they came to is then in the list."""
+    """Run other loads at the same time as the block, and to their end; the list then holds their results."""
     results: list[PhaseResult] = []
     for load, plan in loads:
         load.prepare(plan)
@@ -132,12 +132,12 @@ def beside(loads: Sequence[tuple[LoadProcess, Prepare]]) -> Iterator[list[PhaseR
 def usual(
     number: int, case: str, load: LoadProcess, served: Served, options: Options
 ) -> tuple[dict[str, float], dict[str, PhaseRun]]:
-    """Warm-up, the steady rate, then capacity: the figures of `USUAL`, and the phases."""
+    """Run warm-up, the steady rate, then capacity; return the figures of `USUAL`, and the phases."""
     phases: dict[str, PhaseRun] = {}
     own = Meter([served.child.pid])
     for name, plan in ((WARM_UP, warm_up(options)), (STEADY, steady(options)), (CAPACITY, plan_of(options))):
         phases[name] = done = measure(load, served.pids, plan)
-        tell(number, case, name, done)
+        report_phase(number, case, name, done)
     calm, full = phases[STEADY], phases[CAPACITY]
     return {
         "steady_cpu_ms": calm.cpu_ms_per_message,

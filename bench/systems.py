@@ -1,4 +1,4 @@
-"""The systems compared, each started afresh in an empty folder and stopped with the stack that it was given."""
+"""Start the compared systems, each in an empty folder; the given stack stops them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _READY_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class System:
-    """A running system: where to aim, and the processes whose trees are its cost."""
+    """A running system: what to load, and the processes whose trees are its cost."""
 
     aim: Aim
     pids: tuple[int, ...]
 
 
 Start = Callable[[ExitStack, Path, str, Options], System]
-"""(stack that stops it, empty folder, URL of the sink, options) → the system, ready for load."""
+"""A function (stack that stops it, empty folder, URL of the sink, options) that returns the system, ready for load."""
 
 
 def user_built(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
-    """FastAPI, PostgreSQL, Celery on Redis: see `bench/peers/user_built.py`."""
+    """Start FastAPI, PostgreSQL and Celery on Redis: see `bench/peers/user_built.py`."""
     del options
     database, broker = servers.postgres(stack, folder), servers.redis(stack, folder)
     ready, port = folder / "worker-ready", free_port()
@@ -63,7 +63,7 @@ def user_built(stack: ExitStack, folder: Path, sink: str, options: Options) -> S
 
 
 def bare(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
-    """One process with the least in it: see `bench/peers/bare.py`."""
+    """Start one process with the least in it: see `bench/peers/bare.py`."""
     del options
     port, app_secret, signing_secret = free_port(), _app_secret(), _signing_secret()
     env = {
@@ -82,13 +82,13 @@ def bare(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
 
 
 def tellwire(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
-    """`tellwire serve` on SQLite, one endpoint in the `row` format subscribed to `messages.insert`."""
+    """Start `tellwire serve` on SQLite, with one endpoint in the `row` format that subscribes to `messages.insert`."""
     served = serve(stack, folder, options, Installation(database=f"sqlite:///{folder / 'bench.db'}"))
     return System(aim=served.aim(subscribe(served, sink)), pids=served.pids)
 
 
 def tellwire_postgresql(stack: ExitStack, folder: Path, sink: str, options: Options) -> System:
-    """The same on PostgreSQL, whose server is set as the user-built peer's is and counts as its cost."""
+    """Start the same on PostgreSQL, whose server has the settings of the user-built peer's and counts as its cost."""
     database = servers.postgres(stack, folder)
     served = serve(stack, folder, options, Installation(database=database.url, pids=(database.child.pid,)), "--migrate")
     return System(aim=served.aim(subscribe(served, sink)), pids=served.pids)

@@ -1,4 +1,4 @@
-"""Meta's side: the webhook bodies that the load sends, and how a delivery is told apart and verified. Pure."""
+"""PURE. Make the webhook bodies that the load sends as Meta, and identify and verify deliveries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 
 MARK = b"TELLWIREBENCH"
-"""Every message id holds it, followed by its number in 10 digits: the sink finds it in any payload format."""
+"""Part of every message id, before the message's number in 10 digits: the sink finds it in any payload format."""
 
 _DIGITS = 10
 _FIRST_PHONE = 5215500000001
@@ -18,40 +18,40 @@ _TEXT = "Is the blue one still to be had? "
 
 
 def contact_of(number: int, contacts: int) -> int:
-    """The contact that message `number` comes from: contacts take turns."""
+    """Return the index of the contact that message `number` comes from: contacts take turns."""
     return number % contacts
 
 
 def account_of(number: int, accounts: int = 1, first: int = 0) -> str:
-    """The phone_number_id that message `number` comes in on: accounts take turns."""
+    """Return the phone_number_id that message `number` is sent to: accounts take turns."""
     return str(_FIRST_ACCOUNT + first + number % accounts)
 
 
 def phone_of(who: int) -> str:
-    """The number of a contact."""
+    """Return the phone number of a contact."""
     return str(_FIRST_PHONE + who)
 
 
 def name_of(who: int) -> str:
-    """The name of a contact."""
+    """Return the name of a contact."""
     return f"Invented Person {who}"
 
 
 def wamid_of(number: int, who: int) -> str:
-    """The id of message `number`: as Meta's it begins with who it is from, so new ids fall all over an index."""
+    """Return the id of message `number`. As Meta's, it begins with the sender: new ids are spread over an index."""
     sender = base64.b64encode(f"HBg{phone_of(who)}".encode()).decode()
     return f"wamid.{sender}{MARK.decode()}{number:0{_DIGITS}d}QUJDREVG"
 
 
 def text_of(pad: int) -> str:
-    """What a message of `pad` characters says."""
+    """Return a message's text of `pad` characters."""
     return (_TEXT * (pad // len(_TEXT) + 1))[:pad]
 
 
 def body(
     numbers: Iterable[int], *, contacts: int, sent_at: int, pad: int, accounts: int = 1, first_account: int = 0
 ) -> bytes:
-    """Meta's webhook for incoming text messages, about `pad` + 480 bytes each; `sent_at` in Unix seconds."""
+    """Return Meta's webhook for incoming text messages, about `pad` + 480 bytes each; `sent_at` in Unix seconds."""
     return _whole(
         _change(
             number,
@@ -65,7 +65,7 @@ def body(
 
 
 def post_of(number: int, *, who: int, account: str, sent_at: int, pad: int) -> bytes:
-    """Meta's webhook for one message from a certain contact to a certain business number."""
+    """Return Meta's webhook for one message from a given contact to a given business number."""
     return _whole([_change(number, who=who, account=account, sent_at=sent_at, pad=pad)])
 
 
@@ -94,7 +94,7 @@ def _change(number: int, *, who: int, account: str, sent_at: int, pad: int) -> d
 
 
 def request(content: bytes, *, host: str, path: str, app_secret: str) -> bytes:
-    """The HTTP/1.1 POST of `content`, signed as Meta signs (`X-Hub-Signature-256`)."""
+    """Return the HTTP/1.1 POST of `content`, signed as Meta signs (`X-Hub-Signature-256`)."""
     signature = hmac.new(app_secret.encode(), content, hashlib.sha256).hexdigest()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: facebookexternalua\r\nAccept: */*\r\n"
@@ -105,14 +105,14 @@ def request(content: bytes, *, host: str, path: str, app_secret: str) -> bytes:
 
 
 def number_in(payload: bytes) -> int | None:
-    """The number of the message that a delivered payload speaks of; None when it speaks of none."""
+    """Return the number of the message in a delivered payload; None when there is none."""
     at = payload.find(MARK)
     digits = payload[at + len(MARK) : at + len(MARK) + _DIGITS]
     return int(digits) if at >= 0 and len(digits) == _DIGITS and digits.isdigit() else None
 
 
 def verifies(head: bytes, payload: bytes, secret: str) -> bool:
-    """Whether a delivery carries a valid `webhook-signature` (Standard Webhooks 1.0, `whsec_` secret)."""
+    """Return whether a delivery carries a valid `webhook-signature` (Standard Webhooks 1.0, `whsec_` secret)."""
     headers = dict(_header(line) for line in head.split(b"\r\n")[1:])
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = b".".join((headers.get(b"webhook-id", b""), headers.get(b"webhook-timestamp", b""), payload))

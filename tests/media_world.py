@@ -17,7 +17,7 @@ from tellwire.conversations.changes import Options
 from tellwire.http_client.graph import open_graph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.inbox.ingest import Ingest
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.messaging import Media
 from tellwire.simulator import TOKEN
 from tellwire.stores.files.folder import Folder
@@ -29,15 +29,15 @@ BASE = "https://hooks.example.org"
 MOST = 100 * 1024 * 1024
 
 
-def downloads_of(world: World, files: Folder, source: Source) -> DownloadWorker:
+def downloads_of(world: World, files: Folder, source: DownloadSource) -> DownloadWorker:
     """What fetches a world's files, in a process that owns everything."""
     counters = world.store.counters
     rows = SqlMediaFiles(world.store)
     return DownloadWorker(world.store, rows, files, world.clock, source, owns=lambda: True, counters=counters)
 
 
-class Gallery:
-    """What a test holds."""
+class MediaWorld:
+    """A world in which files are downloaded from a Meta on loopback."""
 
     def __init__(self, world: World, there: Meta, files: Folder, graph_url: str, most_bytes: int) -> None:
         self.world = world
@@ -47,8 +47,8 @@ class Gallery:
         self.graph = open_graph(graph_url)
         self.wire = HttpMediaWire(graph_url)
         world.ingest = Ingest(world.store, Options(auto_accounts=True, window=DAY, public_url=BASE))
-        source = Source(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
-        self.downloads = downloads_of(world, files, source)
+        source = DownloadSource(graph=self.graph, wire=self.wire, graph_url=graph_url, most_bytes=most_bytes)
+        self.download_worker = downloads_of(world, files, source)
 
     async def close(self) -> None:
         await self.graph.close()
@@ -71,8 +71,8 @@ class Gallery:
 
     async def fetched(self) -> Media:
         """Fetch what is due, and return the newest file."""
-        await self.downloads.round()
-        await self.downloads.settled()
+        await self.download_worker.round()
+        await self.download_worker.settled()
         return (await self.media())[-1]
 
     async def content(self, media: Media) -> bytes | None:
@@ -99,7 +99,7 @@ class Gallery:
 
 def visit(
     tmp_path: Path,
-    scenario: Callable[[Gallery], Awaitable[None]],
+    scenario: Callable[[MediaWorld], Awaitable[None]],
     *,
     graph_url: str = "",
     most_bytes: int = MOST,
@@ -113,15 +113,15 @@ def visit(
             world = World(tmp_path / "world.db", clock, DAY, auto_accounts=True, kind=KIND.get())
             await world.store.open()
             files = Folder(tmp_path / "media")
-            gallery = Gallery(world, there, files, graph_url or f"{there.simulator.url}/v24.0", most_bytes)
+            media_world = MediaWorld(world, there, files, graph_url or f"{there.simulator.url}/v24.0", most_bytes)
             try:
                 await there.control("customer", wa_id=CUSTOMER, name="Ana", text="Hi")
                 await there.callback.until(lambda: there.callback.bodies)
                 await world.post_body(there.callback.bodies[-1])
-                await gallery.set_token(TOKEN)
-                await scenario(gallery)
+                await media_world.set_token(TOKEN)
+                await scenario(media_world)
             finally:
-                await gallery.close()
+                await media_world.close()
                 await world.close()
 
     asyncio.run(run())

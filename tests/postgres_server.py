@@ -29,7 +29,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.connections import PostgresServer
 from tellwire.stores.postgres.migrate import migrate
 
 NOBODY = 65534
@@ -176,7 +176,7 @@ def migrated_template(server: str) -> str:
 
     async def make() -> None:
         await execute(server, f"CREATE DATABASE {name}")
-        await migrate(Server(database_url(name, server)))
+        await migrate(PostgresServer(database_url(name, server)))
 
     in_a_thread(make())
     if server == os.environ.get("TELLWIRE_TEST_POSTGRES"):

@@ -27,23 +27,22 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.delivery.attempt import Wire
 from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
-from tellwire.formats import FORMATS
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
-from tellwire.formats.schemas import SCHEMAS
 from tellwire.http_client.graph import HttpGraph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.ids import IdMaker
 from tellwire.inbox import housekeeping
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.ports.formats import Handshake
 from tellwire.ports.http_out import Answer, Request
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.template_repository import SqlTemplateRepository
 from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
@@ -118,7 +117,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
-        self.downloads: DownloadWorker | None = None
+        self.download_worker: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
@@ -129,8 +128,8 @@ class Outside:
         if not url.startswith("https://"):
             raise Forbidden("only https reaches the outside")
 
-    async def challenge(self, url: str) -> None:
-        self.challenged.append(url)
+    async def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> None:
+        self.challenged.append(endpoint.url)
         if self.hold is not None:
             await asyncio.to_thread(self.hold.wait, 10)
         if self.refusal is not None:
@@ -167,8 +166,8 @@ class Outside:
 
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
-        if self.downloads is not None:
-            await self.downloads.sweep()
+        if self.download_worker is not None:
+            await self.download_worker.sweep()
 
 
 class Served:
@@ -314,8 +313,8 @@ async def _serve(
         await world.store.open()
         outside = Outside()
         files = Folder(tmp_path / "media")
-        source = Source(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
-        outside.downloads = downloads_of(world, files, source)
+        source = DownloadSource(graph=outside, wire=HttpMediaWire(""), graph_url="", most_bytes=0)
+        outside.download_worker = downloads_of(world, files, source)
         services = services_of(world, outside, settings, files)
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
@@ -360,14 +359,14 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         clock=world.clock,
         settings=settings,
         formats=FORMATS,
-        event_names=FORMATS["row"].EVENTS,
+        stream_format=row,
+        event_names=event_names.ALL,
         schemas=SCHEMAS,
         webhooks=webhooks(),
         check_url=outside.check_url,
-        challenge=outside.challenge,
+        ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
-        chat_id=chat_id,
         route_unrouted=route_unrouted,
         erase=ErasureWorker(
             world.store, SqlErasures(world.store), world.clock, outside.forgotten.extend, outside.sweep
@@ -377,5 +376,5 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
         graph=outside,
-        templates=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
+        template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -87,6 +87,26 @@ def test_every_module_says_what_it_is() -> None:
     assert _named([path for path in MODULES if not ast.get_docstring(ast.parse(path.read_text()))]) == []
 
 
+POINTING = {"It", "They", "These", "Those", "This", "Somebody", "Nobody", "Nothing", "Whoever"}
+"""First words that leave a reader to guess what the docstring is about."""
+PUBLISHED = {"src/tellwire/web/api/templates.py create_template"}
+"""Docstrings that are descriptions in the API's OpenAPI document, where the summary stands before them."""
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def test_every_docstring_names_what_it_is_about() -> None:
+    offenders = [
+        f"{place}: {text.splitlines()[0]}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, Documented) and (text := ast.get_docstring(node))
+        for place in [f"{path.relative_to(ROOT)} {getattr(node, 'name', 'module')}"]
+        if (first := re.match(r"[A-Za-z]+", text)) and first[0] in POINTING and place not in PUBLISHED
+    ]
+    assert not offenders, "first words that point at something unnamed:\n" + "\n".join(offenders)
+
+
 def test_nothing_is_marked_as_unfinished() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
     assert _named([path for path in [*MODULES, ROOT / "run", ROOT / ".ci/run"] if marks.search(path.read_text())]) == []

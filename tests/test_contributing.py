@@ -60,8 +60,14 @@ def test_every_path_is_there(page: str) -> None:
 
 @pytest.mark.parametrize("page", NAMES)
 def test_every_name_is_one_of_the_code(page: str) -> None:
-    names = {each for each in quoted(page) if re.fullmatch(r"_?[A-Z][A-Za-z_]{2,}", each)}
-    known = {name.upper() for name in SETTINGS}
+    quotes = [re.fullmatch(r"([A-Za-z_][\w.]*)(?:\(.*\)|=.*)?", each) for each in quoted(page)]
+    names = {
+        name
+        for found in quotes
+        if found and not found[1].endswith(_FILES) and not found[1].startswith("test_")
+        for name in found[1].split(".")
+    }
+    known = {name.upper() for name in SETTINGS} | set(COMMANDS) | _EXAMPLES
     gone = sorted(each for each in names - known if not re.search(rf"\b{each}\b", code()))
     assert not gone, f"{page} names what no module defines: {gone}"
 

@@ -23,7 +23,7 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.storage import Outbox
 from tellwire.security.vault import Vault
 from tellwire.stores.migrate import migrate_sqlite
-from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.connections import PostgresServer
 from tellwire.stores.postgres.outbox import PostgresOutbox
 from tellwire.stores.postgres.store import PostgresStore
 from tellwire.stores.records import ledger_rows
@@ -70,7 +70,7 @@ class World:
         auto_accounts: bool,
         *,
         kind: Kind = "sqlite",
-        server: Server | None = None,
+        server: PostgresServer | None = None,
     ) -> None:
         """`server`: a database of PostgreSQL that is there already, as for a second process."""
         self.clock = clock
@@ -80,7 +80,7 @@ class World:
         vault = Vault([bytes(32)])
         if server is None and kind == "postgres":
             self._fresh = fresh_database()
-            server = Server(self._fresh)
+            server = PostgresServer(self._fresh)
         if server is None:
             migrate_sqlite(path)
             self.store = SqliteStore(path, clock=clock, vault=vault, window=window, names=NAMES)

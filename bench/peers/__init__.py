@@ -1,1 +1,1 @@
-"""The systems that Tellwire is compared with; each runs in the benchmark's own environment."""
+"""Implement the systems that Tellwire is compared with; each runs in the benchmark's own environment."""

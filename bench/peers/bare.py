@@ -81,7 +81,7 @@ class Webhook(Struct):
 
 
 class Delivered(Struct):
-    """What the subscriber receives."""
+    """The body that the subscriber receives."""
 
     entity: str
     action: str
@@ -97,7 +97,7 @@ class Row(Struct):
 
 
 class Arrival(Struct):
-    """Rows to commit and whom to tell."""
+    """Rows to commit, and the future to complete after the commit."""
 
     rows: list[Row]
     committed: asyncio.Future[None]
@@ -117,7 +117,7 @@ Due = tuple[int, str, bytes]
 
 
 class Writer(threading.Thread):
-    """Owns the database; everything that waits when a commit begins goes into that commit."""
+    """The thread that owns the database; all jobs that wait when a commit begins go into that commit."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop, offer: Callable[[Due], None]) -> None:
         super().__init__(name="writer")

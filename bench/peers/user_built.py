@@ -130,7 +130,7 @@ def webhook(body: Annotated[bytes, Depends(signed_body)]) -> dict[str, bool]:
 
 
 def store(session: Session, account: str, message: Message) -> int | None:
-    """Upsert the conversation, insert the message; its id, None when it was there already."""
+    """Upsert the conversation and insert the message; return its id, None when it existed already."""
     conversation = insert(ConversationRow).values(
         account=account, contact=message.sender, last_at=message.timestamp, messages=1
     )

@@ -1,1 +1,1 @@
-"""One module a scenario, each with `run(options) -> exit code`; `bench.options.SCENARIOS` names them."""
+"""Hold one module per scenario, each with `run(options) -> exit code`; `bench.options.SCENARIOS` names them."""

@@ -1,4 +1,4 @@
-"""One POST with many updates: how long until the durable 200, and whether that grows no faster than their number."""
+"""Measure one POST with many updates: how long until the durable 200, and whether that grows linearly."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Fill, FilledEndpoint
 from bench.report import Case, Metric, PhaseRun, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, say, troubles
-from bench.stage import SECRET, WARM_UP, Kept, depot_for, plan_of, warm_up
+from bench.rounds import carry_out, measure, say, troubles, workspace_for
+from bench.stage import SECRET, WARM_UP, FilledDatabase, filled_databases, plan_of, warm_up
 
 SIZES = (100, 500, 1000, 2000, 4000)
 PROMISED = 1000
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of updates."""
+    """Return the study of these numbers of updates."""
     one = str(PROMISED if PROMISED in sizes else sizes[0])
     larger = [str(size) for size in sizes if size > int(one)]
     return Study(
@@ -46,11 +46,11 @@ def study_of(sizes: list[int]) -> Study:
 @dataclass(frozen=True, slots=True)
 class _Burst:
     options: Options
-    kept: Kept
+    kept: FilledDatabase
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """Some POSTs of one size, each after the last delivery of the one before."""
+        """Send some POSTs of one size, each after the last delivery of the one before."""
         updates, phases = int(case), dict[str, PhaseRun]()
         with self.kept.serving(folder, fresh=True) as served:
             self.load.aim(served.aim(SECRET))
@@ -71,12 +71,12 @@ class _Burst:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when an update was lost, refused or garbled."""
+    """Run the scenario; return 1 if an update was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = [size for size in SIZES if size <= options.events] or [options.events]
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
         plan = Fill(secret=SECRET, accounts=1, contacts=options.contacts, endpoints=[FilledEndpoint(url=load.sink)])
-        kept = depot.keep("endpoint", plan)
-        return carry_out(study_of(sizes), options, place, _Burst(options, kept, load).one)
+        kept = databases.keep("endpoint", plan)
+        return carry_out(study_of(sizes), options, workspace, _Burst(options, kept, load).one)

@@ -1,6 +1,6 @@
-"""Meta's POST in, the subscriber's POST out: capacity, CPU at an equal rate, latency at half of the capacity.
+"""Measure from Meta's POST to the subscriber's: capacity, CPU at an equal rate, latency at half of the capacity.
 
-Each round starts every system afresh on an empty database, one after the other (A B C A B C …): warm-up (one message
+Each round starts every system on a new, empty database, one after the other (A B C A B C …): warm-up (one message
 of every contact), closed loop at capacity, then the two fixed rates. Only ratios from one run mean something.
 """
 
@@ -18,7 +18,7 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Prepare
 from bench.report import Case, Metric, PhaseRun, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
 from bench.systems import SYSTEMS
 
 WARM_UP, CAPACITY, EQUAL, HALF = "warm-up", "capacity", "equal-rate", "half-capacity"
@@ -94,7 +94,8 @@ TARGETS = [
 
 
 def run(options: Options) -> int:
-    """Run it, print the table, write JSON and picture; returns 1 when a system lost, refused or garbled a message."""
+    """Run the scenario, print the table, write JSON and picture; return 1 if a system lost, refused or garbled a
+    message."""
     if any(name.startswith("tellwire") for name in options.systems):
         prepare_tellwire(options)
     study = Study(
@@ -108,12 +109,12 @@ def run(options: Options) -> int:
     def one(number: int, name: str, folder: Path) -> Run:
         return _one(number, name, folder, options)
 
-    with place_for(options) as place:
-        return carry_out(study, options, place, one)
+    with workspace_for(options) as workspace:
+        return carry_out(study, options, workspace, one)
 
 
 def _one(number: int, name: str, folder: Path, options: Options) -> Run:
-    """One system in one round, from its start to its stop."""
+    """Run one system in one round, from its start to its stop."""
     phases: dict[str, PhaseRun] = {}
     with ExitStack() as stack:
         load = stack.enter_context(driver(folder))
@@ -123,7 +124,7 @@ def _one(number: int, name: str, folder: Path, options: Options) -> Run:
         load.aim(system.aim)
         for phase, plan in _plans(options, phases):
             phases[phase] = done = measure(load, system.pids, plan)
-            tell(number, name, phase, done)
+            report_phase(number, name, phase, done)
             if not done.seen.whole:
                 break
     figures = {metric: figure(phases[phase]) for metric, phase, figure in _FIGURES if phase in phases}
@@ -137,7 +138,7 @@ def _one(number: int, name: str, folder: Path, options: Options) -> Run:
 
 
 def _plans(options: Options, done: dict[str, PhaseRun]) -> Iterator[tuple[str, Prepare]]:
-    """The phases in their order; the last one looks at what `done` says of the capacity by then."""
+    """Give the phases in their order; the last one uses the capacity that `done` holds by then."""
     plan = Prepare(
         messages=options.messages,
         contacts=options.contacts,

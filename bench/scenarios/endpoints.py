@@ -1,4 +1,4 @@
-"""More and more endpoints, of which one matches: what an event costs must not depend on the others."""
+"""Measure with more and more endpoints, of which one matches: the cost of an event must not depend on the others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Fill, FilledEndpoint
 from bench.report import Case, Run, Study, Target, flat
-from bench.rounds import carry_out, place_for, troubles
+from bench.rounds import carry_out, troubles, workspace_for
 from bench.sizes import powers, words
-from bench.stage import SECRET, USUAL, Kept, depot_for, usual
+from bench.stage import SECRET, USUAL, FilledDatabase, filled_databases, usual
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of endpoints."""
+    """Return the study of these numbers of endpoints."""
     cases = [words(size) for size in sizes]
     return Study(
         title="From one endpoint to very many, of which one matches",
@@ -35,11 +35,11 @@ def study_of(sizes: list[int]) -> Study:
 @dataclass(frozen=True, slots=True)
 class _Endpoints:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The usual phases with so many endpoints."""
+        """Run the usual phases with the case's number of endpoints."""
         with self.kept[case].serving(folder, fresh=True) as served:
             self.load.aim(served.aim(SECRET))
             figures, phases = usual(number, case, self.load, served, self.options)
@@ -47,17 +47,17 @@ class _Endpoints:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = powers(1, options.events)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
         kept = {}
         for size in sizes:
             endpoints = [FilledEndpoint(url=load.sink)]
             if size > 1:
                 endpoints.append(FilledEndpoint(url=load.sink, count=size - 1, first_account=1))
             plan = Fill(secret=SECRET, accounts=1, contacts=options.contacts, endpoints=endpoints)
-            kept[words(size)] = depot.keep(words(size), plan)
-        return carry_out(study_of(sizes), options, place, _Endpoints(options, kept, load).one)
+            kept[words(size)] = databases.keep(words(size), plan)
+        return carry_out(study_of(sizes), options, workspace, _Endpoints(options, kept, load).one)

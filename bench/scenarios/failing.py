@@ -1,4 +1,4 @@
-"""5 % of the endpoints hang and 10 % answer 500: what the healthy ones see of it, in latency and in throughput.
+"""Measure the latency and throughput of healthy endpoints while 5 % of the endpoints hang and 10 % answer 500.
 
 Every endpoint has a business number of its own and gets its share of the messages. Without failures the same messages
 go to the same endpoints, and all of them answer 200.
@@ -17,16 +17,16 @@ from bench.options import Options
 from bench.product import Served, prepare_tellwire
 from bench.protocol import Fill, FilledEndpoint, Prepare
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
 from bench.stage import (
     CAPACITY,
     LATER,
     SECRET,
     STEADY,
     WARM_UP,
-    Kept,
+    FilledDatabase,
     beside,
-    depot_for,
+    filled_databases,
     plan_of,
     steady,
     warm_up,
@@ -57,13 +57,13 @@ STUDY = Study(
 @dataclass(frozen=True, slots=True)
 class _Failing:
     options: Options
-    kept: Kept
+    kept: FilledDatabase
     healthy: LoadProcess
     hang: LoadProcess
     fail: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The healthy endpoints at the steady rate, then at capacity, the others beside them."""
+        """Load the healthy endpoints at the steady rate, then at capacity, with the others loaded at the same time."""
         with self.kept.serving(folder, fresh=True, gently=False) as served:
             self._aim(served, failing=case == FAILING)
             pids = served.pids
@@ -74,7 +74,7 @@ class _Failing:
             ):
                 with beside(self._others(awaited=case == SOUND)):
                     phases[name] = done = measure(self.healthy, pids, plan)
-                tell(number, case, name, done)
+                report_phase(number, case, name, done)
         calm, full = phases[STEADY].seen, phases[CAPACITY].seen
         figures = {
             "p50_ms": calm.end_to_end.p50,
@@ -112,16 +112,18 @@ class _Failing:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a healthy endpoint missed a message."""
+    """Run the scenario; return 1 if a healthy endpoint missed a message."""
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        healthy, hang, fail = (stack.enter_context(driver(place.folder, name)) for name in ("healthy", "hang", "fail"))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        healthy, hang, fail = (
+            stack.enter_context(driver(workspace.folder, name)) for name in ("healthy", "hang", "fail")
+        )
         endpoints = [
             FilledEndpoint(url=healthy.sink, count=HEALTHY),
             FilledEndpoint(url=hang.sink, count=HANGING, first_account=HEALTHY),
             FilledEndpoint(url=fail.sink, count=BROKEN, first_account=HEALTHY + HANGING),
         ]
         plan = Fill(secret=SECRET, accounts=ENDPOINTS, contacts=options.contacts, endpoints=endpoints)
-        kept = depot.keep("endpoints", plan)
-        return carry_out(STUDY, options, place, _Failing(options, kept, healthy, hang, fail).one)
+        kept = databases.keep("endpoints", plan)
+        return carry_out(STUDY, options, workspace, _Failing(options, kept, healthy, hang, fail).one)

@@ -1,6 +1,6 @@
-"""More and more stored events, all delivered: what the next event costs, start, list calls, memory.
+"""Measure with more and more stored, delivered events: the cost of the next event, the start, list calls, memory.
 
-The rows are made by the filler (see `bench/past.py`), a thousandth of them by the load of the rounds.
+The filler makes the rows (see `bench/past.py`); the load of the rounds makes a thousandth of them.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Study, Target, flat
-from bench.rounds import carry_out, place_for
+from bench.rounds import carry_out, workspace_for
 from bench.sizes import powers, words
-from bench.stage import SECRET, depot_for
-from bench.standing import METRICS, Standing
+from bench.stage import SECRET, filled_databases
+from bench.usual_case import METRICS, UsualCase
 
 SMALLEST = 10_000
 _PER_CONTACT = 50
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of stored events."""
+    """Return the study of these numbers of stored events."""
     cases = [words(size) for size in sizes]
     promised = [words(size) for size in sizes if size <= 1_000_000]
     return Study(
@@ -43,7 +43,7 @@ def study_of(sizes: list[int]) -> Study:
 
 
 def past_of(size: int, sink: str, options: Options) -> Fill:
-    """So many delivered events, fifty of each contact but at least those of the load."""
+    """Return the plan of `size` delivered events, fifty of each contact, but with at least the contacts of the load."""
     return Fill(
         secret=SECRET,
         accounts=1,
@@ -54,11 +54,11 @@ def past_of(size: int, sink: str, options: Options) -> Fill:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
-        kept = {words(size): depot.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
-        return carry_out(study_of(sizes), options, place, Standing(options, kept, load).one)
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
+        kept = {words(size): databases.keep(words(size), past_of(size, load.sink, options)) for size in sizes}
+        return carry_out(study_of(sizes), options, workspace, UsualCase(options, kept, load).one)

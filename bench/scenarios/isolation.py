@@ -1,4 +1,4 @@
-"""Quiet endpoints, alone and beside a hanging and a flooding one: their p99 must not double.
+"""Measure quiet endpoints, alone and beside a hanging and a flooding one: their p99 must not double.
 
 Every endpoint has a business number of its own, so that one message is one delivery. The quiet ones share the steady
 rate; the flooding one gets three times that rate, the hanging one takes connections and never answers.
@@ -18,15 +18,15 @@ from bench.options import Options
 from bench.product import Served, prepare_tellwire
 from bench.protocol import Fill, FilledEndpoint, Prepare
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
-from bench.stage import LATER, SECRET, STEADY, WARM_UP, Kept, beside, depot_for, steady, warm_up
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
+from bench.stage import LATER, SECRET, STEADY, WARM_UP, FilledDatabase, beside, filled_databases, steady, warm_up
 
 QUIET, BESIDE = "quiet", "beside"
 QUIET_ENDPOINTS = 200
 FLOOD_RATE, HANG_RATE = 3.0, 0.05
-"""Of the steady rate."""
+"""The rates of the flooding and the hanging endpoint, as shares of the steady rate."""
 _HEAD_START = 0.1
-"""Of the time: for so long they are at it before the quiet ones are looked at."""
+"""How long the other endpoints are loaded before the measurement begins, as a share of its length."""
 
 STUDY = Study(
     title="200 quiet endpoints beside a hanging and a flooding one",
@@ -50,13 +50,13 @@ STUDY = Study(
 @dataclass(frozen=True, slots=True)
 class _Isolation:
     options: Options
-    kept: Kept
+    kept: FilledDatabase
     quiet: LoadProcess
     flood: LoadProcess
     hang: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The quiet endpoints for the time of the steady load, with or without the others."""
+        """Load the quiet endpoints for the time of the steady load, with or without the others."""
         with self.kept.serving(folder, fresh=True, gently=False) as served:
             self._aim(served)
             phases = {WARM_UP: measure(self.quiet, served.pids, warm_up(self.options))}
@@ -64,7 +64,7 @@ class _Isolation:
             with beside(noise) as others:
                 time.sleep(_HEAD_START * self.options.seconds if noise else 0)
                 phases[STEADY] = done = measure(self.quiet, served.pids, steady(self.options))
-            tell(number, case, STEADY, done)
+            report_phase(number, case, STEADY, done)
         figures = {
             "p50_ms": done.seen.end_to_end.p50,
             "p99_ms": done.seen.end_to_end.p99,
@@ -87,16 +87,18 @@ class _Isolation:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a quiet endpoint missed a message."""
+    """Run the scenario; return 1 if a quiet endpoint missed a message."""
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        quiet, flood, hang = (stack.enter_context(driver(place.folder, name)) for name in ("quiet", "flood", "hang"))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        quiet, flood, hang = (
+            stack.enter_context(driver(workspace.folder, name)) for name in ("quiet", "flood", "hang")
+        )
         endpoints = [
             FilledEndpoint(url=quiet.sink, count=QUIET_ENDPOINTS),
             FilledEndpoint(url=flood.sink, first_account=QUIET_ENDPOINTS),
             FilledEndpoint(url=hang.sink, first_account=QUIET_ENDPOINTS + 1),
         ]
         plan = Fill(secret=SECRET, accounts=QUIET_ENDPOINTS + 2, contacts=options.contacts, endpoints=endpoints)
-        kept = depot.keep("endpoints", plan)
-        return carry_out(STUDY, options, place, _Isolation(options, kept, quiet, flood, hang).one)
+        kept = databases.keep("endpoints", plan)
+        return carry_out(STUDY, options, workspace, _Isolation(options, kept, quiet, flood, hang).one)

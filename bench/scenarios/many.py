@@ -1,4 +1,4 @@
-"""One installation of several processes on one PostgreSQL: does the work split, and what does it cost.
+"""Measure one installation of several processes on one PostgreSQL: whether the work is shared, and what it costs.
 
 On two cores, which the load, the subscriber and the database's server use too, there is little to gain; what counts is
 that every message arrives once and in order, and that each process does its part.
@@ -17,7 +17,7 @@ from bench.measure import Meter
 from bench.options import Options
 from bench.product import Installation, Served, prepare_tellwire, serve, subscribe
 from bench.report import Case, Metric, PhaseRun, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, say, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, say, troubles, workspace_for
 from bench.stage import CAPACITY, STEADY, WARM_UP, plan_of, steady, warm_up
 
 ALONE = "1 all"
@@ -25,7 +25,7 @@ ALONE = "1 all"
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How an installation is split: so many processes of each role."""
+    """The number of processes of each role in an installation."""
 
     everything: int = 0
     ingest: int = 0
@@ -37,7 +37,7 @@ class Split:
 
 
 def splits(processes: int) -> dict[str, Split]:
-    """The cases by name."""
+    """Return the cases' splits by name."""
     found = {ALONE: Split(everything=1)}
     if processes > 1:
         found[f"{processes} all"] = Split(everything=processes)
@@ -48,7 +48,7 @@ def splits(processes: int) -> dict[str, Split]:
 
 
 def study_of(processes: int) -> Study:
-    """What is compared; little is promised of a machine that has no cores to give."""
+    """Return the study; little is promised, because the machine has no free cores."""
     cases = list(splits(processes))
     return Study(
         title="One installation of several processes on PostgreSQL",
@@ -75,15 +75,15 @@ def study_of(processes: int) -> Study:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
     cases = splits(options.processes)
 
     def one(number: int, case: str, folder: Path) -> Run:
         return _one(number, case, folder, cases[case], options)
 
-    with place_for(options) as place:
-        return carry_out(study_of(options.processes), options, place, one)
+    with workspace_for(options) as workspace:
+        return carry_out(study_of(options.processes), options, workspace, one)
 
 
 def _one(number: int, case: str, folder: Path, split: Split, options: Options) -> Run:
@@ -102,7 +102,7 @@ def _one(number: int, case: str, folder: Path, split: Split, options: Options) -
         before = [meter.cpu_seconds() for meter in deliverers]
         for name, plan in ((CAPACITY, plan_of(options)), (STEADY, steady(options))):
             phases[name] = done = measure(load, pids, plan)
-            tell(number, case, name, done)
+            report_phase(number, case, name, done)
         parts = [meter.cpu_seconds() - begin for meter, begin in zip(deliverers, before, strict=True)]
     say(f"round {number}  {case:<18}  deliverers' CPU: {', '.join(f'{part:.1f} s' for part in parts)}")
     full, calm = phases[CAPACITY], phases[STEADY]
@@ -119,7 +119,7 @@ def _one(number: int, case: str, folder: Path, split: Split, options: Options) -
 
 
 def _start(stack: ExitStack, folder: Path, database: str, split: Split, options: Options) -> Sequence[Served]:
-    """The processes of an installation, the first of which migrates."""
+    """Start the processes of an installation, the first of which migrates the database."""
     installation = Installation(database=database)
     return [
         serve(

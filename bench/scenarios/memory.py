@@ -1,7 +1,7 @@
-"""Memory under a steady load, with a million deliveries that wait on disk for an endpoint that is down.
+"""Measure memory under a steady load, with a million deliveries that wait on disk for an endpoint that is down.
 
 The run lasts minutes, not the hour of the promise: a straight line through the samples of its second half, when the
-database's page cache is full, says what an hour would come to.
+database's page cache is full, estimates the memory after an hour.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from bench.processes import free_port
 from bench.product import prepare_tellwire
 from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
 from bench.sizes import words
-from bench.stage import SECRET, STEADY, WARM_UP, Kept, depot_for, steady, warm_up
+from bench.stage import SECRET, STEADY, WARM_UP, FilledDatabase, filled_databases, steady, warm_up
 
 _PERIOD_SECONDS = 1.0
 _HOUR = 3600.0
 NONE = "no backlog"
 
 Sample = tuple[float, float]
-"""seconds since the beginning, MiB"""
+"""A sample: seconds since the beginning, MiB."""
 
 
 def study_of(events: int) -> Study:
-    """What is compared and promised with so many deliveries waiting."""
+    """Return the study with so many deliveries waiting."""
     waiting = words(events)
     bounds = [
         target
@@ -66,7 +66,8 @@ def study_of(events: int) -> Study:
 
 
 def slope(samples: Sequence[Sample]) -> float:
-    """MiB per second of the straight line through samples (least squares); 0 for fewer than two."""
+    """Return the slope, in MiB per second, of the straight line through the samples (least squares); 0 for fewer than
+    two."""
     if len(samples) < 2:
         return 0.0
     return statistics.linear_regression(*zip(*samples, strict=True)).slope
@@ -74,7 +75,7 @@ def slope(samples: Sequence[Sample]) -> float:
 
 @contextmanager
 def sampling(meter: Meter) -> Iterator[list[Sample]]:
-    """Look at the memory every second while the block runs."""
+    """Sample the memory every second while the block runs."""
     samples: list[Sample] = []
     over = threading.Event()
     begin = time.monotonic()
@@ -97,11 +98,11 @@ def sampling(meter: Meter) -> Iterator[list[Sample]]:
 @dataclass(frozen=True, slots=True)
 class _Memory:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     load: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """The steady load for its time."""
+        """Run the steady load for its time."""
         with self.kept[case].serving(folder, fresh=False) as served:
             meter = Meter([served.child.pid])
             ready = meter.rss_mib()
@@ -109,7 +110,7 @@ class _Memory:
             phases = {WARM_UP: measure(self.load, served.pids, warm_up(self.options))}
             with sampling(meter) as samples:
                 phases[STEADY] = done = measure(self.load, served.pids, steady(self.options))
-            tell(number, case, STEADY, done)
+            report_phase(number, case, STEADY, done)
         later = samples[len(samples) // 2 :]
         growth = slope(later) * _HOUR
         figures = {
@@ -133,12 +134,12 @@ class _Memory:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     options = _long_enough(options)
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
         down = FilledEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", first_account=1)
         plan = Fill(
             secret=SECRET,
@@ -148,14 +149,14 @@ def run(options: Options) -> int:
         )
         batch = Batch(messages=options.events, endpoint=1, state="waiting")
         kept = {
-            NONE: depot.keep(NONE, plan),
-            words(options.events): depot.keep("backlog", replace(plan, batches=[batch])),
+            NONE: databases.keep(NONE, plan),
+            words(options.events): databases.keep("backlog", replace(plan, batches=[batch])),
         }
-        return carry_out(study_of(options.events), options, place, _Memory(options, kept, load).one)
+        return carry_out(study_of(options.events), options, workspace, _Memory(options, kept, load).one)
 
 
 def _long_enough(options: Options) -> Options:
-    """A phase is bounded by more than the time it is meant to last."""
+    """Return the options with a phase limit that is longer than the steady load."""
     if options.limit_seconds > options.seconds + 60:
         return options
     return dataclasses.replace(options, limit_seconds=options.seconds + 60)

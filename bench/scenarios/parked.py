@@ -1,4 +1,5 @@
-"""A million deliveries parked at a paused endpoint: what an event for another endpoint costs, start, list calls."""
+"""Measure with a million deliveries parked at a paused endpoint: the cost of another endpoint's event, start, list
+calls."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Batch, Fill, FilledEndpoint
 from bench.report import Case, Study, Target, flat
-from bench.rounds import carry_out, place_for
+from bench.rounds import carry_out, workspace_for
 from bench.sizes import words
-from bench.stage import SECRET, depot_for
-from bench.standing import METRICS, Standing
+from bench.stage import SECRET, filled_databases
+from bench.usual_case import METRICS, UsualCase
 
 NONE = "none"
 
 
 def study_of(events: int) -> Study:
-    """What is compared and promised with so many parked deliveries."""
+    """Return the study with so many parked deliveries."""
     parked = words(events)
     return Study(
         title=f"{parked} parked deliveries",
@@ -39,11 +40,11 @@ def study_of(events: int) -> Study:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a message was lost, refused or garbled."""
+    """Run the scenario; return 1 if a message was lost, refused or garbled."""
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
         paused = FilledEndpoint(url=load.sink, first_account=1, state="paused")
         plan = Fill(
             secret=SECRET,
@@ -53,8 +54,8 @@ def run(options: Options) -> int:
         )
         batch = Batch(messages=options.events, endpoint=1, state="parked")
         kept = {
-            NONE: depot.keep(NONE, plan),
-            words(options.events): depot.keep("parked", replace(plan, batches=[batch])),
+            NONE: databases.keep(NONE, plan),
+            words(options.events): databases.keep("parked", replace(plan, batches=[batch])),
         }
-        standing = Standing(options, kept, load, listed=1)
-        return carry_out(study_of(options.events), options, place, standing.one)
+        case = UsualCase(options, kept, load, listed=1)
+        return carry_out(study_of(options.events), options, workspace, case.one)

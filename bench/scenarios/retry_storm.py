@@ -1,7 +1,7 @@
-"""Due retries by the hundred thousand for one endpoint, fresh events for another: how long these wait.
+"""Measure how long fresh events of one endpoint wait while another endpoint has a hundred thousand due retries.
 
-`late`: deliveries that were overtaken on the long schedule and are all due at once. `comes back`: deliveries in order
-that waited while their endpoint was down, which is up again. The endpoint takes everything at once, from the start.
+`late`: late retries, out of order, that are all due at once. `comes back`: deliveries in order that waited while their
+endpoint was down; now it is up again. The endpoint accepts everything at once, from the start.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.protocol import Aim, Batch, BatchState, Fill, FilledEndpoint
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, measure, place_for, tell, troubles
-from bench.stage import SECRET, STEADY, Kept, depot_for, plan_of, steady
+from bench.rounds import carry_out, measure, report_phase, troubles, workspace_for
+from bench.stage import SECRET, STEADY, FilledDatabase, filled_databases, plan_of, steady
 
 CALM, LATE, BACK = "calm", "late", "comes back"
 _STATES: dict[str, BatchState] = {LATE: "late", BACK: "waiting"}
 _NOWHERE = Aim(ports=(0,), path="", app_secret="", signing_secret=SECRET)
-"""The storm's driver sends nothing: it only receives and counts."""
+"""The target of the storm's driver, which sends nothing: it only receives and counts."""
 
 STUDY = Study(
     title="A storm of due retries beside fresh events of another endpoint",
@@ -48,19 +48,19 @@ STUDY = Study(
 @dataclass(frozen=True, slots=True)
 class _Storm:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     fresh: LoadProcess
     storm: LoadProcess
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """Fresh events at the steady rate from the moment that the server is ready."""
+        """Send fresh events at the steady rate from the moment when the server is ready."""
         self.storm.aim(_NOWHERE)
         self.storm.prepare(replace(plan_of(self.options), messages=0, connections=0))
         with self.kept[case].serving(folder, fresh=True, gently=False) as served:
             self.fresh.aim(served.aim(SECRET))
             done = measure(self.fresh, served.pids, steady(self.options))
             stormed = self.storm.go().foreign
-            tell(number, case, STEADY, done)
+            report_phase(number, case, STEADY, done)
         seen, phases = done.seen, {STEADY: done}
         figures = {
             "p50_ms": seen.end_to_end.p50,
@@ -78,19 +78,19 @@ class _Storm:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 1 when a fresh event was lost, or no retry came."""
+    """Run the scenario; return 1 if a fresh event was lost, or if no retry came."""
     prepare_tellwire(options)
-    with place_for(options) as place, ExitStack() as stack:
-        depot = stack.enter_context(depot_for(options, place.folder))
-        fresh, storm = (stack.enter_context(driver(place.folder, name)) for name in ("fresh", "storm"))
+    with workspace_for(options) as workspace, ExitStack() as stack:
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        fresh, storm = (stack.enter_context(driver(workspace.folder, name)) for name in ("fresh", "storm"))
         plan = Fill(
             secret=SECRET,
             accounts=2,
             contacts=options.contacts,
             endpoints=[FilledEndpoint(url=fresh.sink), FilledEndpoint(url=storm.sink, first_account=1)],
         )
-        kept = {CALM: depot.keep(CALM, plan)}
+        kept = {CALM: databases.keep(CALM, plan)}
         for case in (LATE, BACK):
             batch = Batch(messages=options.events, endpoint=1, state=_STATES[case])
-            kept[case] = depot.keep(case, replace(plan, batches=[batch]))
-        return carry_out(STUDY, options, place, _Storm(options, kept, fresh, storm).one)
+            kept[case] = databases.keep(case, replace(plan, batches=[batch]))
+        return carry_out(STUDY, options, workspace, _Storm(options, kept, fresh, storm).one)

@@ -1,4 +1,4 @@
-"""How soon `serve` is ready, by the number of stored events."""
+"""Measure how soon `serve` is ready, by the number of stored events."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bench.measure import Meter
 from bench.options import Options
 from bench.product import prepare_tellwire
 from bench.report import Case, Metric, Run, Study, Target
-from bench.rounds import carry_out, place_for, say
+from bench.rounds import carry_out, say, workspace_for
 from bench.scenarios.growth import SMALLEST, past_of
 from bench.sizes import powers, words
-from bench.stage import Kept, depot_for
+from bench.stage import FilledDatabase, filled_databases
 
 NOWHERE = "http://127.0.0.1:9/hook"
 
 
 def study_of(sizes: list[int]) -> Study:
-    """What is compared and promised for these numbers of stored events."""
+    """Return the study of these numbers of stored events."""
     cases = [words(size) for size in sizes]
     bound = [Target(title="start to ready, s", metric="ready_seconds", ours=case, at_most=1.5) for case in cases]
     return Study(
@@ -37,10 +37,10 @@ def study_of(sizes: list[int]) -> Study:
 @dataclass(frozen=True, slots=True)
 class _Start:
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """One start."""
+        """Start the server once."""
         with self.kept[case].serving(folder, fresh=False) as served:
             meter = Meter([served.child.pid])
             figures = {
@@ -53,9 +53,9 @@ class _Start:
 
 
 def run(options: Options) -> int:
-    """Run it; returns 0."""
+    """Run the scenario; return 0."""
     prepare_tellwire(options)
     sizes = powers(SMALLEST, max(options.events, SMALLEST))
-    with place_for(options) as place, depot_for(options, place.folder) as depot:
-        kept = {words(size): depot.keep(words(size), past_of(size, NOWHERE, options)) for size in sizes}
-        return carry_out(study_of(sizes), options, place, _Start(options, kept).one)
+    with workspace_for(options) as workspace, filled_databases(options, workspace.folder) as databases:
+        kept = {words(size): databases.keep(words(size), past_of(size, NOWHERE, options)) for size in sizes}
+        return carry_out(study_of(sizes), options, workspace, _Start(options, kept).one)

@@ -16,8 +16,8 @@ from bench.load_process import driver
 from bench.options import Options
 from bench.past import Past
 from bench.protocol import Batch, Fill, FilledEndpoint
-from bench.rounds import place_for
-from bench.stage import SECRET, depot_for, plan_of
+from bench.rounds import workspace_for
+from bench.stage import SECRET, filled_databases, plan_of
 from msgspec.structs import replace
 
 OPTIONS = Options(
@@ -44,15 +44,15 @@ PLAN = Fill(
 def test_the_product_reads_continues_and_delivers_it(database: Literal["sqlite", "postgresql"]) -> None:
     options = dataclasses.replace(OPTIONS, database=database)
     with ExitStack() as stack:
-        place = stack.enter_context(place_for(options))
-        depot = stack.enter_context(depot_for(options, place.folder))
-        load = stack.enter_context(driver(place.folder))
+        workspace = stack.enter_context(workspace_for(options))
+        databases = stack.enter_context(filled_databases(options, workspace.folder))
+        load = stack.enter_context(driver(workspace.folder))
         plan = replace(PLAN, endpoints=[replace(PLAN.endpoints[0], url=load.sink), PLAN.endpoints[1]])
-        kept = depot.keep("past", plan)
+        kept = databases.keep("past", plan)
         filled = kept.filled
         assert filled.rows["events"] == filled.rows["messages"] == filled.rows["inbound"] == 40
         assert (filled.rows["deliveries"], filled.rows["attempts"]) == (40, 20)
-        served = stack.enter_context(kept.serving(place.folder, fresh=True))
+        served = stack.enter_context(kept.serving(workspace.folder, fresh=True))
         load.aim(served.aim(SECRET))
         load.prepare(plan_of(OPTIONS))
         seen = load.go()
@@ -76,10 +76,10 @@ def test_the_product_reads_continues_and_delivers_it(database: Literal["sqlite",
 
 
 def test_what_comes_later_has_a_higher_id() -> None:
-    told = list(Past(PLAN, now=1_800_000_000_000_000).messages())
-    for ids in ([each.message.id for each in told], [each.delivery.id for each in told]):
+    records = list(Past(PLAN, now=1_800_000_000_000_000).messages())
+    for ids in ([each.message.id for each in records], [each.delivery.id for each in records]):
         assert ids == sorted(set(ids))
-    times = [each.event.created_at for each in told]
+    times = [each.event.created_at for each in records]
     assert times == sorted(times)
     assert times[-1] < 1_800_000_000_000_000
 

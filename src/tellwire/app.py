@@ -1,4 +1,4 @@
-"""The composition root: the only module that chooses adapters."""
+"""The composition root: the only module that chooses adapters and joins them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Literal
 
+from msgspec.structs import replace
+
 from tellwire.accounts.template_sync import TemplateSync
-from tellwire.agents.models import models_over
+from tellwire.agents.models import model_selector
 from tellwire.agents.worker import AgentWorker
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
@@ -30,8 +32,8 @@ from tellwire.http_client.sender import open_sender
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
-from tellwire.loops import Loop, Runs, in_turn, only_where
-from tellwire.media.downloads import DownloadWorker, Source
+from tellwire.loops import Loop, Runnable, in_turn, only_when
+from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
@@ -42,10 +44,11 @@ from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.security.addresses import Network
+from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
 from tellwire.stores.files import open_files
-from tellwire.stores.opening import Opened, open_store
+from tellwire.stores.opening import OpenedStore, open_store
 from tellwire.stores.work_queues import WorkQueues
 from tellwire_sdk import hub_signature, sign
 
@@ -54,20 +57,20 @@ _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
 _MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
-_CHORES_PARTITION = 0
-"""Who owns it does the chores."""
+_BACKGROUND_PARTITION = 0
+"""The process that owns this partition does the background work for all."""
 
 Role = Literal["all", "ingest", "deliver"]
-"""What a process does: `ingest` answers HTTP, `deliver` delivers and does the chores."""
+"""What a process does: `ingest` answers HTTP, `deliver` delivers and does the background work."""
 
 
 class App:
-    """Everything of one process, joined. One whose role is `ingest` delivers nothing and does no chores."""
+    """Everything of one process, joined. With the role `ingest` it delivers nothing and does no background work."""
 
     def __init__(
         self,
         settings: Settings,
-        opened: Opened,
+        opened: OpenedStore,
         sender: Sender,
         *,
         clock: Clock,
@@ -82,9 +85,9 @@ class App:
         self.files = files = files or open_files(settings.media_location)
         graph_url, timeout = settings.meta_graph_url, settings.delivery_timeout_seconds
         self.graph: Graph = open_graph(graph_url)
-        wire = HttpMediaWire(graph_url)
-        models = _sender(settings, limits=_MODEL_ANSWERS)
-        self._open = (models, sender, self.graph, wire, files, store)
+        media_wire = HttpMediaWire(graph_url)
+        model_sender = _sender(settings, limits=_MODEL_ANSWERS)
+        self._open = (model_sender, sender, self.graph, media_wire, files, store)
         self._started = False
         self._on_attempt = on_attempt
         queues, ids, window = WorkQueues(store, NAMES), IdMaker(), _window(settings)
@@ -97,67 +100,75 @@ class App:
             opened.outbox,
             sender,
             clock,
-            wire=Wire(
-                formats=FORMATS,
-                sign=sign,
-                hub_signature=hub_signature,
-                timeout_seconds=timeout,
-                traceparent=tracer.traceparent if tracer else None,
-            ),
+            wire=replace(signed, traceparent=tracer.traceparent if tracer else None),
             schedule=settings.retry_schedule,
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
-        self.upkeep = EndpointWorker(queues.health, queues.recoveries, clock, supplied=self.dispatcher.wake)
-        self.tester = EndpointTester(
+        self.endpoint_worker = EndpointWorker(queues.health, queues.recoveries, clock, supplied=self.dispatcher.wake)
+        self.endpoint_tester = EndpointTester(
             sender,
             clock,
             formats=FORMATS,
             wire=signed,
             allow=_allowed(settings),
             resolve=SystemResolver(),
+            origin=settings.base_url,
             new_id=lambda: ids.make(clock.now()),
             new_token=lambda: uuid.uuid4().hex,
         )
-        self.courier = SendingWorker(
+        self.sending_worker = SendingWorker(
             store,
             queues.sends,
-            self.graph,
             clock,
             self.dispatcher.leases,
-            options=options,
-            random=random.random,
+            MessageSender(
+                store,
+                queues.sends,
+                self.graph,
+                clock,
+                holds=self.dispatcher.leases.holds,
+                options=options,
+                random=random.random,
+                counters=counters,
+                ready=Uploads(queues.media, files, media_wire, clock).ready,
+            ),
             counters=counters,
-            ready=Uploads(queues.media, files, wire, clock).ready,
         )
-        source = Source(graph=self.graph, wire=wire, graph_url=graph_url, most_bytes=settings.media_max_bytes)
-        self.downloads = DownloadWorker(
-            store, queues.media, files, clock, source, owns=self._does_chores, counters=counters
+        source = DownloadSource(
+            graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes
         )
-        self.answering = AgentWorker(
+        self.download_worker = DownloadWorker(
+            store, queues.media, files, clock, source, owns=self._does_background_work, counters=counters
+        )
+        self.agent_worker = AgentWorker(
             store,
             queues.turns,
             clock,
-            model_of=models_over(models, sender),
+            model_of=model_selector(model_sender, sender),
             owned=lambda: self.dispatcher.partitions,
             window=window,
             counters=counters,
             graph=self.graph,
         )
-        self.templates = TemplateSync(queues.templates, self.graph, clock, random.random)
+        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random)
         self.housekeeping = Housekeeping(store, queues.held_items, self.ingest, clock, window=window)
-        self.eraser = ErasureWorker(store, queues.erasures, clock, self.dispatcher.forget, self.downloads.sweep)
-        kept = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
-        retention = Retention(queues.retention, clock, kept, rest=asyncio.sleep, counters=counters)
-        here = partial(only_where, self._does_chores)
-        chores = here(in_turn(self.housekeeping.round, self.eraser.round, self.housekeeping.route_new_accounts))
+        self.erasure_worker = ErasureWorker(
+            store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep
+        )
+        periods = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
+        retention = Retention(queues.retention, clock, periods, rest=asyncio.sleep, counters=counters)
+        here = partial(only_when, self._does_background_work)
+        background = here(
+            in_turn(self.housekeeping.round, self.erasure_worker.round, self.housekeeping.route_new_accounts)
+        )
         everywhere = (
-            Loop("chores", in_turn(store.refresh, chores), seconds=1.0, failed="chore_failed"),
-            Loop("templates", here(self.templates.synchronise_due), seconds=2.0, failed="templates_failed"),
+            Loop("background", in_turn(store.refresh, background), seconds=1.0, failed="chore_failed"),
+            Loop("templates", here(self.template_sync.synchronise_due), seconds=2.0, failed="templates_failed"),
             Loop("retention", here(retention.round), seconds=600.0, failed="retention_failed"),
         )
-        delivering = (self.upkeep, self.answering, self.downloads)
-        self.loops: tuple[Runs, ...] = everywhere if role == "ingest" else (*everywhere, *delivering)
+        delivering = (self.endpoint_worker, self.agent_worker, self.download_worker)
+        self.loops: tuple[Runnable, ...] = everywhere if role == "ingest" else (*everywhere, *delivering)
 
     @classmethod
     async def open(
@@ -171,17 +182,17 @@ class App:
         migrate: bool = False,
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
     ) -> App:
-        """Open the store and everything on it; nothing is delivered before `start`.
+        """Open the store and everything that uses it; nothing is delivered before `start`.
 
-        `serving=False` is for a command beside a running server: it may read and change keys, accounts, endpoints.
-        `lenient` passes over those of them whose secrets no master key opens.
-        SQLite is always migrated first, PostgreSQL only with `migrate`.
+        `serving=False` is for a command beside a running server: it may read and change keys, accounts and endpoints.
+        `lenient` leaves out those whose secrets no master key decrypts.
+        A SQLite database is always migrated first, a PostgreSQL database only with `migrate`.
 
         Raises:
-            BadSettings: a setting does not fit.
+            BadSettings: a setting is not valid, or the role needs PostgreSQL.
             AlreadyRunning: another process serves this database.
             NotMigrated: the database lacks this version's schema.
-            Unavailable: it cannot be reached.
+            Unavailable: the database cannot be reached.
         """
         if role != "all" and settings.sqlite_path is not None:
             raise BadSettings(f"--role {role} needs PostgreSQL: on SQLite one process does everything (--role all)")
@@ -203,37 +214,38 @@ class App:
         return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
-        """Start what the role asks for: delivering with the chores, or only keeping up with what others change."""
+        """Start the loops of the role: delivery and background work, or only those that follow what other processes
+        change."""
         if self.role != "ingest":
             await self.dispatcher.start(f"process-{uuid.uuid4()}")
-            self.courier.start()
+            self.sending_worker.start()
         for loop in self.loops:
             loop.start()
         self._started = True
 
     async def stop(self, *, grace_seconds: float = 10.0) -> None:
-        """Finish what is in flight within the grace, commit what waits, let go of everything."""
+        """Finish what is in flight within the grace time, commit what waits, and close everything."""
         if self._started:
             await asyncio.gather(*(loop.stop() for loop in self.loops))
-            await self.eraser.stop()
+            await self.erasure_worker.stop()
             if self.role != "ingest":
                 loop_time = asyncio.get_running_loop().time
                 deadline = loop_time() + grace_seconds
-                await self.courier.stop(grace_seconds)
+                await self.sending_worker.stop(grace_seconds)
                 await self.dispatcher.stop(max(deadline - loop_time(), _LEAST_GRACE))
-                await self.upkeep.last_report()
+                await self.endpoint_worker.last_report()
         for each in self._open:
             await each.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
 
     def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
-        self.upkeep.attempted(attempt, delivery)
+        self.endpoint_worker.attempted(attempt, delivery)
         if self._on_attempt is not None:
             self._on_attempt(attempt, delivery)
 
-    def _does_chores(self) -> bool:
-        return _CHORES_PARTITION in self.dispatcher.partitions
+    def _does_background_work(self) -> bool:
+        return _BACKGROUND_PARTITION in self.dispatcher.partitions
 
 
 def _sender(settings: Settings, *, limits: ConnectionLimits | None = None) -> Sender:
@@ -248,5 +260,5 @@ def _allowed(settings: Settings) -> tuple[Network, ...]:
 
 
 def _window(settings: Settings) -> Micros:
-    """After how long an idle conversation closes."""
+    """Return after how many micros an idle conversation closes."""
     return int(settings.conversation_window_hours * _HOUR)

@@ -37,7 +37,7 @@ class TellwireError(Exception):
 
 
 class NotJson(TellwireError):
-    """The body is not JSON; the text says where it stops being so."""
+    """Raised for a body that is not JSON; the text says where it stops being so."""
 
 
 class TooLarge(TellwireError):
@@ -57,11 +57,11 @@ class Forbidden(TellwireError):
 
 
 class ModelFailed(TellwireError):
-    """A model gave no answer; the text says why, to those who run it. `again`: whether asking once more may help."""
+    """A model gave no answer; the text says why, to those who run it. `retryable`: whether another try may succeed."""
 
-    def __init__(self, why: str, *, again: bool = True) -> None:
+    def __init__(self, why: str, *, retryable: bool = True) -> None:
         super().__init__(why)
-        self.again = again
+        self.retryable = retryable
 
 
 class BadSettings(TellwireError):

@@ -1,8 +1,8 @@
-"""The loop of everything that is done again and again beside requests: a pause between rounds, and no end by an error.
+"""The loop of background work that is done again and again: a pause between rounds, and no end because of an error.
 
-Four loops are made otherwise, on purpose. `sending.worker` ends between two rounds and not in the middle of one, and
-tells of a failure once; `leases` renews before it pauses, under a deadline; `delivery.reader` remembers whether a pause
-ended by itself; `delivery.recorder` repeats one write until it succeeds.
+Four loops differ on purpose. `sending.worker` ends between two rounds and not in the middle of one, and logs a failure
+once; `leases` renews before it pauses, under a deadline; `delivery.reader` remembers whether a pause ended by itself;
+`delivery.recorder` repeats one write until it succeeds.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ log = structlog.get_logger("tellwire")
 
 
 class After(Struct, frozen=True):
-    """What a round returns to be done again after so many seconds, if that is sooner than the usual pause."""
+    """A result of a round: do the next one after so many seconds, if that is sooner than the usual pause."""
 
     seconds: float
 
 
 Work = Callable[[], Awaitable[bool | After | None]]
-"""A round. True: there is more to do at once; `After`: there will be then; False and None: after the usual pause."""
+"""A round. Returns True when there is more to do at once, `After` when there will be more then, else False or None."""
 
 Pause = Callable[[asyncio.Event, float], Awaitable[None]]
 
 
 async def woken_or_after(woken: asyncio.Event, seconds: float) -> None:
-    """Return once the event is set or the seconds have passed; with none, once others had their turn."""
+    """Return once the event is set or the seconds have passed; with 0 seconds, once other tasks have run."""
     if seconds <= 0:
         await asyncio.sleep(0)
         return
@@ -42,8 +42,8 @@ async def woken_or_after(woken: asyncio.Event, seconds: float) -> None:
             await woken.wait()
 
 
-class Runs(Protocol):
-    """What runs from its start to its stop: a `Loop`, or who has some."""
+class Runnable(Protocol):
+    """A `Loop`, or an object that has one: it runs from its start to its stop."""
 
     def start(self) -> None: ...
 
@@ -51,18 +51,19 @@ class Runs(Protocol):
 
 
 class Loop:
-    """Does rounds of work until it is stopped: at once while there is more, else after a pause or when it is woken.
+    """Does rounds of work until it is stopped: at once while there is more to do, else after a pause or when it is
+    woken.
 
     An error ends the round and never the loop: `Unavailable` is a warning, anything else is logged with its traceback.
 
     Args:
-        name: of the task, for who looks at what runs.
-        work: does a round.
-        seconds: the usual pause.
+        name: of the asyncio task, for debugging.
+        work: does one round.
+        seconds: the usual pause, in seconds.
         failed: the log event of an unexpected error.
         unavailable: the log event of `Unavailable`.
-        after_failure: seconds of the pause after an error, the usual pause unless given.
-        pause: waits for the event or for seconds.
+        after_failure: the pause after an error, in seconds; the usual pause unless given.
+        pause: waits until the event is set or the seconds have passed.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Loop:
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Do the next round at once; a round that is under way is followed by another."""
+        """Do the next round at once; a round under way is followed by another."""
         self._woken.set()
 
     def start(self) -> None:
@@ -95,7 +96,7 @@ class Loop:
         self._task = asyncio.create_task(self.run(), name=self._name)
 
     async def stop(self) -> None:
-        """Cancel the loop, a round that is under way included, and return once it has ended."""
+        """Cancel the loop, also in the middle of a round, and return once it has ended."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -109,20 +110,20 @@ class Loop:
 
     async def _round(self) -> float:
         try:
-            came = await self._work()
+            result = await self._work()
         except Unavailable as error:
             log.warning(self._unavailable, detail=str(error))
             return self._after_failure
         except Exception:
             log.exception(self._failed)
             return self._after_failure
-        if isinstance(came, After):
-            return min(came.seconds, self._seconds)
-        return 0.0 if came else self._seconds
+        if isinstance(result, After):
+            return min(result.seconds, self._seconds)
+        return 0.0 if result else self._seconds
 
 
 def in_turn(*works: Callable[[], Awaitable[object]]) -> Work:
-    """Make one round of several pieces of work, one after the other; an error of one ends the round."""
+    """Return a round of several pieces of work, one after the other; an error of one ends the round."""
 
     async def round_() -> None:
         for work in works:
@@ -131,11 +132,11 @@ def in_turn(*works: Callable[[], Awaitable[object]]) -> Work:
     return round_
 
 
-def only_where(here: Callable[[], bool], work: Callable[[], Awaitable[object]]) -> Work:
-    """Make rounds that do nothing unless this is the process for them."""
+def only_when(condition: Callable[[], bool], work: Callable[[], Awaitable[object]]) -> Work:
+    """Return a round that does nothing while the condition is false."""
 
     async def round_() -> None:
-        if here():
+        if condition():
             await work()
 
     return round_

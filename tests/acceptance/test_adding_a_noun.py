@@ -90,10 +90,55 @@ def test_a_noun_has_a_list_that_is_paged_and_shows_whose_rows_they_are(noun: str
 
 def properties(schema: dict[str, Any]) -> dict[str, Any]:
     """What an object of the document has."""
+    found: dict[str, Any] = resolved(schema)["properties"]
+    return found
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema itself, where a reference to it stands."""
     while "$ref" in schema:
         schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    found: dict[str, Any] = schema["properties"]
-    return found
+    return schema
+
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+ANY_TEXT = {
+    *("account", "agent_id", "conversation_id", "organization_id", "to"),
+    *("event", "format", "instructions", "secret", "token", "url"),
+}
+"""Fields whose texts are looked up, or judged by rules that a pattern cannot say."""
+
+
+def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object that a call takes as JSON, with the call."""
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            schema = content.get("application/json", {}).get("schema", {})
+            for each in schema.get("anyOf", [schema] if schema else []):
+                if path.startswith("/v1/") and each.get("type") != "null":
+                    yield f"{method.upper()} {path}", resolved(each)
+
+
+def test_a_body_takes_no_unknown_fields() -> None:
+    loose = [call for call, schema in bodies() if schema.get("additionalProperties") is not False]
+    assert not loose, f"{loose} take unknown fields: make the struct of the body with `forbid_unknown_fields=True`"
+
+
+def test_a_text_that_is_sent_cannot_hold_just_anything() -> None:
+    loose = [
+        f"{name} of {call}"
+        for call, schema in bodies()
+        for name, field in schema["properties"].items()
+        for each in map(resolved, field.get("anyOf", [field]))
+        if each.get("type") == "string" and not {"pattern", "enum", "format", "const"} & each.keys()
+        if name not in ANY_TEXT
+    ]
+    assert not loose, (
+        f"these texts may hold NUL and line breaks: {loose}. Give each a pattern (`LINE` of web/api/shapes.py), or "
+        "check it by hand and add its name to ANY_TEXT of this test"
+    )
 
 
 # --- once -------------------------------------------------------------------------------------------------------------

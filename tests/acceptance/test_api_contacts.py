@@ -342,11 +342,15 @@ def test_an_erasure_that_broke_off_is_gone_on_with_and_bars_meanwhile(app: Serve
     assert app.get(f"/v1/contacts/{contact_id}/erasure")["state"] == "running"
     meta(app, statuses(status("wamid.out3", "read", at=LATER)))
     assert outcomes(app) == ["erased"]
-    eraser = ErasureWorker(store, SqlErasures(store), app.clock, app.outside.forgotten.extend, app.outside.sweep)
+    erasure_worker = ErasureWorker(
+        store, SqlErasures(store), app.clock, app.outside.forgotten.extend, app.outside.sweep
+    )
 
     async def both() -> None:
         other = ErasureWorker(store, SqlErasures(store), app.clock, app.outside.forgotten.extend, app.outside.sweep)
-        await asyncio.gather(eraser.run(begun.organization_id, begun.id), other.run(begun.organization_id, begun.id))
+        await asyncio.gather(
+            erasure_worker.run(begun.organization_id, begun.id), other.run(begun.organization_id, begun.id)
+        )
 
     app.run(both())
     told = app.get(f"/v1/contacts/{contact_id}/erasure")
@@ -440,13 +444,15 @@ def test_marks_are_dropped_after_forty_days(tmp_path: Path) -> None:
         meta(app, said("wamid.1"))
         erase(app, person(app))
         store = app.world.store
-        eraser = ErasureWorker(store, SqlErasures(store), clock, app.outside.forgotten.extend, app.outside.sweep)
+        erasure_worker = ErasureWorker(
+            store, SqlErasures(store), clock, app.outside.forgotten.extend, app.outside.sweep
+        )
         assert store.registry().erased_key
         clock.move(40 * DAY - 1)
-        app.run(eraser.prune())
+        app.run(erasure_worker.prune())
         assert app.query("SELECT count(*) FROM erased") == [(3,)]  # a message, two spellings of a number
         clock.move(1)
-        app.run(eraser.prune())
+        app.run(erasure_worker.prune())
         assert app.query("SELECT count(*) FROM erased") == [(0,)]
         assert app.query("SELECT count(*) FROM erasures") == [(0,)]
         assert store.registry().erased_key == b""

@@ -15,8 +15,8 @@ from tellwire.endpoints.health_history import HealthRecorder
 from tellwire.endpoints.worker import RecoveryRunner, report_health
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
-from tellwire.stores.endpoint_health import SqlHealthStore
-from tellwire.stores.recoveries import SqlRecoveryStore
+from tellwire.stores.health_store import SqlHealthStore
+from tellwire.stores.recovery_store import SqlRecoveryStore
 
 PATH = "/v1/webhook-endpoints"
 LONG_AGO = "2020-01-01T00:00:00Z"

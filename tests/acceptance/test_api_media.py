@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection
-from tests.media_world import Gallery, visit
+from tests.media_world import MediaWorld, visit
 from tests.served import ADMIN, MISSING, SETTINGS, Served, served
 from tests.simulator.running import NUMBER as SIMULATED
 from tests.world import CUSTOMER, DAY, NUMBER, START, SetClock, contact, envelope, value
@@ -403,11 +403,13 @@ def test_a_file_that_cannot_go_with_a_message(app: Served, kind: str, type_: str
 
 
 def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        uploads = Uploads(SqlMediaFiles(gallery.world.store), gallery.files, gallery.wire, gallery.clock)
-        account = gallery.world.store.registry().accounts[SIMULATED]
+    async def scenario(media_world: MediaWorld) -> None:
+        uploads = Uploads(
+            SqlMediaFiles(media_world.world.store), media_world.files, media_world.wire, media_world.clock
+        )
+        account = media_world.world.store.registry().accounts[SIMULATED]
         media = Media(
-            id=gallery.world.store.new_id(),
+            id=media_world.world.store.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
             account_id=account.id,
             mime_type="image/png",
@@ -416,33 +418,33 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
             sha256=hashlib.sha256(PNG).hexdigest(),
             state="stored",
         )
-        await gallery.world.store.write(lambda c: media_queries.add(c, media))
+        await media_world.world.store.write(lambda c: media_queries.add(c, media))
 
         async def pieces() -> Any:
             yield PNG
 
-        await gallery.files.write(media.id, pieces())
+        await media_world.files.write(media.id, pieces())
         content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
         known = await uploads.ready(account, content)
-        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        at_meta = media_world.meta.state.media_files.find(known[media.id], media_world.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.sha256, at_meta.mime_type) == (media.sha256, "image/png")
         assert json.loads(with_media_ids(content, known))["image"]["id"] == known[media.id]
-        gallery.clock.move(FRESH - 1)
+        media_world.clock.move(FRESH - 1)
         assert await uploads.ready(account, content) == known
-        gallery.clock.move(1)
+        media_world.clock.move(1)
         fresh = await uploads.ready(account, content)
         assert fresh[media.id] != known[media.id]
         foreign = b'{"type":"image","image":{"id":"1234567890"}}'
         assert await uploads.ready(account, foreign) == {}
         assert await uploads.ready(account, b'{"type":"text","text":{"body":"Hi"}}') == {}
         refused = replace(account, access_token="another")
-        gallery.clock.move(FRESH)
+        media_world.clock.move(FRESH)
         with pytest.raises(NotUploaded) as caught:
             await uploads.ready(refused, content)
         assert isinstance(caught.value.outcome, Refused)
         assert (caught.value.outcome.kind, caught.value.outcome.code) == ("pause", 190)
-        await gallery.files.delete(media.id)
+        await media_world.files.delete(media.id)
         with pytest.raises(NotUploaded) as caught:
             await uploads.ready(account, content)
         assert isinstance(caught.value.outcome, Refused)
@@ -452,35 +454,39 @@ def test_a_file_of_ours_is_uploaded_when_it_is_first_sent_and_after_29_days(tmp_
 
 
 def test_a_file_that_a_customer_sent_can_be_sent_on(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        uploads = Uploads(SqlMediaFiles(gallery.world.store), gallery.files, gallery.wire, gallery.clock)
-        waiting = await gallery.receives(size=1000)
-        account = gallery.world.store.registry().accounts[SIMULATED]
+    async def scenario(media_world: MediaWorld) -> None:
+        uploads = Uploads(
+            SqlMediaFiles(media_world.world.store), media_world.files, media_world.wire, media_world.clock
+        )
+        waiting = await media_world.receives(size=1000)
+        account = media_world.world.store.registry().accounts[SIMULATED]
         content = json.dumps({"type": "image", "image": {"id": waiting.id}}).encode()
         with pytest.raises(NotUploaded):
             await uploads.ready(account, content)
-        media = await gallery.fetched()
+        media = await media_world.fetched()
         known = await uploads.ready(account, content)
         assert known[media.id] != media.meta_id
-        assert await gallery.media() == [media]  # its own id is for fetching
+        assert await media_world.media() == [media]  # its own id is for fetching
 
     visit(tmp_path, scenario)
 
 
 def test_the_type_that_a_customer_gives_a_file_adds_nothing_to_what_is_uploaded(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        uploads = Uploads(SqlMediaFiles(gallery.world.store), gallery.files, gallery.wire, gallery.clock)
-        await gallery.receives(size=1000)
-        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+    async def scenario(media_world: MediaWorld) -> None:
+        uploads = Uploads(
+            SqlMediaFiles(media_world.world.store), media_world.files, media_world.wire, media_world.clock
+        )
+        await media_world.receives(size=1000)
+        body = json.loads(json.dumps(media_world.meta.callback.bodies[-1]))
         [message] = body["entry"][0]["changes"][0]["value"]["messages"]
         message["id"] = "wamid.broken"
         message["image"]["mime_type"] = "image/jpeg;\r\nX-Own: 1\r\n\r\nin front of the file"
-        await gallery.world.post_body(body)
-        media = await gallery.fetched()
-        account = gallery.world.store.registry().accounts[SIMULATED]
+        await media_world.world.post_body(body)
+        media = await media_world.fetched()
+        account = media_world.world.store.registry().accounts[SIMULATED]
         content = json.dumps({"type": "image", "image": {"id": media.id}}).encode()
         known = await uploads.ready(account, content)
-        at_meta = gallery.meta.state.shelf.find(known[media.id], gallery.clock.now(), SIMULATED)
+        at_meta = media_world.meta.state.media_files.find(known[media.id], media_world.clock.now(), SIMULATED)
         assert at_meta is not None
         assert (at_meta.size, at_meta.sha256) == (media.size, media.sha256)
 

@@ -15,7 +15,7 @@ from tests.world import CUSTOMER, NUMBER, envelope, incoming, status, statuses, 
 
 from tellwire.accounts.templates import TemplateStatus
 from tellwire.conversations import outgoing
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
@@ -45,11 +45,11 @@ def standing(app: Served, state: str) -> str:
         case "cancelled":
             own(app, made, lambda ledger: outgoing.cancel(ledger, made))
         case "unknown":
-            own(app, made, lambda ledger: outgoing.uncertain(ledger, made, epoch=1, cause="a timeout"))
+            own(app, made, lambda ledger: outgoing.mark_unknown(ledger, made, epoch=1, cause="a timeout"))
         case "accepted":
-            own(app, made, lambda ledger: outgoing.accepted(ledger, account, made, f"wamid.{made}"))
+            own(app, made, lambda ledger: outgoing.accept(ledger, account, made, f"wamid.{made}"))
         case "failed":
-            own(app, made, lambda ledger: outgoing.refused(ledger, account, made, (), "131026: undeliverable"))
+            own(app, made, lambda ledger: outgoing.fail(ledger, account, made, (), "131026: undeliverable"))
         case _:
             pass
     assert app.get(f"/v1/messages/{made}")["send_state"] == state
@@ -109,7 +109,7 @@ def test_what_was_not_sent_can_be_sent_again(app: Served, state: str) -> None:
 def test_what_waits_for_another_try_says_when(app: Served) -> None:
     made = standing(app, "sending")
     due_at = 1_778_038_799 * 1_000_000
-    own(app, made, lambda ledger: outgoing.again(ledger, made, epoch=1, due_at=due_at, cause="130429: Rate limit hit"))
+    own(app, made, lambda ledger: outgoing.retry(ledger, made, epoch=1, due_at=due_at, cause="130429: Rate limit hit"))
     shown = app.get(f"/v1/messages/{made}")
     assert (shown["send_state"], shown["attempts"], shown["cause"]) == ("queued", 1, "130429: Rate limit hit")
     assert shown["next_attempt_at"] == "2026-05-06T03:39:59+00:00"
@@ -122,7 +122,7 @@ def test_masked_parameters_are_not_sent_again(app: Served) -> None:
     body = {"account": NUMBER, "to": "+4915155900000", "type": "template", "template": template}
     made = app.post("/v1/messages", json.dumps(body, separators=(",", ":")).encode(), status=202)["id"]
     account = app.world.store.registry().accounts[NUMBER]
-    own(app, made, lambda ledger: outgoing.accepted(ledger, account, made, "wamid.code"))
+    own(app, made, lambda ledger: outgoing.accept(ledger, account, made, "wamid.code"))
     assert app.meta(envelope(statuses(status("wamid.code", "failed", to="4915155900000")))).status == 200
     problem = app.call("POST", f"/v1/messages/{made}/resend").problem(409)
     assert problem["type"].endswith(":masked")
@@ -230,7 +230,7 @@ def test_a_template_is_held_against_what_meta_lists(app: Served) -> None:
 
 def synchronised(connection: Any, waba: str) -> None:
     standing = TemplateStatus(organization_id=DEFAULT_ORGANIZATION, waba_id=waba, synchronised_at=1)
-    templates.put_standing(connection, standing)
+    templates.put_sync_status(connection, standing)
 
 
 # --- erasure ----------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from schemathesis.checks import CHECKS
 from tests.served import ADMIN, HOOK, Served, served
 from tests.world import envelope, incoming, status, statuses
 
+from tellwire.formats import SCHEMAS
 from tellwire.formats.openapi import webhooks
-from tellwire.formats.schemas import SCHEMAS
 from tellwire.web.api import NOUNS
 from tellwire.web.asgi import openapi
 from tellwire.web.docs.reference import reference

@@ -19,7 +19,7 @@ from tests.world import NUMBER, envelope, incoming
 
 from tellwire import __version__
 from tellwire.errors import Unavailable
-from tellwire.formats.schemas import SCHEMAS
+from tellwire.formats import SCHEMAS
 from tellwire.stores.sqlite.store import SqliteStore, raw
 from tellwire.web.operations.metrics import METRICS
 
@@ -94,7 +94,7 @@ def test_a_read_only_database_takes_nothing_and_is_ready_again_by_itself(app: Se
     assert app.call("GET", "/livez", key=None).status == 200
     assert metrics(app)["tellwire_store_failing", ""] == 1
     assert isinstance(app.world.store, SqliteStore)
-    raw(app.world.store._cold).execute("PRAGMA query_only = 0")
+    raw(app.world.store._connection).execute("PRAGMA query_only = 0")
     app.run(app.world.store.refresh())
     assert app.call("GET", "/readyz", key=None).status == 200
     assert app.meta(envelope(incoming("wamid.1"))).status == 200

@@ -15,11 +15,12 @@ from tests.served import HOOK, MISSING, Served, served
 from tests.world import NUMBER, envelope, incoming, status, statuses, text_message, value
 
 from tellwire.formats import FORMATS
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Result
 from tellwire.web.api import NOUNS
+from tellwire.web.parameters import cursor_of
 
 HOUR = 3600 * 1_000_000
 LISTS = {
@@ -90,6 +91,13 @@ def test_pages_are_newest_first_and_join(app: Served, noun: str) -> None:
         paged += [each["id"] for each in page["data"]]
         cursor = page["next_cursor"]
     assert paged == ids
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_cursor_belongs_to_its_list(app: Served, noun: str) -> None:
+    for other in NOUNS:
+        reply = app.call("GET", f"/v1/{noun}?cursor={cursor_of(other, MISSING)}")
+        assert (reply.status == 200) == (other == noun), f"GET /v1/{noun} with a cursor of {other}: {reply.status}"
 
 
 def test_pages_are_stable_while_rows_come(tmp_path: Path) -> None:
@@ -324,7 +332,11 @@ def attempted(app: Served, delivery_id: str, *attempts: Attempt, state: Delivery
         (delivery,) = [each.delivery for each in work if each.delivery.id == delivery_id]
         for attempt in attempts:
             delivery = replace(
-                delivery, state=state, attempts=attempt.number, burned=attempt.number, first_attempt_at=app.clock.now()
+                delivery,
+                state=state,
+                attempts=attempt.number,
+                counted_attempts=attempt.number,
+                first_attempt_at=app.clock.now(),
             )
             assert not await outbox.record([Result(delivery, attempt, lease.partitions[delivery.partition])])
 
@@ -421,7 +433,7 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
     assert app.outside.woken == 1
     outbox = app.world.outbox
     due = app.run(outbox.due(app.clock.now(), partitions=range(PARTITIONS), limit=10))
-    assert [(work.delivery.id, work.delivery.burned) for work in due] == [(delivery_id, 0)]
+    assert [(work.delivery.id, work.delivery.counted_attempts) for work in due] == [(delivery_id, 0)]
     again = app.post(f"/v1/deliveries/{delivery_id}/replay", {"new_id": True}, status=202)
     assert again["replay"] == 2
     assert again["webhook_id"].startswith("msg_")
@@ -430,7 +442,7 @@ def test_replay_is_legal_in_any_state(delivering: tuple[Served, str], state: Del
 
 def _set_state(connection: Connection, delivery_id: str, state: DeliveryState) -> None:
     connection.execute(
-        text("UPDATE deliveries SET state = :state, burned = 9, attempts = 9 WHERE id = :id"),
+        text("UPDATE deliveries SET state = :state, counted_attempts = 9, attempts = 9 WHERE id = :id"),
         {"state": state.value, "id": delivery_id},
     )
 

@@ -182,7 +182,7 @@ def test_nothing_planted_is_read_anywhere(app: Served) -> None:
 def test_nothing_planted_is_stored_in_the_clear(tmp_path: Path) -> None:
     with served(tmp_path, settings=planted_settings()) as app:
         filled(app)
-        app.run(app.world.store.scrub())
+        app.run(app.world.store.purge_erased())
         files = b"".join(each.read_bytes() for each in tmp_path.glob("served.db*")).decode("latin-1")
     assert planted_in(files) == []
 

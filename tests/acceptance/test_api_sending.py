@@ -10,8 +10,8 @@ import pytest
 from tests.served import MISSING, Served, served
 from tests.world import CUSTOMER, NUMBER, START, envelope, incoming, value
 
-from tellwire.conversations.outgoing import Draft, accountable, keys_of
-from tellwire.formats.chat_ids import chat_id
+from tellwire.conversations.outgoing import Draft, account_exists, keys_of
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
 DAY = 24 * 3600 * 1_000_000
@@ -195,12 +195,12 @@ def test_an_account_that_is_deleted_during_the_check_gets_no_message(app: Served
     gone = with_token(app, "deleted-meanwhile")
     account = app.world.store.registry().accounts["deleted-meanwhile"]
     asked = Draft(account=account, content=b'{"type":"text","text":{"body":"x"}}', to="+491701234567")
-    assert app.run(app.world.store.apply(keys_of(asked), lambda ledger: accountable(ledger, asked)))
+    assert app.run(app.world.store.apply(keys_of(asked), lambda ledger: account_exists(ledger, asked)))
     app.call("DELETE", f"/v1/accounts/{gone}")
-    assert not app.run(app.world.store.apply(keys_of(asked), lambda ledger: accountable(ledger, asked)))
+    assert not app.run(app.world.store.apply(keys_of(asked), lambda ledger: account_exists(ledger, asked)))
     again = with_token(app, "deleted-meanwhile")
     assert again != gone
-    assert not app.run(app.world.store.apply(keys_of(asked), lambda ledger: accountable(ledger, asked)))
+    assert not app.run(app.world.store.apply(keys_of(asked), lambda ledger: account_exists(ledger, asked)))
 
 
 def test_once_is_once_and_the_answer_is_kept_with_the_message(app: Served) -> None:

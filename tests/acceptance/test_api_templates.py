@@ -16,7 +16,7 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.http_client.graph import open_graph
 from tellwire.ports.http_out import Answer
 from tellwire.simulator import BUSINESS, TOKEN, Knobs, Simulator, State
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.template_repository import SqlTemplateRepository
 
 NUMBER, WABA = BUSINESS.phone_number_id, BUSINESS.waba_id
 ACCOUNT = {

@@ -18,7 +18,7 @@ from tests.postgres_server import database_url, drop_database, free_port, fresh_
 from tests.world import envelope, incoming
 
 from tellwire.errors import BadSettings, Unavailable
-from tellwire.stores.postgres.connections import Server, check, reaching
+from tellwire.stores.postgres.connections import PostgresServer, check, reporting_connect_errors
 
 KEY = base64.b64encode(bytes(32)).decode()
 
@@ -87,7 +87,7 @@ def test_there_is_no_such_database(tmp_path: Path) -> None:
 def test_why_it_cannot_be_opened(error: Exception, said: str) -> None:
     with (
         pytest.raises((Unavailable, BadSettings), match=said) as refused,
-        reaching(Server("postgresql://someone:an-invented-password@db.example/app")),
+        reporting_connect_errors(PostgresServer("postgresql://someone:an-invented-password@db.example/app")),
     ):
         raise error
     assert "invented" not in str(refused.value)

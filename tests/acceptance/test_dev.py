@@ -20,9 +20,15 @@ from queue import Queue
 from tests.acceptance.processes import ROOT, SECONDS, Running, environment, every, request, running, tellwire, until
 from tests.agents.openai_server import Said, completion, loopback
 
-LIVE = re.compile(
-    r"  text +received → stored → delivered row 200 \(verified\) → delivered chat 200 \(verified\)  message \S+  \".+\""
-)
+from tellwire.cli.dev.journeys import places
+from tellwire.formats import FORMATS
+
+FURTHER = r"(?: → delivered (?!row|chat)\w+ 200 \(verified\))*"
+"""What a line tells of formats beside `row` and `chat`."""
+BOTH = rf"received → stored → delivered row 200 \(verified\) → delivered chat 200 \(verified\){FURTHER}"
+LIVE = re.compile(rf"  text +{BOTH}  message \S+  \".+\"")
+OTHERS = r"(?:; \w+: (\d+) of \1 verified)*"
+"""What `--once` tells of formats beside `row` and `chat`."""
 
 
 def taken() -> socket.socket:
@@ -58,7 +64,7 @@ def test_once_prints_exactly_one_line_and_leaves_nothing_behind(tmp_path: Path) 
     assert list(document) == ["ok", "formats", "seconds"]
     assert document["ok"] is True
     row, chat = document["formats"]["row"], document["formats"]["chat"]
-    assert list(document["formats"]) == ["row", "chat"]
+    assert list(document["formats"]) == list(FORMATS)
     # A conversation, a text, an image, an external message; a reply, taken by Meta (it may be told of with `sent`),
     # sent, delivered, read.
     assert row in [{"received": n, "verified": n, "failed": 0} for n in (8, 9)]
@@ -73,7 +79,7 @@ def test_once_disturbs_no_data_that_is_kept_or_named(tmp_path: Path) -> None:
     (kept / "dev.json").write_text("not even JSON")
     done = tellwire("dev", "--once", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/mine.db", ADMIN_KEY="mine")
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"ok in [0-9.]+ s · row: [89] of [89] verified; chat: 6 of 6 verified\n", done.stdout)
+    assert re.fullmatch(rf"ok in [0-9.]+ s · row: [89] of [89] verified; chat: 6 of 6 verified{OTHERS}\n", done.stdout)
     assert [path.name for path in tmp_path.rglob("*")] == [".tellwire", "dev.json"]
 
 
@@ -89,7 +95,7 @@ def test_once_that_fails_says_so_in_its_line_too(tmp_path: Path) -> None:
     assert done.returncode == 1
     nothing = {"received": 0, "verified": 0, "failed": 0}
     document = json.loads(done.stdout)
-    assert (document["ok"], document["formats"]) == (False, {"row": nothing, "chat": nothing})
+    assert (document["ok"], document["formats"]) == (False, dict.fromkeys(FORMATS, nothing))
     assert "203.0.113.7" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -114,7 +120,7 @@ def test_the_banner_holds_what_one_needs(tmp_path: Path) -> None:
         url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
         assert request(f"{url}/openapi.json")[1]["openapi"].startswith("3.1")
         endpoints = every(url, "webhook-endpoints", key=key)
-        assert sorted(endpoint["format"] for endpoint in endpoints) == ["chat", "row"]
+        assert sorted(endpoint["format"] for endpoint in endpoints) == sorted(FORMATS)
         assert shown(dev, "signing secret").startswith("whsec_")
         assert request(f"{url}/v1/messages")[0] == 401
         assert dev.stop(signal.SIGTERM) == 0
@@ -178,12 +184,11 @@ def test_json_mode_prints_one_document_a_line(tmp_path: Path) -> None:
     (arrived, *_) = [document for document in documents if document["event"] == "messages.insert"]
     assert arrived["what"] == "text"
     ok = {"status": 200, "verified": True, "error": None}
-    assert arrived["deliveries"] == {"row": ok, "chat": ok}
+    assert arrived["deliveries"] == dict.fromkeys(places(FORMATS, "messages", "insert", "incoming"), ok)
 
 
 # --- what goes out ----------------------------------------------------------------------------------------------------
 
-BOTH = r"received → stored → delivered row 200 \(verified\) → delivered chat 200 \(verified\)"
 SCRIPTED = "I am a scripted demo agent"
 
 
@@ -200,7 +205,7 @@ def goes_all_the_way(dev: Running, title: str, text: str) -> None:
     """A message of ours is stored, goes out and is read; each step arrives under both formats that have a place for
     it, and shows how far it has come.
     """
-    new = rf"  {title} +stored → delivered row 200 \(verified\)  message (\S+)  pending{text}$"
+    new = rf"  {title} +stored → delivered row 200 \(verified\){FURTHER}  message (\S+)  pending{text}$"
     row = dev.wait_for(first(new))[1]
     way = "pending"
     for name in ("sent", "delivered", "read"):

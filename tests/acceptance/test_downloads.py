@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from sqlalchemy import text
-from tests.media_world import BASE, Gallery, visit
+from tests.media_world import BASE, MediaWorld, visit
 from tests.simulator.running import CUSTOMER
 from tests.world import DAY
 
@@ -30,16 +30,16 @@ SENT = base64.b64encode(BYTES).decode()
 DIGEST = hashlib.sha256(BYTES)
 
 
-def left(gallery: Gallery) -> list[str]:
+def left(media_world: MediaWorld) -> list[str]:
     """The names of all files in the folder of media."""
-    return [each.name for each in gallery.files._root.rglob("*") if each.is_file()]
+    return [each.name for each in media_world.files._root.rglob("*") if each.is_file()]
 
 
 def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        media = await gallery.receives("document", base64=SENT, filename="año.pdf", mime_type="application/pdf")
-        [row] = (await gallery.world.rows("messages.insert"))[1:]
-        key = gallery.world.store.registry().media_key
+    async def scenario(media_world: MediaWorld) -> None:
+        media = await media_world.receives("document", base64=SENT, filename="año.pdf", mime_type="application/pdf")
+        [row] = (await media_world.world.rows("messages.insert"))[1:]
+        key = media_world.world.store.registry().media_key
         assert row["media"] == [
             {
                 "id": media.id,
@@ -50,48 +50,48 @@ def test_a_file_is_in_its_messages_first_event_and_is_fetched_afterwards(tmp_pat
             }
         ]
         assert (media.state, media.message_id, media.sha256) == ("waiting", row["id"], DIGEST.hexdigest())
-        assert await gallery.content(media) is None
-        fetched = await gallery.fetched()
+        assert await media_world.content(media) is None
+        fetched = await media_world.fetched()
         assert (fetched.state, fetched.size, fetched.sha256) == ("stored", len(BYTES), DIGEST.hexdigest())
-        assert await gallery.content(media) == BYTES
-        assert gallery.world.store.counters.downloads == {"stored": 1}
+        assert await media_world.content(media) == BYTES
+        assert media_world.world.store.counters.downloads == {"stored": 1}
 
     visit(tmp_path, scenario)
 
 
 def test_a_message_that_comes_again_has_its_file_once(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT)
-        await gallery.world.post_body(gallery.meta.callback.bodies[-1])
-        assert len(await gallery.media()) == 1
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT)
+        await media_world.world.post_body(media_world.meta.callback.bodies[-1])
+        assert len(await media_world.media()) == 1
 
     visit(tmp_path, scenario)
 
 
 def test_a_message_with_errors_and_no_file_has_none(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT)
-        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT)
+        body = json.loads(json.dumps(media_world.meta.callback.bodies[-1]))
         [message] = body["entry"][0]["changes"][0]["value"]["messages"]
         message |= {"id": "wamid.broken", "errors": [{"code": 131052, "title": "Media download error"}]}
         message["image"] = {"mime_type": "image/jpeg"}
-        await gallery.world.post_body(body)
-        row = (await gallery.world.rows("messages.insert"))[-1]
+        await media_world.world.post_body(body)
+        row = (await media_world.world.rows("messages.insert"))[-1]
         assert "media" not in row
         assert row["content"]["errors"][0]["code"] == 131052
-        assert len(await gallery.media()) == 1
+        assert len(await media_world.media()) == 1
 
     visit(tmp_path, scenario)
 
 
 def test_another_hash_than_announced_is_reported(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT, wrong_hash=True)
-        media = await gallery.fetched()
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT, wrong_hash=True)
+        media = await media_world.fetched()
         assert media.state == "failed"
         assert DIGEST.hexdigest() in media.cause
-        assert left(gallery) == []
-        [told] = await gallery.told("media.failed")
+        assert left(media_world) == []
+        [told] = await media_world.told("media.failed")
         assert told == {
             "media_id": media.id,
             "message_id": media.message_id,
@@ -104,113 +104,115 @@ def test_another_hash_than_announced_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_given_up(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT)
-        media = await gallery.fetched()
-        assert (media.state, left(gallery)) == ("failed", [])
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT)
+        media = await media_world.fetched()
+        assert (media.state, left(media_world)) == ("failed", [])
         assert "MEDIA_MAX_BYTES" in media.cause
 
     visit(tmp_path, scenario, most_bytes=len(BYTES) - 1)
 
 
 def test_a_link_that_has_expired_is_asked_for_again(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT)
-        media = await gallery.fetched()
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT)
+        media = await media_world.fetched()
         assert (media.state, media.cause) == ("waiting", "the link to the file answered 404")
-        gallery.meta.state.turn(link_seconds=300)
-        assert (await gallery.fetched()).attempts == 1  # its time has not come
-        gallery.clock.at = media.due_at
-        assert (await gallery.fetched()).state == "stored"
+        media_world.meta.state.turn(link_seconds=300)
+        assert (await media_world.fetched()).attempts == 1  # its time has not come
+        media_world.clock.at = media.due_at
+        assert (await media_world.fetched()).state == "stored"
 
     visit(tmp_path, scenario, link_seconds=0)
 
 
 def test_an_id_that_has_expired_is_over_and_told(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT)
-        gallery.clock.move(7 * DAY)
-        media = await gallery.fetched()
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT)
+        media_world.clock.move(7 * DAY)
+        media = await media_world.fetched()
         assert media.state == "expired"
-        assert [told["state"] for told in await gallery.told("media.failed")] == ["expired"]
+        assert [told["state"] for told in await media_world.told("media.failed")] == ["expired"]
 
     visit(tmp_path, scenario)
 
 
 def test_a_token_that_fails_waits_for_another(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.set_token("another")
-        await gallery.receives(base64=SENT)
-        media = await gallery.fetched()
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.set_token("another")
+        await media_world.receives(base64=SENT)
+        media = await media_world.fetched()
         assert media.state == "waiting"
         assert "access token" in media.cause
-        gallery.clock.move(60_000_000)
-        assert (await gallery.fetched()).attempts == 1
-        await gallery.set_token("")
-        assert (await gallery.fetched()).cause == "the account has no access token"
-        await gallery.set_token(TOKEN)
-        assert (await gallery.fetched()).state == "stored"
+        media_world.clock.move(60_000_000)
+        assert (await media_world.fetched()).attempts == 1
+        await media_world.set_token("")
+        assert (await media_world.fetched()).cause == "the account has no access token"
+        await media_world.set_token(TOKEN)
+        assert (await media_world.fetched()).state == "stored"
 
     visit(tmp_path, scenario)
 
 
 def test_what_was_begun_by_a_process_that_ended_is_fetched_anew(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        media = await gallery.receives(base64=SENT)
-        folder = gallery.files._root / media.id[-2:]
+    async def scenario(media_world: MediaWorld) -> None:
+        media = await media_world.receives(base64=SENT)
+        folder = media_world.files._root / media.id[-2:]
         folder.mkdir(parents=True)
         (folder / "begun.unfinished").write_bytes(BYTES[:100])
-        assert await gallery.content(media) is None
-        assert (await gallery.fetched()).state == "stored"
-        assert await gallery.content(media) == BYTES
+        assert await media_world.content(media) is None
+        assert (await media_world.fetched()).state == "stored"
+        assert await media_world.content(media) == BYTES
 
     visit(tmp_path, scenario)
 
 
 def test_erased_while_it_was_fetched_it_is_gone(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        media = await gallery.receives(base64=SENT)
+    async def scenario(media_world: MediaWorld) -> None:
+        media = await media_world.receives(base64=SENT)
 
         class Erasing(Folder):
             async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
                 size = await super().write(name, chunks)
-                await gallery.world.store.write(
-                    lambda c: media_queries.erase_of(c, media.organization_id, [media.message_id], gallery.clock.now())
+                await media_world.world.store.write(
+                    lambda c: media_queries.erase_of_messages(
+                        c, media.organization_id, [media.message_id], media_world.clock.now()
+                    )
                 )
                 return size
 
-        gallery.downloads._files = Erasing(gallery.files._root)
-        after = await gallery.fetched()
+        media_world.download_worker._files = Erasing(media_world.files._root)
+        after = await media_world.fetched()
         assert (after.state, after.meta_id, after.sha256) == ("erased", "", "")
-        assert left(gallery) == []
-        await gallery.downloads.sweep()
-        gallery.clock.move(3_600_000_000)
-        await gallery.downloads.sweep()
-        assert await gallery.media() == []
+        assert left(media_world) == []
+        await media_world.download_worker.sweep()
+        media_world.clock.move(3_600_000_000)
+        await media_world.download_worker.sweep()
+        assert await media_world.media() == []
 
     visit(tmp_path, scenario)
 
 
 def test_revoked_with_erasing_on_its_file_goes_too(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        await gallery.receives(base64=SENT)
-        media = await gallery.fetched()
+    async def scenario(media_world: MediaWorld) -> None:
+        await media_world.receives(base64=SENT)
+        media = await media_world.fetched()
 
         def keepless(connection: Any) -> None:
             connection.execute(text("UPDATE accounts SET on_revoke = 'erase'"))
             connection.execute(text("UPDATE facts SET value = value + 1 WHERE name = 'registry'"))
 
-        await gallery.world.store.write(keepless)
-        [message] = gallery.meta.callback.bodies[-1]["entry"][0]["changes"][0]["value"]["messages"]
-        body = json.loads(json.dumps(gallery.meta.callback.bodies[-1]))
+        await media_world.world.store.write(keepless)
+        [message] = media_world.meta.callback.bodies[-1]["entry"][0]["changes"][0]["value"]["messages"]
+        body = json.loads(json.dumps(media_world.meta.callback.bodies[-1]))
         value = body["entry"][0]["changes"][0]["value"]
         revoked = {"from": CUSTOMER, "id": "wamid.revoke", "timestamp": message["timestamp"], "type": "revoke"}
         value["messages"] = [revoked | {"revoke": {"original_message_id": message["id"]}}]
-        await gallery.world.post_body(body)
-        row = (await gallery.world.rows("messages.update"))[-1]
+        await media_world.world.post_body(body)
+        row = (await media_world.world.rows("messages.update"))[-1]
         assert "media" not in row
-        await gallery.downloads.sweep()
-        assert await gallery.content(media) is None
+        await media_world.download_worker.sweep()
+        assert await media_world.content(media) is None
 
     visit(tmp_path, scenario)
 
@@ -246,7 +248,7 @@ async def listening(*routes: Any) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("how", ["link", "redirect"])
 def test_the_token_is_sent_to_no_other_host(tmp_path: Path, how: str) -> None:
-    async def scenario(gallery: Gallery) -> None:
+    async def scenario(media_world: MediaWorld) -> None:
         other = Elsewhere()
         async with listening(("/{any:.*}", other.take)) as elsewhere:
             seen: list[str | None] = []
@@ -259,8 +261,8 @@ def test_the_token_is_sent_to_no_other_host(tmp_path: Path, how: str) -> None:
                 return web.json_response({"url": url, "sha256": DIGEST.hexdigest(), "mime_type": "image/jpeg"})
 
             async with listening(("/{any:.*}", graph)) as meta_url:
-                await gallery.receives(base64=SENT)
-                inner = Gallery(gallery.world, gallery.meta, gallery.files, f"{meta_url}/v24.0", 1000)
+                await media_world.receives(base64=SENT)
+                inner = MediaWorld(media_world.world, media_world.meta, media_world.files, f"{meta_url}/v24.0", 1000)
                 try:
                     media = await inner.fetched()
                 finally:
@@ -279,7 +281,7 @@ def test_the_token_is_sent_to_no_other_host(tmp_path: Path, how: str) -> None:
 
 
 def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
+    async def scenario(media_world: MediaWorld) -> None:
         breaks = [True]
 
         async def graph(request: web.Request) -> web.StreamResponse:
@@ -297,13 +299,13 @@ def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
             return answer
 
         async with listening(("/{any:.*}", graph)) as meta_url:
-            await gallery.receives(base64=SENT)
-            inner = Gallery(gallery.world, gallery.meta, gallery.files, f"{meta_url}/v24.0", 10_000)
+            await media_world.receives(base64=SENT)
+            inner = MediaWorld(media_world.world, media_world.meta, media_world.files, f"{meta_url}/v24.0", 10_000)
             try:
                 media = await inner.fetched()
-                assert (media.state, left(gallery)) == ("waiting", [])
+                assert (media.state, left(media_world)) == ("waiting", [])
                 assert "broke" in media.cause
-                gallery.clock.at = media.due_at
+                media_world.clock.at = media.due_at
                 assert (await inner.fetched()).state == "stored"
             finally:
                 await inner.close()
@@ -312,13 +314,13 @@ def test_a_transfer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_it_runs_until_it_is_stopped_and_wakes(tmp_path: Path) -> None:
-    async def scenario(gallery: Gallery) -> None:
-        gallery.downloads.start()
-        media = await gallery.receives(base64=SENT)
+    async def scenario(media_world: MediaWorld) -> None:
+        media_world.download_worker.start()
+        media = await media_world.receives(base64=SENT)
         async with asyncio.timeout(10):
-            while (await gallery.media())[-1].state != "stored":  # noqa: ASYNC110 - a database is looked at
+            while (await media_world.media())[-1].state != "stored":  # noqa: ASYNC110 - a database is looked at
                 await asyncio.sleep(0.01)
-        assert await gallery.content(media) == BYTES
-        await gallery.downloads.stop()
+        assert await media_world.content(media) == BYTES
+        await media_world.download_worker.stop()
 
     visit(tmp_path, scenario)

@@ -114,7 +114,7 @@ def test_an_endpoint_that_is_gone_is_told_of_resumed_tested_and_caught_up_with(t
                 assert (body["type"], body["data"]["reason"]) == ("endpoint.disabled", "it answered 410 Gone")
                 assert headers["tellwire-sequence"] == "1"
 
-                name, attempt, answer = await app.tester.send_test(endpoint, "")
+                name, attempt, answer = await app.endpoint_tester.send_test(endpoint, "")
                 assert (name, answer.status, attempt.cause) == ("messages.insert", 410, "your server answered 410")
                 assert watched.came[-1][0]["tellwire-test"] == "true"
 

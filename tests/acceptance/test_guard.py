@@ -14,6 +14,7 @@ from tests.world import envelope, incoming
 
 from tellwire.app import App
 from tellwire.errors import Forbidden, Invalid
+from tellwire.formats.chat.handshake import Challenge
 from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Secret
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
@@ -70,9 +71,10 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
                 await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), ("*",))
                 for url in urls:
                     with pytest.raises(Forbidden):
-                        await app.tester.check_url(url)
+                        await app.endpoint_tester.check_url(url)
+                    asked = Endpoint(id="", organization_id="", url=url, format="chat")
                     with pytest.raises(Invalid, match="deliveries may not reach"):
-                        await app.tester.challenge(url)
+                        await app.endpoint_tester.ask_for_consent(asked, Challenge())
                 async with asyncio.timeout(PATIENCE):
                     first = [await made.get() for _ in urls]
                 for _, delivery in first:

@@ -13,7 +13,7 @@ from tests.world import DAY, World, incoming
 from tellwire.app import App, Role
 from tellwire.ports.http_out import Answer, Request
 from tellwire.settings import Settings
-from tellwire.stores.opening import Opened
+from tellwire.stores.opening import OpenedStore
 
 
 class Taking:
@@ -32,7 +32,7 @@ class Taking:
 
 def app_of(world: World, sender: Taking, role: Role) -> App:
     """A process over a world's store, which another may serve too."""
-    opened = Opened(world.store, world.outbox)
+    opened = OpenedStore(world.store, world.outbox)
     return App(Settings(), opened, sender, clock=world.clock, role=role)
 
 

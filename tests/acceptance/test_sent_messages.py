@@ -159,7 +159,7 @@ def test_a_failure_comes_out_as_in_the_second_document(tmp_path: Path, by: str) 
         else:
             account = app.world.store.registry().accounts[NUMBER]
             errors = status_errors(json.dumps([ERROR]).encode())
-            app.run(own(app.world, message, lambda g: outgoing.refused(g, account, message.id, errors, "131026")))
+            app.run(own(app.world, message, lambda g: outgoing.fail(g, account, message.id, errors, "131026")))
         told = payloads(app, made["conversation_id"], "chat")[-1]
         none = {"meta_billable": False, "meta_category": "", "meta_type": ""}
         item = {"status": "failed", "timestamp": str(START // SECOND), "errors": [ERROR]}

@@ -74,5 +74,5 @@ async def templates_come_and_change(app: App, state: State) -> None:
 
     await app.store.write(make)
     await until(status("APPROVED"))
-    state.judge("hello_world", "PAUSED", reason="LOW_QUALITY")
+    state.set_template_status("hello_world", "PAUSED", reason="LOW_QUALITY")
     await until(status("PAUSED"))

@@ -53,7 +53,7 @@ class Meta:
     async def close(self) -> None: ...
 
 
-class Desk:
+class AgentWorld:
     """A world, its agent, and what runs the agent's turns."""
 
     def __init__(self, world: World, server: Loopback) -> None:
@@ -64,10 +64,10 @@ class Desk:
         self.tools = open_sender(allow=ALLOW)
         self.chat = ChatModel(self.sender, self.tools)
         self.agent = Agent(id="", organization_id="", name="")
-        self.answering = self.worker()
+        self.agent_worker = self.worker()
 
     def worker(self, model: Model | None = None) -> AgentWorker:
-        """Another process's, as it were."""
+        """Return a worker of its own, as another process has one."""
         scripted = ScriptedModel()
 
         def model_of(agent: Agent) -> Model:
@@ -85,11 +85,11 @@ class Desk:
         )
 
     async def close(self) -> None:
-        await self.answering.stop()
+        await self.agent_worker.stop()
         await self.sender.close()
         await self.tools.close()
 
-    async def hire(self, *, kind: str = "ai", secrets: dict[str, str] | None = None, **settings: Any) -> Agent:
+    async def add_agent(self, *, kind: str = "ai", secrets: dict[str, str] | None = None, **settings: Any) -> Agent:
         """An agent; an AI agent is set as the account's."""
         options = AgentSettings(**({"model": "some-model", "base_url": self.server.base_url} | settings))
         world = self.world
@@ -119,13 +119,13 @@ class Desk:
     async def turn(self, worker: AgentWorker | None = None, *, after: int = DEBOUNCE) -> None:
         """Let the debounce pass, and everything that is due be done."""
         self.world.clock.move(after)
-        worker = worker or self.answering
+        worker = worker or self.agent_worker
         await worker.round()
         async with asyncio.timeout(30):
             await worker.settled()
 
     async def sent(self) -> list[str]:
-        """The texts of outgoing rows, in order."""
+        """Return the texts of outgoing rows, in order."""
         rows = [row for row in await self.world.rows("messages.insert") if row["direction"] == "outgoing"]
         return [row["content"]["text"]["body"] for row in rows]
 
@@ -155,22 +155,22 @@ class Desk:
         return message
 
 
-Scenario = Callable[[Desk], Awaitable[None]]
+Scenario = Callable[[AgentWorld], Awaitable[None]]
 
 
-def at_work(tmp_path: Path, says: Says, scenario: Scenario, *, hired: bool = True, **settings: Any) -> None:
+def at_work(tmp_path: Path, says: Says, scenario: Scenario, *, with_agent: bool = True, **settings: Any) -> None:
     """Run a scenario in a fresh world with an agent whose model says this."""
 
     async def run(world: World) -> None:
         async with loopback(says) as server:
-            desk = Desk(world, server)
+            agent_world = AgentWorld(world, server)
             try:
                 await world.post(incoming("wamid.before"))  # makes the account
-                if hired:
-                    await desk.hire(**settings)
-                await scenario(desk)
+                if with_agent:
+                    await agent_world.add_agent(**settings)
+                await scenario(agent_world)
             finally:
-                await desk.close()
+                await agent_world.close()
 
     play(tmp_path, run)
 
@@ -179,4 +179,4 @@ def scripted(**more: Any) -> dict[str, Any]:
     return {"model": SCRIPTED, "base_url": "", **more}
 
 
-__all__ = ["KEY", "Desk", "Meta", "at_work", "replace", "scripted"]
+__all__ = ["KEY", "AgentWorld", "Meta", "at_work", "replace", "scripted"]

@@ -16,11 +16,11 @@ sys.modules["pydantic_ai"] = None
 from tellwire.agents.chat_model import ChatModel
 from tellwire.errors import ModelFailed
 from tellwire.model.agents import Agent
-from tellwire.agents.ports import Use
+from tellwire.agents.ports import Usage
 try:
-    asyncio.run(ChatModel(None, None).answer(Agent(id="", organization_id="", name=""), [], Use()))
+    asyncio.run(ChatModel(None, None).answer(Agent(id="", organization_id="", name=""), [], Usage()))
 except ModelFailed as failure:
-    print(failure, failure.again)
+    print(failure, failure.retryable)
 """
 QUIET = """
 import tellwire.agents.openai_chat, pydantic_ai

@@ -25,7 +25,7 @@ from tellwire.stores.queries import accounts, agents
 from tellwire.stores.queries.audit import AuditChange
 
 
-def hired(app: App) -> Any:
+def with_agent(app: App) -> Any:
     """The simulator's number with the scripted agent."""
 
     def work(connection: Connection) -> str:
@@ -64,7 +64,7 @@ def test_a_customer_writes_and_reads_the_agents_answer(tmp_path: Path) -> None:
         hears = Receiver()
         async with listening(hears) as subscriber:
             try:
-                agent_id = await hired(app)
+                agent_id = await with_agent(app)
                 await subscribe(app, subscriber.url)
                 await app.start()
                 forwarding = asyncio.create_task(forward(there, app))

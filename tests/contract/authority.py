@@ -1,4 +1,4 @@
-"""A certificate authority for tests: certificates that are good, late, early, of another host or of nobody."""
+"""A certificate authority for tests: certificates valid, expired, not yet valid, of another host or self-signed."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class Authority:
 
     @property
     def client(self) -> ssl.SSLContext:
-        """What a client verifies with."""
+        """The context with which a client verifies servers."""
         pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
         return ssl.create_default_context(cadata=pem)
 
     def server(
         self, *hosts: str, since: datetime = NOW - DAY, until: datetime = NOW + DAY, self_signed: bool = False
     ) -> ssl.SSLContext:
-        """What a server of these hosts proves itself with."""
+        """Return the context of a server with a certificate for these hosts."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("Test server")
         builder = (

@@ -1,4 +1,4 @@
-"""A web server on loopback that does, byte by byte, what a script tells it, and counts who came."""
+"""A web server on loopback that follows a script byte by byte, and counts its clients."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 class Listener:
-    """What a server has seen: `requests` raw, the ports of `clients`; arrivals and departures can be waited for."""
+    """What a server has seen: `requests` raw, the ports of `clients`; tests may wait for arrivals and departures."""
 
     def __init__(self) -> None:
         self.host = "127.0.0.1"
@@ -106,7 +106,7 @@ class Listener:
         return f"http://127.0.0.1:{self.port}/hook"
 
     async def untouched(self) -> bool:
-        """Whether nobody has come: who had would stand before us in the queue."""
+        """Return whether no client has connected: one would be before us in the queue."""
         _, writer = await asyncio.open_connection(self.host, self.port)
         async with asyncio.timeout(PATIENCE):
             await self.arrivals.acquire()

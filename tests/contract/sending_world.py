@@ -1,4 +1,4 @@
-"""A courier over a real store, with a Meta that does what a test tells it."""
+"""A sending worker over a real store, with a Meta that answers as a test sets."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
+from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.stores.queries import accounts
 from tellwire.stores.queries.audit import AuditChange
@@ -34,14 +35,14 @@ Script = Callable[[dict[str, Any]], Answer]
 
 
 def taken(body: dict[str, Any]) -> Answer:
-    """Meta takes it, and calls it after our id of it."""
+    """Return the answer by which Meta accepts a message, with a wamid made from our id."""
     wamid = f"wamid.{body['biz_opaque_callback_data']}"
     answer = {"messaging_product": "whatsapp", "messages": [{"id": wamid}]}
     return Answer(status=200, body=json.dumps(answer).encode(), written=True)
 
 
 def error(code: int, status: int = 400) -> Answer:
-    """Meta refuses."""
+    """Return an answer by which Meta refuses a message."""
     body = {"error": {"message": f"(#{code}) No", "type": "OAuthException", "code": code}}
     return Answer(status=status, body=json.dumps(body).encode(), written=True)
 
@@ -51,7 +52,7 @@ UNREACHED = Answer(failure="refused", cause="connection refused")
 
 
 class Meta:
-    """The Graph API: answers with what is in `answers`, then takes everything; `held` calls wait for `release`."""
+    """The Graph API: gives the answers in `answers`, then accepts everything; `held` calls wait for `release`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
@@ -105,21 +106,29 @@ class Meta:
 
 
 class Office:
-    """What a test acts on."""
+    """The world of a test: the worker, its account, its store and Meta."""
 
     def __init__(self, world: World, meta: Meta, *, most: int, store: Any = None) -> None:
         self.world = world
         self.meta = meta
         self.counters = Counters()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
-        self.courier = SendingWorker(
+        due = SqlDueSends(store or world.store)
+        self.sending_worker = SendingWorker(
             store or world.store,
-            SqlDueSends(store or world.store),
-            meta,
+            due,
             world.clock,
             self.leases,
-            options=world.ingest.options,
-            random=lambda: 0.5,
+            MessageSender(
+                store or world.store,
+                due,
+                meta,
+                world.clock,
+                holds=self.leases.holds,
+                options=world.ingest.options,
+                random=lambda: 0.5,
+                counters=self.counters,
+            ),
             counters=self.counters,
             most=most,
         )
@@ -131,14 +140,14 @@ class Office:
     async def change(self, **changes: Any) -> None:
         """Change the account."""
         store = self.world.store
-        deed = AuditChange(DEFAULT_ORGANIZATION, "test", self.world.clock.now(), store.new_id)
+        audit_change = AuditChange(DEFAULT_ORGANIZATION, "test", self.world.clock.now(), store.new_id)
         account = replace(self.account, **changes)
-        await store.write(lambda c: accounts.change(c, deed, store.vault, account))
+        await store.write(lambda c: accounts.change(c, audit_change, store.vault, account))
 
     async def queue(
         self, to: str = "+5215588392274", content: bytes = TEXT, *, number: str = NUMBER, **options: Any
     ) -> str:
-        """Ask for a message to be sent; its id."""
+        """Queue a message and return its id."""
         account = self.world.store.registry().accounts[number]
         draft = Draft(account=account, content=content, to=to, **options)
         made: tuple[Message, Send] = await self.world.store.apply(
@@ -152,79 +161,79 @@ class Office:
         return {row[0]: sending_rows.send(row) for row in rows}
 
     async def states(self) -> list[str]:
-        """The states in the order in which they were asked for."""
+        """Return the states of sends, in the order in which they were queued."""
         return [send.state for _, send in sorted((await self.sends()).items())]
 
     async def until(self, *states: str) -> None:
-        """Return once the sends stand so, and every answer that Meta gave is taken down."""
+        """Return once the sends have these states and every answer of Meta is recorded."""
         async with asyncio.timeout(PATIENCE):
-            while await self.states() != list(states) or self.courier.in_flight > self.meta.under_way:
-                self.courier.wake()
+            while await self.states() != list(states) or self.sending_worker.in_flight > self.meta.under_way:
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def tried(self, message_id: str) -> None:
         """Return once a message waits for its next try."""
         async with asyncio.timeout(PATIENCE):
             while (send := (await self.sends())[message_id]).state != "queued" or send.due_at <= self.world.clock.now():
-                self.courier.wake()
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def rounds(self, count: int = 2) -> None:
-        """Let the courier look so many times."""
+        """Let the worker look for due sends so many times."""
         async with asyncio.timeout(PATIENCE):
-            enough = self.courier.rounds + count
-            while self.courier.rounds < enough:
-                self.courier.wake()
+            enough = self.sending_worker.rounds + count
+            while self.sending_worker.rounds < enough:
+                self.sending_worker.wake()
                 await asyncio.sleep(_PAUSE)
 
     async def statuses(self, message_id: str) -> dict[str, Any]:
-        """The newest `status` column of a message, as an event showed it."""
+        """Return the newest `status` of a message, from its events."""
         rows = [row for row in await self.world.rows() if row.get("id") == message_id]
         found: dict[str, Any] = rows[-1]["status"]
         return found
 
 
 async def add_account(world: World, number: str) -> None:
-    """One with a token."""
-    shelf = world.store
-    deed = AuditChange(DEFAULT_ORGANIZATION, "test", START, shelf.new_id)
+    """Add an account with a token."""
+    store = world.store
+    audit_change = AuditChange(DEFAULT_ORGANIZATION, "test", START, store.new_id)
     account = Account(
-        id=shelf.new_id(),
+        id=store.new_id(),
         organization_id=DEFAULT_ORGANIZATION,
         phone_number_id=number,
         access_token="EAA-invented",
         created_at=START,
         updated_at=START,
     )
-    await shelf.write(lambda c: accounts.add(c, deed, shelf.vault, account))
+    await store.write(lambda c: accounts.add(c, audit_change, store.vault, account))
 
 
 @asynccontextmanager
 async def office(
     world: World, *, started: bool = True, most: int = 256, owner: str = "one", store: Any = None
 ) -> AsyncIterator[Office]:
-    """A courier over the world, for one account with a token; `store` in place of the world's."""
+    """Give a sending worker over the world, for one account with a token; `store` replaces the world's."""
     if NUMBER not in world.store.registry().accounts:
         await add_account(world, NUMBER)
     opened = Office(world, Meta(), most=most, store=store)
     await opened.leases.start(owner)
     if started:
-        opened.courier.start()
+        opened.sending_worker.start()
     try:
         yield opened
     finally:
-        await opened.courier.stop(1.0)
+        await opened.sending_worker.stop(1.0)
         await opened.leases.stop(1.0)
         await opened.leases.release()
 
 
 async def hears(world: World, *, sender: str, at: int) -> None:
-    """A customer writes, by Meta's time."""
+    """Receive a message of a customer, at a time of Meta's."""
     await world.post_body(envelope(incoming(f"wamid.{sender}", sender=sender, at=at)))
 
 
 class Stumbling:
-    """A store that fails: `refusing` before anything of it is applied, `forgetful` after it is durable."""
+    """A store that fails: `refusing` before a commit is applied, `forgetful` after it is durable."""
 
     def __init__(self, world: World) -> None:
         self._store = world.store

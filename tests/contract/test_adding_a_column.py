@@ -20,10 +20,10 @@ from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.operational_events import EXHAUSTED
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.ports.storage import Result
-from tellwire.stores.postgres import ledger_write
-from tellwire.stores.postgres.bulk import Insert
+from tellwire.stores.postgres.bulk import type_of
 from tellwire.stores.queries import retention
-from tellwire.stores.records import attempt_rows, ledger_rows
+from tellwire.stores.records import attempt_rows, inserts, ledger_rows
+from tellwire.stores.records.inserts import Insert
 from tellwire.stores.schema.tables import deliveries, metadata
 
 PAGE = "docs/contributing/adding-a-table-or-column.md"
@@ -129,7 +129,7 @@ def test_every_field_of_a_record_is_written_changed_and_read(tmp_path: Path, kep
         again = filled(kept.record, 2, **{name: getattr(first, name) for name in kept.fixed})
         for record, done, places in (
             (first, "inserted", "its columns in stores/records and its row"),
-            (again, "changed", "the ON CONFLICT of its statement in this store, unless it is `fixed` in this test"),
+            (again, "changed", "its statement in stores/records/inserts, unless it is `fixed` in this test"),
         ):
             await world.store.apply(kept.keys(record), lambda ledger, record=record: kept.put(ledger, record))  # type: ignore[misc]
             found = await world.store.apply(kept.keys(record), lambda ledger, record=record: kept.get(ledger, record))  # type: ignore[misc]
@@ -145,8 +145,8 @@ def test_every_field_of_a_record_is_written_changed_and_read(tmp_path: Path, kep
 @pytest.mark.parametrize(
     ("state", "place"),
     [
-        pytest.param(DeliveryState.RETRYING, "DELIVERY of stores/records, and `_RESULT` of this store", id="hot"),
-        pytest.param(DeliveryState.FAILED, "the columns of a result in stores/queries/delivery_results", id="told"),
+        pytest.param(DeliveryState.RETRYING, "DELIVERY of stores/records, and CHANGED of its result_rows", id="ledger"),
+        pytest.param(DeliveryState.FAILED, "CHANGED of stores/records/result_rows", id="told"),
     ],
 )
 def test_what_an_attempt_changes_of_a_delivery_is_written(tmp_path: Path, state: DeliveryState, place: str) -> None:
@@ -231,13 +231,16 @@ TYPES = {"TEXT": "text", "BIGINT": "bigint", "INTEGER": "integer", "BYTEA": "byt
 
 def test_postgresql_is_told_the_type_of_every_column_that_is_inserted() -> None:
     dialect = postgresql.dialect()
-    for insert in [each for each in vars(ledger_write).values() if isinstance(each, Insert)]:
-        for column in insert.columns:
-            name, told = column.split()
+    one_by_one = (inserts.RUNS, inserts.USE, inserts.HANDOVERS)  # the server knows the types of a single row's values
+    together = [each for each in vars(inserts).values() if isinstance(each, Insert) and each not in one_by_one]
+    assert len(together) >= 13
+    for insert in together:
+        for name in insert.columns:
+            told = type_of(name)
             kind = metadata.tables[insert.table].c[name].type.compile(dialect).partition(" ")[0]
             assert told == TYPES[kind], (
                 f"{insert.table}.{name} is {TYPES[kind]} and is inserted as {told}: see `_TYPES` of"
-                f" stores/postgres/ledger_write ({PAGE})"
+                f" stores/postgres/bulk ({PAGE})"
             )
 
 

@@ -1,4 +1,4 @@
-"""Evidence in the store: endpoints are disabled by it, and told of in the same transaction."""
+"""The health of endpoints in the store: failing endpoints are disabled, with an event in the same transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.contract.test_endpoint_queries import on_shelf, run_sql, states
+from tests.contract.test_endpoint_queries import run_sql, states, with_repository
 from tests.world import HOUR, World, incoming, play
 
 from tellwire.endpoints import disabling, lifecycle
@@ -17,7 +17,7 @@ from tellwire.endpoints.worker import report_health
 from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Outbox, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.queries import health
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")
@@ -27,29 +27,29 @@ pytestmark = pytest.mark.usefixtures("each_store")
 
 
 def ignored(_: object) -> None:
-    """Not what a test is about."""
+    """Ignore what an outbox tells its subscriber."""
 
 
 async def renewed(outbox: Outbox, owner: str) -> Mapping[int, int]:
-    """The epochs of everything, taken by this owner."""
+    """Take all partitions for this owner; return their epochs."""
     lease = await outbox.renew(owner)
     assert len(lease.partitions) == PARTITIONS
     return lease.partitions
 
 
-async def told(world: World, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """The news that an endpoint was told, in order."""
+async def received_events(world: World, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Return the operational events that an endpoint received, in order."""
     return [body for body in await world.delivered(endpoint) if "type" in body]
 
 
 async def pair(world: World, **options: Any) -> tuple[Endpoint, Endpoint]:
-    """One that takes messages, and one that hears of it; it does not hear of itself."""
+    """Add an endpoint for messages, and another for operational events about it."""
     watched = await world.endpoint(events=("messages.insert", *NEWS), **options)
     return watched, await world.endpoint(events=NEWS)
 
 
 async def fail(world: World, endpoint: Endpoint, *, hours: int) -> list[str]:
-    """One failure an hour, reported; what that disabled."""
+    """Report one failure an hour; return the endpoints that were disabled."""
     disabled: list[str] = []
     for _ in range(hours):
         world.clock.move(HOUR)
@@ -76,7 +76,7 @@ async def audit(world: World) -> list[tuple[Any, ...]]:
     return await world.query("SELECT actor, action, subject FROM audit ORDER BY id")
 
 
-async def test_five_days_of_failure_only_disable_park_and_tell(world: World) -> None:
+async def test_only_five_days_of_failure_disable_park_and_record_an_event(world: World) -> None:
     watched, hears = await pair(world)
     await world.post(incoming("wamid.1"))
     assert await fail(world, watched, hours=120) == []
@@ -88,7 +88,7 @@ async def test_five_days_of_failure_only_disable_park_and_tell(world: World) -> 
     assert known.disabled_reason == "nothing but failures for 5 days; the last: connection refused"
     assert await states(world, watched) == ["parked"]
     assert ("tellwire", "endpoint.disabled", watched.id) in await audit(world)
-    (news,) = await told(world, hears)
+    (news,) = await received_events(world, hears)
     assert news["type"] == "endpoint.disabled"
     assert news["data"] == {
         "endpoint_id": watched.id,
@@ -104,10 +104,10 @@ async def test_one_success_within_the_days_and_it_stays(world: World) -> None:
     assert await fail(world, watched, hours=100) == []
     await succeed(world, watched)
     assert await fail(world, watched, hours=100) == []
-    assert [news["type"] for news in await told(world, hears)] == ["endpoint.recovered"]
+    assert [news["type"] for news in await received_events(world, hears)] == ["endpoint.recovered"]
 
 
-async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: World) -> None:
+async def test_gone_disables_at_once_and_resuming_records_an_event_and_resets_health(world: World) -> None:
     watched, hears = await pair(world)
     await fail(world, watched, hours=119)
     for index in range(12):
@@ -116,22 +116,22 @@ async def test_gone_disables_at_once_and_resuming_tells_and_forgives(world: Worl
     await outbox.disable(watched.id, "it answered 410 Gone")
     await outbox.disable(watched.id, "it answered 410 Gone")
     assert set(await states(world, watched)) == {"parked"}
-    assert [news["data"]["reason"] for news in await told(world, hears)] == ["it answered 410 Gone"]
-    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
-    last = (await told(world, hears))[-1]
+    assert [news["data"]["reason"] for news in await received_events(world, hears)] == ["it answered 410 Gone"]
+    await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
+    last = (await received_events(world, hears))[-1]
     assert (last["type"], last["data"]["how"]) == ("endpoint.recovered", "it was resumed")
     assert await fail(world, watched, hours=119) == []
     assert [action for _, action, _ in await audit(world)] == ["endpoint.disabled", "endpoint.resumed"]
 
 
-async def test_resuming_one_that_was_paused_is_no_news(world: World) -> None:
+async def test_resuming_a_paused_endpoint_records_no_event(world: World) -> None:
     watched, hears = await pair(world)
-    await on_shelf(world, lambda s: lifecycle.pause(s, watched.id))
-    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
-    assert await told(world, hears) == []
+    await with_repository(world, lambda s: lifecycle.pause(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
+    assert await received_events(world, hears) == []
 
 
-async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscribe(world: World) -> None:
+async def test_events_go_in_order_only_to_subscribers_of_the_organization(world: World) -> None:
     watched, hears = await pair(world)
     everything = await world.endpoint()
     some_accounts = await world.endpoint(events=NEWS, accounts=("12345",))
@@ -144,10 +144,10 @@ async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscri
     outbox.subscribe(committed=ignored, changed=ignored, elsewhere=heard.extend, released=lambda: None)
     for _ in range(2):
         await outbox.disable(watched.id, "gone")
-        await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+        await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
     kinds = ["endpoint.disabled", "endpoint.recovered"] * 2
     for endpoint in (hears, some_accounts):
-        assert [news["type"] for news in await told(world, endpoint)] == kinds
+        assert [news["type"] for news in await received_events(world, endpoint)] == kinds
     rows = await world.query(f"SELECT sequence, order_key FROM deliveries WHERE endpoint_id = '{hears.id}' ORDER BY id")
     assert rows == [(n, watched.id) for n in (1, 2, 3, 4)]
     assert await states(world, paused) == ["parked"] * 4
@@ -157,24 +157,24 @@ async def test_news_goes_in_order_only_to_those_of_the_organization_that_subscri
     assert [event.name for event in await world.events()] == kinds
 
 
-async def test_news_of_a_change_that_is_undone_is_undone_too(world: World) -> None:
+async def test_an_event_of_a_change_that_is_rolled_back_is_rolled_back_too(world: World) -> None:
     watched, hears = await pair(world)
 
-    def disable(shelf: Any) -> None:
-        disabling.disable(shelf, watched.id, "gone")
+    def disable(repository: Any) -> None:
+        disabling.disable(repository, watched.id, "gone")
         raise LookupError
 
     with pytest.raises(LookupError):
-        await on_shelf(world, disable)
+        await with_repository(world, disable)
     assert await states(world, hears) == []
     assert await world.events() == []
 
 
-async def test_parking_that_was_cut_off_is_ended_later(world: World) -> None:
+async def test_parking_that_was_interrupted_is_finished_later(world: World) -> None:
     watched, _ = await pair(world)
     for index in range(5):
         await world.post(incoming(f"wamid.{index}"))
-    await on_shelf(world, lambda s: disabling.disable(s, watched.id, "gone"))
+    await with_repository(world, lambda s: disabling.disable(s, watched.id, "gone"))
     assert await states(world, watched) == ["pending"] * 5
     await SqlHealthStore(world.store).park_left(world.clock.now())
     assert await states(world, watched) == ["parked"] * 5
@@ -190,10 +190,12 @@ async def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(world: W
     world.clock.move(11_000_000)
     await report_health(SqlHealthStore(world.store), witness, world.clock)
     assert witness.reports(world.clock.now()) == []
-    standings = await world.store.read(lambda c: health.standings(c, watched.organization_id, [watched.id, "another"]))
+    standings = await world.store.read(
+        lambda c: health.of_endpoints(c, watched.organization_id, [watched.id, "another"])
+    )
     assert set(standings) == {watched.id}
     assert standings[watched.id].failures == 1
-    await on_shelf(world, lambda s: lifecycle.delete(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.delete(s, watched.id))
     assert await world.query("SELECT * FROM endpoint_health") == []
 
 
@@ -215,11 +217,11 @@ def with_results(
 async def ends(
     outbox: Outbox, epochs: Mapping[int, int], endpoint: Endpoint, state: DeliveryState = DeliveryState.FAILED
 ) -> list[Result]:
-    """The results of last attempts of everything that waits for an endpoint."""
+    """Return a tenth attempt's result, with this state, for every delivery that waits for an endpoint."""
     works = await outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10)
     return [
         Result(
-            replace(w.delivery, state=state, attempts=10, burned=10),
+            replace(w.delivery, state=state, attempts=10, counted_attempts=10),
             Attempt(
                 delivery_id=w.delivery.id,
                 organization_id=w.delivery.organization_id,
@@ -235,7 +237,7 @@ async def ends(
     ]
 
 
-def test_a_delivery_that_is_given_up_is_told_of_once(tmp_path: Path) -> None:
+def test_a_delivery_that_is_given_up_has_one_event(tmp_path: Path) -> None:
     async def scenario(
         world: World, outbox: Outbox, epochs: Mapping[int, int], watched: Endpoint, hears: Endpoint
     ) -> None:
@@ -243,7 +245,7 @@ def test_a_delivery_that_is_given_up_is_told_of_once(tmp_path: Path) -> None:
         for _ in range(2):
             assert not await outbox.record(results)
         assert await states(world, watched) == ["failed"] * 2
-        news = await told(world, hears)
+        news = await received_events(world, hears)
         assert [each["type"] for each in news] == ["delivery.exhausted"] * 2
         assert news[0]["data"]["delivery_id"] == results[0].delivery.id
         assert news[0]["data"]["cause"] == "your server answered 500"
@@ -254,7 +256,7 @@ def test_a_delivery_that_is_given_up_is_told_of_once(tmp_path: Path) -> None:
     with_results(tmp_path, scenario)
 
 
-def test_an_old_owner_neither_writes_nor_tells(tmp_path: Path) -> None:
+def test_an_old_owner_writes_neither_results_nor_events(tmp_path: Path) -> None:
     async def scenario(
         world: World, outbox: Outbox, epochs: Mapping[int, int], watched: Endpoint, hears: Endpoint
     ) -> None:
@@ -263,7 +265,7 @@ def test_an_old_owner_neither_writes_nor_tells(tmp_path: Path) -> None:
         await renewed(outbox, "them")
         assert set(await outbox.record(results)) == {result.delivery.id for result in results}
         assert await states(world, watched) == ["pending"] * 2
-        assert await told(world, hears) == []
+        assert await received_events(world, hears) == []
 
     with_results(tmp_path, scenario)
 
@@ -278,12 +280,12 @@ def test_what_was_replayed_or_cancelled_meanwhile_is_not_given_up(tmp_path: Path
         await outbox.record([first, second])
         assert await states(world, watched) == ["pending", "cancelled"]
         assert (await world.query(f"SELECT attempts FROM deliveries WHERE id='{first.delivery.id}'"))[0] == (10,)
-        assert await told(world, hears) == []
+        assert await received_events(world, hears) == []
 
     with_results(tmp_path, scenario)
 
 
-def test_news_that_is_given_up_is_no_news(tmp_path: Path) -> None:
+def test_an_operational_event_that_is_given_up_leads_to_no_other(tmp_path: Path) -> None:
     async def scenario(
         world: World, outbox: Outbox, epochs: Mapping[int, int], watched: Endpoint, hears: Endpoint
     ) -> None:

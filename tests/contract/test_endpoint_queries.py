@@ -1,4 +1,4 @@
-"""Endpoints on a shelf: many deliveries are moved in strides, by the indexes that are there for it."""
+"""The repository of endpoints: deliveries are moved in batches, by the indexes made for that."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ T = TypeVar("T")
 pytestmark = pytest.mark.usefixtures("each_store")
 
 
-def shelf(world: World, connection: Connection, organization_id: str = DEFAULT_ORGANIZATION) -> SqlEndpointRepository:
-    deed = AuditChange(organization_id, "a test", world.clock.now(), world.store.new_id)
-    return SqlEndpointRepository(connection, deed, world.store.vault)
+def repository(
+    world: World, connection: Connection, organization_id: str = DEFAULT_ORGANIZATION
+) -> SqlEndpointRepository:
+    audit_change = AuditChange(organization_id, "a test", world.clock.now(), world.store.new_id)
+    return SqlEndpointRepository(connection, audit_change, world.store.vault)
 
 
-async def on_shelf(world: World, work: Callable[[SqlEndpointRepository], T]) -> T:
-    return await world.store.write(lambda c: work(shelf(world, c)))
+async def with_repository(world: World, work: Callable[[SqlEndpointRepository], T]) -> T:
+    return await world.store.write(lambda c: work(repository(world, c)))
 
 
 async def run_sql(world: World, sql: str) -> None:
@@ -38,7 +40,7 @@ async def run_sql(world: World, sql: str) -> None:
 
 
 async def rotate(world: World, endpoint: Endpoint, secret: str) -> None:
-    await on_shelf(world, lambda s: lifecycle.rotate(s, endpoint.id, secret, overlap=10**12))
+    await with_repository(world, lambda s: lifecycle.rotate(s, endpoint.id, secret, overlap=10**12))
 
 
 async def states(world: World, endpoint: Endpoint) -> list[str]:
@@ -62,15 +64,15 @@ def with_seven(tmp_path: Path, scenario: Callable[[World, Endpoint, Endpoint], A
 
 def test_strides_park_unpark_and_cancel_everything_of_one_endpoint(tmp_path: Path) -> None:
     async def scenario(world: World, first: Endpoint, second: Endpoint) -> None:
-        done = [await on_shelf(world, lambda s: s.park(first.id, 3)) for _ in range(3)]
+        done = [await with_repository(world, lambda s: s.park(first.id, 3)) for _ in range(3)]
         assert done == [False, False, True]
         assert await states(world, first) == ["parked"] * 7
         assert (await states(world, second)).count("parked") == 0
-        done = [await on_shelf(world, lambda s: s.unpark(first.id, 4)) for _ in range(2)]
+        done = [await with_repository(world, lambda s: s.unpark(first.id, 4)) for _ in range(2)]
         assert done == [False, True]
         assert await states(world, first) == ["pending"] * 7
-        await on_shelf(world, lambda s: s.park(first.id, 2))
-        done = [await on_shelf(world, lambda s: s.cancel(first.id, 5)) for _ in range(2)]
+        await with_repository(world, lambda s: s.park(first.id, 2))
+        done = [await with_repository(world, lambda s: s.cancel(first.id, 5)) for _ in range(2)]
         assert done == [False, True]
         assert await states(world, first) == ["cancelled"] * 7
         assert (await states(world, second)).count("cancelled") == 0
@@ -80,9 +82,9 @@ def test_strides_park_unpark_and_cancel_everything_of_one_endpoint(tmp_path: Pat
 
 def test_unparking_makes_due_now_and_keeps_the_lane(tmp_path: Path) -> None:
     async def scenario(world: World, first: Endpoint, second: Endpoint) -> None:
-        await on_shelf(world, lambda s: s.park(first.id, 100))
+        await with_repository(world, lambda s: s.park(first.id, 100))
         world.clock.move(5_000_000)
-        await on_shelf(world, lambda s: s.unpark(first.id, 100))
+        await with_repository(world, lambda s: s.unpark(first.id, 100))
         rows = await world.query(f"SELECT DISTINCT due_at FROM deliveries WHERE endpoint_id = '{first.id}'")
         assert rows == [(world.clock.now(),)]
         rows = await world.query(f"SELECT sequence FROM deliveries WHERE endpoint_id = '{first.id}' AND lane = 'late'")
@@ -93,11 +95,11 @@ def test_unparking_makes_due_now_and_keeps_the_lane(tmp_path: Path) -> None:
 
 def test_what_comes_between_strides_is_not_forgotten(tmp_path: Path) -> None:
     async def scenario(world: World, first: Endpoint, second: Endpoint) -> None:
-        await on_shelf(world, lambda s: lifecycle.pause(s, first.id))
-        await on_shelf(world, lambda s: s.unpark(first.id, 3))
+        await with_repository(world, lambda s: lifecycle.pause(s, first.id))
+        await with_repository(world, lambda s: s.unpark(first.id, 3))
         await world.post(incoming("wamid.between"))
         assert (await states(world, first))[-1] == "parked"
-        endpoint, done = await on_shelf(world, lambda s: lifecycle.resume(s, first.id))
+        endpoint, done = await with_repository(world, lambda s: lifecycle.resume(s, first.id))
         assert (endpoint.state, done) == ("active", True)
         assert await states(world, first) == ["pending"] * 8
         outbox = world.outbox
@@ -109,13 +111,13 @@ def test_what_comes_between_strides_is_not_forgotten(tmp_path: Path) -> None:
 
 def test_deletion_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
     async def scenario(world: World, first: Endpoint, second: Endpoint) -> None:
-        assert not await on_shelf(world, lambda s: s.cancel(first.id, 3))
+        assert not await with_repository(world, lambda s: s.cancel(first.id, 3))
         assert first.id in world.store.registry().endpoints
-        _, done = await on_shelf(world, lambda s: lifecycle.delete(s, first.id))
+        _, done = await with_repository(world, lambda s: lifecycle.delete(s, first.id))
         assert done
         assert first.id not in world.store.registry().endpoints
         with pytest.raises(NotFound):
-            await on_shelf(world, lambda s: lifecycle.delete(s, first.id))
+            await with_repository(world, lambda s: lifecycle.delete(s, first.id))
 
     with_seven(tmp_path, scenario)
 
@@ -126,11 +128,11 @@ def test_what_is_over_stays_as_it_is(tmp_path: Path) -> None:
         for sequence, state in enumerate(over, 1):
             sql = f"UPDATE deliveries SET state = '{state}', lane = 'live' WHERE sequence = {sequence}"
             await run_sql(world, sql)
-        await on_shelf(world, lambda s: lifecycle.pause(s, first.id))
+        await with_repository(world, lambda s: lifecycle.pause(s, first.id))
         assert (await states(world, first))[:3] == over
-        await on_shelf(world, lambda s: lifecycle.resume(s, first.id))
+        await with_repository(world, lambda s: lifecycle.resume(s, first.id))
         assert (await states(world, first))[:3] == over
-        await on_shelf(world, lambda s: lifecycle.delete(s, first.id))
+        await with_repository(world, lambda s: lifecycle.delete(s, first.id))
         assert await states(world, first) == ["delivered", "failed", *["cancelled"] * 5]
 
     with_seven(tmp_path, scenario)
@@ -139,7 +141,7 @@ def test_what_is_over_stays_as_it_is(tmp_path: Path) -> None:
 def test_shelf_shows_only_its_organization(tmp_path: Path) -> None:
     async def scenario(world: World, first: Endpoint, second: Endpoint) -> None:
         def work(connection: Connection) -> None:
-            elsewhere = shelf(world, connection, "another")
+            elsewhere = repository(world, connection, "another")
             assert elsewhere.get(first.id) is None
             assert elsewhere.cancel(first.id, 100)
 
@@ -164,7 +166,7 @@ def test_strides_find_their_indexes(tmp_path: Path) -> None:
                     plans.append(statement)
 
             raw.set_trace_callback(trace)
-            shelf(world, connection).cancel(first.id, 100)
+            repository(world, connection).cancel(first.id, 100)
             raw.set_trace_callback(None)
             return "\n".join(str(row) for plan in plans for row in raw.execute(f"EXPLAIN QUERY PLAN {plan}").fetchall())
 
@@ -178,7 +180,7 @@ def test_strides_find_their_indexes(tmp_path: Path) -> None:
 
 async def test_secrets_are_sealed(world: World) -> None:
     endpoint = await world.endpoint(token="an-invented-token", headers={"x-team": "an-invented-value"})
-    await on_shelf(world, lambda s: lifecycle.rotate(s, endpoint.id, "another invented secret", overlap=10))
+    await with_repository(world, lambda s: lifecycle.rotate(s, endpoint.id, "another invented secret", overlap=10))
     rows = str(await world.query("SELECT * FROM endpoints"))
     assert "invented" not in rows
     assert [s.value for s in world.store.registry().endpoints[endpoint.id].secrets] == [

@@ -1,4 +1,4 @@
-"""What every place for the bytes of media holds to, over a folder and over a bucket of a real S3 server."""
+"""The contract of `MediaStore`, for a folder and for a bucket of a real S3 server."""
 
 from __future__ import annotations
 

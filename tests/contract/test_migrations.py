@@ -17,7 +17,7 @@ from tellwire.errors import NotMigrated
 from tellwire.stores.migrate import HEAD, MIGRATIONS, check_chain, is_current, migrate_sqlite, revisions
 from tellwire.stores.opening import migrate_store, open_store
 from tellwire.stores.postgres import migrate as postgres_migrate
-from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.connections import PostgresServer
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.schema.tables import metadata
 
@@ -94,11 +94,11 @@ def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
     migrated, made = fresh_database(migrated=False), fresh_database(migrated=False)
 
     async def main() -> None:
-        assert not await postgres_migrate.is_current(Server(migrated))
-        await asyncio.gather(*(postgres_migrate.migrate(Server(migrated)) for _ in range(4)))
-        await postgres_migrate.migrate(Server(migrated))
-        assert await postgres_migrate.is_current(Server(migrated))
-        one, other = PostgresQueryRunner(Server(migrated)), PostgresQueryRunner(Server(made))
+        assert not await postgres_migrate.is_current(PostgresServer(migrated))
+        await asyncio.gather(*(postgres_migrate.migrate(PostgresServer(migrated)) for _ in range(4)))
+        await postgres_migrate.migrate(PostgresServer(migrated))
+        assert await postgres_migrate.is_current(PostgresServer(migrated))
+        one, other = PostgresQueryRunner(PostgresServer(migrated)), PostgresQueryRunner(PostgresServer(made))
         await other.write(metadata.create_all, lock="SELECT 1", before=_nothing, after=_nothing)
         history, tables = await one.read(described), await other.read(described)
         for runner in (one, other):
@@ -149,7 +149,7 @@ def rows_of(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.usefixtures("each_store")
 def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_versions_go_on(tmp_path: Path) -> None:
-    path, server = tmp_path / "it.db", Server(fresh_database()) if KIND.get() == "postgres" else None
+    path, server = tmp_path / "it.db", PostgresServer(fresh_database()) if KIND.get() == "postgres" else None
     later = beside_the_others(tmp_path)
 
     async def migrate(folder: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_database_of_a_version_under_development_is_refused_with_what_to_do(tm
     migrate_sqlite(path)
 
     async def main() -> None:
-        server = Server(url) if url else None
+        server = PostgresServer(url) if url else None
         world = World(path, SetClock(START), DAY, auto_accounts=True, server=server)
         await world.store.open()
         await world.store.write(

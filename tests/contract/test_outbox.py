@@ -1,4 +1,4 @@
-"""What every store promises of leases and of rows by partition (`ports.Outbox`). A store joins by a row in `STORES`."""
+"""The contract of `ports.Outbox` on leases and rows by partition, for every store in `STORES`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERY = range(PARTITIONS)
 
 
 class OutboxWorld(Struct):
-    """An outbox with the store beneath it. `alone`: the store has one owner at a time, who need not wait for others."""
+    """An outbox with its store. `alone`: the store has one owner at a time, which waits for no other."""
 
     outbox: Outbox
     world: World
@@ -61,7 +61,7 @@ def outbox_world(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Sc
 
 
 async def filled(opened: OutboxWorld) -> tuple[Endpoint, list[Work]]:
-    """An endpoint with deliveries in all of its partitions: two events of each person."""
+    """Add an endpoint with deliveries in all of its partitions: two events of each person."""
     endpoint = await opened.world.endpoint()
     for number, person in enumerate([*PEOPLE, *PEOPLE]):
         await opened.world.post(incoming(f"wamid.{number}", sender=person))

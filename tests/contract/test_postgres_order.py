@@ -1,4 +1,4 @@
-"""PostgreSQL: what one process commits never goes ahead of what another committed before it, hints or no hints."""
+"""PostgreSQL: deliveries of one process never go before those that another committed earlier, with or without hints."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from tellwire.formats import FORMATS
 from tellwire.inbox.ingest import Ingest
 from tellwire.ports.http_out import Answer, Request
 from tellwire.security.vault import Vault
-from tellwire.stores.postgres.connections import Server
+from tellwire.stores.postgres.connections import PostgresServer
 from tellwire.stores.postgres.outbox import PostgresOutbox
 from tellwire.stores.postgres.store import PostgresStore
 
 
 class Mute:
-    """A process that ingests and tells nobody."""
+    """A process that ingests and sends no hints."""
 
     def __init__(self, world: World) -> None:
         assert world._fresh
         vault = Vault([bytes(32)])
-        self.store = PostgresStore(Server(world._fresh), clock=world.clock, vault=vault, window=DAY, names=NAMES)
+        self.store = PostgresStore(
+            PostgresServer(world._fresh), clock=world.clock, vault=vault, window=DAY, names=NAMES
+        )
         self.ingest = Ingest(self.store, Options(auto_accounts=True, window=DAY))
 
     async def post(self, wamid: str) -> None:
@@ -38,7 +40,7 @@ class Mute:
 
 
 class Taking:
-    """A receiver that notes the sequence of what comes."""
+    """A receiver that records the sequence numbers of deliveries."""
 
     def __init__(self) -> None:
         self.sequences: list[int] = []

@@ -25,27 +25,27 @@ from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.storage import Lease, Result
 from tellwire.stores.postgres import ledger_load, ledger_write, outbox
-from tellwire.stores.postgres.connections import SET_LOCAL, Server
+from tellwire.stores.postgres.connections import SET_LOCAL, PostgresServer
 from tellwire.stores.postgres.store import PostgresStore
 
 EVERY = range(PARTITIONS)
 
 
 @pytest.fixture(params=["direct", "pooled"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """A fresh database, by itself and behind a transaction-mode pooler."""
     url = fresh_database()
     if request.param == "direct":
-        yield Server(url)
+        yield PostgresServer(url)
     else:
         with pooled(url) as pooler:
-            yield Server(pooler, pooled=True)
+            yield PostgresServer(pooler, pooled=True)
     drop_database(url)
 
 
 @asynccontextmanager
-async def processes(server: Server, *clocks: int) -> AsyncIterator[list[World]]:
-    """As many stores as clocks, each as a process of its own would have it."""
+async def processes(server: PostgresServer, *clocks: int) -> AsyncIterator[list[World]]:
+    """Give one store for each clock, each like that of a process of its own."""
     async with AsyncExitStack() as stack:
         worlds = []
         for clock in clocks:
@@ -66,7 +66,7 @@ async def until(condition: Callable[[], Awaitable[bool] | bool]) -> None:
 
 
 def test_first_messages_of_a_contact_in_two_processes_at_once(server):
-    """Their clocks are an hour apart; whoever reads on from the last id misses nothing."""
+    """The clocks are an hour apart; a reader that continues from the last id misses nothing."""
 
     async def watch(world: World, seen: list[str]) -> None:
         query = "SELECT id FROM events WHERE organization_id = '{}' AND id > '{}' ORDER BY id"
@@ -118,13 +118,13 @@ def test_the_same_post_in_two_processes_at_once_is_applied_once(server):
 
 
 def test_cold_writes_and_ingest_wait_for_each_other(server):
-    """What a cold write reads stays true until it has written, and ids rise over both."""
+    """Rows that a write outside the ledger reads do not change before it writes, and ids rise across both."""
 
     async def main() -> None:
         async with processes(server, START, START - HOUR) as (one, two):
             await one.post(incoming("wamid.first"))
 
-            async def cold(number: int) -> tuple[str, str]:
+            async def write_outside(number: int) -> tuple[str, str]:
                 def work(connection: Connection) -> tuple[str, str]:
                     before = connection.exec_driver_sql("SELECT max(id) FROM events").scalar_one()
                     made = two.store.new_id()
@@ -135,7 +135,7 @@ def test_cold_writes_and_ingest_wait_for_each_other(server):
                 return await two.store.write(work)
 
             posts = [one.post(incoming(f"wamid.{n}", sender=f"52155883922{n:02}")) for n in range(30)]
-            answers = await asyncio.gather(*posts, *(cold(n) for n in range(10)))
+            answers = await asyncio.gather(*posts, *(write_outside(n) for n in range(10)))
             assert all(each[0] < each[1] for each in answers[30:] if isinstance(each, tuple))
 
     asyncio.run(main())
@@ -167,7 +167,7 @@ def test_any_text_comes_back_as_it_went(text):
     url = fresh_database()
 
     async def main() -> None:
-        async with processes(Server(url), START) as (world,):
+        async with processes(PostgresServer(url), START) as (world,):
             await world.post(incoming("wamid.1", name=f"name {text}"), incoming("wamid.2", sender="52155", name=text))
             names = {name for (name,) in await world.query("SELECT name FROM contacts")}
             assert f"name {text}".strip() in {name.strip() for name in names}
@@ -206,7 +206,7 @@ def test_nul_in_any_text_of_a_post_is_no_error(server):
 
 
 def _texts(value):
-    """Every place of a JSON value that holds a text."""
+    """Yield the path of every text in a JSON value."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for name, each in list(pairs):
         if isinstance(each, str):
@@ -239,7 +239,7 @@ def test_processes_without_traffic_hear_of_changes_of_endpoints_and_accounts(ser
 
             async def knows(condition: Callable[[Registry], bool]) -> None:
                 if server.pooled:
-                    await two.store.refresh()  # what the chores do each second
+                    await two.store.refresh()  # as the background loops do each second
                 await until(lambda: any(condition(each) for each in known))
 
             endpoint = await one.endpoint()
@@ -254,7 +254,7 @@ def test_hints_tell_of_deliveries_events_and_free_partitions_of_others():
     url = fresh_database()
 
     async def main() -> None:
-        async with processes(Server(url), START, START) as (one, two):
+        async with processes(PostgresServer(url), START, START) as (one, two):
             assert isinstance(two.store, PostgresStore)
             endpoint = await one.endpoint()
             heard: list[str] = []
@@ -272,7 +272,7 @@ def test_hints_tell_of_deliveries_events_and_free_partitions_of_others():
 
 
 async def listening(world: World, number: int) -> bool:
-    """Whether so many connections have last been heard of as those that listen, or say something themselves."""
+    """Return whether so many connections exist whose last statement listens or notifies."""
     said = "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
     queries = [str(query) for (query,) in await world.query(said)]
     return number == sum(query.startswith("LISTEN") or "pg_notify(" in query for query in queries)
@@ -359,7 +359,7 @@ def test_a_lapsed_lease_that_nobody_took_is_kept_under_its_epoch(server):
 
 def test_hot_sessions_keep_what_they_commit_and_hold_no_lock_for_ever(server):
     async def main() -> None:
-        connection = await server.connect(hot=True)
+        connection = await server.connect(ledger=True)
         async with connection.transaction():
             if server.pooled:
                 await connection.execute(SET_LOCAL)
@@ -370,26 +370,28 @@ def test_hot_sessions_keep_what_they_commit_and_hold_no_lock_for_ever(server):
         await connection.close()
         async with processes(server, START) as (world,):
 
-            def cold(connection: Connection) -> list[object]:
+            def write_outside(connection: Connection) -> list[object]:
                 names = ("synchronous_commit", "idle_in_transaction_session_timeout", "enable_seqscan")
                 return [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names]
 
-            assert await world.store.write(cold) == ["on", "10s", "on"]
+            assert await world.store.write(write_outside) == ["on", "10s", "on"]
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("statement", [ledger_load.LOAD, ledger_write.RECORD, outbox.BACKLOG, outbox.WAITING])
 def test_a_plan_made_while_tables_are_empty_finds_rows_by_their_index(statement):
-    """Such a plan is kept: one that reads a whole table, or all that are open, would do so when there are millions."""
+    """The plan is kept, so one that reads a whole table would still do so when there are millions of rows."""
     url = fresh_database()
 
     async def main() -> None:
-        connection = await Server(url).connect(hot=True)
+        connection = await PostgresServer(url).connect(ledger=True)
         await connection.execute("SET plan_cache_mode = force_generic_plan")
-        await connection.execute(f"PREPARE hot AS {statement}")
+        await connection.execute(f"PREPARE ledger_statement AS {statement}")
         count = max(int(number) for number in re.findall(r"\$(\d+)", statement))
-        plan = [row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE hot({', '.join(['NULL'] * count)})")]
+        plan = [
+            row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE ledger_statement({', '.join(['NULL'] * count)})")
+        ]
         await connection.close()
         scans = [(line, plan[n + 1]) for n, line in enumerate(plan) if re.search(r"(Index|Seq|Heap).* Scan", line)]
         assert scans
@@ -404,7 +406,7 @@ def test_a_plan_made_while_tables_are_empty_finds_rows_by_their_index(statement)
 
 
 def test_a_server_that_is_killed_costs_nothing_that_was_accepted():
-    """Whoever is refused sends again, as Meta does; the store finds its way back by itself."""
+    """A refused POST is sent again, as Meta does; the store reconnects by itself."""
     postgres = Postgres()
     postgres.start()
     url = fresh_database(server=postgres.url)
@@ -420,7 +422,7 @@ def test_a_server_that_is_killed_costs_nothing_that_was_accepted():
                 return
 
     async def main() -> None:
-        async with processes(Server(url), START) as (world,):
+        async with processes(PostgresServer(url), START) as (world,):
             endpoint = await world.endpoint()
             changed: list[str] = []
             assert isinstance(world.store, PostgresStore)

@@ -1,4 +1,4 @@
-"""The portable cold queries over a real file: pages, time bounds, look-ups, kept answers, figures."""
+"""The queries that are the same on every database: pages, time bounds, look-ups, stored answers, figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, text_message, value
 
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats.chat import ids
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.ledger import KeptAnswer
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.security import api_keys
@@ -40,7 +41,7 @@ ORG = DEFAULT_ORGANIZATION
 ALL = PageRequest(200)
 
 
-def deed(world: World, organization_id: str = ORG) -> AuditChange:
+def audit_change(world: World, organization_id: str = ORG) -> AuditChange:
     return AuditChange(organization_id, "a test", world.clock.now(), world.store.new_id)
 
 
@@ -64,7 +65,7 @@ async def test_pages_hold_at_most_their_limit_and_join(world: World) -> None:
     await world.endpoint()
     for index in range(5):
         await world.post(incoming(f"wamid.{index}", sender=f"521550000000{index}"))
-        await world.store.write(lambda c: audit.note(c, deed(world), "tested", "nothing"))
+        await world.store.write(lambda c: audit.note(c, audit_change(world), "tested", "nothing"))
     for name, page in PAGES.items():
         whole = await read(world, page, ORG, ALL)
         assert len(whole.items) >= 5, name
@@ -113,13 +114,13 @@ async def test_chat_ids_are_found_by_their_second(world: World) -> None:
     rows = await world.query("SELECT id, conversation_id FROM messages")
     for message_id, conversation_id in rows:
         for given in (chat_id(message_id), chat_id(conversation_id)):
-            found = await read(world, conversations.of_chat_id, ORG, given, chat_id)
+            found = await read(world, conversations.of_shown_id, ORG, given, ids)
             assert found == conversation_id
-            missed = await read(world, conversations.of_chat_id, "another", given, chat_id)
+            missed = await read(world, conversations.of_shown_id, "another", given, ids)
             assert missed == ""
-        assert await read(world, conversations.message_of_chat_id, ORG, chat_id(message_id), chat_id) == message_id
+        assert await read(world, conversations.message_of_shown_id, ORG, chat_id(message_id), ids) == message_id
     for given in ("0" * 24, "f" * 24, chat_id(rows[0][0])[:-1] + "x"):
-        assert await read(world, conversations.of_chat_id, ORG, given, chat_id) == ""
+        assert await read(world, conversations.of_shown_id, ORG, given, ids) == ""
 
 
 async def test_people_are_found_by_any_alias_and_after_a_merge(world: World) -> None:
@@ -176,18 +177,18 @@ async def test_answers_are_kept_for_a_day_and_sealed(world: World) -> None:
 async def test_keys_are_found_by_hash_only(world: World) -> None:
     key = api_keys.make(bytes(32))
     record = api_keys.record(key, organization_id=ORG, name="x", scopes=("read", "admin"), expires_at=5)
-    kept = await world.store.write(lambda c: organizations.add_key(c, deed(world), record))
+    kept = await world.store.write(lambda c: organizations.add_key(c, audit_change(world), record))
     assert kept.id
     assert await world.store.read(lambda c: organizations.key_of_hash(c, api_keys.digest(key))) == kept
     assert await world.store.read(lambda c: organizations.key_of_hash(c, key)) is None
     assert await world.store.read(lambda c: organizations.get_key(c, "another", kept.id)) is None
-    nobody = await world.store.write(lambda c: organizations.revoke_key(c, deed(world, "another"), kept.id))
+    nobody = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world, "another"), kept.id))
     assert nobody is None
-    revoked = await world.store.write(lambda c: organizations.revoke_key(c, deed(world), kept.id))
+    revoked = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world), kept.id))
     assert revoked is not None
     assert revoked.revoked_at == world.clock.now()
     world.clock.move(5)
-    again = await world.store.write(lambda c: organizations.revoke_key(c, deed(world), kept.id))
+    again = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world), kept.id))
     assert again == revoked
 
 

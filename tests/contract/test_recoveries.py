@@ -1,4 +1,4 @@
-"""Recoveries over a store: what they make due, in strides that may be cut off anywhere and done by several at once."""
+"""Recoveries over a store: what they make due, in batches that any process may interrupt or continue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
-from tests.contract.test_endpoint_queries import on_shelf, run_sql
+from tests.contract.test_endpoint_queries import run_sql, with_repository
 from tests.world import DAY, KIND, NAMES, World, incoming
 
 from tellwire.endpoints import lifecycle, recovery
@@ -19,7 +19,7 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import jobs as job_queries
 from tellwire.stores.queries import recovery as recovery_queries
 from tellwire.stores.queries.audit import AuditChange
-from tellwire.stores.recoveries import SqlRecoveryStore
+from tellwire.stores.recovery_store import SqlRecoveryStore
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -33,20 +33,20 @@ async def asked(
     until: int | None = None,
     new_id: bool = False,
 ) -> Job:
-    """A job as the API makes it."""
+    """Add a job as the API does."""
 
     def work(connection: Connection) -> Job:
         now = world.clock.now()
-        deed = AuditChange(DEFAULT_ORGANIZATION, "a test", now, world.store.new_id)
+        audit_change = AuditChange(DEFAULT_ORGANIZATION, "a test", now, world.store.new_id)
         job = Job(
-            id=deed.new_id(),
+            id=audit_change.new_id(),
             organization_id=DEFAULT_ORGANIZATION,
             endpoint_id=endpoint.id,
             wanted=Wanted(since=since, until=now if until is None else until, include=include, new_id=new_id),
             created_at=now,
             updated_at=now,
         )
-        job_queries.add(connection, deed, job)
+        job_queries.add(connection, audit_change, job)
         return job
 
     world.clock.move(1)
@@ -64,7 +64,7 @@ def workers(world: World, pace: RecoveryBounds | None = None) -> RecoveryRunner:
 
 
 async def finish(world: World, job: Job) -> Job:
-    """Go on until it is over; what becomes due is delivered in between."""
+    """Do batches until the job is over, delivering in between what becomes due."""
     for _ in range(100):
         await workers(world).go_on()
         if (now := await job_of(world, job)).state == "done":
@@ -79,7 +79,7 @@ async def rows(world: World, endpoint: Endpoint, columns: str = "state, lane, re
 
 
 async def due(world: World) -> list[str]:
-    """Event ids in the order in which they are due."""
+    """Return event ids in the order in which they are due."""
     works = await world.outbox.due(world.clock.now() + DAY, partitions=range(PARTITIONS), limit=10_000)
     return [work.event.id for work in works]
 
@@ -95,7 +95,7 @@ async def test_failed_makes_due_what_failed_in_the_span_in_order(world: World) -
     other = await world.endpoint(events=("messages.insert",))
     start = world.clock.now()
     await messages(world, 10)
-    await run_sql(world, "UPDATE deliveries SET state='failed', burned=10, attempts=10")
+    await run_sql(world, "UPDATE deliveries SET state='failed', counted_attempts=10, attempts=10")
     await run_sql(world, f"UPDATE deliveries SET state='delivered' WHERE created_at = {start + 5_000}")
     job = await asked(world, endpoint, "failed", since=start + 3_000, until=start + 9_000)
     assert not await workers(world).go_on()
@@ -103,7 +103,7 @@ async def test_failed_makes_due_what_failed_in_the_span_in_order(world: World) -
         f"SELECT event_id FROM deliveries WHERE endpoint_id='{endpoint.id}' AND state='pending' ORDER BY id"
     )
     assert await due(world) == [row[0] for row in events]
-    made = await rows(world, endpoint, "state, lane, replay, burned, attempts")
+    made = await rows(world, endpoint, "state, lane, replay, counted_attempts, attempts")
     failed, again = ("failed", "live", 0, 10, 10), ("pending", "replay", 1, 0, 10)
     assert made == [*[failed] * 2, again, again, ("delivered", "live", 0, 10, 10), *[again] * 3, *[failed] * 2]
     assert {row[0] for row in await rows(world, other)} == {"failed", "delivered"}
@@ -135,11 +135,11 @@ async def test_missing_is_what_the_endpoint_subscribes_to_now(world: World) -> N
     await messages(world, 3)
     watched = await world.endpoint(events=("messages.insert",))
     await world.outbox.disable(watched.id, "gone")
-    await on_shelf(world, lambda s: lifecycle.resume(s, watched.id))
+    await with_repository(world, lambda s: lifecycle.resume(s, watched.id))
     conversations = await world.endpoint(events=("conversations.insert",))
     elsewhere = await world.endpoint(accounts=("another",))
     change = lifecycle.EndpointChange(events=("endpoint.disabled",))
-    await on_shelf(world, lambda s: lifecycle.change(s, watched.id, change))
+    await with_repository(world, lambda s: lifecycle.change(s, watched.id, change))
     for endpoint, count in ((conversations, 3), (elsewhere, 0), (watched, 0)):
         await asked(world, endpoint, "missing")
         await workers(world).go_on()
@@ -177,10 +177,10 @@ async def test_cut_off_after_any_stride_it_goes_on_and_does_each_once(world: Wor
     order = [event.id for event in await world.events() if event.name == "messages.insert"]
     job, went = await asked(world, endpoint, include), []
     for _ in range(200):
-        # Every stride is another process's, which read the job anew and knows nothing of the last.
+        # Every batch is another process's, which read the job anew and knows nothing of the last.
         stale = await job_of(world, job)
-        for _ in range(2):  # the second comes with what it read before the first went on
-            await SqlRecoveryStore(world.store, NAMES, SMALL).stride(stale, world.clock.now())
+        for _ in range(2):  # the second works with the job as read before the first one's batch
+            await SqlRecoveryStore(world.store, NAMES, SMALL).advance(stale, world.clock.now())
         assert (await job_of(world, job)).turns <= stale.turns + 1
         waiting = await due(world)
         assert len(waiting) <= 8
@@ -214,17 +214,17 @@ async def test_it_waits_while_the_endpoint_is_paused_and_ends_with_it(world: Wor
     endpoint = await world.endpoint(events=("messages.insert",))
     await messages(world, 3)
     await run_sql(world, "UPDATE deliveries SET state='failed'")
-    await on_shelf(world, lambda s: lifecycle.pause(s, endpoint.id))
+    await with_repository(world, lambda s: lifecycle.pause(s, endpoint.id))
     job = await asked(world, endpoint, "failed")
     for _ in range(2):
         await workers(world).go_on()
     waits = await job_of(world, job)
     assert (waits.state, waits.detail) == ("queued", "waits until the endpoint is resumed: it is paused")
-    await on_shelf(world, lambda s: lifecycle.resume(s, endpoint.id))
+    await with_repository(world, lambda s: lifecycle.resume(s, endpoint.id))
     await workers(world).go_on()
     assert (await job_of(world, job)).state == "done"
     job = await asked(world, endpoint, "all")
-    await on_shelf(world, lambda s: lifecycle.delete(s, endpoint.id))
+    await with_repository(world, lambda s: lifecycle.delete(s, endpoint.id))
     ended = await job_of(world, job)
     assert (ended.state, ended.detail) == ("cancelled", "the endpoint was deleted")
     assert not await workers(world).go_on()
@@ -241,14 +241,14 @@ async def test_what_is_no_longer_kept_is_passed_over(world: World) -> None:
 
 
 class Stumbling(SqlRecoveryStore):
-    """One job of it cannot be gone on with."""
+    """A store with one job that raises."""
 
     bad = ""
 
-    async def stride(self, job: Job, now: int) -> Any:
+    async def advance(self, job: Job, now: int) -> Any:
         if job.id == self.bad:
             raise KeyError("a mistake of ours")
-        return await super().stride(job, now)
+        return await super().advance(job, now)
 
 
 async def test_a_job_that_stumbles_ends_as_failed_and_holds_up_no_other(world: World) -> None:
@@ -284,7 +284,7 @@ async def test_its_queries_find_their_indexes(world: World) -> None:
         routes = recovery.wants(endpoint, recovery_queries.accounts_of(connection, DEFAULT_ORGANIZATION), NAMES)
         for job in jobs:
             recovery_queries.find(connection, job, routes, 10)
-        recovery_queries.room(connection, endpoint.id, 10)
+        recovery_queries.free_places(connection, endpoint.id, 10)
         raw.set_trace_callback(None)
         explained = [f"EXPLAIN QUERY PLAN {each}" for each in statements if each.startswith("SELECT")]
         return "\n".join(str(row) for each in explained for row in connection.execute(text(each)))

@@ -1,4 +1,4 @@
-"""Retention over a real store with a set clock: what goes, what stays, and how little each stride holds up."""
+"""Retention over a real store with a set clock: what goes, what stays, and how little each batch holds up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tellwire.model.inbound import Outcome
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.observability.counters import Counters
-from tellwire.privacy.retention import DEDUPE, STRIDE_SECONDS, Retention, RetentionPeriods, next_size
+from tellwire.privacy.retention import BATCH_SECONDS, DEDUPE, Retention, RetentionPeriods, next_size
 from tellwire.stores.queries import replays, retention
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.sqlite.store import SqliteStore, raw
@@ -38,7 +38,7 @@ UNDELIVERED = ("pending", "delivering", "retrying", "parked")
 
 
 class Rounds:
-    """Retention over a world, with the rows that each stride touched."""
+    """Retention over a world, with the rows that each batch touched."""
 
     def __init__(self, world: World, keeping: RetentionPeriods = KEEPING) -> None:
         self.world = world
@@ -175,13 +175,13 @@ async def test_a_delivery_replayed_between_search_and_removal_stays(world: World
     await become(world, "failed")
     world.clock.move(91 * DAY)
     cutoffs = KEEPING.cutoffs(world.clock.now())
-    for shelf in retention.SHELVES[:2]:
+    for kind in retention.ROW_KINDS[:2]:
         organization = DEFAULT_ORGANIZATION
-        found = await world.store.read(lambda c: shelf.find(c, organization, "", cutoffs, 100))  # noqa: B023
-        if shelf.name == "deliveries":
+        found = await world.store.read(lambda c: kind.find(c, organization, "", cutoffs, 100))  # noqa: B023
+        if kind.name == "deliveries":
             assert found.keys
             await become(world, "pending", attempts=0)
-        removed = await world.store.write(lambda c: shelf.remove(c, organization, found.keys, cutoffs, 100))  # noqa: B023
+        removed = await world.store.write(lambda c: kind.remove(c, organization, found.keys, cutoffs, 100))  # noqa: B023
         assert not any(removed.values())
     assert (await counts(world))["deliveries"] == 2
 
@@ -251,7 +251,7 @@ async def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_se
         "sending": await under_way(world, "+4915155500003"),
         "unknown": await under_way(world, "+4915155500004"),
     }
-    await own(world, kept["unknown"], lambda g: outgoing.uncertain(g, kept["unknown"].id, epoch=1, cause="?"))
+    await own(world, kept["unknown"], lambda g: outgoing.mark_unknown(g, kept["unknown"].id, epoch=1, cause="?"))
     cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
     await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
     await accepted(world, done, "wamid.done")
@@ -288,15 +288,15 @@ async def test_answers_kept_for_repeated_requests_go_after_a_day(world: World) -
     assert await world.query("SELECT key FROM idempotency_keys") == [("young",)]
 
 
-# --- strides ----------------------------------------------------------------------------------------------------------
+# --- batches ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("size", "took", "expected"),
     [
-        (128, STRIDE_SECONDS * 1.01, 64),
-        (128, STRIDE_SECONDS / 2.01, 160),
-        (128, STRIDE_SECONDS * 0.7, 128),
+        (128, BATCH_SECONDS * 1.01, 64),
+        (128, BATCH_SECONDS / 2.01, 160),
+        (128, BATCH_SECONDS * 0.7, 128),
         (16, 9.0, 16),
         (2_000, 0.0, 2_000),
     ],
@@ -355,12 +355,12 @@ async def test_a_round_that_is_cut_off_is_taken_up_by_the_next(world: World) -> 
     await become(world, "delivered")
     world.clock.move(91 * DAY)
     rounds = Rounds(world)
-    strides = 0
+    batches = 0
 
     async def between() -> None:
-        nonlocal strides
-        strides += 1
-        if strides == 2:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
             raise asyncio.CancelledError
 
     rounds.between = between
@@ -385,10 +385,10 @@ async def test_every_search_follows_a_key(world: World) -> None:
         statements: list[str] = []
         db.set_trace_callback(statements.append)
         cutoffs = FORGETFUL.cutoffs(world.clock.now())
-        for shelf in retention.SHELVES:
-            shelf.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
-            keys = [("a", "b")] if shelf.name == "held_items" else ["a", "b"]
-            shelf.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
+        for kind in retention.ROW_KINDS:
+            kind.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
+            keys = [("a", "b")] if kind.name == "held_items" else ["a", "b"]
+            kind.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
         db.set_trace_callback(None)
         for statement in statements:
             if statement.split()[0] in {"SELECT", "DELETE"}:
@@ -473,10 +473,10 @@ async def _rows(world: World) -> dict[str, tuple[Any, ...]]:
 async def test_what_was_other_about_a_replay_goes_with_its_delivery(world: World) -> None:
     await world.endpoint()
     await world.post(incoming("wamid.1"))
-    deed = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
+    audit_change = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
     for (identifier,) in await world.query("SELECT id FROM deliveries"):
         edit = ReplayEdit(body=b"{}")
-        await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, deed, i, edit=e) and 1)  # type: ignore[misc]
+        await world.store.write(lambda c, i=identifier, e=edit: replays.replay(c, audit_change, i, edit=e) and 1)  # type: ignore[misc]
     await become(world, "delivered")
     rounds = Rounds(world)
     await rounds.round()

@@ -1,4 +1,4 @@
-"""The SSRF guard where it acts: only addresses that were judged are ever connected to."""
+"""The SSRF guard where it acts: only addresses that were checked are ever connected to."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from tests.contract.listening import (
     sending,
 )
 
-from tellwire.endpoints.handshake import challenge
+from tellwire.endpoints.handshake import ask_for_consent
 from tellwire.errors import Invalid
+from tellwire.formats.chat.handshake import Challenge
 from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.connector import Resolve, SystemResolver, look_up
+from tellwire.model.deliveries import Endpoint
+from tellwire.ports.formats import Registration
 from tellwire.ports.http_out import Request
 
 
@@ -76,8 +79,10 @@ async def test_loopback_outside_the_allow_list_sees_nothing_however_it_is_spelle
         came = await sender.send(Request(url=url))
         assert came.failure == "forbidden"
         assert came.cause.startswith("deliveries may not reach ")
+        endpoint = Endpoint(id="", organization_id="", url=url, format="chat")
+        asked = Registration(endpoint=endpoint, token="token", origin="https://us.example")
         with pytest.raises(Invalid, match="deliveries may not reach"):
-            await challenge(sender, url, "token", timeout=5.0)
+            await ask_for_consent(sender, Challenge(), asked, timeout=5.0)
         assert await server.untouched()
 
 

@@ -7,11 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.listening import Peer, Script, listening, on_both_loops, sending
 
-from tellwire.endpoints.handshake import challenge, challenge_url
+from tellwire.endpoints.handshake import ask_for_consent
 from tellwire.errors import Invalid
-from tellwire.ports.http_out import Answer, Request
+from tellwire.formats.chat.handshake import Challenge, challenge_url
+from tellwire.model.deliveries import Endpoint
+from tellwire.ports.formats import Registration
+from tellwire.ports.http_out import Answer, Request, Sender
 
 TOKEN = "a9-_~token"
+
+
+async def challenge(sender: Sender, url: str, *, timeout: float) -> None:  # noqa: ASYNC109 - the sender's
+    endpoint = Endpoint(id="", organization_id="", url=url, format="chat")
+    asked = Registration(endpoint=endpoint, token=TOKEN, origin="https://us.example")
+    await ask_for_consent(sender, Challenge(), asked, timeout=timeout)
 
 
 class Public:
@@ -56,7 +65,7 @@ def test_the_challenge_joins_the_query(url, asked):
 async def test_an_echo_is_consent():
     body = f'{{"challenge": "{TOKEN}", "more": [1]}}'
     async with listening(echoing(body)) as server, sending() as sender:
-        await challenge(sender, f"{server.url}?a=b", TOKEN, timeout=5)
+        await challenge(sender, f"{server.url}?a=b", timeout=5)
         assert server.requests[0].startswith(b"GET /hook?a=b&challenge=a9-_~token HTTP/1.1\r\n")
 
 
@@ -79,7 +88,7 @@ async def test_an_echo_is_consent():
 async def test_anything_else_is_not_and_an_allow_listed_address_is_not_quoted(body, status, reason):
     async with listening(echoing(body, status)) as server, sending() as sender:
         with pytest.raises(Invalid, match=reason) as refusal:
-            await challenge(sender, server.url, TOKEN, timeout=5)
+            await challenge(sender, server.url, timeout=5)
     assert refusal.value.status == 422
     assert [pointer for pointer, _ in refusal.value.fields] == ["/url"]
     assert "it said" not in refusal.value.detail
@@ -91,7 +100,7 @@ async def test_anything_else_is_not_and_an_allow_listed_address_is_not_quoted(bo
 async def test_an_address_that_is_out_of_reach_gets_no_challenge():
     async with listening(echoing("")) as server, sending("10.0.0.0/8") as sender:
         with pytest.raises(Invalid, match="loopback"):
-            await challenge(sender, server.url, TOKEN, timeout=5)
+            await challenge(sender, server.url, timeout=5)
         assert server.connections == 0
 
 
@@ -99,7 +108,7 @@ async def test_an_address_that_is_out_of_reach_gets_no_challenge():
 async def test_what_a_public_address_said_is_quoted_up_to_2_kib():
     sender = Public(Answer(status=500, cause="your server answered 500", body=b"\xffno such hook" + b"x" * 9999))
     with pytest.raises(Invalid, match=r"answered 500; it said: .no such hookx") as refusal:
-        await challenge(sender, "https://a.example/", TOKEN, timeout=3.5)
+        await challenge(sender, "https://a.example/", timeout=3.5)
     assert len(refusal.value.detail) < 2048 + 200
     assert sender.requests == [Request(url=f"https://a.example/?challenge={TOKEN}", method="GET", timeout=3.5)]
 
@@ -107,7 +116,7 @@ async def test_what_a_public_address_said_is_quoted_up_to_2_kib():
 @given(st.binary())
 def test_any_answer_is_consent_or_a_refusal(body):
     async def main() -> None:
-        await challenge(Public(Answer(status=200, body=body)), "https://a.example/", TOKEN, timeout=1)
+        await challenge(Public(Answer(status=200, body=body)), "https://a.example/", timeout=1)
 
     coroutine = main()
     with pytest.raises(Invalid):

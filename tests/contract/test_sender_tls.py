@@ -1,4 +1,4 @@
-"""The sender over TLS: who is believed, and what is said of those who are not."""
+"""The sender over TLS: which certificates are trusted, and the causes given for others."""
 
 from __future__ import annotations
 

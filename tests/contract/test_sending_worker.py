@@ -1,4 +1,4 @@
-"""The courier over each store: at most once, in order, and what each answer of Meta's leads to."""
+"""The sending worker over each store: at most once, in order, and the outcome of each answer of Meta."""
 
 from __future__ import annotations
 
@@ -212,11 +212,11 @@ async def test_the_rate_is_kept(world: World):
 async def test_a_frozen_owner_sends_nothing_and_the_message_stays_queued(world: World):
     async with office(world) as at:
         held = at.leases.holds
-        at.courier._carrier._holds = lambda _partition, _epoch: False
+        at.sending_worker._sender._holds = lambda _partition, _epoch: False
         await at.queue()
         await at.rounds(3)
         assert at.meta.asked == []
-        at.courier._carrier._holds = held
+        at.sending_worker._sender._holds = held
         await at.until("accepted")
         assert (await at.sends()).popitem()[1].attempts == 1
 
@@ -226,9 +226,9 @@ async def test_what_another_process_was_sending_is_unknown_and_the_next_goes(wor
         at.meta.gate.clear()
         lost, after = await at.queue(), await at.queue()
         await at.meta.came.acquire()
-        for task in at.courier._carried.values():  # as kill -9 leaves it
+        for task in at.sending_worker._carried.values():  # as kill -9 leaves it
             task.cancel()
-        await at.courier.stop(0)
+        await at.sending_worker.stop(0)
     async with office(world, owner="two") as at:
         await at.until("unknown", "accepted")
         assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == [after]
@@ -242,7 +242,7 @@ async def test_stopping_waits_for_answers_and_records_what_is_known_of_the_rest(
         await at.queue("+4915112345671")
         await at.queue("+4915112345671")
         await at.meta.came.acquire()
-        await at.courier.stop(0.05)
+        await at.sending_worker.stop(0.05)
         assert await at.states() == ["unknown", "queued"]
 
 
@@ -378,7 +378,7 @@ async def test_an_answer_is_kept_until_the_store_takes_it(world: World, way):
         at.meta.gate.set()
         await at.until("accepted", "accepted")
         assert (store.failed, len(at.meta.asked)) == (3, 2)
-        assert (at.courier.unrecorded, at.courier.failing) == (0, "")
+        assert (at.sending_worker.unrecorded, at.sending_worker.failing) == (0, "")
 
 
 @pytest.mark.parametrize("way", ["refusing", "forgetful"])
@@ -398,7 +398,7 @@ async def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_
         async def broken(*_: object) -> dict[str, str]:
             raise ValueError("a defect")
 
-        at.courier._carrier._ready = broken
+        at.sending_worker._sender._ready = broken
         sent = await at.queue()
         for _ in range(4):
             await at.tried(sent)
@@ -421,7 +421,7 @@ async def test_whatever_metas_title_of_an_unknown_code_holds_the_message_fails_a
         sent = await at.queue()
         await at.queue()
         await at.until("failed", "accepted")
-        assert at.courier.failing == ""
+        assert at.sending_worker.failing == ""
         assert len((await at.sends())[sent].cause) < 600
 
 
@@ -492,7 +492,7 @@ async def test_the_order_in_a_conversation_is_kept_when_the_clock_is_set_back(wo
         world.clock.move(-SECOND)
         sent += [await at.queue(), await at.queue()]
         world.clock.move(2 * SECOND)
-        at.courier.start()
+        at.sending_worker.start()
         await at.until(*["accepted"] * 3)
         assert [body["biz_opaque_callback_data"] for body in at.meta.bodies] == sent
 
@@ -508,7 +508,7 @@ async def test_a_window_is_known_however_much_was_sent_since(world: World):
             await at.queue(f"+{number}")
         ((contact,),) = await world.query("SELECT DISTINCT party FROM conversations")
         heard = await world.store.read(
-            lambda c: service_windows.last_heard(c, at.account.organization_id, at.account.id, contact)
+            lambda c: service_windows.last_incoming_at(c, at.account.organization_id, at.account.id, contact)
         )
         assert heard == now + 3 * day
 
@@ -522,11 +522,11 @@ async def test_stopping_in_the_middle_of_an_upload_leaves_the_message_queued(wor
             await asyncio.Event().wait()
             return {}
 
-        at.courier._carrier._ready = hanging
+        at.sending_worker._sender._ready = hanging
         await at.queue()
         async with asyncio.timeout(PATIENCE):
             await begun.wait()
-        await at.courier.stop(0.05)
+        await at.sending_worker.stop(0.05)
         assert await at.states() == ["queued"]
     async with office(world, owner="two") as at:
         await at.until("accepted")

@@ -1,4 +1,4 @@
-"""SQLite's writer: what nobody waits for any more is not applied, what it does is counted."""
+"""SQLite's writer: a job whose caller stopped waiting is not applied, and commits are counted."""
 
 from __future__ import annotations
 

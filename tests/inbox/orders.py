@@ -64,7 +64,7 @@ async def whatever_order(world: World, steps: list[Any], number: int) -> None:
             case "answer":
                 await accepted(world, message, wamid)
             case "timeout":
-                await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="?"))
+                await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="?"))
             case "a minute later":
                 world.clock.move(60 * SECOND)
                 await waited(world)

@@ -67,7 +67,7 @@ async def accepted(world: World, message: Message, wamid: str, **more: Any) -> N
     account, options = await an_account(world), Options(window=world.window)
     await world.store.apply(
         held_items.keys_of_acceptance(account, message.id, wamid),
-        lambda ledger: held_items.accepted(ledger, account, message.id, wamid, options, **more),
+        lambda ledger: held_items.accept(ledger, account, message.id, wamid, options, **more),
     )
 
 
@@ -90,5 +90,5 @@ async def send_of(world: World, message: Message) -> Send:
 
 
 async def waited(world: World) -> None:
-    """What was held for a while is applied, as the chore does."""
+    """What was held for a while is applied, as the background work does."""
     await apply_held(SqlHeldItems(world.store), world.ingest, world.clock)

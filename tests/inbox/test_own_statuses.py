@@ -22,9 +22,9 @@ SECOND = 1_000_000
 async def test_our_id_in_a_status_settles_a_send_whose_answer_is_not_known(world, ending):
     message = await under_way(world)
     if ending == "unknown":
-        await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
+        await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="a timeout"))
     if ending == "queued again":
-        await own(world, message, lambda ledger: outgoing.again(ledger, message.id, epoch=1, due_at=0, cause="?"))
+        await own(world, message, lambda ledger: outgoing.retry(ledger, message.id, epoch=1, due_at=0, cause="?"))
     brought = statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id))
     assert (await world.post(brought)).outcome == Outcome.APPLIED
     row = (await world.rows())[-1]
@@ -103,7 +103,7 @@ async def test_it_waits_a_minute_and_no_longer(world):
 
 async def test_a_row_that_turns_out_to_be_ours_is_folded_in(world):
     message = await under_way(world)
-    await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
+    await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="a timeout"))
     pricing = {"billable": True, "category": "service", "type": "regular"}
     await world.post(statuses(status("wamid.1", "sent", 1_778_038_770, pricing=pricing)))
     await world.post(statuses(status("wamid.1", "failed", 1_778_038_771, errors=[{"code": 131026, "title": "x"}])))
@@ -135,7 +135,7 @@ async def test_codes_are_hidden_too_when_a_status_says_that_meta_has_them(world)
     components = [{"type": "body", "parameters": parameters}, button]
     template = {"name": "code", "language": {"code": "en"}, "components": components}
     message = await under_way(world, content=content_of("template", template))
-    await own(world, message, lambda ledger: outgoing.uncertain(ledger, message.id, epoch=1, cause="a timeout"))
+    await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="a timeout"))
     await world.post(statuses(status("wamid.1", "sent", biz_opaque_callback_data=message.id)))
     assert b"123456" not in (await stored(world, message)).content
 

@@ -91,7 +91,7 @@ _CHANGED = {
     "state": "'retrying'",
     "lane": "'late'",
     "attempts": "5",
-    "burned": "5",
+    "counted_attempts": "5",
     "due_at": "d.due_at - i",
     "first_attempt_at": "d.created_at",
 }

@@ -137,7 +137,7 @@ def test_100_mb_come_and_go_without_being_in_memory(tmp_path: Path, figures: lis
             with running("serve", cwd=tmp_path, **settings_of(simulator, tmp_path)) as process:
                 url = process.wait_for(logged_url, stream="err")
                 with_account(url)
-                simulator.call_back(f"{url}/meta/webhook", SECRET)
+                simulator.set_callback(f"{url}/meta/webhook", SECRET)
                 write(simulator, 1000)
                 until(lambda: request(f"{url}/v1/media", key=KEY)[1]["data"], what="the small file")
                 small = until(lambda: stored(url), what="its bytes")
@@ -179,7 +179,7 @@ def downloaded(simulator: Simulator, url: str) -> None:
 def served(simulator: Simulator, url: str) -> None:
     media = request(f"{url}/v1/media?limit=1", key=KEY)[1]["data"][0]
     assert fetched(media["url"]) == (LARGE, media["sha256"])
-    assert media["sha256"] in {each.sha256 for each in simulator.state.shelf._media.values()}
+    assert media["sha256"] in {each.sha256 for each in simulator.state.media_files._media.values()}
 
 
 def taken(url: str) -> None:
@@ -192,7 +192,7 @@ def sent(simulator: Simulator, url: str) -> None:
     send(url, media["id"])
     until(lambda: accepted(simulator) == 2, what="the large message")
     at_meta = simulator.state.journal.accepted[-1].body["document"]["id"]
-    found = simulator.state.shelf.find(at_meta, simulator.state.clock.now(), BUSINESS.phone_number_id)
+    found = simulator.state.media_files.find(at_meta, simulator.state.clock.now(), BUSINESS.phone_number_id)
     assert found is not None
     assert (found.size, found.sha256) == (LARGE, _zeros())
 
@@ -218,7 +218,7 @@ def test_killed_in_the_middle_of_a_download_it_shows_no_half_and_goes_on(tmp_pat
             with running("serve", cwd=tmp_path, **settings_of(simulator, tmp_path)) as process:
                 url = process.wait_for(logged_url, stream="err")
                 with_account(url)
-                simulator.call_back(f"{url}/meta/webhook", SECRET)
+                simulator.set_callback(f"{url}/meta/webhook", SECRET)
                 write(simulator, LARGE)
                 until(begun, what="the download")
                 process.stop(signal.SIGKILL)

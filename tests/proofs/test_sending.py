@@ -79,7 +79,7 @@ async def survive(deployment: Deployment, *, store: str, messages: int, kills: i
     await simulator.start(port=PORT)
     try:
         async with deployment:
-            simulator.call_back(f"{deployment.url()}/meta/webhook", APP_SECRET)
+            simulator.set_callback(f"{deployment.url()}/meta/webhook", APP_SECRET)
             draft = {"phone_number_id": NUMBER, "waba_id": WABA, "access_token": TOKEN, "send_rate": RATE}
             status, answer = await deployment.call("POST", "/v1/accounts", draft)
             assert status == 201, answer

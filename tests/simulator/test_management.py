@@ -71,7 +71,7 @@ def test_without_a_subscription_no_webhook_comes() -> None:
         await there.send(text())
         await there.control("customer", wa_id=CUSTOMER, text="Hola")
         await there.control("quality")
-        await there.state.herald.idle()
+        await there.state.webhooks.idle()
         assert there.callback.bodies == []
         assert await there.call("POST", path) == (200, {"success": True})
         await there.send(text())
@@ -408,9 +408,9 @@ def test_what_the_control_api_does_not_take_is_named(path: str, body: dict[str, 
 
 def test_webhooks_can_go_elsewhere() -> None:
     async def test(there: Meta) -> None:
-        there.simulator.call_back("", "")
+        there.simulator.set_callback("", "")
         await there.send(text())
-        await there.state.herald.idle()
+        await there.state.webhooks.idle()
         assert there.callback.bodies == []
         assert {path for _, path in CONTROLS} >= {"knobs", "counts", "accepted", "customer"}
         assert SECRET

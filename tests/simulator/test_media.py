@@ -143,7 +143,7 @@ def test_what_meta_would_not_take_is_refused_and_not_kept(given: dict[str, Any],
     async def test(there: Meta) -> None:
         status, answer = await upload(there, **given)
         assert (status, answer["error"]["code"]) == (400, code)
-        assert list(there.state.shelf.folder.iterdir()) == []
+        assert list(there.state.media_files.folder.iterdir()) == []
 
     running(test)
 
@@ -172,7 +172,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind() -> None:
 
     async def test(there: Meta) -> None:
         def files() -> list[Path]:
-            return list(there.state.shelf.folder.iterdir())
+            return list(there.state.media_files.folder.iterdir())
 
         _, writer = await asyncio.open_connection("127.0.0.1", int(there.simulator.url.rpartition(":")[2]))
         writer.write(

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tellwire.errors import Invalid
 from tellwire.meta.codes import CODES
 from tellwire.simulator import Knobs, number_for
-from tellwire.simulator.knobs import turned
-from tellwire.simulator.limits import PairLimits, Window
+from tellwire.simulator.knobs import changed_knobs
+from tellwire.simulator.limits import PairBuckets, Window
 from tellwire.simulator.plan import pricing, steps
-from tellwire.simulator.refusals import Refusal, Trouble, asked_by, failure
+from tellwire.simulator.refusals import PlannedError, Refusal, error_for, failure
 
 SECOND = 1_000_000
 TIMES = st.lists(st.integers(0, 20 * SECOND), max_size=80).map(sorted)
@@ -36,7 +36,7 @@ def test_no_stretch_of_a_window_lets_more_in_than_the_limit(times: list[int], li
 
 @given(TIMES, st.integers(1, 6), st.sampled_from([0.5, 1.0, 6.0]))
 def test_a_pair_gets_its_burst_and_then_one_at_a_time(times: list[int], burst: int, seconds: float) -> None:
-    pairs = PairLimits()
+    pairs = PairBuckets()
     let_in = [now for now in times if pairs.take("a", now, burst=burst, seconds=seconds)]
     for start in range(len(let_in)):
         for end in range(start, len(let_in)):
@@ -47,7 +47,7 @@ def test_a_pair_gets_its_burst_and_then_one_at_a_time(times: list[int], burst: i
 
 
 def test_without_a_limit_everything_is_let_in_and_counted() -> None:
-    window, pairs = Window(SECOND), PairLimits()
+    window, pairs = Window(SECOND), PairBuckets()
     assert all(window.take(0, 0) for _ in range(1000))
     assert (window.broken, window.peak_let_in) == (0, 1000)
     assert all(pairs.take("a", 0, burst=0, seconds=6) for _ in range(1000))
@@ -119,12 +119,12 @@ def test_what_is_free_within_the_window_costs_outside(category: str, *, in_windo
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_has_a_recipient_an_answer_and_a_failed_status(code: int) -> None:
     known = CODES[code]
-    usual = asked_by(number_for(code))
-    assert usual == Trouble(code, "usual")
+    usual = error_for(number_for(code))
+    assert usual == PlannedError(code, "usual")
     assert usual.late == (known.late and known.kind == "fail")
-    forced = [asked_by(number_for(code, how)) for how in ("answer", "status")]
+    forced = [error_for(number_for(code, how)) for how in ("answer", "status")]
     assert [each and each.late for each in forced] == [False, True]
-    assert asked_by(f"MX.ERROR0{code:07d}") == usual
+    assert error_for(f"MX.ERROR0{code:07d}") == usual
     refused = Refusal(code, "because")
     assert refused.http == known.http
     assert refused.body("T")["error"] == {
@@ -139,14 +139,14 @@ def test_every_code_has_a_recipient_an_answer_and_a_failed_status(code: int) -> 
 
 @pytest.mark.parametrize("recipient", ["5215500000001", "999", "99930131026", "9990013102", "999001310261", "MX.1"])
 def test_other_recipients_stand_for_nothing(recipient: str) -> None:
-    assert asked_by(recipient) is None
+    assert error_for(recipient) is None
 
 
 # --- knobs ------------------------------------------------------------------------------------------------------------
 
 
 def test_knobs_are_turned_one_by_one() -> None:
-    knobs = turned(turned(Knobs(), {"latency": 1}), {"throttle_rate": 0.5, "codes": {"131026": 0.1}})
+    knobs = changed_knobs(changed_knobs(Knobs(), {"latency": 1}), {"throttle_rate": 0.5, "codes": {"131026": 0.1}})
     assert (knobs.latency, knobs.throttle_rate, knobs.codes) == (1, 0.5, {131026: 0.1})
 
 
@@ -165,5 +165,5 @@ def test_knobs_are_turned_one_by_one() -> None:
 )
 def test_what_a_knob_does_not_take_is_named(given_: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        turned(Knobs(), given_)
+        changed_knobs(Knobs(), given_)
     assert [name for name, _ in caught.value.fields] == [field]

@@ -32,7 +32,7 @@ from werkzeug.serving import make_server
 
 from tellwire.simulator import PEOPLE, TOKEN, Knobs, Simulator, State, number_for
 from tellwire.simulator.acts import write
-from tellwire.simulator.knobs import turned
+from tellwire.simulator.knobs import changed_knobs
 
 BODY: Any = BodyText  # its `params` takes words, whatever its annotations say
 VERIFY = "an-invented-verify-token"
@@ -79,7 +79,7 @@ class Shop:
 async def shop() -> AsyncIterator[tuple[Shop, Simulator]]:
     """A simulator, and a shop that serves its own webhook."""
     application = flask.Flask("shop")
-    simulator = Simulator(State(seed=1, knobs=turned(Knobs(), AT_ONCE)))
+    simulator = Simulator(State(seed=1, knobs=changed_knobs(Knobs(), AT_ONCE)))
     await simulator.start()
     with httpx.Client(timeout=10) as session:
         ours = Shop(application, session)
@@ -87,7 +87,7 @@ async def shop() -> AsyncIterator[tuple[Shop, Simulator]]:
         server = make_server("127.0.0.1", 0, application, threaded=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        simulator.call_back(f"http://127.0.0.1:{server.server_port}/webhook", SECRET)
+        simulator.set_callback(f"http://127.0.0.1:{server.server_port}/webhook", SECRET)
         try:
             yield ours, simulator
         finally:
@@ -110,7 +110,7 @@ def played(act: Callable[[Shop], None], **knobs: Any) -> None:
 def test_the_handshake_passes() -> None:
     async def run() -> None:
         async with shop() as (_, simulator):
-            poster = simulator.state.herald.poster
+            poster = simulator.state.webhooks.poster
             assert poster is not None
             assert await poster.handshake(VERIFY, "31415")
             assert not await poster.handshake("wrong", "31415")

@@ -235,8 +235,8 @@ def test_webhooks_are_given_up_at_last() -> None:
     async def test(there: Meta) -> None:
         there.callback.answers = [500] * 6
         await there.send(text())
-        await there.state.herald.idle()
-        assert there.state.herald.posted.given_up == 3
+        await there.state.webhooks.idle()
+        assert there.state.webhooks.posted.given_up == 3
         assert there.callback.statuses() == []
 
     running(test, webhook_tries=2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from functools import cache
 
+from tests.golden.meta.rewrite import cases
 from tests.unit.meta.outgoing.cases import SENDABLE
-from tests.unit.meta.test_golden import cases
 
 from tellwire.agents.transcript import words
 from tellwire.conversations.agent_turns import ANSWERABLE
@@ -47,8 +47,8 @@ def test_a_type_is_told_to_models_or_known_to_say_nothing() -> None:
     known = {*messages.TYPES, *types.TYPES}
     silent = {kind for kind in known & contents().keys() if not any(map(words, contents()[kind]))}
     assert silent <= NO_WORDS, (
-        f"an AI agent is told nothing of a message of these types: {sorted(silent - NO_WORDS)}. Add a row to _TOLD in "
-        f"src/tellwire/agents/transcript.py, or the type to NO_WORDS of this test. {PAGE}"
+        f"an AI agent is told nothing of a message of these types: {sorted(silent - NO_WORDS)}. Add a row to "
+        f"_DESCRIPTIONS in src/tellwire/agents/transcript.py, or the type to NO_WORDS of this test. {PAGE}"
     )
     assert silent >= NO_WORDS, f"these types say something: take them out of NO_WORDS: {sorted(NO_WORDS - silent)}"
 

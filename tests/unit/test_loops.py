@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tellwire.errors import Unavailable
-from tellwire.loops import After, Loop, Work, in_turn, only_where, woken_or_after
+from tellwire.loops import After, Loop, Work, in_turn, only_when, woken_or_after
 
 PATIENCE = 10.0
 
@@ -206,7 +206,7 @@ def test_work_of_another_process_is_left_to_it() -> None:
         did.append("it")
 
     here = iter([False, True, False])
-    round_ = only_where(lambda: next(here), work)
+    round_ = only_when(lambda: next(here), work)
     for expected in ([], ["it"], ["it"]):
         assert asyncio.run(_awaited(round_)) is None
         assert did == expected

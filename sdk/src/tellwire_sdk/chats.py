@@ -14,7 +14,7 @@ from tellwire_sdk.times import unix_time
 
 @dataclass(frozen=True, kw_only=True)
 class Participants(Record):
-    """Who the message is between: `sender` is always the contact and `receiver` the business, in statuses too."""
+    """The two sides of a message: `sender` is always the contact and `receiver` the business, in statuses too."""
 
     READERS: ClassVar[Mapping[str, Reader]] = {"sender": an_object, "receiver": an_object}
 
@@ -50,7 +50,7 @@ class Message(Record):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What the `row` format has as content: `{"type": T, T: {...}, ...}`."""
+        """The content as the `row` format has it: `{"type": T, T: {...}, ...}`."""
         return {"type": self.type, **self.extra}
 
     @property

@@ -1,4 +1,4 @@
-"""What both formats tell a subscriber about the platform itself."""
+"""Operational events, which tell a subscriber about the platform itself, in both formats."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What Meta says of a business account: facts, notices and message templates."""
+"""Keep what Meta says of a business account: facts, notices and message templates."""

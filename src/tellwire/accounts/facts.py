@@ -1,4 +1,4 @@
-"""PURE. What Meta told of an account and its business account: the latest of each name, kept and read for people."""
+"""PURE. Keep what Meta said of an account and its business account: the latest fact of each name."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tellwire.meta.webhooks.account_updates import ban_states
 from tellwire.model.units import Seconds
 
 TOKEN = "access_token"  # noqa: S105 - the name of a fact
-"""The fact whether Meta takes the token: `accepted` or `refused`."""
+"""The name of the fact that says whether Meta accepts the token; its value is `accepted` or `refused`."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Fact(Struct, frozen=True):
-    """`value` is Meta's own, `at` its time of it, or ours."""
+    """A fact as it is kept: `value` is Meta's JSON, `at` Meta's time of it, else ours."""
 
     value: Raw
     at: Seconds
 
 
 class Known(Struct, frozen=True):
-    """A fact as it is shown."""
+    """A fact as the API shows it."""
 
     value: Any
     at: Seconds
@@ -37,7 +37,7 @@ _known = msgspec.json.Decoder(dict[str, Known])
 
 
 def merged(about: str, facts: Mapping[str, bytes], at: Seconds) -> str:
-    """Take facts in; one that is older than what is known of the same name changes nothing."""
+    """Return `about` (JSON) with new facts; one that is older than the known one of its name changes nothing."""
     kept = _kept.decode(about)
     for name, value in facts.items():
         if name not in kept or at >= kept[name].at:
@@ -46,12 +46,12 @@ def merged(about: str, facts: Mapping[str, bytes], at: Seconds) -> str:
 
 
 def known(about: str) -> dict[str, Known]:
-    """Every fact by its name."""
+    """Return every fact in `about` (JSON) by its name."""
     return _known.decode(about)
 
 
 def problems(facts: Mapping[str, Known], now: Seconds) -> list[str]:
-    """What is wrong with an account just now, in plain words."""
+    """Return what is wrong with an account now, in sentences for people."""
     found: list[str] = []
     if "ban" in facts:
         states = [state for state in ban_states(facts["ban"].value) if state != "REINSTATE"]
@@ -75,7 +75,7 @@ def problems(facts: Mapping[str, Known], now: Seconds) -> list[str]:
 
 
 def token_refused(facts: Mapping[str, Known]) -> bool:
-    """Whether Meta did not take the account's token when it was last asked."""
+    """Return whether Meta refused the account's token when it was last used."""
     return _is(facts, TOKEN, "refused")
 
 
@@ -84,9 +84,9 @@ def _is(facts: Mapping[str, Known], name: str, *values: str) -> bool:
 
 
 def _words(facts: Mapping[str, Known], name: str, key: str, now: Seconds = 0) -> str:
-    """The words under a key of a fact that is an object or a list of them; its own when it is neither.
+    """Return the values of `key` in a fact that is an object or a list of objects, else the fact's own value, as text.
 
-    With `now`, without what has expired.
+    With `now`, expired entries are left out.
     """
     if name not in facts:
         return ""

@@ -1,6 +1,7 @@
-"""PURE. News of a business account: whom they concern, and what they do to accounts and templates.
+"""PURE. Apply Meta's notices about a business account: which accounts they concern, and what they change.
 
-Most name no phone number: they concern every account of the business account, or the one whose number is shown.
+Most notices name no phone number id: they concern every account of the business account, or the one whose display
+number they name.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 def key_of(item: Notice | AccountProblem, digest: str) -> str:
-    """What stands in for a wamid, so that a POST that comes again tells once; `digest` is the POST's."""
+    """Return the key that makes a repeated POST emit once, in place of a wamid; `digest` is the POST's."""
     return f"{digest}{item.place.pointer}"
 
 
 def concerned(accounts: Iterable[Account], waba_id: str, display: str) -> list[Account]:
-    """The accounts that news without a phone_number_id are about.
+    """Return the accounts that a notice without a phone_number_id is about.
 
-    Where a number is shown it is those of that number, or the only one of the business account while its own is not
-    known.
+    With a display number these are the accounts of that number, or the only account of the business account if its own
+    number is not known.
     """
     own = [account for account in accounts if account.waba_id in ("", waba_id)]
     within = [account for account in own if account.waba_id and account.waba_id == waba_id]
@@ -53,13 +54,13 @@ def concerned(accounts: Iterable[Account], waba_id: str, display: str) -> list[A
 
 
 def all_accounts(ledger: Ledger) -> list[Account]:
-    """Every account as this transaction has it."""
+    """Return every account, with the changes of this transaction."""
     numbers = [*ledger.registry.accounts, *(n for n in ledger.new_accounts if n not in ledger.registry.accounts)]
     return [account for number in numbers if (account := ledger.account(number)) is not None]
 
 
-def wanted(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
-    """(account id, key) of the facts that news need to have loaded."""
+def facts_to_load(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
+    """Return (account id, key) of the facts that notices need loaded."""
     if not keys.notices:
         return set()
     accounts = registry.accounts.values()
@@ -67,7 +68,7 @@ def wanted(registry: Registry, keys: Keys) -> set[tuple[str, str]]:
 
 
 def organizations(registry: Registry, keys: Keys) -> set[str]:
-    """Whose rows news may touch."""
+    """Return the ids of the organizations whose rows notices may change."""
     if not keys.notices:
         return set()
     accounts = registry.accounts.values()
@@ -75,9 +76,9 @@ def organizations(registry: Registry, keys: Keys) -> set[str]:
 
 
 def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcome:
-    """Change what the news are about, and tell of it; once for a POST, however often it comes."""
+    """Change what a notice is about and emit its event; a POST that comes again changes nothing."""
     name = _name(item)
-    if not first(ledger, account, name, key_of(item, digest)):
+    if not record_once(ledger, account, name, key_of(item, digest)):
         return Outcome.DUPLICATE
     if isinstance(item, TemplateNotice):
         _change_template(ledger, item, account)
@@ -94,7 +95,7 @@ def apply(ledger: Ledger, item: Notice, account: Account, digest: str) -> Outcom
     }
     if isinstance(item, TemplateNotice):
         given |= {"template_id": item.meta_id, "template_name": item.name, "template_language": item.language}
-    tell(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
+    emit(ledger, account, name, {name: value for name, value in given.items() if value} | {"value": Raw(item.value)})
     return Outcome.APPLIED
 
 
@@ -117,15 +118,15 @@ def _change_template(ledger: Ledger, item: TemplateNotice, account: Account) -> 
         ledger.template_changes.append(change)
 
 
-def first(ledger: Ledger, account: Account, name: str, key: str) -> bool:
-    """Take down that this is told; False when it was before."""
+def record_once(ledger: Ledger, account: Account, name: str, key: str) -> bool:
+    """Record that a notice is applied; return False when it was recorded before."""
     if (name, "") in ledger.facts.get((account.id, key), {}):
         return False
     ledger.put_fact(account.id, key, StatusFact(name=name, at=ledger.now // MICROS))
     return True
 
 
-def tell(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
-    """Record an operational event about an account; those of one account go in order."""
-    told = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
-    ledger.emit(told.event(ledger.new_id(), account.organization_id, ledger.now))
+def emit(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
+    """Emit an operational event about an account; the events of one account keep their order."""
+    event = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
+    ledger.emit(event.event(ledger.new_id(), account.organization_id, ledger.now))

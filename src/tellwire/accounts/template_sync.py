@@ -1,4 +1,5 @@
-"""USE CASE. Templates are what Meta lists: synchronised now and then and after its news, created and deleted there."""
+"""USE CASE. Keeps templates as Meta lists them: synchronises them from time to time and after notices, creates and
+deletes them there."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _EVERY = HOUR
 _FIRST_GAP = MINUTE
 _MOST_PAGES = 200
 _LIMITS = ("100", "20", "5")
-"""Templates a page: fewer when a page is too large to be read."""
+"""Templates per page: fewer when the answer is too large to be read."""
 
 _TOKEN_CODES = (0, 190)
 
@@ -31,7 +32,7 @@ Method = Literal["GET", "POST", "DELETE"]
 
 
 class CreatedTemplate(Struct, frozen=True):
-    """What Meta says of a template that it created: its id there, the status and the category that it got."""
+    """What Meta answers about a template that it created: its id at Meta, its status and its category."""
 
     meta_id: str
     status: str
@@ -39,11 +40,11 @@ class CreatedTemplate(Struct, frozen=True):
 
 
 class TemplateRepository(Protocol):
-    """Where what Meta lists is kept (`stores.template_shelf`)."""
+    """Stores the templates that Meta lists (`stores.template_repository`)."""
 
     def registry(self) -> Registry: ...
 
-    async def standings(self) -> list[TemplateStatus]: ...
+    async def sync_statuses(self) -> list[TemplateStatus]: ...
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
@@ -55,45 +56,47 @@ class TemplateRepository(Protocol):
 
 
 class TemplateSync:
-    """The templates of business accounts at Meta. `random` in [0, 1) spreads what is due."""
+    """Synchronises the templates of business accounts with Meta. `random` in [0, 1) spreads the times."""
 
-    def __init__(self, shelf: TemplateRepository, graph: Graph, clock: Clock, random: Callable[[], float]) -> None:
-        self._shelf = shelf
+    def __init__(self, repository: TemplateRepository, graph: Graph, clock: Clock, random: Callable[[], float]) -> None:
+        self._repository = repository
         self._graph = graph
         self._clock = clock
         self._random = random
 
     async def synchronise_due(self) -> int:
-        """Synchronise every business account whose time has come; returns how many. What fails is written down."""
+        """Synchronise every business account that is due, and return how many; a failure is recorded and tried again
+        later."""
         now, done = self._clock.now(), 0
-        standings = {(each.organization_id, each.waba_id): each for each in await self._shelf.standings()}
-        for place, account in self._wanted().items():
-            known = standings.get(place)
+        statuses = {(each.organization_id, each.waba_id): each for each in await self._repository.sync_statuses()}
+        for key, account in self._wanted().items():
+            known = statuses.get(key)
             if known is not None and known.due_at > now:
                 continue
-            with suppress(Problem):  # its cause is written down
+            with suppress(Problem):  # its cause is recorded
                 await self.synchronise(account, attempts=known.attempts if known else 0)
             done += 1
         return done
 
     def _wanted(self) -> Mapping[tuple[str, str], Account]:
-        """By organization and business account, an account with a token, if there is one that Meta did not refuse."""
+        """Return an account with a token per organization and business account, if possible one whose token Meta did
+        not refuse."""
         found: dict[tuple[str, str], Account] = {}
-        for account in sorted(self._shelf.registry().accounts.values(), key=_preference):
+        for account in sorted(self._repository.registry().accounts.values(), key=_preference):
             if account.waba_id and account.access_token:
                 found.setdefault((account.organization_id, account.waba_id), account)
         return found
 
     async def synchronise(self, account: Account, *, attempts: int = 0) -> SyncCounts:
-        """Make our templates of the account's business account those that Meta lists.
+        """Make the stored templates of the account's business account those that Meta lists.
 
         Raises:
-            MetaRefused, MetaUnreachable: there is no list; the cause is kept, and it is tried again later.
+            MetaRefused, MetaUnreachable: Meta gave no list; the cause is recorded, and another try follows later.
         """
         started = self._clock.now()
         listed = await self._list(account, attempts)
         now = self._clock.now()
-        return await self._shelf.keep(account, listed, started=started, now=now, due_at=self._spread(now, _EVERY))
+        return await self._repository.keep(account, listed, started=started, now=now, due_at=self._spread(now, _EVERY))
 
     async def _list(self, account: Account, attempts: int) -> list[Listed]:
         listed: list[Listed] = []
@@ -116,7 +119,7 @@ class TemplateSync:
     async def _failed(self, account: Account, answer: Answer, attempts: int) -> Problem:
         problem, now = refusal(account, answer), self._clock.now()
         gap = min(_FIRST_GAP << min(attempts, 6), _EVERY)
-        await self._shelf.failed(
+        await self._repository.failed(
             account,
             problem.detail,
             now=now,
@@ -129,10 +132,10 @@ class TemplateSync:
         return now + gap + int(gap * self._random() / 10)
 
     async def create(self, account: Account, draft: Mapping[str, object]) -> CreatedTemplate:
-        """Have Meta create a template.
+        """Create a template at Meta.
 
         Raises:
-            MetaRefused, MetaUnreachable: Meta did not, or did not say that it did.
+            MetaRefused, MetaUnreachable: Meta did not do so, or its answer does not say that it did.
         """
         answer = await self._ask(account, "POST", body=msgspec.json.encode(draft))
         if not answer.ok:
@@ -140,14 +143,14 @@ class TemplateSync:
         try:
             made = msgspec.json.decode(answer.body, type=_Created)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise MetaUnreachable("Meta's answer does not say what it created; it may be there all the same.") from None
+            raise MetaUnreachable("Meta's answer does not say what it created; the template may exist.") from None
         return CreatedTemplate(str(made.id), made.status or "PENDING", made.category or str(draft["category"]))
 
     async def delete(self, account: Account, name: str, meta_id: str = "") -> None:
-        """Have Meta delete a template: one language of it by Meta's id, else all of them.
+        """Delete a template at Meta: the one language with the id `meta_id`, or all languages when that is "".
 
         Raises:
-            MetaRefused, MetaUnreachable: Meta did not, or did not say that it did.
+            MetaRefused, MetaUnreachable: Meta did not do so, or its answer does not say that it did.
         """
         answer = await self._ask(account, "DELETE", query={"name": name} | ({"hsm_id": meta_id} if meta_id else {}))
         if not answer.ok:
@@ -171,7 +174,8 @@ class _Created(Struct):
 
 
 def refusal(account: Account, answer: Answer) -> Problem:
-    """What an answer that is no success comes to, in Meta's words; never with the token, which Meta may quote."""
+    """Return the problem that an unsuccessful answer amounts to, in Meta's words, without the token, which Meta may
+    quote."""
     errors = () if answer.failure else status_errors(answer.body)
     if answer.failure or not errors or not 400 <= answer.status < 500:
         cause = answer.cause or f"it answered {answer.status}"

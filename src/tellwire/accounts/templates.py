@@ -1,4 +1,4 @@
-"""PURE. Message templates: as they are kept, as Meta lists them, and whether a message may be made of one."""
+"""PURE. Read message templates as Meta lists them, and check whether a message may be made of one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tellwire.model.units import Micros
 APPROVED = "APPROVED"
 DELETED = "DELETED"
 FIELDS = "id,name,language,category,status,components,parameter_format,quality_score,rejected_reason"
-"""What Meta is asked to list."""
+"""The fields that Meta is asked for."""
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Template(Listed, frozen=True, kw_only=True):
-    """The same as it is kept. `synchronised_at`: when Meta last listed it, 0 for never."""
+    """A template as it is kept. `synchronised_at`: when Meta last listed it (micros), 0 for never."""
 
     id: str
     organization_id: str
@@ -45,8 +45,8 @@ class Template(Listed, frozen=True, kw_only=True):
 
 
 class TemplateStatus(Struct, frozen=True, kw_only=True):
-    """How the templates of a business account stand with Meta's. `synchronised_at`: 0 for never. `asked_at`: when a
-    webhook told of what the rows may not hold yet, 0 for none. `cause`: why the last attempt failed."""
+    """The state of a business account's template synchronisation. `synchronised_at`: 0 for never. `asked_at`: when a
+    webhook announced changes that the rows may not hold yet, 0 for none. `cause`: why the last attempt failed."""
 
     organization_id: str
     waba_id: str
@@ -58,7 +58,7 @@ class TemplateStatus(Struct, frozen=True, kw_only=True):
 
 
 class SyncCounts(Struct, frozen=True, kw_only=True):
-    """What a synchronisation did."""
+    """What a synchronisation changed, in numbers of templates."""
 
     added: int = 0
     changed: int = 0
@@ -67,9 +67,10 @@ class SyncCounts(Struct, frozen=True, kw_only=True):
 
 
 def read_page(body: bytes) -> tuple[list[Listed], str] | None:
-    """The templates of a page of Meta's list and the cursor of the next, "" for the last; None for no such page.
+    """Return the templates of a page of Meta's list and the cursor of the next page ("" for the last); None if the body
+    is not such a page.
 
-    A row without a name or a language cannot be sent and is passed over.
+    A row without a name or a language cannot be sent and is left out.
     """
     top = verbatim.members(body)
     rows = verbatim.elements(top["data"]) if top and "data" in top else None
@@ -105,11 +106,12 @@ def _listed(text: bytes) -> Listed | None:
 
 
 def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: dict[str, Any]) -> list[Complaint]:
-    """Why a message cannot be made of a template, as pointers and words; nothing when it can or nothing is known.
+    """Return why a message cannot be made of a template, as (JSON pointer, words); nothing when it can, or when the
+    templates are not known.
 
     Args:
-        standing: of the business account.
-        named: its templates of the name that is given, in every language.
+        standing: the synchronisation state of the business account.
+        named: the templates of the given name, in every language.
         given: the object that the message sends as `template`.
     """
     if standing is None or not standing.synchronised_at:
@@ -118,7 +120,7 @@ def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: 
     there = [template for template in named if template.status != DELETED]
     chosen = next((template for template in there if template.language == language), None)
     if chosen is None and standing.asked_at:
-        return []  # Meta told of changes that are not read yet
+        return []  # Meta announced changes that are not read yet
     if chosen is None and there:
         languages = ", ".join(sorted(template.language for template in there))
         return [("/template/language/code", f"is not a language of this template; there is {languages}")]
@@ -131,7 +133,7 @@ def refusals(standing: TemplateStatus | None, named: Sequence[Template], given: 
 
 
 def language_of(given: dict[str, Any]) -> str:
-    """The language code of a message's `template`."""
+    """Return the language code of a message's `template`."""
     language = given.get("language")
     code = language.get("code") if isinstance(language, dict) else language
     return code if isinstance(code, str) else ""

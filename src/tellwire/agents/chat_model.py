@@ -1,12 +1,12 @@
-"""The `Model` port on any server that speaks OpenAI's chat completions; what it is built on is an extra, loaded when
-the first customer is answered."""
+"""Implements the `Model` port on any server with OpenAI's chat completions API; the libraries that it needs are an
+extra, loaded for the first answer."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from tellwire.agents.ports import Line, Model, Reply, Use
+from tellwire.agents.ports import Model, Reply, TranscriptLine, Usage
 from tellwire.errors import ModelFailed
 from tellwire.model.agents import Agent
 from tellwire.ports.http_out import Sender
@@ -15,26 +15,26 @@ _MISSING = "AI agents need the extra `agents`: pip install 'tellwire[agents]'"
 
 
 class ChatModel:
-    """`model_port.Model` over HTTP.
+    """`agents.ports.Model` over HTTP.
 
     Args:
-        models: the sender that models are asked with; its guard says which addresses they may have.
-        tools: the one that their tools are called with.
+        models: sends requests to models; its guard decides which addresses they may have.
+        tools: sends requests to tools.
     """
 
     def __init__(self, models: Sender, tools: Sender) -> None:
         self._senders = models, tools
         self._model: Model | None = None
 
-    async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
-        """See `model_port.Model.answer`."""
+    async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
+        """See `agents.ports.Model.answer`."""
         if self._model is None:
             self._model = await asyncio.to_thread(self._load)
-        return await self._model.answer(agent, history, use)
+        return await self._model.answer(agent, history, usage)
 
     def _load(self) -> Model:
         try:
             from tellwire.agents.openai_chat import OpenAIChat  # noqa: PLC0415 - takes a second, and is an extra
         except ImportError as error:
-            raise ModelFailed(_MISSING, again=False) from error
+            raise ModelFailed(_MISSING, retryable=False) from error
         return OpenAIChat(*self._senders)

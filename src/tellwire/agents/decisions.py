@@ -1,7 +1,8 @@
-"""PURE. An AI agent's turn: whether it may answer, and what its answer does, in one transaction with the turn's end.
+"""PURE. Decides about an AI agent's turn: whether the agent may answer, and what its answer writes, in one transaction
+with the end of the turn.
 
-The turn is a row until then. Whatever ends a process in between leaves it there, so the model may be asked again, and
-the customer gets one answer all the same.
+Until then the turn is a row. A process that ends in between leaves it, so the model may be asked again, but the
+customer gets one answer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.agents.ports import Reply, Use
+from tellwire.agents.ports import Reply, Usage
 from tellwire.agents.settings import AgentSettings, settings_of
 from tellwire.conversations import agent_turns, contacts, outgoing
 from tellwire.meta.outgoing.windows import window_closed
@@ -25,20 +26,20 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, micros
 
 BACKOFF: Sequence[Micros] = (micros(5), micros(30), micros(120))
-"""How long after a failure the model is asked again; then it is given up."""
-MOST_SUPERSEDED = 2
-"""So often an answer gives way to a newer message of the customer's; the next one is sent all the same."""
-LONGEST = 4096
-MOST_PARTS = 5
+"""How long after each failure the model is asked again; after the last, the turn is given up."""
+MAX_SUPERSEDED = 2
+"""How many answers of a turn are dropped because the customer wrote more; the next one is sent all the same."""
+MAX_CHARACTERS = 4096
+MAX_PARTS = 5
 FAILED = "agent.failed"
 MODEL_FAILED = "the model failed"
 
-_MOST_DETAIL = 500
+_MAX_DETAIL = 500
 _encode = msgspec.json.Encoder().encode
 
 
-class Asking(Struct, frozen=True, kw_only=True):
-    """A turn as it was taken up, and what its end needs."""
+class AnswerContext(Struct, frozen=True, kw_only=True):
+    """A turn as it was taken up, and what is needed to end it."""
 
     turn: AgentTurn
     agent: Agent
@@ -49,11 +50,11 @@ class Asking(Struct, frozen=True, kw_only=True):
 
     @property
     def keys(self) -> Keys:
-        """What has to be loaded to end it."""
-        place = (self.conversation.organization_id, self.conversation.id)
+        """Return what has to be loaded to end the turn."""
+        conversation = (self.conversation.organization_id, self.conversation.id)
         number = self.account.phone_number_id
         return Keys(
-            conversations={place},
+            conversations={conversation},
             parties={(number, self.conversation.party)},
             addresses={(number, alias(self.conversation.contact_address))},
             latest=True,
@@ -62,7 +63,7 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 
 def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Micros, in_flight: int = 0) -> str:
-    """Why the agent may not answer now, "" when it may. `in_flight`: answers of this agent that are being made."""
+    """Return why the agent may not answer now, "" when it may. `in_flight`: how many answers the agent is making."""
     asked = next((each for each in found.messages if each.id == turn.message_id), None)
     if agent is None:
         return "the account has no active AI agent"
@@ -76,22 +77,23 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
         return "the customer service window is closed"
     if any(each.id > asked.id and _answers(each, agent) for each in found.messages):
         return "it was answered by somebody else"
-    return _spent(settings_of(agent), found, in_flight)
+    return _used_up_budget(settings_of(agent), found, in_flight)
 
 
 def _still_asked(messages: Sequence[Message]) -> bool:
-    """Whether the last thing that was said and not taken back is the customer's."""
+    """Return whether the last message that was not taken back is the customer's."""
     said = [each for each in messages if "deleted" not in each.status]
     return bool(said) and said[-1].direction == "incoming"
 
 
 def _answers(message: Message, agent: Agent) -> bool:
-    """Whether a message of ours, by somebody else, has reached the customer or is on its way."""
+    """Return whether the message is an answer of ours by someone other than the agent that was sent or is to be
+    sent."""
     ours = message.direction == "outgoing" and message.agent_id != agent.id
     return ours and not message.history and "failed" not in message.status
 
 
-def _spent(settings: AgentSettings, found: Situation, in_flight: int) -> str:
+def _used_up_budget(settings: AgentSettings, found: Situation, in_flight: int) -> str:
     budget = settings.budget
     for limit, used, of in (
         (budget.replies_per_conversation, found.replies, "replies of this conversation"),
@@ -104,11 +106,11 @@ def _spent(settings: AgentSettings, found: Situation, in_flight: int) -> str:
 
 
 def parts(text: str) -> list[str]:
-    """A text as messages that Meta takes: cut at the end of a paragraph, a line, a sentence or a word."""
+    """Split a text into messages that Meta accepts: at the end of a paragraph, a line, a sentence or a word."""
     found: list[str] = []
     rest = text.strip()
-    while len(rest) > LONGEST:
-        at = _cut(rest[:LONGEST])
+    while len(rest) > MAX_CHARACTERS:
+        at = _cut(rest[:MAX_CHARACTERS])
         found.append(rest[:at].rstrip())
         rest = rest[at:].lstrip()
     return [*found, rest] if rest else found
@@ -117,104 +119,104 @@ def parts(text: str) -> list[str]:
 def _cut(head: str) -> int:
     for mark in ("\n\n", "\n", ". ", " "):
         at = head.rfind(mark) + len(mark)
-        if at > LONGEST // 4:
+        if at > MAX_CHARACTERS // 4:
             return at
-    return LONGEST
+    return MAX_CHARACTERS
 
 
 # --- how a turn ends --------------------------------------------------------------------------------------------------
 
 
-def answered(ledger: Ledger, asking: Asking, reply: Reply, use: Use, *, superseded: int = 0) -> AgentRun:
-    """The model has answered: the answer is queued and the turn is over, unless the conversation has moved on.
+def answered(ledger: Ledger, context: AnswerContext, reply: Reply, usage: Usage, *, superseded: int = 0) -> AgentRun:
+    """Queue the model's answer and end the turn, unless the conversation has moved on.
 
-    `superseded`: how many answers of this turn have given way already.
+    `superseded`: how many answers of this turn were dropped already because the customer wrote more.
     """
-    turn, current = asking.turn, ledger.turns.get(asking.turn.conversation_id)
+    turn, current = context.turn, ledger.turns.get(context.turn.conversation_id)
     conversation = ledger.conversations.get(turn.conversation_id)
-    account = ledger.account(asking.account.phone_number_id)
+    account = ledger.account(context.account.phone_number_id)
     if account is None or account.id != turn.account_id:
-        return _noted(ledger, asking, use, "superseded", "the account is gone")
+        return _record_run(ledger, context, usage, "superseded", "the account is gone")
     if current is None or conversation is None or contacts.survivor(ledger, conversation.party) is None:
-        return _noted(ledger, asking, use, "superseded", "the turn was over when the answer came")
+        return _record_run(ledger, context, usage, "superseded", "the turn was over when the answer came")
     if current.message_id != turn.message_id:
         same = current.created_at == turn.created_at  # else it is another turn, and this one has had its answer
-        if not same or superseded < MOST_SUPERSEDED:
-            return _noted(ledger, asking, use, "superseded", "the customer wrote more meanwhile")
+        if not same or superseded < MAX_SUPERSEDED:
+            return _record_run(ledger, context, usage, "superseded", "the customer wrote more meanwhile")
     else:
         ledger.end_turn(current)
     message_id = ""
     for text in parts(reply.text):
         content = _encode({"type": "text", "text": {"body": text}})
         draft = outgoing.Draft(
-            account=asking.account, content=content, conversation=conversation, agent_id=asking.agent.id
+            account=context.account, content=content, conversation=conversation, agent_id=context.agent.id
         )
-        message, _ = outgoing.queue(ledger, draft, window=asking.window)
+        message, _ = outgoing.queue(ledger, draft, window=context.window)
         message_id = message_id or message.id
     if not reply.handed_over:
-        return _noted(ledger, asking, use, "replied", message_id=message_id)
-    agent_turns.pause(ledger, conversation, reason=reply.handed_over, by=f"agent {asking.agent.id}")
-    return _noted(ledger, asking, use, "handed_over", reply.handed_over, message_id=message_id)
+        return _record_run(ledger, context, usage, "replied", message_id=message_id)
+    agent_turns.pause(ledger, conversation, reason=reply.handed_over, by=f"agent {context.agent.id}")
+    return _record_run(ledger, context, usage, "handed_over", reply.handed_over, message_id=message_id)
 
 
-def failed(ledger: Ledger, asking: Asking, use: Use, why: str, *, again: bool) -> AgentRun:
-    """The model gave no answer: it is asked again later, or the turn is given up and people are told. Nothing of it is
-    the customer's business."""
-    turn, current = asking.turn, ledger.turns.get(asking.turn.conversation_id)
+def failed(ledger: Ledger, context: AnswerContext, usage: Usage, why: str, *, retryable: bool) -> AgentRun:
+    """Schedule another try after the model gave no answer, or give the turn up and emit `agent.failed`; the customer
+    sees nothing of it."""
+    turn, current = context.turn, ledger.turns.get(context.turn.conversation_id)
     if current is None or current.message_id != turn.message_id:
-        return _noted(ledger, asking, use, "superseded", why)
-    if again and current.attempts < len(BACKOFF):
+        return _record_run(ledger, context, usage, "superseded", why)
+    if retryable and current.attempts < len(BACKOFF):
         due_at = ledger.now + BACKOFF[current.attempts]
         ledger.put_turn(replace(current, attempts=current.attempts + 1, due_at=due_at))
-        return _noted(ledger, asking, use, "retrying", why)
+        return _record_run(ledger, context, usage, "retrying", why)
     ledger.end_turn(current)
-    run = _noted(ledger, asking, use, "failed", why)
-    _tell(ledger, asking, run, attempts=current.attempts + 1)
+    run = _record_run(ledger, context, usage, "failed", why)
+    _emit_failed(ledger, context, run, attempts=current.attempts + 1)
     conversation = ledger.conversations.get(turn.conversation_id)
-    if conversation is not None and settings_of(asking.agent).on_failure == "hand_over":
-        agent_turns.pause(ledger, conversation, reason=MODEL_FAILED, by=f"agent {asking.agent.id}")
+    if conversation is not None and settings_of(context.agent).on_failure == "hand_over":
+        agent_turns.pause(ledger, conversation, reason=MODEL_FAILED, by=f"agent {context.agent.id}")
     return run
 
 
 def declined(ledger: Ledger, turn: AgentTurn, why: str) -> None:
-    """The agent may not answer: the turn is over, and it can be seen why."""
+    """End a turn that the agent may not answer, and record why."""
     current = ledger.turns.get(turn.conversation_id)
     if current is None or current.message_id != turn.message_id:
         return
     ledger.end_turn(current)
-    _run(ledger, turn, turn.agent_id, "declined", why)
+    _add_run(ledger, turn, turn.agent_id, "declined", why)
 
 
 def keys_of(turn: AgentTurn) -> Keys:
-    """What has to be loaded to decline a turn."""
+    """Return what has to be loaded to decline a turn."""
     return Keys(conversations={(turn.organization_id, turn.conversation_id)}, agents=True)
 
 
-def _noted(
-    ledger: Ledger, asking: Asking, use: Use, outcome: RunOutcome, detail: str = "", *, message_id: str = ""
+def _record_run(
+    ledger: Ledger, context: AnswerContext, usage: Usage, outcome: RunOutcome, detail: str = "", *, message_id: str = ""
 ) -> AgentRun:
-    run = _run(ledger, asking.turn, asking.agent.id, outcome, detail)
+    run = _add_run(ledger, context.turn, context.agent.id, outcome, detail)
     run = replace(
         run,
         message_id=message_id,
-        model=settings_of(asking.agent).model,
-        input_tokens=use.input_tokens,
-        output_tokens=use.output_tokens,
-        tool_calls=use.tool_calls,
-        started_at=asking.started_at,
+        model=settings_of(context.agent).model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        tool_calls=usage.tool_calls,
+        started_at=context.started_at,
     )
     ledger.new_runs[-1] = run
     return run
 
 
-def _run(ledger: Ledger, turn: AgentTurn, agent_id: str, outcome: RunOutcome, detail: str) -> AgentRun:
+def _add_run(ledger: Ledger, turn: AgentTurn, agent_id: str, outcome: RunOutcome, detail: str) -> AgentRun:
     run = AgentRun(
         id=ledger.new_id(),
         organization_id=turn.organization_id,
         agent_id=agent_id,
         conversation_id=turn.conversation_id,
         outcome=outcome,
-        detail=detail[:_MOST_DETAIL],
+        detail=detail[:_MAX_DETAIL],
         started_at=ledger.now,
         finished_at=ledger.now,
     )
@@ -222,20 +224,20 @@ def _run(ledger: Ledger, turn: AgentTurn, agent_id: str, outcome: RunOutcome, de
     return run
 
 
-def _tell(ledger: Ledger, asking: Asking, run: AgentRun, *, attempts: int) -> None:
-    told = {
+def _emit_failed(ledger: Ledger, context: AnswerContext, run: AgentRun, *, attempts: int) -> None:
+    data = {
         "agent_id": run.agent_id,
-        "account_id": asking.account.id,
+        "account_id": context.account.id,
         "conversation_id": run.conversation_id,
-        "message_id": asking.turn.message_id,
+        "message_id": context.turn.message_id,
         "run_id": run.id,
         "attempts": attempts,
         "cause": run.detail,
     }
     event = OperationalEvent(
         name=FAILED,
-        data=_encode(told),
-        account_id=asking.account.id,
+        data=_encode(data),
+        account_id=context.account.id,
         conversation_id=run.conversation_id,
         order_key=run.agent_id,
     )

@@ -1,4 +1,4 @@
-"""USE CASE. A model's call of a tool, made over HTTP, and what the model is told of the answer."""
+"""USE CASE. Calls a tool over HTTP as a model asked, and returns what the model is shown of the answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tellwire.errors import Forbidden
 from tellwire.model.agents import Agent
 from tellwire.ports.http_out import Sender
 
-_LEAST_SECRET = 6
+_SHORTEST_SECRET = 6
 _encode = msgspec.json.Encoder().encode
 
 
 async def call(sender: Sender, agent: Agent, settings: AgentSettings, tool: Tool, arguments: Mapping[str, Any]) -> str:
-    """Call a tool and return what the model is told, as JSON; never raises for what a model or a server does."""
+    """Call a tool and return what the model is shown, as JSON; never raises for what a model or a server does."""
     headers = headers_of(agent, tool)
     try:
         request = tool_calls.request(
@@ -32,10 +32,11 @@ async def call(sender: Sender, agent: Agent, settings: AgentSettings, tool: Tool
         )
     except Forbidden as refusal:
         return _encode({"error": str(refusal)}).decode()
-    return tool_calls.told(await sender.send(request), _secrets(headers))
+    return tool_calls.result_for_model(await sender.send(request), _secrets(headers))
 
 
 def _secrets(headers: Mapping[str, str]) -> list[str]:
-    """What must not come back: the values, and their parts (a token behind `Bearer`), the longest first."""
+    """Return what must not be shown to the model: the values, and their parts (a token behind `Bearer`), the longest
+    first."""
     found = {part for value in headers.values() for part in (value, *re.split(r"[\s=:,;]+", value))}
-    return sorted((each for each in found if len(each) >= _LEAST_SECRET), key=len, reverse=True)
+    return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""Which model answers for an agent."""
+"""Chooses the model that answers for an agent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tellwire.model.agents import Agent
 from tellwire.ports.http_out import Sender
 
 
-def models_over(models: Sender, tools: Sender) -> Callable[[Agent], Model]:
-    """Return what gives the model that an agent's settings name: one over HTTP, or the scripted one.
+def model_selector(models: Sender, tools: Sender) -> Callable[[Agent], Model]:
+    """Return a function that gives the model that an agent's settings name: one over HTTP, or the scripted one.
 
     Args:
-        models: the sender that models are asked with; its guard says which addresses they may have.
-        tools: the one that their tools are called with.
+        models: sends requests to models; its guard decides which addresses they may have.
+        tools: sends requests to tools.
     """
     chat, scripted = ChatModel(models, tools), ScriptedModel()
 

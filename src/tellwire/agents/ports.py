@@ -1,4 +1,4 @@
-"""What AI agents need of a model, as a small Protocol, and what passes between them."""
+"""Declares what AI agents need of a model, and the values that pass between them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from msgspec import Struct
 from tellwire.model.agents import Agent
 
 
-class Line(Struct, frozen=True):
-    """Something that was said in a conversation, in words: by the customer, or by the business."""
+class TranscriptLine(Struct, frozen=True):
+    """What the customer or the business said in a conversation, as text."""
 
     by_customer: bool
     text: str
 
 
-class Use(Struct, kw_only=True):
-    """What an answer has cost so far; counted on while it is made, so that a failure's cost is known too."""
+class Usage(Struct, kw_only=True):
+    """What an answer has cost so far; updated while it is made, so that the cost of a failure is known too."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -26,7 +26,7 @@ class Use(Struct, kw_only=True):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What a model answers. `handed_over`: why a person is to take over from here, "" when none is; then `text` may be
+    """A model's answer. `handed_over`: why a person is to take over from here, "" when none is; only then `text` may be
     empty."""
 
     text: str = ""
@@ -34,15 +34,15 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Model(Protocol):
-    """Something that answers customers."""
+    """A model that answers customers."""
 
-    async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:
+    async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
         """Answer the last line of a conversation.
 
         Args:
-            agent: whose settings and secrets count.
+            agent: its settings and secrets are used.
             history: what was said, the oldest first; the last line is the customer's.
-            use: filled with what it costs.
+            usage: updated with what the answer costs.
 
         Raises:
             ModelFailed: there is no answer that a customer could be sent.

@@ -1,10 +1,10 @@
-"""PURE. An agent without a model: it answers from a script, says that it does, and so shows how agents work."""
+"""PURE. Implements an agent without a model: it answers from a script and says so, to show how agents work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tellwire.agents.ports import Line, Reply, Use
+from tellwire.agents.ports import Reply, TranscriptLine, Usage
 from tellwire.model.agents import Agent
 
 NOTE = "(I am a scripted demo agent, not a model.)"
@@ -15,15 +15,15 @@ SCRIPT: tuple[tuple[tuple[str, ...], str], ...] = (
     (("thank",), f"You are welcome! {NOTE}"),
     (("hello", "hi", "hey", "hola", "good"), GREETING),
 )
-"""Words of the customer's, and what is answered to them; the first that fits."""
+"""Words that the customer may use, and the answer to them; the first entry that matches is used."""
 OTHERWISE = f'I only know a few lines: ask for our opening hours or prices, or write "human". {NOTE}'
 A_PERSON = ("human", "person", "agent")
 
 
 class ScriptedModel:
-    """`model_port.Model` without a model."""
+    """Implements `agents.ports.Model` without a model."""
 
-    async def answer(self, agent: Agent, history: Sequence[Line], use: Use) -> Reply:  # noqa: ARG002
+    async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:  # noqa: ARG002
         """Answer from the script."""
         asked = history[-1].text.lower() if history else ""
         words = set("".join(c if c.isalnum() else " " for c in asked).split())

@@ -1,4 +1,4 @@
-"""PURE. What an AI agent is set to: the settings that its record keeps as JSON, and what they may hold."""
+"""PURE. Defines the settings of an AI agent, which its record keeps as JSON, and checks them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tellwire.errors import Forbidden
 from tellwire.model.agents import Agent
 
 SCRIPTED = "scripted"
-"""The name of the model that is none: it answers from a script, and says so."""
+"""The name that stands for no model: answers come from a script, and say so."""
 API_KEY = "api_key"
-HANDING_OVER = "hand_over_to_human"
+HAND_OVER_TOOL = "hand_over_to_human"
 """The name of the tool that every agent has."""
-MOST_TOOLS = 32
+MAX_TOOLS = 32
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]{1,4096}")
-_TAKEN = frozenset(
+_RESERVED_HEADERS = frozenset(
     {
         *("connection", "content-length", "content-type", "expect", "host", "keep-alive", "proxy-authorization"),
         *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "accept-encoding"),
@@ -31,7 +31,7 @@ _TAKEN = frozenset(
 )
 
 Fault = tuple[str, str]
-"""JSON pointer, what is wrong there"""
+"""JSON pointer, and what is wrong there"""
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
 
@@ -59,7 +59,7 @@ class Tool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def names(self) -> frozenset[str]:
-        """Its parameters."""
+        """Return the names of the parameters."""
         properties = self.parameters.get("properties")
         return frozenset(properties if isinstance(properties, dict) else ())
 
@@ -84,39 +84,40 @@ _decode = msgspec.json.Decoder(AgentSettings).decode
 
 
 def settings_of(agent: Agent) -> AgentSettings:
-    """An agent's settings; the header values of its tools are not among them."""
+    """Return an agent's settings; the header values of its tools are not among them."""
     return _decode(agent.options)
 
 
-def secret_place(tool: str, header: str) -> str:
-    """The name under which a tool's header value stands among an agent's secrets."""
+def secret_name(tool: str, header: str) -> str:
+    """Return the name of a tool's header value among an agent's secrets."""
     return f"tools/{tool}/{header.lower()}"
 
 
 def headers_of(agent: Agent, tool: Tool) -> dict[str, str]:
-    """A tool's headers with their values."""
-    return {name: agent.secrets.get(secret_place(tool.name, name), "") for name in tool.headers}
+    """Return a tool's headers with their values."""
+    return {name: agent.secrets.get(secret_name(tool.name, name), "") for name in tool.headers}
 
 
 def faults(settings: AgentSettings) -> list[Fault]:
-    """What is wrong with an AI agent's settings beyond their types; headers of tools as they were given."""
+    """Return what is wrong with an AI agent's settings beyond their types. The headers of tools must still have their
+    values."""
     found = [] if settings.model else [("/model", "is required: an AI agent needs a model, or `scripted`")]
     if settings.model != SCRIPTED and not settings.base_url:
         found.append(("/base_url", "is required: the address of an OpenAI-compatible API, such as https://…/v1"))
     if settings.base_url and not re.fullmatch(r"https?://[^?#@\s]+", settings.base_url):
         found.append(("/base_url", "must be an http or https URL without query, fragment or user name"))
-    if len(settings.tools) > MOST_TOOLS:
-        found.append(("/tools", f"at most {MOST_TOOLS}"))
+    if len(settings.tools) > MAX_TOOLS:
+        found.append(("/tools", f"at most {MAX_TOOLS}"))
     for number, origin in enumerate(settings.allowed_tool_origins):
         if not tool_calls.origin_of(origin):
             found.append((f"/allowed_tool_origins/{number}", "must be an origin such as https://api.example.com"))
     names: set[str] = set()
     for number, tool in enumerate(settings.tools):
         pointer = f"/tools/{number}"
-        if tool.name in names or tool.name == HANDING_OVER:
+        if tool.name in names or tool.name == HAND_OVER_TOOL:
             found.append((f"{pointer}/name", "is the name of another tool"))
         names.add(tool.name)
-        found += [(pointer + place, words) for place, words in _tool_faults(tool, settings.allowed_tool_origins)]
+        found += [(pointer + within, words) for within, words in _tool_faults(tool, settings.allowed_tool_origins)]
     return found
 
 
@@ -133,7 +134,7 @@ def _tool_faults(tool: Tool, origins: Sequence[str]) -> Iterator[Fault]:
         except Forbidden as refusal:
             yield "/url", str(refusal)
     for name, value in tool.headers.items():
-        if not _HEADER.fullmatch(name) or name.lower() in _TAKEN:
+        if not _HEADER.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
             yield "/headers", f"{name} cannot be set here" if _HEADER.fullmatch(name) else "a name is no header's"
         elif not _VALUE.fullmatch(value):
             yield "/headers", f"the value of {name} is empty or has characters that no header takes"

@@ -1,8 +1,8 @@
-"""PURE. What a model's call of a tool becomes: one HTTP request to an origin that is allowed, or a refusal.
+"""PURE. Turns a model's call of a tool into one HTTP request to an allowed origin, or refuses it.
 
-What a model gives as parameters may have been put into its mouth by a customer. So every value is encoded, none may
-change the path it stands in, and the origin is judged on the parsed URL once everything is filled in. Which addresses
-may be reached is the sender's to say: here only the origin counts.
+A customer may have made the model give any parameters. So every value is encoded, none may change the path in which it
+stands, and the origin is checked on the parsed URL after everything is filled in. The sender decides which addresses
+may be reached; only the origin is checked here.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ from tellwire.security.addresses import EVERY_ADDRESS, Origin, ParsedTarget, che
 TIMEOUT_SECONDS = 10.0
 MASK = "********"
 
-_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
-_NO_PATH = re.compile(r"[/\\%?#\x00-\x20\x7f]|^\.{0,2}$")
-_DOTS = re.compile(r"(?i)(?:^|/)(?:\.|%2e){1,2}(?=/|$)")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_UNSAFE_IN_PATH = re.compile(r"[/\\%?#\x00-\x20\x7f]|^\.{0,2}$")
+_DOT_SEGMENT = re.compile(r"(?i)(?:^|/)(?:\.|%2e){1,2}(?=/|$)")
 _encode = msgspec.json.Encoder().encode
 
 
 def placeholders(url: str) -> set[str]:
-    """The parameters that a tool's URL names."""
-    return set(_PLACE.findall(url))
+    """Return the parameters that a tool's URL names."""
+    return set(_PLACEHOLDER.findall(url))
 
 
 def with_samples(url: str) -> str:
-    """A tool's URL with something in every place, to be looked at before it is ever called."""
-    return _PLACE.sub("x", url)
+    """Return a tool's URL with a sample in every placeholder, so that it can be checked before it is called."""
+    return _PLACEHOLDER.sub("x", url)
 
 
 def origin_of(text: str) -> Origin | None:
-    """Scheme, host and port that an origin of the allow list names (a bare host means https); None when it is none."""
+    """Return the scheme, host and port of an entry of the allow list (a bare host means https); None when it is no
+    origin."""
     given = text if "://" in text else f"https://{text}"
     if not re.fullmatch(r"https?://[^/?#@\s]+/?", given):
         return None
@@ -49,7 +50,7 @@ def origin_of(text: str) -> Origin | None:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two URLs, perhaps with places for parameters, lead to one server."""
+    """Return whether two URLs, perhaps with placeholders, lead to the same server."""
     try:
         first, second = (check_url(with_samples(each), EVERY_ADDRESS).origin for each in (one, other))
     except Forbidden:
@@ -58,13 +59,13 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def check_origin(url: str, allowed: Sequence[str]) -> ParsedTarget:
-    """Where a URL leads.
+    """Return the parsed URL when its origin is allowed.
 
     Raises:
-        Forbidden: it is none, its path climbs, or its origin is not one of those allowed.
+        Forbidden: it is no URL, its path has a dot segment, or its origin is not one of those allowed.
     """
     target = check_url(url, EVERY_ADDRESS)
-    if _DOTS.search(target.path.partition("?")[0]):
+    if _DOT_SEGMENT.search(target.path.partition("?")[0]):
         raise Forbidden("the path of a tool's URL has a dot segment")
     if target.origin not in {origin_of(each) for each in allowed}:
         raise Forbidden("its origin (scheme, host and port) is not in allowed_tool_origins")
@@ -80,7 +81,7 @@ def request(
     headers: Mapping[str, str],
     allowed: Sequence[str],
 ) -> Request:
-    """The request that a call makes.
+    """Return the request that a call of a tool makes.
 
     Args:
         url: with `{name}` where a parameter goes.
@@ -90,16 +91,16 @@ def request(
         allowed: the origins that tools may reach.
 
     Raises:
-        Forbidden: a parameter is unknown, missing or not fit for its place, or the URL leads elsewhere.
+        Forbidden: a parameter is unknown, missing or not allowed in its position, or the origin is not allowed.
     """
     if unknown := arguments.keys() - known:
         raise Forbidden(f"there is no parameter {min(unknown)!r}")
     template = url.partition("#")[0]
     path, mark, query = template.partition("?")
     in_url = placeholders(template)
-    filled = _PLACE.sub(lambda found: _in_path(found[1], arguments), path)
+    filled = _PLACEHOLDER.sub(lambda found: _in_path(found[1], arguments), path)
     if mark:
-        filled += mark + _PLACE.sub(lambda found: _in_query(found[1], arguments), query)
+        filled += mark + _PLACEHOLDER.sub(lambda found: _in_query(found[1], arguments), query)
     rest = {name: value for name, value in arguments.items() if name not in in_url}
     body, sent = b"", [*headers.items()]
     if method == "POST":
@@ -117,7 +118,7 @@ def _in_path(name: str, arguments: Mapping[str, Any]) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Forbidden(f"the parameter {name!r} must be a text or a number")
     text = str(value)
-    if _NO_PATH.search(text):
+    if _UNSAFE_IN_PATH.search(text):
         raise Forbidden(f"the parameter {name!r} must not be empty, dots, or have slashes, %, ?, # or spaces")
     return quote(text, safe="")
 
@@ -127,8 +128,8 @@ def _in_query(name: str, arguments: Mapping[str, Any]) -> str:
     return quote(value if isinstance(value, str) else _encode(value).decode(), safe="")
 
 
-def told(answer: Answer, secrets: Sequence[str]) -> str:
-    """What the model is told of an answer: JSON, cut as the sender cuts, without the secrets that were sent."""
+def result_for_model(answer: Answer, secrets: Sequence[str]) -> str:
+    """Return what the model is shown of an answer: JSON, cut as the sender cuts, without the secrets that were sent."""
     if answer.failure:
         return _encode({"error": "the tool could not be reached", "failure": answer.failure}).decode()
     text = answer.body.decode("utf-8", "replace")

@@ -1,6 +1,6 @@
-"""PURE. A conversation in words, as a model is told it: who said what; what is no text is described in brackets.
+"""PURE. Writes a conversation as text for a model: who said what; content that is not text is described in brackets.
 
-Phone numbers and ids are left out: a model needs none of them.
+Phone numbers and ids are left out: no model needs them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tellwire.agents.ports import Line
+from tellwire.agents.ports import TranscriptLine
 from tellwire.model.messaging import Message
 
 _FILES = {
@@ -21,13 +21,14 @@ _FILES = {
     "document": "a document",
     "sticker": "a sticker",
 }
-_LONGEST = 4096
+_MAX_CHARACTERS = 4096
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def transcript(messages: Sequence[Message], asked: Message) -> list[Line]:
-    """What was said, the oldest first, the message that is to be answered last; neighbours of one side are one line."""
-    lines: list[Line] = []
+def transcript(messages: Sequence[Message], asked: Message) -> list[TranscriptLine]:
+    """Return what was said, the oldest first, the message to answer last; successive messages of one side are one
+    line."""
+    lines: list[TranscriptLine] = []
     for message in (*(each for each in messages if each.id != asked.id), asked):
         text = words(message.content) if message.kind in ("message", "edit") and not _taken_back(message) else ""
         if not text and message.id == asked.id:
@@ -36,9 +37,9 @@ def transcript(messages: Sequence[Message], asked: Message) -> list[Line]:
             continue
         by_customer = message.direction == "incoming"
         if lines and lines[-1].by_customer == by_customer:
-            lines[-1] = Line(by_customer, f"{lines[-1].text}\n{text}")
+            lines[-1] = TranscriptLine(by_customer, f"{lines[-1].text}\n{text}")
         else:
-            lines.append(Line(by_customer, text))
+            lines.append(TranscriptLine(by_customer, text))
     return lines
 
 
@@ -47,7 +48,7 @@ def _taken_back(message: Message) -> bool:
 
 
 def words(content: bytes) -> str:
-    """A message's content in words; "" for what says nothing (a reaction, something that Meta could not show)."""
+    """Return a message's content in words; "" when it has none (a reaction, or what Meta could not show)."""
     value = _decode(content)
     kind = value.get("type")
     part = value.get(kind) if isinstance(kind, str) else None
@@ -55,8 +56,8 @@ def words(content: bytes) -> str:
         return ""
     if kind in _FILES:
         return _file(_FILES[kind], part)
-    told = _TOLD.get(kind)
-    return told(part)[:_LONGEST] if told else ""
+    describe = _DESCRIPTIONS.get(kind)
+    return describe(part)[:_MAX_CHARACTERS] if describe else ""
 
 
 def _text(part: Any, *path: str) -> str:
@@ -67,13 +68,13 @@ def _text(part: Any, *path: str) -> str:
 
 def _file(what: str, part: Any) -> str:
     name, caption = _text(part, "filename"), _text(part, "caption")
-    return f"[{what}{f' named {name}' if name else ''}]{f' {caption}' if caption else ''}"[:_LONGEST]
+    return f"[{what}{f' named {name}' if name else ''}]{f' {caption}' if caption else ''}"[:_MAX_CHARACTERS]
 
 
 def _location(part: Any) -> str:
     about = ", ".join(text for text in (_text(part, "name"), _text(part, "address")) if text)
-    place = [part.get(name) for name in ("latitude", "longitude")] if isinstance(part, dict) else []
-    return f"[a location: {about or ', '.join(str(each) for each in place)}]"
+    coordinates = [part.get(name) for name in ("latitude", "longitude")] if isinstance(part, dict) else []
+    return f"[a location: {about or ', '.join(str(each) for each in coordinates)}]"
 
 
 def _contacts(part: Any) -> str:
@@ -83,13 +84,13 @@ def _contacts(part: Any) -> str:
 
 
 def _interactive(part: Any) -> str:
-    """What was chosen, or what there was to choose from."""
+    """Return the choice that was made, or the text and the choices that were offered."""
     for reply in ("button_reply", "list_reply"):
         if chosen := _text(part, reply, "title"):
             return chosen
     if _text(part, "nfm_reply", "name"):
         return f"[a filled form] {_text(part, 'nfm_reply', 'body')}".strip()
-    texts = [_text(part, place, "text") for place in ("header", "body", "footer")]
+    texts = [_text(part, section, "text") for section in ("header", "body", "footer")]
     action = part.get("action") if isinstance(part, dict) else None
     options = [_text(button, "reply", "title") for button in _list(action, "buttons")]
     options += [_text(row, "title") for section in _list(action, "sections") for row in _list(section, "rows")]
@@ -104,12 +105,12 @@ def _list(part: Any, name: str) -> list[Any]:
 
 def _order(part: Any) -> str:
     items = _list(part, "product_items")
-    told = ", ".join(f"{item.get('quantity')} × {_text(item, 'product_retailer_id')}" for item in items)
+    listed = ", ".join(f"{item.get('quantity')} × {_text(item, 'product_retailer_id')}" for item in items)
     note = _text(part, "text")
-    return f"[an order: {told or 'no items'}]{f' {note}' if note else ''}"
+    return f"[an order: {listed or 'no items'}]{f' {note}' if note else ''}"
 
 
-_TOLD: Mapping[str, Callable[[Any], str]] = {
+_DESCRIPTIONS: Mapping[str, Callable[[Any], str]] = {
     "text": lambda part: _text(part, "body"),
     "button": lambda part: _text(part, "text"),
     "location": _location,
@@ -118,4 +119,4 @@ _TOLD: Mapping[str, Callable[[Any], str]] = {
     "order": _order,
     "template": lambda part: f"[the template {_text(part, 'name')}]",
 }
-"""By type, how a message is told; others are passed over."""
+"""By type, how a message is described; others are left out."""

@@ -1,7 +1,7 @@
-"""Lets AI agents answer: takes up turns that are due, asks models, and records what came of it.
+"""Lets AI agents answer: takes up turns that are due, asks models, and records the outcome.
 
-A turn is a row until its answer is queued, in one transaction (`answers`). Two processes that take up the same one, or
-one that ends in the middle, cost a question to the model and never a second answer to the customer.
+A turn is a row until its answer is queued, in one transaction (`agents.decisions`). When two processes take up the same
+turn, or one ends in the middle, the model is asked once more, but the customer never gets a second answer.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import msgspec
 import structlog
 
 from tellwire.agents import decisions
-from tellwire.agents.decisions import Asking
-from tellwire.agents.ports import Line, Model, Reply, Use
+from tellwire.agents.decisions import AnswerContext
+from tellwire.agents.ports import Model, Reply, TranscriptLine, Usage
 from tellwire.agents.settings import settings_of
 from tellwire.agents.transcript import transcript
 from tellwire.conversations import agent_turns
@@ -27,35 +27,34 @@ from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph
 from tellwire.ports.queues import AgentTurns
 from tellwire.ports.storage import LedgerStore
 
-log = structlog.get_logger("tellwire.answering")
+log = structlog.get_logger("tellwire.agents")
 
-MOST_AT_ONCE = 8
+MAX_CONCURRENT = 8
 RUN_SECONDS = 120.0
-"""Over everything that one answer takes, tools included."""
+"""The time limit of one answer, tools included."""
 _TYPING_SECONDS = 5.0
-_LOOK_SECONDS = 5.0
+_POLL_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _PAGE = 200
-_SECOND = 1_000_000
 
 
 class AgentWorker:
-    """Runs turns, several conversations at once, each conversation one at a time.
+    """Runs turns of AI agents: several conversations at once, the turns of one conversation one after the other.
 
     Args:
-        store, turns, clock: decisions, the turns that wait, and the time.
-        model_of: what answers for an agent.
-        owned: the partitions that are this process's; an account's turns are run by who sends for it.
+        store, turns, clock: transactions, the turns that wait, and the time.
+        model_of: gives the model of an agent.
+        owned: gives the partitions of this process, which runs the turns of the accounts for which it sends.
         window: micros after which an idle conversation closes.
-        counters: told of what came of each.
-        graph: Meta's API, for read marks and typing indicators; None shows neither.
+        counters: count the runs by outcome.
+        graph: Meta's API, for read marks and typing indicators; None sends neither.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class AgentWorker:
         self._loop = Loop(
             "agents",
             self._round,
-            seconds=_LOOK_SECONDS,
+            seconds=_POLL_SECONDS,
             failed="answering_failed",
             after_failure=_PAUSE_SECONDS,
         )
@@ -93,15 +92,15 @@ class AgentWorker:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take up turns from now on."""
+        """Begin to take up turns."""
         self._loop.start()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Look for due turns at once."""
         self._loop.wake()
 
     async def stop(self) -> None:
-        """Leave what is not done as it is: its turns are taken up again."""
+        """Stop, and cancel the turns under way; they are taken up again after the next start."""
         await self._loop.stop()
         tasks = list(self._running.values())
         for task in tasks:
@@ -109,26 +108,27 @@ class AgentWorker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settled(self) -> None:
-        """Wait for every answer that is being made."""
+        """Return once no answer is being made."""
         while self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _round(self) -> After | None:
         following = await self.round()
-        return None if following is None else After(max(0.0, (following - self._clock.now()) / _SECOND))
+        return None if following is None else After(max(0.0, (following - self._clock.now()) / MICROS))
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
     async def round(self) -> Micros | None:
-        """Take up what is due and ours, as far as there is room; return when the next turn will be due."""
+        """Take up the turns that are due and this process's, up to `MAX_CONCURRENT` at once; return when the next turn
+        is due."""
         owned, now = self._owned(), self._clock.now()
         if not owned:
             return None
         last: AgentTurn | None = None
-        while len(self._running) < MOST_AT_ONCE:
+        while len(self._running) < MAX_CONCURRENT:
             page = await self._turns.due(now, limit=_PAGE, after=last)
             for turn in page:
-                if len(self._running) < MOST_AT_ONCE and self._is_ours(turn, owned):
+                if len(self._running) < MAX_CONCURRENT and self._is_ours(turn, owned):
                     self._take_up(turn)
             if len(page) < _PAGE:
                 break
@@ -148,7 +148,7 @@ class AgentWorker:
 
     async def _run(self, turn: AgentTurn) -> None:
         try:
-            await self._turn(turn)
+            await self._run_turn(turn)
         except Unavailable as error:
             log.warning("store_unavailable", detail=str(error))
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -156,7 +156,7 @@ class AgentWorker:
             log.exception("turn_failed", conversation_id=turn.conversation_id)
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _turn(self, turn: AgentTurn) -> None:
+    async def _run_turn(self, turn: AgentTurn) -> None:
         registry, now = self._store.registry(), self._clock.now()
         account = next((each for each in registry.accounts.values() if each.id == turn.account_id), None)
         agent = agent_turns.agent_of(registry, account) if account else None
@@ -167,7 +167,7 @@ class AgentWorker:
         if why or account is None or agent is None or found.conversation is None:
             await self._store.apply(decisions.keys_of(turn), lambda ledger: decisions.declined(ledger, turn, why))
             return
-        asking = Asking(
+        context = AnswerContext(
             turn=turn,
             agent=agent,
             account=account,
@@ -177,53 +177,55 @@ class AgentWorker:
         )
         self._by_agent[agent.id] += 1
         try:
-            await self._ask(asking, found)
+            await self._ask(context, found)
         finally:
             self._by_agent[agent.id] -= 1
 
-    async def _ask(self, asking: Asking, found: Situation) -> None:
-        asked = next(each for each in found.messages if each.id == asking.turn.message_id)
-        typing = asyncio.create_task(self._show_typing(asking.account, asking.agent, asked))
-        use = Use()
+    async def _ask(self, context: AnswerContext, found: Situation) -> None:
+        asked = next(each for each in found.messages if each.id == context.turn.message_id)
+        typing = asyncio.create_task(self._show_typing(context.account, context.agent, asked))
+        usage = Usage()
         try:
-            reply = await self._answer(asking, transcript(found.messages, asked), use)
+            reply = await self._answer(context, transcript(found.messages, asked), usage)
         except (ModelFailed, TimeoutError) as error:
-            why, again = str(error) or f"no answer within {RUN_SECONDS:.0f} s", getattr(error, "again", True)
-            decision = partial(decisions.failed, asking=asking, use=use, why=why, again=again)
+            why, retryable = str(error) or f"no answer within {RUN_SECONDS:.0f} s", getattr(error, "retryable", True)
+            decision = partial(decisions.failed, context=context, usage=usage, why=why, retryable=retryable)
         except Exception as error:
-            log.exception("agent_stumbled", agent_id=asking.agent.id)
-            decision = _stumbled(asking, use, error)
+            log.exception("agent_error", agent_id=context.agent.id)
+            decision = _internal_failure(context, usage, error)
         else:
-            before = self._superseded.get(asking.turn.conversation_id, 0)
-            decision = partial(decisions.answered, asking=asking, reply=reply, use=use, superseded=before)
+            before = self._superseded.get(context.turn.conversation_id, 0)
+            decision = partial(decisions.answered, context=context, reply=reply, usage=usage, superseded=before)
         finally:
-            await asyncio.gather(typing, return_exceptions=True)  # so that the answer ends it
-        self._note(asking, await self._recorded(asking, decision))
+            # The answer ends the typing indicator, so the indicator has to be sent before it.
+            await asyncio.gather(typing, return_exceptions=True)
+        self._count(context, await self._record(context, decision))
 
-    async def _recorded(self, asking: Asking, decision: Callable[[Ledger], AgentRun]) -> AgentRun:
-        """Record what came of it; what cannot be recorded is a failure, else the model would be asked for ever."""
+    async def _record(self, context: AnswerContext, decision: Callable[[Ledger], AgentRun]) -> AgentRun:
+        """Record the outcome. An outcome that cannot be recorded is recorded as a failure, or the model would be asked
+        for ever."""
         try:
-            return await self._store.apply(asking.keys, decision)
+            return await self._store.apply(context.keys, decision)
         except Unavailable:
             raise
         except Exception as error:
-            log.exception("agent_stumbled", agent_id=asking.agent.id)
-            return await self._store.apply(asking.keys, _stumbled(asking, Use(), error))
+            log.exception("agent_error", agent_id=context.agent.id)
+            return await self._store.apply(context.keys, _internal_failure(context, Usage(), error))
 
-    async def _answer(self, asking: Asking, history: Sequence[Line], use: Use) -> Reply:
+    async def _answer(self, context: AnswerContext, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
         async with asyncio.timeout(RUN_SECONDS):
-            reply = await self._model_of(asking.agent).answer(asking.agent, history, use)
-        if len(decisions.parts(reply.text)) > decisions.MOST_PARTS:
+            reply = await self._model_of(context.agent).answer(context.agent, history, usage)
+        if len(decisions.parts(reply.text)) > decisions.MAX_PARTS:
             raise ModelFailed("the model's answer was too long for WhatsApp")
         return reply
 
-    def _note(self, asking: Asking, run: AgentRun) -> None:
+    def _count(self, context: AnswerContext, run: AgentRun) -> None:
         self._counters.agent_runs[run.outcome] += 1
-        place = asking.turn.conversation_id
+        conversation_id = context.turn.conversation_id
         if run.outcome == "superseded":
-            self._superseded[place] = self._superseded.get(place, 0) + 1
+            self._superseded[conversation_id] = self._superseded.get(conversation_id, 0) + 1
         else:
-            self._superseded.pop(place, None)
+            self._superseded.pop(conversation_id, None)
         if run.outcome in ("retrying", "failed"):
             log.warning("agent_failed", agent_id=run.agent_id, run_id=run.id, outcome=run.outcome, reason=run.detail)
 
@@ -231,21 +233,21 @@ class AgentWorker:
         """Mark the message as read and show that an answer is being written; the answer does not depend on it."""
         if self._graph is None or not account.access_token or not asked.wamid:
             return
-        told: dict[str, object] = {"messaging_product": "whatsapp", "status": "read", "message_id": asked.wamid}
+        body: dict[str, object] = {"messaging_product": "whatsapp", "status": "read", "message_id": asked.wamid}
         if settings_of(agent).typing:
-            told["typing_indicator"] = {"type": "text"}
+            body["typing_indicator"] = {"type": "text"}
         answer = await self._graph.ask(
             account.access_token,
             f"{account.phone_number_id}/messages",
             method="POST",
-            body=msgspec.json.encode(told),
+            body=msgspec.json.encode(body),
             timeout_seconds=_TYPING_SECONDS,
         )
         if not answer.ok:
             log.info("typing_not_shown", account_id=account.id, status=answer.status, failure=answer.failure)
 
 
-def _stumbled(asking: Asking, use: Use, error: Exception) -> partial[AgentRun]:
-    """What an error of ours comes to."""
+def _internal_failure(context: AnswerContext, usage: Usage, error: Exception) -> partial[AgentRun]:
+    """Return the decision that follows an error on our side."""
     why = f"an error of our own ({type(error).__name__}); the server's log has it"
-    return partial(decisions.failed, asking=asking, use=use, why=why, again=True)
+    return partial(decisions.failed, context=context, usage=usage, why=why, retryable=True)

@@ -1,7 +1,7 @@
-"""The command line: a table of commands, each imported only when it runs, so that a start stays fast.
+"""Run the command line: a table of commands, each imported only when it runs, so that the start stays fast.
 
-A command is one module here with a typed function (or a `typer.Typer` of several) and one row in `COMMANDS`. It prints
-its result on stdout, as one JSON document with `--json`, and everything else on stderr.
+A command is one module here with a typed function (or a `typer.Typer` of several) and one row in `COMMANDS`. A command
+prints its result on stdout, as one JSON document with `--json`, and everything else on stderr.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tellwire import __version__
 from tellwire.errors import BadSettings, TellwireError
 
 DONE, FAILED, MISUSED = 0, 1, 2
-"""Exit codes: as asked; tried and failed; wrong usage or settings."""
+"""Exit codes: success; failure; wrong usage or settings."""
 
 
 class Command(NamedTuple):
-    """Where a command lives, and what the overview and its own `--help` say of it."""
+    """Where a command is implemented, its line in the overview, and the example in its `--help`."""
 
     module: str
     function: str
@@ -85,11 +85,11 @@ COMMANDS = {
         example="tellwire config --json",
     ),
 }
-"""By name, in the order of the overview."""
+"""The commands by name, in the order of the overview."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that `arguments` (those of the process unless given) name, and return its exit code."""
+    """Run the command that `arguments` name (the process's own unless given), and return its exit code."""
     match list(sys.argv[1:] if arguments is None else arguments):
         case []:
             sys.stderr.write(overview())
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """What `tellwire --help` prints."""
+    """Return the text of `tellwire --help`."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(
@@ -130,7 +130,7 @@ def overview() -> str:
 
 
 def _run(name: str, rest: list[str]) -> int:
-    from typer.exceptions import Abort, TyperException  # noqa: PLC0415 - the overview does without
+    from typer.exceptions import Abort, TyperException  # noqa: PLC0415 - the overview does not need it
 
     try:
         code = _entry(name)(rest, prog_name=f"tellwire {name}", standalone_mode=False)

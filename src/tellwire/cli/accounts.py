@@ -1,4 +1,4 @@
-"""`tellwire accounts`: WhatsApp business numbers."""
+"""Implement `tellwire accounts`: WhatsApp business numbers."""
 
 from __future__ import annotations
 

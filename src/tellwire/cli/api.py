@@ -1,6 +1,6 @@
-"""The REST API without a server: a call runs in this process on the database that the settings name.
+"""Call the REST API without a server: in this process, on the database that the settings name.
 
-So a command does exactly what its REST twin does, also beside a running server, and needs no key.
+So a command does exactly what the REST call does, also beside a running server, and needs no key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAGE = 200
 
 
 class Api:
-    """Calls of an ASGI application as its administrator, in the organization named (the default one for "")."""
+    """A caller of an ASGI application, as administrator of the named organization ("" for the default one)."""
 
     def __init__(self, application: WebApp, key: str, organization: str) -> None:
         self._application = application
@@ -36,7 +36,7 @@ class Api:
             self._headers["tellwire-organization"] = organization
 
     async def call(self, method: str, *path: str, body: object = None, query: dict[str, str] | None = None) -> Any:
-        """Return the JSON of an answer; `path` is what follows /v1, in parts.
+        """Return the JSON of a call's answer; `path` is what follows /v1, in parts.
 
         Raises:
             TellwireError: the answer is not 2xx; the text says why, field by field.
@@ -50,7 +50,7 @@ class Api:
         return document
 
     async def every(self, noun: str) -> list[dict[str, Any]]:
-        """All rows of a list, newest first."""
+        """Return all rows of a list, newest first; the pages are followed."""
         rows: list[dict[str, Any]] = []
         query = {"limit": str(_PAGE)}
         while True:
@@ -89,7 +89,7 @@ class Api:
 
 
 def ask(work: Callable[[Api], Coroutine[Any, Any, T]], *, organization: str = "") -> T:
-    """Open the database, run `work` on the API, and close it again.
+    """Open the database, run `work` on the API, and close the database.
 
     Raises:
         TellwireError: a call was refused, or the database cannot be opened.
@@ -114,7 +114,7 @@ async def _ask(work: Callable[[Api], Coroutine[Any, Any, T]], organization: str)
 
 
 async def _left_to_the_server(_: str) -> None:
-    """What waits for an account is applied by the process that serves, which alone may make deliveries."""
+    """Do nothing: the serving process applies what waits for an account, because only it may make deliveries."""
 
 
 def _told(problem: Any) -> str:

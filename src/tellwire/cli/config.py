@@ -1,4 +1,4 @@
-"""`tellwire config`: the settings in force."""
+"""Implement `tellwire config`: the settings in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong with the database's file, in a line instead of a traceback."""
+"""Report what is wrong with the database's file in one line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tellwire.settings import Settings
 
 @contextmanager
 def usable(settings: Settings) -> Iterator[None]:
-    """Within it the database is opened.
+    """Turn errors of opening the database, within the block, into one readable error.
 
     Raises:
-        TellwireError: it cannot be, because of the file system or because it is no database.
+        TellwireError: the file cannot be opened, because of the file system or because it is no database.
     """
     try:
         yield
     except Exception as error:
-        cause = getattr(error, "orig", error)  # SQLAlchemy wraps what SQLite says
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps the error of SQLite
         if not isinstance(cause, OSError | sqlite3.Error):
             raise
         raise TellwireError(f"the database {settings.sqlite_path} cannot be opened: {cause}") from None

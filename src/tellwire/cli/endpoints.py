@@ -1,4 +1,4 @@
-"""`tellwire endpoints`: where deliveries go."""
+"""Implement `tellwire endpoints`: the webhook endpoints that deliveries go to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tellwire.cli.api import ask
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import Organization, print_once, print_record, print_records, secret_of
 from tellwire.errors import BadSettings
+from tellwire.formats import FORMATS
 
 endpoints = typer.Typer(
     help="Create, list, show, test, pause, resume, recover and delete webhook endpoints, and rotate their secrets.",
@@ -30,7 +31,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The endpoint's id, as `en
 def create(
     url: Annotated[str, typer.Argument(help="Where to POST.")],
     *,
-    format_: Annotated[str, typer.Option("--format", help="The payload: row or chat.")],
+    format_: Annotated[str, typer.Option("--format", help=f"The payload: {' or '.join(FORMATS)}.")],
     event: Annotated[list[str] | None, typer.Option(help="Only these events, repeatable; all unless given.")] = None,
     account: Annotated[
         list[str] | None, typer.Option(help="Only of these phone_number_ids, repeatable; all unless given.")

@@ -1,4 +1,4 @@
-"""`tellwire keys`: API keys."""
+"""Implement `tellwire keys`: API keys."""
 
 from __future__ import annotations
 

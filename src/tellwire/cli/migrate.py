@@ -1,4 +1,4 @@
-"""`tellwire migrate`: bring the database to this version's schema."""
+"""Implement `tellwire migrate`: bring the database to this version's schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tellwire openapi`: the document that a server shows at /openapi.json."""
+"""Implement `tellwire openapi`: print the document that a server shows at /openapi.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: one JSON document, or a table for people."""
+"""Print what commands show: one JSON document, or a table for people."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def print_json(value: object) -> None:
-    """One line of JSON on stdout, at once: a command that goes on may be read through a pipe."""
+    """Print one line of JSON on stdout and flush it: a command that runs on may be read through a pipe."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
     sys.stdout.flush()
 
 
 def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> None:
-    """Left-aligned columns on stdout, the last one unpadded."""
+    """Print left-aligned columns on stdout, without padding after the last one."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

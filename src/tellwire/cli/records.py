@@ -1,4 +1,4 @@
-"""How commands print records of the API: whole as JSON, else the columns that a person looks for."""
+"""Print records of the API: whole as JSON, else the columns that a person looks for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Organization = Annotated[
 
 
 def print_records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """A list of records."""
+    """Print a list of records."""
     if as_json:
         print_json({"data": rows})
     elif rows:
@@ -28,7 +28,7 @@ def print_records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, 
 
 
 def print_record(row: Mapping[str, Any], *, as_json: bool) -> None:
-    """One record, a line for each of its fields that says something."""
+    """Print one record, a line for each field that is not empty."""
     if as_json:
         print_json(row)
         return
@@ -39,14 +39,14 @@ def print_record(row: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_once(secret: str, said: str) -> None:
-    """A secret on stdout, to be caught by a script, and what to know about it on stderr."""
+    """Print a secret on stdout, where a script can read it, and a remark about it on stderr."""
     sys.stdout.write(f"{secret}\n")
     sys.stdout.flush()
     sys.stderr.write(f"{said}\n")
 
 
 def text(value: Any) -> str:
-    """A field's value for people."""
+    """Return a field's value as text for people."""
     match value:
         case None:
             return "-"
@@ -61,7 +61,7 @@ def text(value: Any) -> str:
 
 
 def secret_of(option: str, given: str) -> str:
-    """A secret given on the command line, or with `@FILE` in a file, where no process list shows it.
+    """Return a secret given on the command line, or the text of the file of `@FILE`, which no process list shows.
 
     Raises:
         BadSettings: the file cannot be read.

@@ -1,4 +1,4 @@
-"""`tellwire keys reencrypt`: everything sealed anew under the first master key."""
+"""Implement `tellwire keys reencrypt`: encrypt every secret again under the first master key."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ async def _reseal(settings: Settings) -> _Done:
         app = await App.open(settings, serving=False, lenient=True)
     try:
         store, done = app.store, _Done()
-        after: tuple[int, tuple[str, ...]] | None = (0, ())
+        after: reencryption.ReencryptionCursor | None = reencryption.ReencryptionCursor()
         while after is not None:
-            stride = await store.write(partial(reencryption.reseal, vault=store.vault, after=after))
-            done.reencrypted += stride.sealed
-            done.failed += stride.failed
-            after = stride.after
+            batch = await store.write(partial(reencryption.reseal, vault=store.vault, after=after))
+            done.reencrypted += batch.sealed
+            done.failed += batch.failed
+            after = batch.after
         done.ok = not done.failed
         if done.reencrypted:
             deed = AuditChange(DEFAULT_ORGANIZATION, "command line", app.clock.now(), store.new_id)

@@ -1,4 +1,4 @@
-"""`tellwire serve`: HTTP, ingest and delivery, in one process or each in processes of its own."""
+"""Implement `tellwire serve`: HTTP, ingest and delivery, in one process or each in processes of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `serve` and `dev` share: a loop that signals end, a listening socket, the HTTP side of an app on it."""
+"""Share what `serve` and `dev` need: a loop that signals end, a listening socket, and an app's HTTP server on it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ import uvloop
 import tellwire_sdk
 from tellwire.app import App
 from tellwire.errors import TellwireError
-from tellwire.formats import FORMATS
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
-from tellwire.formats.schemas import SCHEMAS
 from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.server import Server, listening
 
 GRACE_SECONDS = 4
-"""How long requests under way, and then deliveries, may take to end after a signal: supervisors kill after 10 s."""
+"""How long (seconds) requests under way, and then deliveries, may take to end after a signal: supervisors kill a
+process after 10 s."""
 _MOVES = 50
 _NAMES = ("TELLWIRE_HOST", "TELLWIRE_PORT")
 _SWITCH_SECONDS = 0.0005
-"""How soon a busy event loop lets the store's writer have the interpreter: each of its statements asks anew, and the
-default of 5 ms made them wait (up to 1.4 times the messages/s, measured with `bench`)."""
+"""How soon a busy event loop hands the interpreter to the store's writer thread, which asks for it at each statement.
+The default of 5 ms made the writer wait (this value gives up to 1.4 times the messages/s, measured with `bench`)."""
 _GARBAGE_THRESHOLDS = (20_000, 20, 50)
-"""Requests leave hardly any cycles behind; Python's defaults looked for them during a tenth of the time."""
+"""Thresholds of the garbage collector: requests leave hardly any cycles; Python's defaults cost a tenth of the time."""
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
-    """Run `main` on uvloop and return what it returns. It is given an event that SIGINT and SIGTERM set.
+    """Run `main` on uvloop and return its exit code. `main` gets an event that SIGINT and SIGTERM set.
 
     A second signal ends the process at once.
     """
@@ -62,17 +61,17 @@ async def _with_signals(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
 
 
 def log_to_stderr() -> None:
-    """Set up the logs, of libraries only what is wrong."""
+    """Set up logging to stderr; libraries log warnings and errors only."""
     logs.set_up()
     for library in ("alembic", "uvicorn", "httpx2", "openai"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def bind(host: str, port: int, *, move: bool = False, names: tuple[str, str] = _NAMES) -> socket.socket:
-    """Listen on an address; with `move` on the next free port if this one is taken. `names`: what sets host and port.
+    """Listen on an address; with `move` on the next free port if this one is taken. `names`: the settings of both.
 
     Raises:
-        TellwireError: the port is taken, or the host is no address of this machine.
+        TellwireError: the port is taken or not allowed, or the host is no address of this machine.
     """
     for candidate in [port, *range(port + 1, min(port + _MOVES, 65536)), 0] if move else [port]:
         try:
@@ -95,44 +94,44 @@ def _why(host: str, port: int, error: OSError, names: tuple[str, str]) -> str:
 
 
 def url_of(sock: socket.socket) -> str:
-    """The URL that reaches a listening socket from this machine."""
+    """Return the URL that reaches a listening socket from this machine."""
     host, port = sock.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def services_of(app: App) -> Services:
-    """What the web needs of an app."""
+    """Return the services of an app that its web layer needs."""
     return Services(
         store=app.store,
         ingest=app.ingest,
         clock=app.clock,
         settings=app.settings,
         formats=FORMATS,
-        event_names=FORMATS["row"].EVENTS,
+        stream_format=row,
+        event_names=event_names.ALL,
         schemas=SCHEMAS,
         webhooks=webhooks(),
-        check_url=app.tester.check_url,
-        challenge=app.tester.challenge,
-        send_test=app.tester.send_test,
+        check_url=app.endpoint_tester.check_url,
+        ask_for_consent=app.endpoint_tester.ask_for_consent,
+        send_test=app.endpoint_tester.send_test,
         whsec_form=tellwire_sdk.whsec_form,
-        chat_id=chat_id,
         route_unrouted=app.housekeeping.route_unrouted,
-        erase=app.eraser.start,
+        erase=app.erasure_worker.start,
         wake=app.dispatcher.wake,
-        wake_downloads=app.downloads.wake,
+        wake_downloads=app.download_worker.wake,
         files=app.files,
         counters=app.counters,
         graph=app.graph,
-        templates=app.templates,
+        template_sync=app.template_sync,
         engine=app.dispatcher,
-        courier=app.courier,
+        sending_worker=app.sending_worker,
         tracer=app.tracer,
     )
 
 
 class Site:
-    """The HTTP side of an app on a listening socket, in the running loop."""
+    """The HTTP server of an app on a listening socket, in the running loop."""
 
     def __init__(self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
         self._server = _Part(
@@ -142,7 +141,7 @@ class Site:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return once requests are answered."""
+        """Start serving; return once requests are answered."""
         self._serving = asyncio.create_task(self._server.serve([self._sock]))
         ready = asyncio.create_task(self._server.ready.wait())
         await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -152,21 +151,21 @@ class Site:
         spare_the_collector()
 
     async def stop(self) -> None:
-        """Take nothing new, and finish what is under way within the grace."""
+        """Accept nothing new, and finish what is under way within the grace time."""
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
 
 
 def spare_the_collector() -> None:
-    """What has been loaded by now stays until the end: never look through it for garbage again, and look less often."""
+    """Exclude what is loaded by now from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 class _Part(Server):
-    """The server as a part of a process whose signals are not its own; that it is ready can be waited for."""
+    """A server inside a process that handles signals itself; `ready` is set once it accepts requests."""
 
     def __init__(self, application: WebApp, *, grace_seconds: int) -> None:
         super().__init__(application, grace_seconds=grace_seconds)
@@ -174,10 +173,10 @@ class _Part(Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave them alone."""
+        """Leave the signals to the process."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start the server and set `ready`."""
         await super().startup(sockets)
         self.ready.set()

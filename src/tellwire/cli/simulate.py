@@ -1,4 +1,4 @@
-"""`tellwire simulate`: what Meta would send, to any server; with `--serve` all of Meta."""
+"""Implement `tellwire simulate`: post what Meta would send to any server; with `--serve` simulate all of Meta."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def simulate(
                 as_json=json,
             )
         )
-    random = Random(seed)  # noqa: S311 - a game, not a secret
+    random = Random(seed)  # noqa: S311 - nothing here is secret
     people = (Person(name="Cliente Ejemplo", wa_id=sender.removeprefix("+")),) if sender else PEOPLE
     customers = [Customer(person, business, random) for person in people]
     updates = happenings(customers, [HAPPENINGS[name] for name in _names(types)], messages, at=int(time.time()))
@@ -115,7 +115,7 @@ def simulate(
 
 
 def _check(url: str) -> None:
-    with suppress(ValueError):  # of brackets, or a port that is no number
+    with suppress(ValueError):  # malformed brackets, or a port that is no number
         parts = urlsplit(url)
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
             return
@@ -123,7 +123,7 @@ def _check(url: str) -> None:
 
 
 def _names(types: str) -> Sequence[str]:
-    """The happenings that `--types` lists."""
+    """Return the names of the happenings in `--types`."""
     names = [name.strip() for name in types.split(",") if name.strip()]
     for name in names:
         if name not in HAPPENINGS and name != "all":
@@ -132,7 +132,7 @@ def _names(types: str) -> Sequence[str]:
 
 
 def _configured_secret(phone_number_id: str) -> str:
-    """The app secret of the settings that speaks for this number, else the one that `dev` made here."""
+    """Return the app secret of the settings for this number or for all, else that of a `dev` in this folder."""
     given = settings.load().meta_app_secret
     for secret in given:
         if secret.bound_to in ("", phone_number_id):
@@ -143,7 +143,7 @@ def _configured_secret(phone_number_id: str) -> str:
 
 
 async def _post(url: str, secret: str, plan: Sequence[Round], rate: float) -> list[Answer]:
-    """Post round after round, or at a rate whatever the answers do; returns the answers in the order of the plan."""
+    """Post round after round, or at `rate` POSTs a second; return the answers in the plan's order."""
     sender = open_sender(allow=EVERY_ADDRESS)
     poster = Poster(sender, url, secret)
     loop = asyncio.get_running_loop()

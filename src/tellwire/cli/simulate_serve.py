@@ -1,4 +1,4 @@
-"""`tellwire simulate --serve`: a Meta that behaves like Meta, for code that sends too."""
+"""Implement `tellwire simulate --serve`: a simulated Meta, also for code that sends."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tellwire.cli.output import print_json
 from tellwire.cli.serving import bind, run, url_of
 from tellwire.errors import BadSettings, Problem
 from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State, counts
-from tellwire.simulator.knobs import turned
+from tellwire.simulator.knobs import changed_knobs
 
 
 class Serving(Struct, frozen=True, kw_only=True):
-    """What to serve: where, for whom, and where webhooks go."""
+    """The options of `--serve`."""
 
     host: str
     port: int
@@ -33,15 +33,15 @@ class Serving(Struct, frozen=True, kw_only=True):
 
 
 def serve(what: Serving) -> int:
-    """Serve until a signal comes, then say what happened."""
+    """Serve until a signal comes, then print what happened."""
     return run(lambda stop: _serve(what, stop))
 
 
 def knobs_of(given: Sequence[str]) -> Knobs:
-    """The knobs as `NAME=VALUE` turns them.
+    """Return the knobs with those set that `NAME=VALUE` texts name.
 
     Raises:
-        BadSettings: one is no such text, there is no such knob, or it does not take the value.
+        BadSettings: a text is malformed, there is no such knob, or it does not take the value.
     """
     named: dict[str, Any] = {}
     for each in given:
@@ -53,7 +53,7 @@ def knobs_of(given: Sequence[str]) -> Knobs:
         except msgspec.DecodeError:
             named[name] = value
     try:
-        return turned(Knobs(), named)
+        return changed_knobs(Knobs(), named)
     except Problem as problem:
         raise BadSettings(f"--knob {problem}") from None
 

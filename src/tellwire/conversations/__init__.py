@@ -1,1 +1,1 @@
-"""People, conversations and messages, as pure decisions over a ledger."""
+"""Decide about people, conversations and messages: pure functions over a ledger."""

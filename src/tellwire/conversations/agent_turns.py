@@ -1,6 +1,6 @@
-"""PURE. Whose turn it is in a conversation: an AI agent's after a customer wrote, until a person takes over.
+"""PURE. Decide whose turn it is in a conversation: an AI agent's after a customer wrote, until a person takes over.
 
-Decisions over a ledger, made in the very transaction that records the message, so that no turn is forgotten.
+The decision is made in the transaction that records the message, so that no turn is forgotten.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ANSWERABLE = frozenset(
         *("interactive", "button", "order"),
     }
 )
-"""The types that a customer expects an answer to. What is not named here is nothing to answer: reactions, edits,
-what Meta says of the system, what it could not show us, and types that nobody knows yet."""
-PATIENCE = 4
-"""Who writes on and on is answered this many debounces after the first message."""
+"""The message types that a customer expects an answer to. The others get none: reactions, edits, system messages,
+unsupported messages and unknown types."""
+MAX_DEBOUNCES = 4
+"""A customer who does not stop writing is answered this many debounces after the first message."""
 PAUSED = "conversation.handed_over"
 RESUMED = "conversation.resumed"
 A_PERSON_WROTE = "a person wrote"
@@ -35,15 +35,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 def agent_of(registry: Registry, account: Account) -> Agent | None:
-    """The AI agent that answers an account's customers, None when there is none or it is paused."""
+    """Return the AI agent that answers an account's customers, None when there is none or it is paused."""
     agent = registry.agents.get(account.agent_id) if account.agent_id else None
     if agent is None or agent.organization_id != account.organization_id:
         return None
     return agent if agent.kind == "ai" and agent.state == "active" else None
 
 
-def asked(ledger: Ledger, account: Account, message: Message, kind: str) -> None:
-    """A customer wrote a message of this type: the agent is to answer once the customer has paused for a moment."""
+def customer_wrote(ledger: Ledger, account: Account, message: Message, kind: str) -> None:
+    """Queue a turn for the AI agent after a customer wrote a message of type `kind`; the agent answers once the
+    customer has paused for its debounce."""
     agent = agent_of(ledger.registry, account)
     if agent is None or kind not in ANSWERABLE or message.conversation_id in ledger.handovers:
         return
@@ -63,52 +64,52 @@ def asked(ledger: Ledger, account: Account, message: Message, kind: str) -> None
 
 
 def _due(now: Micros, began: Micros, debounce: Micros) -> Micros:
-    return max(now, min(now + debounce, began + PATIENCE * debounce))
+    return max(now, min(now + debounce, began + MAX_DEBOUNCES * debounce))
 
 
-def written(ledger: Ledger, account: Account, conversation: Conversation, agent_id: str) -> None:
-    """Something of ours is on its way to the customer: if a person wrote it, the AI agent leaves the conversation.
+def business_wrote(ledger: Ledger, account: Account, conversation: Conversation, agent_id: str) -> None:
+    """Take note that the business wrote to the customer: if a person did, the AI agent leaves the conversation.
 
-    What is sent without an agent is a program's (a receipt, a reminder) and pauses nothing.
+    A message that is sent without an agent comes from a program (a receipt, a reminder) and pauses nothing.
     """
     agent = ledger.registry.agents.get(agent_id)
     if agent is not None and agent.kind == "human":
-        taken_over(ledger, account, conversation, by=f"agent {agent.id}")
+        person_wrote(ledger, account, conversation, by=f"agent {agent.id}")
 
 
-def taken_over(ledger: Ledger, account: Account, conversation: Conversation, *, by: str) -> None:
-    """A person wrote in a conversation that an AI agent was answering."""
+def person_wrote(ledger: Ledger, account: Account, conversation: Conversation, *, by: str) -> None:
+    """Pause the AI agent that answers in a conversation, because a person wrote there."""
     if agent_of(ledger.registry, account) is not None:
         pause(ledger, conversation, reason=A_PERSON_WROTE, by=by)
 
 
 def pause(ledger: Ledger, conversation: Conversation, *, reason: str, by: str) -> bool:
-    """Hand a conversation over to people: the agent says no more in it. False when it was paused already."""
+    """Hand a conversation over to people: the agent stops answering in it. Return False when it was paused already."""
     if conversation.id in ledger.handovers:
         return False
     handover = Handover(conversation.organization_id, conversation.id, reason, by)
     ledger.put_handover(handover)
     if (turn := ledger.turns.get(conversation.id)) is not None:
         ledger.end_turn(turn)
-    _tell(ledger, conversation, PAUSED, {"reason": reason, "by": by})
+    _emit(ledger, conversation, PAUSED, {"reason": reason, "by": by})
     return True
 
 
 def resume(ledger: Ledger, conversation: Conversation, *, by: str) -> bool:
-    """Let the agent answer again, from the next message on. False when it was not paused."""
+    """Let the agent answer again, from the next message on. Return False when it was not paused."""
     handover = ledger.handovers.get(conversation.id)
     if handover is None:
         return False
     ledger.end_handover(handover)
-    _tell(ledger, conversation, RESUMED, {"by": by})
+    _emit(ledger, conversation, RESUMED, {"by": by})
     return True
 
 
-def _tell(ledger: Ledger, conversation: Conversation, name: str, more: dict[str, str]) -> None:
-    told = {"conversation_id": conversation.id, "account_id": conversation.account_id, **more}
+def _emit(ledger: Ledger, conversation: Conversation, name: str, more: dict[str, str]) -> None:
+    data = {"conversation_id": conversation.id, "account_id": conversation.account_id, **more}
     event = OperationalEvent(
         name=name,
-        data=_encode(told),
+        data=_encode(data),
         account_id=conversation.account_id,
         conversation_id=conversation.id,
         order_key=order_key(conversation.account_id, conversation.party),

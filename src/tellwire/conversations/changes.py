@@ -1,4 +1,4 @@
-"""PURE. A changed row: taken down, stored and told of; what every kind of item shares."""
+"""PURE. Change a message row: record the status fact, store the row and emit its event."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _NOBODY = Contact(id="", organization_id="")
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What the settings decide. `window`: micros after which a conversation closes by itself, 0 never. `tracing`:
-    events remember their POST. `public_url`: what links to media begin with."""
+    """Options that the settings decide. `window`: micros after which an idle conversation closes by itself, 0 for
+    never. `tracing`: whether events remember their POST. `public_url`: how links to media begin."""
 
     auto_accounts: bool = False
     window: Micros = DAY
@@ -30,14 +30,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def seconds(meta_time: Seconds | None, now: Micros) -> Seconds:
-    """Meta's time, else the time of receipt."""
+    """Return Meta's time, else the time of receipt (`now`, micros) in seconds."""
     return now // MICROS if meta_time is None else meta_time
 
 
 def repeated(ledger: Ledger, account: Account, message: Message, fact: StatusFact) -> bool:
-    """Take a status fact down; True when (wamid, status, participant) was known, which then emits nothing.
+    """Record a status fact; return True when (wamid, status, participant) was known already, which emits no event.
 
-    A repeat still counts for the merge, so that the row does not depend on which copy came first.
+    A repeat is still merged into the row, so that the row does not depend on which copy came first.
     """
     wamid = message.wamid
     known = ledger.facts.get((account.id, wamid), {}).get((fact.name, fact.participant))
@@ -61,18 +61,18 @@ def update(
     person: Contact | None = None,
     errors: tuple[StatusError, ...] = (),
 ) -> None:
-    """Store a changed row and tell of it; `updated_at` strictly rises.
+    """Store a changed row and emit its event; `updated_at` strictly rises.
 
-    `fact` is the status that changed it: Meta told it in `item`, or it came of the call itself, with `errors`.
+    `fact` is the status that changed it: it comes from Meta's `item`, or from the call itself, with `errors`.
     """
     message = replace(message, updated_at=max(ledger.now, message.updated_at + 1))
     ledger.put_message(message)
     conversation = ledger.conversations[message.conversation_id]
     subject = Subject(message, account, conversation, contacts.survivor(ledger, message.contact_id))
     if item is not None and fact is not None:
-        tell_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
+        emit_status(ledger, subject, item=item, fact=fact, person=person, changed=changed)
         return
-    message_events.tell(
+    message_events.emit(
         ledger,
         subject,
         action="update",
@@ -82,7 +82,7 @@ def update(
     )
 
 
-def tell_status(
+def emit_status(
     ledger: Ledger,
     subject: Subject,
     *,
@@ -91,8 +91,8 @@ def tell_status(
     person: Contact | None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Tell of one status; `person` is who it is about: in a group one of many."""
-    message_events.tell(
+    """Emit the event of one status; `person` is who the status is about: in a group one of many."""
+    message_events.emit(
         ledger,
         subject,
         action="update" if changed else "insert",

@@ -1,4 +1,4 @@
-"""PURE. Who a person is, as decisions over a ledger (docs/reference/formats.md, "Who").
+"""PURE. Find out who a person is, as decisions over a ledger (docs/reference/formats.md, "Who").
 
 Phone numbers and business-scoped user ids are aliases of one contact. Number variants are looked up, never written.
 """
@@ -11,21 +11,21 @@ from msgspec.structs import replace
 
 from tellwire.conversations import lifecycle
 from tellwire.meta.phone_numbers import variants
-from tellwire.meta.webhooks.items import Who
+from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact
 
 
 def find(ledger: Ledger, organization_id: str, addresses: Iterable[str]) -> Contact | None:
-    """Return the contact that any of the addresses, else a variant of one, is known for; ties are merged."""
+    """Return the contact that has one of the addresses, else a variant of one; several contacts are merged into one."""
     known = _known(ledger, organization_id, addresses)
     if not known:
         known = _known(ledger, organization_id, (v for address in addresses for v in variants(address)))[:1]
     return merge(ledger, known) if known else None
 
 
-def resolve(ledger: Ledger, organization_id: str, who: Who) -> Contact:
-    """Return the contact of an item, made when unknown, with every alias and name that the payload gives."""
+def resolve(ledger: Ledger, organization_id: str, who: WebhookContact) -> Contact:
+    """Return the contact of an item, created when unknown, with every alias and name that the payload gives."""
     contact = find(ledger, organization_id, who.aliases)
     if contact is None:
         contact = Contact(
@@ -47,7 +47,7 @@ def resolve(ledger: Ledger, organization_id: str, who: Who) -> Contact:
 
 
 def add_addresses(ledger: Ledger, contact: Contact, adds: Iterable[str]) -> tuple[Contact, bool]:
-    """Give a contact the new addresses that Meta names; its open conversations stay and tell of it.
+    """Give a contact the new addresses that Meta names; its open conversations stay open and emit an update.
 
     Returns: the contact, and whether anything was new.
     """
@@ -70,7 +70,8 @@ def add_addresses(ledger: Ledger, contact: Contact, adds: Iterable[str]) -> tupl
 
 
 def _address_after(address: str, new: list[str], old: Contact) -> str:
-    """A new phone replaces a phone, a new user id a user id; a phone also replaces a user id."""
+    """Return the new address of a conversation: a phone number replaces a phone number, a user id a user id; a phone
+    number also replaces a user id."""
     for candidate in new:
         if is_user_id(candidate) == is_user_id(address) or (not is_user_id(candidate) and not old.phone):
             return candidate
@@ -78,7 +79,7 @@ def _address_after(address: str, new: list[str], old: Contact) -> str:
 
 
 def merge(ledger: Ledger, contacts: list[Contact]) -> Contact:
-    """Make one contact of several: the oldest survives, the younger ones' open conversations are closed first."""
+    """Make one contact of several: the oldest stays; the open conversations of the others are closed first."""
     survivor, *younger = sorted(contacts, key=lambda c: (c.created_at, c.id))
     for other in younger:
         for conversation in [c for c in ledger.open.values() if c.party == other.id]:
@@ -103,7 +104,7 @@ def merge(ledger: Ledger, contacts: list[Contact]) -> Contact:
 
 
 def survivor(ledger: Ledger, contact_id: str) -> Contact | None:
-    """The contact that a row's contact has become, itself unless it was merged into another."""
+    """Return the contact that a contact was merged into, or itself if it was not merged; None when it is gone."""
     contact = ledger.contacts.get(contact_id)
     while contact is not None and contact.merged_into:
         contact = ledger.contacts.get(contact.merged_into)
@@ -111,7 +112,7 @@ def survivor(ledger: Ledger, contact_id: str) -> Contact | None:
 
 
 def is_user_id(address: str) -> bool:
-    """Whether an address is a business-scoped user id (`CC.…`), not a phone number."""
+    """Return whether an address is a business-scoped user id (`CC.…`), not a phone number."""
     return not address.lstrip("+").isdigit()
 
 
@@ -120,7 +121,7 @@ def _known(ledger: Ledger, organization_id: str, addresses: Iterable[str]) -> li
     return [ledger.contacts[i] for i in ids if i is not None]
 
 
-def _says_nothing_new(ledger: Ledger, contact: Contact, who: Who) -> bool:
+def _says_nothing_new(ledger: Ledger, contact: Contact, who: WebhookContact) -> bool:
     return (
         (who.name in (None, contact.name) or contact.own_name)
         and who.username in (None, contact.username)

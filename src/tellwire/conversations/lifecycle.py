@@ -1,4 +1,4 @@
-"""PURE. The life of a conversation, as decisions over a ledger (docs/reference/formats.md, "Conversations")."""
+"""PURE. Open, close and change conversations over a ledger (docs/reference/formats.md, "Conversations")."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def open_with(
 ) -> Conversation:
     """Return the conversation that a new row joins, opening one when there is none.
 
-    `window` 0 means never to close by itself. A history row joins the open or latest conversation and opens no
-    window: what it has to make is closed from the start.
+    `window`: micros after which an idle conversation closes, 0 for never. A history row joins the open or latest
+    conversation; if there is none, it creates one that is closed from the start.
     """
-    place = (account.id, party)
-    known = ledger.open.get(place)
+    key = (account.id, party)
+    known = ledger.open.get(key)
     if history:
-        known = known or ledger.latest.get(place)
+        known = known or ledger.latest.get(key)
         if known is not None:
             return known
     elif known is not None:
@@ -54,8 +54,8 @@ def _run_out(conversation: Conversation, now: Micros, window: Micros) -> bool:
 
 
 def close_if_idle(ledger: Ledger, conversation: Conversation, *, window: Micros) -> bool:
-    """Close an open conversation whose last row is older than `window` and that has nothing more to be sent; return
-    whether it was."""
+    """Close an open conversation whose last row is older than `window` micros and that has nothing left to be sent.
+    Return whether it was closed."""
     if (
         conversation.id in ledger.unsent
         or conversation.status != "open"
@@ -67,17 +67,17 @@ def close_if_idle(ledger: Ledger, conversation: Conversation, *, window: Micros)
 
 
 def close(ledger: Ledger, conversation: Conversation) -> Conversation:
-    """Close it and tell so."""
+    """Close a conversation and emit the event."""
     return _change(ledger, replace(conversation, status="closed"), "status")
 
 
 def reopen(ledger: Ledger, conversation: Conversation) -> Conversation:
-    """Open it again and tell so; the caller has checked that no other one is open."""
+    """Open a conversation again and emit the event; the caller has checked that no other one is open."""
     return _change(ledger, replace(conversation, status="open", last_row_at=ledger.now), "status")
 
 
 def readdress(ledger: Ledger, conversation: Conversation, address: str) -> Conversation:
-    """Tell that the contact's addresses changed; `address` is the one that now counts."""
+    """Change the contact's address in a conversation to `address` and emit the event."""
     return _change(ledger, replace(conversation, contact_address=address), "contact_address")
 
 

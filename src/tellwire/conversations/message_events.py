@@ -1,4 +1,4 @@
-"""PURE. Events about messages: everything that a format may show, fixed when it happens.
+"""PURE. Emit events about messages, with everything that a format may show, fixed when the event happens.
 
 Source: docs/reference/formats.md, "Snapshots".
 """
@@ -36,7 +36,7 @@ _pricing = msgspec.json.Decoder(_Pricing)
 
 
 def status_item(fact: StatusFact, errors: tuple[StatusError, ...]) -> StatusItem:
-    """One status as Meta named it, with the pricing of this very status."""
+    """Return one status as an event holds it, with the pricing that Meta gave with it."""
     pricing = _Pricing()
     if fact.pricing:
         try:
@@ -53,7 +53,7 @@ def status_item(fact: StatusFact, errors: tuple[StatusError, ...]) -> StatusItem
     )
 
 
-def tell(
+def emit(
     ledger: Ledger,
     subject: Subject,
     *,
@@ -64,7 +64,7 @@ def tell(
     status: StatusItem | None = None,
     business: str = "",
 ) -> None:
-    """Emit `messages/<action>` for a row as it now stands.
+    """Emit `messages.<action>` for a row as it now stands.
 
     `participant` is the contact's address as the `chat` format shows it, `name` that person's when it is not the
     contact, `business` the display number if Meta just gave one.

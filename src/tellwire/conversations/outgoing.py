@@ -1,9 +1,9 @@
-"""PURE. An outgoing message of ours, from the moment it is asked for to the moment Meta has said what became of it.
+"""PURE. Decide about an outgoing message, from the request to send it until Meta has said what became of it.
 
 Source: docs/reference/rest-api.md, "Sending".
 
-Every step is a decision over a ledger, so that the row, its send, and the events that tell of them commit together.
-What is sent is never sent again unless it is certain that Meta did not take it.
+Every step is a decision over a ledger, so that the row, its send and their events commit together. A message is never
+sent again unless it is certain that Meta did not accept it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
 from tellwire.meta.phone_numbers import alias
-from tellwire.meta.webhooks.items import Who
+from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, Send, SendState, StatusError, StatusFact
 from tellwire.model.routing import order_key, partition
@@ -26,10 +26,10 @@ from tellwire.model.units import MICROS, Micros
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """A message that is asked for, checked already.
+    """A checked request to send a message.
 
-    `to`: a number with `+` or a business-scoped user id; "" when `conversation` (as it was found) says to whom.
-    `content`: as the row shows it. `scheduled_at` 0: at once. `unchecked`: nobody looks at the customer service window.
+    `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. `content`: as
+    the row shows it. `scheduled_at` 0: at once. `unchecked`: the customer service window is not checked.
     """
 
     account: Account
@@ -43,7 +43,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 def keys_of(draft: Draft) -> Keys:
-    """What has to be loaded before it can be queued."""
+    """Return what has to be loaded before a draft can be queued."""
     keys = Keys(latest=True)
     number = draft.account.phone_number_id
     if draft.to:
@@ -56,14 +56,14 @@ def keys_of(draft: Draft) -> Keys:
     return keys
 
 
-def accountable(ledger: Ledger, draft: Draft) -> bool:
-    """Whether the account is still there: it may have been deleted since the draft was checked."""
+def account_exists(ledger: Ledger, draft: Draft) -> bool:
+    """Return whether the account still exists: it may have been deleted since the draft was checked."""
     known = ledger.account(draft.account.phone_number_id)
     return known is not None and known.id == draft.account.id
 
 
-def reachable(ledger: Ledger, draft: Draft) -> bool:
-    """Whether there is still somebody to write to: the contact of its conversation may have been erased meanwhile."""
+def recipient_exists(ledger: Ledger, draft: Draft) -> bool:
+    """Return whether the recipient still exists: the conversation's contact may have been erased meanwhile."""
     if draft.conversation is None:
         return True
     known = ledger.conversations.get(draft.conversation.id)
@@ -71,12 +71,12 @@ def reachable(ledger: Ledger, draft: Draft) -> bool:
 
 
 def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Send]:
-    """Record a message to be sent: its row, its place in the queue, and the events that tell of it.
+    """Record a message to be sent: its row, its place in the queue, and its event.
 
-    It joins the contact's open conversation, which is opened when there is none. `window` as for `conversations`.
+    The row joins the contact's open conversation; one is opened when there is none. `window`: see `open_with`.
     """
     account = draft.account
-    contact, party, recipient = _whom(ledger, draft)
+    contact, party, recipient = _recipient_of(ledger, draft)
     conversation = lifecycle.open_with(ledger, account, party, alias(recipient), window=window)
     message = Message(
         id=ledger.new_id(),
@@ -104,7 +104,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         recipient=recipient,
         state="scheduled" if draft.scheduled_at > ledger.now else "queued",
         due_at=due_at,
-        order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _place_of(message.id),
+        order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _order_of(message.id),
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
         created_at=ledger.now,
@@ -112,30 +112,32 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
     )
     ledger.put_message(message)
     ledger.put_send(send)
-    message_events.tell(
+    message_events.emit(
         ledger,
         Subject(message, account, conversation, contact),
         action="insert",
         participant=conversation.contact_address,
     )
-    agent_turns.written(ledger, account, conversation, draft.agent_id)
+    agent_turns.business_wrote(ledger, account, conversation, draft.agent_id)
     return message, send
 
 
-def _place_of(message_id: str) -> Micros:
-    """When the id was made: it never falls, whatever the clock does, and the id itself decides within a millisecond."""
+def _order_of(message_id: str) -> Micros:
+    """Return when the id was made, in micros. Ids never fall, whatever the clock does; within a millisecond the id
+    itself decides."""
     return int(message_id[:8] + message_id[9:13], 16) * 1000
 
 
 def partition_of(account_id: str) -> int:
-    """The partition of an account's sends: one process sends for it, so that its limits are kept in one place."""
+    """Return the partition of an account's sends: one process sends for an account, which therefore keeps all its
+    limits."""
     return partition(account_id, "")
 
 
-def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
-    """The contact (none in a group), the party of the conversation, and what Meta is told."""
+def _recipient_of(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
+    """Return the contact (None in a group), the party of the conversation, and the recipient as Meta gets it."""
     if draft.conversation is None:
-        who = Who(address=draft.to, aliases=(alias(draft.to),))
+        who = WebhookContact(address=draft.to, aliases=(alias(draft.to),))
         contact = contacts.resolve(ledger, draft.account.organization_id, who)
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
@@ -151,9 +153,9 @@ def _whom(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, str]:
 
 
 def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
-    """Take a send that is due, to be sent now; None when it is not to be sent any more or not yet.
+    """Mark a due send as `sending`; return None when it is not due yet or not to be sent any more.
 
-    Once this is durable a crash leaves it `sending`, and its next owner knows that Meta may have it.
+    After the commit, a crash leaves the send `sending`, so its next owner knows that Meta may have received it.
     """
     send = ledger.sends.get(message_id)
     if send is None or send.state not in ("queued", "scheduled") or send.due_at > ledger.now:
@@ -169,19 +171,20 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
     )
 
 
-def deferred(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
-    """It has to wait, and nothing was tried."""
+def defer(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:
+    """Postpone a send that was not tried yet to `due_at`."""
     send = ledger.sends.get(message_id)
     if send is not None and send.state in ("queued", "scheduled"):
         _moved(ledger, send, send.state, due_at=max(due_at, send.due_at), cause=cause)
 
 
-def accepted(
+def accept(
     ledger: Ledger, account: Account, message_id: str, wamid: str, *, status: str = "", content: bytes = b""
 ) -> Message | None:
-    """Meta has taken it: the row gets its id. `status`: what Meta's answer said beside ("" for plainly accepted).
+    """Record that Meta accepted a message: the row gets its wamid. `status`: an extra status of Meta's answer, "" for
+    plainly accepted.
 
-    `content`: what the row shows from now on, b"" for what it showed (parameters of authentication templates go).
+    `content`: the row's new content, b"" to keep it (parameters of authentication templates are removed).
     """
     send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
     if send is not None and send.state != "accepted":
@@ -203,8 +206,8 @@ def accepted(
     return ledger.by_id[message_id]
 
 
-def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...], cause: str) -> None:
-    """It cannot be sent: the row fails with Meta's errors (or ours), and both formats tell of it."""
+def fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[StatusError, ...], cause: str) -> None:
+    """Mark a message as failed with Meta's errors or ours, and emit its event."""
     send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
     if send is not None:
         _moved(ledger, send, "failed", cause=cause)
@@ -214,7 +217,7 @@ def refused(ledger: Ledger, account: Account, message_id: str, errors: tuple[Sta
     update(ledger, merge(message, fact), account, ("status",), fact=fact, errors=errors)
 
 
-def again(
+def retry(
     ledger: Ledger,
     message_id: str,
     *,
@@ -224,9 +227,9 @@ def again(
     tried: bool = True,
     anew: bool = False,
 ) -> None:
-    """Meta did not take it, for certain: it is tried again at `due_at`.
+    """Queue a send again for `due_at`: it is certain that Meta did not accept it.
 
-    `tried`: Meta was asked, which counts. `anew`: the time within which it is tried begins with the next try.
+    `tried`: whether the attempt counts, because Meta was asked. `anew`: the time limit for tries starts anew.
     """
     send = _claimed(ledger, message_id, epoch)
     if send is not None:
@@ -235,15 +238,16 @@ def again(
         _moved(ledger, send, "queued", due_at=due_at, cause=cause, attempts=attempts, tries_until=until)
 
 
-def uncertain(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:
-    """Nobody can tell whether Meta took it: a status may, or a person decides."""
+def mark_unknown(ledger: Ledger, message_id: str, *, epoch: int, cause: str) -> None:
+    """Mark a send as `unknown`: Meta may have accepted it. A later status or a person decides."""
     send = _claimed(ledger, message_id, epoch)
     if send is not None:
         _moved(ledger, send, "unknown", cause=cause)
 
 
-def abandoned(ledger: Ledger, message_id: str, *, epoch: int) -> bool:
-    """Who sent it is gone (it was claimed under an older lease than `epoch`): whether Meta took it is not known."""
+def mark_abandoned(ledger: Ledger, message_id: str, *, epoch: int) -> bool:
+    """Mark a send as `unknown` when the process that claimed it is gone, that is, under a lease older than `epoch`.
+    Return whether it was marked."""
     send = ledger.sends.get(message_id)
     if send is None or send.state != "sending" or send.epoch >= epoch:
         return False
@@ -263,19 +267,19 @@ def _moved(ledger: Ledger, send: Send, state: SendState, **changes: object) -> S
 
 
 def _columns(before: Message, after: Message) -> tuple[str, ...]:
-    """The columns of the row format that differ."""
+    """Return the names of the row format's columns that differ."""
     shown = {"wamid": "wa_id", "content": "content", "status": "status", "pricing": "pricing", "timestamp": "timestamp"}
     return tuple(name for field, name in shown.items() if getattr(before, field) != getattr(after, field))
 
 
 def _of_another(ledger: Ledger, account: Account, message: Message, wamid: str) -> bool:
-    """Whether the id is that of a message that came in or that we sent: that row keeps it, and what it holds."""
+    """Return whether the wamid belongs to another message that came in or that we sent; that row keeps it."""
     other = ledger.messages.get((account.id, wamid))
     return other is not None and other.id != message.id and other.kind != "external"
 
 
 def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> Message:
-    """The row with what was told of it before it was known to be ours; the row that came of that steps back."""
+    """Return the message with the statuses that an external row got under its wamid; that row gives up the wamid."""
     other = ledger.messages.get((account.id, wamid))
     if other is None or other.id == message.id:
         return message
@@ -289,7 +293,7 @@ def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> M
 
 
 def cancel(ledger: Ledger, message_id: str) -> bool:
-    """Take back what has not been sent; False when it is too late."""
+    """Cancel a message that has not been sent; return False when it is too late."""
     send = ledger.sends.get(message_id)
     if send is None or send.state not in ("scheduled", "queued"):
         return False
@@ -298,17 +302,17 @@ def cancel(ledger: Ledger, message_id: str) -> bool:
 
 
 def mark_failed(ledger: Ledger, account: Account, message_id: str, *, by: str) -> bool:
-    """Somebody decides that Meta did not take what nobody knows the fate of; False when its fate is known."""
+    """Mark a message as failed because a person (`by`) decided so. Return False unless its state is `unknown`."""
     send = ledger.sends.get(message_id)
     if send is None or send.state != "unknown":
         return False
     words = f"marked as failed by {by}, after: {send.cause}"
-    refused(ledger, account, message_id, (_DECIDED,), words)
+    fail(ledger, account, message_id, (_DECIDED,), words)
     return True
 
 
 def mark_read(ledger: Ledger, account: Account, message_id: str) -> Message | None:
-    """Meta has taken it that we read a message which came in; None when it is there no more."""
+    """Record that Meta accepted our read receipt of an incoming message; return None when the message is gone."""
     message = ledger.by_id.get(message_id)
     if message is not None and "read" not in message.status:
         update(ledger, replace(message, status={**message.status, "read": ledger.now}), account, ("status",))
@@ -316,7 +320,8 @@ def mark_read(ledger: Ledger, account: Account, message_id: str) -> Message | No
 
 
 def resend(ledger: Ledger, draft: Draft, message_id: str, *, window: Micros) -> tuple[Message, Send] | None:
-    """Send a copy (`draft`) in place of a message that did not arrive, or may not have; None when it cannot be."""
+    """Queue a copy (`draft`) of a message that did not arrive, or may not have; return None if it may not be sent
+    again."""
     send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
     if send is None or message is None or not resendable(message, send):
         return None
@@ -326,7 +331,7 @@ def resend(ledger: Ledger, draft: Draft, message_id: str, *, window: Micros) -> 
 
 
 def resendable(message: Message, send: Send) -> bool:
-    """Whether it was not sent, did not arrive, or may not have been sent; and was not sent again yet."""
+    """Return whether a message may be sent again: it failed, was cancelled or is `unknown`, and was not resent yet."""
     failed = send.state in ("failed", "cancelled", "unknown") or (
         send.state == "accepted" and "failed" in message.status
     )

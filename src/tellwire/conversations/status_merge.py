@@ -1,6 +1,6 @@
-"""PURE. The monotone merge of statuses into a message row (docs/reference/formats.md, "Merge").
+"""PURE. Merge statuses into a message row, monotonously (docs/reference/formats.md, "Merge").
 
-Folding any set of status facts in any order, with any repetition, gives the same row: times are minima, pricing and
+Merging any set of status facts in any order, with any repetition, gives the same row: times are minima, pricing and
 errors are maxima of (rank, earliness, bytes).
 """
 
@@ -15,18 +15,18 @@ RANK = {"sent": 1, "delivered": 2, "read": 3, "played": 4, "failed": 5}
 
 
 def merge(message: Message, fact: StatusFact) -> Message:
-    """Return the row with one more status fact in it; `fact.errors` is in the formats' shape (JSON array or b"")."""
+    """Return the row with one more status fact; `fact.errors` is in the formats' shape (a JSON array, or b"")."""
     at = fact.at * MICROS
     status = message.status
     created = fact.name == "pending" and status.get("pending") == message.created_at
     if status.get(fact.name, at + 1) > at and not created:
         status = {**status, fact.name: at}
-    place = (RANK.get(fact.name, 0), -fact.at)
-    pricing = _best((message.pricing_rank, message.pricing), (place, fact.pricing))
+    order = (RANK.get(fact.name, 0), -fact.at)
+    pricing = _best((message.pricing_rank, message.pricing), (order, fact.pricing))
     errors = (message.errors_rank, message.errors)
     if fact.name == "failed":
-        errors = _best(errors, (place, fact.errors))
-    # Of a row that only statuses tell of, the earliest is the nearest to when it was sent.
+        errors = _best(errors, (order, fact.errors))
+    # The earliest status of an external row is the nearest to when the message was sent.
     timestamp = min(message.timestamp, fact.at) if message.kind == "external" else message.timestamp
     if (status, timestamp, pricing[1], errors[1]) == (
         message.status,
@@ -47,7 +47,7 @@ def merge(message: Message, fact: StatusFact) -> Message:
 
 
 def joined(message: Message, other: Message) -> Message:
-    """Return the row with every status fact in it that is in another row of the same message."""
+    """Return the row with every status fact of another row of the same message."""
     for name, at in other.status.items():
         message = merge(message, StatusFact(name=name, at=at // MICROS))
     pricing = _best((message.pricing_rank, message.pricing), (other.pricing_rank, other.pricing))

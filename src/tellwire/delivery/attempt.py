@@ -16,31 +16,20 @@ from msgspec.structs import replace
 from tellwire import __version__
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, Work
 from tellwire.model.units import MICROS, Micros
+from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Request, retry_after
 from tellwire.ports.storage import Result
 
 USER_AGENT = f"Tellwire/{__version__}"
 MASK = "****"
-NO_BLAME = Attribution(burns=False)
+NO_BLAME = Attribution(counted=False)
 _UNEDITED = ReplayEdit()
 _MOST_HEADERS = 64
 _LONGEST_VALUE = 1024
 _SHORTEST_SECRET = 8
 """Anything shorter stands in too many answers by chance."""
-
-
-class Format(Protocol):
-    """A payload format, as far as sending needs it."""
-
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
-        """The body; None for what the format has no place for."""
-        ...
-
-    def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-        """The format's own headers."""
-        ...
 
 
 class Sign(Protocol):
@@ -50,8 +39,8 @@ class Sign(Protocol):
 
 
 class Wire(Struct, frozen=True, kw_only=True):
-    """What every request is made with. `hub_signature(body, secret)` makes `X-Hub-Signature-256`, `traceparent` the
-    header of that name while tracing is on."""
+    """The means with which every request is made. `hub_signature(body, secret)` makes `X-Hub-Signature-256`;
+    `traceparent` makes the header of that name while tracing is on."""
 
     formats: Mapping[str, Format]
     sign: Sign
@@ -90,7 +79,7 @@ def request(
     edit = edit or _UNEDITED
     if edit.body is not None:
         body = edit.body
-    headers = _identity(work)
+    headers = _identity(work, form.CONTENT_TYPE)
     if edit.parts:
         headers.append(("tellwire-replay-edited", ", ".join(edit.parts)))
     secrets = _live(endpoint.secrets, now)
@@ -118,10 +107,10 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _identity(work: Work) -> list[tuple[str, str]]:
+def _identity(work: Work, content_type: str) -> list[tuple[str, str]]:
     delivery, event = work.delivery, work.event
     headers = [
-        ("content-type", "application/json"),
+        ("content-type", content_type),
         ("user-agent", USER_AGENT),
         ("webhook-id", delivery.webhook_id),
         ("tellwire-event", event.name),
@@ -139,7 +128,7 @@ def _identity(work: Work) -> list[tuple[str, str]]:
 
 
 def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
-    """The secrets that still sign: the current one first, then those rotated out, the last to expire first."""
+    """Return the secrets that still sign: the current one first, then those rotated out, the last to expire first."""
     if len(secrets) == 1 and secrets[0].expires_at is None:
         return [secrets[0].value]
     live = [s for s in secrets if s.expires_at is None or s.expires_at > now]
@@ -148,7 +137,7 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
 
 
 class Try(Struct, frozen=True, kw_only=True, gc=False):
-    """One try of a delivery: what was sent when, and what had come back when it ended.
+    """One try of a delivery: what was sent and when, and what had come back when it ended.
 
     `work` holds the delivery as it stood before; `edit` is what was other about a replay.
     """
@@ -163,18 +152,19 @@ class Try(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def aside(self) -> bool:
-        """Whether it went elsewhere, so that the answer says nothing of the endpoint."""
+        """Whether the request went to another URL than the endpoint's, so that the answer says nothing about the
+        endpoint."""
         return self.request.url != self.endpoint.url
 
 
 class Attributions(Protocol):
-    """Says what a failure costs its delivery (`Lanes.failed` of one ticket)."""
+    """Decides what a failure costs its delivery (`Scheduler.failed` of one ticket)."""
 
     def __call__(self, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution: ...
 
 
 def conclude(
-    tried: Try, *, schedule: tuple[float, ...] | None, jitter: float, blames: Attributions
+    tried: Try, *, schedule: tuple[float, ...] | None, jitter: float, attribute: Attributions
 ) -> tuple[Decision, Attribution]:
     """Decide what follows from an answer, and what it costs the delivery.
 
@@ -182,46 +172,53 @@ def conclude(
         tried: the try.
         schedule: the gaps in seconds for an endpoint that sets none.
         jitter: 0 to 1.
-        blames: asked about a failure of the delivery or its endpoint.
+        attribute: says what a failure of the delivery or its endpoint costs.
     """
     delivery, endpoint, answer, now = tried.work.delivery, tried.endpoint, tried.answer, tried.ended_at
     kind = kind_of(answer.status, answer.failure)
     if kind == "ok":
         return Delivered(now), NO_BLAME
     if tried.aside:
-        kind, blames = "own", _own_fault
-    wait, blame = 0, NO_BLAME
+        kind, attribute = "own", _own_fault
+    wait, attribution = 0, NO_BLAME
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
     if kind != "gone":
         wait = retry_after(answer.headers, now)
-        blame = blames(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
+        attribution = attribute(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(
-        delivery, kind, plan=gaps, started_at=tried.started_at, now=now, jitter=jitter, burns=blame.burns, wait=wait
+        delivery,
+        kind,
+        plan=gaps,
+        started_at=tried.started_at,
+        now=now,
+        jitter=jitter,
+        counted=attribution.counted,
+        wait=wait,
     )
-    return decision, blame
+    return decision, attribution
 
 
 def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:  # noqa: ARG001
-    return Attribution(burns=True)
+    return Attribution(counted=True)
 
 
 def settle(
-    tried: Try, *, decision: Decision, blame: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
+    tried: Try, *, decision: Decision, attribution: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
 ) -> Result:
-    """What a try made of its delivery.
+    """Return what became of the delivery of a try.
 
     Args:
         tried: the try.
         decision: what follows (`retry.decide`).
-        blame: whether a failure costs the delivery its place in the order.
+        attribution: what a failure costs the delivery (`conclude`).
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
     """
     before, started_at = tried.work.delivery, tried.started_at
     attempt = attempted(
         before, tried.endpoint, request=tried.request, answer=tried.answer, started_at=started_at, edit=tried.edit
     )
-    after = _after(before, decision, blame, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
+    after = _after(before, decision, attribution, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
     return Result(after, attempt)
 
 
@@ -234,7 +231,7 @@ def attempted(
     started_at: Micros,
     edit: ReplayEdit | None = None,
 ) -> Attempt:
-    """An attempt as it is kept: secrets masked, also where the answer echoes them, and nothing too large."""
+    """Return the attempt as it is stored: secrets are masked, also where the answer echoes them, and texts are cut."""
     echoed = _secrets_of(endpoint)
     return Attempt(
         delivery_id=before.id,
@@ -256,23 +253,23 @@ def attempted(
 def _after(
     before: Delivery,
     decision: Decision,
-    blame: Attribution,
+    attribution: Attribution,
     *,
     started_at: Micros,
     now: Micros,
     otherwise: DeliveryState,
 ) -> Delivery:
-    state, burned, due_at, lane = otherwise, before.burned, before.due_at, before.lane
+    state, counted_attempts, due_at, lane = otherwise, before.counted_attempts, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
         case Delivered(at):
             state, delivered_at = DeliveryState.DELIVERED, at
-        case RetryAt(due_at, burns):
-            burned += burns
-            if blame.late:
-                lane, out_of_order = "late", out_of_order or blame.out_of_order
-        case Exhausted(burns):
-            burned += burns
+        case RetryAt(due_at, counted):
+            counted_attempts += counted
+            if attribution.late:
+                lane, out_of_order = "late", out_of_order or attribution.out_of_order
+        case Exhausted(counted):
+            counted_attempts += counted
             state = DeliveryState.FAILED
         case Disable():
             # Disabling the endpoint parks it; should that get lost, it is tried again and answered 410 again.
@@ -283,7 +280,7 @@ def _after(
         before,
         state=state,
         attempts=before.attempts + 1,
-        burned=burned,
+        counted_attempts=counted_attempts,
         due_at=due_at,
         lane=lane,
         out_of_order=out_of_order,
@@ -294,18 +291,18 @@ def _after(
 
 
 def cancelled(delivery: Delivery, now: Micros) -> Result:
-    """The delivery has nothing to say in its endpoint's format: it ends without an attempt."""
+    """End a delivery without an attempt: its endpoint's format has no place for the event."""
     return Result(replace(delivery, state=DeliveryState.CANCELLED, updated_at=now), None)
 
 
 def overtaken(delivery: Delivery, now: Micros, *, followed: bool) -> Result:
-    """A head lost its place; `followed`: later deliveries of its key go ahead."""
+    """Record that a head lost its place in the order; `followed`: later deliveries of its key go ahead of it."""
     moved = replace(delivery, lane="late", out_of_order=delivery.out_of_order or followed, updated_at=now)
     return Result(moved, None)
 
 
 def restated(delivery: Delivery, state: DeliveryState, now: Micros) -> Result:
-    """Only the state moves, because the endpoint's did."""
+    """Change only the state of a delivery, because the state of its endpoint changed."""
     return Result(replace(delivery, state=state, updated_at=now), None)
 
 
@@ -321,7 +318,7 @@ def _mask(name: str, value: str) -> str:
 
 
 def _secrets_of(endpoint: Endpoint) -> list[str]:
-    """What a receiver that echoes requests would give away, the longest first."""
+    """Return the secrets that a receiver could echo in its answer, the longest first."""
     every = {endpoint.token, *endpoint.headers.values(), *(secret.value for secret in endpoint.secrets)}
     return sorted((each for each in every if len(each) >= _SHORTEST_SECRET), key=len, reverse=True)
 

@@ -1,9 +1,11 @@
-"""One attempt: its request is built and sent, and what the answer means is decided; recording it is another's."""
+"""Makes one attempt: builds and sends its request, and decides what the answer means; another module records it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+
+from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
 from tellwire.delivery import counting
@@ -21,14 +23,27 @@ from tellwire.ports.http_out import Answer, Request, Sender
 from tellwire.ports.storage import Outbox
 
 
+class AttemptPolicy(Struct, frozen=True):
+    """How attempts are made and repeated.
+
+    Args:
+        wire: the means with which every request is made.
+        schedule: gaps in seconds between the attempts of endpoints that set none.
+        random: returns a number from 0 to 1, for jitter.
+    """
+
+    wire: Wire
+    schedule: tuple[float, ...] | None
+    random: Callable[[], float]
+
+
 class AttemptMaker:
     """Makes the attempts that the dispatcher hands out, each in a task of its own.
 
     Args:
-        outbox, sender, clock, lanes: rows, HTTP out, the time of every decision, and what heeds how an attempt went.
-        wire: what every request is made with.
-        schedule: gaps in seconds between the attempts of endpoints that set none.
-        random: a number from 0 to 1, for jitter.
+        outbox, sender, clock: rows, HTTP out, and the time of every decision.
+        scheduler: takes note of how each attempt went.
+        policy: how attempts are made and repeated.
         holds: whether a partition is still owned under an epoch.
         made: given each result, which is to be recorded.
         withheld: told of each delivery that was not sent because its partition is no longer owned.
@@ -40,11 +55,9 @@ class AttemptMaker:
         outbox: Outbox,
         sender: Sender,
         clock: Clock,
-        lanes: Scheduler,
+        scheduler: Scheduler,
         *,
-        wire: Wire,
-        schedule: tuple[float, ...] | None,
-        random: Callable[[], float],
+        policy: AttemptPolicy,
         holds: Callable[[int, int], bool],
         made: Callable[[Entry], None],
         withheld: Callable[[Ticket], None],
@@ -53,10 +66,8 @@ class AttemptMaker:
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
-        self._lanes = lanes
-        self._wire = wire
-        self._schedule = schedule
-        self._random = random
+        self._scheduler = scheduler
+        self._policy = policy
         self._holds = holds
         self._put = made
         self._withheld = withheld
@@ -66,11 +77,11 @@ class AttemptMaker:
         self.delivered = 0
 
     def bar(self, registry: Registry) -> None:
-        """What is in memory of people who are being erased, by whichever process, is not sent any more."""
+        """Stop sending what memory holds for people who are being erased, by whichever process."""
         self._barred |= {order_key(a.id, contact) for contact in registry.erasing for a in registry.accounts.values()}
 
     def standing(self, ticket: Ticket) -> DeliveryState:
-        """Where a delivery stands that is to be tried again."""
+        """Return the state of a delivery that is to be tried again."""
         if ticket.queue.open:
             return DeliveryState.RETRYING
         known = ticket.queue.endpoint.id in self._outbox.registry().endpoints
@@ -87,14 +98,14 @@ class AttemptMaker:
                 edit = await self._outbox.replay_edit(delivery)
             if delivery.order_key not in self._barred:
                 request = attempts.request(
-                    ticket.work, endpoint, now=ticket.started_at, wire=self._wire, edit=edit, may_send=may_send
+                    ticket.work, endpoint, now=ticket.started_at, wire=self._policy.wire, edit=edit, may_send=may_send
                 )
         except Exception as error:  # noqa: BLE001 - what can't be encoded costs its own delivery, never the loop
             request = Request(url=endpoint.url)
             answer = _unmade(error)
         else:
             if request is None:
-                self._lanes.unsent(ticket)
+                self._scheduler.unsent(ticket)
                 self._put(Entry(ticket, attempts.cancelled(ticket.work.delivery, self._clock.now())))
                 return
             try:
@@ -120,21 +131,26 @@ class AttemptMaker:
             ended_at=now,
             edit=edit,
         )
-        decision, blame = attempts.conclude(
-            tried, schedule=self._schedule, jitter=self._random(), blames=partial(self._lanes.failed, ticket)
+        decision, attribution = attempts.conclude(
+            tried,
+            schedule=self._policy.schedule,
+            jitter=self._policy.random(),
+            attribute=partial(self._scheduler.failed, ticket),
         )
         self.made += 1
         counting.count(self._counters, ticket.work.delivery, answer, decision, started_at=ticket.started_at, now=now)
         if isinstance(decision, Delivered):
             self.delivered += 1
         if tried.aside:
-            self._lanes.unsent(ticket)
+            self._scheduler.unsent(ticket)
         elif isinstance(decision, Delivered):
-            self._lanes.accepted(ticket, now)
+            self._scheduler.accepted(ticket, now)
         elif isinstance(decision, Disable):
             disables = decision.reason
-            self._lanes.stop(ticket)
-        return Entry(ticket, attempts.settle(tried, decision=decision, blame=blame, otherwise=standing), disables)
+            self._scheduler.stop(ticket)
+        return Entry(
+            ticket, attempts.settle(tried, decision=decision, attribution=attribution, otherwise=standing), disables
+        )
 
 
 def _unmade(error: Exception) -> Answer:

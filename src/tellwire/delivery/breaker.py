@@ -18,10 +18,10 @@ _TRIES_PER_HEAD = 2
 
 
 class Breaker:
-    """What the attempts of one endpoint came to.
+    """The health of one endpoint, as its attempts show it.
 
     `accepted_at`: its last 2xx to a live delivery. `recovered_at`: the end of its last outage. `forgiven_at`: the end
-    of its last outage in which several keys failed, so that no key is to blame for it.
+    of its last outage in which several keys failed, so that it is no key's fault.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class Breaker:
         self.reset(0)
 
     def reset(self, now: Micros) -> None:
-        """Begin anew, healthy, with nobody to blame for what was before."""
+        """Start again as healthy: earlier failures count against no key."""
         self.down = False
         self.probing = False
         self.next_probe: Micros = 0
@@ -60,7 +60,7 @@ class Breaker:
         self._tries = 0
 
     def accepted(self, now: Micros, *, live: bool) -> bool:
-        """Take down a 2xx; True when it ended an outage."""
+        """Record a 2xx; return True when it ended an outage."""
         recovered = self.down
         if recovered:
             self.down = False
@@ -85,7 +85,7 @@ class Breaker:
         pace: Micros | None = None,
         wait: Micros = 0,
     ) -> bool:
-        """Take down a failure; True when it burns a gap of its delivery.
+        """Record a failure; return True when its attempt counts, so that its delivery uses up a gap.
 
         Args:
             key: the order key whose delivery failed.
@@ -100,10 +100,10 @@ class Breaker:
         """
         was_down = self.down
         if not was_down and self._contradicted(kind, started_at=started_at, failed_before=failed_before):
-            burns = kind == "whole"
+            counted = kind == "whole"
             kind = "own"
         else:
-            burns = kind == "own" and not was_down
+            counted = kind == "own" and not was_down
         self._count(key, now)
         probe = probe and was_down
         if probe:
@@ -117,7 +117,7 @@ class Breaker:
             self.next_probe = now + max(gap, wait)
         elif kind != "own":
             self.next_probe = max(self.next_probe, now + wait)
-        return burns
+        return counted
 
     def _contradicted(self, kind: Kind, *, started_at: Micros, failed_before: Micros) -> bool:
         if kind == "whole":
@@ -138,16 +138,17 @@ class Breaker:
         return self._failures >= 2 and now - self._failing_since >= _LONGEST_FAILING
 
     def may_probe(self, now: Micros) -> bool:
-        """Whether an endpoint that is down may be tried now."""
+        """Return whether an endpoint that is down may be tried now."""
         return not self.probing and now >= self.next_probe
 
     @property
     def wants_another(self) -> bool:
-        """Whether the head that was tried last has had its tries in this outage."""
+        """Return whether the head that was tried last has used up its tries in this outage, so that another is to be
+        tried."""
         return self._tries >= _TRIES_PER_HEAD
 
     def probe(self, key: str) -> None:
-        """Take down that a head of this key is sent as the probe."""
+        """Record that a head of this key is sent as the probe."""
         self._tries = self._tries + 1 if key == self.tried else 1
         self.tried = key
         self.probing = True
@@ -165,7 +166,7 @@ class Bucket:
         self._at = now
 
     def change(self, rate: float, now: Micros) -> None:
-        """Another rate from now on; what is left of the burst keeps its proportion."""
+        """Set another rate; what is left of the burst keeps its proportion."""
         self.ready_at(now)
         left = self._tokens / self._size
         self._rate = rate / MICROS
@@ -173,12 +174,12 @@ class Bucket:
         self._tokens = left * self._size
 
     def ready_at(self, now: Micros) -> Micros:
-        """When the next token is there; `now` or earlier when one is."""
+        """Return when the next token is there; `now` or earlier when one is."""
         if now > self._at:
             self._tokens = min(self._size, self._tokens + (now - self._at) * self._rate)
             self._at = now
         return now if self._tokens >= 1 else now + int((1 - self._tokens) / self._rate) + 1
 
     def take(self) -> None:
-        """Spend one; `ready_at` has just said that it is there."""
+        """Spend one token; `ready_at` has just said that there is one."""
         self._tokens -= 1

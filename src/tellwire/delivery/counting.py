@@ -1,4 +1,4 @@
-"""PURE. What of an attempt is counted: what followed and why, and how long the event had been on its way."""
+"""PURE. Counts attempts: what followed and why, and how long the event had been on its way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BEFORE_THE_FIRST_BYTE = ("dns", "connect", "tls")
 
 
 def cause_of(answer: Answer) -> str:
-    """Why, as one word of a small set: the kind of failure, or the status or its class."""
+    """Return the cause of an outcome as one word of a small set: the kind of failure, or the status or its class."""
     if answer.failure:
         return answer.failure
     if answer.status in _ALONE:
@@ -40,7 +40,7 @@ def _followed(decision: Decision) -> str:
 def count(
     counters: Counters, before: Delivery, answer: Answer, decision: Decision, *, started_at: Micros, now: Micros
 ) -> None:
-    """Count an attempt of a delivery that stood so before, answered at `now`."""
+    """Count an attempt, given the delivery as it was before; `now` is when the answer came."""
     counters.attempts[_followed(decision), cause_of(answer)] += 1
     if before.replay:
         return

@@ -1,4 +1,5 @@
-"""The loop: takes what `lanes` hands out, sends it, decides with `retry`, and records it before the next of its key.
+"""The loop: takes what the scheduler hands out, sends it, decides with `retry`, and records it before the next of its
+key.
 
 Source: docs/reference/delivery.md, "Rows and hints".
 
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from tellwire.delivery import attempt as attempts
 from tellwire.delivery.attempt import Wire
-from tellwire.delivery.attempt_maker import AttemptMaker
+from tellwire.delivery.attempt_maker import AttemptMaker, AttemptPolicy
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.delivery.reader import Reader
 from tellwire.delivery.recorder import Entry, Recorder
@@ -40,7 +41,7 @@ _LONGEST_SLEEP = 60.0
 
 
 class Observers(Struct, frozen=True, kw_only=True):
-    """Who hears of attempts: counts, traces, and a listener that is told of each one once it is recorded."""
+    """The observers of attempts: counters, traces, and a listener that is called for each one once it is recorded."""
 
     counters: Counters
     tracer: Tracer | None = None
@@ -74,18 +75,16 @@ class Dispatcher:
         self._outbox = outbox
         self._clock = clock
         self._observers = observers = observers or Observers(counters=Counters())
-        self._lanes = Scheduler(limits or SideLaneLimits())
-        self._reader = Reader(outbox, clock, self._lanes, self._pump)
+        self._scheduler = Scheduler(limits or SideLaneLimits())
+        self._reader = Reader(outbox, clock, self._scheduler, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
-        self.leases = Leases(outbox, clock, under_way=self._lanes.under_way, moved=self._leased)
+        self.leases = Leases(outbox, clock, under_way=self._scheduler.under_way, moved=self._leased)
         self._attempts = AttemptMaker(
             outbox,
             sender,
             clock,
-            self._lanes,
-            wire=wire,
-            schedule=schedule,
-            random=random,
+            self._scheduler,
+            policy=AttemptPolicy(wire, schedule, random),
             holds=self.leases.holds,
             made=self._recorder.put,
             withheld=self._withheld,
@@ -102,7 +101,7 @@ class Dispatcher:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self, owner: str) -> None:
-        """Take what leases there are, and begin."""
+        """Take the leases that are free, and begin to deliver."""
         if not self._subscribed:
             self._subscribed = True
             self._outbox.subscribe(
@@ -112,14 +111,14 @@ class Dispatcher:
                 released=self.leases.nudge,
             )
         self._attempts.bar(self._outbox.registry())
-        self._lanes.begin(self._outbox.registry().endpoints, self._clock.now())
+        self._scheduler.begin(self._outbox.registry().endpoints, self._clock.now())
         self._running = True
         await self.leases.start(owner)
         self._recorder.start()
         self._reader.start()
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Take nothing more, finish and record what is in flight within the bound, give the leases back.
+        """Take no more deliveries, finish and record those in flight within the bound, and give the leases back.
 
         What could not be finished stays as it was in its row, to be sent again by the next owner.
         """
@@ -139,38 +138,38 @@ class Dispatcher:
         await self.leases.release()
 
     def wake(self) -> None:
-        """Look at the rows now (a replay was asked for, the store is back)."""
+        """Read the rows now, because a replay was asked for or the store is available again."""
         self.leases.nudge()
         self._reader.wake()
         self._recorder.nudge()
 
     def tick(self) -> None:
-        """Look at the clock now."""
+        """Act on the current time."""
         self._pump()
 
     def forget(self, delivery_ids: Iterable[str]) -> None:
-        """These were cancelled: don't send those that are not in flight already."""
-        self._lanes.forget(delivery_ids, self._clock.now())
+        """Drop deliveries that were cancelled, unless they are in flight already."""
+        self._scheduler.forget(delivery_ids, self._clock.now())
 
     @property
     def attempts(self) -> int:
-        """Attempts that were made."""
+        """The number of attempts that were made."""
         return self._attempts.made
 
     @property
     def delivered(self) -> int:
-        """Attempts that the receiver took."""
+        """The number of attempts that the receiver accepted."""
         return self._attempts.delivered
 
     @property
     def in_flight(self) -> int:
-        """Deliveries that were sent and whose result is not committed."""
-        return self._lanes.shares.in_flight
+        """The number of deliveries that were sent and whose result is not committed."""
+        return self._scheduler.shares.in_flight
 
     @property
     def held(self) -> int:
-        """Deliveries in memory."""
-        return self._lanes.shares.held
+        """The number of deliveries in memory."""
+        return self._scheduler.shares.held
 
     @property
     def partitions(self) -> Collection[int]:
@@ -184,34 +183,35 @@ class Dispatcher:
 
     @property
     def unrecorded(self) -> int:
-        """Results that wait for the store; above zero for long when it can't commit (`failing` says why)."""
+        """The number of results that wait for the store; above zero for long when it cannot commit (`failing` says
+        why)."""
         return self._recorder.unrecorded
 
     @property
     def failing(self) -> str:
-        """Why results can't be written just now; "" when they can."""
+        """Why results cannot be written at the moment; "" when they can."""
         return self._recorder.failing
 
     # --- what the outbox tells ----------------------------------------------------------------------------------------
 
     def _committed(self, works: Sequence[Work]) -> None:
         if self._running:
-            self._lanes.offer(works, self._clock.now())
+            self._scheduler.offer(works, self._clock.now())
             self._pump()
 
     def _changed(self, registry: Registry) -> None:
         self._attempts.bar(registry)
         if self._running:
-            self._lanes.configure(registry.endpoints, self._clock.now())
+            self._scheduler.configure(registry.endpoints, self._clock.now())
             self._pump()
 
     def _elsewhere(self, endpoint_ids: Sequence[str]) -> None:
         if self._running:
-            self._lanes.elsewhere(endpoint_ids, self._clock.now())
+            self._scheduler.elsewhere(endpoint_ids, self._clock.now())
             self._pump()
 
     def _leased(self, leases: Mapping[int, int]) -> None:
-        if self._lanes.own(leases, self._clock.now()):
+        if self._scheduler.own(leases, self._clock.now()):
             self._reader.wake()
         self._pump()
 
@@ -224,16 +224,16 @@ class Dispatcher:
         if not self.leases.live():
             self.leases.nudge()
             return
-        lanes, now = self._lanes, self._clock.now()
-        while (ticket := lanes.next(now)) is not None:
+        scheduler, now = self._scheduler, self._clock.now()
+        while (ticket := scheduler.next(now)) is not None:
             ticket.started_at = now
             task = asyncio.create_task(self._attempts.make(ticket))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        for ticket in lanes.overtaken():
+        for ticket in scheduler.overtaken():
             self._recorder.put(Entry(ticket, attempts.overtaken(ticket.work.delivery, now, followed=ticket.followed)))
         self._reader.read_pages()
-        self._set_timer(lanes.wake_at())
+        self._set_timer(scheduler.wake_at())
 
     def _set_timer(self, at: Micros | None) -> None:
         if at == self._timer_at:
@@ -274,7 +274,7 @@ class Dispatcher:
                 return
             if delivery.lane != "live":
                 self._reader.due_at(delivery.due_at, now)
-        self._lanes.settled(ticket, delivery, now)
+        self._scheduler.settled(ticket, delivery, now)
         if ticket.key is None and not ticket.queue.extras.waiting:
             self._reader.extras_ran_out()
 
@@ -289,19 +289,20 @@ class Dispatcher:
                 log.exception("on_attempt_failed")
 
     def _withheld(self, ticket: Ticket) -> None:
-        """The lease was gone before the request was: no attempt was made."""
-        self._lanes.unsent(ticket)
-        self._lanes.dropped(ticket)
+        """Put back a delivery that was not sent, because its lease ended first: no attempt was made."""
+        self._scheduler.unsent(ticket)
+        self._scheduler.dropped(ticket)
         self.leases.finished()
         self._pump()
 
     def _refused(self, entries: Sequence[Entry]) -> None:
-        """Their partitions have another owner, or had: their rows say what became of them."""
+        """Drop deliveries whose results the store refused: their partitions have or had another owner, and only the
+        rows are true."""
         log.warning("results_refused", count=len(entries))
         self.refused += len(entries)
         for entry in entries:
             self.leases.lost(entry.ticket.work.delivery.partition, entry.ticket.epoch)
-            self._lanes.dropped(entry.ticket)
+            self._scheduler.dropped(entry.ticket)
         self.leases.finished()
         self._reader.wake()
         self._pump()

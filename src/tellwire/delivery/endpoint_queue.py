@@ -1,4 +1,4 @@
-"""PURE. One endpoint's deliveries in memory, and what of them may be sent now (docs/reference/delivery.md, "Lanes").
+"""PURE. One endpoint's deliveries in memory, and which of them may be sent now (docs/reference/delivery.md, "Lanes").
 
 Live deliveries stand in their `Order`; late retries and replays beside it, on budgets of their own. Memory holds a
 window of what is on disk (`ReadCursor`).
@@ -25,7 +25,8 @@ _LEAST_WINDOW = 8
 
 
 class Ticket(Struct, eq=False):
-    """Leave to make one attempt; without `attempts` it only says that a head is overtaken, which is to be recorded.
+    """Permission to make one attempt; without `attempts` it only says that a head is overtaken, which is to be
+    recorded.
 
     `epoch`: of the lease under which it was given.
     """
@@ -42,15 +43,15 @@ class Ticket(Struct, eq=False):
 
 
 class Attribution(Struct, frozen=True):
-    """What a failure costs its delivery: a gap of its schedule, its place in the order."""
+    """What a failure costs its delivery: a gap of its schedule (`counted`), its place in the order (`late`)."""
 
-    burns: bool
+    counted: bool
     late: bool = False
     out_of_order: bool = False
 
 
 class EndpointQueue:
-    """One endpoint's deliveries. `listed` and `alarm` belong to `Lanes`."""
+    """One endpoint's deliveries in memory. `listed` and `alarm` belong to the `Scheduler`."""
 
     def __init__(self, endpoint: Endpoint, *, limits: SideLaneLimits, shares: Shares, now: Micros) -> None:
         self.limits = limits
@@ -72,7 +73,7 @@ class EndpointQueue:
     # --- settings -----------------------------------------------------------------------------------------------------
 
     def configure(self, endpoint: Endpoint, now: Micros) -> None:
-        """Take the endpoint as it is now: opened, closed, or with other settings."""
+        """Apply the endpoint's current settings: it may have been opened, closed or changed."""
         known = self.endpoint
         self._apply(endpoint, now)
         if endpoint.state != "active":
@@ -98,18 +99,19 @@ class EndpointQueue:
         self.extras.configure(self.quota.most)
 
     def own(self, lost: set[int], gained: set[int], now: Micros) -> None:
-        """The leases have changed: forget what went but what is in flight, and read what came. Breaker stays."""
+        """Apply changed leases: forget what is no longer owned, except what is in flight, and read what is new. The
+        breaker keeps its state."""
         self._divide(now)
         self._forget([*self.order.drop_partitions(lost), *self.extras.drop(lost)])
         if self.open and self.quota.any_of(gained):
             self.backlog.rewind("")
 
     def holds(self, ticket: Ticket) -> bool:
-        """Whether the lease under which a ticket was given is still there."""
+        """Return whether the lease under which a ticket was given is still there."""
         return self.shares.leases.get(ticket.work.delivery.partition) == ticket.epoch
 
     def close(self) -> None:
-        """The endpoint is paused, disabled or deleted: forget everything but what is in flight."""
+        """Forget everything but what is in flight, because the endpoint is paused, disabled or deleted."""
         self.open = False
         self.order.drop()
         self.extras.clear()
@@ -118,12 +120,12 @@ class EndpointQueue:
         self.shares.held += len(self._known) - held
 
     def stop(self) -> None:
-        """The receiver wants no more: closed until the registry has said so too."""
+        """Stop sending, because the receiver answered 410; the queue stays closed until the registry says so too."""
         self.close()
         self._told_to_stop = True
 
     def reopen(self, now: Micros) -> None:
-        """Read everything from disk, and begin gently: the endpoint is active again."""
+        """Start again for an endpoint that is active again: read everything from disk, and begin with few requests."""
         self.open = True
         self.health.reset(now)
         self.backlog.rewind("")
@@ -133,11 +135,11 @@ class EndpointQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether memory knows of nothing to do here and no reading is asked for."""
+        """Whether there is nothing to do here: no delivery is in memory and no reading is asked for."""
         return not self.order.keys and not self.backlog.more
 
     @property
-    def hungry(self) -> bool:
+    def wants_page(self) -> bool:
         """Whether the next page of rows should be read."""
         if not (self.open and self.quota.partitions and self.backlog.more) or self.backlog.reading:
             return False
@@ -158,7 +160,7 @@ class EndpointQueue:
         return self._size() < self._window()
 
     def hint(self, work: Work, now: Micros) -> None:
-        """A delivery was committed: take it in, or remember that it is on disk."""
+        """Take in a delivery that was committed, or remember that it is on disk."""
         if not self.open or not self.backlog.takes(work.delivery.id):
             return
         if not self._has_room():
@@ -167,7 +169,7 @@ class EndpointQueue:
         self._take(work, now)
 
     def page(self, works: Sequence[Work], *, complete: bool, now: Micros) -> None:
-        """The rows after the cursor have been read; `complete` when there were no more."""
+        """Take in the rows after the cursor; `complete` when there are no more."""
         if self.open and self.backlog.fits():
             for work in works:
                 if not self._take_row(work, now):
@@ -215,7 +217,8 @@ class EndpointQueue:
         return True
 
     def _becomes_replay(self, work: Work, now: Micros) -> bool:
-        """A live delivery that memory holds, and that is not in flight, was asked for as a replay."""
+        """Return whether the replay that is asked for is of a live delivery in memory that is not in flight; it then
+        becomes one."""
         return work.delivery.lane == "replay" and self.remove(work.delivery.id, now, only_live=True)
 
     def remove(self, delivery_id: str, now: Micros, *, only_live: bool = False) -> bool:
@@ -277,7 +280,7 @@ class EndpointQueue:
     # --- coming back --------------------------------------------------------------------------------------------------
 
     def accepted(self, ticket: Ticket, now: Micros) -> None:
-        """The receiver took it."""
+        """Record that the receiver accepted the delivery."""
         self.unsent(ticket)
         live = ticket.key is not None
         if self.health.accepted(now, live=live):
@@ -286,16 +289,16 @@ class EndpointQueue:
                 self.order.forgive(now)
             self.order.tick(now)
         else:
-            self.quota.widen()
+            self.quota.allow_one_more()
         if live:
             self.order.accepted(now)
 
     def failed(self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) -> Attribution:
-        """The receiver did not take it; say what that costs the delivery."""
+        """Record that the receiver did not accept the delivery; return what that costs it."""
         self.unsent(ticket)
         key, delivery = ticket.key, ticket.work.delivery
         before = key.failed_at if key is not None else delivery.updated_at if delivery.lane == "late" else 0
-        burns = self.health.failed(
+        counted = self.health.failed(
             key.name if key is not None else delivery.id,
             kind,
             started_at=ticket.started_at,
@@ -307,22 +310,22 @@ class EndpointQueue:
         )
         ticket.held_until = now + wait if wait else 0
         if key is None or not self.open:
-            return Attribution(burns)
+            return Attribution(counted)
         if self.endpoint.ordering == "none":
-            return Attribution(burns, late=not self.health.down)
+            return Attribution(counted, late=not self.health.down)
         if kind == "busy":
-            return Attribution(burns)
+            return Attribution(counted)
         late = self.order.failed(key, sent_at=ticket.started_at, now=now)
-        return Attribution(burns, late=late, out_of_order=late)
+        return Attribution(counted, late=late, out_of_order=late)
 
     def unsent(self, ticket: Ticket) -> None:
-        """The attempt is over, or there was nothing to send: another probe may go."""
+        """End an attempt that was not made or counts for nothing: another probe may go."""
         if ticket.probe:
             self.shares.probes -= 1
             self.health.probing = False
 
     def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
-        """What the attempt came to is committed: the key goes on, or its head waits."""
+        """Go on after the result of an attempt is committed: the key continues, or its head waits."""
         if ticket.attempts:
             self.in_flight -= 1
             self.shares.in_flight -= 1
@@ -342,7 +345,8 @@ class EndpointQueue:
                 self.backlog.rewind(delivery.id)
 
     def dropped(self, ticket: Ticket) -> None:
-        """Nothing came of it: only its row knows what is true, and is read again with all that follows it."""
+        """Drop a delivery whose attempt has no result: only its row is true, so it is read again with all that follows
+        it."""
         if ticket.attempts:
             self.in_flight -= 1
             self.shares.in_flight -= 1
@@ -362,18 +366,18 @@ class EndpointQueue:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def tick(self, now: Micros) -> None:
-        """Let go what is due."""
+        """Release the deliveries whose time has come."""
         self.order.tick(now)
 
     def overtaken(self) -> list[Ticket]:
-        """Heads that are to be recorded as overtaken."""
+        """Return the heads that are to be recorded as overtaken."""
         if not self.order.overtaken:
             return []
         keys, self.order.overtaken = self.order.overtaken, []
         return [Ticket(k.works[0], self, k, attempts=False, followed=len(k.works) > 1 or k.cut) for k in keys]
 
     def next_time(self, now: Micros) -> Micros | None:
-        """When something changes here by time alone."""
+        """Return when something changes here by time alone."""
         at = self.order.next_time()
         extra: Micros | None = None
         if self.health.down:

@@ -71,11 +71,11 @@ class Order:
     # --- coming in ----------------------------------------------------------------------------------------------------
 
     def name(self, work: Work) -> str:
-        """The key that a delivery belongs to."""
+        """Return the key that a delivery belongs to."""
         return work.delivery.id if self._ordering == "none" else work.delivery.order_key
 
     def add(self, name: str, work: Work, now: Micros) -> None:
-        """Put a delivery behind the others of its key."""
+        """Add a delivery behind the others of its key."""
         key = self.keys.get(name)
         if key is None:
             key = self.keys[name] = Key(name, [work])
@@ -117,7 +117,7 @@ class Order:
         return bool(self._ready)
 
     def next_ready(self) -> Key | None:
-        """Take the key whose head goes next; its place is now `flying`."""
+        """Take the key whose head goes next; its state is then `flying`."""
         ready = self._ready
         while ready:
             key = ready.popleft()
@@ -127,7 +127,8 @@ class Order:
         return None
 
     def next_probe(self) -> Key | None:
-        """Take a head to try an endpoint that is down with: the one tried last until it had its tries, then another."""
+        """Take the head with which an endpoint that is down is probed: the one tried last until it has had its tries,
+        then another."""
         tried = self.keys.get(self._health.tried)
         if tried is not None and tried.place not in ("ready", "waiting"):
             tried = None
@@ -165,20 +166,20 @@ class Order:
         return found
 
     def in_flight(self) -> set[str]:
-        """The order keys of the deliveries that are in flight."""
+        """Return the order keys of the deliveries that are in flight."""
         return {k.works[0].delivery.order_key for k in self.keys.values() if k.place == "flying"}
 
     # --- coming back --------------------------------------------------------------------------------------------------
 
     def failed(self, key: Key, *, sent_at: Micros, now: Micros) -> bool:
-        """A head failed by what may be its own fault; True when it is to be overtaken."""
+        """Record that a head failed, perhaps by its own fault; return True when it is to be overtaken."""
         key.first_at = key.first_at or sent_at
         key.sent_at = sent_at
         key.failed_at = now
         return self._has_followers(key) and self._movable(key, now)
 
     def retry_later(self, key: Key, head: Work, *, held_until: Micros, now: Micros) -> None:
-        """The head failed and waits for its own time."""
+        """Let a failed head wait for its own time."""
         key.works[0] = head
         key.held_until = held_until
         self._wait(key, head.delivery.due_at)
@@ -186,7 +187,8 @@ class Order:
             self._push(self._bounds, max(now, self._since(key) + self._bound), key)
 
     def release(self, key: Key, now: Micros) -> bool:
-        """The head is done with (or goes its own way); True when the key has more on disk, behind the head's id."""
+        """Remove the head, which is done or goes on elsewhere; return True when the key has more on disk behind the
+        head's id."""
         del key.works[0]
         if key.works:
             self._enter(key, now)
@@ -196,14 +198,14 @@ class Order:
         return key.cut
 
     def cut(self, key: Key) -> list[Work]:
-        """Leave what is behind a blocked head on disk; return what left memory."""
+        """Remove from memory what is behind a blocked head, and leave it on disk; return how much that was."""
         behind = key.works[1:]
         del key.works[1:]
         key.cut = True
         return behind
 
     def cut_blocked(self) -> list[Work]:
-        """`cut` every blocked key that has something behind its head."""
+        """Call `cut` for every blocked key that has something behind its head."""
         return [w for k in self.keys.values() if k.place == "waiting" and len(k.works) > 1 for w in self.cut(k)]
 
     def drop(self) -> None:
@@ -260,7 +262,7 @@ class Order:
     # --- time and evidence --------------------------------------------------------------------------------------------
 
     def tick(self, now: Micros) -> None:
-        """Let go what is due, and see whose bound has run out."""
+        """Release the heads that are due, and consider those whose bound has run out for being overtaken."""
         while self._bounds and self._bounds[0][0] <= now:
             self._consider(heappop(self._bounds)[2], now)
         if self._health.down:
@@ -273,19 +275,20 @@ class Order:
                 self._ready.appendleft(key)  # the oldest of all that are ready
 
     def next_time(self) -> Micros | None:
-        """When `tick` has something to do; a head's own time does not count while the endpoint is down."""
+        """Return when `tick` has something to do; a head's own time does not count while the endpoint is down."""
         times = [heap[0][0] for heap in (self._bounds, () if self._health.down else self._waiting) if heap]
         return min(times, default=None)
 
     def accepted(self, now: Micros) -> None:
-        """The endpoint took a delivery: evidence against the heads that were waiting for it."""
+        """Record that the endpoint accepted a delivery, which is evidence against the heads that were waiting for
+        it."""
         if self._unproven:
             unproven, self._unproven = self._unproven, {}
             for key in unproven.values():
                 self._consider(key, now)
 
     def forgive(self, now: Micros) -> None:
-        """An outage of the whole endpoint is over: every head may go at once, unless the receiver asked to wait."""
+        """Let every head go at once after an outage of the whole endpoint, unless the receiver asked to wait."""
         for key in self.keys.values():
             if key.place == "waiting" and key.due_at > (due_at := max(now, key.held_until)):
                 key.due_at = due_at
@@ -298,8 +301,8 @@ class Order:
         return max(key.first_at, self._health.forgiven_at)
 
     def _movable(self, key: Key, now: Micros) -> bool:
-        """Whether a head may be overtaken: its bound has run out while the endpoint took others, and it was sent, and
-        failed, after the last outage."""
+        """Return whether a head may be overtaken: its bound has run out while the endpoint took others, and it was
+        sent, and failed, after the last outage."""
         health, since = self._health, self._since(key)
         return (
             self._ordering == "keyed"

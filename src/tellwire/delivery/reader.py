@@ -1,4 +1,4 @@
-"""Reads rows into the lanes: pages of what waits, late retries and replays that are due, and what hints have missed."""
+"""Reads rows into memory: pages of waiting deliveries, late retries and replays that are due, and what hints missed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _DUE_TICK = MICROS // 10
 
 
 class Reader:
-    """Keeps the lanes supplied.
+    """Keeps the scheduler supplied with rows.
 
     Args:
-        outbox, clock, lanes: where rows are, what time it is, where they go.
+        outbox, clock, scheduler: where rows are, what time it is, where they go.
         supplied: called when there may be something new to send.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, lanes: Scheduler, supplied: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, scheduler: Scheduler, supplied: Callable[[], None]) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._lanes = lanes
+        self._scheduler = scheduler
         self._supplied = supplied
         self._woken = asyncio.Event()
         self._sweep_wanted = True
@@ -50,7 +50,7 @@ class Reader:
             self._sweeper = asyncio.create_task(self._sweep_forever())
 
     async def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         tasks = [*self._pages, *([self._sweeper] if self._sweeper is not None else [])]
         for task in tasks:
             task.cancel()
@@ -65,8 +65,8 @@ class Reader:
     # --- pages --------------------------------------------------------------------------------------------------------
 
     def read_pages(self) -> None:
-        """Begin to read the pages that the lanes want."""
-        for page in self._lanes.pages(_MOST_PAGES - len(self._pages)):
+        """Begin to read the pages that the scheduler wants."""
+        for page in self._scheduler.pages(_MOST_PAGES - len(self._pages)):
             task = asyncio.create_task(self._read(page))
             self._pages.add(task)
             task.add_done_callback(self._page_done)
@@ -83,9 +83,9 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - whatever it was, the rows are still there
             log.warning("backlog_unread", endpoint_id=page.endpoint_id, error=type(error).__name__)
             await asyncio.sleep(_PAUSE_SECONDS)
-            self._lanes.unread(page)
+            self._scheduler.unread(page)
         else:
-            self._lanes.page(page, works, self._clock.now())
+            self._scheduler.page(page, works, self._clock.now())
 
     # --- sweeps -------------------------------------------------------------------------------------------------------
 
@@ -105,12 +105,12 @@ class Reader:
                 self._sweep_wanted = True
 
     async def _sweep(self) -> None:
-        leases = self._lanes.leases
+        leases = self._scheduler.leases
         if not leases:
             return
         if self._sweep_wanted:
             self._sweep_wanted = False
-            self._lanes.sweep(await self._outbox.waiting(leases.keys()), self._clock.now(), leases)
+            self._scheduler.sweep(await self._outbox.waiting(leases.keys()), self._clock.now(), leases)
             self._supplied()
         await self._read_due()
 
@@ -119,14 +119,14 @@ class Reader:
         without: set[str] = set()
         self._extras_left = False
         for _ in range(_DUE_ROUNDS):
-            self._lanes.begin_due()
+            self._scheduler.begin_due()
             works: Sequence[Work] = ()
             try:
                 works = await self._outbox.due(
-                    self._clock.now(), partitions=self._lanes.leases.keys(), limit=_DUE_PAGE, without=tuple(without)
+                    self._clock.now(), partitions=self._scheduler.leases.keys(), limit=_DUE_PAGE, without=tuple(without)
                 )
             finally:
-                full = self._lanes.due(works, self._clock.now())
+                full = self._scheduler.due(works, self._clock.now())
             without |= full
             self._extras_left = bool(without) or len(works) == _DUE_PAGE
             self._supplied()
@@ -136,7 +136,7 @@ class Reader:
     # --- late retries and replays -------------------------------------------------------------------------------------
 
     def due_at(self, at: Micros, now: Micros) -> None:
-        """A late retry is due at this time; what is further away than a sweep is the sweep's to find."""
+        """Note when a late retry is due; times further away than the next sweep are left to the sweep."""
         tick = at // _DUE_TICK + 1
         if at - now < 2 * _SWEEP_SECONDS * MICROS and tick not in self._due_ticks:
             self._due_ticks.add(tick)
@@ -148,6 +148,6 @@ class Reader:
         self._woken.set()
 
     def extras_ran_out(self) -> None:
-        """An endpoint has none left in memory: read on if there are more."""
+        """Read on for an endpoint that has no late retries or replays left in memory."""
         if self._extras_left:
             self._woken.set()

@@ -1,4 +1,4 @@
-"""Writes what attempts came to: many results in one commit, none lost, none given up."""
+"""Records the results of attempts: many in one commit, none lost, none given up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class Entry(Struct, eq=False):
-    """A result on its way to the store, with the leave that it answers.
+    """A result on its way to the store, with the ticket that it belongs to.
 
     `disables`: why its endpoint is to be disabled once this is written.
     """
@@ -62,7 +62,7 @@ class Recorder:
         self._writers: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Write from now on."""
+        """Begin to write."""
         if not self._writers:
             for _ in range(_WRITERS):
                 self._run(self._write_forever())
@@ -75,11 +75,11 @@ class Recorder:
         self._none.clear()
 
     def nudge(self) -> None:
-        """Try again now what could not be written."""
+        """Try again now to write what could not be written."""
         self._again.set()
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Write what there is within the bound, then stop."""
+        """Write what is waiting within the bound, then stop."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._none.wait()
@@ -114,7 +114,7 @@ class Recorder:
                 log.exception("record_failed", count=len(entries))
                 self._fails(type(error).__name__, len(entries))
                 if not alone:
-                    # One of them may be to blame: the others must not wait for it.
+                    # One of them may be the cause: the others must not wait for it.
                     for entry in entries:
                         self._run(self._write([entry], alone=True))
                     return

@@ -1,4 +1,4 @@
-"""PURE. What follows an attempt: delivered, tried again at a time, given up, or the endpoint is told to stop.
+"""PURE. Decides what follows an attempt: delivered, tried again at a time, given up, or the endpoint is disabled.
 
 Source: docs/reference/delivery.md, "Retry" and "Order".
 
@@ -48,11 +48,11 @@ class Delivered(Struct, frozen=True):
 
 class RetryAt(Struct, frozen=True):
     due_at: Micros
-    burns: bool
+    counted: bool
 
 
 class Exhausted(Struct, frozen=True):
-    burns: bool
+    counted: bool
 
 
 class Disable(Struct, frozen=True):
@@ -64,7 +64,7 @@ Decision = Delivered | RetryAt | Exhausted | Disable
 
 @lru_cache(maxsize=1024)
 def plan(schedule: tuple[float, ...] | None, ordering: Ordering, lane: Lane = "live") -> Plan:
-    """The gaps for a delivery; a given schedule (seconds) replaces the quick tries of a lane's head too."""
+    """Return the gaps for a delivery; a given schedule (seconds) replaces the quick tries of a lane's head too."""
     if schedule is not None:
         return Plan(_micros(schedule), given=True)
     head = ordering != "none" and lane != "replay"
@@ -92,8 +92,8 @@ def kind_of(status: int, failure: Failure) -> Kind:
 
 
 def pace(of: Plan, attempts: int, jitter: float) -> Micros | None:
-    """How fast to probe an endpoint that is down with a delivery that has had `attempts` tries: a given schedule's next
-    gap, up to a minute; None leaves it to the breaker's own growing gaps."""
+    """Return how fast to probe an endpoint that is down with a delivery that has had `attempts` tries: a given
+    schedule's next gap, up to a minute; None leaves it to the breaker's own growing gaps."""
     if not of.given or not of.gaps:
         return None
     return _stretched(min(of.gaps[min(attempts, len(of.gaps)) - 1], LONGEST_PROBE), jitter)
@@ -111,10 +111,10 @@ def decide(
     started_at: Micros,
     now: Micros,
     jitter: float,
-    burns: bool,
+    counted: bool,
     wait: Micros = 0,
 ) -> Decision:
-    """What becomes of a delivery after an attempt.
+    """Return what becomes of a delivery after an attempt.
 
     Args:
         delivery: as it stood before the attempt.
@@ -122,29 +122,32 @@ def decide(
         plan: its gaps.
         started_at, now: when the attempt began, and when its answer was there.
         jitter: 0 to 1.
-        burns: whether the attempt uses up a gap (not while the endpoint as a whole is at fault).
+        counted: whether the attempt counts, so that it uses up a gap (not while the endpoint as a whole is at fault).
         wait: what the answer asked for (`retry_after`).
     """
     if kind == "ok":
         return Delivered(now)
     if kind == "gone":
         return Disable("it answered 410 Gone")
-    attempts, burned = delivery.attempts + 1, delivery.burned + burns
+    attempts, counted_attempts = delivery.attempts + 1, delivery.counted_attempts + counted
     age = now - (delivery.first_attempt_at or started_at)
-    if burned > len(plan.gaps) or _too_old(plan, age, attempts=attempts, burned=burned):
-        return Exhausted(burns)
-    if burns:
-        gap = plan.gaps[burned - 1]
+    if counted_attempts > len(plan.gaps) or _too_old(plan, age, attempts=attempts, counted_attempts=counted_attempts):
+        return Exhausted(counted)
+    if counted:
+        gap = plan.gaps[counted_attempts - 1]
     else:
         gap = plan.gaps[min(attempts, len(plan.gaps)) - 1]
         if delivery.lane != "late":
             gap = min(gap, LONGEST_PROBE)
-    return RetryAt(now + max(_stretched(gap, jitter), wait), burns)
+    return RetryAt(now + max(_stretched(gap, jitter), wait), counted)
 
 
-def _too_old(plan: Plan, age: Micros, *, attempts: int, burned: int) -> bool:
-    """What burns nothing ends with the schedule's age: with as many attempts as it gives, so that slow answers alone
-    don't cost a try, or at the latest a longest Retry-After later."""
-    if age < plan.age or attempts == burned:
+def _too_old(plan: Plan, age: Micros, *, attempts: int, counted_attempts: int) -> bool:
+    """Return whether a delivery whose attempts do not all count ends for its age, which is then the schedule's.
+
+    It has had as many attempts as the schedule gives, so that slow answers alone don't cost a try, or a longest
+    Retry-After has gone by since.
+    """
+    if age < plan.age or attempts == counted_attempts:
         return False
     return attempts > len(plan.gaps) or age >= plan.age + LONGEST_WAIT

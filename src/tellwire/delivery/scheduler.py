@@ -1,4 +1,4 @@
-"""PURE. What may be sent next: fair over the endpoints, in order within each key, within every cap.
+"""PURE. Decides what is sent next: fair over the endpoints, in order within each key, within every limit.
 
 Source: docs/reference/delivery.md, "Lanes".
 
@@ -43,7 +43,7 @@ def _turn(work: Work) -> tuple[Micros, str]:
 
 
 class Scheduler:
-    """Every endpoint's queue, and the turn among them."""
+    """The queues of all endpoints, and the turns among them."""
 
     def __init__(self, limits: SideLaneLimits) -> None:
         self.limits = limits
@@ -53,7 +53,7 @@ class Scheduler:
         self._active: deque[EndpointQueue] = deque()
         self._alarms: list[tuple[Micros, int, EndpointQueue]] = []
         self._serial = 0
-        self._hungry: dict[str, EndpointQueue] = {}
+        self._wanting_page: dict[str, EndpointQueue] = {}
         self._swept = False
         self._left_extras: set[str] | None = None
         self._overtaken: list[Ticket] = []
@@ -62,7 +62,8 @@ class Scheduler:
     # --- endpoints ----------------------------------------------------------------------------------------------------
 
     def configure(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
-        """Take the endpoints as they are now; those paused, disabled or gone leave memory, those back are read anew."""
+        """Apply the current endpoints: those paused, disabled or gone leave memory, and those that are back are read
+        anew."""
         before, self._endpoints = self._endpoints, endpoints
         for identifier, queue in list(self.queues.items()):
             endpoint = endpoints.get(identifier)
@@ -82,12 +83,12 @@ class Scheduler:
                     self._touch(queue)
 
     def stop(self, ticket: Ticket) -> None:
-        """The receiver wants no more (410): close its queue, ahead of the registry."""
+        """Close the queue of an endpoint whose receiver answered 410, before the registry says so."""
         ticket.queue.unsent(ticket)
         ticket.queue.stop()
 
     def begin(self, endpoints: Mapping[str, Endpoint], now: Micros) -> None:
-        """Start, or start again: nothing is known of what waits on disk until the first `sweep`."""
+        """Start, or start again, knowing nothing of what waits on disk until the first `sweep`."""
         self._swept = False
         self.configure(endpoints, now)
 
@@ -99,7 +100,7 @@ class Scheduler:
         return self.shares.leases
 
     def own(self, leases: Mapping[int, int], now: Micros) -> bool:
-        """Hand out from these partitions only; True when some are new, whose rows are to be read.
+        """Hand out from these partitions only; return True when some are new, whose rows are to be read.
 
         Of those that are gone only what is in flight stays known, until its result is written or refused.
         """
@@ -119,7 +120,7 @@ class Scheduler:
         return bool(gained)
 
     def under_way(self, partition: int) -> int:
-        """How many of a partition's deliveries are in flight, or wait for their result to be written."""
+        """Return how many of a partition's deliveries are in flight, or wait for their result to be written."""
         return self._under_way[partition]
 
     def _create(self, endpoint: Endpoint, now: Micros, *, read: bool) -> EndpointQueue:
@@ -129,7 +130,7 @@ class Scheduler:
         return queue
 
     def _queue_of(self, work: Work, now: Micros) -> EndpointQueue | None:
-        """The queue of a delivery's endpoint, made if there is none; None while the endpoint takes nothing."""
+        """Return the queue of a delivery's endpoint, made if there is none; None while the endpoint takes nothing."""
         queue = self.queues.get(work.delivery.endpoint_id)
         if queue is not None:
             return queue
@@ -142,7 +143,7 @@ class Scheduler:
     # --- coming in ----------------------------------------------------------------------------------------------------
 
     def offer(self, works: Iterable[Work], now: Micros) -> None:
-        """Deliveries were committed, in this order."""
+        """Take in deliveries that were committed, in this order."""
         leases = self.shares.leases
         for work in works:
             if work.delivery.partition not in leases:
@@ -154,7 +155,7 @@ class Scheduler:
             self._touch(queue)
 
     def elsewhere(self, endpoint_ids: Iterable[str], now: Micros) -> None:
-        """Others committed deliveries of these endpoints: read on from where memory is."""
+        """Read on for these endpoints, for which other processes committed deliveries."""
         for identifier in endpoint_ids:
             queue = self.queues.get(identifier)
             if queue is None:
@@ -167,7 +168,7 @@ class Scheduler:
             self._touch(queue)
 
     def sweep(self, endpoint_ids: Iterable[str], now: Micros, leases: Mapping[int, int]) -> None:
-        """These endpoints have live deliveries on disk: read those of which memory knows nothing.
+        """Read the rows of these endpoints, which have live deliveries on disk, where memory knows nothing of them.
 
         `leases`: what was owned when the rows were looked at.
         """
@@ -187,35 +188,36 @@ class Scheduler:
                 self._touch(queue)
 
     def pages(self, most: int) -> list[BacklogPage]:
-        """Up to `most` pages that are to be read now; each is to be answered with `page` or `unread`."""
+        """Return up to `most` pages that are to be read now; each is to be answered with `page` or `unread`."""
         pages: list[BacklogPage] = []
-        for identifier, queue in list(self._hungry.items()):
+        for identifier, queue in list(self._wanting_page.items()):
             if len(pages) == most:
                 break
-            del self._hungry[identifier]
-            if queue.hungry:
+            del self._wanting_page[identifier]
+            if queue.wants_page:
                 pages.append(
                     BacklogPage(queue, queue.quota.partitions, queue.backlog.begin(), min(_PAGE, self.limits.window))
                 )
         return pages
 
     def page(self, page: BacklogPage, works: Sequence[Work], now: Micros) -> None:
-        """A page has been read."""
+        """Take in a page that was read."""
         page.queue.page(works, complete=len(works) < page.limit, now=now)
         self._touch(page.queue)
         self._arm(page.queue, now)
 
     def unread(self, page: BacklogPage) -> None:
-        """A page could not be read; it is asked for again."""
+        """Ask again for a page that could not be read."""
         page.queue.backlog.end(complete=False)
         self._touch(page.queue)
 
     def begin_due(self) -> None:
-        """The late retries and replays that are due are being read."""
+        """Note that the late retries and replays that are due are being read."""
         self._left_extras = set()
 
     def due(self, works: Iterable[Work], now: Micros) -> set[str]:
-        """They have been read; return the endpoints that had no room for all of theirs."""
+        """Accept the late retries and replays that were read; return the endpoints that had no room for all of
+        theirs."""
         left, self._left_extras = self._left_extras, None
         if left is None:
             return set()
@@ -232,7 +234,7 @@ class Scheduler:
         return full
 
     def forget(self, delivery_ids: Iterable[str], now: Micros) -> None:
-        """These were cancelled: drop those that are not in flight."""
+        """Drop deliveries that were cancelled, unless they are in flight."""
         for identifier in delivery_ids:
             for queue in self.queues.values():
                 if queue.remove(identifier, now):
@@ -242,7 +244,7 @@ class Scheduler:
     # --- going out ----------------------------------------------------------------------------------------------------
 
     def next(self, now: Micros) -> Ticket | None:
-        """Hand out the next attempt: each endpoint in turn."""
+        """Hand out the next attempt; each endpoint has its turn."""
         if self._alarms and self._alarms[0][0] <= now:
             self._advance(now)
         active, limit, shares = self._active, self.limits.in_flight, self.shares
@@ -263,25 +265,26 @@ class Scheduler:
         self._under_way[partition] += 1
 
     def overtaken(self) -> list[Ticket]:
-        """Heads whose place in the order is lost: to be recorded in the lane `late`, then `settled`."""
+        """Return the heads that lost their place in the order: they are to be recorded in the lane `late`, then
+        `settled`."""
         found, self._overtaken = self._overtaken, []
         return found
 
     def wake_at(self) -> Micros | None:
-        """When `next` may have something again by time alone."""
+        """Return when `next` may have something again by time alone."""
         return self._alarms[0][0] if self._alarms else None
 
     # --- coming back --------------------------------------------------------------------------------------------------
 
     def accepted(self, ticket: Ticket, now: Micros) -> None:
-        """The receiver took it."""
+        """Record that the receiver accepted the delivery of a ticket."""
         ticket.queue.accepted(ticket, now)
         self._touch(ticket.queue)
 
     def failed(
         self, ticket: Ticket, kind: Kind, *, now: Micros, pace: Micros | None = None, wait: Micros = 0
     ) -> Attribution:
-        """The receiver did not take it; say what that costs the delivery.
+        """Record that the receiver did not accept the delivery of a ticket; return what that costs it.
 
         Args:
             kind: of whom the answer speaks.
@@ -291,11 +294,11 @@ class Scheduler:
         return ticket.queue.failed(ticket, kind, now=now, pace=pace, wait=wait)
 
     def unsent(self, ticket: Ticket) -> None:
-        """There was nothing to send."""
+        """End a ticket for which there was nothing to send."""
         ticket.queue.unsent(ticket)
 
     def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
-        """What the attempt came to is committed, as this delivery says."""
+        """Go on after the result of an attempt is committed, as this delivery shows it."""
         queue = ticket.queue
         queue.settled(ticket, delivery, now)
         self._under_way[delivery.partition] -= 1
@@ -306,7 +309,7 @@ class Scheduler:
         self._touch(queue)
 
     def dropped(self, ticket: Ticket) -> None:
-        """Nothing came of it: it was withheld, or the store refused its result."""
+        """Drop a ticket that has no result: it was withheld, or the store refused its result."""
         delivery = ticket.work.delivery
         ticket.queue.dropped(ticket)
         self._under_way[delivery.partition] -= 1
@@ -324,12 +327,12 @@ class Scheduler:
     # --- turn and time ------------------------------------------------------------------------------------------------
 
     def _touch(self, queue: EndpointQueue) -> None:
-        """Something changed: it has its turn again."""
+        """Give a queue its turn again, because something changed."""
         if not queue.listed:
             queue.listed = True
             self._active.append(queue)
         if queue.backlog.more:
-            self._hungry[queue.endpoint.id] = queue
+            self._wanting_page[queue.endpoint.id] = queue
         if queue.order.overtaken:
             tickets = queue.overtaken()
             for ticket in tickets:

@@ -1,4 +1,4 @@
-"""PURE. The late retries and replays of one endpoint: beside the live lanes, on budgets of their own.
+"""PURE. The late retries and replays of one endpoint, which run beside the live lanes within budgets of their own.
 
 They are read from disk when they are due, a few at a time; of each order key one is in flight, in id order.
 """
@@ -37,12 +37,13 @@ class SideLaneLimits(Struct, frozen=True, kw_only=True):
     head_of_line_seconds: float = 60.0
 
     def of(self, lane: Lane) -> int:
-        """Attempts of the process in a lane that is not `live`."""
+        """Return how many attempts of the process may be in flight in a lane that is not `live`."""
         return self.late if lane == "late" else self.replays
 
 
 class Shares:
-    """What all endpoints use together. `leases`: the epoch of each partition that may be handed out from."""
+    """The late retries and replays of all endpoints together. `leases`: the epoch of each partition that may be handed
+    out from."""
 
     __slots__ = ("flying", "held", "in_flight", "leases", "probes")
 
@@ -66,7 +67,7 @@ class SideLanes:
         self._keys: dict[str, str] = {}
 
     def configure(self, most_in_flight: int) -> None:
-        """Take a part of what the endpoint may have in flight."""
+        """Set what part of the endpoint's requests in flight may be used here."""
         self._most = max(1, most_in_flight // _SHARE)
 
     @property
@@ -75,11 +76,11 @@ class SideLanes:
 
     @property
     def in_flight(self) -> set[str]:
-        """The ids of those in flight."""
+        """The ids of the deliveries in flight."""
         return set(self._keys)
 
     def offer(self, work: Work) -> bool:
-        """Take one in; False when there is no room."""
+        """Take in a delivery; return False when there is no room."""
         waiting = self._waiting[work.delivery.lane]
         if len(waiting) >= self._limits.extras:
             return False
@@ -103,13 +104,13 @@ class SideLanes:
         return None
 
     def settled(self, work: Work) -> None:
-        """The result of one in flight is committed."""
+        """Release a delivery whose result is committed."""
         self._flying[work.delivery.lane] -= 1
         self._shares.flying[work.delivery.lane] -= 1
         del self._keys[work.delivery.id]
 
     def remove(self, delivery_id: str) -> bool:
-        """Take out one that waits."""
+        """Remove a waiting delivery."""
         for waiting in self._waiting.values():
             for work in waiting:
                 if work.delivery.id == delivery_id:
@@ -118,7 +119,7 @@ class SideLanes:
         return False
 
     def drop(self, partitions: Collection[int]) -> list[Work]:
-        """Forget those of these partitions that wait; return them."""
+        """Forget the waiting deliveries of these partitions; return them."""
         dropped: list[Work] = []
         for waiting in self._waiting.values():
             gone = [work for work in waiting if work.delivery.partition in partitions]
@@ -128,6 +129,6 @@ class SideLanes:
         return dropped
 
     def clear(self) -> None:
-        """Forget those that wait."""
+        """Forget the waiting deliveries."""
         for waiting in self._waiting.values():
             waiting.clear()

@@ -31,9 +31,10 @@ STILL_WELL: Micros = 5 * MINUTE
 
 
 class EndpointHealth(Struct, frozen=True, kw_only=True):
-    """How an endpoint stands. `failing_since`: the first failure after the last success, 0 when healthy.
+    """The health of an endpoint. `failing_since`: the first failure after the last success, 0 when healthy.
 
-    `failing_for`: micros between failures without a success. `amnesty_at`: it was resumed; older failures don't count.
+    `failing_for`: micros between failures without a success. `resumed_at`: when it was resumed; what
+    failed before does not count.
     """
 
     endpoint_id: str
@@ -43,13 +44,13 @@ class EndpointHealth(Struct, frozen=True, kw_only=True):
     failures: int = 0
     last_failure_at: Micros = 0
     last_success_at: Micros = 0
-    amnesty_at: Micros = 0
+    resumed_at: Micros = 0
     cause: str = ""
     updated_at: Micros = 0
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What one process has seen since its last report. `failures`: those after its last success."""
+    """What one process has seen since its last report. `failures` counts those after its last success."""
 
     endpoint_id: str
     organization_id: str
@@ -61,10 +62,11 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def merged(standing: EndpointHealth, report: Report, now: Micros) -> EndpointHealth:
-    """A standing with what a process reports. Any success, of any process, ends what failed before it."""
+    """Return an endpoint's health with what a process reports. Any success, of any process, ends what failed before
+    it."""
     before = _not_ahead(standing, now)
     success = max(before.last_success_at, min(report.last_success_at, now))
-    good = max(success, before.amnesty_at)
+    good = max(success, before.resumed_at)
     seen = min(report.last_failure_at, now)
     failure = max(before.last_failure_at, seen)
     goes_on = before.failing_since > good
@@ -98,28 +100,28 @@ def merged(standing: EndpointHealth, report: Report, now: Micros) -> EndpointHea
 
 
 def _not_ahead(standing: EndpointHealth, now: Micros) -> EndpointHealth:
-    """Times that lie ahead were taken from a clock that has been set back since."""
+    """Correct times that lie ahead: they were taken from a clock that has been set back since."""
     return replace(
         standing,
         failing_since=min(standing.failing_since, now),
         last_failure_at=min(standing.last_failure_at, now),
         last_success_at=min(standing.last_success_at, now),
-        amnesty_at=min(standing.amnesty_at, now),
+        resumed_at=min(standing.resumed_at, now),
     )
 
 
-def pardoned(standing: EndpointHealth, now: Micros) -> EndpointHealth:
-    """It was resumed: it begins anew."""
-    return replace(standing, failing_since=0, failing_for=0, failures=0, amnesty_at=now, cause="", updated_at=now)
+def start_again(standing: EndpointHealth, now: Micros) -> EndpointHealth:
+    """Return the health of an endpoint that was resumed: it starts again."""
+    return replace(standing, failing_since=0, failing_for=0, failures=0, resumed_at=now, cause="", updated_at=now)
 
 
 def is_hopeless(standing: EndpointHealth) -> bool:
-    """Whether it has failed for so long that it is to be disabled."""
+    """Return whether the endpoint has failed for so long that it is to be disabled."""
     return standing.failing_for >= PATIENCE
 
 
-def came_back(before: EndpointHealth, after: EndpointHealth) -> bool:
-    """Whether a success has ended an outage that is worth telling of."""
+def ended_outage(before: EndpointHealth, after: EndpointHealth) -> bool:
+    """Return whether a success has ended an outage that is long enough to report."""
     return before.failing_for >= NOTABLE and not after.failing_since and after.last_success_at > before.failing_since
 
 
@@ -138,14 +140,14 @@ class _Seen:
 
 
 class HealthRecorder:
-    """What the attempts of one process came to, by endpoint, between two reports."""
+    """Records how the attempts of one process went, by endpoint, between two reports."""
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
         self._news: set[str] = set()
 
     def note(self, endpoint_id: str, organization_id: str, *, ok: bool, cause: str, now: Micros) -> None:
-        """Take down an attempt."""
+        """Record an attempt."""
         seen = self._seen.get(endpoint_id)
         if seen is None:
             seen = self._seen[endpoint_id] = _Seen(organization_id)
@@ -160,7 +162,7 @@ class HealthRecorder:
         self._news.add(endpoint_id)
 
     def reports(self, now: Micros) -> list[Report]:
-        """What is to be reported now: changes, and now and then what goes on. They count as reported."""
+        """Return what is to be reported now: changes at once, and what goes on now and then. They count as reported."""
         found = []
         for endpoint_id in list(self._news):
             seen = self._seen[endpoint_id]
@@ -186,7 +188,7 @@ class HealthRecorder:
         return found
 
     def unreported(self, reports: Iterable[Report]) -> None:
-        """These could not be written: they are to be reported again."""
+        """Take back reports that could not be written, so that they are made again."""
         for report in reports:
             seen = self._seen.get(report.endpoint_id)
             if seen is not None:
@@ -196,7 +198,7 @@ class HealthRecorder:
                 self._news.add(report.endpoint_id)
 
     def forget(self, endpoint_ids: Iterable[str]) -> None:
-        """These endpoints are gone, or begin anew."""
+        """Forget endpoints that are gone or start again."""
         for endpoint_id in endpoint_ids:
             self._seen.pop(endpoint_id, None)
             self._news.discard(endpoint_id)

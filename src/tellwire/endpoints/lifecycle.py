@@ -1,4 +1,4 @@
-"""USE CASE. Webhook endpoints: let in, changed, given new secrets, paused, resumed, deleted.
+"""USE CASE. The life of a webhook endpoint: it is admitted, changed, given new secrets, paused, resumed and deleted.
 
 Source: docs/reference/rest-api.md, "Webhook endpoints".
 
@@ -147,7 +147,7 @@ _DEFAULTS = msgspec.structs.asdict(Endpoint(id="", organization_id="", url="", f
 
 
 def drafted(draft: EndpointDraft) -> Endpoint:
-    """The endpoint that a draft describes, not yet anybody's and with only the secret that it brings."""
+    """Return the endpoint that a draft describes, not yet anybody's and with only the secret that it brings."""
     fields = msgspec.structs.asdict(draft)
     secret = fields.pop("secret")
     if secret is not None and (fault := secret_fault(secret)):
@@ -157,7 +157,7 @@ def drafted(draft: EndpointDraft) -> Endpoint:
 
 
 def changed(endpoint: Endpoint, change: EndpointChange) -> Endpoint:
-    """The endpoint as a change wants it."""
+    """Return the endpoint as a change wants it."""
     fields: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not UNSET}
     return replace(endpoint, **_without_none(fields))
 
@@ -167,18 +167,20 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | None = None) -> None:
-    """Let an endpoint in as it is to be: its fields, where its URL leads, and for `chat` the challenge.
+    """Admit an endpoint as it is to be: check its fields, where its URL leads, and its receiver's consent.
 
     Args:
         before: the endpoint as it was, None for a new one; what it had is not asked about again.
 
     Raises:
-        Invalid: fields are wrong, deliveries may not go there, or the receiver did not answer the challenge.
+        Invalid: fields are wrong, deliveries may not go there, or the receiver did not consent.
     """
     format_ = gate.formats.get(endpoint.format)
     if format_ is None:
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
-    if found := faults(endpoint, tuple(dict.fromkeys((*gate.event_names, *format_.EVENTS)))):
+    events = tuple(dict.fromkeys((*gate.event_names, *format_.EVENTS)))
+    reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
+    if found := faults(endpoint, events, reserved):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return
@@ -186,9 +188,9 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
         await gate.check_url(endpoint.url)
     except Forbidden as error:
         raise Invalid("Deliveries may not go to this URL.", ("/url", str(error))) from None
-    if endpoint.format == "chat":
+    if format_.HANDSHAKE is not None:
         try:
-            await gate.challenge(endpoint.url)
+            await gate.ask_for_consent(endpoint, format_.HANDSHAKE)
         except Invalid as refusal:
             raise Invalid(refusal.detail, *(refusal.fields or (("/url", "did not answer the challenge"),))) from None
 
@@ -213,7 +215,7 @@ def change(shelf: EndpointRepository, endpoint_id: str, wanted: EndpointChange) 
 
 
 def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap: Micros) -> Endpoint:
-    """Sign with a new secret from now on; the others go on signing as well until the overlap is over.
+    """Sign with a new secret from now on; the old ones sign as well until the overlap ends.
 
     The newest secret comes first.
 
@@ -235,12 +237,12 @@ def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap:
 
 
 def live_secrets(endpoint: Endpoint, now: Micros) -> tuple[Secret, ...]:
-    """The secrets that deliveries are signed with now."""
+    """Return the secrets that deliveries are signed with now."""
     return tuple(each for each in endpoint.secrets if each.expires_at is None or each.expires_at > now)
 
 
 def pause(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
-    """Stop delivering: what waits is parked. Returns the endpoint, and whether this was the last stride."""
+    """Pause an endpoint and park what waits; return the endpoint, and whether this was the last batch."""
     endpoint = known(shelf, endpoint_id)
     if endpoint.state == "active":
         endpoint = _put(shelf, replace(endpoint, state="paused"), "paused")
@@ -248,7 +250,7 @@ def pause(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
 
 
 def resume(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
-    """Deliver again, also what is parked. Returns the endpoint, and whether this was the last stride.
+    """Resume an endpoint with what is parked; return the endpoint, and whether this was the last batch.
 
     The endpoint becomes active in the same transaction as the last stride, so that nothing is overtaken.
     """
@@ -258,15 +260,15 @@ def resume(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
     done = shelf.unpark(endpoint_id, STRIDE)
     if done:
         if endpoint.state == "disabled":
-            since = shelf.standing(endpoint_id).failing_since
+            since = shelf.health(endpoint_id).failing_since
             shelf.tell(operational_events.recovered(endpoint, "it was resumed", failing_since=since))
-        shelf.pardon(endpoint_id)
+        shelf.reset_health(endpoint_id)
         endpoint = _put(shelf, replace(endpoint, state="active", disabled_reason=""), "resumed")
     return endpoint, done
 
 
 def delete(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
-    """Cancel what waits and forget the endpoint. Returns it, and whether this was the last stride."""
+    """Cancel what waits and delete the endpoint; return it, and whether this was the last batch."""
     endpoint = known(shelf, endpoint_id)
     done = shelf.cancel(endpoint_id, STRIDE)
     if done:
@@ -277,7 +279,7 @@ def delete(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
 
 
 def known(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:
-    """The endpoint of this id.
+    """Return the endpoint of this id.
 
     Raises:
         NotFound: the organization has none.

@@ -1,9 +1,8 @@
-"""USE CASE. A test event is sent to an endpoint now, and what came back is told; nothing of it is kept."""
+"""USE CASE. Sends a test event to an endpoint now and returns what came back; nothing of it is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -12,27 +11,15 @@ from tellwire.delivery.attempt import Wire
 from tellwire.endpoints import samples
 from tellwire.endpoints.samples import NewId
 from tellwire.errors import Invalid
-from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Event, Work
+from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Work
 from tellwire.model.units import Micros
+from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Sender
 
 MARK = ("tellwire-test", "true")
 """The header that real deliveries never have."""
 _SHOWN = 2048
 _USUAL = "messages.insert"
-
-
-class Format(attempts.Format, Protocol):
-    """A payload format, as far as a test needs it."""
-
-    @property
-    def EVENTS(self) -> Sequence[str]:  # noqa: N802
-        """The names that an endpoint of this format may subscribe to."""
-        ...
-
-    def names(self, event: Event) -> tuple[str, ...]:
-        """The names that an event goes by; empty when this format has no place for it."""
-        ...
 
 
 async def send_test(
@@ -59,7 +46,7 @@ async def send_test(
     """
     form = formats[endpoint.format]
     name = event_name or _first(endpoint, form, now, new_id)
-    event = samples.sample(name, endpoint.organization_id, now, new_id)
+    event = samples.sample(form, name, endpoint.organization_id, now, new_id)
     if name not in form.EVENTS or not form.names(event):
         raise Invalid(
             f"The format {endpoint.format} has no such event.",
@@ -85,7 +72,7 @@ async def send_test(
 
 def _first(endpoint: Endpoint, form: Format, now: Micros, new_id: NewId) -> str:
     known = _sendable(form, now, new_id)
-    return next((name for name in endpoint.events if name in known), _USUAL)
+    return next((name for name in (*endpoint.events, _USUAL, *known) if name in known), _USUAL)
 
 
 def _known(form: Format, now: Micros, new_id: NewId) -> str:
@@ -93,4 +80,4 @@ def _known(form: Format, now: Micros, new_id: NewId) -> str:
 
 
 def _sendable(form: Format, now: Micros, new_id: NewId) -> list[str]:
-    return [name for name in form.EVENTS if form.names(samples.sample(name, "", now, new_id))]
+    return [name for name in form.EVENTS if form.names(samples.sample(form, name, "", now, new_id))]

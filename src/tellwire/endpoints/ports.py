@@ -9,24 +9,16 @@ from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
+from tellwire.ports.formats import Format, Handshake
 
 AuditWord = Literal["changed", "secret_rotated", "paused", "resumed", "disabled"]
 
 
-class EventNames(Protocol):
-    """What endpoints need to know of a payload format."""
-
-    @property
-    def EVENTS(self) -> Sequence[str]:  # noqa: N802
-        """The names that an endpoint of this format may subscribe to."""
-        ...
-
-
 class EndpointChecks(Protocol):
-    """What is asked of the outside before an endpoint is let in."""
+    """The checks that an endpoint must pass before it is admitted."""
 
     @property
-    def formats(self) -> Mapping[str, EventNames]:
+    def formats(self) -> Mapping[str, Format]:
         """The payload formats by name."""
         ...
 
@@ -39,8 +31,8 @@ class EndpointChecks(Protocol):
         """Raise `Forbidden` when deliveries may not reach this URL."""
         ...
 
-    def challenge(self, url: str) -> Awaitable[None]:
-        """Have the receiver echo a challenge; raise `Invalid` with what came back when it does not."""
+    def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> Awaitable[None]:
+        """Ask the receiver for its consent; raise `Invalid` with what came back when it does not give it."""
         ...
 
 
@@ -60,29 +52,29 @@ class EndpointRepository(Protocol):
     def add(self, endpoint: Endpoint) -> None: ...
 
     def put(self, endpoint: Endpoint, action: AuditWord) -> None:
-        """Write a changed endpoint; `action` is the word for the audit."""
+        """Write a changed endpoint; `action` names the change in the audit."""
         ...
 
     def remove(self, endpoint_id: str) -> None: ...
 
     def park(self, endpoint_id: str, limit: int) -> bool:
-        """Park deliveries that wait, at most `limit`; True once none is left."""
+        """Park waiting deliveries, at most `limit`; return True once none is left."""
         ...
 
     def unpark(self, endpoint_id: str, limit: int) -> bool:
-        """Make parked deliveries pending and due, at most `limit`; True once none is left."""
+        """Make parked deliveries pending and due, at most `limit`; return True once none is left."""
         ...
 
     def cancel(self, endpoint_id: str, limit: int) -> bool:
-        """Cancel deliveries that wait or are parked, at most `limit`; True once none is left."""
+        """Cancel deliveries that wait or are parked, at most `limit`; return True once none is left."""
         ...
 
-    def standing(self, endpoint_id: str) -> EndpointHealth:
-        """How its attempts went."""
+    def health(self, endpoint_id: str) -> EndpointHealth:
+        """Return how the attempts of an endpoint went."""
         ...
 
-    def pardon(self, endpoint_id: str) -> None:
-        """What failed so far counts no more."""
+    def reset_health(self, endpoint_id: str) -> None:
+        """Start an endpoint's health history again: earlier failures count no more."""
         ...
 
     def tell(self, news: OperationalEvent) -> None:

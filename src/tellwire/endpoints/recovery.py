@@ -1,4 +1,5 @@
-"""PURE. What is delivered once more when an endpoint recovers what it missed (docs/reference/delivery.md, "Recovery").
+"""PURE. Decides what is delivered once more when an endpoint recovers what it missed (docs/reference/delivery.md,
+"Recovery").
 
 A job walks over a span in the order of ids. All that it has dealt with lies at or below its cursor, which moves in the
 transaction of the work itself: it can be cut off anywhere, and gone on with by anybody.
@@ -32,8 +33,9 @@ _AGAIN = {
 
 
 class RecoveryBounds(Struct, frozen=True, kw_only=True):
-    """How much at once. `scan`: rows looked at per stride; `batch`: what one transaction makes due; `window`: replays
-    that an endpoint may have waiting before a job adds more, since a million of them would crowd out others."""
+    """The bounds of a recovery. `scan`: rows looked at per batch; `batch`: deliveries made due in one transaction;
+    `window`: replays that an endpoint may have waiting before a job adds more, since a million of them would crowd out
+    others."""
 
     scan: int = 1_000
     batch: int = 500
@@ -41,7 +43,7 @@ class RecoveryBounds(Struct, frozen=True, kw_only=True):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What a job was asked to do. `until` is not included."""
+    """The request of a recovery. `until` is not included."""
 
     since: Micros
     until: Micros
@@ -50,7 +52,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A recovery under way, or over. `looked_at`: rows gone through; `done`: deliveries that were made due."""
+    """A recovery that runs or has ended. `looked_at`: rows gone through; `done`: deliveries that were made due."""
 
     id: str
     organization_id: str
@@ -69,8 +71,16 @@ class Job(Struct, frozen=True, kw_only=True):
     finished_at: Micros = 0
 
 
+class RecoveryStep(Struct, frozen=True):
+    """The state of a job after a batch: there is more to do ("on"), or not at the moment ("full"), or not at all
+    ("over")."""
+
+    job: Job
+    came: Literal["on", "full", "over"]
+
+
 class Find(Struct, frozen=True):
-    """A place in the span: an event, and the delivery of it that the endpoint has, if it has one.
+    """An event in the span, and the delivery of it that the endpoint has, if there is one.
 
     `id` is what the cursor moves over: the delivery's for `failed`, else the event's.
     """
@@ -81,18 +91,19 @@ class Find(Struct, frozen=True):
 
 
 def wants(endpoint: Endpoint, accounts: Mapping[str, Account], names: Mapping[str, NamesOf]) -> Routes:
-    """Routes to this endpoint alone, as it subscribes now."""
+    """Return routes to this endpoint alone, with its current subscription."""
     registry = Registry(version=0, accounts=dict(accounts), endpoints={endpoint.id: endpoint})
     return Routes(registry, names)
 
 
 def is_for(routes: Routes, event: Event, endpoint_id: str) -> bool:
-    """Whether the endpoint would get this event now; never news about itself."""
+    """Return whether the endpoint would get this event now; it never gets an event about itself."""
     return bool(routes.of(event)) and not (event.entity == "operational" and event.order_key == endpoint_id)
 
 
 def is_due(find: Find, include: Include) -> bool:
-    """Whether something is to be delivered. What is on its way, parked or cancelled is left alone."""
+    """Return whether an event is to be delivered; deliveries that are on their way, parked or cancelled are left
+    alone."""
     if find.delivery is None:
         return include != "failed"
     return find.delivery.state in _AGAIN[include]
@@ -101,7 +112,7 @@ def is_due(find: Find, include: Include) -> bool:
 def created(
     event: Event, endpoint_id: str, *, identifier: str, webhook_id: str, due_at: Micros, now: Micros
 ) -> Delivery:
-    """The delivery of an event that never had one: without a sequence, since it comes out of its turn."""
+    """Return a delivery of an event that never had one; it has no sequence, because it comes out of its turn."""
     return Delivery(
         id=identifier,
         organization_id=event.organization_id,
@@ -119,7 +130,7 @@ def created(
 
 
 def chosen(finds: Iterable[Find], include: Include, *, most: int, end: str) -> tuple[list[Find], str]:
-    """What to make due now, at most `most`, and the cursor after that; `end` when all of it found room."""
+    """Return what to make due now, at most `most`, and the cursor after that; `end` when all of it found room."""
     due: list[Find] = []
     for find in finds:
         if is_due(find, include):
@@ -130,7 +141,7 @@ def chosen(finds: Iterable[Find], include: Include, *, most: int, end: str) -> t
 
 
 def moved(job: Job, *, cursor: str, looked_at: int, done: int, last_due_at: Micros, over: bool, now: Micros) -> Job:
-    """A job after a stride."""
+    """Return a job after a batch."""
     return replace(
         job,
         state="done" if over else "running",
@@ -146,10 +157,10 @@ def moved(job: Job, *, cursor: str, looked_at: int, done: int, last_due_at: Micr
 
 
 def ended(job: Job, state: State, detail: str, now: Micros) -> Job:
-    """A job that does not go on."""
+    """Return a job that has ended."""
     return replace(job, state=state, detail=detail, turns=job.turns + 1, updated_at=now, finished_at=now)
 
 
 def waiting(job: Job, detail: str, now: Micros) -> Job:
-    """A job that can do nothing just now."""
+    """Return a job that can do nothing at the moment."""
     return replace(job, detail=detail, updated_at=now)

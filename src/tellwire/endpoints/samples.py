@@ -1,4 +1,4 @@
-"""PURE. Events that never happened, in the shape of real ones: what an endpoint is tested with."""
+"""PURE. Makes events that never happened, in the shape of real ones, to test an endpoint with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tellwire.model.deliveries import Action, Entity, Event, Participants, Snaps
 from tellwire.model.messaging import Contact, Conversation, Message
 from tellwire.model.row_json import conversation_row, message_row
 from tellwire.model.units import MICROS, Micros
+from tellwire.ports.formats import Format
 
 TEXT = "This is a test event of Tellwire. Nobody wrote this."
 SAID = "This is a test event of Tellwire. Nothing happened."
@@ -19,32 +20,41 @@ _BUSINESS = "15550000000"
 _NUMBER = "000000000000000"
 _NOBODY = Contact(id="", organization_id="", name="Tellwire test", phone=_CONTACT)
 _WHO = Participants(contact=_CONTACT, business=_BUSINESS, name="Tellwire test")
+_OF_ROWS = ("messages.insert", "messages.update", "conversations.insert", "conversations.update")
 _encode = msgspec.json.Encoder().encode
 
 NewId = Callable[[], str]
 
 
 class _Made(Struct, frozen=True):
-    """For whom, when, and with which ids."""
+    """The recipient, the time and the ids of a sample."""
 
     organization_id: str
     now: Micros
     new_id: NewId
 
 
-def sample(name: str, organization_id: str, now: Micros, new_id: NewId) -> Event:
-    """An event of a name that endpoints may subscribe to; its ids are of nothing, its texts say that it is a test."""
+def sample(form: Format, name: str, organization_id: str, now: Micros, new_id: NewId) -> Event:
+    """Return an event of a name that endpoints may subscribe to; its ids belong to nothing, and its texts say that it
+    is a test.
+
+    Args:
+        form: the format whose name it may be: the first event that goes by it there is taken.
+    """
     made = _Made(organization_id, now, new_id)
-    match name:
-        case "incoming_message" | "messages.insert":
-            return _message("insert", made)
-        case "status_update" | "messages.update":
-            return _message("update", made)
-        case "conversations.insert" | "conversations.update":
-            return _conversation("insert" if name.endswith("insert") else "update", made)
-        case _:
-            row = _encode({"note": SAID})
-            return _event("operational", "insert", Snapshot(row=Raw(row)), made, name=name)
+    if name in _OF_ROWS:
+        return _of_row(name, made)
+    for each in _OF_ROWS:
+        if name in form.names(event := _of_row(each, made)):
+            return event
+    row = _encode({"note": SAID})
+    return _event("operational", "insert", Snapshot(row=Raw(row)), made, name=name)
+
+
+def _of_row(name: str, made: _Made) -> Event:
+    entity, _, action = name.partition(".")
+    make = _message if entity == "messages" else _conversation
+    return make("insert" if action == "insert" else "update", made)
 
 
 def _message(action: Action, made: _Made) -> Event:

@@ -1,4 +1,4 @@
-"""USE CASE. What is asked about an endpoint before and beside its deliveries, over HTTP and now; nothing is kept."""
+"""USE CASE. Checks an endpoint over HTTP, now and outside of deliveries; nothing is stored."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tellwire.delivery.attempt import Wire
-from tellwire.endpoints import handshake, ping
+from tellwire.endpoints import ping
+from tellwire.endpoints.handshake import ask_for_consent
 from tellwire.endpoints.samples import NewId
 from tellwire.errors import Forbidden
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.ports.clock import Clock
+from tellwire.ports.formats import Format, Handshake, Registration
 from tellwire.ports.http_out import Answer, Sender
 from tellwire.security import addresses
 
@@ -18,13 +20,14 @@ _LOOK_UP_SECONDS = 5.0
 
 
 class EndpointTester:
-    """Asks whether a URL may be reached, whether its receiver consents, and what it makes of a test event.
+    """Checks whether a URL may be reached and whether its receiver consents, and sends test events to endpoints.
 
     Args:
         sender, clock: what makes requests, address check included, and the time.
         formats, wire: the payload formats by name, and how an attempt is signed.
         allow: the networks that deliveries may reach beside the public ones.
         resolve: a host's addresses, `OSError` when there are none.
+        origin: the address under which this server is known.
         new_id, new_token: make ids of things that are not there, and what a receiver has to echo.
     """
 
@@ -33,10 +36,11 @@ class EndpointTester:
         sender: Sender,
         clock: Clock,
         *,
-        formats: Mapping[str, ping.Format],
+        formats: Mapping[str, Format],
         wire: Wire,
         allow: Sequence[addresses.Network],
         resolve: Callable[[str], Awaitable[Sequence[str]]],
+        origin: str,
         new_id: NewId,
         new_token: Callable[[], str],
     ) -> None:
@@ -46,6 +50,7 @@ class EndpointTester:
         self._wire = wire
         self._allow = allow
         self._resolve = resolve
+        self._origin = origin
         self._new_id = new_id
         self._new_token = new_token
 
@@ -67,9 +72,10 @@ class EndpointTester:
             raise Forbidden("http is only for addresses on the allow list, and this name leads to none just now")
         addresses.check_resolved(target, found, self._allow)
 
-    async def challenge(self, url: str) -> None:
-        """Do the `chat` registration handshake; raises `Invalid` when the receiver fails it."""
-        await handshake.challenge(self._sender, url, self._new_token(), timeout=self._wire.timeout_seconds)
+    async def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> None:
+        """Do the registration handshake of an endpoint's format; raises `Invalid` when the receiver fails it."""
+        asked = Registration(endpoint=endpoint, token=self._new_token(), origin=self._origin)
+        await ask_for_consent(self._sender, handshake, asked, timeout=self._wire.timeout_seconds)
 
     async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
         """Send a test event to an endpoint; raises `Invalid` when its format has no such event."""

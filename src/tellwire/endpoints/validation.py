@@ -1,4 +1,4 @@
-"""PURE. What an endpoint's fields may hold beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
+"""PURE. The rules for an endpoint's fields beyond their types (docs/reference/rest-api.md, "Webhook endpoints")."""
 
 from __future__ import annotations
 
@@ -32,19 +32,24 @@ _TAKEN = frozenset(
         "x-hub-signature-256",
     )
 )
-_TAKEN_BEGINNINGS = ("content-", "tellwire-", "webhook-", "x-wappcloud-")
+_TAKEN_BEGINNINGS = ("content-", "tellwire-", "webhook-")
 
 Fault = tuple[str, str]
 """JSON pointer, what is wrong there"""
 
 
-def faults(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:
-    """Everything that is wrong with an endpoint's fields; `events` are the names it may subscribe to."""
-    return [*_events(endpoint, events), *_accounts(endpoint), *_token(endpoint), *_headers(endpoint)]
+def faults(endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...]) -> list[Fault]:
+    """Return everything that is wrong with an endpoint's fields.
+
+    Args:
+        events: the names it may subscribe to.
+        reserved: how the names of the formats' own headers begin, in lower case.
+    """
+    return [*_events(endpoint, events), *_accounts(endpoint), *_token(endpoint), *_headers(endpoint, reserved)]
 
 
 def secret_fault(secret: str) -> str:
-    """What is wrong with a customer's own signing secret; "" when nothing is."""
+    """Return what is wrong with a customer's own signing secret; "" when nothing is."""
     if not 16 <= len(secret) <= 128:
         return "must have 16 to 128 characters"
     if not secret.isprintable():
@@ -81,14 +86,14 @@ def _token(endpoint: Endpoint) -> Iterator[Fault]:
         yield "/token", "is the mask that reads show, not a token"
 
 
-def _headers(endpoint: Endpoint) -> Iterator[Fault]:
+def _headers(endpoint: Endpoint, reserved: tuple[str, ...]) -> Iterator[Fault]:
     seen = set()
     for name, value in endpoint.headers.items():
         pointer = "/headers/" + name.replace("~", "~0").replace("/", "~1")
         lower = name.lower()
         if not _TOKEN.fullmatch(name):
             yield pointer, "is not a header name (RFC 9110: 1 to 128 token characters)"
-        elif lower in _TAKEN or lower.startswith(_TAKEN_BEGINNINGS):
+        elif lower in _TAKEN or lower.startswith((*_TAKEN_BEGINNINGS, *reserved)):
             yield pointer, "is a header that Tellwire or HTTP sets itself"
         elif lower in seen:
             yield pointer, "is there twice"

@@ -1,15 +1,15 @@
-"""The loops beside delivery: evidence of health is written, parking that was cut off is ended, recoveries go on."""
+"""The loops about endpoints: they write health reports, finish parking that was cut off, and continue recoveries."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 
 from tellwire.endpoints.health_history import HealthRecorder, Report
-from tellwire.endpoints.recovery import Job
+from tellwire.endpoints.recovery import Job, RecoveryStep
 from tellwire.errors import Unavailable
 from tellwire.loops import Loop, Work
 from tellwire.model.deliveries import Attempt, Delivery
@@ -23,7 +23,7 @@ _PARKING_SECONDS = 60.0
 
 
 class EndpointWorker:
-    """What an installation needs done about its endpoints; any number of processes may do it.
+    """Runs the loops about endpoints; any number of processes may run them.
 
     Args:
         standings, recoveries: what is kept of the endpoints.
@@ -45,7 +45,7 @@ class EndpointWorker:
         )
 
     def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
-        """Take down an attempt that is recorded; one that went to another URL says nothing of its endpoint."""
+        """Record an attempt whose result is stored; one that went to another URL says nothing about its endpoint."""
         if "url" in attempt.edited:
             return
         self.witness.note(
@@ -57,16 +57,16 @@ class EndpointWorker:
         )
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start the loops in the running event loop."""
         for loop in self._loops:
             loop.start()
 
     async def stop(self) -> None:
-        """End at once; all of it can be gone on with by whoever comes next."""
+        """Stop at once; another process can continue all of it."""
         await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def last_report(self) -> None:
-        """Write down what is not yet, before the store closes."""
+        """Write the last health report before the store closes."""
         try:
             await self._report()
         except Unavailable as error:
@@ -80,17 +80,17 @@ class EndpointWorker:
 
 
 def _loop(name: str, work: Work, seconds: float) -> Loop:
-    return Loop(name, work, seconds=seconds, failed="upkeep_failed")
+    return Loop(name, work, seconds=seconds, failed="endpoint_worker_failed")
 
 
-_STRIDES = 20
+_BATCHES = 20
 
 
-_STUMBLES = 5
+_MOST_FAILURES = 5
 
 
 class HealthStore(Protocol):
-    """What is kept of how endpoints behave (`stores.wellbeing`)."""
+    """The store of how endpoints behave (`stores.health_store`)."""
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
         """Merge reports; return the endpoints that this disabled."""
@@ -101,12 +101,12 @@ class HealthStore(Protocol):
         ...
 
     async def park_left(self, now: Micros) -> None:
-        """Park what is left of parking that was cut off."""
+        """Finish parking that was cut off."""
         ...
 
 
 async def report_health(standings: HealthStore, witness: HealthRecorder, clock: Clock) -> None:
-    """Write down what the attempts of this process say of their endpoints; those that it disables are parked."""
+    """Store what the attempts of this process say about their endpoints, and park those that this disables."""
     reports = witness.reports(clock.now())
     if not reports:
         return
@@ -120,19 +120,19 @@ async def report_health(standings: HealthStore, witness: HealthRecorder, clock: 
 
 
 class RecoveryStore(Protocol):
-    """The open recoveries (`stores.recoveries`)."""
+    """The store of open recoveries (`stores.recovery_store`)."""
 
     async def open_jobs(self) -> list[Job]: ...
 
-    async def stride(self, job: Job, now: Micros) -> tuple[Job, Literal["on", "full", "over"]]:
-        """Go on with a job; the second says whether there is more to do, or not just now, or not at all."""
+    async def advance(self, job: Job, now: Micros) -> RecoveryStep:
+        """Go on with a job by one batch."""
         ...
 
     async def give_up(self, job: Job, why: str, now: Micros) -> None: ...
 
 
 class RecoveryRunner:
-    """Goes on with recoveries. A job that stumbles again and again ends as failed; the others go on.
+    """Continues recoveries. A job that fails again and again ends as failed; the others continue.
 
     Args:
         recoveries, clock: what there is to do, and the time.
@@ -143,41 +143,42 @@ class RecoveryRunner:
         self._recoveries = recoveries
         self._clock = clock
         self._supplied = supplied
-        self._stumbles: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
 
     async def go_on(self) -> bool:
-        """Some strides with every open job; True when there is more to do at once.
+        """Run some batches of every open job; return True when there is more to do at once.
 
         Raises:
             Exception: what one of the jobs stumbled over.
         """
-        more, stumble = False, None
+        more, failure = False, None
         for job in await self._recoveries.open_jobs():
             try:
-                more |= await self._some_strides(job)
-                self._stumbles.pop(job.id, None)
+                more |= await self._some_batches(job)
+                self._failures.pop(job.id, None)
             except Unavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - raised below, when the others have had their turn
-                stumble = error
-                await self._stumbled(job, error)
-        if stumble is not None:
-            raise stumble
+                failure = error
+                await self._failed(job, error)
+        if failure is not None:
+            raise failure
         return more
 
-    async def _some_strides(self, job: Job) -> bool:
+    async def _some_batches(self, job: Job) -> bool:
         done = job.done
-        for _ in range(_STRIDES):
-            job, came = await self._recoveries.stride(job, self._clock.now())
-            if came != "on":
+        for _ in range(_BATCHES):
+            step = await self._recoveries.advance(job, self._clock.now())
+            job = step.job
+            if step.came != "on":
                 break
         if job.done != done:
             self._supplied()
-        return came == "on"
+        return step.came == "on"
 
-    async def _stumbled(self, job: Job, error: Exception) -> None:
-        self._stumbles[job.id] = self._stumbles.get(job.id, 0) + 1
-        if self._stumbles[job.id] >= _STUMBLES:
-            del self._stumbles[job.id]
+    async def _failed(self, job: Job, error: Exception) -> None:
+        self._failures[job.id] = self._failures.get(job.id, 0) + 1
+        if self._failures[job.id] >= _MOST_FAILURES:
+            del self._failures[job.id]
             why = f"stopped by an error ({type(error).__name__}); the server's log has it"
             await self._recoveries.give_up(job, why, self._clock.now())

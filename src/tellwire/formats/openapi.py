@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tellwire.formats.schemas import SCHEMAS
+from tellwire.formats import FORMATS, SCHEMAS
 
 _HEADERS: Mapping[str, str] = {
     "webhook-id": "The same over retries and replays: what to deduplicate by.",
@@ -17,10 +17,11 @@ _HEADERS: Mapping[str, str] = {
 
 def webhooks() -> dict[str, Any]:
     """Path items by schema name, each with the signed headers, the body's schema and what to answer."""
-    return {name: {"post": _operation(name, schema)} for name, schema in SCHEMAS.items()}
+    content_types = {name: form.CONTENT_TYPE for form in FORMATS.values() for name in form.SCHEMAS}
+    return {name: {"post": _operation(name, schema, content_types[name])} for name, schema in SCHEMAS.items()}
 
 
-def _operation(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(name: str, schema: Mapping[str, Any], content_type: str) -> dict[str, Any]:
     return {
         "operationId": f"receive-{name}",
         "summary": schema["title"],
@@ -29,7 +30,7 @@ def _operation(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
             {"name": header, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
             for header, text in _HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "requestBody": {"required": True, "content": {content_type: {"schema": schema}}},
         "responses": {
             "2XX": {"description": "Taken: not sent again."},
             "410": {"description": "Gone: the endpoint is disabled."},

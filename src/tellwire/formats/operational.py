@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from tellwire.formats.schemas import TIME, Schema, document
 from tellwire.model.deliveries import Event
 from tellwire.model.units import Micros
 
@@ -24,6 +26,22 @@ EVENTS: tuple[str, ...] = (
     "media.failed",
     "template.updated",
 )
+
+_SCHEMA = document(
+    "operational",
+    "Operational event",
+    "Something about the platform itself, in either format.",
+    {
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {"type": "string", "description": "The event's name, such as `endpoint.disabled`."},
+            "timestamp": TIME,
+            "data": {"type": "object", "description": "What it happened to."},
+        },
+    },
+)
+
+SCHEMAS: Mapping[str, Schema] = {"operational": _SCHEMA}
 
 _encode = msgspec.json.Encoder().encode
 

@@ -3,27 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
-from tellwire.formats import operational
-from tellwire.formats.schemas import CONVERSATION_EVENT, MESSAGE_EVENT, OPERATIONAL_EVENT
+from tellwire.formats import event_names, operational
+from tellwire.formats.schemas import ERRORS, ID, TIME, Schema, document
 from tellwire.model.deliveries import Endpoint, Event
+from tellwire.ports.formats import Handshake, ShownIds
+
+_CONTENT: Schema = {
+    "type": "object",
+    "description": "Meta's own shape: the object named by `type`, and every other key that Meta sent.",
+    "required": ["type"],
+    "properties": {"type": {"type": "string"}},
+}
+
+_MESSAGE_COLUMNS: Schema = {
+    "id": ID,
+    "conversation_id": ID,
+    "organization_id": ID,
+    "direction": {"enum": ["incoming", "outgoing"]},
+    "agent_id": {**ID, "description": "The agent that wrote it, AI or human; outgoing only."},
+    "content": _CONTENT,
+    "status": {
+        "type": "object",
+        "description": "Each status name with the time it was first reached; with `failed` also `errors`.",
+        "properties": {"errors": ERRORS},
+        "additionalProperties": TIME,
+    },
+    "wa_id": {**ID, "description": "Meta's id of the message (wamid); outgoing: once Meta has accepted it."},
+    "from": {**ID, "description": "The contact's address as Meta gave it; incoming only."},
+    "created_at": TIME,
+    "updated_at": {**TIME, "description": "Increases with every change of the row: ignore a row that is not newer."},
+    "to": {**ID, "description": "The contact's address; outgoing only."},
+    "timestamp": {**TIME, "description": "Meta's time of the message."},
+    "contact": {
+        "type": "object",
+        "description": "The contact as known at the event.",
+        "properties": {name: {"type": "string"} for name in ("name", "username", "phone", "user_id")},
+    },
+    "pricing": {"type": "object", "description": "Meta's pricing object, once a status carried one."},
+    "media": {
+        "type": "array",
+        "description": "The message's files; `url` is stable and ours.",
+        "items": {
+            "type": "object",
+            "required": ["id"],
+            "properties": {name: {"type": "string"} for name in ("id", "url", "mime_type", "sha256", "filename")},
+        },
+    },
+}
+
+_CONVERSATION_COLUMNS: Schema = {
+    "id": ID,
+    "organization_id": ID,
+    "organization_address": {**ID, "description": "The phone_number_id."},
+    "contact_address": {**ID, "description": "The contact's address, or the id of a group."},
+    "service": {"type": "string", "const": "whatsapp"},
+    "status": {"enum": ["open", "closed"]},
+    "created_at": TIME,
+    "updated_at": {**TIME, "description": "Increases with every change of the row: ignore a row that is not newer."},
+}
+
+
+def _row_event(entity: str, columns: Schema, on_insert: list[str]) -> Schema:
+    """Every column on insert; an update may be abridged to `id`, the changed columns and `updated_at`."""
+    return {
+        "required": ["data", "entity", "action"],
+        "properties": {
+            "data": {"type": "object", "required": ["id"], "properties": columns},
+            "entity": {"const": entity},
+            "action": {"enum": ["insert", "update"]},
+        },
+        "if": {"properties": {"action": {"const": "insert"}}},
+        "then": {"properties": {"data": {"required": on_insert}}},
+        "else": {"properties": {"data": {"required": ["updated_at"]}}},
+    }
+
+
+_MESSAGE_EVENT = document(
+    "row-messages",
+    "Message row",
+    "A message was inserted or updated: `messages/insert`, `messages/update`.",
+    _row_event(
+        "messages",
+        _MESSAGE_COLUMNS,
+        ["id", "conversation_id", "organization_id", "direction", "content", "status", "created_at"],
+    ),
+)
+
+_CONVERSATION_EVENT = document(
+    "row-conversations",
+    "Conversation row",
+    "A conversation was inserted or updated: `conversations/insert`, `conversations/update`.",
+    _row_event("conversations", _CONVERSATION_COLUMNS, list(_CONVERSATION_COLUMNS)),
+)
 
 NAME = "row"
-EVENTS: tuple[str, ...] = (
-    "messages.insert",
-    "messages.update",
-    "conversations.insert",
-    "conversations.update",
-    *operational.EVENTS,
-)
-SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    "row-messages": MESSAGE_EVENT,
-    "row-conversations": CONVERSATION_EVENT,
-    "operational": OPERATIONAL_EVENT,
+EVENTS: tuple[str, ...] = event_names.ALL
+SCHEMAS: Mapping[str, Schema] = {
+    "row-messages": _MESSAGE_EVENT,
+    "row-conversations": _CONVERSATION_EVENT,
+    **operational.SCHEMAS,
 }
+CONTENT_TYPE = "application/json"
+SIGNATURE = ""
+RESERVED: tuple[str, ...] = ()
+TYPED = True
+HANDSHAKE: Handshake | None = None
+IDS: ShownIds | None = None
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode

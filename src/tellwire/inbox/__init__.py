@@ -1,1 +1,1 @@
-"""A POST of Meta's becomes rows and events."""
+"""Turn a POST of Meta's into rows and events."""

@@ -1,4 +1,4 @@
-"""PURE. What waited for a message is applied once the message is known: it came, or Meta has accepted ours."""
+"""PURE. Apply the items that waited for a message once that message is known: it arrived, or Meta accepted ours."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tellwire.model.tenancy import Account
 
 
 def keys_of_acceptance(account: Account, message_id: str, wamid: str) -> Keys:
-    """What has to be loaded before `accepted` can be decided."""
-    place = (account.phone_number_id, wamid)
-    return Keys(own={(account.phone_number_id, message_id)}, messages={place}, statuses={place})
+    """Return what has to be loaded before `accept` can be decided."""
+    key = (account.phone_number_id, wamid)
+    return Keys(own={(account.phone_number_id, message_id)}, messages={key}, statuses={key})
 
 
-def accepted(
+def accept(
     ledger: Ledger,
     account: Account,
     message_id: str,
@@ -43,21 +43,21 @@ def accepted(
     status: str = "",
     content: bytes = b"",
 ) -> Message | None:
-    """Meta has accepted a message of ours, and what was held for it is applied with that; see `outgoing.accepted`."""
-    if outgoing.accepted(ledger, account, message_id, wamid, status=status, content=content) is None:
+    """Record that Meta accepted a message of ours and apply what was held for it; see `outgoing.accept`."""
+    if outgoing.accept(ledger, account, message_id, wamid, status=status, content=content) is None:
         return None
     release(ledger, account, wamid, options)
     return ledger.by_id[message_id]
 
 
 def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> None:
-    """Apply what was held until this message was known."""
+    """Apply the items that were held until the message `wamid` was known."""
     for held in ledger.held.pop((account.phone_number_id, wamid), ()):
         for item in meta.parse(held.body):
             if item.place.pointer != held.pointer:
                 continue
             if isinstance(item, StatusUpdate):
-                item = replace(item, who=None)  # noqa: PLW2901 - nobody has looked up its addresses; the row has them
+                item = replace(item, who=None)  # noqa: PLW2901 - its addresses were not loaded; the row has them
             result = apply_item(ledger, item, account, options, "")
             ledger.new_reports.append((held.inbound_id, report_of(item, result)))
             if result.outcome != Outcome.HELD:
@@ -65,7 +65,7 @@ def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> N
 
 
 def report_of(item: Item, result: ItemResult) -> ItemReport:
-    """What became of an item, as its POST lists it."""
+    """Return the report of one item: what it was and what was done with it."""
     match item:
         case MessageItem():
             kind, wamid = item.type, item.wamid
@@ -87,7 +87,7 @@ def report_of(item: Item, result: ItemResult) -> ItemReport:
         pointer=item.place.pointer,
         field=item.place.field,
         kind=kind,
-        wamid="" if result.outcome == Outcome.ERASED else wamid,  # Meta spells the phone number in it
+        wamid="" if result.outcome == Outcome.ERASED else wamid,  # a wamid contains the phone number
         phone_number_id=item.place.phone_number_id,
         outcome=result.outcome,
         reason=result.reason,

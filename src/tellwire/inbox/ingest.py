@@ -1,8 +1,8 @@
-"""USE CASE. A POST from Meta becomes row changes and events in one transaction.
+"""USE CASE. Turn a POST from Meta into row changes and events in one transaction.
 
 Source: docs/reference/delivery.md, "From a POST to a delivery".
 
-Each item is applied once and by itself: what one item cannot do never costs its neighbours.
+Each item is applied once and by itself: one that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tellwire.meta.webhooks.items import (
     NotUnderstood,
     StatusUpdate,
     TemplateNotice,
-    Who,
+    WebhookContact,
 )
 from tellwire.meta.webhooks.redaction import cut
 from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, worst
@@ -43,11 +43,11 @@ from tellwire.privacy import tombstones
 __all__ = ["Ingest", "Options"]
 
 _HELD_FOR: Micros = MINUTE
-"""How long a status of a message that nobody knows waits for the answer to a send that is under way."""
+"""How long a status of an unknown message waits for the answer to a send that is under way."""
 
 
 class ItemFailed(Exception):  # noqa: N818
-    """An item made us stumble; the transaction is tried again without it."""
+    """Raised when an item could not be applied; the transaction is then tried again without it."""
 
     def __init__(self, index: int, cause: Exception) -> None:
         super().__init__(f"item {index}: {type(cause).__name__}")
@@ -55,8 +55,8 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A POST as it came in, parsed. `speaks_for` is what its secret may change: see `speaks`. `gone`: pointers to items
-    that were asked for and are there no more."""
+    """A parsed POST. `speaks_for`: the ids that its secret may change, see `may_change`. `digest`: SHA-256 of `body` in
+    hex. `gone`: pointers of items that were asked for and are no longer in the body."""
 
     body: bytes
     items: tuple[Item, ...]
@@ -74,11 +74,11 @@ class Ingest:
 
     @property
     def options(self) -> Options:
-        """What the settings decide."""
+        """Return the options that the settings decide."""
         return self._options
 
     async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
-        """Keep a verified POST and apply its items; when this returns it is durable.
+        """Keep a verified POST and apply its items; both are durable when this returns.
 
         Args:
             body: the raw bytes that were signed.
@@ -86,13 +86,13 @@ class Ingest:
 
         Raises:
             NotJson: the body is not JSON; nothing was kept.
-            Unavailable: it could not be made durable; nothing was applied.
+            Unavailable: the POST could not be made durable; nothing was applied.
         """
         post = Post(body, meta.parse(body), speaks_for, hashlib.sha256(body).hexdigest())
         return await self._applied(post, None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
-        """Apply some items of a kept POST once more: what it waited for is there, or we understand more now."""
+        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
         gone = pointers
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
@@ -110,12 +110,12 @@ class Ingest:
 
             try:
                 return await self._store.apply(keys, decide)
-            except ItemFailed as stumble:
-                skip |= {stumble.index}
+            except ItemFailed as failed:
+                skip |= {failed.index}
 
 
-def speaks(speaks_for: Sequence[str], account: Account) -> bool:
-    """Whether a secret that speaks for these ids may change an account."""
+def may_change(speaks_for: Sequence[str], account: Account) -> bool:
+    """Return whether a secret that is bound to the ids `speaks_for` ("*" for all) may change an account."""
     return "*" in speaks_for or not {
         account.id,
         account.organization_id,
@@ -127,7 +127,7 @@ def speaks(speaks_for: Sequence[str], account: Account) -> bool:
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Inbound:
-    """Apply every item of a POST to the ledger and record what became of each."""
+    """Apply every item of a POST to the ledger and record a report of each."""
     inbound_id = kept.id if kept else ledger.new_id()
     ledger.trace = inbound_id if options.tracing else ""
     if kept:
@@ -171,13 +171,13 @@ def decide_post(
 
 
 def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
-    """The reports with what became since of items that a later one of the same POST released."""
+    """Return the reports, with the newer one where a later item of the same POST released a held item."""
     released = {report.pointer: report for name, report in ledger.new_reports if name == inbound_id}
     return [released.get(report.pointer, report) for report in reports]
 
 
 def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
-    """What is kept of a POST: nothing of people who were erased."""
+    """Return the body to keep: the items of erased people are cut out."""
     outcomes = [(item, report.outcome == Outcome.ERASED) for item, report in zip(post.items, reports, strict=True)]
     gone = [item for item, erased in outcomes if erased]
     if not gone:
@@ -190,19 +190,20 @@ def _one(
 ) -> ItemResult:
     place = item.place
     account = ledger.account(place.phone_number_id) if place.phone_number_id else None
-    unspoken = account is not None and not speaks(post.speaks_for, account)
-    if account is not None and not unspoken:
+    forbidden = account is not None and not may_change(post.speaks_for, account)
+    if account is not None and not forbidden:
         organizations.add(account.organization_id)
-    if account is not None and tombstones.bars(ledger, item, account):
+    if account is not None and tombstones.is_erased(ledger, item, account):
+        tombstones.mark_messages(ledger, item, account)
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
     if isinstance(item, Notice) and not place.phone_number_id:
-        return _news(ledger, item, post, organizations)
+        return _notice(ledger, item, post, organizations)
     if not place.phone_number_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
-    if account is None or unspoken:
-        if unspoken:
+    if account is None or forbidden:
+        if forbidden:
             return ItemResult(Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
         if not (options.auto_accounts and _may_create(post.speaks_for, item)):
             return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
@@ -214,20 +215,20 @@ def _one(
     return result
 
 
-def _news(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
-    """Apply news of a business account to every account that they concern and the secret speaks for."""
+def _notice(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
+    """Apply a notice to every account that it concerns and that the secret may change."""
     place = item.place
     if not place.waba_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "it names no business account")
     found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
-    spoken = [account for account in found if speaks(post.speaks_for, account)]
-    if not spoken:
+    changeable = [account for account in found if may_change(post.speaks_for, account)]
+    if not changeable:
         number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
         why = f"no account has the waba_id {place.waba_id}{number}"
         why = "the secret that signed this POST does not speak for the account" if found else why
         return ItemResult(Outcome.UNROUTED, why)
-    organizations.update(account.organization_id for account in spoken)
-    outcomes = [notices.apply(ledger, item, account, post.digest) for account in spoken]
+    organizations.update(account.organization_id for account in changeable)
+    outcomes = [notices.apply(ledger, item, account, post.digest) for account in changeable]
     return ItemResult(Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
 
 
@@ -252,7 +253,7 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
 def _settle(
     ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
 ) -> None:
-    """Keep what waits where it is found again; of a POST that is `known` already, take out what waits no more."""
+    """Store a held or unrouted item where it will be found again; remove one of a `known` POST that waits no longer."""
     place = item.place
     if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
         wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
@@ -273,7 +274,7 @@ def _settle(
 
 
 def waits_for(item: Item) -> str:
-    """The wamid of the message that a held item needs."""
+    """Return the wamid of the message that a held item needs, "" for none."""
     match item:
         case MessageItem():
             return item.revokes or item.edits
@@ -286,7 +287,7 @@ def waits_for(item: Item) -> str:
 
 
 def keys_of(items: Iterable[Item], digest: str) -> Keys:
-    """What has to be loaded before the items can be decided."""
+    """Return what has to be loaded before the items can be decided."""
     keys = Keys()
     for item in items:
         number = item.place.phone_number_id
@@ -308,7 +309,7 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
             case AddressChange() | CallMade():
                 _add_who(keys, number, item.who, "")
             case AccountProblem() | AccountNotice() | TemplateNotice():
-                _add_news(keys, number, item, notices.key_of(item, digest))
+                _add_notice_keys(keys, number, item, notices.key_of(item, digest))
             case NotUnderstood():
                 if item.wamid:
                     keys.messages.add((number, item.wamid))
@@ -317,15 +318,15 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
     return keys
 
 
-def _add_news(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
-    """Whether it was told before; what names no number concerns those of its business account."""
+def _add_notice_keys(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
+    """Add the keys that tell whether a notice was applied before, and by which accounts."""
     if number or isinstance(item, AccountProblem):
         keys.statuses.add((number, key))
     else:
         keys.notices.add((item.place.waba_id, item.place.display_phone_number, key))
 
 
-def _add_who(keys: Keys, number: str, who: Who | None, group_id: str) -> None:
+def _add_who(keys: Keys, number: str, who: WebhookContact | None, group_id: str) -> None:
     if who is not None:
         keys.addresses.update((number, alias) for alias in (*who.aliases, *who.adds))
     if group_id:

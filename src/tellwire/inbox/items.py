@@ -1,4 +1,4 @@
-"""PURE. What one item of a POST does to the ledger: one function per kind of item.
+"""PURE. Apply one item of a POST to the ledger: one function per kind of item.
 
 Source: docs/reference/formats.md, "What emits what".
 """
@@ -30,7 +30,7 @@ from tellwire.meta.webhooks.items import (
     NotUnderstood,
     StatusUpdate,
     TemplateNotice,
-    Who,
+    WebhookContact,
 )
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
@@ -40,7 +40,7 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros, Seconds
 
 _PLACEHOLDER = "media_placeholder"
-_ANOTHER = "another content under a wamid that is known; both raw texts are kept"
+_OTHER_CONTENT = "another content under a wamid that is known; both raw texts are kept"
 
 
 def apply_item(
@@ -49,8 +49,8 @@ def apply_item(
     """Apply one item.
 
     Args:
-        digest: the POST's, for what has no key of its own.
-        held_until: how long a status may wait for the answer to a send that is under way.
+        digest: SHA-256 of the POST in hex, for items that have no key of their own.
+        held_until: until when (micros) a status may wait for the answer to a send that is under way.
     """
     match item:
         case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
@@ -60,7 +60,7 @@ def apply_item(
         case MessageItem():
             return _message(ledger, item, account, options)
         case StatusUpdate():
-            return statuses.status(ledger, item, account, options, held_until=held_until)
+            return statuses.apply_status(ledger, item, account, options, held_until=held_until)
         case AddressChange():
             return _address_change(ledger, item, account)
         case CallMade():
@@ -110,7 +110,7 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     if item.type in attachments.TYPES:
         message = attachments.attach(ledger, message, options.public_url)
     ledger.put_message(message)
-    message_events.tell(
+    message_events.emit(
         ledger,
         Subject(message, account, conversation, contact),
         action="insert",
@@ -119,9 +119,9 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
     )
     match item.origin:
         case "customer" if not item.group_id and not item.edits:
-            agent_turns.asked(ledger, account, message, item.type)
+            agent_turns.customer_wrote(ledger, account, message, item.type)
         case "echo" if not item.group_id:
-            agent_turns.taken_over(ledger, account, conversation, by=agent_turns.THE_PHONE_APP)
+            agent_turns.person_wrote(ledger, account, conversation, by=agent_turns.THE_PHONE_APP)
     return ItemResult(Outcome.APPLIED, message_id=message.id)
 
 
@@ -132,10 +132,10 @@ def _first_status(item: MessageItem, now: Micros, at: Seconds) -> dict[str, Micr
 
 
 def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: Message, options: Options) -> ItemResult:
-    """The first copy wins; a placeholder and an external row wait for their content."""
+    """Keep the first copy of a message; only a placeholder or an external row takes its content from a later one."""
     fills = (known.kind == "placeholder" and item.type != _PLACEHOLDER) or known.kind == "external"
     if not fills or known.direction != item.direction:
-        why = "" if known.content == item.content else _ANOTHER
+        why = "" if known.content == item.content else _OTHER_CONTENT
         return ItemResult(Outcome.DUPLICATE, why, known.id)
     status = known.status
     if item.origin != "customer":
@@ -211,17 +211,17 @@ def _call(ledger: Ledger, item: CallMade, account: Account) -> ItemResult:
     contact = contacts.find(ledger, account.organization_id, item.who.aliases)
     if contact is None:
         return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
-    place = (account.organization_id, account.id, contact.id)
-    ledger.new_calls[place] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(place, 0))
+    key = (account.organization_id, account.id, contact.id)
+    ledger.new_calls[key] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(key, 0))
     return ItemResult(Outcome.RECORDED, "a call: it opens the customer service window")
 
 
 def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> ItemResult:
-    if not notices.first(ledger, account, notices.WARNING, notices.key_of(item, digest)):
+    if not notices.record_once(ledger, account, notices.WARNING, notices.key_of(item, digest)):
         return ItemResult(Outcome.DUPLICATE)
     errors = Raw(errors_json(status_errors(item.errors)))
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "errors": errors}
-    notices.tell(ledger, account, notices.WARNING, data)
+    notices.emit(ledger, account, notices.WARNING, data)
     return ItemResult(Outcome.APPLIED)
 
 
@@ -229,9 +229,9 @@ def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, dig
 
 
 def _join(
-    ledger: Ledger, account: Account, who: Who | None, group_id: str, options: Options, *, history: bool
+    ledger: Ledger, account: Account, who: WebhookContact | None, group_id: str, options: Options, *, history: bool
 ) -> tuple[Contact | None, Conversation]:
-    """The contact of an item, if it has one, and the conversation that its row joins; a group needs no contact."""
+    """Return an item's contact (None in a group without a sender) and the conversation that its row joins."""
     contact = contacts.resolve(ledger, account.organization_id, who) if who else None
     if contact and who and who.adds:
         contact, _ = contacts.add_addresses(ledger, contact, who.adds)
@@ -241,8 +241,8 @@ def _join(
     return contact, lifecycle.open_with(ledger, account, party, address, window=options.window, history=history)
 
 
-def _address(contact: Contact, who: Who | None) -> str:
-    """A new conversation's address: the phone number that Meta just used, else what is known."""
+def _address(contact: Contact, who: WebhookContact | None) -> str:
+    """Return the address of a new conversation: the phone number that Meta just used, else the contact's known one."""
     if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
         return given
     return contact.phone or contact.user_id

@@ -1,17 +1,17 @@
-"""PURE. What a status does to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
+"""PURE. Apply a status to the ledger (docs/reference/formats.md, "Statuses of messages sent elsewhere")."""
 
 from __future__ import annotations
 
 import re
 
 from tellwire.conversations import contacts, lifecycle, outgoing
-from tellwire.conversations.changes import Options, repeated, seconds, tell_status, update
+from tellwire.conversations.changes import Options, emit_status, repeated, seconds, update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
 from tellwire.meta.errors import status_errors
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.phone_numbers import alias, variants
-from tellwire.meta.webhooks.items import StatusUpdate, Who
+from tellwire.meta.webhooks.items import StatusUpdate, WebhookContact
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
@@ -24,16 +24,16 @@ UNDER_WAY = "a status of a message that is not known, while one to its recipient
 
 
 def our_id(item: StatusUpdate) -> str:
-    """Our id of the message, if the status brings back what could be one; "" else."""
+    """Return our message id out of the status's callback data, "" when it cannot be one."""
     return item.callback_data if _OUR_ID.fullmatch(item.callback_data) else ""
 
 
-def status(
+def apply_status(
     ledger: Ledger, item: StatusUpdate, account: Account, options: Options, *, held_until: Micros = 0
 ) -> ItemResult:
-    """Apply a status to the row that it speaks of: one of ours, or one that only statuses tell of.
+    """Apply a status to the row of its message: one that we sent, or one that is known from statuses only.
 
-    `held_until`: until then it may wait for the answer to a send that is under way.
+    `held_until`: until when (micros) it may wait for the answer to a send that is under way.
     """
     if item.name == "errors":
         return ItemResult(Outcome.NOT_UNDERSTOOD, 'a status cannot be named "errors"')
@@ -63,19 +63,19 @@ def status(
 
 
 def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
-    """A status that brings back our id says that Meta has accepted the message, and what it is called there."""
+    """Record that Meta accepted our message, and its wamid: a status that brings back our id proves it."""
     own = ledger.by_id.get(our_id(item))
     if own is not None and own.account_id == account.id and own.id in ledger.sends and not own.wamid:
-        outgoing.accepted(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
+        outgoing.accept(ledger, account, own.id, item.wamid, content=_without_codes(own.content))
 
 
 def _without_codes(content: bytes) -> bytes:
-    """Nobody has looked up the template's category; whether it is a one-time code shows in its parameters."""
+    """Mask a one-time code. The parameters show whether there is one: the template's category was not looked up."""
     return mask(content, authentication=carries_code(content))
 
 
 def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
-    """Whether something is just being sent to the recipient, by any address or spelling that is known of them."""
+    """Return whether a message is being sent to the recipient, under any known address or spelling of it."""
     sending = ledger.in_flight.get(account.id)
     if not sending:
         return False
@@ -84,7 +84,7 @@ def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
     return item.who is not None and not sending.isdisjoint(_spellings(ledger, account, item.who))
 
 
-def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
+def _spellings(ledger: Ledger, account: Account, who: WebhookContact) -> set[str]:
     given = {spelling for address in who.aliases for spelling in (address, *variants(address))}
     ids = {ledger.aliases.get((account.organization_id, address)) for address in given}
     people = [ledger.contacts[each] for each in ids if each in ledger.contacts]
@@ -93,15 +93,15 @@ def _spellings(ledger: Ledger, account: Account, who: Who) -> set[str]:
 
 
 def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> ItemResult:
-    """A status of a message that we did not send: it becomes a row of its own (or waits, as the account says)."""
+    """Make a row of its own of a status whose message we did not send, or hold it if the account says so."""
     if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
         return ItemResult(Outcome.HELD, "a status of a message that is not known")
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
     contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
-    place = (account.id, party)
+    key = (account.id, party)
     address = item.group_id or (item.who.address if item.who else "")
-    conversation = ledger.open.get(place) or ledger.latest.get(place)
+    conversation = ledger.open.get(key) or ledger.latest.get(key)
     if conversation is None:
         conversation = lifecycle.open_with(ledger, account, party, address, window=options.window)
     message = merge(
@@ -124,5 +124,5 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     )
     ledger.put_message(message)
     ledger.put_fact(account.id, item.wamid, fact)
-    tell_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
+    emit_status(ledger, Subject(message, account, conversation, contact), item=item, fact=fact, person=person)
     return ItemResult(Outcome.APPLIED, message_id=message.id)

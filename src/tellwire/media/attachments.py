@@ -1,4 +1,5 @@
-"""PURE. The files of a message: a row each, whose bytes are fetched later, and the column that shows them at once."""
+"""PURE. Makes a row for each file of a message, whose bytes are fetched later, and the column `media` that shows the
+files at once."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def attach(ledger: Ledger, message: Message, base: str) -> Message:
-    """The message with the column `media`, its files noted as waiting for their bytes. `base` is PUBLIC_URL."""
+    """Return the message with the column `media`, and add a row for each of its files, which waits for its bytes.
+    `base` is PUBLIC_URL."""
     shown = []
     for file in _files(message.content):
         meta_id = scalars.ident(file.get("id"))
@@ -52,14 +54,15 @@ def attach(ledger: Ledger, message: Message, base: str) -> Message:
 
 
 def attach_anew(ledger: Ledger, message: Message, base: str) -> Message:
-    """The same for a message whose content was replaced; the files stay if it names the same ones."""
+    """Return a message whose content was replaced with the files that it has now; those of before stay when it names
+    the same ones."""
     given = [_text(file.get("sha256")) for file in _files(message.content)]
     known = [each.get("sha256") for each in _column(message)]
     return message if given == known and any(given) else attach(ledger, message, base)
 
 
 def detach(ledger: Ledger, message: Message) -> Message:
-    """The message without its files, whose bytes and particulars are to be erased."""
+    """Return the message without its files, and mark their rows as erased, so that bytes and metadata are removed."""
     for each in _column(message):
         media = Media(
             id=each["id"],
@@ -76,13 +79,14 @@ def detach(ledger: Ledger, message: Message) -> Message:
 
 
 def column(files: Iterable[Media], base: str, key: bytes) -> bytes:
-    """The column of a message that sends files of ours; b"" for none."""
+    """Return the column `media` of a message that sends stored files; b"" for none. `base` is PUBLIC_URL, `key` signs
+    the links."""
     shown = [_shown(media, media.sha256, base, key) for media in files]
     return json.encode(shown) if shown else b""
 
 
 def hex_of(sha256: str) -> str:
-    """A hash as Meta gives it, base64 or hex, in hex; "" for what is none."""
+    """Return a SHA-256 that Meta gives as base64 or hex as lower-case hex; "" when it is neither."""
     if _HEX.fullmatch(sha256):
         return sha256.lower()
     try:
@@ -96,9 +100,9 @@ def _files(content: bytes) -> Iterator[dict[str, Any]]:
     value, _ = verbatim.read(content)
     kind = value.get("type") if isinstance(value, dict) else None
     if kind in _NESTED:
-        for place in media_references(content):
+        for reference in media_references(content):
             file: Any = value
-            for step in place.pointer.split("/")[1:-1]:
+            for step in reference.pointer.split("/")[1:-1]:
                 file = file[int(step)] if isinstance(file, list) else file[step]
             yield file
     elif isinstance(kind, str) and kind in TYPES and isinstance(file := value.get(kind), dict):

@@ -1,4 +1,4 @@
-"""PURE. What follows for a file of Meta's from what was answered, and when it is tried again."""
+"""PURE. Decides what becomes of a file of Meta's after an answer, and when the next try is."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tellwire.model.messaging import Media
 from tellwire.model.units import DAY, MICROS, Micros
 from tellwire.ports.http_out import Answer
 
-IDS_LIVE: Micros = 7 * DAY
-"""How long the id of a file in a webhook leads to it. Source: Meta, "Media"."""
-GAPS = (10, 60, 300, 1800, 3600)
-"""Seconds between tries; the last for all that follow."""
-NO_TOKEN_SECONDS = 3600
+ID_LIFETIME: Micros = 7 * DAY
+"""How long the id of a file in a webhook is valid. Source: Meta, "Media"."""
+RETRY_GAPS = (10, 60, 300, 1800, 3600)
+"""Seconds between tries; the last one is for all further tries."""
+NO_TOKEN_RETRY_SECONDS = 3600
 
 
-class Described(Struct, frozen=True):
-    """What Meta says of a file: a link that works for 5 minutes, its hash in hex, and its type."""
+class MediaLink(Struct, frozen=True):
+    """What Meta answers about a file: a link that works for 5 minutes, its hash in hex, and its type."""
 
     url: str
     sha256: str
@@ -37,7 +37,7 @@ class FetchRefused(Struct, frozen=True):
     cause: str
 
 
-NOT_AN_ID = FetchRefused("gone", "what Meta gave as the file's id is none")
+NOT_AN_ID = FetchRefused("gone", "what Meta gave as the id of the file is no id")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -62,18 +62,18 @@ _INVALID = 100
 
 
 def is_an_id(meta_id: str) -> bool:
-    """Whether it can be asked for: it becomes a part of a path."""
+    """Return whether Meta can be asked for this id, which becomes a part of the path."""
     return _ID.fullmatch(meta_id) is not None
 
 
-def described(answer: Answer) -> Described | FetchRefused:
-    """Understand the answer to `GET /{media_id}`."""
+def read_media_link(answer: Answer) -> MediaLink | FetchRefused:
+    """Read the answer to `GET /{media_id}`."""
     if answer.ok:
         try:
             link = msgspec.json.decode(answer.body, type=_Link)
         except (msgspec.MsgspecError, ValueError):
             return FetchRefused("later", "Meta's answer about the file could not be read")
-        return Described(link.url, hex_of(link.sha256), link.mime_type)
+        return MediaLink(link.url, hex_of(link.sha256), link.mime_type)
     if not answer.status:
         return FetchRefused("later", answer.cause)
     try:
@@ -89,35 +89,37 @@ def described(answer: Answer) -> Described | FetchRefused:
 
 
 def stored(media: Media, *, size: int, sha256: str, mime_type: str, now: Micros) -> Media:
-    """Its bytes are here."""
-    told = media.mime_type or mime_type
-    return replace(media, state="stored", size=size, sha256=sha256, mime_type=told, cause="", due_at=0, updated_at=now)
+    """Return the row of a file whose bytes are stored now. `size` in bytes, `sha256` in hex."""
+    known_type = media.mime_type or mime_type
+    return replace(
+        media, state="stored", size=size, sha256=sha256, mime_type=known_type, cause="", due_at=0, updated_at=now
+    )
 
 
 def refused(media: Media, refusal: FetchRefused, now: Micros) -> Media:
-    """There was no link."""
+    """Return the row of a file for which there was no link."""
     match refusal.what:
         case "gone":
-            return over(media, "expired", refusal.cause, now)
+            return give_up(media, "expired", refusal.cause, now)
         case "token":
-            return again(media, refusal.cause, now, seconds=NO_TOKEN_SECONDS)
+            return try_again(media, refusal.cause, now, seconds=NO_TOKEN_RETRY_SECONDS)
         case _:
-            return again(media, refusal.cause, now)
+            return try_again(media, refusal.cause, now)
 
 
-def again(media: Media, cause: str, now: Micros, *, seconds: int = 0) -> Media:
-    """It is tried again, after `seconds` or the next gap, while its id lives; then it is given up."""
-    if now - media.meta_id_at >= IDS_LIVE:
-        return over(media, "failed", f"{cause}; given up after 7 days", now)
-    gap = seconds or GAPS[min(media.attempts, len(GAPS) - 1)]
+def try_again(media: Media, cause: str, now: Micros, *, seconds: int = 0) -> Media:
+    """Return the row with its next try, after `seconds` or the next gap; given up once Meta's id is no longer valid."""
+    if now - media.meta_id_at >= ID_LIFETIME:
+        return give_up(media, "failed", f"{cause}; given up after 7 days", now)
+    gap = seconds or RETRY_GAPS[min(media.attempts, len(RETRY_GAPS) - 1)]
     return replace(media, cause=cause, attempts=media.attempts + 1, due_at=now + gap * MICROS, updated_at=now)
 
 
-def over(media: Media, state: Literal["failed", "expired"], cause: str, now: Micros) -> Media:
-    """It is not tried again by itself."""
+def give_up(media: Media, state: Literal["failed", "expired"], cause: str, now: Micros) -> Media:
+    """Return the row in a final state: only a request to retry it has it fetched again."""
     return replace(media, state=state, cause=cause, attempts=media.attempts + 1, due_at=0, updated_at=now)
 
 
-def retried(media: Media, now: Micros) -> Media:
-    """Somebody asks for it once more."""
+def requested_again(media: Media, now: Micros) -> Media:
+    """Return the row of a file that is to be fetched once more, as was asked through the API."""
     return replace(media, state="waiting", cause="", attempts=0, due_at=now, updated_at=now)

@@ -1,6 +1,7 @@
-"""Fetches the files of messages from Meta, several at once, after their rows are there; and removes what was erased.
+"""Fetches the files of messages from Meta, several at once, once their rows are committed; removes the bytes of erased
+ones.
 
-A row that is `waiting` is the truth: whoever finds it due fetches it. Bytes that were written twice are the same bytes.
+Only the row counts: a process that finds one `waiting` and due fetches it. Fetching a file twice stores the same bytes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import structlog
 from msgspec import Struct
 
 from tellwire.errors import Broken, TooLarge, Unavailable
-from tellwire.loops import Loop, only_where
+from tellwire.loops import Loop, only_when
 from tellwire.media import download_rules
-from tellwire.media.download_rules import Described, FetchRefused
+from tellwire.media.download_rules import FetchRefused, MediaLink
 from tellwire.media.hosts import may_see_token
 from tellwire.model import operational_events
 from tellwire.model.messaging import Media
@@ -32,14 +33,14 @@ from tellwire.ports.storage import LedgerStore
 
 log = structlog.get_logger("tellwire")
 
-AT_ONCE = 4
+MAX_CONCURRENT = 4
 _POLL_SECONDS = 1.0
-_STRIDE = 50
+_BATCH = 50
 _UNFINISHED_SECONDS = 3600.0
 
 
-class Source(Struct, frozen=True, kw_only=True):
-    """Where files come from, and how large one may be. `graph_url` is META_GRAPH_URL."""
+class DownloadSource(Struct, frozen=True, kw_only=True):
+    """Where files are downloaded from, and how many bytes one may have. `graph_url` is META_GRAPH_URL."""
 
     graph: Graph
     wire: MediaWire
@@ -48,16 +49,16 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Mismatch(Exception):  # noqa: N818 - named after what is wrong
-    """The bytes are not those that Meta announced."""
+    """The hash of the bytes is not the one that Meta announced."""
 
 
 class DownloadWorker:
-    """Makes rounds while `owns` says that this process is the one that does.
+    """Downloads the files that are due, while `owns` says that this process is the one that does.
 
     Args:
-        store, due: the accounts, and the rows of files.
-        files, source: where bytes are kept, and where they come from.
-        clock, counters: the time, and what is told of each file that was dealt with.
+        store, due: the accounts, and the rows of files that are due.
+        files, source: where bytes are kept, and where they are downloaded from.
+        clock, counters: the time, and the count of files by outcome.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class DownloadWorker:
         due: Downloads,
         files: MediaStore,
         clock: Clock,
-        source: Source,
+        source: DownloadSource,
         *,
         owns: Callable[[], bool],
         counters: Counters,
@@ -79,7 +80,7 @@ class DownloadWorker:
         self._source = source
         self._loop = Loop(
             "downloads",
-            only_where(owns, self.round),
+            only_when(owns, self.round),
             seconds=_POLL_SECONDS,
             failed="media_round_failed",
             unavailable="media_unavailable",
@@ -87,56 +88,57 @@ class DownloadWorker:
         store.on_due_work(self.wake)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tokens: dict[str, str] = {}
-        self._tidied = False
+        self._leftovers_removed = False
 
     def wake(self) -> None:
-        """There may be something to fetch."""
+        """Look for due files at once."""
         self._loop.wake()
 
     def start(self) -> None:
-        """Fetch from now on."""
+        """Begin to fetch what is due."""
         self._loop.start()
 
     async def stop(self) -> None:
-        """Fetch nothing more; what is not done is fetched again after the next start."""
+        """Stop, and cancel the downloads under way; they are fetched again after the next start."""
         await self._loop.stop()
         for task in list(self._running.values()):
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def round(self) -> None:
-        """Begin to fetch what is due, as far as there is room; remove the bytes of what was erased."""
-        if not self._tidied:
+        """Begin to fetch what is due, up to `MAX_CONCURRENT` at once; remove the bytes of what was erased."""
+        if not self._leftovers_removed:
             await self._files.remove_leftovers(_UNFINISHED_SECONDS)
-            self._tidied = True
-        await self._heed_tokens()
+            self._leftovers_removed = True
+        await self._resume_with_new_tokens()
         await self.sweep()
-        room = AT_ONCE - len(self._running)
-        if room <= 0:
+        free = MAX_CONCURRENT - len(self._running)
+        if free <= 0:
             return
         now, under_way = self._clock.now(), list(self._running)
-        for media in await self._due.due(now, under_way, room):
+        for media in await self._due.due(now, under_way, free):
             task = self._running[media.id] = asyncio.create_task(self._fetch(media))
-            task.add_done_callback(partial(self._over, media.id))
+            task.add_done_callback(partial(self._finished, media.id))
 
     async def settled(self) -> None:
         """Return once nothing is being fetched."""
         await asyncio.gather(*self._running.values())
 
     async def sweep(self) -> None:
-        """Remove the bytes of everything that was erased, stride by stride; a cut leaves rows to go on with."""
+        """Remove the bytes of everything that was erased, batch by batch; when interrupted, the rest keeps its rows and
+        is removed later."""
         now = self._clock.now()
-        while gone := await self._due.erased(now, _STRIDE):
-            for media in gone:
+        while erased := await self._due.erased(now, _BATCH):
+            for media in erased:
                 await self._files.delete(media.id)
-            await self._due.removed(gone, now)
+            await self._due.removed(erased, now)
 
-    def _over(self, media_id: str, _: asyncio.Task[None]) -> None:
+    def _finished(self, media_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(media_id, None)
         self._loop.wake()
 
-    async def _heed_tokens(self) -> None:
-        """What waits for an account whose token is another one now is due at once."""
+    async def _resume_with_new_tokens(self) -> None:
+        """Make due at once what waits for an account whose access token has changed."""
         tokens = {account.id: account.access_token for account in self._store.registry().accounts.values()}
         changed = [each for each, token in tokens.items() if token != self._tokens.get(each, token)]
         if changed:
@@ -145,7 +147,7 @@ class DownloadWorker:
 
     async def _fetch(self, media: Media) -> None:
         try:
-            after = await self._fetched(media)
+            after = await self._fetch_once(media)
             await self._settle(media, after)
         except Unavailable as error:
             log.warning("media_unavailable", media_id=media.id, detail=str(error))
@@ -153,23 +155,23 @@ class DownloadWorker:
             log.exception("media_failed", media_id=media.id)
             cause = f"an error on our side ({type(error).__name__})"
             with contextlib.suppress(Unavailable):
-                await self._settle(media, download_rules.again(media, cause, self._clock.now()))
+                await self._settle(media, download_rules.try_again(media, cause, self._clock.now()))
 
     async def _settle(self, before: Media, after: Media) -> None:
-        news = operational_events.media_failed(after) if after.state in ("failed", "expired") else None
+        event = operational_events.media_failed(after) if after.state in ("failed", "expired") else None
         outcome: Any = "retried" if after.state == "waiting" else after.state
-        if await self._due.settle(before, after, news):
+        if await self._due.settle(before, after, event):
             self._counters.downloads[outcome] += 1
         elif after.state == "stored":
-            await self._leave(after)
+            await self._discard_unless_stored(after)
 
-    async def _leave(self, after: Media) -> None:
-        """It was erased, or fetched by somebody else, meanwhile."""
+    async def _discard_unless_stored(self, after: Media) -> None:
+        """Remove the bytes again when the file was erased meanwhile; keep them when another process stored it."""
         now = await self._due.get(after.organization_id, after.id)
         if now is None or now.state == "erased":
             await self._files.delete(after.id)
 
-    async def _fetched(self, media: Media) -> Media:
+    async def _fetch_once(self, media: Media) -> Media:
         if not download_rules.is_an_id(media.meta_id):
             return download_rules.refused(media, download_rules.NOT_AN_ID, self._clock.now())
         account = self._account(media)
@@ -179,34 +181,34 @@ class DownloadWorker:
             return download_rules.refused(media, refusal, self._clock.now())
         query = {"phone_number_id": account.phone_number_id}
         answer = await self._source.graph.ask(account.access_token, media.meta_id, query=query)
-        match download_rules.described(answer):
+        match download_rules.read_media_link(answer):
             case FetchRefused() as refusal:
                 return download_rules.refused(media, refusal, self._clock.now())
-            case Described() as found:
-                return await self._taken(media, account, found)
+            case MediaLink() as found:
+                return await self._download(media, account, found)
 
-    async def _taken(self, media: Media, account: Account, found: Described) -> Media:
+    async def _download(self, media: Media, account: Account, found: MediaLink) -> Media:
         if not may_see_token(found.url, self._source.graph_url):
             cause = "Meta's link to the file leads to a host that is not Meta's"
-            return download_rules.over(media, "failed", cause, self._clock.now())
+            return download_rules.give_up(media, "failed", cause, self._clock.now())
         expected = media.sha256 or found.sha256
         digest = hashlib.sha256()
         try:
             async with self._source.wire.open(found.url, account.access_token) as incoming:
                 if incoming.status != 200:
                     cause = f"the link to the file answered {incoming.status}"
-                    return download_rules.again(media, cause, self._clock.now())
+                    return download_rules.try_again(media, cause, self._clock.now())
                 size = await self._files.write(media.id, self._checked(incoming.chunks, digest, expected))
         except Broken as error:
-            return download_rules.again(media, str(error), self._clock.now())
+            return download_rules.try_again(media, str(error), self._clock.now())
         except Unavailable as error:
-            return download_rules.again(media, str(error), self._clock.now())
+            return download_rules.try_again(media, str(error), self._clock.now())
         except Mismatch:
             cause = f"the bytes have the SHA-256 {digest.hexdigest()}, not {expected} as Meta announced"
-            return download_rules.over(media, "failed", cause, self._clock.now())
+            return download_rules.give_up(media, "failed", cause, self._clock.now())
         except TooLarge:
             cause = f"it is larger than MEDIA_MAX_BYTES, {self._source.most_bytes} bytes"
-            return download_rules.over(media, "failed", cause, self._clock.now())
+            return download_rules.give_up(media, "failed", cause, self._clock.now())
         return download_rules.stored(
             media, size=size, sha256=digest.hexdigest(), mime_type=found.mime_type, now=self._clock.now()
         )

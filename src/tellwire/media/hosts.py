@@ -1,4 +1,5 @@
-"""PURE. Which URLs of files may see an account's token: Meta's media hosts over https, and META_GRAPH_URL's own."""
+"""PURE. Decides which URLs of files may be sent an account's token: Meta's media hosts over https, and META_GRAPH_URL's
+own."""
 
 from __future__ import annotations
 
@@ -7,13 +8,13 @@ from urllib.parse import urlsplit
 
 _HOSTS = frozenset(("lookaside.fbsbx.com",))
 _BELOW = (".fbcdn.net", ".fbsbx.com", ".whatsapp.net", ".facebook.com")
-# One spelling only, so that no two readers of it can see two hosts: no user, no backslash, no other alphabet.
+# One spelling only, so that no two parsers can find different hosts in it: no user, no backslash, ASCII only.
 _URL = re.compile(r"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]{1,5}))?(/[!-\[\]-~]*)?")
 _PORTS = {"http": 80, "https": 443}
 
 
 def may_see_token(url: str, graph_url: str) -> bool:
-    """Whether a file's URL, as Meta gave it, is one that the token may be sent to.
+    """Return whether a file's URL, as Meta gave it, is one that the token may be sent to.
 
     Args:
         url: of the file.
@@ -23,11 +24,11 @@ def may_see_token(url: str, graph_url: str) -> bool:
     if found is None or ".." in found[2]:
         return False
     scheme, host, port = found[1], found[2].lower(), int(found[3] or _PORTS[found[1]])
-    if (scheme, host, port) == _place(graph_url):
+    if (scheme, host, port) == _origin(graph_url):
         return True
     return scheme == "https" and port == 443 and (host in _HOSTS or host.endswith(_BELOW))
 
 
-def _place(url: str) -> tuple[str, str, int]:
+def _origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)

@@ -1,6 +1,8 @@
-"""Files of ours for Meta: an outgoing message names one by our id, Meta wants its own, which lives for 30 days.
+"""Uploads stored files to Meta: an outgoing message names a file by our id, Meta wants its own, which is valid for 30
+days.
 
-The courier asks `ready` right before it sends: a file that Meta does not know, or knew for 29 days, is uploaded then.
+The sending worker asks `ready` right before it sends: a file that Meta does not know, or has known for 29 days, is
+uploaded then.
 """
 
 from __future__ import annotations
@@ -16,19 +18,18 @@ from tellwire.meta.outgoing.answers import NotSent, Refused, read_answer
 from tellwire.meta.outgoing.media import media_references
 from tellwire.model.messaging import Media, StatusError
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Answer
 from tellwire.ports.media import MediaStore, MediaWire, Upload
 from tellwire.ports.queues import UploadedFiles
 
-_DAY: Micros = 24 * 3600 * 1_000_000
-FRESH: Micros = 29 * _DAY
-"""How long an uploaded file's id is used: a day less than Meta keeps it."""
+FRESH: Micros = 29 * DAY
+"""How long the id of an uploaded file is used: a day less than Meta keeps it."""
 
 
 class NotUploaded(TellwireError):  # noqa: N818 - named after what is wrong
-    """A file that a message names is not at Meta, so the message is not sent; `outcome` is what follows for it."""
+    """A file that a message names is not at Meta, so the message is not sent; `outcome` is what becomes of it."""
 
     def __init__(self, outcome: Refused | NotSent) -> None:
         super().__init__(outcome.cause if isinstance(outcome, NotSent) else str(outcome.code))
@@ -40,21 +41,21 @@ class _Uploaded(Struct):
 
 
 Ready = Callable[[Account, bytes], Awaitable[Mapping[str, str]]]
-"""`Uploads.ready`, as the courier knows it."""
+"""`Uploads.ready`, as the sending worker calls it."""
 
 
 async def nothing_to_upload(_account: Account, _content: bytes) -> Mapping[str, str]:
-    """For where no message names a file of ours."""
+    """Return no ids: a stand-in for `Uploads.ready` where no message names a stored file."""
     return {}
 
 
 def is_ours(media_id: str) -> bool:
-    """Whether an id that a message names could be one of ours; Meta's are digits."""
+    """Return whether an id that a message names could be one of ours; Meta's are digits."""
     return "-" in media_id
 
 
 class Uploads:
-    """Brings files to Meta."""
+    """Uploads the files that outgoing messages name."""
 
     def __init__(self, rows: UploadedFiles, files: MediaStore, wire: MediaWire, clock: Clock) -> None:
         self._rows = rows
@@ -63,12 +64,12 @@ class Uploads:
         self._clock = clock
 
     async def ready(self, account: Account, content: bytes) -> dict[str, str]:
-        """Meta's id for each of our ids that a message names (`meta.outgoing.body_of` puts them in).
+        """Return Meta's id for each of our ids that a message names (`meta.outgoing.body_of` puts them in).
 
         Raises:
             NotUploaded: one is not here, or not at Meta; no message was sent.
         """
-        named = list(dict.fromkeys(place.id for place in media_references(content)))
+        named = list(dict.fromkeys(reference.id for reference in media_references(content)))
         if not any(map(is_ours, named)):
             return {}
         try:
@@ -104,7 +105,7 @@ def _missing(cause: str) -> Refused:
 
 
 def _refusal(answer: Answer) -> Refused | NotSent:
-    """What follows for the message, which has not been sent, whatever the answer."""
+    """Return what becomes of the message, which was not sent, whatever the answer to the upload was."""
     came = read_answer(answer.status, answer.body, written=False, cause=answer.cause)
     if isinstance(came, Refused):
         return came

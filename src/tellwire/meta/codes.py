@@ -17,7 +17,7 @@ paused and the message kept."""
 
 
 class Code(Struct, frozen=True):
-    """What is known of a code. `http`: the status it usually comes with. `tries`: attempts in all, 0: as long as the
+    """A code's title and class. `http`: the status it usually comes with. `tries`: attempts in all, 0: as long as the
     message may be tried.
 
     `late`: it comes (also) in a webhook, as a failed status, an item's or an account's error.

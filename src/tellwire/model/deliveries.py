@@ -36,7 +36,7 @@ class DeliveryState(StrEnum):
 
 
 class Participants(Struct, frozen=True, omit_defaults=True):
-    """Who a message is between, as the `chat` format shows it: digits without `+`, else the id as Meta gave it."""
+    """The two sides of a message, as the `chat` format shows them: digits without `+`, else the id as Meta gave it."""
 
     contact: str
     business: str
@@ -130,8 +130,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Delivery(Struct, frozen=True, kw_only=True):
     """One event for one endpoint. `sequence` is 0 when it has none, because a recovery created it later.
 
-    `attempts` counts every attempt (the `tellwire-attempt` header); `burned` those that count against the retry
-    schedule.
+    `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
+    against the retry schedule.
     """
 
     id: str
@@ -143,7 +143,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     partition: int = 0
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
-    burned: int = 0
+    counted_attempts: int = 0
     out_of_order: bool = False
     lane: Lane = "live"
     replay: int = 0

@@ -40,7 +40,7 @@ class ItemResult(Struct, frozen=True, gc=False):
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one item of a POST, as `inbound` lists it."""
+    """The report of one item of a POST, as `inbound` lists it."""
 
     pointer: str
     field: str = ""
@@ -63,3 +63,10 @@ class Inbound(Struct, frozen=True, kw_only=True):
     items: tuple[ItemReport, ...] = ()
     organization_id: str = ""
     speaks_for: tuple[str, ...] = ("*",)
+
+
+class WaitingPost(Struct, frozen=True):
+    """A POST that was kept with items that wait; `pointers` names these."""
+
+    inbound: Inbound
+    pointers: frozenset[str]

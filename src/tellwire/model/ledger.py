@@ -1,4 +1,4 @@
-"""What one transaction knows and what it changes: the store fills it, a pure decision edits it, the store writes it.
+"""The ledger, what one transaction knows and changes: the store fills it, a decision edits it, the store writes it.
 
 Every change of messages, contacts and conversations goes this way, so that "load by key, decide, write" exists once
 and a decision never sees a database.
@@ -22,8 +22,15 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 
 
+class ConversationKey(NamedTuple):
+    """The organization that a conversation is of, and its id."""
+
+    organization_id: str
+    id: str
+
+
 class Keys(Struct, kw_only=True):
-    """What a decision needs to have loaded; the first part of each pair is the phone_number_id."""
+    """The keys of the rows that a decision needs; the first part of each pair is the phone_number_id."""
 
     messages: set[tuple[str, str]] = field(default_factory=set)
     """(phone_number_id, wamid)"""

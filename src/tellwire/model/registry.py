@@ -1,4 +1,4 @@
-"""What a process keeps in memory of accounts, agents and endpoints."""
+"""The accounts, agents and endpoints that a process keeps in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the loops ask of the store beside a ledger: the rows that are due, and what became of them.
+"""Declares what the loops ask of the store beside a ledger: the rows that are due, and how to record their results.
 
 Every call is one transaction of its own. One that writes returns once that is durable; all raise `Unavailable` when the
 store cannot be reached or cannot commit.
@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.erasures import Erasure, Phase
-from tellwire.model.inbound import Inbound
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey
 from tellwire.model.messaging import Media, Send
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry
@@ -23,18 +24,15 @@ from tellwire.ports.storage import LedgerStore
 
 # --- what waits in the inbox ------------------------------------------------------------------------------------------
 
-KeptPosts = Sequence[tuple[Inbound, frozenset[str]]]
-"""Kept POSTs, each with the pointers of its items that wait."""
-
 
 class WaitingItems(LedgerStore, Protocol):
     """Conversations that may be idle, and items that wait for their account."""
 
-    async def idle_conversations(self, *, limit: int) -> Sequence[tuple[str, str]]:
-        """Return (organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> Sequence[ConversationKey]:
+        """Return the open conversations whose last row is at least the window ago."""
         ...
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> KeptPosts:
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> Sequence[WaitingPost]:
         """Return kept POSTs with items that waited for an account, oldest first, behind the id `after`."""
         ...
 
@@ -42,7 +40,7 @@ class WaitingItems(LedgerStore, Protocol):
 class HeldItems(Protocol):
     """Items that were held until a message is known."""
 
-    async def waited_long_enough(self, now: Micros, limit: int) -> KeptPosts:
+    async def waited_long_enough(self, now: Micros, limit: int) -> Sequence[WaitingPost]:
         """Return kept POSTs, as they came, with held items that have waited for long enough."""
         ...
 
@@ -58,7 +56,8 @@ class DueSend(Struct, frozen=True):
 
 
 class AccountSends(Struct, frozen=True):
-    """Whether an account has something `due`, and when the `following` becomes so (0: nothing does by time)."""
+    """Whether a send of an account is due, and when the next one becomes due (`following`, 0 when none does by
+    time)."""
 
     account_id: str
     due: bool
@@ -66,7 +65,7 @@ class AccountSends(Struct, frozen=True):
 
 
 class RecentSends(Struct, frozen=True):
-    """Sends to one recipient of late. `last`: when the last of them was recorded, the future for one in flight."""
+    """Recent sends to one recipient. `last`: when the last of them was recorded, in the future for one in flight."""
 
     order_key: str
     recipient: str
@@ -75,10 +74,10 @@ class RecentSends(Struct, frozen=True):
 
 
 class DueSends(Protocol):
-    """Outgoing messages: what is due, who goes first, and what an earlier owner left behind."""
+    """Outgoing messages: those that are due, which goes first, and those that an earlier owner left in flight."""
 
     async def by_account(self, account_ids: Collection[str], now: Micros) -> Sequence[AccountSends]:
-        """Tell for each account whether anything is due now, and when the next send becomes due."""
+        """Return for each account whether anything is due now, and when the next send becomes due."""
         ...
 
     async def first_of_each(self, account_id: str, now: Micros, limit: int) -> Sequence[DueSend]:
@@ -92,7 +91,7 @@ class DueSends(Protocol):
     async def sent_lately(
         self, account_id: str, *, since: Micros, ended_after: Micros, later: Micros, linger: Micros
     ) -> tuple[Sequence[RecentSends], int]:
-        """Return, in one look, what an account sent since then by recipient, and how many of these ended late.
+        """Return, in one read, what an account has sent since then by recipient, and how many of these ended late.
 
         Args:
             since: when the first of them began.
@@ -103,11 +102,11 @@ class DueSends(Protocol):
         ...
 
     async def is_for_codes(self, account: Account, template: str, language: str) -> bool | None:
-        """Tell whether a template is for one-time codes; None when the template is not known here."""
+        """Return whether a template is for one-time codes; None when the template is not stored."""
         ...
 
     async def mask_events(self, send: Send, content: bytes) -> None:
-        """Let every event of a message show `content` where it shows the message's content."""
+        """Replace the message's content by `content` in each of its events that shows it."""
         ...
 
 
@@ -118,42 +117,43 @@ class Downloads(Protocol):
     """Files of messages that are to be fetched from Meta, and erased ones whose bytes are to be removed."""
 
     async def due(self, now: Micros, without: Collection[str], limit: int) -> Sequence[Media]:
-        """Return the files whose turn to be fetched has come, longest due first; `without` names ids to leave out."""
+        """Return the files that are due to be fetched, the longest due first; `without` names ids to leave out."""
         ...
 
     async def hurry(self, account_ids: Collection[str], now: Micros) -> None:
-        """Make due at once what waits for these accounts."""
+        """Make the files that wait for these accounts due at once."""
         ...
 
     async def get(self, organization_id: str, media_id: str) -> Media | None:
-        """Return a file as it stands now."""
+        """Return the current row of a file; None when there is none."""
         ...
 
     async def settle(self, before: Media, after: Media, news: OperationalEvent | None = None) -> bool:
-        """Write how a file stands now, with the event that tells of it, unless the row no longer stands as `before`.
+        """Write the new state of a file and the event about it, unless its row is no longer as `before`.
 
         Returns: whether it was written.
         """
         ...
 
     async def erased(self, now: Micros, limit: int) -> Sequence[Media]:
-        """Return erased files whose bytes are to be removed now, perhaps once more."""
+        """Return erased files whose bytes are to be removed now, for the first or the second time."""
         ...
 
     async def removed(self, files: Sequence[Media], now: Micros) -> None:
-        """Note that the bytes of erased files are gone: each is looked after once more later, then its row goes."""
+        """Record that the bytes of erased files were removed: each is removed once more later, then its row is
+        deleted."""
         ...
 
 
 class UploadedFiles(Protocol):
-    """Files of ours as outgoing messages name them, with the ids under which Meta knows them."""
+    """Stored files that outgoing messages name, with the ids under which Meta knows them."""
 
     async def these(self, organization_id: str, media_ids: Sequence[str]) -> Sequence[Media]:
-        """Return those files of an organization that are among these ids."""
+        """Return the files of an organization with these ids; unknown ids are left out."""
         ...
 
     async def settle(self, before: Media, after: Media) -> bool:
-        """Write how a file stands now, unless its row no longer stands as `before`; return whether it was written."""
+        """Write the new state of a file, unless its row is no longer as `before`; return whether it was written."""
         ...
 
 
@@ -164,43 +164,43 @@ class AgentTurns(Protocol):
     """Turns of AI agents that wait to be taken up."""
 
     async def due(self, now: Micros, *, limit: int, after: AgentTurn | None = None) -> Sequence[AgentTurn]:
-        """Return turns whose time has come, the oldest first, behind one that was returned before."""
+        """Return turns that are due, the oldest first, from behind `after`, which was returned before."""
         ...
 
     async def next_due(self, now: Micros) -> Micros | None:
-        """Return when the next turn is due that is not yet due; None when there is none."""
+        """Return when the first turn that is not yet due becomes due; None when there is none."""
         ...
 
     async def situation(self, turn: AgentTurn, agent_id: str, *, last: int, now: Micros) -> Situation:
-        """Return what is known of a turn's conversation, its `last` messages with it, and of its agent's use."""
+        """Return the state of a turn's conversation with its `last` messages, and the use of its agent."""
         ...
 
 
 # --- erasures ---------------------------------------------------------------------------------------------------------
 
 ErasurePart = Literal["conversations", "group_events", "group_messages", "answers"]
-"""What a stride erases: rows of the person's own conversations, of the group at the cursor, or kept answers."""
+"""What a batch erases: rows of the person's own conversations, of the group at the cursor, or kept answers."""
 
 
 class ErasureBatch(Struct, frozen=True):
-    """How the erasure now stands, and the deliveries that were cancelled."""
+    """The erasure after a batch, and the ids of the deliveries that were cancelled."""
 
     erasure: Erasure
     cancelled: Sequence[str] = ()
 
 
 class PayloadMatches(Struct, frozen=True):
-    """POSTs that may be about the person, and the id behind which to go on, "" at the end."""
+    """POSTs that may be about the person, and the id from behind which to go on, "" at the end."""
 
     ids: tuple[str, ...]
     after: str
 
 
 class Erasures(Protocol):
-    """Erasures under way, gone on with in short strides by any process.
+    """Erasures under way, which any process continues in short batches.
 
-    A call that moves an erasure on does nothing when it no longer stands where the caller saw it: another process went
-    on with it. The result says where it stands.
+    A call that moves an erasure on does nothing when its position is not the one that the caller saw, because another
+    process has continued it. The result has the current position.
     """
 
     async def running(self) -> Sequence[tuple[str, str]]:
@@ -208,7 +208,7 @@ class Erasures(Protocol):
         ...
 
     async def get(self, organization_id: str, erasure_id: str) -> Erasure | None:
-        """Return an erasure as it stands now."""
+        """Return the current state of an erasure; None when there is none."""
         ...
 
     async def erase_some(self, erasure: Erasure, part: ErasurePart, now: Micros) -> ErasureBatch:
@@ -220,13 +220,13 @@ class Erasures(Protocol):
         ...
 
     async def search_payloads(self, erasure: Erasure, registry: Registry, after: str) -> PayloadMatches:
-        """Look through the next kept POSTs for what may be about the person."""
+        """Search the next stored POSTs for those that may be about the person."""
         ...
 
     async def erase_payloads(
         self, erasure: Erasure, registry: Registry, ids: Sequence[str], phase: Phase, cursor: str
     ) -> ErasureBatch:
-        """Cut the person out of these POSTs, and move the erasure on to a phase and cursor."""
+        """Remove the person from these POSTs, and move the erasure on to a phase and cursor."""
         ...
 
     async def go_to(self, erasure: Erasure, phase: Phase, cursor: str) -> ErasureBatch:
@@ -234,11 +234,12 @@ class Erasures(Protocol):
         ...
 
     async def finish(self, erasure: Erasure, now: Micros) -> None:
-        """Note that an erasure is done, forget whom it was about, and have it leave the store's files as well."""
+        """Record that an erasure is done, delete whom it was about, and have the bytes removed from the store's files
+        as well."""
         ...
 
     async def outlived(self, now: Micros) -> bool:
-        """Tell whether anything was kept for long enough to be dropped."""
+        """Return whether any mark or erasure was kept for long enough to be dropped."""
         ...
 
     async def drop_marks(self, now: Micros) -> bool:
@@ -254,9 +255,9 @@ class Erasures(Protocol):
 
 
 class Cutoffs(Struct, frozen=True, kw_only=True):
-    """What is older goes. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their statuses and
-    empty conversations (None: never, nor what is still to be sent); `changed`: no message that changed later;
-    `answers`: kept idempotent answers. `now`: when the bytes of their files are due to be removed."""
+    """Times: what is older is removed. `payloads`: POSTs, events, deliveries and attempts; `messages`: messages, their
+    statuses and empty conversations, except what is still to be sent (None: never); `changed`: messages that changed
+    later than this stay; `answers`: stored idempotent answers. `now`: when the bytes of removed files become due."""
 
     payloads: Micros
     messages: Micros | None
@@ -266,14 +267,14 @@ class Cutoffs(Struct, frozen=True, kw_only=True):
 
 
 class RetentionScope(Struct, frozen=True):
-    """A kind of rows of one organization, "" where rows belong to none."""
+    """One kind of rows of one organization; its id is "" for rows that belong to none."""
 
     kind: str
     organization_id: str
 
 
 class ExpiredRows(Struct, frozen=True):
-    """Keys of rows to remove, and the last of them; `after` is where the search goes on when there are none, "" at the
+    """Keys of rows to remove, and the last of them. Without keys, `after` is where the search continues, "" at the
     end."""
 
     keys: Sequence[Any]
@@ -282,23 +283,23 @@ class ExpiredRows(Struct, frozen=True):
 
 
 class RemovedRows(Struct, frozen=True):
-    """How many rows were removed by table, and for how many `seconds` that kept the writer."""
+    """How many rows were removed by table, and for how many `seconds` the removal occupied the writer."""
 
     by_table: Mapping[str, int]
     seconds: float
 
 
 class RetentionRows(Protocol):
-    """Rows that have become old enough to go: found by readers, and removed by the writer a few at a time."""
+    """Rows that are old enough to be removed: readers find them, and the writer removes a few at a time."""
 
     async def scopes(self) -> Sequence[RetentionScope]:
-        """Return what a round goes through, in order."""
+        """Return the scopes of a round, in order."""
         ...
 
     async def find(self, scope: RetentionScope, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
-        """Look at a bounded stretch of a scope behind a key, for at most `limit` rows that are to go."""
+        """Search a bounded range of a scope behind a key for at most `limit` rows to remove."""
         ...
 
     async def remove(self, scope: RetentionScope, keys: Sequence[Any], cutoffs: Cutoffs, limit: int) -> RemovedRows:
-        """Remove at most `limit` rows of these keys and of what hangs on them, unless they are needed by now."""
+        """Remove at most `limit` rows of these keys and of their dependent rows, unless they are needed again."""
         ...

@@ -1,1 +1,1 @@
-"""What is taken away: erasure of people, the marks that keep them away, and retention."""
+"""Removes data: erasure of people, tombstones that recognise late copies, and retention."""

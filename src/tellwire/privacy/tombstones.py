@@ -1,6 +1,7 @@
-"""PURE. What an erasure leaves: keyed hashes of a person's messages and addresses, by which late copies are known.
+"""PURE. Makes and looks up the keyed hashes of an erased person's messages and addresses, by which late copies are
+recognised.
 
-Without the key, which is sealed under the master key, a hash says nothing of a number or a message.
+Without the key, which is encrypted under the master key, a hash reveals neither a number nor a message.
 """
 
 from __future__ import annotations
@@ -13,23 +14,22 @@ from tellwire.meta.webhooks.redaction import addresses_of
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
-from tellwire.model.units import Micros
+from tellwire.model.units import DAY, MICROS, Micros
 
-KEPT: Micros = 40 * 24 * 3600 * 1_000_000
+KEPT: Micros = 40 * DAY
 """How long a mark is kept: Meta sends a POST again for up to 7 days and statuses for up to 30."""
-_MICROS = 1_000_000
 
 Mark = tuple[str, str]
 """organization id, keyed hash"""
 
 
 def of_message(key: bytes, organization_id: str, account_id: str, wamid: str) -> Mark:
-    """The mark of a message, by Meta's id; by ours where Meta's was not known when it was erased."""
+    """Return the mark of a message, by Meta's id; by our id when Meta's was not known at the erasure."""
     return organization_id, _hash(key, "message", account_id, wamid)
 
 
 def of_address(key: bytes, organization_id: str, address: str) -> Mark:
-    """The mark of a phone number's digits or of a user id."""
+    """Return the mark of a phone number's digits or of a user id."""
     return organization_id, _hash(key, "address", organization_id, address)
 
 
@@ -37,8 +37,9 @@ def _hash(key: bytes, *parts: str) -> str:
     return blake2b("\0".join(parts).encode(errors="surrogatepass"), key=key, digest_size=16).hexdigest()
 
 
-def wanted(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
-    """The marks to look up for a decision, each with the (account id, wamid) or (organization id, address) it is of."""
+def marks_to_look_up(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
+    """Return the marks to look up before a decision, each with its (account id, wamid) or (organization id,
+    address)."""
     key, accounts = registry.erased_key, registry.accounts
     found: dict[Mark, tuple[str, str]] = {}
     for number, wamid in keys.messages | keys.statuses | keys.own:
@@ -50,31 +51,34 @@ def wanted(registry: Registry, keys: Keys) -> dict[Mark, tuple[str, str]]:
     return found
 
 
-def note(ledger: Ledger, places: Mapping[Mark, tuple[str, str]], rows: Iterable[tuple[str, str, Micros]]) -> None:
-    """Let a ledger know which of the marks are there, and since when."""
+def load(ledger: Ledger, subjects: Mapping[Mark, tuple[str, str]], rows: Iterable[tuple[str, str, Micros]]) -> None:
+    """Put the marks that were found into a ledger, each with the time of its erasure."""
     for organization_id, mark, erased_at in rows:
-        ledger.erased[places[organization_id, mark]] = erased_at
+        ledger.erased[subjects[organization_id, mark]] = erased_at
 
 
-def bars(ledger: Ledger, item: Item, account: Account) -> bool:
-    """Whether an item is of an erased person and from before the erasure; then it is marked and nothing comes of it.
+def is_erased(ledger: Ledger, item: Item, account: Account) -> bool:
+    """Return whether an item is about an erased person and from before the erasure, so that it must be ignored.
 
-    It is so when it speaks of a message that was erased, or when its person was and Meta's time of it is not later than
-    the erasure. Without a time of Meta's it counts as new.
+    True when it refers to an erased message, or when its person was erased and Meta's timestamp of the item is not
+    later than the erasure. An item without a timestamp counts as new.
     """
     if not ledger.erased and not ledger.registry.erasing:
         return False
-    if not any(_erased(ledger, account, wamid) for wamid in _wamids(item)) and not _too_old(ledger, item, account):
-        return False
+    return any(_erased(ledger, account, wamid) for wamid in _wamids(item)) or _too_old(ledger, item, account)
+
+
+def mark_messages(ledger: Ledger, item: Item, account: Account) -> None:
+    """Mark the messages that an item of an erased person refers to, so that later items about them are recognised
+    too."""
     key, organization_id = ledger.registry.erased_key, account.organization_id
     ledger.new_marks |= {of_message(key, organization_id, account.id, wamid) for wamid in _wamids(item) if wamid}
-    return True
 
 
 def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
     if isinstance(item, AccountProblem | Notice | NotUnderstood) or item.timestamp is None:
         return False
-    at, organization_id = item.timestamp * _MICROS, account.organization_id
+    at, organization_id = item.timestamp * MICROS, account.organization_id
     return any(at <= ledger.erased.get((organization_id, address), -1) for address in addresses_of(item))
 
 

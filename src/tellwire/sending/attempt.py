@@ -1,4 +1,4 @@
-"""Carries one claimed message to Meta and records what came of it; a result is not given up while the process lives.
+"""Sends one claimed message to Meta and records the result; a result is not given up while the process lives.
 
 Nothing that may have left is tried again, so Meta's answer is all there is: while the store cannot take it, it is kept
 and tried again, and the conversation waits.
@@ -34,9 +34,11 @@ from tellwire.sending import outcomes, rate_limits
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.courier")
+log = structlog.get_logger("tellwire.sending")
 
 _FIRST_PAUSE = 0.05
+CALL_SECONDS = 20.0
+"""The deadline of a call to Meta, over everything."""
 _LONGEST_WAIT = 5.0
 _UNREACHABLE_SECONDS = 30.0
 _LAST_WORDS = 1.0
@@ -55,14 +57,13 @@ _content = Decoder(_Content)
 
 
 class MessageSender:
-    """Sends what was claimed.
+    """Sends messages that were claimed.
 
     Args:
         book, sends, graph, clock: results, rows, Meta, and the time of every decision.
         holds: whether a partition is still owned under an epoch.
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
-        deadline_seconds: of a call, over everything.
         ready: brings the files of a message to Meta first.
     """
 
@@ -77,7 +78,6 @@ class MessageSender:
         options: Options,
         random: Callable[[], float],
         counters: Counters,
-        deadline_seconds: float,
         ready: Ready = nothing_to_upload,
     ) -> None:
         self._book = book
@@ -88,13 +88,16 @@ class MessageSender:
         self._options = options
         self._random = random
         self._counters = counters
-        self._deadline = deadline_seconds
         self._ready = ready
         self.unrecorded = 0
         self.failing = ""
 
+    async def close(self) -> None:
+        """End every call to Meta; each says whether it had been written."""
+        await self._graph.close()
+
     async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
-        """Send it, once, and record what came of it; `pace` has let it begin."""
+        """Send a message once and record the result; its account's limits have let it begin."""
         send, keys = claimed.send, pair_keys(claimed)
         try:
             body = await self._body(claimed)
@@ -123,14 +126,15 @@ class MessageSender:
         return await self._settle(claimed, came, jitter)
 
     async def _body(self, claimed: Claimed) -> bytes | None:
-        """What is sent, once Meta has the files that it names; None when there is nothing left to send."""
+        """Return the body to send, once Meta has the files that it names; None when there is nothing left to send."""
         send, content = claimed.send, claimed.message.content
         media_ids = await self._ready(claimed.account, content)
         to = known(send.recipient, group=claimed.grouped)
         return None if to is None else body_of(content, to, callback=send.message_id, media_ids=media_ids)
 
     async def _give_back(self, claimed: Claimed) -> None:
-        """Queue it again, if that can be done in the time that is left; else its next owner calls it unknown."""
+        """Queue the message again if that can be done in the time that is left; otherwise its next owner marks it
+        unknown."""
         keys = outcomes.keys_of_result(claimed, None)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_LAST_WORDS):
@@ -149,7 +153,7 @@ class MessageSender:
                 method="POST",
                 body=body,
                 may_send=partial(self._holds, send.partition, send.epoch),
-                timeout_seconds=self._deadline,
+                timeout_seconds=CALL_SECONDS,
             )
         except Exception as error:  # the port promises that there is none
             log.exception("send_failed")
@@ -157,16 +161,16 @@ class MessageSender:
 
     def _tell_pace(self, pace: AccountLimits, came: SendAnswer, *, began: int, now: int, jitter: float) -> None:
         if isinstance(came, NotSent):
-            pace.stumble(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
+            pace.back_off(began, now, jitter=jitter, longest=_UNREACHABLE_SECONDS)
         elif isinstance(came, Refused) and came.kind == "throttled":
-            pace.stumble(began, now, jitter=jitter, longest=LONGEST_PAUSE)
+            pace.back_off(began, now, jitter=jitter, longest=LONGEST_PAUSE)
         elif isinstance(came, Accepted):
-            pace.went_well(began)
+            pace.record_accepted(began)
 
     async def _record(
         self, claimed: Claimed, settle: Callable[..., Settled], came: SendAnswer | None = None
     ) -> Settled:
-        """Write it down, however long that takes."""
+        """Record the result, however long that takes."""
         keys = outcomes.keys_of_result(claimed, came)
         pause = _FIRST_PAUSE
         self.unrecorded += 1
@@ -179,7 +183,7 @@ class MessageSender:
                         await self._sends.mask_events(claimed.send, content)
                     settled = await self._book.apply(keys, partial(_settled, settle, content))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
-                    self._stumbled(error)
+                    self._fails(error)
                 else:
                     self.failing = ""
                     self._counters.sends[settled.word] += 1
@@ -189,14 +193,15 @@ class MessageSender:
         finally:
             self.unrecorded -= 1
 
-    def _stumbled(self, error: Exception) -> None:
+    def _fails(self, error: Exception) -> None:
         reason = str(error) or type(error).__name__
         if not self.failing:
             log.error("sends_not_recorded", reason=reason)
         self.failing = reason
 
     async def _masked(self, claimed: Claimed) -> bytes:
-        """What the row of an accepted message shows: codes of authentication templates are hidden from then on."""
+        """Return the row of an accepted message as it is shown: codes of authentication templates are hidden from then
+        on."""
         content = claimed.message.content
         if not content.startswith(TEMPLATE):
             return b""
@@ -210,7 +215,8 @@ class MessageSender:
 
 
 def _understood(answer: Answer, now: Micros) -> SendAnswer:
-    """What the answer means; one that we fail to read must not leave the message `sending`, with all behind it."""
+    """Return what the answer means; an answer that cannot be read must not leave the message `sending`, with all behind
+    it."""
     try:
         return read_answer(
             answer.status,
@@ -225,7 +231,7 @@ def _understood(answer: Answer, now: Micros) -> SendAnswer:
 
 
 def _unmade(error: Exception) -> SendAnswer:
-    """What it comes to when the request could not be made; an error of ours is not tried for a whole day."""
+    """Return the outcome of a request that could not be made; an error of ours is not tried for a whole day."""
     if isinstance(error, NotUploaded):
         return error.outcome
     log.error("request_not_made", exc_info=error)
@@ -238,5 +244,5 @@ def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> 
 
 
 def pair_keys(claimed: Claimed) -> tuple[str, str]:
-    """What its recipient's limit is kept by."""
+    """Return the keys under which the limit of a send's recipient is kept."""
     return rate_limits.keys_of(claimed.send.account_id, claimed.send.order_key, claimed.send.recipient)

@@ -1,4 +1,4 @@
-"""PURE. What follows from an attempt to send a message: decisions over a ledger, from the claim to the last word.
+"""PURE. Decides, over a ledger, what follows from an attempt to send a message, from the claim to the final outcome.
 
 Source: docs/reference/rest-api.md, "Sending".
 
@@ -29,8 +29,8 @@ TRIED_FOR: Micros = DAY
 
 
 class SendTurn(Struct, frozen=True, kw_only=True):
-    """A send whose turn it may be. `late`: its customer service window has closed. `not_before`: its recipient's limit
-    says so; 0 for now."""
+    """A send that is next in its conversation. `late`: its customer service window has closed. `not_before`: the time
+    that its recipient's limit allows; 0 for now."""
 
     message_id: str
     late: bool = False
@@ -38,7 +38,7 @@ class SendTurn(Struct, frozen=True, kw_only=True):
 
 
 class Claimed(Struct, frozen=True):
-    """A message that is ours to send, once. `grouped`: it goes to a group."""
+    """A message that this process has claimed to send once. `grouped`: it goes to a group."""
 
     account: Account
     send: Send
@@ -51,33 +51,33 @@ Word = Literal["accepted", "unknown", "failed", "paused", "not_sent", "withheld"
 
 
 class Settled(Struct, frozen=True):
-    """What an attempt came to, and when the message is tried again (0: it is not)."""
+    """The outcome of an attempt, and when the message is tried again (0: never)."""
 
     word: Word
     due_at: Micros = 0
 
 
 def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
-    """What has to be loaded to decide about these messages."""
+    """Return what has to be loaded to decide about these messages."""
     return Keys(own={(account.phone_number_id, message_id) for message_id in message_ids})
 
 
 def keys_of_result(claimed: Claimed, outcome: SendAnswer | None) -> Keys:
-    """What has to be loaded to record what an attempt came to."""
+    """Return what has to be loaded to record what an attempt came to."""
     if isinstance(outcome, Accepted):
         return held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
     return keys_of(claimed.account, [claimed.send.message_id])
 
 
 def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch: int) -> list[Claimed]:
-    """Take those whose turn it is; the others wait, or fail."""
+    """Claim the sends that are next; the others wait or fail."""
     known = ledger.account(account.phone_number_id)
     if known is None or known.sending_paused:
         return []
     claimed = []
     for turn in turns:
         if turn.not_before > ledger.now:
-            outgoing.deferred(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
+            outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
         elif turn.late:
             _fail_unsent(ledger, known, turn.message_id, _LATE)
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
@@ -97,7 +97,7 @@ def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Cla
 def settle(
     ledger: Ledger, claimed: Claimed, outcome: SendAnswer, *, options: Options, jitter: float, content: bytes = b""
 ) -> Settled:
-    """Record what an attempt came to.
+    """Record the outcome of an attempt.
 
     Args:
         jitter: from 0 to 1.
@@ -108,10 +108,10 @@ def settle(
     match outcome:
         case Accepted():
             status = outcome.message_status if outcome.message_status != "accepted" else ""
-            held_items.accepted(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
+            held_items.accept(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
             return Settled("accepted")
         case Unknown():
-            outgoing.uncertain(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
+            outgoing.mark_unknown(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
             return Settled("unknown")
         case NotSent():
             return _again(ledger, account, claimed, outcome, jitter)
@@ -121,7 +121,7 @@ def settle(
                 return Settled("failed")
             if outcome.kind == "pause":
                 words = _words(outcome.errors)
-                outgoing.again(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
+                outgoing.retry(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
                 if account.access_token != claimed.account.access_token:  # it speaks of one that was replaced
                     return Settled("retry", ledger.now)
                 _pause(ledger, account, words)
@@ -132,40 +132,40 @@ def settle(
 
 
 def withheld(ledger: Ledger, claimed: Claimed) -> Settled:
-    """It was not sent because the lease had ended: nothing was tried."""
+    """Queue a message again that was not sent because the lease had ended: no attempt was made."""
     words = "not sent: another process sends for this account by now"
     _untried(ledger, claimed.send.message_id, claimed.send.epoch, words)
     return Settled("withheld", ledger.now)
 
 
 def interrupted(ledger: Ledger, claimed: Claimed) -> None:
-    """This process stops before the message could be sent."""
+    """Queue a message again because this process stops before the message could be sent."""
     _untried(ledger, claimed.send.message_id, claimed.send.epoch, "not sent: the process stopped before")
 
 
 def unsendable(ledger: Ledger, claimed: Claimed) -> Settled:
-    """There is nothing left that could be sent."""
+    """Fail a message that has nothing left that could be sent."""
     _fail_unsent(ledger, claimed.account, claimed.send.message_id, _ERASED)
     return Settled("failed")
 
 
 def forget_claims(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> None:
-    """These may have been claimed under `epoch`, but nothing was sent: they are queued again."""
+    """Queue messages again that may have been claimed under `epoch`, but of which nothing was sent."""
     for message_id in message_ids:
         _untried(ledger, message_id, epoch, "not sent: the claim was not confirmed")
 
 
 def abandon(ledger: Ledger, message_ids: Sequence[str], *, epoch: int) -> int:
-    """Nobody knows what became of these, which a process that is gone was sending."""
-    return sum(outgoing.abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
+    """Mark messages as unknown that a process was sending which is gone."""
+    return sum(outgoing.mark_abandoned(ledger, message_id, epoch=epoch) for message_id in message_ids)
 
 
 # --- what is behind them ----------------------------------------------------------------------------------------------
 
 
 def _untried(ledger: Ledger, message_id: str, epoch: int, cause: str) -> None:
-    """Queue again what was claimed under `epoch` and never left."""
-    outgoing.again(ledger, message_id, epoch=epoch, due_at=ledger.now, cause=cause, tried=False)
+    """Queue messages again that were claimed under `epoch` and never sent."""
+    outgoing.retry(ledger, message_id, epoch=epoch, due_at=ledger.now, cause=cause, tried=False)
 
 
 def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:
@@ -179,7 +179,7 @@ def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused 
         _fail(ledger, account, send.message_id, outcome.errors if isinstance(outcome, Refused) else (unreachable,))
         return Settled("failed")
     due_at = ledger.now + micros(seconds)
-    outgoing.again(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
+    outgoing.retry(ledger, send.message_id, epoch=send.epoch, due_at=due_at, cause=cause, tried=refusal)
     return Settled(outcome.kind if isinstance(outcome, Refused) else "not_sent", due_at)
 
 
@@ -187,7 +187,7 @@ def _fail(ledger: Ledger, account: Account, message_id: str, errors: tuple[Statu
     send = ledger.sends.get(message_id)
     # One that failed was written before, and only the answer was lost; of one that was accepted a status has told.
     if send is None or send.state not in ("failed", "accepted"):
-        outgoing.refused(ledger, account, message_id, errors, _words(errors))
+        outgoing.fail(ledger, account, message_id, errors, _words(errors))
 
 
 def _fail_unsent(ledger: Ledger, account: Account, message_id: str, error: StatusError) -> None:
@@ -206,7 +206,8 @@ def _pause(ledger: Ledger, account: Account, reason: str) -> None:
 
 
 def _words(errors: Sequence[StatusError]) -> str:
-    """Meta's error for people; its own texts may name a number or more, so only code and title."""
+    """Return Meta's error for people; Meta's own text may name a number or more, so only its code and title are
+    shown."""
     if not errors:
         return "Meta refused it and did not say why"
     code = errors[0].code

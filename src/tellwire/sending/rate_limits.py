@@ -1,4 +1,4 @@
-"""PURE. How fast an account may send: Meta's limits, kept so that no delay on the way can break them.
+"""PURE. Limits how fast an account sends, so that no delay on the way can break Meta's limits.
 
 We know when a request began and when its answer had come, Meta counts it somewhere in between. So a send counts from
 its start, and what forgets by time (the last second, the refill of a pair's bucket) begins at its answer.
@@ -27,12 +27,12 @@ LINGER: Micros = 2 * SECOND
 
 
 def keys_of(account_id: str, order_key: str, recipient: str) -> tuple[str, str]:
-    """What a recipient is known by: the person, whatever address is used, and the address, whoever it belongs to."""
+    """Return the keys of a recipient: the person, whatever address is used, and the address, whoever it belongs to."""
     return order_key, f"{account_id}/{alias(recipient)}"
 
 
 class RateLimit:
-    """Sends of one account: at most `rate` in any second of Meta's, in flight ones included."""
+    """The rate limit of one account: at most `rate` sends in any second of Meta's, those in flight included."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -40,7 +40,7 @@ class RateLimit:
         self._over: list[Micros] = []  # a heap: until when each that was answered counts
 
     def room(self, now: Micros) -> int:
-        """How many may begin now."""
+        """Return how many sends may begin now."""
         while self._over and self._over[0] <= now:
             heapq.heappop(self._over)
         if self._over and self._over[0] > now + SECOND + LINGER:  # the clock was set back
@@ -48,29 +48,30 @@ class RateLimit:
         return max(self.rate - self.in_flight - len(self._over), 0)
 
     def more_at(self) -> Micros | None:
-        """When there will be more room by time alone."""
+        """Return when there will be more room by time alone."""
         return self._over[0] if self._over else None
 
     def begin(self) -> None:
         self.in_flight += 1
 
     def end(self, at: Micros) -> None:
-        """Its answer had come by `at`."""
+        """End a send whose answer had come by `at`."""
         self.in_flight -= 1
         heapq.heappush(self._over, at + SECOND)
 
     def undo(self) -> None:
-        """It never left."""
+        """Undo `begin`: the request was not sent."""
         self.in_flight -= 1
 
     def restore(self, count: int, at: Micros) -> None:
-        """So many were sent before and answered by `at`."""
+        """Take into account sends that were made before and answered by `at`."""
         for _ in range(count):
             heapq.heappush(self._over, at + SECOND)
 
 
 class _Pair(Struct):
-    """`level`: what the bucket holds at `at`, in micros of refill; it does not empty while something is in flight."""
+    """The bucket of one recipient. `level`: what it holds at `at`, in micros of refill; it does not empty while
+    something is in flight."""
 
     level: Micros = 0
     at: Micros = 0
@@ -84,7 +85,7 @@ class _Pair(Struct):
 
 
 class PairLimits:
-    """Sends to each recipient: `PAIR_BURST` at once, then one each `PAIR_GAP`.
+    """The limits of all recipients of an account: `PAIR_BURST` sends at once, then one each `PAIR_GAP`.
 
     A recipient is known by several keys (a person, an address): each is kept.
     """
@@ -96,7 +97,7 @@ class PairLimits:
         return len(self._pairs)
 
     def ready_at(self, keys: Iterable[str], now: Micros) -> Micros:
-        """When another may begin: `now`, or later."""
+        """Return when another may begin: `now`, or later."""
         return max((self._ready_at(key, now) for key in keys), default=now)
 
     def _ready_at(self, key: str, now: Micros) -> Micros:
@@ -116,14 +117,14 @@ class PairLimits:
             pair.in_flight += 1
 
     def end(self, keys: Iterable[str], at: Micros) -> None:
-        """Its answer had come by `at`."""
+        """End a send whose answer had come by `at`."""
         for key in keys:
             pair = self._pairs[key]
             pair.settle(at)
             pair.in_flight -= 1
 
     def undo(self, keys: Iterable[str], now: Micros) -> None:
-        """It never left."""
+        """Undo `begin`: the request was not sent."""
         for key in keys:
             pair = self._pairs[key]
             pair.settle(now)
@@ -131,21 +132,21 @@ class PairLimits:
             pair.in_flight -= 1
 
     def restore(self, keys: Iterable[str], count: int, at: Micros) -> None:
-        """So many were sent before, the last of them answered by `at`."""
+        """Take into account sends that were made before, the last of them answered by `at`."""
         for key in keys:
             pair = self._pairs.setdefault(key, _Pair(at=at))
             pair.settle(at)
             pair.level = min(pair.level + count * PAIR_GAP, PAIR_BURST * PAIR_GAP)
 
     def forget(self, now: Micros) -> None:
-        """Drop what is empty."""
+        """Drop buckets that are empty."""
         for pair in self._pairs.values():
             pair.settle(now)
         self._pairs = {key: pair for key, pair in self._pairs.items() if pair.level or pair.in_flight}
 
 
 class AccountLimits:
-    """Both limits of one account, and how long it waits because Meta throttles it or cannot be reached."""
+    """Both limits of one account, and the wait of an account that Meta throttles or that cannot reach Meta."""
 
     def __init__(self, rate: int) -> None:
         self.rate = RateLimit(rate)
@@ -153,15 +154,15 @@ class AccountLimits:
         self._held_until: Micros = 0
         self._held_at: Micros = 0
         self._before: Micros = 0  # the wait before that
-        self._stumbles = 0
+        self._failures = 0
 
     def room(self, now: Micros) -> int:
-        """How many may begin now."""
+        """Return how many sends may begin now."""
         self._held_until = min(self._held_until, now + _LONGEST_WAIT)  # the clock may have been set back
         return 0 if now < self._held_until else self.rate.room(now)
 
     def more_at(self, now: Micros) -> Micros | None:
-        """When there will be more room by time alone."""
+        """Return when there will be more room by time alone."""
         return self._held_until if now < self._held_until else self.rate.more_at()
 
     def begin(self, keys: Iterable[str], now: Micros) -> None:
@@ -169,28 +170,28 @@ class AccountLimits:
         self.pairs.begin(keys, now)
 
     def end(self, keys: Iterable[str], at: Micros) -> None:
-        """Its answer had come by `at`."""
+        """End a send whose answer had come by `at`."""
         self.rate.end(at)
         self.pairs.end(keys, at)
 
     def undo(self, keys: Iterable[str], now: Micros) -> None:
-        """It never left."""
+        """Undo `begin`: the request was not sent."""
         self.rate.undo()
         self.pairs.undo(keys, now)
 
-    def stumble(self, began: Micros, now: Micros, *, jitter: float, longest: float) -> None:
-        """The account as a whole has to wait: 1, 4, 16 … seconds, up to `longest`.
+    def back_off(self, began: Micros, now: Micros, *, jitter: float, longest: float) -> None:
+        """Let the account as a whole wait: 1, 4, 16 … seconds, up to `longest`.
 
         What began before the last wait says nothing new.
         """
         if began < self._held_at:
             return
-        self._stumbles += 1
+        self._failures += 1
         self._before, self._held_at = self._held_at, now
-        self._held_until = max(self._held_until, now + int(min(pause_after(self._stumbles, jitter), longest) * SECOND))
+        self._held_until = max(self._held_until, now + int(min(pause_after(self._failures, jitter), longest) * SECOND))
 
-    def went_well(self, began: Micros) -> None:
-        """Meta took a message. If it began with those that were refused last, not all are: the next wait is a short
-        one again."""
+    def record_accepted(self, began: Micros) -> None:
+        """Note that Meta accepted a message. If it began together with those that were refused last, not all are
+        refused: the next wait is a short one again."""
         if began >= self._before:
-            self._stumbles = 0
+            self._failures = 0

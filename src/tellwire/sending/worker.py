@@ -11,21 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
 
-from tellwire.conversations.changes import Options
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
-from tellwire.media.uploads import Ready, nothing_to_upload
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros, micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
-from tellwire.ports.http_out import Graph
 from tellwire.ports.queues import DueSend, DueSends
 from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
@@ -33,9 +30,8 @@ from tellwire.sending.attempt import MessageSender
 from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
 
-log = structlog.get_logger("tellwire.courier")
+log = structlog.get_logger("tellwire.sending")
 
-_MICROS = 1_000_000
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 _BREATH = 0.01
@@ -44,8 +40,8 @@ _LAST_WORDS = 2.0
 _FORGET_SECONDS = 60.0
 
 
-class _Line:
-    """One account's place: its limits, as known under the lease with this epoch."""
+class _AccountQueue:
+    """The limits of one account, as known under the lease with this epoch."""
 
     def __init__(self, account: Account, epoch: int, pace: AccountLimits) -> None:
         self.account = account
@@ -54,56 +50,37 @@ class _Line:
 
 
 class SendingWorker:
-    """Sends what the accounts of this process's partitions have to send.
+    """Sends the messages of the accounts whose partitions this process owns.
 
     Args:
-        store, due, graph, clock: decisions, rows, Meta, and the time of every decision.
+        store, due, clock: decisions, rows, and the time of every decision.
         leases: what this process may send.
-        options: what the settings decide of statuses, which may have waited for a message to be accepted.
-        random: a number from 0 to 1, for jitter.
+        sender: sends the messages that are claimed.
         counters: counts.
-        deadline_seconds: of a call to Meta, over everything.
         most: calls at the same time.
-        ready: brings the files of a message to Meta before it is sent.
     """
 
     def __init__(
         self,
         store: LedgerStore,
         due: DueSends,
-        graph: Graph,
         clock: Clock,
         leases: Leases,
+        sender: MessageSender,
         *,
-        options: Options,
-        random: Callable[[], float],
         counters: Counters,
-        deadline_seconds: float = 20.0,
         most: int = 256,
-        ready: Ready = nothing_to_upload,
     ) -> None:
         self._store = store
         self._due = due
-        self._graph = graph
         self._clock = clock
         self._leases = leases
+        self._sender = sender
         self._most = most
         self._counters = counters
-        self._carrier = MessageSender(
-            store,
-            due,
-            graph,
-            clock,
-            holds=leases.holds,
-            options=options,
-            random=random,
-            counters=counters,
-            deadline_seconds=deadline_seconds,
-            ready=ready,
-        )
         self._epochs: Mapping[int, int] = {}
         self._taken_over: dict[int, int] = {}
-        self._lines: dict[str, _Line] = {}
+        self._queues: dict[str, _AccountQueue] = {}
         self._under_way: Counter[int] = Counter()
         self._carried: dict[str, asyncio.Task[None]] = {}  # by message
         self._doubtful: dict[str, tuple[int, set[str]]] = {}  # account → epoch and ids whose claim may be durable
@@ -119,12 +96,12 @@ class SendingWorker:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin."""
+        """Start sending."""
         self._running = True
         self._loop = asyncio.create_task(self._run())
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Claim nothing more, let what is in flight end within the bound, record what is known of the rest."""
+        """Claim no more messages, let those in flight end within the bound, and record what is known of the rest."""
         self._running = False
         self.wake()
         deadline = asyncio.get_running_loop().time() + timeout_seconds
@@ -135,7 +112,7 @@ class SendingWorker:
                 set(self._carried.values()), timeout=max(deadline - asyncio.get_running_loop().time(), 0.0)
             )
         if self._carried:
-            await self._graph.close()  # every call ends, and says whether it had been written
+            await self._sender.close()
             await asyncio.wait(set(self._carried.values()), timeout=_LAST_WORDS)
         left = {*self._carried.values(), *([self._loop] if self._loop else [])}
         for task in left:
@@ -143,23 +120,24 @@ class SendingWorker:
         await asyncio.gather(*left, return_exceptions=True)
 
     def wake(self) -> None:
-        """Look at the rows now."""
+        """Read the rows now."""
         self._woken.set()
 
     @property
     def in_flight(self) -> int:
-        """Messages that were claimed and whose result is not durable."""
+        """The number of messages that were claimed and whose result is not durable."""
         return len(self._carried)
 
     @property
     def unrecorded(self) -> int:
-        """Answers of Meta that wait for the store; above zero for long when it can't commit (`failing` says why)."""
-        return self._carrier.unrecorded
+        """The number of Meta's answers that wait for the store; above zero for long when it cannot commit (`failing`
+        says why)."""
+        return self._sender.unrecorded
 
     @property
     def failing(self) -> str:
-        """Why answers can't be written down just now; "" when they can."""
-        return self._carrier.failing
+        """Why answers cannot be recorded at the moment; "" when they can."""
+        return self._sender.failing
 
     def _moved(self, epochs: Mapping[int, int]) -> None:
         self._epochs = dict(epochs)
@@ -199,18 +177,20 @@ class SendingWorker:
         if not epochs:
             return _SWEEP_SECONDS
         accounts = {account.id: account for account in self._store.registry().accounts.values()}
-        await self._resolve_doubts(accounts)
+        await self._requeue_uncertain_claims(accounts)
         now = self._clock.now()
         self._forget(now, epochs)
         mine = [a.id for a in accounts.values() if partition_of(a.id) in epochs and _may_send(a)]
         found = await self._due.by_account(mine, now) if mine else ()
         lines = [
-            await self._line(accounts[one.account_id], epochs[partition_of(one.account_id)]) for one in found if one.due
+            await self._queue_of(accounts[one.account_id], epochs[partition_of(one.account_id)])
+            for one in found
+            if one.due
         ]
         turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
         lines = lines[turn:] + lines[:turn]
         room = max(self._most - len(self._carried), 0)
-        times = [now + int(_SWEEP_SECONDS * _MICROS), *(one.following for one in found if one.following)]
+        times = [now + micros(_SWEEP_SECONDS), *(one.following for one in found if one.following)]
         if lines and room:
             share = max(room // len(lines), 1)
             served = await asyncio.gather(*(self._serve(line, share) for line in lines[:room]), return_exceptions=True)
@@ -218,12 +198,12 @@ class SendingWorker:
                 if isinstance(one, BaseException):
                     raise one
                 times.append(one)
-        return max(min(times) - self._clock.now(), 0) / _MICROS
+        return max(min(times) - self._clock.now(), 0) / MICROS
 
-    async def _serve(self, line: _Line, share: int) -> Micros:
+    async def _serve(self, line: _AccountQueue, share: int) -> Micros:
         """Start what an account may send now; return when to look again."""
         account, pace, now = line.account, line.pace, self._clock.now()
-        never = now + int(_SWEEP_SECONDS * _MICROS)
+        never = now + micros(_SWEEP_SECONDS)
         limit = min(pace.room(now), share, _PAGE)
         if not limit:
             return pace.more_at(now) or never
@@ -237,7 +217,7 @@ class SendingWorker:
         now = self._clock.now()
         return now if pace.room(now) else pace.more_at(now) or never
 
-    def _turns(self, line: _Line, found: Sequence[DueSend], now: Micros) -> list[SendTurn]:
+    def _turns(self, line: _AccountQueue, found: Sequence[DueSend], now: Micros) -> list[SendTurn]:
         turns = []
         for due in found:
             send = due.send
@@ -253,9 +233,9 @@ class SendingWorker:
         return turns
 
     async def _claim(
-        self, line: _Line, partition: int, turns: Sequence[SendTurn], found: Mapping[str, DueSend]
+        self, line: _AccountQueue, partition: int, turns: Sequence[SendTurn], found: Mapping[str, DueSend]
     ) -> None:
-        """Claim, in one commit, and have carried what was claimed; what was not gives its place back."""
+        """Claim messages in one commit and send those that were claimed; the others give their place back."""
         begun = {turn.message_id for turn in turns if not turn.late and not turn.not_before}
         claimed: list[Claimed] = []
         self._under_way[partition] += 1
@@ -283,7 +263,7 @@ class SendingWorker:
     async def _carry(self, claimed: Claimed, pace: AccountLimits) -> None:
         send = claimed.send
         try:
-            settled = await self._carrier.carry(claimed, pace)
+            settled = await self._sender.carry(claimed, pace)
             if settled.word == "paused":
                 log.warning("account_paused", account_id=send.account_id)
         finally:
@@ -295,7 +275,7 @@ class SendingWorker:
     # --- what is known of before --------------------------------------------------------------------------------------
 
     async def _take_over(self) -> None:
-        """Whoever sent under older leases is gone: what they were sending is unknown from now on."""
+        """Mark as unknown what processes were sending under older leases, because they are gone."""
         gained = {p: e for p, e in self._epochs.items() if self._taken_over.get(p) != e}
         if not gained:
             return
@@ -313,9 +293,9 @@ class SendingWorker:
             log.warning("sends_abandoned", account_id=account_id, count=count)
         self._taken_over.update({p: e for p, e in gained.items() if self._epochs.get(p) == e})
 
-    async def _line(self, account: Account, epoch: int) -> _Line:
-        """The account's limits, with what was sent under earlier leases taken into account."""
-        line = self._lines.get(account.id)
+    async def _queue_of(self, account: Account, epoch: int) -> _AccountQueue:
+        """Return the account's limits, with what was sent under earlier leases taken into account."""
+        line = self._queues.get(account.id)
         if line is None or line.epoch != epoch:
             now, pace = self._clock.now(), line.pace if line else AccountLimits(account.send_rate)
             later, since = now + rate_limits.LINGER, now - rate_limits.MEMORY
@@ -330,13 +310,14 @@ class SendingWorker:
                 keys = rate_limits.keys_of(account.id, each.order_key, each.recipient)
                 pace.pairs.restore(keys, each.count, each.last)
             pace.rate.restore(ended, later)
-            line = self._lines[account.id] = _Line(account, epoch, pace)
+            line = self._queues[account.id] = _AccountQueue(account, epoch, pace)
         line.account = account
         line.pace.rate.rate = account.send_rate
         return line
 
-    async def _resolve_doubts(self, accounts: Mapping[str, Account]) -> None:
-        """The store failed while it claimed, and may have claimed all the same: nothing of these was sent."""
+    async def _requeue_uncertain_claims(self, accounts: Mapping[str, Account]) -> None:
+        """Queue messages again whose claim failed in the store but may have been committed: nothing of these was
+        sent."""
         for account_id, (epoch, ids) in list(self._doubtful.items()):
             if account_id in accounts:
                 forget = partial(outcomes.forget_claims, message_ids=sorted(ids), epoch=epoch)
@@ -344,14 +325,14 @@ class SendingWorker:
             del self._doubtful[account_id]
 
     def _forget(self, now: Micros, epochs: Mapping[int, int]) -> None:
-        """Let go of what no longer matters."""
+        """Forget limits that no longer matter."""
         if now < self._forget_at:
             return
-        self._forget_at = now + int(_FORGET_SECONDS * _MICROS)
-        for account_id, line in list(self._lines.items()):
+        self._forget_at = now + micros(_FORGET_SECONDS)
+        for account_id, line in list(self._queues.items()):
             line.pace.pairs.forget(now)
             if partition_of(account_id) not in epochs and not line.pace.rate.in_flight:
-                del self._lines[account_id]
+                del self._queues[account_id]
 
 
 def _may_send(account: Account) -> bool:

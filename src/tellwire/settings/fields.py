@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
@@ -33,7 +33,7 @@ class Setting(Struct, frozen=True):
 
     @property
     def all_it_takes(self) -> str:
-        """What the whole value takes, a list or one thing."""
+        """The text about what the whole value takes, a list or one thing."""
         return f"{self.takes}; several are separated by commas" if self.many else self.takes
 
 
@@ -251,7 +251,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def base_url(self) -> str:
-        """What links begin with: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
+        """The beginning of links: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
         if self.public_url:
             return self.public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - recognised, not bound
@@ -276,9 +276,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{name}={shown(self, name)!r}' for name in SETTINGS)})"
 
 
-SETTINGS: dict[str, Setting] = {
-    name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
-}
+def _described() -> Iterator[tuple[str, Setting]]:
+    for name, hint in get_type_hints(Settings, include_extras=True).items():
+        if not hasattr(hint, "__metadata__"):
+            raise TypeError(f"annotate the field {name} of Settings with a Setting, as its neighbours are")
+        yield name, hint.__metadata__[0]
+
+
+SETTINGS: dict[str, Setting] = dict(_described())
 """Field name → how it is read, in the order of the fields."""
 
 

@@ -1,8 +1,8 @@
-"""Meta and its users as seen from outside: people who write, the webhooks that bring it to us, and the Graph API.
+"""Simulate Meta and its users: people who write, the webhooks that bring it to us, and the Graph API.
 
 Webhooks alone: `payloads` shapes the bytes, `customer` decides what happens, `traffic` what is posted when, `poster`
-posts it. The whole Meta: `server` answers HTTP out of a `state`, `sending` decides about a message, `plan` about its
-statuses, `herald` posts them in time; `knobs` says what can be turned, `control` is the API that turns it.
+posts it. The whole of Meta: `server` answers HTTP from a `state`, `sending` decides about a message, `plan` about its
+statuses, `webhook_queue` posts them in time; `knobs` lists what can be set, `control` is the API that sets it.
 """
 
 from tellwire.simulator.control import counts

@@ -1,4 +1,4 @@
-"""PURE but for the state that is passed in. A customer does something because a test, or the control API, says so."""
+"""PURE but for the state that is passed in. Let a customer do what a test, or the control API, asks for."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tellwire.simulator.customer import Customer
 from tellwire.simulator.payloads import Person, Update
 from tellwire.simulator.state import State
 
-Given = Mapping[str, Any]
+Fields = Mapping[str, Any]
 _INVENTED = 2048
 
 
-def write(state: State, given: Given) -> Update:
-    """Let a customer do something; Meta's webhook follows.
+def write(state: State, given: Fields) -> Update:
+    """Let a customer do something, and post Meta's webhook about it.
 
     Args:
         given: who (`wa_id`, `user_id` or both, `name`, `username`; `phone_number_id`: to which number), `type` (see
             `ACTS`, "text" unless given) and what the type takes.
 
     Raises:
-        Invalid: the type is none of these, or it lacks something.
+        Invalid: the type is unknown, or a field is missing or malformed.
         Refused: there is no such number.
     """
     business = state.business(_text(given, "phone_number_id"))
@@ -48,34 +48,35 @@ def write(state: State, given: Given) -> Update:
         raise Invalid(f"type: one of {', '.join(ACTS)}", ("/type", "unknown"))
     customer = state.customer(business, person)
     update = act(state, customer, {**given, "type": kind}, state.clock.now() // MICROS)
-    state.wrote(customer)
+    state.open_window(customer)
     if business.waba_id in state.subscribed:
-        state.herald.tell(update)
+        state.webhooks.post(update)
     return update
 
 
-def _text(given: Given, key: str, *, required: bool = False) -> str:
+def _text(given: Fields, key: str, *, required: bool = False) -> str:
     value = given.get(key, "")
     if not isinstance(value, str) or (required and not value):
         raise Invalid(f"{key}: a string is required", (f"/{key}", "a string is required"))
     return value
 
 
-def _write(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _write(_: State, customer: Customer, given: Fields, at: int) -> Update:
     return customer.text(_text(given, "text", required=True), at=at, reply_to=_text(given, "reply_to"))
 
 
-def _media(state: State, customer: Customer, given: Given, at: int) -> Update:
-    """A file that can be downloaded: `base64` or `size` random bytes; `wrong_hash` announces another hash."""
+def _media(state: State, customer: Customer, given: Fields, at: int) -> Update:
+    """Send a file that can be downloaded: `base64` or `size` random bytes; with `wrong_hash` the webhook states a wrong
+    hash."""
     kind = given["type"]
     draft = _draft(state, given)
     mime_type = _text(given, "mime_type") or _MIME_TYPES[kind]
     phone_number_id = customer.business.phone_number_id
     until = state.clock.now() + state.knobs.webhook_days * DAY
-    kept = state.shelf.keep(draft, mime_type, phone_number_id=phone_number_id, until=until)
+    kept = state.media_files.keep(draft, mime_type, phone_number_id=phone_number_id, until=until)
     wrong = given.get("wrong_hash", state.knobs.wrong_hash)
     digest = base64.b64encode(state.random.randbytes(32)).decode() if wrong else kept.digest
-    link = state.shelf.link(kept, state.clock.now() + micros(state.knobs.link_seconds))
+    link = state.media_files.link(kept, state.clock.now() + micros(state.knobs.link_seconds))
     file = {"mime_type": mime_type, "sha256": digest, "id": kept.id, "url": state.url + link}
     if filename := _text(given, "filename"):
         file["filename"] = filename
@@ -83,47 +84,47 @@ def _media(state: State, customer: Customer, given: Given, at: int) -> Update:
     return customer.media(kind, at=at, caption=caption, reply_to=reply_to, file=file)
 
 
-def _draft(state: State, given: Given) -> media.Draft:
+def _draft(state: State, given: Fields) -> media.FileDraft:
     if encoded := _text(given, "base64"):
         try:
-            return state.shelf.write([base64.b64decode(encoded, validate=True)])
+            return state.media_files.write([base64.b64decode(encoded, validate=True)])
         except binascii.Error:
             raise Invalid("base64: not Base64", ("/base64", "not Base64")) from None
     size = given.get("size", _INVENTED)
     if not isinstance(size, int) or not 0 <= size <= media.LARGEST:
         raise Invalid(f"size: 0 to {media.LARGEST}", ("/size", f"0 to {media.LARGEST}"))
-    return state.shelf.invented(size)
+    return state.media_files.invented(size)
 
 
-def _react(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _react(_: State, customer: Customer, given: Fields, at: int) -> Update:
     return customer.react(_text(given, "message_id", required=True), _text(given, "emoji"), at=at)
 
 
-def _tap(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _tap(_: State, customer: Customer, given: Fields, at: int) -> Update:
     identifier, title = _text(given, "id", required=True), _text(given, "title", required=True)
     return customer.choose(identifier, title, at=at, reply_to=_text(given, "reply_to"))
 
 
-def _pick(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _pick(_: State, customer: Customer, given: Fields, at: int) -> Update:
     identifier, title = _text(given, "id", required=True), _text(given, "title", required=True)
     description, reply_to = _text(given, "description"), _text(given, "reply_to")
     return customer.pick(identifier, title, description, at=at, reply_to=reply_to)
 
 
-def _press(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _press(_: State, customer: Customer, given: Fields, at: int) -> Update:
     payload, text = _text(given, "payload", required=True), _text(given, "text", required=True)
     return customer.press(payload, text, at=at, reply_to=_text(given, "reply_to"))
 
 
-def _edit(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _edit(_: State, customer: Customer, given: Fields, at: int) -> Update:
     return customer.edit(_text(given, "message_id", required=True), _text(given, "text", required=True), at=at)
 
 
-def _revoke(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _revoke(_: State, customer: Customer, given: Fields, at: int) -> Update:
     return customer.revoke(_text(given, "message_id", required=True), at=at)
 
 
-def _unsupported(_: State, customer: Customer, given: Given, at: int) -> Update:
+def _unsupported(_: State, customer: Customer, given: Fields, at: int) -> Update:
     return customer.unsupported(_text(given, "kind") or "poll", at=at)
 
 
@@ -135,7 +136,7 @@ _MIME_TYPES = {
     "sticker": "image/webp",
 }
 
-ACTS: dict[str, Callable[[State, Customer, Given, int], Update]] = {
+ACTS: dict[str, Callable[[State, Customer, Fields, int], Update]] = {
     "text": _write,
     **dict.fromkeys(MEDIA_TYPES, _media),
     "location": lambda _, customer, __, at: customer.location(at=at),
@@ -148,4 +149,5 @@ ACTS: dict[str, Callable[[State, Customer, Given, int], Update]] = {
     "revoke": _revoke,
     "unsupported": _unsupported,
 }
-"""By type: `tap` a reply button, `pick` a row of a list, press a template's `button`; the others are Meta's types."""
+"""What customers can do, by type: `tap` a reply button, `pick` a row of a list, press a template's `button`; the other
+names are Meta's message types."""

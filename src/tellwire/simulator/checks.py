@@ -1,6 +1,6 @@
-"""PURE. What Meta refuses of a message at once: shapes, types and limits.
+"""PURE. Refuse a message at once where Meta does: shapes, types and limits.
 
-Source: Meta, "Messages" reference (Cloud API); META's limits as of Graph API v24.
+Source: Meta, "Messages" reference (Cloud API); limits as of Graph API v24.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ INTERACTIVE_TYPES = (
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """A message as it was sent: who to (one of phone number, user id and group id is set), and what."""
+    """A message that a business sends: its recipient (one of phone number, user id and group id is set) and its
+    content."""
 
     given: str
     phone: str = ""
@@ -42,12 +43,12 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
     @property
     def recipient(self) -> str:
-        """The address: digits, a user id or a group id."""
+        """Return the recipient's address: digits, a user id or a group id."""
         return self.phone or self.user_id or self.group_id
 
 
 def read(body: object, *, country_code: str = "") -> Outgoing:
-    """Take a message apart.
+    """Check and parse the body of a send.
 
     Raises:
         Refusal: as Meta refuses it.
@@ -81,7 +82,7 @@ def read(body: object, *, country_code: str = "") -> Outgoing:
 
 
 class _Recipient(Struct, frozen=True):
-    """Who a message goes to: the text as it was `given`, and in one of the others what it is."""
+    """The recipient of a message: the text as it was `given`, and one of the others."""
 
     given: str
     phone: str = ""
@@ -90,7 +91,7 @@ class _Recipient(Struct, frozen=True):
 
 
 def _recipient(body: Json, country_code: str) -> _Recipient:
-    """Read who a message goes to; `to` wins over `recipient`."""
+    """Return the recipient of a message; `to` wins over `recipient`."""
     to, user_id = _text(body, "to", ""), _text(body, "recipient", "")
     sort = _text(body, "recipient_type", "individual")
     if sort not in ("individual", "group"):
@@ -258,4 +259,4 @@ CHECKS: dict[str, Callable[[object], None]] = {
     "interactive": _check_interactive,
     "template": _check_template,
 }
-"""By type: what refuses an object of it."""
+"""The check of each message type; it raises `Refusal`."""

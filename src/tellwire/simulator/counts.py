@@ -1,4 +1,4 @@
-"""PURE. What the simulator saw: the messages it accepted, and how often what happened."""
+"""PURE. Record the messages that the simulator accepted, and count what happened."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Struct
 _KEPT = 200_000
 
 
-class Accepted(Struct, frozen=True, kw_only=True):
-    """A message that was accepted: the `number`-th since the start, at `at` (micros). `body` is what was sent."""
+class AcceptedMessage(Struct, frozen=True, kw_only=True):
+    """An accepted message: the `number`-th since the start, at `at` (micros). `body` is the JSON of the send."""
 
     number: int
     id: str
@@ -25,11 +25,11 @@ class Accepted(Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any]
 
 
-class Counts(Struct, kw_only=True):
-    """How often what happened. `refused` and `failed` are by error code: in the answer, in a failed status.
+class SimulatorCounts(Struct, kw_only=True):
+    """How often each thing happened. `refused` and `failed` are by error code: in the answer, in a failed status.
 
-    `unanswered`: accepted, but the answer never came. `without_body`: answered 5xx and nothing else.
-    `accepted_again`: accepted with the callback data of one that had been accepted before.
+    `unanswered`: accepted, but never answered. `without_body`: answered 5xx without a body.
+    `accepted_again`: accepted with the callback data of an earlier message.
     """
 
     requests: int = 0
@@ -45,20 +45,20 @@ class Counts(Struct, kw_only=True):
 
 
 class Journal:
-    """The accepted messages, the newest so many; the read receipts; and the counts."""
+    """The newest accepted messages, the read receipts, and the counts."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
-        self.counts = Counts()
-        self.accepted: deque[Accepted] = deque(maxlen=_KEPT)
+        """Forget all messages, receipts and counts."""
+        self.counts = SimulatorCounts()
+        self.accepted: deque[AcceptedMessage] = deque(maxlen=_KEPT)
         self.receipts: deque[str] = deque(maxlen=_KEPT)
         self._data: set[str] = set()
 
-    def accept(self, message: Accepted) -> None:
-        """Note an accepted message."""
+    def accept(self, message: AcceptedMessage) -> None:
+        """Record an accepted message."""
         self.accepted.append(message)
         self.counts.accepted += 1
         if not message.answered:
@@ -69,15 +69,15 @@ class Journal:
             self._data.add(message.callback_data)
 
     def receipt(self, message_id: str, *, typing: bool) -> None:
-        """Note that the business read a message, and whether it is typing."""
+        """Record that the business read a message, and whether it shows that it is typing."""
         self.receipts.append(message_id)
         self.counts.receipts += 1
         self.counts.typing += typing
 
     def refuse(self, code: int) -> None:
-        """Note a send that was refused."""
+        """Count a send that was refused with this error code."""
         self.counts.refused[code] = self.counts.refused.get(code, 0) + 1
 
     def fail(self, code: int) -> None:
-        """Note a message that was accepted, and will fail."""
+        """Count an accepted message that will fail with this error code."""
         self.counts.failed[code] = self.counts.failed.get(code, 0) + 1

@@ -1,4 +1,5 @@
-"""PURE but for the `Random` that is passed in. A simulated customer: what they do, as the updates that Meta sends."""
+"""PURE but for the `Random` that is passed in. Simulate a customer: each thing that they do, as the update that Meta
+sends."""
 
 from __future__ import annotations
 
@@ -35,28 +36,28 @@ _UNSUPPORTED = {
 
 
 class Customer:
-    """Somebody who chats with a business. Each call is a thing they do at `at` (Unix seconds), and returns what Meta
-    tells of it; nothing is sent here. `said` holds the ids of what they wrote so far, `heard` of what they were sent.
+    """A person who chats with a business. Each method is a thing that they do at `at` (Unix seconds); it returns Meta's
+    update about it and sends nothing. `sent_ids`: the messages that they wrote, `received_ids`: those that they got.
     """
 
     def __init__(self, person: Person, business: Business, random: Random) -> None:
         self.person = person
         self.business = business
         self.random = random
-        self.said: list[str] = []
-        self.heard: list[str] = []
+        self.sent_ids: list[str] = []
+        self.received_ids: list[str] = []
 
     def text(self, body: str, *, at: int, reply_to: str = "") -> Update:
-        """Write, perhaps in reply to a message."""
+        """Write a text, perhaps in reply to the message `reply_to`."""
         return self._say("text", {"body": body}, at=at, reply_to=reply_to)
 
     def media(
         self, kind: str, *, at: int, caption: str = "", reply_to: str = "", file: Mapping[str, str] | None = None
     ) -> Update:
-        """Send an image, video, audio, document or sticker; Meta's link to it lives five minutes.
+        """Send an image, video, audio, document or sticker; Meta's link to it works for five minutes.
 
         Args:
-            file: `id`, `sha256`, `url` and perhaps more of one that is really there; made up otherwise.
+            file: `id`, `sha256`, `url` and perhaps more fields of a file that exists; invented when None.
         """
         content: Json = {"caption": caption} if caption and kind in _CAPTIONED else {}
         content |= {**_MEDIA[kind], **(self._made_up(at) if file is None else file)}
@@ -69,18 +70,18 @@ class Customer:
         return {"sha256": base64.b64encode(digest).decode(), "id": number, "url": link}
 
     def location(self, *, at: int) -> Update:
-        """Send a place."""
+        """Send a location."""
         place = {"latitude": 19.432608, "longitude": -99.133209, "name": "Café Ñandú", "address": "Calle 1/2, Centro"}
         return self._say("location", place, at=at)
 
     def card(self, *, at: int) -> Update:
-        """Send somebody's contact card."""
+        """Send a contact card."""
         name = {"formatted_name": "Inés Ejemplo", "first_name": "Inés", "last_name": "Ejemplo"}
         phone = {"phone": "+52 1 55 0000 0099", "wa_id": "5215500000099", "type": "CELL"}
         return self._say("contacts", [{"name": name, "phones": [phone]}], at=at)
 
     def react(self, wamid: str, emoji: str, *, at: int) -> Update:
-        """React to a message; with "" take the reaction back."""
+        """React to a message; "" as `emoji` removes the reaction."""
         return self._say("reaction", {"message_id": wamid} | ({"emoji": emoji} if emoji else {}), at=at)
 
     def choose(self, identifier: str, title: str, *, at: int, reply_to: str = "") -> Update:
@@ -98,28 +99,28 @@ class Customer:
         return self._say("button", {"payload": payload, "text": text}, at=at, reply_to=reply_to)
 
     def unsupported(self, kind: str, *, at: int) -> Update:
-        """Do something that the Cloud API does not carry, a poll for example."""
+        """Do something that the Cloud API does not support, a poll for example."""
         update = self._say("unsupported", {"type": kind}, at=at)
         update.item["errors"] = [_UNSUPPORTED]
         return update
 
     def edit(self, wamid: str, body: str, *, at: int) -> Update:
-        """Change the text of an own message (numbers in coexistence only)."""
+        """Change the text of the customer's own message (numbers in coexistence only)."""
         content = {"original_message_id": wamid, "message": {"type": "text", "text": {"body": body}}}
         return self._say("edit", content, at=at, memorable=False)
 
     def revoke(self, wamid: str, *, at: int) -> Update:
-        """Delete an own message for everyone (numbers in coexistence only)."""
+        """Delete the customer's own message for everyone (numbers in coexistence only)."""
         return self._say("revoke", {"original_message_id": wamid}, at=at, memorable=False)
 
     def sent_message(self) -> str:
-        """The id of a message that the business sends to this customer by some other program."""
+        """Return the id of a new message that the business sends to this customer with another program."""
         made = wamid(self.person.address, self._key(18), outgoing=True)
-        self.heard.append(made)
+        self.received_ids.append(made)
         return made
 
     def status(self, wamid: str, name: str, *, at: int, callback_data: str = "") -> Update:
-        """What became of a message to this customer: sent, delivered, read, played or failed."""
+        """Return a status of a message to this customer: sent, delivered, read, played or failed."""
         failed = name == "failed"
         item = status(
             self.person,
@@ -135,14 +136,14 @@ class Customer:
     def _say(self, kind: str, content: Any, *, at: int, reply_to: str = "", memorable: bool = True) -> Update:
         made = wamid(self.person.address, self._key(20))
         if memorable:
-            self.said.append(made)
+            self.sent_ids.append(made)
         context = {"from": self._author(reply_to), "id": reply_to} if reply_to else None
         return self._update(
             "messages", message(self.person, wamid=made, at=at, type=kind, content=content, context=context)
         )
 
     def _author(self, wamid: str) -> str:
-        return self.person.address if wamid in self.said else self.business.display_phone_number
+        return self.person.address if wamid in self.sent_ids else self.business.display_phone_number
 
     def _update(self, kind: Any, item: Json, *, introduced: bool = True) -> Update:
         return Update(business=self.business, person=self.person, kind=kind, item=item, introduced=introduced)
@@ -151,7 +152,7 @@ class Customer:
         return f"{self.random.getrandbits(4 * digits):0{digits}X}"
 
 
-# --- whatever a customer may do ---------------------------------------------------------------------------------------
+# --- what a customer may do -------------------------------------------------------------------------------------
 
 _LINES = (
     "Hello! Is the blue one still available?",
@@ -170,9 +171,9 @@ def _line(customer: Customer) -> str:
 
 
 def _earlier(customer: Customer, at: int) -> tuple[list[Update], str]:
-    """An own message to refer to, written first if there is none."""
-    if customer.said:
-        return [], customer.random.choice(customer.said)
+    """Return the update of a new message, if one had to be written, and the id of a message of the customer's."""
+    if customer.sent_ids:
+        return [], customer.random.choice(customer.sent_ids)
     first = customer.text(_line(customer), at=at)
     return [first], first.wamid
 
@@ -233,7 +234,7 @@ def _statuses(*names: str) -> Happening:
 
 
 Happening = Callable[[Customer, int], list[Update]]
-"""Something that a customer does at a time, with words and ids of their own choice: the updates that tell of it."""
+"""Something that a customer does at a time (Unix seconds), with random words and ids; it returns Meta's updates."""
 
 HAPPENINGS: dict[str, Happening] = {
     "text": _text,
@@ -253,4 +254,4 @@ HAPPENINGS: dict[str, Happening] = {
     "status": _statuses("sent", "delivered", "read"),
     "failure": _statuses("sent", "failed"),
 }
-"""By name: what `tellwire simulate --types` takes. `status` and `failure` are of messages that another program sent."""
+"""What `tellwire simulate --types` takes, by name. `status` and `failure` are of messages that another program sent."""

@@ -1,4 +1,4 @@
-"""Media over HTTP: streamed up and down in pieces, never whole in memory."""
+"""Upload and download media over HTTP, in pieces, never as a whole in memory."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _FIELD = 4096
 
 
 async def upload(state: State, business: Business, request: web.Request) -> dict[str, str]:
-    """`POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
+    """Answer `POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
 
     Raises:
-        Refusal: the form lacks one of them, or Meta would not take the file.
+        Refusal: the form lacks one of them, or Meta would not accept the file.
     """
     if not request.content_type.startswith("multipart/"):
         raise Refusal(100, "a multipart form with a file is required")
     fields: dict[str, str] = {}
-    draft: media.Draft | None = None
+    draft: media.FileDraft | None = None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
                 raise Refusal(100, "the form has a form in it")
             if part.name == "file" and draft is None:
-                draft = state.shelf.draft()
+                draft = state.media_files.draft()
                 fields["file"] = part.headers.get("Content-Type", "")
                 while chunk := await part.read_chunk(media.CHUNK):
                     draft.write(bytes(chunk))
@@ -42,7 +42,7 @@ async def upload(state: State, business: Business, request: web.Request) -> dict
             draft.drop()
 
 
-def _keep(state: State, business: Business, fields: dict[str, str], draft: media.Draft | None) -> str:
+def _keep(state: State, business: Business, fields: dict[str, str], draft: media.FileDraft | None) -> str:
     if fields.get("messaging_product") != "whatsapp":
         raise Refusal(100, "messaging_product must be whatsapp")
     if draft is None:
@@ -52,27 +52,27 @@ def _keep(state: State, business: Business, fields: dict[str, str], draft: media
         mime_type = fields["file"]
     media.check_upload(mime_type, draft.size)
     until = state.clock.now() + state.knobs.upload_days * DAY
-    kept = state.shelf.keep(draft, mime_type, phone_number_id=business.phone_number_id, until=until)
+    kept = state.media_files.keep(draft, mime_type, phone_number_id=business.phone_number_id, until=until)
     fields["kept"] = kept.id
     return kept.id
 
 
 def describe(state: State, media_id: str, phone_number_id: str, base: str) -> dict[str, object]:
-    """`GET /{media_id}`: what it is, and a link to it, below `base`, that works for a while.
+    """Answer `GET /{media_id}`: the file's properties, and a link to it, below the URL `base`, that works for a while.
 
     Raises:
-        Refusal: there is none, its id has expired, or it is another number's.
+        Refusal: there is no such file, its id has expired, or it belongs to another number.
     """
-    found = state.shelf.find(media_id, state.clock.now(), phone_number_id)
+    found = state.media_files.find(media_id, state.clock.now(), phone_number_id)
     if found is None:
         raise not_there(media_id, "get")
     until = state.clock.now() + micros(state.knobs.link_seconds)
-    return media.shown(found, base + state.shelf.link(found, until))
+    return media.shown(found, base + state.media_files.link(found, until))
 
 
 def download(state: State, request: web.Request) -> web.StreamResponse:
-    """The bytes that a link leads to; 404 once it has expired."""
-    found = state.shelf.follow(request.query.get("hash", ""), state.clock.now())
+    """Return the response with the bytes that a link leads to; 404 once the link has expired."""
+    found = state.media_files.follow(request.query.get("hash", ""), state.clock.now())
     if found is None:
         return web.Response(status=404, text="Not Found")
     return web.FileResponse(found.path, chunk_size=media.CHUNK, headers={"Content-Type": found.mime_type})

@@ -1,4 +1,4 @@
-"""The Graph API's paths but for media and sends: numbers, accounts, templates, tokens. No I/O.
+"""Answer the Graph API's paths except media and sends: numbers, accounts, templates, tokens. No I/O.
 
 Source: Meta, "Cloud API" and "WhatsApp Business Management API" references.
 """
@@ -15,7 +15,7 @@ from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.state import State
-from tellwire.simulator.templates import Template
+from tellwire.simulator.templates import SimulatedTemplate
 
 APP_ID = "100200300400600"
 _OK = {"success": True}
@@ -23,7 +23,7 @@ _LIFE_SECONDS = 5_184_000
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """A request: `path` without version and slashes around; `body` is {} unless it was a JSON object or a form.
+    """A request: `path` has no version and no slashes at its ends; `body` is {} unless it was a JSON object or a form.
 
     `base`: the URL of the simulator as the caller wrote it, so that links lead to a host that the caller knows.
     """
@@ -36,7 +36,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 def answer(state: State, call: Call) -> Any:
-    """The JSON that answers a call by the bearer of a valid token.
+    """Return the JSON value that answers a call with a valid token.
 
     Raises:
         Refusal: as Meta refuses it.
@@ -168,14 +168,14 @@ ACCOUNT_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {
 # --- a template by its id, and the token itself -----------------------------------------------------------------------
 
 
-def _template(state: State, template_id: str) -> tuple[str, Template] | None:
+def _template(state: State, template_id: str) -> tuple[str, SimulatedTemplate] | None:
     for waba_id, templates in state.templates.items():
         if (found := templates.get(template_id)) is not None:
             return waba_id, found
     return None
 
 
-def _of_template(state: State, waba_id: str, template: Template, call: Call) -> Any:
+def _of_template(state: State, waba_id: str, template: SimulatedTemplate, call: Call) -> Any:
     state.manage(waba_id)
     if call.method == "GET":
         return template.shown(_fields(call))
@@ -188,8 +188,8 @@ def _of_template(state: State, waba_id: str, template: Template, call: Call) -> 
 
 def _debug_token(state: State, _: str, call: Call) -> Any:
     token = call.query.get("input_token", "")
-    standing = state.standing(token)
-    if standing == "unknown":
+    validity = state.validity(token)
+    if validity == "unknown":
         return {"data": {"is_valid": False, "error": {"code": 190, "message": "Invalid OAuth access token."}}}
     scopes = ["whatsapp_business_management", "whatsapp_business_messaging"]
     targets = [*state.templates]
@@ -198,8 +198,8 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
             "app_id": APP_ID,
             "type": "SYSTEM_USER",
             "application": "Simulated App",
-            "expires_at": 0 if standing == "valid" else state.clock.now() // MICROS - 1,
-            "is_valid": standing == "valid",
+            "expires_at": 0 if validity == "valid" else state.clock.now() // MICROS - 1,
+            "is_valid": validity == "valid",
             "scopes": scopes,
             "granular_scopes": [{"scope": scope, "target_ids": targets} for scope in scopes],
             "user_id": "100200300400700",
@@ -208,11 +208,11 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
 
 
 TOKEN_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {("GET", "debug_token"): _debug_token}
-"""Calls that name no number, account or template."""
+"""The calls that name no number, account or template."""
 
 
 def new_token(state: State) -> dict[str, Any]:
-    """`/oauth/access_token`: any client and code get a token that is valid."""
+    """Answer `/oauth/access_token`: any client and code get a new valid token."""
     token = f"EAA{state.random.getrandbits(160):040x}"
     state.add_token(token)
     return {"access_token": token, "token_type": "bearer", "expires_in": _LIFE_SECONDS}

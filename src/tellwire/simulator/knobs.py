@@ -1,4 +1,4 @@
-"""PURE. What of the simulator's behaviour can be turned, while it runs too."""
+"""PURE. List what can be set in the simulator's behaviour, also while it runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _Count = Annotated[int, Meta(ge=0)]
 
 
 class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How Meta and its users behave. Shares are of 1, times in seconds; 0 turns off unless its comment says otherwise.
+    """How Meta and its users behave. Shares are of 1, times in seconds; 0 turns a knob off unless its comment differs.
 
-    The defaults are Meta on a good day: it keeps its limits, loses nothing, and everybody reads at once.
+    The defaults are Meta without trouble: it keeps its limits, loses nothing, and everybody reads at once.
     """
 
     # --- the answer to a send
@@ -109,21 +109,21 @@ class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
     """what goes before recipients without `+`, as Meta does with the business's own; "": nothing"""
 
 
-def turned(knobs: Knobs, given: Mapping[str, Any]) -> Knobs:
-    """The knobs with some of them changed.
+def changed_knobs(knobs: Knobs, given: Mapping[str, Any]) -> Knobs:
+    """Return the knobs with the given ones changed.
 
     Raises:
-        Invalid: there is no such knob, or it does not take that value; nothing is changed then.
+        Invalid: there is no such knob, or it does not take that value.
     """
     try:
         return msgspec.convert({**msgspec.structs.asdict(knobs), **given}, Knobs, strict=False)
     except msgspec.ValidationError as error:
-        field, said = _place(str(error))
-        raise Invalid(f"{field}: {said}", (f"/{field}", said)) from None
+        field, message = _field_of(str(error))
+        raise Invalid(f"{field}: {message}", (f"/{field}", message)) from None
 
 
-def _place(said: str) -> tuple[str, str]:
-    text, _, path = said.partition(" - at ")
+def _field_of(message: str) -> tuple[str, str]:
+    text, _, path = message.partition(" - at ")
     unknown = re.search(r"unknown field `([^`]*)`", text)
     field = unknown[1] if unknown else path.strip("`").removeprefix("$").lstrip(".").split("[")[0]
     return field, "there is no such knob" if unknown else text

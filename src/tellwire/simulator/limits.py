@@ -1,4 +1,4 @@
-"""PURE. Meta's limits, kept and counted: sends of a number a second, sends to one recipient, calls an hour."""
+"""PURE. Keep and count Meta's limits: sends of a number in a second, sends to one recipient, calls in an hour."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tellwire.model.units import MICROS
 
 
 class Window:
-    """At most `limit` in any stretch of `length` micros, both ends' instants told apart; 0: any number.
+    """A limit on how many come in any span of `length` micros (a half-open interval); a limit of 0 allows any number.
 
-    `broken` counts what was more, `peak` is the most that came in any stretch, `peak_let_in` the most that was let in.
+    `broken` counts what was over the limit, `peak` is the most that came in any span, `peak_let_in` the most let in.
     """
 
     def __init__(self, length: int) -> None:
@@ -22,7 +22,7 @@ class Window:
         self.peak_let_in = 0
 
     def take(self, now: int, limit: int) -> bool:
-        """Count one that comes `now`; whether it is within the limit, and thereby let in."""
+        """Count one that comes at `now` (micros). Return whether it is within `limit`, and thereby let in."""
         for times in (self._came, self._let_in):
             while times and times[0] <= now - self._length:
                 times.popleft()
@@ -36,10 +36,10 @@ class Window:
         return True
 
 
-class PairLimits:
-    """One send to a recipient every `seconds`, with a burst of `burst` borrowed from later (a token bucket each).
+class PairBuckets:
+    """A token bucket for each recipient: one send every `seconds`, with a burst of `burst` borrowed from later.
 
-    `broken` counts the sends that were more, by recipient.
+    `broken` counts the sends over the limit, by recipient.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class PairLimits:
         self.sends: dict[str, int] = {}
 
     def take(self, recipient: str, now: int, *, burst: int, seconds: float) -> bool:
-        """Count one that comes `now`; whether it is within the limit."""
+        """Count a send at `now` (micros). Return whether it is within the limit."""
         self.sends[recipient] = self.sends.get(recipient, 0) + 1
         if not burst:
             return True

@@ -1,4 +1,4 @@
-"""Media: files on disk, never whole in memory, under ids and links that expire as Meta's do."""
+"""Keep media as files on disk, never as a whole in memory, under ids and links that expire as Meta's do."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TYPES: dict[str, int] = {
     "image/webp": 500 * 1024,
     **dict.fromkeys(DOCUMENTS, LARGEST),
 }
-"""What may be uploaded, and how large it may be. Source: Meta, "Media"."""
+"""The media types that may be uploaded, with their largest size in bytes. Source: Meta, "Media"."""
 
 
 class Medium(Struct, frozen=True, kw_only=True):
-    """A file: `until` micros its id works."""
+    """A media file; its id works until `until` (micros)."""
 
     id: str
     phone_number_id: str
@@ -44,11 +44,11 @@ class Medium(Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """The hash as webhooks write it."""
+        """Return the SHA-256 as webhooks write it, in Base64."""
         return base64.b64encode(bytes.fromhex(self.sha256)).decode()
 
 
-class Draft:
+class FileDraft:
     """A file that is being written."""
 
     def __init__(self, folder: Path) -> None:
@@ -58,10 +58,10 @@ class Draft:
         self._hash = hashlib.sha256()
 
     def write(self, chunk: bytes) -> None:
-        """Add bytes.
+        """Append bytes.
 
         Raises:
-            Refusal: it is larger than anything may be.
+            Refusal: the file is larger than any media may be.
         """
         self.size += len(chunk)
         if self.size > LARGEST:
@@ -70,18 +70,18 @@ class Draft:
         self._hash.update(chunk)
 
     def close(self) -> str:
-        """Finish it; returns its SHA-256 in hex."""
+        """Finish the file; return its SHA-256 in hex."""
         self._file.close()
         return self._hash.hexdigest()
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete the unfinished file."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
 
 class MediaFiles:
-    """All files of a simulator, in a folder that goes when it is closed."""
+    """All media files of a simulator, in a temporary folder that `close` deletes."""
 
     def __init__(self, random: Random) -> None:
         self._made = TemporaryDirectory(prefix="simulated-media-")
@@ -90,12 +90,12 @@ class MediaFiles:
         self._media: dict[str, Medium] = {}
         self._links: dict[str, tuple[str, int]] = {}
 
-    def draft(self) -> Draft:
-        """Begin a file."""
-        return Draft(self.folder)
+    def draft(self) -> FileDraft:
+        """Begin a new file."""
+        return FileDraft(self.folder)
 
-    def keep(self, draft: Draft, mime_type: str, *, phone_number_id: str, until: int) -> Medium:
-        """Put a finished file under an id."""
+    def keep(self, draft: FileDraft, mime_type: str, *, phone_number_id: str, until: int) -> Medium:
+        """Store a finished file under a new id, which works until `until` (micros)."""
         made = Medium(
             id=str(self._random.randrange(10**14, 10**15)),
             phone_number_id=phone_number_id,
@@ -108,8 +108,8 @@ class MediaFiles:
         self._media[made.id] = made
         return made
 
-    def write(self, chunks: Iterable[bytes]) -> Draft:
-        """A file of these bytes."""
+    def write(self, chunks: Iterable[bytes]) -> FileDraft:
+        """Write a new file with these bytes."""
         draft = self.draft()
         try:
             for chunk in chunks:
@@ -119,25 +119,25 @@ class MediaFiles:
             raise
         return draft
 
-    def invented(self, size: int) -> Draft:
-        """A file of so many random bytes."""
+    def invented(self, size: int) -> FileDraft:
+        """Write a new file of `size` random bytes."""
         return self.write(self._random.randbytes(min(CHUNK, size - start)) for start in range(0, size, CHUNK))
 
     def find(self, media_id: str, now: int, phone_number_id: str = "") -> Medium | None:
-        """The one under an id that still works."""
+        """Return the file under an id, None when there is none or the id has expired."""
         found = self._media.get(media_id)
         if found is None or now >= found.until or phone_number_id not in ("", found.phone_number_id):
             return None
         return found
 
     def link(self, medium: Medium, until: int) -> str:
-        """Path and query of a new link to a file."""
+        """Return path and query of a new link to a file, which works until `until` (micros)."""
         key = f"{self._random.getrandbits(160):040x}"
         self._links[key] = (medium.id, until)
         return f"/whatsapp_business/attachments/?mid={medium.id}&ext={until // MICROS}&hash={key}"
 
     def follow(self, key: str, now: int) -> Medium | None:
-        """The file that a link leads to while it works."""
+        """Return the file that a link leads to, None once the link has expired."""
         media_id, until = self._links.get(key, ("", 0))
         return self.find(media_id, now) if now < until else None
 
@@ -145,7 +145,7 @@ class MediaFiles:
         """Delete a file.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such file.
         """
         found = self.find(media_id, now)
         if found is None:
@@ -154,16 +154,16 @@ class MediaFiles:
         found.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Delete everything."""
+        """Delete all files and the folder."""
         self._media.clear()
         self._made.cleanup()
 
 
 def check_upload(mime_type: str, size: int) -> None:
-    """Refuse a file that Meta would not take.
+    """Refuse a file that Meta would not accept.
 
     Raises:
-        Refusal: its type is none of Meta's, or it is larger than its type may be.
+        Refusal: Meta does not accept its type, or it is larger than its type may be.
     """
     if not re.fullmatch(r"[ -~]{1,200}", mime_type):
         raise Refusal(100, "type is no media type")
@@ -175,7 +175,7 @@ def check_upload(mime_type: str, size: int) -> None:
 
 
 def shown(medium: Medium, url: str) -> dict[str, Any]:
-    """As the Graph API shows it."""
+    """Return a file as the Graph API shows it."""
     return {
         "url": url,
         "mime_type": medium.mime_type,

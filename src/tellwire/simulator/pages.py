@@ -1,4 +1,4 @@
-"""PURE. Lists in pages, with the Graph API's cursors.
+"""PURE. Split lists into pages, with the Graph API's cursors.
 
 Source: Meta, "Graph API: paginated results".
 """
@@ -17,15 +17,15 @@ _LIMIT = 25
 
 
 def page(rows: Sequence[T], query: Mapping[str, str], url: str, *, show: Callable[[T], object]) -> dict[str, Any]:
-    """The page of a list that `limit`, `after` and `before` ask for; `url` is that of the list.
+    """Return the page of a list that `limit`, `after` and `before` ask for; `url` is that of the list.
 
     Raises:
-        Refusal: the cursor is none of ours.
+        Refusal: the cursor was not made here.
     """
     limit = int(query["limit"]) if query.get("limit", "").isdecimal() else _LIMIT
-    start = _place_of(query["after"]) + 1 if query.get("after") else 0
+    start = _index_of(query["after"]) + 1 if query.get("after") else 0
     if query.get("before"):
-        start = max(0, _place_of(query["before"]) - limit)
+        start = max(0, _index_of(query["before"]) - limit)
     shown = rows[start : start + limit]
     if not shown:
         return {"data": []}
@@ -40,7 +40,7 @@ def _cursor(place: int) -> str:
     return base64.urlsafe_b64encode(f"place:{place}".encode()).decode()
 
 
-def _place_of(cursor: str) -> int:
+def _index_of(cursor: str) -> int:
     with suppress(ValueError):
         word, _, number = base64.urlsafe_b64decode(cursor).decode().partition(":")
         if word == "place":

@@ -1,4 +1,4 @@
-"""PURE. Webhook bodies as Meta shapes and escapes them (Graph API v24).
+"""PURE. Make webhook bodies with the shape and the escapes of Meta's (Graph API v24).
 
 Source: Meta, webhook references "messages" and "status"; "Webhooks: validating payloads" for the escapes.
 """
@@ -25,7 +25,7 @@ class Business(Struct, frozen=True, kw_only=True):
 
 
 class Person(Struct, frozen=True, kw_only=True):
-    """A WhatsApp user. `wa_id` is "" for one whose number is hidden behind a username; `user_id` is the BSUID."""
+    """A WhatsApp user. `wa_id` is "" for a user whose number is hidden behind a username; `user_id` is the BSUID."""
 
     name: str
     wa_id: str = ""
@@ -34,14 +34,14 @@ class Person(Struct, frozen=True, kw_only=True):
 
     @property
     def address(self) -> str:
-        """What to write to: the number, else the user id."""
+        """Return the address to write to: the number, else the user id."""
         return self.wa_id or self.user_id
 
 
 class Update(Struct, frozen=True, kw_only=True):
-    """One thing that Meta tells: `item` is an element of `value.messages` or `value.statuses`.
+    """One element of a webhook: `item` goes into `value.messages` or `value.statuses`, as `kind` says.
 
-    `introduced` says whether `value.contacts` names the person (not with failures and system messages).
+    `introduced`: whether `value.contacts` names the person (Meta's failures and system messages do not).
     """
 
     business: Business
@@ -52,25 +52,25 @@ class Update(Struct, frozen=True, kw_only=True):
 
     @property
     def wamid(self) -> str:
-        """The id of the message that it is or speaks of."""
+        """Return the id of the message that the update is, or is about."""
         return str(self.item["id"])
 
     @property
     def title(self) -> str:
-        """What it is, in a word or two: the type of a message, `status` and its name otherwise."""
+        """Return a short name: the type of a message, or `status` and the status's name."""
         return str(self.item["type"]) if self.kind == "messages" else f"status {self.item['status']}"
 
 
 def body_of(updates: Iterable[Update]) -> bytes:
-    """The body of one POST with these updates, in their order.
+    """Return the body of one POST with these updates, in their order.
 
-    Neighbours of one WhatsApp business account share an entry, those of one number and kind share a change, so that a
-    batch fills every array that Meta's envelope has.
+    Neighbouring updates of one WhatsApp business account share an entry, those of one number and kind share a change,
+    so that a batch fills every array of Meta's envelope.
     """
     entries = [
         {
             "id": waba_id,
-            "changes": [{"value": _value(list(run)), "field": "messages"} for _, run in groupby(group, _place)],
+            "changes": [{"value": _value(list(run)), "field": "messages"} for _, run in groupby(group, _change_key)],
         }
         for waba_id, group in groupby(updates, lambda update: update.business.waba_id)
     ]
@@ -78,25 +78,25 @@ def body_of(updates: Iterable[Update]) -> bytes:
 
 
 def notice(waba_id: str, field: str, value: Json, *, at: int) -> bytes:
-    """The body of one POST about an account, in any webhook field but `messages`; `at` in Unix seconds."""
+    """Return the body of one POST about an account, in any webhook field but `messages`; `at` in Unix seconds."""
     change = {"value": value, "field": field}
     return escaped({"object": "whatsapp_business_account", "entry": [{"id": waba_id, "time": at, "changes": [change]}]})
 
 
 def escaped(value: object) -> bytes:
-    """Compact JSON in Meta's spelling: other than ASCII as lower-case `\\uXXXX`, a slash as `\\/`."""
+    """Return compact JSON in Meta's spelling: non-ASCII as lower-case `\\uXXXX`, a slash as `\\/`."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("/", "\\/").encode("ascii")
 
 
 def wamid(address: str, key: str, *, outgoing: bool = False) -> str:
-    """A message id that looks and decodes like Meta's: the other side's address, and `key` in upper-case hex."""
+    """Return a message id that looks and decodes like Meta's: the other side's address, and `key` in upper-case hex."""
     who = address.encode()[:64]
     parts = (b"\x1c\x18", bytes([len(who)]), who, b"\x15\x02\x00", b"\x11" if outgoing else b"\x12", b"\x18")
     return "wamid." + base64.b64encode(b"".join((*parts, bytes([len(key)]), key.encode(), b"\x00"))).decode()
 
 
 def message(person: Person, *, wamid: str, at: int, type: str, content: object, context: Json | None = None) -> Json:  # noqa: A002
-    """An element of `messages`: what a person wrote, in Meta's key order; `at` in Unix seconds."""
+    """Return an element of `messages`, with its keys in Meta's order; `at` in Unix seconds."""
     item: Json = {} if context is None else {"context": context}
     if person.wa_id:
         item["from"] = person.wa_id
@@ -116,7 +116,7 @@ def status(
     callback_data: str = "",
     group: bool = False,
 ) -> Json:
-    """An element of `statuses`: what became of a message that went out to a person, or to a group."""
+    """Return an element of `statuses`, about a message to a person or to a group; `at` in Unix seconds."""
     item: Json = {"id": wamid, "status": name, "timestamp": str(at)}
     if person.wa_id:
         item["recipient_id"] = person.wa_id
@@ -133,7 +133,7 @@ def status(
     return item
 
 
-def _place(update: Update) -> tuple[Business, str]:
+def _change_key(update: Update) -> tuple[Business, str]:
     return update.business, update.kind
 
 

@@ -1,4 +1,4 @@
-"""PURE but for the `Random` that is passed in. What becomes of a message: the statuses Meta will post, and when."""
+"""PURE but for the `Random` that is passed in. Plan which statuses of a message Meta will post, and when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tellwire.simulator.refusals import failure
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """A status: `after` seconds from the send it is posted; what it says happened `happens` seconds after the send."""
+    """A status: it is posted `after` seconds from the send, and states that it happened `happens` seconds from the
+    send."""
 
     name: str
     after: float
@@ -23,11 +24,11 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 def steps(knobs: Knobs, random: Random, *, voice: bool = False, failure_code: int = 0) -> list[Step]:
-    """The statuses of a message in the order in which they are posted, but for those that are lost.
+    """Return the statuses of a message in the order in which they are posted, without those that are lost.
 
     Args:
-        voice: a voice message may be played too.
-        failure_code: 0: it goes well; else the code of the failed status.
+        voice: whether it is a voice message, which may be played too.
+        failure_code: the code of the failed status, 0 for a message that succeeds.
     """
     life = _life(knobs, random, voice=voice, failure_code=failure_code)
     if random.random() < knobs.reorder_rate:
@@ -45,7 +46,7 @@ def steps(knobs: Knobs, random: Random, *, voice: bool = False, failure_code: in
 
 
 def _life(knobs: Knobs, random: Random, *, voice: bool, failure_code: int) -> list[Step]:
-    """What happens to it."""
+    """Return the statuses in the order in which they happen."""
     if failure_code:
         at = knobs.failed_after
         return [Step(name="failed", after=at, happens=at, errors=(failure(failure_code),))]
@@ -69,7 +70,7 @@ def _life(knobs: Knobs, random: Random, *, voice: bool, failure_code: int) -> li
 
 
 def pricing(category: str, *, in_window: bool) -> dict[str, Any]:
-    """What Meta charges for a message of this category ("service" for all but templates), as of v24."""
+    """Return the `pricing` of a status for a message of this category ("service" for all but templates), as of v24."""
     free = in_window and category in ("service", "utility")
     return {
         "billable": not free,

@@ -1,4 +1,4 @@
-"""Meta's end of the webhook: POSTs bodies signed as Meta signs them, and does the GET handshake."""
+"""Post webhooks as Meta does: bodies signed as Meta signs them, and the GET handshake."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _HEADERS: tuple[tuple[str, str], ...] = (
 
 
 class Poster:
-    """Posts to one callback URL.
+    """A client that posts to one callback URL.
 
     Args:
-        sender: HTTP out; it must be allowed to reach the URL.
+        sender: sends HTTP; it must be allowed to reach the URL.
         url: the callback URL, as it is entered at Meta.
-        secret: the app secret, which keys `X-Hub-Signature-256`; "" posts unsigned.
+        secret: the app secret that signs `X-Hub-Signature-256`; "" posts unsigned.
     """
 
     def __init__(self, sender: Sender, url: str, secret: str, *, timeout: float = 30.0) -> None:
@@ -30,8 +30,8 @@ class Poster:
         self._secret = secret
         self._timeout = timeout
 
-    async def tell(self, *updates: Update) -> Answer:
-        """POST these updates together."""
+    async def post_updates(self, *updates: Update) -> Answer:
+        """POST these updates in one body."""
         return await self.post(body_of(updates))
 
     async def post(self, body: bytes) -> Answer:
@@ -42,7 +42,7 @@ class Poster:
         return await self._sender.send(Request(url=self._url, headers=headers, body=body, timeout=self._timeout))
 
     async def handshake(self, verify_token: str, challenge: str) -> bool:
-        """Ask as Meta does when a callback URL is saved; whether the answer is 200 and the bare challenge."""
+        """Ask as Meta does when a callback URL is saved. Return whether the answer is 200 and the bare challenge."""
         asked = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
         url = f"{self._url}{'&' if '?' in self._url else '?'}{urlencode(asked)}"
         answer = await self._sender.send(Request(url=url, method="GET", timeout=self._timeout))

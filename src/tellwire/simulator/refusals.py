@@ -1,4 +1,4 @@
-"""PURE. Meta's refusals: the error body of every code, and the recipients that ask for one.
+"""PURE. Refuse as Meta does: the error body of every code, and the recipients that ask for an error.
 
 Source: Meta, "Cloud API error codes"; the shape is the Graph API's.
 """
@@ -14,7 +14,7 @@ from tellwire.meta.codes import CODES
 
 HREF = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"
 How = Literal["usual", "answer", "status"]
-"""How an error comes: as Meta usually brings it, as the answer to the send, or later as a failed status."""
+"""How an error comes: as Meta usually reports it, as the answer to the send, or later as a failed status."""
 
 _HOW: dict[str, How] = {"0": "usual", "1": "answer", "2": "status"}
 _DIGITS: dict[How, str] = {how: digit for digit, how in _HOW.items()}
@@ -22,14 +22,14 @@ _NUMBER = re.compile(r"999([012])([0-9]{7})")
 _USER_ID = re.compile(r"[A-Z]{2}\.ERROR([012])([0-9]{7})")
 
 
-class Refusal(Exception):  # noqa: N818 - what Meta did
-    """An answer with an error.
+class Refusal(Exception):  # noqa: N818 - Meta's answer, not a failure of ours
+    """An error answer of Meta's.
 
     Args:
-        code: Meta's.
-        details: what a developer would want to know.
-        http: the status, if not the code's usual one.
-        message: instead of the code's title.
+        code: Meta's error code.
+        details: an explanation for developers.
+        http: the HTTP status, 0 for the code's usual one.
+        message: the text that replaces the code's title.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Refusal(Exception):  # noqa: N818 - what Meta did
         self.type = type
 
     def body(self, trace: str) -> dict[str, Any]:
-        """The body of the answer."""
+        """Return the answer's body, with `trace` as `fbtrace_id`."""
         error: dict[str, Any] = {"message": self.message, "type": self.type, "code": self.code}
         if self.details:
             error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
@@ -60,38 +60,37 @@ class Refusal(Exception):  # noqa: N818 - what Meta did
         return {"error": {**error, "fbtrace_id": trace}}
 
 
-class Trouble(Struct, frozen=True):
-    """An error that a send is to end with."""
+class PlannedError(Struct, frozen=True):
+    """An error that a send is planned to end with."""
 
     code: int
     how: How = "usual"
 
     @property
     def late(self) -> bool:
-        """Whether the send is accepted, and fails afterwards."""
+        """Return whether the send is accepted and fails afterwards."""
         if self.how != "usual":
             return self.how == "status"
         known = CODES.get(self.code)
         return known is not None and known.late and known.kind == "fail"
 
 
-def asked_by(recipient: str) -> Trouble | None:
-    """The error that a recipient stands for: `999`, how it comes (0 usually, 1 as the answer, 2 as a failed status) and
-    the code in seven digits; of user ids `XX.ERROR` and the same.
-    """
+def error_for(recipient: str) -> PlannedError | None:
+    """Return the error that a recipient asks for, None for an ordinary one: `999`, how the error comes (0 usually, 1 as
+    the answer, 2 as a failed status) and the code in seven digits; for user ids `XX.ERROR` and the same."""
     found = _NUMBER.fullmatch(recipient) or _USER_ID.fullmatch(recipient)
     if found is None:
         return None
-    return Trouble(int(found[2]), _HOW[found[1]])
+    return PlannedError(int(found[2]), _HOW[found[1]])
 
 
 def number_for(code: int, how: How = "usual") -> str:
-    """The recipient, without `+`, whose messages end with this error."""
+    """Return the recipient, without `+`, whose messages end with this error."""
     return f"999{_DIGITS[how]}{code:07d}"
 
 
 def not_there(object_id: str, doing: str = "post") -> Refusal:
-    """What Meta says of an id that is not there, or not the token's to use."""
+    """Return Meta's refusal of an id that does not exist or that the token may not use."""
     return Refusal(
         100,
         subcode=33,
@@ -102,12 +101,12 @@ def not_there(object_id: str, doing: str = "post") -> Refusal:
 
 
 def title_of(code: int) -> str:
-    """What Meta calls the code."""
+    """Return Meta's title of a code."""
     return CODES[code].title if code in CODES else "Unknown error"
 
 
 def failure(code: int, details: str = "") -> dict[str, Any]:
-    """An element of a failed status's `errors`."""
+    """Return an element of `errors` of a failed status."""
     title = title_of(code)
     return {
         "code": code,

@@ -1,4 +1,5 @@
-"""PURE but for the state that is passed in. `POST /{phone_number_id}/messages`: what Meta answers, and what follows."""
+"""PURE but for the state that is passed in. Decide about `POST /{phone_number_id}/messages`: Meta's answer, and its
+statuses."""
 
 from __future__ import annotations
 
@@ -10,11 +11,11 @@ from msgspec import Struct
 
 from tellwire.model.units import MICROS
 from tellwire.simulator.checks import MEDIA_TYPES, Outgoing, read
-from tellwire.simulator.counts import Accepted
+from tellwire.simulator.counts import AcceptedMessage
 from tellwire.simulator.customer import Customer
 from tellwire.simulator.payloads import Business, Person, Update, status, wamid
 from tellwire.simulator.plan import Step, pricing, steps
-from tellwire.simulator.refusals import Refusal, Trouble, asked_by
+from tellwire.simulator.refusals import PlannedError, Refusal, error_for
 from tellwire.simulator.state import State
 
 _OUTSIDE_THE_WINDOW = 131047
@@ -23,9 +24,9 @@ _HELD = 132015
 Manner = Literal["answer", "hang", "break"]
 
 
-class Reply(Struct, frozen=True, kw_only=True):
-    """What a send comes to. `body` None: nothing but the HTTP status. `manner`: how the answer comes, if it comes.
-    `early`: a status that is posted, and answered, before.
+class SendReply(Struct, frozen=True, kw_only=True):
+    """The answer to a send. `body` None: only the HTTP status. `manner`: whether it is answered, hangs or breaks the
+    connection. `early`: a status that is posted, and answered, before the answer.
     """
 
     http: int = 200
@@ -34,11 +35,11 @@ class Reply(Struct, frozen=True, kw_only=True):
     early: Update | None = None
 
 
-def send(state: State, business: Business, body: object) -> Reply:
-    """Take a message, or a read receipt, that a business sends.
+def send(state: State, business: Business, body: object) -> SendReply:
+    """Handle a message, or a read receipt, that a business sends.
 
     Raises:
-        Refusal: as Meta refuses it; it is counted.
+        Refusal: Meta's error; it is counted.
     """
     if isinstance(body, dict) and body.get("status") == "read":
         return _receipt(state, body)
@@ -50,23 +51,23 @@ def send(state: State, business: Business, body: object) -> Reply:
         raise
 
 
-def _receipt(state: State, body: Mapping[str, Any]) -> Reply:
+def _receipt(state: State, body: Mapping[str, Any]) -> SendReply:
     message_id = body.get("message_id")
     if not isinstance(message_id, str) or not message_id.startswith("wamid."):
         raise Refusal(100, "message_id must be the id of a message")
     state.journal.receipt(message_id, typing="typing_indicator" in body)
-    return Reply(body={"success": True})
+    return SendReply(body={"success": True})
 
 
-def _message(state: State, business: Business, body: object) -> Reply:
+def _message(state: State, business: Business, body: object) -> SendReply:
     within = state.take_send(business)
     outgoing = read(body, country_code=state.knobs.country_code)
-    bodyless = _weather(state)
+    bodyless = _random_failure(state)
     if not within:
         raise Refusal(130429, "too many messages of this number within a second")
-    trouble = _trouble(state, outgoing)
-    if trouble is not None and not trouble.late:
-        raise Refusal(trouble.code, "as was asked of the simulator")
+    error = _planned_error(state, outgoing)
+    if error is not None and not error.late:
+        raise Refusal(error.code, "as was asked of the simulator")
     if not state.take_pair(business, state.address(business, outgoing.recipient)):
         raise Refusal(131056, "too many messages to this recipient in a short time")
     if outgoing.phone == business.display_phone_number:
@@ -75,13 +76,13 @@ def _message(state: State, business: Business, body: object) -> Reply:
     if bodyless:
         state.journal.counts.without_body += 1
         if state.random.random() < state.knobs.error_accept_rate:
-            _accept(state, business, outgoing, category, trouble, manner="break")
-        return Reply(http=bodyless)
-    return _accept(state, business, outgoing, category, trouble, manner=_manner(state))
+            _accept(state, business, outgoing, category, error, manner="break")
+        return SendReply(http=bodyless)
+    return _accept(state, business, outgoing, category, error, manner=_manner(state))
 
 
-def _weather(state: State) -> int:
-    """Bad luck: refusals that are nobody's fault; returns the status of a 5xx that has no body, else 0."""
+def _random_failure(state: State) -> int:
+    """Refuse at random, at the rates of the knobs; return the status of a 5xx that has no body, else 0."""
     luck = state.random.random()
     if luck < state.knobs.throttle_rate:
         raise Refusal(130429, "throttled by chance")
@@ -92,27 +93,27 @@ def _weather(state: State) -> int:
     raise Refusal(state.random.choice((131000, 131016)), "out of order by chance")
 
 
-def _trouble(state: State, outgoing: Outgoing) -> Trouble | None:
-    found = state.next_trouble() or asked_by(outgoing.recipient)
+def _planned_error(state: State, outgoing: Outgoing) -> PlannedError | None:
+    found = state.next_error() or error_for(outgoing.recipient)
     if found is not None:
         return found
     luck = state.random.random()
     for code, share in state.knobs.codes.items():
         if luck < share:
-            return Trouble(code)
+            return PlannedError(code)
         luck -= share
     return None
 
 
 def _check_references(state: State, business: Business, outgoing: Outgoing) -> str:
-    """Refuse media and templates that are not there; returns the category that is charged."""
+    """Refuse media and templates that do not exist; return the category that is charged."""
     if outgoing.type == "template":
         category = state.templates[business.waba_id].sent(outgoing.content).category.lower()
         if category == "authentication" and outgoing.user_id:
             raise Refusal(131062, "authentication templates go to phone numbers only")
         return category
     media_id = outgoing.content.get("id") if outgoing.type in MEDIA_TYPES else None
-    if media_id and state.shelf.find(media_id, state.clock.now(), business.phone_number_id) is None:
+    if media_id and state.media_files.find(media_id, state.clock.now(), business.phone_number_id) is None:
         raise Refusal(131009, f"there is no media {media_id} of this number, or it has expired")
     return "service"
 
@@ -124,20 +125,20 @@ def _manner(state: State) -> Manner:
 
 
 def _accept(
-    state: State, business: Business, outgoing: Outgoing, category: str, trouble: Trouble | None, *, manner: Manner
-) -> Reply:
-    """The message is Meta's from here on: note it, plan its statuses, and say so."""
+    state: State, business: Business, outgoing: Outgoing, category: str, error: PlannedError | None, *, manner: Manner
+) -> SendReply:
+    """Accept the message: record it, plan its statuses and return the answer."""
     customer = _customer(state, business, outgoing)
     person = customer.person
     made = wamid(outgoing.recipient, f"{state.random.getrandbits(72):018X}", outgoing=True)
-    customer.heard.append(made)
+    customer.received_ids.append(made)
     held = outgoing.type == "template" and state.knobs.hold_templates
-    code = trouble.code if trouble else _HELD if held else 0
+    code = error.code if error else _HELD if held else 0
     if state.knobs.service_window and outgoing.type != "template" and not state.in_window(customer):
         code = code or _OUTSIDE_THE_WINDOW
     now = state.clock.now()
     state.journal.accept(
-        Accepted(
+        AcceptedMessage(
             number=state.journal.counts.accepted + 1,
             id=made,
             phone_number_id=business.phone_number_id,
@@ -153,16 +154,16 @@ def _accept(
         state.journal.fail(code)
     voice = outgoing.type == "audio" and bool(outgoing.content.get("voice"))
     price = pricing(category, in_window=state.in_window(customer))
-    told = partial(_update, state, customer, outgoing, made, now=now, price=price)
+    update_of = partial(_update, state, customer, outgoing, made, now=now, price=price)
     planned = steps(state.knobs, state.random, voice=voice, failure_code=code)
     if business.waba_id not in state.subscribed:
         planned = []
     early = None
     if planned and state.random.random() < state.knobs.early_rate:
-        early = told(planned.pop(0))
+        early = update_of(planned.pop(0))
     for step in planned:
-        state.herald.tell(told(step), after=step.after)
-    return Reply(body=_answer(outgoing, made, person, held=held), manner=manner, early=early)
+        state.webhooks.post(update_of(step), after=step.after)
+    return SendReply(body=_answer(outgoing, made, person, held=held), manner=manner, early=early)
 
 
 def _customer(state: State, business: Business, outgoing: Outgoing) -> Customer:

@@ -1,4 +1,4 @@
-"""The simulated Meta as a server: the Graph API with any version prefix, media, and the control API."""
+"""Serve the simulated Meta: the Graph API under any version prefix, media, and the control API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tellwire.simulator import control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster
 from tellwire.simulator.refusals import Refusal, not_there
-from tellwire.simulator.sending import Reply, send
+from tellwire.simulator.sending import SendReply, send
 from tellwire.simulator.state import State
 
 _VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]+")
@@ -27,11 +27,11 @@ _LARGEST = 1024 * 1024
 
 
 class Simulator:
-    """Meta, for your own tests: point the code at `url`, and let it take webhooks at `callback`.
+    """A simulated Meta for your own tests: point your code at `url`, and let it receive webhooks at `callback`.
 
     Args:
-        state: numbers, tokens, knobs and what happened; a new one unless given.
-        callback: where webhooks are posted; "": nowhere.
+        state: numbers, tokens, knobs and history; a new one unless given.
+        callback: the URL that webhooks are posted to; "" posts none.
         secret: the app secret that signs them.
     """
 
@@ -45,14 +45,14 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end; "" until it does."""
+        """Return the URL that it listens on, without a slash at the end; "" before `start`."""
         return self.state.url
 
     async def start(self, sock: socket.socket | None = None, *, port: int = 0, url: str = "") -> str:
-        """Listen on a socket, or on a port of 127.0.0.1 (0: a free one); returns the URL.
+        """Listen on a socket, or on a port of 127.0.0.1 (0: a free one); return the URL.
 
         Args:
-            url: what others reach it by, if that is something else.
+            url: the URL by which others reach it, if it is another one.
         """
         app = web.Application(client_max_size=_LARGEST)
         app.router.add_route("*", "/{path:.*}", self._answer)
@@ -63,28 +63,28 @@ class Simulator:
         host, number = listening.getsockname()[:2]
         self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
         self._sender = open_sender(allow=EVERY_ADDRESS)
-        self.call_back(self._callback, self._secret)
-        self.state.herald.start()
+        self.set_callback(self._callback, self._secret)
+        self.state.webhooks.start()
         return self.url
 
-    def call_back(self, url: str, secret: str) -> None:
-        """Post webhooks to another URL from now on, signed with this secret; "": nowhere."""
+    def set_callback(self, url: str, secret: str) -> None:
+        """Post webhooks to this URL from now on, signed with this secret; "" posts none."""
         self._callback, self._secret = url, secret
         if self._sender is not None:
-            self.state.herald.poster = Poster(self._sender, url, secret) if url else None
+            self.state.webhooks.poster = Poster(self._sender, url, secret) if url else None
 
     async def stop(self) -> None:
         """Stop listening and posting, and delete all media."""
         self._stopping.set()
-        await self.state.herald.stop()
+        await self.state.webhooks.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._sender is not None:
             await self._sender.close()
-        self.state.shelf.close()
+        self.state.media_files.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Every request comes here."""
+        """Answer a request; all requests come here."""
         path = request.path.strip("/")
         version, _, rest = path.partition("/")
         if _VERSION.fullmatch(version):
@@ -103,7 +103,7 @@ class Simulator:
             return _json({"error": problem.detail, "fields": dict(problem.fields)}, problem.status)
 
     async def _control(self, request: web.Request, path: str) -> web.StreamResponse:
-        body = _object(await request.read())  # whatever type it is said to be: `curl -d` says that it is a form
+        body = _object(await request.read())  # not by Content-Type: `curl -d` says that it is a form
         return _json(control.answer(self.state, request.method, path, request.query, body))
 
     async def _graph(self, request: web.Request, path: str) -> web.StreamResponse:
@@ -118,7 +118,7 @@ class Simulator:
         first, _, edge = path.partition("/")
         if request.method == "POST" and first and edge in ("messages", "media"):
             return await self._of_number(request, self.state.business(first), edge)
-        if not edge and self.state.shelf.find(first, self.state.clock.now()) is not None:
+        if not edge and self.state.media_files.find(first, self.state.clock.now()) is not None:
             return self._of_medium(request, first)
         body = await _body(request)
         call = graph.Call(method=request.method, path=path, query=request.query, body=body, base=_base(request))
@@ -130,7 +130,7 @@ class Simulator:
                 number = request.query.get("phone_number_id", "")
                 return _json(files.describe(self.state, media_id, number, _base(request)))
             case "DELETE":
-                self.state.shelf.remove(media_id, self.state.clock.now())
+                self.state.media_files.remove(media_id, self.state.clock.now())
                 return _json({"success": True})
             case method:
                 raise not_there(media_id, method.lower())
@@ -138,12 +138,12 @@ class Simulator:
     async def _of_number(self, request: web.Request, business: Business, edge: str) -> web.StreamResponse:
         if edge == "media":
             return _json(await files.upload(self.state, business, request))
-        return await self._told(request, send(self.state, business, await _body(request)))
+        return await self._respond(request, send(self.state, business, await _body(request)))
 
-    async def _told(self, request: web.Request, reply: Reply) -> web.StreamResponse:
-        """The answer to a send, if there is one."""
+    async def _respond(self, request: web.Request, reply: SendReply) -> web.StreamResponse:
+        """Return the answer to a send, unless the connection is to hang or to break."""
         if reply.early is not None:
-            await self.state.herald.tell_now(reply.early)
+            await self.state.webhooks.post_now(reply.early)
         if reply.manner == "hang":
             await self._hang()
         if reply.manner != "answer" and request.transport is not None:
@@ -168,7 +168,7 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:
-    """The JSON object or the form of a request; {} for anything else."""
+    """Return the JSON object or the form of a request; {} for anything else."""
     if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
     return _object(await request.read())

@@ -1,4 +1,4 @@
-"""PURE. Message templates of a WhatsApp Business account: made, listed, judged, and matched against what is sent."""
+"""PURE. Keep the message templates of a WhatsApp Business account: create, list, approve, and check what is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILTERS = ("status", "language", "category")
 _HEADER_KINDS = ("image", "video", "document", "location")
 
 
-class Template(Struct, kw_only=True):
+class SimulatedTemplate(Struct, kw_only=True):
     """A template in one language."""
 
     id: str
@@ -32,10 +32,10 @@ class Template(Struct, kw_only=True):
     components: list[Any]
     status: str = "APPROVED"
     quality: str = "UNKNOWN"
-    judged_at: int = 1_700_000_000
+    reviewed_at: int = 1_700_000_000
 
     def shown(self, fields: Iterable[str] = ()) -> dict[str, Any]:
-        """As the Graph API shows it."""
+        """Return the template as the Graph API shows it; `fields` names what is wanted, none for all."""
         whole = {
             "name": self.name,
             "parameter_format": "NAMED" if any(not name.isdigit() for name in self._names()) else "POSITIONAL",
@@ -43,17 +43,17 @@ class Template(Struct, kw_only=True):
             "language": self.language,
             "status": self.status,
             "category": self.category,
-            "quality_score": {"score": self.quality, "date": self.judged_at},
+            "quality_score": {"score": self.quality, "date": self.reviewed_at},
             "id": self.id,
         }
         wanted = {*fields}
         return {key: value for key, value in whole.items() if not wanted or key in wanted or key == "id"}
 
     def change(self, given: Json) -> None:
-        """Edit it; it has to be approved anew.
+        """Change the components; the template then has to be approved again.
 
         Raises:
-            Refusal: the components are no array.
+            Refusal: the components are not an array of objects.
         """
         components = given.get("components", self.components)
         if not isinstance(components, list) or not all(isinstance(each, dict) for each in components):
@@ -61,7 +61,7 @@ class Template(Struct, kw_only=True):
         self.components, self.status = components, "PENDING"
 
     def check(self, components: list[Any]) -> None:
-        """Refuse what does not fill its places.
+        """Refuse parameters that do not match the template's variables.
 
         Raises:
             Refusal: as Meta refuses it.
@@ -100,16 +100,16 @@ def _fill(kind: str, component: Json, parameters: list[Any]) -> None:
         raise Refusal(132012, f"{kind}: parameters must be named {', '.join(named)}")
 
 
-class Templates:
-    """The templates of one account; their ids count up."""
+class SimulatedTemplates:
+    """The templates of one account; their ids count up from `first_id`."""
 
     def __init__(self, first_id: int = 400000000000001) -> None:
         self._ids = count(first_id)
-        self._all: dict[str, Template] = {}
+        self._all: dict[str, SimulatedTemplate] = {}
         self.add({"name": "hello_world", "language": "en_US", "category": "UTILITY", "components": _HELLO}, "APPROVED")
 
-    def add(self, given: Json, status: str = "PENDING") -> Template:
-        """Make one.
+    def add(self, given: Json, status: str = "PENDING") -> SimulatedTemplate:
+        """Create a template.
 
         Raises:
             Refusal: as Meta refuses it.
@@ -126,7 +126,7 @@ class Templates:
             raise Refusal(100, "components must be an array of objects")
         if self.find(name, language) is not None:
             raise Refusal(100, "Content in this language already exists", subcode=_ALREADY_THERE)
-        made = Template(
+        made = SimulatedTemplate(
             id=str(next(self._ids)),
             name=name,
             language=language,
@@ -137,27 +137,27 @@ class Templates:
         self._all[made.id] = made
         return made
 
-    def find(self, name: str, language: str) -> Template | None:
-        """The one of this name in this language."""
+    def find(self, name: str, language: str) -> SimulatedTemplate | None:
+        """Return the template of this name in this language."""
         return next((each for each in self._all.values() if (each.name, each.language) == (name, language)), None)
 
-    def get(self, template_id: str) -> Template | None:
-        """The one with this id."""
+    def get(self, template_id: str) -> SimulatedTemplate | None:
+        """Return the template with this id."""
         return self._all.get(template_id)
 
-    def named(self, name: str) -> list[Template]:
-        """Those of this name, in every language."""
+    def named(self, name: str) -> list[SimulatedTemplate]:
+        """Return the templates of this name, in every language."""
         return [each for each in self._all.values() if each.name == name]
 
     def remove(self, name: str, template_id: str = "") -> bool:
-        """Delete the languages of a name, or the one with an id; whether there was any."""
+        """Delete a name in every language, or only the template with an id. Return whether there was any."""
         gone = [each.id for each in self.named(name) if not template_id or each.id == template_id]
         for each in gone:
             del self._all[each]
         return bool(gone)
 
-    def sent(self, content: Json) -> Template:
-        """The template that a message is made of, checked.
+    def sent(self, content: Json) -> SimulatedTemplate:
+        """Return the template that a message is made of, after checking its parameters.
 
         Raises:
             Refusal: as Meta refuses it.
@@ -170,7 +170,7 @@ class Templates:
         return found
 
     def page(self, query: Mapping[str, str], url: str) -> dict[str, Any]:
-        """A page of the list; `url` is that of the list, for the next page's address."""
+        """Return a page of the list; `url` is the list's, from which the next page's URL is made."""
         wanted = [
             each
             for each in self._all.values()

@@ -1,4 +1,4 @@
-"""PURE but for the `Random` that is passed in. What customers do, as the POSTs that Meta makes of it."""
+"""PURE but for the `Random` that is passed in. Turn what customers do into Meta's POSTs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from tellwire.simulator.customer import Customer, Happening
 from tellwire.simulator.payloads import Business, Person, Update, body_of
 
 BUSINESS = Business(waba_id="100200300400501", phone_number_id="100200300400500", display_phone_number="525500000000")
-"""The number that simulated customers write to unless told otherwise."""
+"""The number that simulated customers write to by default."""
 
 PEOPLE = (
     Person(name="Lucía Ejemplo", wa_id="5215500000001", user_id="MX.90000000000000000001"),
     Person(name="João Amostra", wa_id="5511900000002", user_id="BR.90000000000000000002"),
     Person(name="Asha नमूना", wa_id="919000000003", user_id="IN.90000000000000000003", username="asha.namuna"),
 )
-"""Invented people who write unless told otherwise."""
+"""The invented people who write by default."""
 
 Round = tuple[bytes, ...]
 """Bodies that are posted at the same time."""
 
 
 def happenings(customers: Sequence[Customer], kinds: Sequence[Happening], count: int, *, at: int) -> list[Update]:
-    """Let `count` things happen: kinds in turn, each with the next customer; everything from `at` (Unix seconds) on."""
+    """Let `count` things happen, from `at` (Unix seconds) on: the kinds take turns, and so do the customers."""
     updates: list[Update] = []
     for number in range(count):
         happen = kinds[number % len(kinds)]
@@ -37,18 +37,18 @@ def rounds(
     """Plan the POSTs.
 
     Args:
-        updates: what Meta has to tell, in the order it happened.
-        random: decides the order of what is shuffled.
+        updates: Meta's updates in the order in which they happened.
+        random: decides the order when shuffling.
         batch: updates in one POST (Meta: up to 1000).
-        duplicates: every POST comes twice: every other one twice at once, the rest again at the end.
-        shuffle: updates come in any order, statuses before their messages too.
+        duplicates: post everything twice: every other POST twice at once, the rest again at the end.
+        shuffle: put the updates in any order, so that statuses may come before their messages.
 
     Returns: rounds to post one after the other.
     """
-    told = list(updates)
+    ordered = list(updates)
     if shuffle:
-        random.shuffle(told)
-    bodies = [body_of(told[start : start + batch]) for start in range(0, len(told), batch)]
+        random.shuffle(ordered)
+    bodies = [body_of(ordered[start : start + batch]) for start in range(0, len(ordered), batch)]
     singles: list[Round] = [(body,) for body in bodies]
     if not duplicates:
         return singles

@@ -1,4 +1,4 @@
-"""Meta's end of webhooks in time: updates are posted when they are due, in batches, and again until they are taken."""
+"""Post Meta's webhooks when they are due, in batches, and again until they are answered 200."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _LONGEST_PAUSE = 300.0
 
 
 class Posted(Struct):
-    """What became of webhooks. `waiting`: updates and bodies that are still to be posted."""
+    """Counts of posted webhooks. `waiting`: updates and bodies that are still to be posted. `given_up`: bodies that
+    used up all tries."""
 
     updates: int = 0
     posts: int = 0
@@ -31,7 +32,7 @@ class Posted(Struct):
 
 
 class Body(Struct, frozen=True):
-    """A body as it is; `tried` times without a 200."""
+    """A complete body; it was posted `tried` times without a 200."""
 
     bytes: bytes
     tried: int = 0
@@ -41,8 +42,8 @@ _Entry = tuple[float, int, Update | Body]
 
 
 class WebhookQueue:
-    """Posts updates to a callback URL. Those about one person are posted one after the other, unless they are due in
-    another order or a POST has to be repeated; those about different people at the same time.
+    """A queue of updates for a callback URL. Updates about one person are posted one after the other, unless they are
+    due in another order or a POST has to be repeated; those about different people are posted at the same time.
     """
 
     def __init__(self, knobs: Callable[[], Knobs], poster: Poster | None = None) -> None:
@@ -51,43 +52,43 @@ class WebhookQueue:
         self.posted = Posted()
         self._numbers = count()
         self._lanes: list[list[_Entry]] = [[] for _ in range(_LANES)]
-        self._news = [asyncio.Event() for _ in range(_LANES)]
+        self._wakeups = [asyncio.Event() for _ in range(_LANES)]
         self._tasks: list[asyncio.Task[None]] = []
         self._settled = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to post."""
+        """Start the tasks that post."""
         self._tasks = [asyncio.create_task(self._run(lane)) for lane in range(_LANES)]
 
     async def stop(self) -> None:
-        """Stop at once; what was not posted never is."""
+        """Stop at once; what is waiting is not posted."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def tell(self, update: Update, *, after: float = 0.0) -> None:
-        """Post an update in `after` seconds. Without a callback URL nothing is posted, nor kept."""
+    def post(self, update: Update, *, after: float = 0.0) -> None:
+        """Post an update in `after` seconds. Without a callback URL the update is dropped."""
         self._put(crc32(update.person.address.encode()) % _LANES, after, update)
 
-    def tell_body(self, body: bytes) -> None:
-        """Post a body soon."""
+    def post_body(self, body: bytes) -> None:
+        """Post a body as soon as possible."""
         self._put(0, 0.0, Body(body))
 
-    async def tell_now(self, update: Update) -> None:
-        """Post an update, and return when it was answered."""
+    async def post_now(self, update: Update) -> None:
+        """Post an update, and return after its answer."""
         if self.poster is not None:
             self.posted.updates += 1
             await self._post(self.poster, Body(body_of([update])), 0)
 
     def clear(self) -> None:
-        """Forget what is waiting, and the counts."""
+        """Forget what is waiting, and reset the counts."""
         for heap in self._lanes:
             heap.clear()
         self.posted = Posted()
         self._settled.set()
 
     async def idle(self) -> None:
-        """Return once nothing is left to post."""
+        """Wait until nothing is left to post."""
         while self.posted.waiting:
             self._settled.clear()
             await self._settled.wait()
@@ -97,16 +98,16 @@ class WebhookQueue:
             return
         self.posted.waiting += 1
         heappush(self._lanes[lane], (asyncio.get_running_loop().time() + after, next(self._numbers), what))
-        self._news[lane].set()
+        self._wakeups[lane].set()
 
     async def _run(self, lane: int) -> None:
-        heap, news, loop = self._lanes[lane], self._news[lane], asyncio.get_running_loop()
+        heap, wakeup, loop = self._lanes[lane], self._wakeups[lane], asyncio.get_running_loop()
         while True:
-            news.clear()
+            wakeup.clear()
             pause = heap[0][0] - loop.time() if heap else None
             if pause is None or pause > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), pause)
+                    await asyncio.wait_for(wakeup.wait(), pause)
                 continue
             if self._knobs().batch > 1 and self._knobs().batch_seconds:
                 await asyncio.sleep(self._knobs().batch_seconds)
@@ -120,7 +121,7 @@ class WebhookQueue:
             self._settled.set()
 
     def _due(self, heap: list[_Entry], now: float) -> list[Update | Body]:
-        """What goes into the next POST: a body by itself, or updates."""
+        """Take from the queue what goes into the next POST: one body, or updates."""
         first = heappop(heap)[2]
         due: list[Update | Body] = [first]
         if isinstance(first, Body):

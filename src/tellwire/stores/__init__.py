@@ -1,1 +1,1 @@
-"""Stores: one schema, portable cold queries, and per dialect the few hot statements."""
+"""Stores: one schema, queries for every database, and per database the few statements of the ledger and the outbox."""

@@ -1,7 +1,7 @@
-"""Migrations (Alembic): explicit, safe to run twice and at once.
+"""Migrations (Alembic): explicit, and safe to run twice or by several processes at once.
 
 A migration is one file in `migrations/versions`, named after its number and what it adds: `0002_labels.py`. That name
-is its revision too: the names of the files tell the newest one without Alembic, so an up-to-date start stays quick.
+is also its revision, so the newest one is known without Alembic, and a start with an up-to-date database is quick.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MIGRATIONS = files("tellwire.stores") / "migrations"
 """The folder of this version's migrations."""
 
 _LONGEST = 32
-"""Characters that Alembic's table has for a revision."""
+"""The most characters of a revision: the width of Alembic's column."""
 
 
 def revisions(migrations: Traversable = MIGRATIONS) -> list[str]:
-    """The revisions of a folder of migrations, oldest first."""
+    """Return the revisions of a folder of migrations, oldest first."""
     names = sorted(file.name for file in (migrations / "versions").iterdir())
     return [name.removesuffix(".py") for name in names if name.endswith(".py") and not name.startswith((".", "_"))]
 
@@ -35,16 +35,18 @@ HEAD = revisions()[-1]
 
 
 def is_newest(revision: str, database: str, remedy: str, migrations: Traversable = MIGRATIONS) -> bool:
-    """Whether a database of this revision lacks no migration. One of a later version doesn't: migrations only add.
+    """Return whether a database of this revision lacks no migration.
+
+    A database of a later version lacks none, because migrations only add.
 
     Args:
-        revision: what the database says of itself.
-        database: its name, for people.
-        remedy: what to do with a database that no migration fits, for people.
+        revision: the revision that the database has.
+        database: its name, for the error text.
+        remedy: what to do with a database that no migration fits, for the error text.
         migrations: the folder of migrations.
 
     Raises:
-        NotMigrated: neither this version nor a later one makes this revision.
+        NotMigrated: neither this version nor a later one has this revision.
     """
     known = revisions(migrations)
     if revision in known:
@@ -58,7 +60,7 @@ def is_newest(revision: str, database: str, remedy: str, migrations: Traversable
 
 
 def is_current(path: Path, migrations: Traversable = MIGRATIONS) -> bool:
-    """Whether an SQLite file has this version's schema, or a newer one, on which this version runs too.
+    """Return whether an SQLite file has this version's schema, or a newer one (this version runs on that too).
 
     Raises:
         NotMigrated: its schema is of a version under development.
@@ -84,10 +86,12 @@ def migrate_sqlite(path: Path, migrations: Traversable = MIGRATIONS) -> None:
     """
     if is_current(path, migrations):
         return
-    from sqlalchemy import Engine, create_engine, event  # noqa: PLC0415 - only when there is something to do
+    from sqlalchemy import Engine, create_engine, event  # noqa: PLC0415 - imported only when there is something to do
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)  # people's messages: nobody else's to read; SQLite's other files take after it
+    path.touch(
+        mode=0o600
+    )  # it holds people's messages, so only this user may read it; SQLite's other files copy the mode
     engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None, "timeout": 30})
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
@@ -103,7 +107,7 @@ def upgrade(connection: Connection, migrations: Traversable = MIGRATIONS) -> Non
     Raises:
         NotMigrated: the migrations are not one chain.
     """
-    from alembic import command  # noqa: PLC0415 - only when there is something to do
+    from alembic import command  # noqa: PLC0415 - imported only when there is something to do
     from alembic.config import Config  # noqa: PLC0415
 
     with as_file(migrations) as folder:
@@ -115,10 +119,10 @@ def upgrade(connection: Connection, migrations: Traversable = MIGRATIONS) -> Non
 
 
 def check_chain(migrations: Path) -> None:
-    """See that every migration follows the one before, by its number and by what it says of itself.
+    """Check that every migration follows the one before, by its number and by its `down_revision`.
 
     Raises:
-        NotMigrated: one does not; the text names it and says how it is to be.
+        NotMigrated: one does not; the text names it and says what is expected.
     """
     before = None
     for number, revision in enumerate(revisions(migrations), 1):
@@ -132,8 +136,8 @@ def check_chain(migrations: Path) -> None:
             raise NotMigrated(
                 f"the migration {file} has too long a name: {_LONGEST} characters before .py are the most"
             )
-        said = run_path(str(migrations / "versions" / file))
-        if (said.get("revision"), said.get("down_revision")) != (revision, before):
+        variables = run_path(str(migrations / "versions" / file))
+        if (variables.get("revision"), variables.get("down_revision")) != (revision, before):
             raise NotMigrated(
                 f"the migration {file} must say revision = {revision!r} and down_revision = {before!r}: each follows"
                 " the one before it"

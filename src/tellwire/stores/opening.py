@@ -1,4 +1,4 @@
-"""Which store a database's URL means, opened: the one place that a new store is added to."""
+"""Open the store that a database's URL names. A new kind of store is added here only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Store(WaitingItems, Protocol):
-    """What a process uses of its store, beside the outbox."""
+    """The part of a store that a process uses, beside the outbox."""
 
     vault: Vault
     counters: Counters
@@ -37,7 +37,7 @@ class Store(WaitingItems, Protocol):
         ...
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         ...
 
     def on_events(self, wake: Callable[[], None]) -> None:
@@ -49,23 +49,23 @@ class Store(WaitingItems, Protocol):
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a cold write; return its result once durable."""
+        """Run a write; return its result once durable."""
         ...
 
-    async def scrub(self) -> None:
-        """Make what was erased leave the files as well, as far as the store can."""
+    async def purge_erased(self) -> None:
+        """Remove erased data from the database's files as well, as far as the store can."""
         ...
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints."""
+        """Read the changes that other processes made to accounts and endpoints."""
         ...
 
     async def close(self) -> None:
-        """Commit what waits and let go of the database."""
+        """Commit the waiting jobs and close the database."""
         ...
 
 
-class Opened(Struct, frozen=True):
+class OpenedStore(Struct, frozen=True):
     """A store and the outbox over it."""
 
     store: Store
@@ -83,24 +83,24 @@ async def open_store(
     pooled: bool = False,
     migrate: bool = False,
     lenient: bool = False,
-) -> Opened:
-    """Open the store that a URL means. SQLite is migrated first, PostgreSQL when it is asked for.
+) -> OpenedStore:
+    """Open the store that a URL names. SQLite is migrated first, PostgreSQL only with `migrate`.
 
     Args:
         url: `DATABASE_URL`.
-        clock: time.
-        master_keys: what secrets are sealed with; none on SQLite: a file beside the database holds one.
+        clock: the source of time.
+        master_keys: the keys that secrets are sealed with; with none, SQLite uses a file beside the database.
         window: micros after which an idle conversation closes.
         names: per payload format, the names under which an event is subscribed to.
         serving: False for a command beside a running server.
         pooled: `DATABASE_POOLER`.
         migrate: bring PostgreSQL to this version's schema first.
-        lenient: pass over accounts and endpoints whose secrets no master key opens.
+        lenient: leave out accounts and endpoints whose secrets no master key opens.
 
     Raises:
         BadSettings: another kind of database, or a setting is missing.
-        AlreadyRunning: another process serves this database, and it takes one only.
-        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads there.
+        AlreadyRunning: another process serves this database, which allows one only.
+        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads to it.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
@@ -109,23 +109,23 @@ async def open_store(
         vault = Vault(master_keys or (read_or_make_master_key(path),))
         file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
         await file.open(serving=serving, lenient=lenient)
-        return Opened(file, SqliteOutbox(file, clock=clock))
-    # Imported here: on SQLite a start does without.
+        return OpenedStore(file, SqliteOutbox(file, clock=clock))
+    # Imported here, because a start on SQLite does not need it.
     from tellwire.stores.postgres import migrate as postgres_migrate  # noqa: PLC0415
-    from tellwire.stores.postgres.connections import Server  # noqa: PLC0415
+    from tellwire.stores.postgres.connections import PostgresServer  # noqa: PLC0415
     from tellwire.stores.postgres.outbox import PostgresOutbox  # noqa: PLC0415
     from tellwire.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
     if not master_keys:
         raise BadSettings("MASTER_KEY is required with PostgreSQL")
-    server = Server(url, pooled=pooled)
+    server = PostgresServer(url, pooled=pooled)
     if migrate:
         await postgres_migrate.migrate(server)
     elif not await postgres_migrate.is_current(server):
         raise NotMigrated(f"the database {server.name} lacks this version's schema: run `tellwire migrate` first")
     store = PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
     await store.open(serving=serving, lenient=lenient)
-    return Opened(store, PostgresOutbox(store, clock=clock))
+    return OpenedStore(store, PostgresOutbox(store, clock=clock))
 
 
 async def migrate_store(url: str, *, pooled: bool = False) -> str:
@@ -133,7 +133,7 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
 
     Raises:
         BadSettings: PostgreSQL is too old.
-        NotMigrated: no migration leads there.
+        NotMigrated: no migration leads to this version's schema.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
@@ -141,8 +141,8 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
         await asyncio.to_thread(migrate_sqlite, path)
         return str(path)
     from tellwire.stores.postgres import migrate as postgres_migrate  # noqa: PLC0415
-    from tellwire.stores.postgres.connections import Server  # noqa: PLC0415
+    from tellwire.stores.postgres.connections import PostgresServer  # noqa: PLC0415
 
-    server = Server(url, pooled=pooled)
+    server = PostgresServer(url, pooled=pooled)
     await postgres_migrate.migrate(server)
     return server.name

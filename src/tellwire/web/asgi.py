@@ -1,4 +1,4 @@
-"""The app: Meta's webhook as bare ASGI, everything else through Litestar."""
+"""Build the ASGI app: Meta's webhook as bare ASGI, everything else through Litestar."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _APP_STATE = "app_state"
 
 
 class WebApp:
-    """An ASGI app. `drain` ends what would go on for ever; call it before the server stops."""
+    """The ASGI app. `drain` ends the endless answers; call it before the server stops."""
 
     def __init__(self, services: Services, *, probes_only: bool = False) -> None:
         self.app_state = AppState(services)
@@ -41,7 +41,7 @@ class WebApp:
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or follow the server's life."""
+        """Answer a request, or a lifespan event of the server."""
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -76,15 +76,16 @@ class WebApp:
 
     @property
     def takes_posts(self) -> bool:
-        """Whether Meta's POSTs are this process's business."""
+        """Return whether this process accepts Meta's POSTs."""
         return self._inbound is not None
 
     async def meta_post(self, headers: Headers, body: bytes) -> Problem | None:
-        """Take a POST of Meta's that is there as a whole: the short way, for servers that know one (`web.protocol`)."""
+        """Accept a POST of Meta's whose body is complete: the short way for servers that support it (`web.protocol`).
+        Return None once it is durable, else the problem."""
         if self._inbound is None:
             raise RuntimeError("this process takes no POSTs of Meta's")
         try:
-            return await self._inbound.whole(headers, body)
+            return await self._inbound.accept_complete(headers, body)
         except asyncio.CancelledError:
             if not self._draining:
                 raise
@@ -97,22 +98,22 @@ class WebApp:
 
 
 def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
-    """The HTTP side over these services: the whole, or only what tells how the process goes."""
+    """Return the ASGI app over these services: all routes, or only the probes and the metrics."""
     return WebApp(services, probes_only=probes_only)
 
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar's guard: who calls, and whether they may."""
+    """Authenticate the caller and check the scope, as a guard of Litestar's."""
     await shared(connection.scope).auth.guard(connection, handler)
 
 
 def context(request: Request[Any, Any, Any]) -> RequestContext:
-    """What a handler under `/v1` works with."""
+    """Return the context of a request under `/v1`."""
     return RequestContext(shared(request.scope), request.auth)
 
 
 def shared(scope: AnyScope) -> AppState:
-    """What all requests share."""
+    """Return the state that all requests share."""
     return cast("AppState", scope["state"][_APP_STATE])
 
 
@@ -123,7 +124,7 @@ DEPENDENCIES = {
 
 
 def routes() -> list[Any]:
-    """Everything that Litestar serves."""
+    """Return everything that Litestar serves."""
     return [
         Router(
             "/v1",
@@ -139,7 +140,7 @@ def routes() -> list[Any]:
 
 
 def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document of this version; `webhooks` describes what Tellwire sends."""
+    """Return the OpenAPI document of this version; `webhooks` describes the webhooks that Tellwire sends."""
     return document(routes(), DEPENDENCIES, webhooks)
 
 

@@ -1,4 +1,4 @@
-"""Who calls: API keys, their scopes, and the organization that a call acts in."""
+"""Authenticate callers: API keys, their scopes, and the organization that a call acts in."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _HEADER = b"tellwire-organization"
 
 
 class Caller(Struct, frozen=True):
-    """Who calls, and the organization that the call acts in.
+    """The caller of a request, and the organization that the call acts in.
 
-    `operator` runs the installation: ADMIN_KEY, or an `admin` key of the default organization. Only operators name
-    another organization to act in, make organizations and see what is nobody's.
+    `operator`: whether the caller runs the installation, by ADMIN_KEY or an `admin` key of the default organization.
+    Only operators may act in another organization, create organizations and see what belongs to none.
     """
 
     organization_id: str
@@ -42,16 +42,16 @@ class Caller(Struct, frozen=True):
 
     @property
     def admin(self) -> bool:
-        """Whether everything is allowed."""
+        """Return whether everything is allowed."""
         return "admin" in self.scopes
 
     def may(self, scopes: Iterable[str]) -> bool:
-        """Whether the caller has one of these scopes."""
+        """Return whether the caller has one of these scopes."""
         return self.admin or not self.scopes.isdisjoint(scopes)
 
 
 class KeyRing:
-    """Keys by hash, remembered for some seconds; a key revoked in this process works no longer at once."""
+    """A cache of API keys by hash, for some seconds; a key that this process revokes stops working at once."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
@@ -62,7 +62,7 @@ class KeyRing:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def find(self, key: str) -> ApiKey | None:
-        """The record of a key that works now."""
+        """Return the record of a key that is valid now, else None."""
         digest, now = api_keys.digest(key), self._clock.now()
         record, read_at = self._known.get(digest, (None, 0))
         if record is None or not 0 <= now - read_at < _FRESH:
@@ -75,12 +75,12 @@ class KeyRing:
         return record if record is not None and api_keys.is_valid(record, now) else None
 
     def forget(self) -> None:
-        """Read every key anew: one was revoked."""
+        """Forget all keys, because one was revoked."""
         self._revocations += 1
         self._known.clear()
 
     def used(self, record: ApiKey) -> None:
-        """Note that a key was used, in the store at most once a minute."""
+        """Record that a key was used; the store is written at most once a minute."""
         now = self._clock.now()
         last = self._used.get(record.id, record.last_used_at or 0)
         if 0 <= now - last < _USED_EVERY:
@@ -99,7 +99,7 @@ class KeyRing:
             self._used.pop(key_id, None)
 
     async def settle(self) -> None:
-        """Wait for what is still being written."""
+        """Wait until the pending records are written."""
         await asyncio.gather(*self._writing)
 
 
@@ -114,9 +114,9 @@ class Auth:
         )
 
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Litestar's guard: recognise the caller and check the scope that the handler wants (`opt["scopes"]`).
+        """Authenticate the caller and check the handler's scopes (`opt["scopes"]`), as a guard of Litestar's.
 
-        OPTIONS, which Litestar answers by itself, takes any key.
+        Litestar answers OPTIONS itself; any valid key may ask it.
         """
         headers = connection.scope["headers"]
         caller = await self.caller(headers)
@@ -129,11 +129,11 @@ class Auth:
         connection.scope["auth"] = caller
 
     async def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
-        """Who sent these headers; None when they bring no key.
+        """Return the caller who sent these headers; None when they have no key.
 
         Raises:
             Unauthorized: the key is malformed, unknown, expired or revoked.
-            NotAllowed, NotFound: an organization is named that the caller may not act in, or that is none.
+            NotAllowed, NotFound: the named organization is not the caller's to act in, or does not exist.
         """
         given = [value for name, value in headers if name == b"authorization"]
         if not given:

@@ -1,4 +1,4 @@
-"""What stands before every handler, as bare ASGI: request ids, the Host check, headers, and the last resort."""
+"""Handle what comes before every handler, as bare ASGI: request ids, the Host check, headers, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HEADERS = [
 
 
 class Edge:
-    """Wraps an app. Its requests find their id in `scope["state"]["request_id"]`."""
+    """An ASGI app around another. The inner app finds the request's id in `scope["state"]["request_id"]`."""
 
     def __init__(self, app: Asgi, hosts: Sequence[str]) -> None:
         self._app = app
@@ -67,7 +67,7 @@ class Edge:
                 await send_problem(stamped, Problem(words), request_id)
 
     def admits(self, host: str) -> bool:
-        """Whether ALLOWED_HOSTS has this host (without port)."""
+        """Return whether ALLOWED_HOSTS allows this host (without port)."""
         return any(
             allowed in {"*", host} or (allowed.startswith("*.") and host.endswith(allowed[1:]))
             for allowed in self._hosts
@@ -75,7 +75,7 @@ class Edge:
 
 
 def request_id_of(scope: Scope) -> str:
-    """The request's own id when it brings a sane one, else a new one."""
+    """Return the id that the request brings if it is well-formed, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
@@ -83,14 +83,15 @@ def request_id_of(scope: Scope) -> str:
 
 
 def host_of(scope: Mapping[str, Any]) -> str:
-    """The Host header's name in lower case, without port and brackets; "" when it is missing, malformed or doubled."""
+    """Return the Host header's name in lower case, without port and brackets; "" when it is missing, malformed or given
+    twice."""
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     found = _HOST.fullmatch(given[0].strip()) if len(given) == 1 else None
     return found[1].lower().strip("[]") if found else ""
 
 
 def is_local(scope: Mapping[str, Any]) -> bool:
-    """Whether a request comes from this machine and through no proxy that says so."""
+    """Return whether a request comes from this machine and not through a proxy that adds forwarding headers."""
     client, host = scope.get("client"), host_of(scope)
     if client is None or any(name in _FORWARDED for name, _ in scope["headers"]):
         return False

@@ -1,4 +1,4 @@
-"""Meta's webhook, as bare ASGI: the hot path (docs/reference/rest-api.md, "Endpoint for Meta").
+"""Serve Meta's webhook, as bare ASGI: the hot path (docs/reference/rest-api.md, "Endpoint for Meta").
 
 GET is the handshake. POST is verified over its raw bytes, hashed while they stream in, and answered 200 once durable.
 """
@@ -37,11 +37,11 @@ Owner = tuple[str, ...]
 
 
 class BodyLimits(Struct, frozen=True, kw_only=True):
-    """How much is taken at once.
+    """How much is accepted at once.
 
-    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of bodies held at
-    once. `seconds`: a body that is not there by then is given up. `commit_seconds`: a POST that is not durable by then
-    is answered 503, and taken out of the queue if its commit has not begun.
+    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of all bodies in
+    memory. `seconds`: a body that is not complete by then is answered 408. `commit_seconds`: a POST that is not durable
+    by then is answered 503, and removed from the queue if its commit has not begun.
     """
 
     largest: int = 4 * 1024 * 1024
@@ -52,11 +52,11 @@ class BodyLimits(Struct, frozen=True, kw_only=True):
 
 
 class ClientGoneError(Exception):
-    """The client went away before its body was there."""
+    """Raised when the client closed the connection before its body was complete."""
 
 
 class AccountSecrets:
-    """The app secrets that accounts hold themselves, by the ids that a body may name them by."""
+    """The app secrets of single accounts, by the ids by which a body may name those accounts."""
 
     def __init__(self) -> None:
         self._of: Registry | None = None
@@ -64,7 +64,7 @@ class AccountSecrets:
         self.any = False
 
     def update(self, registry: Registry) -> None:
-        """Take in the accounts as they are now."""
+        """Read the accounts again if the registry has changed."""
         if registry is self._of:
             return
         self._of = registry
@@ -76,7 +76,8 @@ class AccountSecrets:
         self.any = bool(self._by_id)
 
     def named_in(self, body: bytes) -> list[tuple[str, Owner]]:
-        """The secrets of accounts whose phone_number_id or WABA occurs in a body, each with those accounts' ids."""
+        """Return the secrets of accounts whose phone_number_id or WABA id occurs in a body, each with those accounts'
+        ids."""
         if len(self._by_id) <= _FEW:
             found: Iterable[bytes] = (name for name in self._by_id if name in body)
         else:
@@ -89,7 +90,7 @@ class AccountSecrets:
 
 
 class InboundRoute:
-    """`/meta/webhook`."""
+    """The ASGI app at `/meta/webhook`."""
 
     def __init__(self, services: Services, meters: Meters, limits: BodyLimits | None = None) -> None:
         self._services = services
@@ -128,8 +129,8 @@ class InboundRoute:
             return
         await send_text(send, 200, echo.encode("utf-8", "surrogateescape"))
 
-    async def whole(self, headers: Headers, body: bytes) -> Problem | None:
-        """Take a POST whose body has come already: None once it is durable, else why not."""
+    async def accept_complete(self, headers: Headers, body: bytes) -> Problem | None:
+        """Accept a POST whose body is complete. Return None once it is durable, else the problem."""
         self._waiting += 1
         self._bytes += len(body)
         try:
@@ -169,7 +170,7 @@ class InboundRoute:
             await send_problem(send, refusal, request_id_of(scope))
 
     async def _taken(self, headers: Headers, receive: Receive, held: _Held) -> Problem | None:
-        """Read, verify and apply a POST; None once it is durable, else why not."""
+        """Read, verify and apply a POST. Return None once it is durable, else the problem."""
         given = self._admitted(headers)
         if isinstance(given, Problem):
             return given
@@ -186,7 +187,7 @@ class InboundRoute:
         return await self._verified(body, signatures, given)
 
     def _admitted(self, headers: Headers) -> bytes | Problem:
-        """The signature that a POST gives, or why its body need not be looked at."""
+        """Return the signature header of a POST, or the problem that makes its body not worth reading."""
         self._accounts.update(self._services.store.registry())
         if not self._secrets and not self._accounts.any:
             return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
@@ -252,7 +253,7 @@ class InboundRoute:
 
 
 class _Held:
-    """What a request holds of its body."""
+    """The part of a request's body that was read."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Query parameters and bodies: what they are called, what they take, and the strict reading of both."""
+"""Read query parameters and bodies strictly: their names, their types and their limits."""
 
 from __future__ import annotations
 
@@ -60,12 +60,11 @@ DirectionName = Annotated[str, QueryParameter(schema_extra={"enum": DIRECTIONS})
 SendStateName = Annotated[str, QueryParameter(schema_extra={"enum": SEND_STATES})]
 StatusName = Annotated[str, QueryParameter(schema_extra={"enum": STATUSES})]
 OutcomeName = Annotated[str, QueryParameter(schema_extra={"enum": [*Outcome]})]
-StateName = Annotated[  # `state` itself is a word of Litestar's
+StateName = Annotated[  # Litestar reserves the name `state`
     str, QueryParameter(name="state", schema_extra={"enum": [*DeliveryState]})
 ]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CHAT_ID = re.compile(r"[0-9a-f]{24}")
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,64}))?(?:[Zz]|([+ -])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
@@ -74,33 +73,31 @@ _INJECTED = frozenset(("data", "context", "request"))
 
 
 def looks_like_id(text: str) -> bool:
-    """Whether a text could be one of our ids."""
+    """Return whether a text has the form of our ids."""
     return _UUID.fullmatch(text) is not None
 
 
-def looks_like_chat_id(text: str) -> bool:
-    """Whether a text could be an id as the `chat` format shows them."""
-    return _CHAT_ID.fullmatch(text) is not None
-
-
 def our_id(text: str, noun: str) -> str:
-    """An id out of a path; what cannot be one is not found."""
+    """Return an id from a path.
+
+    Raises NotFound if it does not have the form of our ids.
+    """
     if not looks_like_id(text):
         raise NotFound(f"There is no {noun} with this id.")
     return text
 
 
 def instant_of(text: str, name: str) -> Micros | None:
-    """A time out of the query, None when it is not given.
+    """Return a time of the query in micros, None when it is not given.
 
-    A space counts as the `+` that it was before the query was decoded.
+    A space is read as `+`: decoding the query turns an unescaped `+` into a space.
     """
     if not text:
         return None
     found = _INSTANT.fullmatch(text)
     try:
         at = _in_utc(found) if found else None
-    except (ValueError, OverflowError):  # no such day; a day beyond the calendar
+    except (ValueError, OverflowError):  # a day that does not exist, or is out of range
         at = None
     if found is None or at is None:
         raise Invalid("A time is not valid.", (f"/{name}", "must be RFC 3339, such as 2026-05-06T03:39:23+00:00"))
@@ -114,17 +111,17 @@ def _in_utc(found: re.Match[str]) -> datetime:
 
 
 def cursor_of(noun: str, identifier: str) -> str | None:
-    """An opaque cursor; None when there is no next page."""
+    """Return the opaque cursor of the page after the row `identifier`; None when there is no next page."""
     if not identifier:
         return None
     return base64.urlsafe_b64encode(f"{noun}:{identifier}".encode()).rstrip(b"=").decode()
 
 
-def turn_of(noun: str, limit: int, cursor: str) -> PageRequest:
-    """The page that a list is asked for.
+def page_request(noun: str, limit: int, cursor: str) -> PageRequest:
+    """Return the page that a list is asked for, from its `limit` and `cursor`.
 
     Raises:
-        Invalid: the cursor is not one that this list gave.
+        Invalid: the cursor does not come from this list.
     """
     if not cursor:
         return PageRequest(limit)
@@ -140,30 +137,30 @@ def turn_of(noun: str, limit: int, cursor: str) -> PageRequest:
 
 
 def choice(value: str, name: str, *allowed: str) -> str:
-    """A filter that takes some words only; "" when it is not given."""
+    """Return the value of a filter that takes certain words only; "" when it is not given."""
     if value and value not in allowed:
         raise Invalid("A filter is not valid.", (f"/{name}", f"must be one of {', '.join(allowed)}"))
     return value
 
 
 class Strict(AbstractDTO[T]):
-    """Bodies as msgspec reads them: nothing unknown, nothing converted, the pointer to what is wrong."""
+    """A reader of bodies as msgspec reads them: nothing unknown, nothing converted, errors with a JSON pointer."""
 
     @classmethod
     def generate_field_definitions(cls, model_type: type[Any]) -> Any:  # noqa: ARG003
-        """Unused: bodies are decoded whole."""
+        """Give nothing: bodies are decoded whole."""
         yield from ()
 
     @classmethod
     def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:  # noqa: ARG003
-        """Unused: bodies are decoded whole."""
+        """Return False: bodies are decoded whole."""
         return False
 
     @classmethod
     def create_for_field_definition(
         cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
     ) -> None:
-        """Nothing to prepare."""
+        """Prepare nothing: bodies are decoded whole."""
 
     @classmethod
     def create_openapi_schema(
@@ -172,32 +169,32 @@ class Strict(AbstractDTO[T]):
         handler_id: str,  # noqa: ARG003
         schema_creator: Any,  # noqa: ARG003
     ) -> Reference | Schema:
-        """A place to be filled: `web.openapi` writes msgspec's own schema there."""
+        """Return an empty schema: `web.docs.openapi` replaces it by msgspec's own."""
         return Schema()
 
     def decode_bytes(self, value: bytes) -> Any:
-        """The body as the handler declares it.
+        """Return the body as the type that the handler declares.
 
         Raises:
-            BadRequest, Invalid: it is not JSON; it is not what is declared.
+            BadRequest, Invalid: the body is not JSON; it is not of that type.
         """
         return decode_body(value, body_type(self.asgi_connection.route_handler))
 
 
 def body_type(handler: Any) -> Any:
-    """The declared type of a handler's body, None when it takes none."""
+    """Return the declared type of a handler's body, None when the handler takes none."""
     field = handler.parsed_data_field if isinstance(handler, HTTPRouteHandler) else None
     return None if field is None else field.annotation
 
 
 def decode_body(value: bytes, declared: Any) -> Any:
-    """A body as its declared type."""
+    """Return a body as a value of the declared type."""
     try:
         try:
             return msgspec.json.decode(value, type=declared)
         except msgspec.ValidationError:
             with suppress(msgspec.ValidationError):
-                msgspec.json.decode(value)  # raises when it is no JSON at all, which is then the news
+                msgspec.json.decode(value)  # raises when it is not JSON at all, which is the better message
             raise
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid_body(error) from None
@@ -206,7 +203,7 @@ def decode_body(value: bytes, declared: Any) -> Any:
 
 
 async def known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar's guard: no query parameter that the handler does not know, and none twice."""
+    """Refuse a query parameter that the handler does not know or that is given twice, as a guard of Litestar's."""
     given = [name for name, _ in connection.query_params.multi_items()]
     if not given:
         return
@@ -218,7 +215,7 @@ async def known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handl
 
 
 def query_names(handler: BaseRouteHandler, path: Mapping[str, Any]) -> list[str]:
-    """The names of a handler's query parameters."""
+    """Return the names of a handler's query parameters."""
     fields = handler.parsed_fn_signature.parameters if isinstance(handler, HTTPRouteHandler) else {}
     return [
         getattr(field.kwarg_definition, "name", None) or name
@@ -228,7 +225,7 @@ def query_names(handler: BaseRouteHandler, path: Mapping[str, Any]) -> list[str]
 
 
 async def json_body(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar's guard: a body where one is needed, and JSON where one is given."""
+    """Refuse a missing body where one is needed, and one that is not JSON, as a guard of Litestar's."""
     field = handler.parsed_data_field if isinstance(handler, HTTPRouteHandler) else None
     if field is None:
         return

@@ -1,4 +1,4 @@
-"""Every error as an RFC 9457 problem: ours, msgspec's, Litestar's, and bugs."""
+"""Answer every error as an RFC 9457 problem: our own, msgspec's, Litestar's, and bugs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
 
 
 def problem_body(problem: Problem, request_id: str) -> bytes:
-    """A problem as JSON."""
+    """Return a problem as JSON (RFC 9457)."""
     return msgspec.json.encode(
         ProblemDetails(
             type=f"urn:tellwire:problem:{problem.kind}",
@@ -58,7 +58,7 @@ def problem_body(problem: Problem, request_id: str) -> bytes:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """What an answer with this problem says beside its body."""
+    """Return the headers of an answer with this problem."""
     match problem:
         case Busy():
             return {"retry-after": "1"}
@@ -70,7 +70,7 @@ def problem_headers(problem: Problem) -> dict[str, str]:
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's exception handler for everything."""
+    """Answer any exception of a handler, as Litestar's exception handler."""
     problem, headers = as_problem(error)
     if problem.status >= 500 and not isinstance(problem, Busy):
         log.error(
@@ -89,7 +89,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 
 def as_problem(error: Exception) -> tuple[Problem, Mapping[str, str]]:
-    """The problem that an exception stands for, and headers that came with it."""
+    """Return the problem of an exception, and the headers that the exception has."""
     match error:
         case Problem():
             return error, {}
@@ -104,7 +104,7 @@ def as_problem(error: Exception) -> tuple[Problem, Mapping[str, str]]:
 
 
 def problem_of(status: int, kind: str, detail: str, *fields: tuple[str, str]) -> Problem:
-    """A problem with a status that has no exception of its own."""
+    """Return a problem with a status that has no exception class of its own."""
     problem = Problem(detail, *fields, kind=kind)
     problem.status, problem.title = status, HTTPStatus(status).phrase.capitalize()
     return problem
@@ -132,7 +132,7 @@ def _invalid_parameters(error: ValidationException) -> Problem:
 
 
 def invalid_body(error: msgspec.MsgspecError | ValueError) -> Problem:
-    """The problem of a body that msgspec did not take."""
+    """Return the problem of a body that msgspec did not accept."""
     if not isinstance(error, msgspec.ValidationError):
         return BadRequest(f"The body is not JSON: {error}.", kind="not-json")
     text = str(error)
@@ -147,7 +147,8 @@ def invalid_body(error: msgspec.MsgspecError | ValueError) -> Problem:
 
 
 def json_pointer(path: str) -> str:
-    """A JSON pointer of a path as msgspec shows it behind `$`: `.a[0].b` is `/a/0/b`; it ends before unnamed keys."""
+    """Return the JSON pointer of a path as msgspec shows it after `$`: `.a[0].b` is `/a/0/b`; the pointer ends before
+    keys without a name."""
     pointer = ""
     for name, index in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path):
         if index == "...":

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with a short way for Meta's POSTs.
+"""Extend uvicorn's HTTP protocol by a short way for Meta's POSTs.
 
-Nearly every POST is there as a whole when its turn comes. It then needs none of what ASGI is for: no messages back and
-forth, no deadline for the body, and an answer that is known beforehand. Everything else goes the usual way.
+The body of nearly every POST is complete when the app is called. Such a POST needs no ASGI messages and no deadline for
+its body, and its usual answer is always the same. All other requests take the usual way.
 """
 
 from __future__ import annotations
@@ -17,36 +17,38 @@ from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem
 _Default = list[tuple[bytes, bytes]]
 
 
-class _Taken:
-    """The answer "200, no body", made anew when uvicorn's own headers change (once a second)."""
+class _OkAnswer:
+    """The answer "200, no body" as bytes, rebuilt when uvicorn's own headers change (once a second)."""
 
     def __init__(self) -> None:
         self._headers: _Default | None = None
         self._text = b""
 
     def text(self, headers: _Default) -> bytes:
-        """The whole answer as it goes over the wire."""
+        """Return the whole answer as it is written to the connection."""
         if headers is not self._headers:
             lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
             self._headers, self._text = headers, b"HTTP/1.1 200 OK\r\n%bcontent-length: 0\r\n\r\n" % lines
         return self._text
 
 
-_taken = _Taken()
+_ok_answer = _OkAnswer()
 
 
 class Protocol(HttpToolsProtocol):
-    """Speaks HTTP for a `WebApp`."""
+    """The HTTP protocol of a `WebApp`."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        hot = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
-        if hot and isinstance(app, WebApp) and app.takes_posts:
-            app = partial(_short, cycle, app)
+        direct = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
+        if direct and isinstance(app, WebApp) and app.takes_posts:
+            app = partial(_answer_directly, cycle, app)
         super()._start_asgi_task(cycle, app)
 
 
-async def _short(cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a POST of Meta's; run as the cycle's app, so that whatever it raises is answered and logged as usual."""
+async def _answer_directly(
+    cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer a POST of Meta's. This runs as the cycle's app, so that errors are answered and logged as usual."""
     if cycle.more_body or cycle.waiting_for_100_continue or cycle.disconnected:
         await app(scope, receive, send)
         return
@@ -57,7 +59,7 @@ async def _short(cycle: RequestResponseCycle, app: WebApp, scope: Scope, receive
     if refusal is not None:
         await send_problem(send, refusal, request_id_of(scope))
     elif cycle.keep_alive and not cycle.flow.write_paused:
-        cycle.transport.write(_taken.text(cycle.default_headers))
+        cycle.transport.write(_ok_answer.text(cycle.default_headers))
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         cycle.on_response()

@@ -1,4 +1,4 @@
-"""What a handler works with: who calls, the store as that caller may use it, answers, and doing a thing once."""
+"""Give handlers what they work with: the caller, the store as the caller may use it, answers, and idempotency."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
 from tellwire.model.ledger import KeptAnswer, Keys, Ledger
 from tellwire.model.tenancy import Account
+from tellwire.ports.formats import ShownIds
 from tellwire.security import api_keys
 from tellwire.stores.queries import conversations, idempotency, organizations
 from tellwire.stores.queries.audit import AuditChange
@@ -24,7 +25,7 @@ from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
-from tellwire.web.parameters import cursor_of, looks_like_chat_id, looks_like_id, our_id
+from tellwire.web.parameters import cursor_of, looks_like_id, our_id
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
@@ -36,7 +37,7 @@ JSON = "application/json"
 
 
 class AppState:
-    """What all requests of one app share."""
+    """The state that all requests of one app share."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -49,24 +50,24 @@ class AppState:
         self._running: set[asyncio.Future[Any]] = set()
 
     async def openapi(self) -> bytes:
-        """The OpenAPI document as JSON, made when it is first asked for, beside the event loop."""
+        """Return the OpenAPI document as JSON, made in a thread when it is first asked for."""
         self._openapi = self._openapi or msgspec.json.encode(await asyncio.to_thread(self.describe))
         return self._openapi
 
     def keep_running(self, task: asyncio.Future[Any]) -> None:
-        """Hold on to something that goes on behind an answer."""
+        """Keep a reference to a task that continues after its answer."""
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
-        """End streams, and wait for what goes on behind answers."""
+        """End all streams, and wait for the tasks that continue after answers."""
         self.streams.stop()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.auth.ring.settle()
 
 
 class RequestContext:
-    """One request's."""
+    """The context of one request."""
 
     def __init__(self, app_state: AppState, caller: Caller) -> None:
         self.app_state = app_state
@@ -79,7 +80,7 @@ class RequestContext:
         return await self.services.store.read(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a change; a problem that it raises undoes it alone, not its neighbours in the same commit."""
+        """Run a change; a problem that it raises rolls back only this change, not others of the same commit."""
 
         def guarded(connection: Connection) -> T | Problem:
             try:
@@ -94,7 +95,7 @@ class RequestContext:
         return done
 
     async def still_allowed(self) -> bool:
-        """Whether the key that this request came with works on."""
+        """Return whether the key of this request is still valid."""
         key = self.caller.key
         if key is None:
             return True
@@ -102,35 +103,37 @@ class RequestContext:
         return record is not None and api_keys.is_valid(record, self.services.clock.now())
 
     def audit_change(self) -> AuditChange:
-        """A change by this caller, now."""
+        """Return the audit record of a change that this caller makes now."""
         return AuditChange(
             self.organization_id, self.caller.actor, self.services.clock.now(), self.services.store.new_id
         )
 
-    def shelf(self, connection: Connection) -> SqlEndpointRepository:
-        """The organization's endpoints within a transaction."""
+    def endpoints(self, connection: Connection) -> SqlEndpointRepository:
+        """Return the organization's endpoints within a transaction."""
         return SqlEndpointRepository(connection, self.audit_change(), self.services.store.vault)
 
     def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> IdempotentRequest:
-        """Do what a request asks for once, however often it is sent with the same `Idempotency-Key`.
+        """Return a request that is done once, however often it is sent with the same `Idempotency-Key`.
 
-        `digest` stands for a body that was read already.
+        `digest` replaces a body that was read already.
         """
         return IdempotentRequest(self, request, digest)
 
     def account_id(self, name: str) -> str:
-        """Our id of an account given by id or phone_number_id; one that matches nothing when there is none such."""
+        """Return our id of an account given by id or phone_number_id, or `name` itself, which matches nothing, if there
+        is none."""
         account = self.account(name)
         return name if account is None else account.id
 
     def account(self, name: str) -> Account | None:
-        """An account of the organization, given by id or phone_number_id."""
+        """Return the organization's account with this id or phone_number_id, None if there is none."""
         accounts = self.services.store.registry().accounts.values()
         mine = (account for account in accounts if account.organization_id == self.organization_id)
         return next((account for account in mine if name in (account.id, account.phone_number_id)), None)
 
-    async def wanted_conversation(self, name: str) -> str:
-        """The same for a filter: "" for none given, and what matches nothing for one that is not known."""
+    async def conversation_filter(self, name: str) -> str:
+        """Return our id of a conversation for a filter: "" when none is given, and `name` itself, which matches
+        nothing, when there is none."""
         if not name:
             return ""
         try:
@@ -138,33 +141,34 @@ class RequestContext:
         except NotFound:
             return name
 
+    def shown_ids(self, name: str) -> ShownIds | None:
+        """Return the ids of a payload format of which `name` has the form, None when it has that of none."""
+        every = (form.IDS for form in self.services.formats.values())
+        return next((ids for ids in every if ids is not None and ids.fits(name)), None)
+
     async def conversation_id(self, name: str) -> str:
-        """Our id of a conversation given by id or as the `chat` format shows it.
+        """Return our id of a conversation given by our id or by that of a payload format.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such conversation.
         """
         if looks_like_id(name):
             return name
-        found = ""
-        if looks_like_chat_id(name):
-            found = await self.read(
-                lambda c: conversations.of_chat_id(c, self.organization_id, name, self.services.chat_id)
-            )
+        ids, owner = self.shown_ids(name), self.organization_id
+        found = "" if ids is None else await self.read(lambda c: conversations.of_shown_id(c, owner, name, ids))
         if not found:
             raise NotFound("There is no conversation with this id.")
         return found
 
     async def message_id(self, name: str) -> str:
-        """Our id of a message given by id or as the `chat` format shows it.
+        """Return our id of a message given by our id or by that of a payload format.
 
         Raises:
-            NotFound: it can be none.
+            NotFound: `name` does not have the form of an id.
         """
-        found = name
-        if looks_like_chat_id(name):
-            owner, chat_id = self.organization_id, self.services.chat_id
-            found = await self.read(lambda c: conversations.message_of_chat_id(c, owner, name, chat_id))
+        ids, owner, found = self.shown_ids(name), self.organization_id, name
+        if ids is not None:
+            found = await self.read(lambda c: conversations.message_of_shown_id(c, owner, name, ids))
         return our_id(found, "message")
 
 
@@ -173,9 +177,11 @@ StateDependency = NamedDependency[AppState]
 
 
 class IdempotentRequest:
-    """`async with context.once(request) as once`: `once.kept` is the answer of an earlier run, else `once.write` it.
+    """A request that is done once. Use `async with context.once(request) as once`; if `once.kept` is None, change with
+    `once.write`.
 
-    The answer is kept in the same commit as the change, so that neither is ever there without the other.
+    `kept` is the answer of an earlier run. The answer is stored in the commit of the change, so that neither exists
+    without the other.
     """
 
     def __init__(self, context: RequestContext, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
@@ -227,7 +233,7 @@ class IdempotentRequest:
         )
 
     async def write(self, work: Callable[[Connection], tuple[T, bytes]], *, status: int = 201) -> tuple[T, bytes]:
-        """Run a change that returns what it made and the answer about it."""
+        """Run a change that returns its result and the JSON answer; return both."""
         store, now = self._context.services.store, self._context.services.clock.now()
 
         def job(connection: Connection) -> tuple[T, bytes]:
@@ -242,10 +248,10 @@ class IdempotentRequest:
     async def apply(
         self, keys: Keys, decide: Callable[[Ledger], T | Problem], render: Callable[[T], bytes], *, status: int
     ) -> tuple[T, bytes]:
-        """Run a decision over a ledger; `render` is the answer about what it made.
+        """Run a decision over a ledger; `render` makes the JSON answer of its result. Return both.
 
         Raises:
-            Problem: what the decision returned instead, having changed nothing.
+            Problem: the decision returned this problem and changed nothing.
         """
 
         place = (self._context.organization_id, self._key)
@@ -254,7 +260,7 @@ class IdempotentRequest:
 
         def job(ledger: Ledger) -> tuple[T, bytes] | Problem:
             if self._key and ledger.answered.get(place, 0) > ledger.now - idempotency.DAY:
-                return _in_flight()  # another process has just done it: the answer is there when it is asked for again
+                return _in_flight()  # another process has just done it: a repeat gets the answer
             made = decide(ledger)
             if isinstance(made, Problem):
                 return made
@@ -274,26 +280,26 @@ def _in_flight() -> Conflict:
 
 
 def raw_json_response(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001
-    """An answer whose JSON is there already; `kind` is what it holds, for the reader and for OpenAPI."""
+    """Return an answer from encoded JSON; `kind` is the type of its value, for readers and for OpenAPI."""
     return cast("Response[A]", Response(body, status_code=status, media_type=JSON))
 
 
 def json_response(value: A, *, status: int = 200) -> Response[A]:
-    """An answer made of a record."""
+    """Return an answer with a value as JSON."""
     return cast("Response[A]", Response(msgspec.json.encode(value), status_code=status, media_type=JSON))
 
 
 def page_response(noun: str, page: Page[T], render: Callable[[T], bytes], kind: type[A]) -> Response[A]:
-    """A page of a list."""
+    """Return an answer with a page of a list."""
     return raw_json_response(page_body(map(render, page.items), cursor_of(noun, page.after)), kind)
 
 
 def page_body(rows: Iterable[bytes], next_cursor: str | None) -> bytes:
-    """`{"data": […], "next_cursor": …}`."""
+    """Return the body `{"data": […], "next_cursor": …}`."""
     return b'{"data":[' + b",".join(rows) + b'],"next_cursor":' + msgspec.json.encode(next_cursor) + b"}"
 
 
 def joined(row: bytes, more: object) -> bytes:
-    """A row with the keys of another JSON object behind its own."""
+    """Return a JSON object with the keys of another object appended."""
     extra = msgspec.json.encode(more)
     return row if extra == b"{}" else row[:-1] + b"," + extra[1:]

@@ -1,4 +1,4 @@
-"""The HTTP server around the app."""
+"""Run the HTTP server around the app."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _KEEP_ALIVE_SECONDS = 75
 
 
 class Server(uvicorn.Server):
-    """Serves a `WebApp`; ends its streams before it waits for its connections.
+    """The HTTP server of a `WebApp`; it ends the app's streams before it waits for its connections.
 
     Args:
-        app: what to serve.
-        grace_seconds: how long requests in flight may take once it stops.
+        app: the app to serve.
+        grace_seconds: how long requests in flight may take after `shutdown` begins.
     """
 
     def __init__(self, app: WebApp, *, grace_seconds: int = 10) -> None:
@@ -40,16 +40,16 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: streams first, then what is in flight."""
+        """Stop: end the streams first, then wait for requests in flight."""
         self._app.drain()
         await super().shutdown(sockets)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one.
+    """Return a listening socket; port 0 takes any free one.
 
     Raises:
-        OSError: the address cannot be had, for one because the port is taken.
+        OSError: the address cannot be used, for example because the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048)

@@ -1,4 +1,4 @@
-"""What the web needs of the rest of the process; the composition root hands it in."""
+"""Declare what the web needs from the rest of the process; `cli/serving.py` passes it in."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.inbox.ingest import Ingest
-from tellwire.model.deliveries import Attempt, Endpoint, Event
+from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
+from tellwire.ports.formats import Format, Handshake
 from tellwire.ports.http_out import Answer, Graph
 from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
@@ -21,7 +22,7 @@ from tellwire.stores.opening import Store
 
 
 class SendingState(Protocol):
-    """What the web shows of a loop that sends and records what came of it."""
+    """The state of a loop that sends and records results, as the web shows it."""
 
     @property
     def in_flight(self) -> int: ...
@@ -31,12 +32,12 @@ class SendingState(Protocol):
 
     @property
     def failing(self) -> str:
-        """Why results can't be written; "" when they can."""
+        """Return why results cannot be recorded; "" when they can."""
         ...
 
 
 class Engine(SendingState, Protocol):
-    """What the web shows of the dispatcher beside."""
+    """The state of the dispatcher, as the web shows it."""
 
     @property
     def held(self) -> int: ...
@@ -51,29 +52,19 @@ class Engine(SendingState, Protocol):
     def refused(self) -> int: ...
 
 
-class Format(Protocol):
-    """A payload format, as far as the API shows it."""
-
-    @property
-    def EVENTS(self) -> Sequence[str]: ...  # noqa: N802
-
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None: ...
-
-
 class Services(Struct, frozen=True, kw_only=True):
     """Everything that `create_app` is given.
 
-    `formats` by name; `event_names` are those of the `tellwire-event` header; `schemas` are the JSON Schemas of the
-    bodies that we send, by name; `webhooks` the section of that name for the OpenAPI document.
-    `check_url` raises `Forbidden`; `challenge` raises `Invalid`; `whsec_form` gives a customer's own secret as stock
-    libraries want it; `chat_id` gives the 24 digits under which the `chat` format shows one of our ids.
+    `formats` by name; `stream_format` is the one that streams show; `event_names` are those of the `tellwire-event`
+    header; `schemas` are the JSON Schemas of the bodies that we send, by name; `webhooks` the section of that name for
+    the OpenAPI document. `check_url` raises `Forbidden`; `ask_for_consent` raises `Invalid`; `whsec_form` gives a
+    customer's own secret as stock libraries want it.
     `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
-    `files` holds the bytes of media; `templates` are those at Meta, `graph` is Meta's API. `counters` holds the
-    process's counts;
-    `engine` is its dispatcher and `courier` its courier, None when it has none; `tracer` is there while tracing
-    is on.
+    `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
+    API. `counters` holds the process's counts; `engine` is its dispatcher and `sending_worker` the loop that sends to
+    Meta, None when it has none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -81,14 +72,14 @@ class Services(Struct, frozen=True, kw_only=True):
     clock: Clock
     settings: Settings
     formats: Mapping[str, Format]
+    stream_format: Format
     event_names: Sequence[str]
     schemas: Mapping[str, Mapping[str, Any]]
     webhooks: Mapping[str, Any]
     check_url: Callable[[str], Awaitable[None]]
-    challenge: Callable[[str], Awaitable[None]]
+    ask_for_consent: Callable[[Endpoint, Handshake], Awaitable[None]]
     send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt, Answer]]]
     whsec_form: Callable[[str], str]
-    chat_id: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]
     erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]
@@ -96,7 +87,7 @@ class Services(Struct, frozen=True, kw_only=True):
     files: MediaStore
     counters: Counters
     graph: Graph
-    templates: TemplateSync
+    template_sync: TemplateSync
     engine: Engine | None = None
-    courier: SendingState | None = None
+    sending_worker: SendingState | None = None
     tracer: Tracer | None = None

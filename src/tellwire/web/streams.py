@@ -1,4 +1,5 @@
-"""Server-Sent Events: a stream reads the store behind what it sent last, so it can be resumed and holds little."""
+"""Serve Server-Sent Events: a stream reads the store from its last event on, so it can be resumed and needs little
+memory."""
 
 from __future__ import annotations
 
@@ -11,18 +12,18 @@ from tellwire.stores.queries import events
 from tellwire.web.services import Services
 
 MOST = 200
-"""Streams at once."""
+"""How many streams may be open at once."""
 _PAGE = 20
 _POLL_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 15.0
 _GATHER_SECONDS = 0.02
-"""What happens within it after a wake-up is read at once: a flood of commits is no flood of queries."""
+"""How long to wait after a wake-up before reading, so that many commits cause few queries."""
 
 StillAllowed = Callable[[], Awaitable[bool]]
 
 
 class Streams:
-    """Every open stream of one app."""
+    """All open streams of one app."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -40,10 +41,10 @@ class Streams:
             wake.set()
 
     async def open(self, organization_id: str, after: str, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
-        """Begin a stream behind an event's id, "" for from now on; `still_allowed` is asked with every heartbeat.
+        """Begin a stream after the event `after` (an id, "" for now); `still_allowed` is called with every heartbeat.
 
         Raises:
-            Busy: there are too many, or the server is stopping.
+            Busy: too many streams are open, or the server is stopping.
         """
         if self._stopping or len(self._wakes) >= MOST:
             raise Busy("No more streams just now.")
@@ -82,8 +83,8 @@ class Streams:
         return await self._services.store.read(lambda c: events.after(c, organization_id, after, _PAGE))
 
     def _frame(self, event: Event) -> bytes:
-        endpoint = Endpoint(id="", organization_id=event.organization_id, url="", format="row")
-        body = self._services.formats["row"].encode(event, endpoint)
+        form = self._services.stream_format
+        body = form.encode(event, Endpoint(id="", organization_id=event.organization_id, url="", format=form.NAME))
         if body is None:
             return b""
         data = b"\ndata: ".join(body.splitlines())
@@ -91,7 +92,7 @@ class Streams:
 
 
 async def _wait(wake: asyncio.Event) -> None:
-    """Until a commit, at most a poll's length: other processes' commits wake nobody here."""
+    """Wait for a commit, at most for a poll's length: commits of other processes do not wake this one."""
     try:
         async with asyncio.timeout(_POLL_SECONDS):
             await wake.wait()

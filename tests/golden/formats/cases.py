@@ -1,4 +1,4 @@
-"""Every case of both formats: what happened, and the file that says which bytes go out for it."""
+"""Every case of every format: what happened, and the file that says which bytes go out for it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from tests.golden.formats.events import (
 from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Endpoint, Event, Participants, StatusItem
 from tellwire.model.messaging import StatusError
+from tellwire.ports.formats import Format
 
 FOLDER = Path(__file__).parent
 
@@ -268,10 +269,14 @@ EXAMPLES_OF_CHATS = {
 """The examples of the two source documents, key for key."""
 
 
+TYPED = {name: incoming(content) for name, content in CONTENTS.items()}
+EVENTS = TYPED | TEXTS | MEDIA | PEOPLE | UPDATES_OF_INCOMING | STATUSES | SILENT | OPERATIONAL
+"""One of everything that happens."""
+
+
 def _rows() -> Iterator[Case]:
     full, changed = endpoint("row"), endpoint("row", updates="changed")
-    typed = {name: incoming(content) for name, content in CONTENTS.items()}
-    for name, event in (typed | TEXTS | MEDIA | PEOPLE | UPDATES_OF_INCOMING | STATUSES | SILENT | OPERATIONAL).items():
+    for name, event in EVENTS.items():
         yield Case(name, event, full)
         if event.action == "update":
             yield Case(f"{name}_abridged", event, changed)
@@ -281,11 +286,19 @@ def _rows() -> Iterator[Case]:
 
 def _chats() -> Iterator[Case]:
     by_conversation, by_message = endpoint("chat"), endpoint("chat", conversation_ids="message")
-    typed = {name: incoming(content) for name, content in CONTENTS.items()}
-    for name, event in (typed | TEXTS | PEOPLE | STATUSES | OPERATIONAL | EXAMPLES_OF_CHATS).items():
+    for name, event in (TYPED | TEXTS | PEOPLE | STATUSES | OPERATIONAL | EXAMPLES_OF_CHATS).items():
         yield Case(name, event, by_conversation)
-    yield Case("text_by_message", typed["text"], by_message)
+    yield Case("text_by_message", TYPED["text"], by_message)
     yield Case("status_sent_by_message", STATUSES["status_sent"], by_message)
 
 
-CASES = (*_rows(), *_chats())
+def _plain() -> Iterator[Case]:
+    """Every event that the other formats have a place for, for an endpoint with default options."""
+    for name, form in FORMATS.items():
+        if name not in ("row", "chat") and isinstance(form, Format):
+            yield from (Case(each, event, endpoint(name)) for each, event in EVENTS.items() if form.names(event))
+
+
+CASES = (*_rows(), *_chats(), *_plain())
+WRITTEN = tuple(case for case in CASES if case.path.exists())
+"""The cases that have a golden file; `test_every_format` asks for the others."""

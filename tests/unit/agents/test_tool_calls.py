@@ -166,8 +166,10 @@ def test_origins_of_the_allow_list(text: str, origin: tuple[str, str, int] | Non
 
 
 def test_secrets_do_not_come_back() -> None:
-    told = tool_calls.told(Answer(status=200, body=b'{"got": "Bearer tops3cret"}'), ["Bearer tops3cret", "tops3cret"])
+    told = tool_calls.result_for_model(
+        Answer(status=200, body=b'{"got": "Bearer tops3cret"}'), ["Bearer tops3cret", "tops3cret"]
+    )
     assert "tops3cret" not in told
     assert "********" in told
-    assert "dns" in tool_calls.told(Answer(failure="dns", cause="no address of api.internal"), [])
-    assert "internal" not in tool_calls.told(Answer(failure="dns", cause="no address of api.internal"), [])
+    assert "dns" in tool_calls.result_for_model(Answer(failure="dns", cause="no address of api.internal"), [])
+    assert "internal" not in tool_calls.result_for_model(Answer(failure="dns", cause="no address of api.internal"), [])

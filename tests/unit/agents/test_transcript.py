@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellwire.agents.decisions import LONGEST, parts
-from tellwire.agents.ports import Line
+from tellwire.agents.decisions import MAX_CHARACTERS, parts
+from tellwire.agents.ports import TranscriptLine
 from tellwire.agents.transcript import transcript, words
 from tellwire.model.messaging import Message
 
@@ -89,11 +89,11 @@ def said(number: int, text: str, *, ours: bool = False, **more: Any) -> Message:
 def test_what_is_to_be_answered_stands_last_and_neighbours_are_one() -> None:
     first, asked, reply = said(1, "one"), said(2, "two"), said(3, "to one", ours=True)
     assert transcript([first, asked, reply], asked) == [
-        Line(by_customer=True, text="one"),
-        Line(by_customer=False, text="to one"),
-        Line(by_customer=True, text="two"),
+        TranscriptLine(by_customer=True, text="one"),
+        TranscriptLine(by_customer=False, text="to one"),
+        TranscriptLine(by_customer=True, text="two"),
     ]
-    assert transcript([first, asked], asked) == [Line(by_customer=True, text="one\ntwo")]
+    assert transcript([first, asked], asked) == [TranscriptLine(by_customer=True, text="one\ntwo")]
 
 
 def test_what_was_taken_back_failed_or_never_seen_is_not_told() -> None:
@@ -104,14 +104,14 @@ def test_what_was_taken_back_failed_or_never_seen_is_not_told() -> None:
         said(3, "x", kind="placeholder"),
         said(4, "x", ours=True, kind="external"),
     ]
-    assert transcript([*gone, asked], asked) == [Line(by_customer=True, text="now")]
-    assert transcript([said(9, "")], said(9, "")) == [Line(by_customer=True, text="[an empty message]")]
+    assert transcript([*gone, asked], asked) == [TranscriptLine(by_customer=True, text="now")]
+    assert transcript([said(9, "")], said(9, "")) == [TranscriptLine(by_customer=True, text="[an empty message]")]
 
 
-@given(st.text(alphabet=st.sampled_from("ab .\n"), max_size=3 * LONGEST) | st.text())
+@given(st.text(alphabet=st.sampled_from("ab .\n"), max_size=3 * MAX_CHARACTERS) | st.text())
 def test_parts_are_short_and_lose_nothing_but_space(text: str) -> None:
     found = parts(text)
-    assert all(0 < len(part) <= LONGEST and part == part.strip() for part in found)
+    assert all(0 < len(part) <= MAX_CHARACTERS and part == part.strip() for part in found)
     assert "".join("".join(found).split()) == "".join(text.split())
 
 

@@ -153,7 +153,7 @@ def test_nonsense_closes_the_connection_and_nothing_else() -> None:
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
         writer.close()
         await writer.wait_closed()
-        assert (await ask(port, ("GET", "/row?challenge=1", {}, b"")))[0][0] == 200
+        assert (await ask(port, ("GET", "/chat?challenge=1", {}, b"")))[0][0] == 200
 
     assert caught(test) == []
 
@@ -163,7 +163,7 @@ def test_stopping_hangs_up_on_connections_that_are_kept() -> None:
         catcher = Catcher(SECRETS)
         port = await catcher.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /row?challenge=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /chat?challenge=1 HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"}")
         async with asyncio.timeout(10):
             await catcher.stop()

@@ -16,14 +16,14 @@ from msgspec.structs import replace
 
 import tellwire_sdk
 from tellwire.cli.dev.catcher import Catch
+from tellwire.cli.dev.chat import ChattingCustomer, act, customer_of
 from tellwire.cli.dev.home import Home, clear, keep, lock, make_home, read_home
 from tellwire.cli.dev.journeys import Journey, Journeys
 from tellwire.cli.dev.once import arrived
 from tellwire.cli.dev.replies import SIMULATED_ONLY, Replies
 from tellwire.cli.dev.rest import Rest
-from tellwire.cli.dev.screen import Facts, Screen, Voice, banner, journey_line
+from tellwire.cli.dev.screen import Facts, LinePrinter, Screen, banner, journey_line
 from tellwire.cli.dev.stack import dev_settings
-from tellwire.cli.dev.story import Story, act, customer_of
 from tellwire.cli.dev.terminal import typed
 from tellwire.errors import AlreadyRunning, TellwireError
 from tellwire.http_client.sender import open_sender
@@ -248,10 +248,10 @@ def test_everything_has_arrived_only_with_the_last_piece() -> None:
             for name in (b"sent", b"delivered", b"read")
         ),
     ]
-    assert arrived(pieces, {"w"}, "r")
+    assert arrived(pieces, {"w"}, "r", FORMATS)
     for missing in range(len(pieces)):
-        assert not arrived(pieces[:missing] + pieces[missing + 1 :], {"w"}, "r")
-    assert not arrived(pieces, {"w", "another"}, "r")
+        assert not arrived(pieces[:missing] + pieces[missing + 1 :], {"w"}, "r", FORMATS)
+    assert not arrived(pieces, {"w", "another"}, "r", FORMATS)
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ def test_damaged_secrets_say_how_to_start_anew(tmp_path: Path) -> None:
 
 
 def screen() -> Screen:
-    return Screen(Voice(as_json=False, unheard=lambda: None))
+    return Screen(LinePrinter(as_json=False, on_closed=lambda: None))
 
 
 def test_only_what_the_simulated_customer_wrote_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -454,18 +454,20 @@ def test_the_customers_files_can_be_downloaded() -> None:
     [update] = act(state, customer, "document", caption="Your invoice")
     media = update.item["document"]
     assert media["caption"] == "Your invoice"
-    assert state.shelf.find(media["id"], state.clock.now()) is not None
-    state.shelf.close()
+    assert state.media_files.find(media["id"], state.clock.now()) is not None
+    state.media_files.close()
 
 
 def test_the_customer_answers_no_message_to_somebody_else() -> None:
     async def run() -> None:
         sender, state = open_sender(allow=()), State()
         told: list[object] = []
-        story = Story(state, Poster(sender, "http://127.0.0.1:1", ""), before=told.append, after=lambda *_: None)
+        story = ChattingCustomer(
+            state, Poster(sender, "http://127.0.0.1:1", ""), before=told.append, after=lambda *_: None
+        )
         await story.answer("wamid.to-somebody-else")
         await sender.close()
-        state.shelf.close()
+        state.media_files.close()
         assert told == []
 
     asyncio.run(run())

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Raw
 from msgspec.structs import replace
 from tests.unit.delivery.leasing import LENGTH, LeaseTable
+from tests.unit.delivery.own_format import OwnFormat
 
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
@@ -258,14 +259,11 @@ class ScriptedSender:
         self.hanging.clear()
 
 
-class Tiny:
+class Tiny(OwnFormat):
     def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
         if event.external:
             raise ValueError("cannot be encoded")
         return None if event.history else b"{}"
-
-    def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-        return ()
 
 
 WIRE = Wire(

@@ -198,7 +198,7 @@ class Simulation:
                     state=DeliveryState.PENDING,
                     lane="replay",
                     replay=row.replay + 1,
-                    burned=0,
+                    counted_attempts=0,
                     first_attempt_at=0,
                     due_at=self.now,
                 )
@@ -330,11 +330,11 @@ class Simulation:
             started_at=ticket.started_at,
             ended_at=self.now,
         )
-        decision, blame = attempt.conclude(
+        decision, attribution = attempt.conclude(
             tried,
             schedule=self.schedule,
             jitter=self.jitter,
-            blames=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
+            attribute=lambda kind, *, now, pace, wait: self.lanes.failed(ticket, kind, now=now, pace=pace, wait=wait),
         )
         if answer.ok:
             self.lanes.accepted(ticket, self.now)
@@ -344,7 +344,7 @@ class Simulation:
         result = attempt.settle(
             tried,
             decision=decision,
-            blame=blame,
+            attribution=attribution,
             otherwise=DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED,
         )
         self._later(self.now + self.commit, lambda: self._commit(ticket, result.delivery))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
+from tests.unit.delivery.own_format import OwnFormat
 
 from tellwire import __version__
 from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
@@ -45,7 +46,7 @@ ENDPOINT = Endpoint(
 )
 
 
-class Tiny:
+class Tiny(OwnFormat):
     """A format of the tests' own."""
 
     def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
@@ -152,7 +153,7 @@ def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **mo
         ended_at=NOW + 5,
         edit=more.pop("edit", None),
     )
-    return settle(tried, decision=decision, blame=more.pop("blame", Attribution(burns=True)), **more)
+    return settle(tried, decision=decision, attribution=more.pop("attribution", Attribution(counted=True)), **more)
 
 
 def test_a_success_is_settled() -> None:
@@ -176,33 +177,33 @@ def test_a_success_is_settled() -> None:
 
 
 def test_a_failure_waits_for_its_next_attempt_and_keeps_its_first() -> None:
-    before = replace(DELIVERY, attempts=3, burned=2, first_attempt_at=NOW - 99)
+    before = replace(DELIVERY, attempts=3, counted_attempts=2, first_attempt_at=NOW - 99)
     result = _settled(
-        RetryAt(NOW + 70, burns=True), Answer(status=500, cause="your server answered 500"), before=before
+        RetryAt(NOW + 70, counted=True), Answer(status=500, cause="your server answered 500"), before=before
     )
     assert result.delivery == replace(
-        before, state=DeliveryState.RETRYING, attempts=4, burned=3, due_at=NOW + 70, updated_at=NOW + 5
+        before, state=DeliveryState.RETRYING, attempts=4, counted_attempts=3, due_at=NOW + 70, updated_at=NOW + 5
     )
     assert result.attempt is not None
     assert (result.attempt.outcome, result.attempt.cause) == ("failed", "your server answered 500")
 
 
-def test_a_failure_that_burns_nothing_counts_as_an_attempt() -> None:
-    result = _settled(RetryAt(NOW + 70, burns=False), Answer(failure="refused", cause="connection refused"))
-    assert (result.delivery.attempts, result.delivery.burned) == (1, 0)
+def test_a_failure_that_uses_up_no_gap_is_an_attempt() -> None:
+    result = _settled(RetryAt(NOW + 70, counted=False), Answer(failure="refused", cause="connection refused"))
+    assert (result.delivery.attempts, result.delivery.counted_attempts) == (1, 0)
 
 
 @pytest.mark.parametrize("followed", [True, False])
 def test_a_head_that_is_overtaken_while_it_fails_is_marked(followed: bool) -> None:
-    blame = Attribution(burns=True, late=True, out_of_order=followed)
-    result = _settled(RetryAt(NOW + 70, burns=True), Answer(status=500), blame=blame)
+    attribution = Attribution(counted=True, late=True, out_of_order=followed)
+    result = _settled(RetryAt(NOW + 70, counted=True), Answer(status=500), attribution=attribution)
     assert (result.delivery.lane, result.delivery.out_of_order) == ("late", followed)
 
 
 def test_states_follow_the_decision_and_the_endpoint() -> None:
     bad = Answer(status=500)
-    assert _settled(Exhausted(burns=True), bad).delivery.state is DeliveryState.FAILED
-    retry = RetryAt(NOW + 70, burns=True)
+    assert _settled(Exhausted(counted=True), bad).delivery.state is DeliveryState.FAILED
+    retry = RetryAt(NOW + 70, counted=True)
     assert _settled(retry, bad, otherwise=DeliveryState.PARKED).delivery.state is DeliveryState.PARKED
     assert _settled(Disable("gone"), Answer(status=410)).delivery.state is DeliveryState.RETRYING
     ok = _settled(Delivered(NOW), Answer(status=200), otherwise=DeliveryState.PARKED)
@@ -236,12 +237,12 @@ def test_response_headers_are_bounded() -> None:
     assert max(len(value) for _, value in attempt.response_headers) == 1024
 
 
-def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
+def test_a_conclusion_attributes_only_failures() -> None:
     asked: list[tuple[str, int | None, int]] = []
 
-    def blames(kind: str, *, now: int, pace: int | None, wait: int) -> Attribution:
+    def attribute(kind: str, *, now: int, pace: int | None, wait: int) -> Attribution:
         asked.append((kind, pace, wait))
-        return Attribution(burns=False)
+        return Attribution(counted=False)
 
     def concluded(answer: Answer, **settings: Any):
         tried = Try(
@@ -252,14 +253,14 @@ def test_a_conclusion_asks_who_is_to_blame_only_for_failures() -> None:
             started_at=NOW,
             ended_at=NOW,
         )
-        return conclude(tried, schedule=(7.0,), jitter=0, blames=blames)
+        return conclude(tried, schedule=(7.0,), jitter=0, attribute=attribute)
 
-    assert concluded(Answer(status=200)) == (Delivered(NOW), Attribution(burns=False))
+    assert concluded(Answer(status=200)) == (Delivered(NOW), Attribution(counted=False))
     assert concluded(Answer(status=410))[0] == Disable("it answered 410 Gone")
     assert asked == []
     slow = Answer(status=503, headers=(("Retry-After", "30"),))
-    assert concluded(slow)[0] == RetryAt(NOW + 30 * MICROS, burns=False)
-    assert concluded(Answer(failure="dns"), retry_schedule=(2.0, 3.0))[0] == RetryAt(NOW + 2 * MICROS, burns=False)
+    assert concluded(slow)[0] == RetryAt(NOW + 30 * MICROS, counted=False)
+    assert concluded(Answer(failure="dns"), retry_schedule=(2.0, 3.0))[0] == RetryAt(NOW + 2 * MICROS, counted=False)
     assert asked == [("slow", 7 * MICROS, 30 * MICROS), ("whole", 2 * MICROS, 0)]
 
 

@@ -43,9 +43,9 @@ def test_attempts_are_counted_by_what_followed_and_why() -> None:
     counters = Counters()
     for decision in (
         Delivered(9),
-        RetryAt(9, burns=True),
-        RetryAt(9, burns=False),
-        Exhausted(burns=True),
+        RetryAt(9, counted=True),
+        RetryAt(9, counted=False),
+        Exhausted(counted=True),
         Disable("x"),
     ):
         counting.count(counters, delivery(), Answer(status=500), decision, started_at=1, now=2)

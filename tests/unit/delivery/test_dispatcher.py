@@ -525,7 +525,7 @@ def test_what_another_server_answers_says_nothing_of_the_endpoint(answer: Answer
         assert p.outbox.attempts[-1].outcome == "delivered"
         state = DeliveryState.DELIVERED if answer is OK else DeliveryState.RETRYING
         assert p.row(first).state is state
-        assert p.row(first).burned == (answer is not OK)
+        assert p.row(first).counted_attempts == (answer is not OK)
 
     run(scenario)
 

@@ -1,4 +1,4 @@
-"""Retry decisions: the schedule, jitter, Retry-After, what burns, and when a delivery is given up."""
+"""Retry decisions: the schedule, jitter, Retry-After, what counts, and when a delivery is given up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DELIVERY = Delivery(
 
 
 def _run(
-    of: Plan, *, kind: Kind = "own", burns: bool = True, jitter: float = 0.0, takes: int = 0, wait: int = 0
+    of: Plan, *, kind: Kind = "own", counted: bool = True, jitter: float = 0.0, takes: int = 0, wait: int = 0
 ) -> tuple[list[int], Decision]:
     """Fail until it ends; the times of the attempts since the first, in micros, and the last decision."""
     delivery, at = DELIVERY, NOW
@@ -44,13 +44,15 @@ def _run(
     while True:
         starts.append(at - NOW)
         answered = at + takes
-        decision = decide(delivery, kind, plan=of, started_at=at, now=answered, jitter=jitter, burns=burns, wait=wait)
+        decision = decide(
+            delivery, kind, plan=of, started_at=at, now=answered, jitter=jitter, counted=counted, wait=wait
+        )
         if not isinstance(decision, RetryAt):
             return starts, decision
         delivery = replace(
             delivery,
             attempts=delivery.attempts + 1,
-            burned=delivery.burned + decision.burns,
+            counted_attempts=delivery.counted_attempts + decision.counted,
             first_attempt_at=delivery.first_attempt_at or at,
         )
         at = decision.due_at
@@ -89,7 +91,7 @@ def test_the_default_schedule_without_order_is_ten_attempts_in_75_6_hours() -> N
     assert len(starts) == 10
     assert _seconds(starts)[:4] == [0, 5, 305, 2105]
     assert starts[-1] / MICROS / 3600 == pytest.approx(75.6, abs=0.05)
-    assert last == Exhausted(burns=True)
+    assert last == Exhausted(counted=True)
 
 
 @pytest.mark.parametrize("ordering", ["keyed", "strict"])
@@ -108,19 +110,19 @@ def test_a_replay_has_no_quick_tries_and_a_late_head_keeps_its_schedule() -> Non
 def test_a_given_schedule_replaces_the_quick_tries_too(ordering: Ordering) -> None:
     starts, last = _run(plan((1.0, 2.5), ordering))
     assert _seconds(starts) == [0, 1, 3.5]
-    assert last == Exhausted(burns=True)
+    assert last == Exhausted(counted=True)
 
 
 def test_an_empty_schedule_is_one_attempt() -> None:
-    for burns in (True, False):
-        starts, last = _run(plan((), "keyed"), burns=burns)
-        assert (starts, last) == ([0], Exhausted(burns))
+    for counted in (True, False):
+        starts, last = _run(plan((), "keyed"), counted=counted)
+        assert (starts, last) == ([0], Exhausted(counted))
 
 
 def test_success_and_gone_need_nothing_else() -> None:
     of = plan(None, "keyed")
-    assert decide(DELIVERY, "ok", plan=of, started_at=NOW, now=NOW + 3, jitter=0, burns=False) == Delivered(NOW + 3)
-    gone = decide(DELIVERY, "gone", plan=of, started_at=NOW, now=NOW, jitter=0, burns=False)
+    assert decide(DELIVERY, "ok", plan=of, started_at=NOW, now=NOW + 3, jitter=0, counted=False) == Delivered(NOW + 3)
+    gone = decide(DELIVERY, "gone", plan=of, started_at=NOW, now=NOW, jitter=0, counted=False)
     assert gone == Disable("it answered 410 Gone")
 
 
@@ -130,15 +132,15 @@ def test_success_and_gone_need_nothing_else() -> None:
 def test_an_endpoint_that_is_down_sees_as_many_attempts_as_a_given_schedule_says(
     schedule: tuple[float, ...], jitter: float, takes: int
 ) -> None:
-    starts, last = _run(plan(schedule, "keyed"), kind="whole", burns=False, jitter=jitter, takes=takes)
+    starts, last = _run(plan(schedule, "keyed"), kind="whole", counted=False, jitter=jitter, takes=takes)
     assert len(starts) == len(schedule) + 1
-    assert last == Exhausted(burns=False)
+    assert last == Exhausted(counted=False)
 
 
-def test_what_burns_nothing_ends_with_the_schedules_age() -> None:
+def test_what_does_not_count_ends_with_the_schedules_age() -> None:
     of = plan(None, "keyed")
-    starts, last = _run(of, kind="slow", burns=False)
-    assert last == Exhausted(burns=False)
+    starts, last = _run(of, kind="slow", counted=False)
+    assert last == Exhausted(counted=False)
     assert of.age <= starts[-1] < of.age + LONGEST_PROBE + MICROS
 
 
@@ -146,17 +148,17 @@ def test_a_retry_after_of_a_year_does_not_outlive_the_schedule() -> None:
     wait = retry_after([("Retry-After", str(365 * 86400))], NOW)
     assert wait == LONGEST_WAIT
     of = plan(None, "none")
-    starts, _ = _run(of, kind="busy", burns=False, wait=wait)
+    starts, _ = _run(of, kind="busy", counted=False, wait=wait)
     assert of.age <= starts[-1] <= of.age + LONGEST_WAIT
-    starts, _ = _run(plan((1.0, 1.0, 1.0, 1.0), "none"), kind="busy", burns=False, wait=wait)
+    starts, _ = _run(plan((1.0, 1.0, 1.0, 1.0), "none"), kind="busy", counted=False, wait=wait)
     assert _seconds(starts) == [0, 6 * 3600, 12 * 3600]
 
 
-def test_a_late_head_keeps_long_gaps_though_nothing_burns() -> None:
+def test_a_late_head_keeps_long_gaps_though_nothing_counts() -> None:
     of = plan(None, "keyed")
     late = replace(DELIVERY, lane="late", attempts=6, first_attempt_at=NOW)
-    decision = decide(late, "slow", plan=of, started_at=NOW, now=NOW, jitter=0, burns=False)
-    assert decision == RetryAt(NOW + 1800 * MICROS, burns=False)
+    decision = decide(late, "slow", plan=of, started_at=NOW, now=NOW, jitter=0, counted=False)
+    assert decision == RetryAt(NOW + 1800 * MICROS, counted=False)
 
 
 @given(
@@ -164,10 +166,10 @@ def test_a_late_head_keeps_long_gaps_though_nothing_burns() -> None:
     ordering=st.sampled_from(("keyed", "strict", "none")),
     lane=st.sampled_from(("live", "late", "replay")),
     attempts=st.integers(0, 30),
-    burned=st.integers(0, 30),
+    counted_attempts=st.integers(0, 30),
     age=st.integers(0, 400_000 * MICROS),
     jitter=st.floats(0, 1),
-    burns=st.booleans(),
+    counted=st.booleans(),
     wait=st.integers(0, LONGEST_WAIT),
     kind=st.sampled_from(("busy", "slow", "whole", "own")),
 )
@@ -176,28 +178,32 @@ def test_a_gap_is_never_shortened_and_the_end_is_kept(  # noqa: PLR0917
     ordering: Ordering,
     lane: Lane,
     attempts: int,
-    burned: int,
+    counted_attempts: int,
     age: int,
     jitter: float,
-    burns: bool,
+    counted: bool,
     wait: int,
     kind: Kind,
 ) -> None:
     of = plan(schedule, ordering, lane)
-    burned = min(burned, attempts)
-    delivery = replace(DELIVERY, lane=lane, attempts=attempts, burned=burned, first_attempt_at=NOW - age)
-    decision = decide(delivery, kind, plan=of, started_at=NOW, now=NOW, jitter=jitter, burns=burns, wait=wait)
+    counted_attempts = min(counted_attempts, attempts)
+    delivery = replace(
+        DELIVERY, lane=lane, attempts=attempts, counted_attempts=counted_attempts, first_attempt_at=NOW - age
+    )
+    decision = decide(delivery, kind, plan=of, started_at=NOW, now=NOW, jitter=jitter, counted=counted, wait=wait)
     longest = of.age + LONGEST_WAIT
     match decision:
         case RetryAt(due_at, same):
-            assert same == burns
-            assert burned + burns <= len(of.gaps)
-            assert age < longest or attempts == burned
-            least = of.gaps[burned] if burns else min(*of.gaps, LONGEST_PROBE)
+            assert same == counted
+            assert counted_attempts + counted <= len(of.gaps)
+            assert age < longest or attempts == counted_attempts
+            least = of.gaps[counted_attempts] if counted else min(*of.gaps, LONGEST_PROBE)
             assert due_at - NOW >= max(least, wait)
             assert due_at - NOW <= max(1.2 * max(of.gaps), wait)
         case Exhausted():
-            assert burned + burns > len(of.gaps) or (age >= of.age and (attempts >= len(of.gaps) or age >= longest))
+            assert counted_attempts + counted > len(of.gaps) or (
+                age >= of.age and (attempts >= len(of.gaps) or age >= longest)
+            )
         case _:
             raise AssertionError(decision)
 

@@ -365,7 +365,7 @@ def test_after_an_outage_every_head_goes_at_once() -> None:
     assert max(s.at for s in simulation.sent) < recovered + 1
 
 
-def test_a_head_that_stumbles_once_more_after_an_outage_keeps_its_place() -> None:
+def test_a_head_that_fails_once_more_after_an_outage_keeps_its_place() -> None:
     """The minute for which it may hold up its key begins when the endpoint is back."""
     simulation = Simulation(
         [endpoint()], lambda d, at: REFUSED if at < 600 else BAD if d.id == "00000001" and at < 640 else OK
@@ -422,7 +422,7 @@ def test_a_bound_that_runs_out_during_an_outage_costs_nothing() -> None:
     assert not any(row.out_of_order for row in simulation.rows.values())
 
 
-def test_an_outage_is_probed_one_at_a_time_with_growing_gaps_and_burns_nothing() -> None:
+def test_an_outage_is_probed_one_at_a_time_with_growing_gaps_and_counts_for_nothing() -> None:
     simulation = Simulation([endpoint()], _down_until(600))
     simulation.commits(*_keys("a"))
     simulation.run(1)
@@ -432,7 +432,7 @@ def test_an_outage_is_probed_one_at_a_time_with_growing_gaps_and_burns_nothing()
     gaps = [round(b - a) for a, b in pairwise(times)]
     assert gaps[:7] == [2, 4, 8, 16, 32, 60, 60]
     assert [s.delivery.order_key for s in simulation.sent][:6] == ["a", "a", "b", "b", "c", "c"]
-    assert all(row.burned == 0 for row in simulation.rows.values())
+    assert all(row.counted_attempts == 0 for row in simulation.rows.values())
     assert simulation.rows["00000001"].attempts >= 2
     simulation.run(700)
     assert simulation.states() == {"delivered": 4}

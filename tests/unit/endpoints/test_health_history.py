@@ -12,10 +12,10 @@ from tellwire.endpoints.health_history import (
     EndpointHealth,
     HealthRecorder,
     Report,
-    came_back,
+    ended_outage,
     is_hopeless,
     merged,
-    pardoned,
+    start_again,
 )
 
 START = 1_778_038_763_000_000
@@ -60,7 +60,7 @@ def test_one_success_ends_it() -> None:
     standing = failing(NEW, since=HOUR, until=4 * DAY, every=HOUR)
     after = merged(standing, report(ok=4 * DAY + 1), START + 4 * DAY + 1)
     assert (after.failing_since, after.failing_for, after.failures, after.cause) == (0, 0, 0, "")
-    assert came_back(standing, after)
+    assert ended_outage(standing, after)
     assert not is_hopeless(failing(after, since=4 * DAY + HOUR, until=8 * DAY, every=HOUR))
 
 
@@ -105,7 +105,7 @@ def test_a_clock_that_was_set_back_costs_nothing_but_time() -> None:
 def test_what_failed_before_it_was_resumed_counts_no_more() -> None:
     standing = failing(NEW, since=HOUR, until=6 * DAY, every=HOUR)
     assert is_hopeless(standing)
-    standing = pardoned(standing, START + 7 * DAY)
+    standing = start_again(standing, START + 7 * DAY)
     late = merged(standing, report(first=HOUR, last=6 * DAY), START + 7 * DAY + 1)
     assert (late.failing_since, late.failing_for) == (0, 0)
     again = failing(late, since=7 * DAY + HOUR, until=8 * DAY, every=HOUR)
@@ -125,9 +125,9 @@ def test_the_successes_of_one_process_outweigh_the_failures_of_another() -> None
 def test_short_outages_are_not_told_of() -> None:
     before = failing(NEW, since=HOUR, until=HOUR + 9 * MINUTE)
     after = merged(before, report(ok=HOUR + 9 * MINUTE + 1), START + HOUR + 10 * MINUTE)
-    assert not came_back(before, after)
+    assert not ended_outage(before, after)
     before = failing(NEW, since=HOUR, until=HOUR + 10 * MINUTE)
-    assert came_back(before, merged(before, report(ok=HOUR + 11 * MINUTE), START + HOUR + 11 * MINUTE))
+    assert ended_outage(before, merged(before, report(ok=HOUR + 11 * MINUTE), START + HOUR + 11 * MINUTE))
 
 
 _steps = st.lists(st.tuples(st.integers(1, 40 * HOUR), st.booleans(), st.integers(0, 2)), min_size=1, max_size=60)

@@ -20,7 +20,7 @@ from tellwire.ports.http_out import Answer, Request
 
 NOW = 1_778_038_763_123_456
 WIRE = Wire(formats=FORMATS, sign=tellwire_sdk.sign, hub_signature=tellwire_sdk.hub_signature)
-NAMES = [(name, event) for name, form in FORMATS.items() for event in form.EVENTS]
+NAMES = [(name, event) for name in ("row", "chat") for event in FORMATS[name].EVENTS]
 NO_PLACE = [("chat", "conversations.insert"), ("chat", "conversations.update")]
 
 

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellwire.endpoints.validation import faults, secret_fault
+from tellwire.formats import FORMATS
 from tellwire.http_client.connection import encode_request
 from tellwire.model.deliveries import Endpoint
 from tellwire.ports.http_out import Request
 from tellwire.security.addresses import check_url
 
 EVENTS = ("messages.insert", "messages.update")
+RESERVED = tuple(beginning for form in FORMATS.values() for beginning in form.RESERVED)
 
 
 def endpoint(**fields: object) -> Endpoint:
@@ -23,12 +25,12 @@ def endpoint(**fields: object) -> Endpoint:
 
 
 def test_nothing_given_is_right() -> None:
-    assert faults(endpoint(), EVENTS) == []
+    assert faults(endpoint(), EVENTS, RESERVED) == []
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=40), max_size=4))
 def test_headers_that_pass_make_one_line_each(headers: dict[str, str]) -> None:
-    if faults(endpoint(headers=headers), EVENTS):
+    if faults(endpoint(headers=headers), EVENTS, RESERVED):
         return
     sent = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
     assert sent.count(b"\r\n") == len(headers)
@@ -47,7 +49,7 @@ def test_headers_that_pass_make_one_line_each(headers: dict[str, str]) -> None:
     )
 )
 def test_headers_that_pass_leave_the_request_as_it_would_be_without_them(headers: dict[str, str]) -> None:
-    if faults(endpoint(headers=headers), EVENTS):
+    if faults(endpoint(headers=headers), EVENTS, RESERVED):
         return
     ours = (("content-type", "application/json"), ("user-agent", "us"), ("webhook-id", "msg_1"))
     target = check_url("https://hooks.example.com/in", ())
@@ -71,19 +73,19 @@ TAKEN = [
 @given(st.sampled_from(TAKEN).flatmap(lambda name: st.tuples(*[st.sampled_from([c, c.upper()]) for c in name])))
 def test_headers_of_ours_are_refused_however_spelled(letters: tuple[str, ...]) -> None:
     name = "".join(letters)
-    assert [pointer for pointer, _ in faults(endpoint(headers={name: "x"}), EVENTS)] == [f"/headers/{name}"]
+    assert [pointer for pointer, _ in faults(endpoint(headers={name: "x"}), EVENTS, RESERVED)] == [f"/headers/{name}"]
 
 
 @given(st.text(max_size=60))
 def test_tokens_that_pass_fit_a_header(token: str) -> None:
-    if not faults(endpoint(token=token), EVENTS):
+    if not faults(endpoint(token=token), EVENTS, RESERVED):
         assert re.fullmatch(r"[\x21-\x7e]*", token)
 
 
 @given(st.lists(st.sampled_from([*EVENTS, "other"]), max_size=4))
 def test_events_are_known_and_there_once(events: list[str]) -> None:
     right = len(set(events)) == len(events) and set(events) <= set(EVENTS)
-    assert (faults(endpoint(events=tuple(events)), EVENTS) == []) == right
+    assert (faults(endpoint(events=tuple(events)), EVENTS, RESERVED) == []) == right
 
 
 @given(st.text(max_size=150))

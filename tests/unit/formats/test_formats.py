@@ -1,4 +1,4 @@
-"""The two formats: the bytes of every case, what has no place, and the headers."""
+"""The bytes of every case; of `row` and `chat` what has no place, and the headers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.golden.formats.cases import CASES, FOLDER, OPERATIONAL, SILENT, STATUSES, UPDATES_OF_INCOMING, Case
+from tests.golden.formats.cases import CASES, OPERATIONAL, SILENT, STATUSES, UPDATES_OF_INCOMING, WRITTEN, Case
 from tests.golden.formats.contents import CONTENTS
 from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint, incoming
 from tests.unit.sdk.test_json import unhurried
 
-from tellwire.formats import FORMATS, chat, operational, row
-from tellwire.formats.chat_ids import chat_id
+from tellwire.formats import chat, operational, row
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Secret
 
 ROW_EXAMPLES = {
@@ -156,33 +156,15 @@ def describe(case: Case) -> str:
     return f"{case.endpoint.format}/{case.name}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=describe)
+@pytest.mark.parametrize("case", WRITTEN, ids=describe)
 def test_body_is_the_golden_file(case: Case):
     assert case.body() == case.path.read_bytes()
-
-
-def test_every_golden_file_has_a_case():
-    assert sorted(FOLDER.glob("*/*.json")) == sorted(case.path for case in CASES)
-    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} - {"__pycache__"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("key", EXAMPLES, ids="/".join)
 def test_examples_of_the_documents_are_recreated_key_for_key(key: tuple[str, str]):
     compact = json.dumps(json.loads(EXAMPLES[key]), separators=(",", ":"), ensure_ascii=False)
     assert BY_NAME[key].body() == compact.encode()
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_format_names_itself(name: str):
-    assert name == FORMATS[name].NAME
-
-
-@pytest.mark.parametrize("case", CASES, ids=describe)
-@pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
-def test_an_event_has_names_exactly_when_it_has_a_body(form, case: Case):
-    names = form.names(case.event)
-    assert (form.encode(case.event, case.endpoint) is None) == (not names)
-    assert set(names) <= set(form.EVENTS)
 
 
 @pytest.mark.parametrize("name", [*SILENT, *UPDATES_OF_INCOMING])
@@ -271,8 +253,8 @@ def test_chat_signs_with_the_newest_secret():
 
 
 @pytest.mark.parametrize("name", operational.EVENTS)
-def test_operational_events_are_the_same_in_every_format(name: str):
-    bodies = {form.encode(OPERATIONAL[name], endpoint(form.NAME)) for form in FORMATS.values()}
+def test_operational_events_are_the_same_in_both_formats(name: str):
+    bodies = {form.encode(OPERATIONAL[name], endpoint(form.NAME)) for form in (row, chat)}
     assert len(bodies) == 1
     assert list(json.loads(bodies.pop() or b"")) == ["type", "timestamp", "data"]
 

@@ -14,9 +14,8 @@ from msgspec.structs import replace
 from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint, incoming, operational_event, outgoing
 from tests.unit.sdk.test_json import json_texts, semantics, unhurried
 
-from tellwire.formats import chat, row
-from tellwire.formats.chat_ids import chat_id
-from tellwire.formats.schemas import SCHEMAS
+from tellwire.formats import SCHEMAS, chat, row
+from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Event, Participants, StatusItem
 from tellwire.model.messaging import StatusError
 from tellwire_sdk import ChatMessage, ChatStatus, MessageRow, OperationalEvent, RowEvent, parse, verify

@@ -13,7 +13,7 @@ from tests.world import DAY, START
 
 from tellwire.media import download_rules, links
 from tellwire.media.attachments import hex_of
-from tellwire.media.download_rules import GAPS, Described, FetchRefused
+from tellwire.media.download_rules import RETRY_GAPS, FetchRefused, MediaLink
 from tellwire.meta.media_limits import LIMITS, plain_type
 from tellwire.model.messaging import Media
 from tellwire.ports.http_out import Answer
@@ -83,7 +83,7 @@ def said(status: int, **value: object) -> Answer:
     ],
 )
 def test_what_an_answer_without_a_link_means(answer: Answer, what: str) -> None:
-    found = download_rules.described(answer)
+    found = download_rules.read_media_link(answer)
     assert isinstance(found, FetchRefused)
     assert found.what == what
     assert found.cause
@@ -91,18 +91,18 @@ def test_what_an_answer_without_a_link_means(answer: Answer, what: str) -> None:
 
 def test_what_an_answer_with_a_link_holds() -> None:
     answer = said(200, url="https://x", mime_type="image/png", sha256=DIGEST.hex(), file_size="12", id="1")
-    assert download_rules.described(answer) == Described("https://x", DIGEST.hex(), "image/png")
+    assert download_rules.read_media_link(answer) == MediaLink("https://x", DIGEST.hex(), "image/png")
 
 
 def test_tries_come_at_growing_gaps_until_the_id_is_dead() -> None:
     media, now, gaps = MEDIA, START, []
-    while (after := download_rules.again(media, "Meta answered 500", now)).state == "waiting":
+    while (after := download_rules.try_again(media, "Meta answered 500", now)).state == "waiting":
         gaps.append((after.due_at - now) // 1_000_000)
         media, now = after, after.due_at
-    assert gaps[:6] == [*GAPS, GAPS[-1]]
+    assert gaps[:6] == [*RETRY_GAPS, RETRY_GAPS[-1]]
     assert after.state == "failed"
     assert after.cause == "Meta answered 500; given up after 7 days"
-    assert 0 <= now - START - 7 * DAY < GAPS[-1] * 1_000_000
+    assert 0 <= now - START - 7 * DAY < RETRY_GAPS[-1] * 1_000_000
 
 
 def test_a_missing_token_waits_an_hour_and_gone_is_over() -> None:
@@ -110,7 +110,7 @@ def test_a_missing_token_waits_an_hour_and_gone_is_over() -> None:
     assert (waits.state, waits.due_at) == ("waiting", START + 3600 * 1_000_000)
     gone = download_rules.refused(MEDIA, FetchRefused("gone", "why"), START)
     assert (gone.state, gone.cause) == ("expired", "why")
-    again = download_rules.retried(gone, START + 9)
+    again = download_rules.requested_again(gone, START + 9)
     assert (again.state, again.due_at, again.attempts, again.cause) == ("waiting", START + 9, 0, "")
 
 

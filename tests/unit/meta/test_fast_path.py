@@ -1,4 +1,4 @@
-"""The quick way through a POST says what the careful way says, or nothing at all."""
+"""The fast path through a POST gives the items that `parse_any` gives, or None."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ POSTS = st.fixed_dictionaries(
 
 
 def agree(body: bytes) -> bool:
-    """Whether the quick way had something to say; what it said is compared."""
+    """Compare what the fast path gives with `parse_any`, and return whether it gave something."""
     found = try_parse(body)
     assert found is None or found == parse_any(body)
     return found is not None

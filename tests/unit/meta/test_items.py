@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tellwire.meta import parse
-from tellwire.meta.webhooks.items import Item, MessageItem, NotUnderstood, StatusUpdate, Who
+from tellwire.meta.webhooks.items import Item, MessageItem, NotUnderstood, StatusUpdate, WebhookContact
 
 BUSINESS, ANA, BEN = "5215500000001", "5215500000002", "5511900000003"
 ANA_ID, BEN_ID = "MX.90000000000000000002", "BR.90000000000000000003"
@@ -29,7 +29,7 @@ def only(value: dict[str, Any], field: str = "messages") -> Item:
 
 
 def message(changes: dict[str, Any], *contacts: dict[str, Any]) -> Item:
-    """The item of a text of Ana's with some keys changed, and left out where None."""
+    """Return the item of a text of Ana's with some keys changed, or left out where they are None."""
     changed = {key: value for key, value in {**TEXT, **changes}.items() if value is not None}
     return only({"contacts": list(contacts), "messages": [changed]})
 
@@ -39,7 +39,7 @@ def status(changes: dict[str, Any], *contacts: dict[str, Any]) -> Item:
     return only({"contacts": list(contacts), "statuses": [changed]})
 
 
-def who(item: Item) -> Who | None:
+def who(item: Item) -> WebhookContact | None:
     assert isinstance(item, MessageItem | StatusUpdate), item
     return item.who
 
@@ -64,33 +64,33 @@ NOBODY: dict[str, Any] = {"from": None}
 @pytest.mark.parametrize(
     ("changes", "contacts", "expected"),
     [
-        ({}, [], Who(address=ANA, aliases=(ANA,))),
-        ({"from_user_id": ANA_ID}, [], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        (FROM_ID, [], Who(address=ANA_ID, aliases=(ANA_ID,))),
-        ({"from": "+52 155 0000 0002"}, [card(ANA)], Who(address="+52 155 0000 0002", aliases=(ANA,))),
-        ({"from": ""}, [card(ANA, ANA_ID)], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        (NOBODY, [card(ANA, ANA_ID)], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        (NOBODY, [card("", ANA_ID)], Who(address=ANA_ID, aliases=(ANA_ID,))),
-        ({}, [card(ANA, ANA_ID)], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        ({}, [card("", ANA_ID)], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        (FROM_ID, [card(ANA, ANA_ID)], Who(address=ANA_ID, aliases=(ANA_ID, ANA))),
+        ({}, [], WebhookContact(address=ANA, aliases=(ANA,))),
+        ({"from_user_id": ANA_ID}, [], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        (FROM_ID, [], WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
+        ({"from": "+52 155 0000 0002"}, [card(ANA)], WebhookContact(address="+52 155 0000 0002", aliases=(ANA,))),
+        ({"from": ""}, [card(ANA, ANA_ID)], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        (NOBODY, [card(ANA, ANA_ID)], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        (NOBODY, [card("", ANA_ID)], WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
+        ({}, [card(ANA, ANA_ID)], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        ({}, [card("", ANA_ID)], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        (FROM_ID, [card(ANA, ANA_ID)], WebhookContact(address=ANA_ID, aliases=(ANA_ID, ANA))),
         # what a sole contact contradicts is not tied to it
-        ({}, [card(BEN, BEN_ID)], Who(address=ANA, aliases=(ANA,))),
-        ({"from_user_id": ANA_ID}, [card("", BEN_ID)], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        (FROM_ID, [card(BEN)], Who(address=ANA_ID, aliases=(ANA_ID,))),
-        (FROM_ID, [card(BEN, BEN_ID)], Who(address=ANA_ID, aliases=(ANA_ID,))),
+        ({}, [card(BEN, BEN_ID)], WebhookContact(address=ANA, aliases=(ANA,))),
+        ({"from_user_id": ANA_ID}, [card("", BEN_ID)], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        (FROM_ID, [card(BEN)], WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
+        (FROM_ID, [card(BEN, BEN_ID)], WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
         # a spelling of the same number does not
         ({"from": "5561990000003"}, [card("556190000003", BEN_ID)],
-         Who(address="5561990000003", aliases=("5561990000003", "556190000003", BEN_ID))),
+         WebhookContact(address="5561990000003", aliases=("5561990000003", "556190000003", BEN_ID))),
         # among several only a match counts
-        ({}, [card(BEN, BEN_ID), card(ANA, ANA_ID)], Who(address=ANA, aliases=(ANA, ANA_ID))),
-        ({}, [card(BEN, BEN_ID), card("", ANA_ID)], Who(address=ANA, aliases=(ANA,))),
-        (FROM_ID, [card(BEN), card(ANA, ANA_ID)], Who(address=ANA_ID, aliases=(ANA_ID, ANA))),
+        ({}, [card(BEN, BEN_ID), card(ANA, ANA_ID)], WebhookContact(address=ANA, aliases=(ANA, ANA_ID))),
+        ({}, [card(BEN, BEN_ID), card("", ANA_ID)], WebhookContact(address=ANA, aliases=(ANA,))),
+        (FROM_ID, [card(BEN), card(ANA, ANA_ID)], WebhookContact(address=ANA_ID, aliases=(ANA_ID, ANA))),
         ({"from_user_id": ANA_ID}, [card(ANA), card("5215500000009", ANA_ID)],
-         Who(address=ANA, aliases=(ANA, ANA_ID, "5215500000009"))),
+         WebhookContact(address=ANA, aliases=(ANA, ANA_ID, "5215500000009"))),
     ],
 )  # fmt: skip
-def test_who(changes: dict[str, Any], contacts: list[dict[str, Any]], expected: Who) -> None:
+def test_who(changes: dict[str, Any], contacts: list[dict[str, Any]], expected: WebhookContact) -> None:
     assert who(message(changes, *contacts)) == expected
 
 
@@ -129,7 +129,7 @@ def test_a_username_is_as_meta_gives_it() -> None:
 @pytest.mark.parametrize("contacts", [None, {}, "x", 7, [[]]])
 def test_contacts_that_are_none_cost_no_message(contacts: Any) -> None:
     item = only({"contacts": contacts, "messages": [TEXT]})
-    assert who(item) == Who(address=ANA, aliases=(ANA,))
+    assert who(item) == WebhookContact(address=ANA, aliases=(ANA,))
 
 
 def test_nobody_among_several() -> None:
@@ -139,30 +139,30 @@ def test_nobody_among_several() -> None:
 @pytest.mark.parametrize(
     ("system", "changes", "expected"),
     [
-        ({"type": "user_changed_number", "wa_id": BEN}, {}, Who(address=ANA, aliases=(ANA,), adds=(BEN,))),
-        ({"type": "user_changed_number", "new_wa_id": BEN}, {}, Who(address=ANA, aliases=(ANA,), adds=(BEN,))),
+        ({"type": "user_changed_number", "wa_id": BEN}, {}, WebhookContact(address=ANA, aliases=(ANA,), adds=(BEN,))),
+        ({"type": "user_changed_number", "new_wa_id": BEN}, {}, WebhookContact(address=ANA, aliases=(ANA,), adds=(BEN,))),
         ({"type": "user_changed_number", "wa_id": "+52 155 0000 0009", "new_wa_id": "5215500000009"}, {},
-         Who(address=ANA, aliases=(ANA,), adds=("5215500000009",))),
+         WebhookContact(address=ANA, aliases=(ANA,), adds=("5215500000009",))),
         ({"type": "user_changed_user_id", "user_id": BEN_ID}, FROM_ID,
-         Who(address=ANA_ID, aliases=(ANA_ID,), adds=(BEN_ID,))),
-        ({"type": "user_changed_number", "wa_id": ANA}, {}, Who(address=ANA, aliases=(ANA,))),
+         WebhookContact(address=ANA_ID, aliases=(ANA_ID,), adds=(BEN_ID,))),
+        ({"type": "user_changed_number", "wa_id": ANA}, {}, WebhookContact(address=ANA, aliases=(ANA,))),
         ({"type": "user_changed_number", "wa_id": BEN, "user_id": BEN_ID}, NOBODY,
-         Who(address=BEN, aliases=(BEN,), adds=(BEN_ID,))),
-        ({"type": "customer_identity_changed", "wa_id": BEN}, {}, Who(address=ANA, aliases=(ANA,))),
-        ({"type": "customer_identity_changed", "wa_id": BEN}, NOBODY, Who(address=BEN, aliases=(BEN,))),
-        ({"wa_id": ["?"], "type": "user_changed_number"}, {}, Who(address=ANA, aliases=(ANA,))),
-        ({"wa_id": BEN, "type": []}, {}, Who(address=ANA, aliases=(ANA,))),
-        ("moved", {}, Who(address=ANA, aliases=(ANA,))),
+         WebhookContact(address=BEN, aliases=(BEN,), adds=(BEN_ID,))),
+        ({"type": "customer_identity_changed", "wa_id": BEN}, {}, WebhookContact(address=ANA, aliases=(ANA,))),
+        ({"type": "customer_identity_changed", "wa_id": BEN}, NOBODY, WebhookContact(address=BEN, aliases=(BEN,))),
+        ({"wa_id": ["?"], "type": "user_changed_number"}, {}, WebhookContact(address=ANA, aliases=(ANA,))),
+        ({"wa_id": BEN, "type": []}, {}, WebhookContact(address=ANA, aliases=(ANA,))),
+        ("moved", {}, WebhookContact(address=ANA, aliases=(ANA,))),
     ],
 )  # fmt: skip
-def test_who_a_system_message_is_about(system: Any, changes: dict[str, Any], expected: Who) -> None:
+def test_who_a_system_message_is_about(system: Any, changes: dict[str, Any], expected: WebhookContact) -> None:
     assert who(message({"type": "system", "system": system, **changes})) == expected
 
 
 def test_an_address_that_a_contact_knows_already_is_still_new() -> None:
     system = {"type": "user_changed_user_id", "user_id": BEN_ID}
     item = message({"type": "system", "system": system}, card(ANA, BEN_ID, "Ana"))
-    assert who(item) == Who(address=ANA, aliases=(ANA,), adds=(BEN_ID,), name="Ana")
+    assert who(item) == WebhookContact(address=ANA, aliases=(ANA,), adds=(BEN_ID,), name="Ana")
 
 
 GROUP = "120363000000000001@g.us"
@@ -171,21 +171,25 @@ GROUP = "120363000000000001@g.us"
 @pytest.mark.parametrize(
     ("changes", "contacts", "group", "participant", "expected"),
     [
-        ({}, [card(ANA, ANA_ID, "Ana")], "", "", Who(address=ANA, aliases=(ANA, ANA_ID), name="Ana")),
-        ({"recipient_id": None, "recipient_user_id": ANA_ID}, [], "", "", Who(address=ANA_ID, aliases=(ANA_ID,))),
-        ({"recipient_id": None}, [card("", ANA_ID)], "", "", Who(address=ANA_ID, aliases=(ANA_ID,))),
+        ({}, [card(ANA, ANA_ID, "Ana")], "", "", WebhookContact(address=ANA, aliases=(ANA, ANA_ID), name="Ana")),
+        ({"recipient_id": None, "recipient_user_id": ANA_ID}, [], "", "", WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
+        ({"recipient_id": None}, [card("", ANA_ID)], "", "", WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
         ({"recipient_id": None}, [], "", "", None),
         ({"recipient_id": None, "recipient_participant_id": ANA}, [], "", "", None),
         ({"recipient_id": "G1", "recipient_type": "group", "recipient_participant_id": ANA}, [], "G1", ANA,
-         Who(address=ANA, aliases=(ANA,))),
+         WebhookContact(address=ANA, aliases=(ANA,))),
         ({"recipient_id": GROUP, "recipient_participant_user_id": ANA_ID}, [], GROUP, ANA_ID,
-         Who(address=ANA_ID, aliases=(ANA_ID,))),
+         WebhookContact(address=ANA_ID, aliases=(ANA_ID,))),
         ({"recipient_id": GROUP}, [], GROUP, "", None),
         ({"recipient_id": None, "recipient_type": "group", "recipient_participant_id": ANA}, [], "", ANA, None),
     ],
 )  # fmt: skip
 def test_who_a_status_is_about(
-    changes: dict[str, Any], contacts: list[dict[str, Any]], group: str, participant: str, expected: Who | None
+    changes: dict[str, Any],
+    contacts: list[dict[str, Any]],
+    group: str,
+    participant: str,
+    expected: WebhookContact | None,
 ) -> None:
     item = status(changes, *contacts)
     assert isinstance(item, StatusUpdate)
@@ -195,7 +199,7 @@ def test_who_a_status_is_about(
 def test_an_echo_is_never_named_after_the_business() -> None:
     echo = {**TEXT, "from": BUSINESS, "to": ANA}
     item = only({"contacts": [card(BUSINESS, name="Panadería")], "message_echoes": [echo]}, "smb_message_echoes")
-    assert who(item) == Who(address=ANA, aliases=(ANA,))
+    assert who(item) == WebhookContact(address=ANA, aliases=(ANA,))
 
 
 def test_messages_among_echoes_are_what_their_sender_makes_them() -> None:

@@ -150,7 +150,7 @@ def test_a_whole_number_serves_as_the_id_of_an_entry() -> None:
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: f"{case.parent.name}/{case.stem}")
-def test_the_careful_way_finds_the_same(case: Path) -> None:
+def test_parse_any_finds_the_same(case: Path) -> None:
     post = load(case)
     regular = parse(json.dumps(post).encode())
     slices_only = json.dumps({**post, "\ud800": ["[" * 3, {}]}).encode()
@@ -176,7 +176,7 @@ MARK = "@@odd@@"
 
 
 def batch() -> dict[str, Any]:
-    """A POST with messages, statuses, echoes and history, of two entries."""
+    """Return a POST with messages, statuses, echoes and history, of two entries."""
     posts = [load(case.parent.parent / name) for case in cases()[:1] for name in (
         "messages/text_several_contacts.json",
         "messages/statuses_of_one_message.json",

@@ -26,7 +26,7 @@ SPACED = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n ", " :\t")])
 
 
 def pointers(tree: Any, at: str = "") -> list[str]:
-    """Every pointer into a value."""
+    """Give every pointer into a value."""
     found = [at]
     steps = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for step, inner in steps:
@@ -35,7 +35,7 @@ def pointers(tree: Any, at: str = "") -> list[str]:
 
 
 def put(tree: Any, pointer: str, new: Any) -> Any:
-    """The same as `replaced`, on values."""
+    """Do the same as `replaced`, on values."""
     if not pointer:
         return new
     tree = json.loads(json.dumps(tree))
@@ -101,7 +101,7 @@ def test_any_bytes_and_any_pointer_are_taken(text, pointer):
 
 @st.composite
 def posts(draw: st.DrawFn) -> tuple[bytes, list[bytes], list[bytes]]:
-    """A POST with items of a person and of others: the body, and the texts of the items of either."""
+    """Draw a POST with items of a person and of others: the body, and the texts of the items of either."""
     ours: list[bytes] = []
     theirs: list[bytes] = []
     changes = []

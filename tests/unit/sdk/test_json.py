@@ -30,7 +30,7 @@ string_texts = st.builds(lambda text, escaped: written(text, escaped=escaped), s
 
 
 def objects_of(items: st.SearchStrategy[str], *, names: st.SearchStrategy[str] = string_texts) -> Any:
-    """Texts of JSON objects, now and then with blanks."""
+    """Draw texts of JSON objects, some of them with blanks."""
     pairs = st.lists(st.tuples(names, items), max_size=5, unique_by=lambda pair: json.loads(pair[0]))
     return st.builds(
         lambda members, blank: "{" + f",{blank}".join(f"{name}{blank}:{value}" for name, value in members) + "}",
@@ -47,7 +47,7 @@ json_texts = st.recursive(
 
 
 def semantics(text: str | bytes) -> Any:
-    """What a JSON text says, the order of keys and the text of numbers included."""
+    """Return the value of a JSON text, with the order of keys and the text of numbers."""
     return json.loads(
         text,
         object_pairs_hook=lambda pairs: ("object", tuple(dict(pairs).items())),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.golden.formats.cases import CASES, Case
+from tests.golden.formats.cases import WRITTEN, Case
 from tests.golden.formats.events import CONVERSATION, MESSAGE
 from tests.unit.sdk.test_json import json_texts, objects_of, semantics, unhurried
 
@@ -31,10 +31,14 @@ from tellwire_sdk import (
 
 
 def body(path: str) -> bytes:
-    return next(case.path for case in CASES if f"{case.endpoint.format}/{case.name}" == path).read_bytes()
+    return next(case.path for case in WRITTEN if f"{case.endpoint.format}/{case.name}" == path).read_bytes()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.endpoint.format}/{case.name}")
+@pytest.mark.parametrize(
+    "case",
+    [case for case in WRITTEN if case.endpoint.format in ("row", "chat")],
+    ids=lambda case: f"{case.endpoint.format}/{case.name}",
+)
 def test_golden_files_are_parsed_and_written_again(case: Case):
     golden = case.path.read_bytes()
     parsed = parse(golden)
@@ -334,7 +338,7 @@ payload_texts = objects_of(
 
 
 def shaped(template: str) -> Any:
-    """A template in which every `%` is some JSON."""
+    """Draw a text from a template in which every `%` becomes some JSON."""
     return st.lists(json_texts, min_size=template.count("%"), max_size=template.count("%")).map(
         lambda values: "".join(part + value for part, value in zip(template.split("%"), [*values, ""], strict=True))
     )
@@ -373,7 +377,7 @@ def test_any_bytes_are_parsed_and_written_again_or_refused(given_body: bytes):
 
 
 def use_every_property(record: object) -> None:
-    """No property of a parsed payload raises."""
+    """Read every property of a parsed payload, to show that none raises."""
     for name in dir(type(record)):
         if isinstance(getattr(type(record), name), property):
             getattr(record, name)

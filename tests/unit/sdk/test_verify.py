@@ -29,7 +29,7 @@ def signed(body: bytes = BODY, *, secret: str = SECRET, at: int = NOW) -> dict[s
 
 
 def refused(body: Any, headers: Any, secret: Any = SECRET, **options: Any) -> str:
-    """The reason for which `verify` refuses."""
+    """Return the reason for which `verify` refuses."""
     with pytest.raises(WebhookError) as caught:
         verify(body, headers, secret, **{"now": NOW, **options})
     assert str(caught.value)

@@ -92,9 +92,9 @@ REACHED = (
 
 @pytest.mark.parametrize(("address", "rule"), REFUSED.items())
 def test_addresses_that_are_not_global_are_refused_by_name_of_their_rule(address, rule):
-    verdict = why_refused(address, ())
-    assert verdict is not None
-    assert rule in verdict
+    reason = why_refused(address, ())
+    assert reason is not None
+    assert rule in reason
 
 
 @pytest.mark.parametrize("address", REACHED)

@@ -144,30 +144,30 @@ def test_empty_buckets_are_forgotten():
     assert len(pairs) == 1  # in flight
 
 
-def test_an_account_that_stumbles_waits_longer_each_time_until_something_goes_well():
+def test_an_account_that_backs_off_waits_longer_each_time_until_something_goes_well():
     pace = AccountLimits(80)
     waits = []
     now = 0
     for _ in range(3):
-        pace.stumble(now, now, jitter=0.5, longest=300.0)
+        pace.back_off(now, now, jitter=0.5, longest=300.0)
         assert pace.room(now) == 0
         until = pace.more_at(now)
         assert until is not None
         waits.append((until - now) // SECOND)
-        pace.stumble(now - 1, now, jitter=0.5, longest=300.0)  # began before this wait
+        pace.back_off(now - 1, now, jitter=0.5, longest=300.0)  # began before this wait
         now = until
     assert waits == [1, 4, 16]
     assert (pace.room(now), pace.more_at(now)) == (80, None)
-    pace.went_well(now)
-    pace.stumble(now, now, jitter=0.5, longest=300.0)
+    pace.record_accepted(now)
+    pace.back_off(now, now, jitter=0.5, longest=300.0)
     assert pace.more_at(now) == now + SECOND
 
 
 def test_one_message_that_is_always_refused_does_not_make_the_others_wait_longer_and_longer():
     pace, now = AccountLimits(80), 0
     for _ in range(5):
-        pace.stumble(now, now + 2, jitter=0.5, longest=300.0)
-        pace.went_well(now)  # another of the same burst was taken
+        pace.back_off(now, now + 2, jitter=0.5, longest=300.0)
+        pace.record_accepted(now)  # another of the same burst was taken
         until = pace.more_at(now + 2)
         assert until == now + 2 + SECOND
         now = until
@@ -176,7 +176,7 @@ def test_one_message_that_is_always_refused_does_not_make_the_others_wait_longer
 def test_a_wait_is_bounded():
     pace = AccountLimits(80)
     for _ in range(9):
-        pace.stumble(0, 0, jitter=1.0, longest=30.0)
+        pace.back_off(0, 0, jitter=1.0, longest=30.0)
     assert pace.more_at(0) == 30 * SECOND
 
 
@@ -190,7 +190,7 @@ def test_a_clock_that_was_set_back_holds_nobody_up():
     for _ in range(PAIR_BURST):
         pace.begin(keys, hour)
         pace.end(keys, hour)
-    pace.stumble(hour, hour, jitter=0.5, longest=30.0)
+    pace.back_off(hour, hour, jitter=0.5, longest=30.0)
     assert pace.room(0) == 0
     assert (pace.more_at(0) or 0) <= 300 * SECOND
     assert pace.rate.room(0) == 0

@@ -209,7 +209,7 @@ def test_edits_and_revocations_name_the_original() -> None:
     }
     assert revoke.item["revoke"] == {"original_message_id": wamid}
     assert len({wamid, edit.wamid, revoke.wamid}) == 3
-    assert lucia.said == [wamid], "an edit is nothing to reply to"
+    assert lucia.sent_ids == [wamid], "an edit is nothing to reply to"
 
 
 def test_statuses_carry_prices_where_meta_does_and_errors_without_a_contact() -> None:
@@ -295,7 +295,7 @@ def test_shuffling_takes_statuses_out_of_their_order() -> None:
 def test_what_is_posted_is_signed_with_the_apps_secret() -> None:
     sender = Recorder(Answer(status=200))
     update = customer().text("¡Hola!", at=NOW)
-    answer = asyncio.run(Poster(sender, "http://127.0.0.1:1/meta/webhook", SECRET).tell(update))
+    answer = asyncio.run(Poster(sender, "http://127.0.0.1:1/meta/webhook", SECRET).post_updates(update))
     (request,) = sender.requests
     expected = hmac.new(SECRET.encode(), request.body, hashlib.sha256).hexdigest()
     assert answer.ok

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tellwire.model.deliveries import Attempt
 from tellwire.stores.records import attempt_rows
-from tellwire.stores.records.header_codec import _NAMES, Headers, brief, full
+from tellwire.stores.records.header_codec import _NAMES, Headers, restore, shorten
 
 ID = "01a20e5b-4ad7-77f6-9674-5aae1dcb5a9b"
 FACTS: dict[str, Any] = {"delivery_id": ID, "number": 2, "started_at": 1_795_537_193_699_368}
@@ -29,11 +29,11 @@ VALUE = st.sampled_from([value for _, value in SENT]) | st.text(max_size=9)
 
 @given(st.lists(st.tuples(NAME, VALUE)).map(tuple))
 def test_every_header_comes_back_as_it_was(headers: Headers) -> None:
-    assert full(brief(headers, **FACTS), **FACTS) == headers
+    assert restore(shorten(headers, **FACTS), **FACTS) == headers
 
 
 def test_what_the_attempt_tells_is_not_kept_twice() -> None:
-    assert brief(SENT, **FACTS) == ["A", "bTellwire/0.1.0", "C", "E", "J", "kv1,c2ln", "=X-Custom:a:b"]
+    assert shorten(SENT, **FACTS) == ["A", "bTellwire/0.1.0", "C", "E", "J", "kv1,c2ln", "=X-Custom:a:b"]
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -16,7 +16,7 @@ from tellwire.errors import BadRequest, Invalid, NotFound
 from tellwire.ids import IdMaker, id_floor
 from tellwire.model.row_json import instant
 from tellwire.stores.queries.paging import PageRequest
-from tellwire.web.parameters import cursor_of, decode_body, instant_of, our_id, turn_of
+from tellwire.web.parameters import cursor_of, decode_body, instant_of, our_id, page_request
 from tellwire.web.problems import json_pointer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,18 +89,18 @@ def test_cursor_leads_back() -> None:
     cursor = cursor_of("events", UUID)
     assert cursor is not None
     assert cursor.isascii()
-    assert turn_of("events", 5, cursor) == PageRequest(5, UUID)
-    assert turn_of("events", 5, "") == PageRequest(5)
+    assert page_request("events", 5, cursor) == PageRequest(5, UUID)
+    assert page_request("events", 5, "") == PageRequest(5)
     assert cursor_of("events", "") is None
     with pytest.raises(Invalid):
-        turn_of("messages", 5, cursor)
+        page_request("messages", 5, cursor)
 
 
 @given(st.text(max_size=200))
 def test_any_other_cursor_is_invalid(cursor: str) -> None:
     if cursor:
         with pytest.raises(Invalid):
-            turn_of("events", 5, cursor)
+            page_request("events", 5, cursor)
 
 
 @given(st.text(max_size=60))

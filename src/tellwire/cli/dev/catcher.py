@@ -1,6 +1,7 @@
 """The built-in catcher: a small HTTP server that receives deliveries as a user's own code would, and verifies them.
 
-It runs on its own (`asyncio` and `httptools` only), so that what it proves does not rest on our web server.
+It runs on its own (`asyncio` and `httptools` only), so that what it proves does not rest on our web server. What is
+peculiar to a format, its vendor's signature and its handshake, it reads from `FORMATS`.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import httptools
 from msgspec import Struct
 
 import tellwire_sdk
+from tellwire.formats import FORMATS
+from tellwire.ports.http_out import Answer
 from tellwire_sdk import Payload, WebhookError
 
 _LARGEST = 8 * 1024 * 1024
-_VENDOR = {"chat": "x-wappcloud-signature"}
-"""The signature header that a format's own vendor promises beside Standard Webhooks."""
+_JSON = (("Content-Type", "application/json"),)
 
 
 class Catch(Struct, frozen=True, kw_only=True):
-    """A POST as it was caught. `error` says why it did not verify, "" when it did; `payload` is None then."""
+    """A POST as it was caught. `error` says why it did not verify, "" when it did; `payload` is None then, and if the
+    SDK has no types for the format."""
 
     format: str
     headers: dict[str, str]
@@ -105,26 +108,23 @@ class Catcher:
     def _connection(self) -> _Connection:
         return _Connection(self.answer, self._connections)
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:
-        """What a request is answered: the status and the JSON."""
-        url = urlsplit(target)
-        format = url.path.strip("/")  # noqa: A001
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+        """What a request is answered; `headers` by lower-case name."""
+        format = urlsplit(target).path.strip("/")  # noqa: A001
         if format not in self._secrets:
-            return 404, {"error": f"nothing is caught here; try {', '.join('/' + name for name in self._secrets)}"}
-        match method:
-            case "GET":
-                challenge = parse_qs(url.query).get("challenge", [""])[0]
-                return (200, {"challenge": challenge}) if challenge else (400, {"error": "no challenge"})
-            case "POST":
-                return self._catch(format, headers, body)
-            case _:
-                return 405, {"error": "GET with a challenge, or POST"}
+            tries = ", ".join("/" + name for name in self._secrets)
+            return _told(404, {"error": f"nothing is caught here; try {tries}"})
+        if method == "POST":
+            return self._catch(format, headers, body)
+        handshake = FORMATS[format].HANDSHAKE
+        consent = handshake.consent(method, target, headers) if handshake is not None else None
+        return consent or _told(405, {"error": "only deliveries are taken here, and what the format's handshake asks"})
 
-    def _catch(self, format: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:  # noqa: A002
+    def _catch(self, format: str, headers: dict[str, str], body: bytes) -> Answer:  # noqa: A002
         payload, error = None, ""
         try:
             self._verify(format, headers, body)
-            payload = tellwire_sdk.parse(body)
+            payload = tellwire_sdk.parse(body) if FORMATS[format].TYPED else None
         except WebhookError as refused:
             error = str(refused)
         catch = Catch(format=format, headers=headers, body=body, payload=payload, error=error)
@@ -138,13 +138,17 @@ class Catcher:
         if self._on_catch is not None:
             self._on_catch(catch)
         self._news.set()
-        return (200, {"ok": True}) if catch.verified else (401, {"error": error})
+        return _told(200, {"ok": True}) if catch.verified else _told(401, {"error": error})
 
     def _verify(self, format: str, headers: dict[str, str], body: bytes) -> None:  # noqa: A002
         secret = self._secrets[format]
         tellwire_sdk.verify(body, headers, secret, require_timestamp=True)
-        if vendor := _VENDOR.get(format):
+        if vendor := FORMATS[format].SIGNATURE.lower():
             tellwire_sdk.verify(body, {name: text for name, text in headers.items() if name == vendor}, secret)
+
+
+def _told(status: int, content: object) -> Answer:
+    return Answer(status=status, headers=_JSON, body=json.dumps(content).encode())
 
 
 class _Connection(asyncio.Protocol):
@@ -152,7 +156,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        answer: Callable[[str, str, dict[str, str], bytes], tuple[int, object]],
+        answer: Callable[[str, str, dict[str, str], bytes], Answer],
         connections: set[_Connection],
     ) -> None:
         self._answer = answer
@@ -171,7 +175,7 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._reply(400, {"error": "this is no HTTP/1.1 request"}, keep_alive=False)
+            self._reply(_told(400, {"error": "this is no HTTP/1.1 request"}), keep_alive=False)
 
     def hang_up(self) -> None:
         if self._transport is not None:
@@ -193,21 +197,21 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._body += body
         if len(self._body) > _LARGEST:
-            self._reply(413, {"error": "too large"}, keep_alive=False)
+            self._reply(_told(413, {"error": "too large"}), keep_alive=False)
 
     def on_message_complete(self) -> None:
         method = self._parser.get_method().decode("latin-1")
-        status, content = self._answer(method, self._target.decode("latin-1"), self._headers, bytes(self._body))
-        self._reply(status, content, keep_alive=self._parser.should_keep_alive())
+        answer = self._answer(method, self._target.decode("latin-1"), self._headers, bytes(self._body))
+        self._reply(answer, keep_alive=self._parser.should_keep_alive())
 
-    def _reply(self, status: int, content: object, *, keep_alive: bool) -> None:
+    def _reply(self, answer: Answer, *, keep_alive: bool) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        body = json.dumps(content).encode()
         head = (
-            f"HTTP/1.1 {status} {'OK' if status == 200 else 'Refused'}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
+            f"HTTP/1.1 {answer.status} {'OK' if answer.status == 200 else 'Refused'}\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+            + f"Content-Length: {len(answer.body)}\r\nConnection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
         )
-        self._transport.write(head.encode("latin-1") + body)
+        self._transport.write(head.encode("latin-1") + answer.body)
         if not keep_alive:
             self._transport.close()

@@ -1,4 +1,4 @@
-"""`tellwire dev`: the command."""
+"""Implement the command `tellwire dev`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ import typer
 
 from tellwire.cli import DONE, FAILED
 from tellwire.cli.dev.catcher import Catch, CatchCounts
+from tellwire.cli.dev.chat import ChattingCustomer
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.once import KNOBS, once
 from tellwire.cli.dev.replies import Replies
-from tellwire.cli.dev.screen import Screen, Voice
-from tellwire.cli.dev.stack import CATCHER_PORT, FORMATS, SIMULATOR_PORT, Ports, Stack, dev_settings, running
-from tellwire.cli.dev.story import Story
+from tellwire.cli.dev.screen import LinePrinter, Screen
+from tellwire.cli.dev.stack import CATCHER_PORT, SIMULATOR_PORT, Ports, Stack, dev_settings, running
 from tellwire.cli.dev.terminal import typed
 from tellwire.cli.output import Json
 from tellwire.cli.serving import log_to_stderr, run
 from tellwire.errors import TellwireError
+from tellwire.formats import FORMATS
 from tellwire.simulator import Knobs
 
 _KNOBS = Knobs(sent_after=0.1, delivered_after=0.4, read_after=0.8)
-"""Slow enough to be watched."""
+"""Delays that are long enough for a person to watch the statuses come."""
 
 
 def dev(
@@ -47,7 +48,7 @@ def dev(
     """Run everything on this machine: server, SQLite, a simulated Meta with a customer who writes, and a catcher that
     verifies what arrives. A line that is typed, or piped in, is sent to the customer who wrote last.
 
-    Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether both formats arrived.
+    Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether all formats arrived.
     """
     started = time.perf_counter()
     log_to_stderr()
@@ -57,7 +58,7 @@ def dev(
 
 
 async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool) -> int:
-    home, ok = make_home(FORMATS), False
+    home, ok = make_home(tuple(FORMATS)), False
     tallies = {name: CatchCounts() for name in FORMATS}
     journeys = Journeys(arrived=lambda _: None, elsewhere=lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="tellwire-", ignore_cleanup_errors=True) as folder:
@@ -75,12 +76,14 @@ async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool
     ok = ok and all(tally.received == tally.verified and not tally.failed for tally in tallies.values())
     document = {"ok": ok, "formats": tallies, "seconds": round(seconds, 3)}
     words = "; ".join(f"{name}: {tally.verified} of {tally.received} verified" for name, tally in tallies.items())
-    Voice(as_json=as_json, unheard=stop.set).say(f"{'ok' if ok else 'FAILED'} in {seconds:.2f} s · {words}", document)
+    LinePrinter(as_json=as_json, on_closed=stop.set).say(
+        f"{'ok' if ok else 'FAILED'} in {seconds:.2f} s · {words}", document
+    )
     return DONE if ok else FAILED
 
 
 async def _unless(stop: asyncio.Event, work: Any) -> bool:
-    """Do the work, and whether it was done: a signal to stop cancels it."""
+    """Run the work until `stop` is set, which cancels it. Return whether it finished."""
     doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -100,16 +103,16 @@ async def _live(
     try:
         if fresh:
             clear(FOLDER)
-        home, anew = keep(FOLDER, FORMATS)
+        home, anew = keep(FOLDER, tuple(FORMATS))
         settings = dev_settings(home, FOLDER / "tellwire.db", keep_database=True)
         ports = Ports(settings.port if port is None else port, CATCHER_PORT, SIMULATOR_PORT)
-        screen = Screen(Voice(as_json=as_json, unheard=stop.set))
+        screen = Screen(LinePrinter(as_json=as_json, on_closed=stop.set))
         journeys = Journeys(arrived=screen.arrived, elsewhere=screen.elsewhere)
-        ears: list[Callable[[Catch], None]] = [journeys.caught]
+        listeners: list[Callable[[Catch], None]] = [journeys.caught]
 
         def caught(catch: Catch) -> None:
-            for hear in ears:
-                hear(catch)
+            for listen in listeners:
+                listen(catch)
 
         async with running(
             settings,
@@ -121,13 +124,13 @@ async def _live(
             scripted=scripted,
             knobs=_KNOBS,
         ) as stack:
-            story = Story(stack.meta, stack.poster, before=screen.before, after=screen.after)
-            answer = story.answer if stack.simulated and not silent else None
-            replies = Replies(stack.rest, screen, person=stack.staff.person, simulated=stack.simulated, answer=answer)
-            ears.append(replies.caught)
+            customer = ChattingCustomer(stack.meta, stack.poster, before=screen.before, after=screen.after)
+            answer = customer.answer if stack.simulated and not silent else None
+            replies = Replies(stack.rest, screen, person=stack.agents.person, simulated=stack.simulated, answer=answer)
+            listeners.append(replies.caught)
             screen.ready(stack, home, settings, notes=_moved(stack, ports))
             try:
-                await _unless(stop, _happenings(story, replies, silent=silent))
+                await _unless(stop, _happenings(customer, replies, silent=silent))
             finally:
                 await replies.stop()
         journeys.close()
@@ -137,17 +140,17 @@ async def _live(
         os.close(held)
 
 
-async def _happenings(story: Story, replies: Replies, *, silent: bool) -> None:
-    """Whatever happens until it is cancelled: what is typed, and what the customer does."""
+async def _happenings(customer: ChattingCustomer, replies: Replies, *, silent: bool) -> None:
+    """Send typed lines and let the customer chat, until cancelled."""
     async with asyncio.TaskGroup() as group:
         group.create_task(replies.send_all(typed()))
         if not silent:
-            group.create_task(story.converse())
+            group.create_task(customer.converse())
         await asyncio.Event().wait()
 
 
 def _moved(stack: Stack, ports: Ports) -> list[str]:
-    """What to say of ports that were taken."""
+    """Return notes about ports that were taken."""
     wanted = {
         "the server": (stack.url, ports.server),
         "the catcher": (stack.catcher_url, ports.catcher),

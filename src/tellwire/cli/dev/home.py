@@ -1,4 +1,4 @@
-"""Where `dev` keeps its data between runs: a folder with made-up secrets, the database beside them, and a lock."""
+"""Keep the data of `dev` between runs: a folder with generated secrets, the database beside them, and a lock."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _LOCK = "dev.lock"
 
 
 class Home(Struct, frozen=True, kw_only=True):
-    """What was made up at the first start: secrets that are worth nothing outside this machine."""
+    """The secrets that were generated at the first start; they are worth nothing outside this machine."""
 
     app_secret: str
     verify_token: str
     admin_key: str
     secrets: dict[str, str]
-    """format → signing secret of the catcher's endpoint"""
+    """signing secret of the catcher's endpoint, by format"""
 
 
 def make_home(formats: tuple[str, ...]) -> Home:
-    """Make everything up."""
+    """Generate new secrets."""
     return Home(
         app_secret=secrets.token_hex(16),
         verify_token=secrets.token_urlsafe(16),
@@ -40,11 +40,11 @@ def make_home(formats: tuple[str, ...]) -> Home:
 
 
 def lock(folder: Path) -> int:
-    """Make the folder if it is not there, and hold it for as long as this process lives.
+    """Create the folder if it does not exist, and lock it; the lock lasts as long as the returned file descriptor.
 
     Raises:
         AlreadyRunning: another `dev` uses it.
-        TellwireError: it cannot be written to.
+        TellwireError: the folder cannot be written to.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,10 +62,10 @@ def lock(folder: Path) -> int:
 
 
 def clear(folder: Path) -> None:
-    """Delete everything in a locked folder but the lock.
+    """Delete everything in a locked folder except the lock.
 
     Raises:
-        TellwireError: it cannot be deleted.
+        TellwireError: something cannot be deleted.
     """
     try:
         for child in folder.iterdir():
@@ -78,10 +78,10 @@ def clear(folder: Path) -> None:
 
 
 def keep(folder: Path, formats: tuple[str, ...]) -> tuple[Home, bool]:
-    """What is kept in a locked folder, made at the first start; and whether it was made just now.
+    """Return the secrets of a locked folder, generated at the first start; and whether they were generated just now.
 
     Raises:
-        TellwireError: it is damaged, or cannot be read or written.
+        TellwireError: the file is damaged, or cannot be read or written.
     """
     path = folder / _KEPT
     try:
@@ -101,10 +101,10 @@ def keep(folder: Path, formats: tuple[str, ...]) -> tuple[Home, bool]:
 
 
 def read_home(folder: Path = FOLDER) -> Home | None:
-    """What a `dev` has kept in a folder; None when none has.
+    """Return the secrets that a `dev` has kept in a folder; None when there are none.
 
     Raises:
-        TellwireError: it is damaged, or cannot be read.
+        TellwireError: the file is damaged, or cannot be read.
     """
     path = folder / _KEPT
     try:

@@ -1,15 +1,17 @@
-"""The live lines: what became of each event, out of the attempts that were made and what the catcher caught."""
+"""Follow each event for the live lines: its delivery attempts, joined with what the catcher received."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from tellwire.cli.dev.catcher import Catch
-from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.formats import FORMATS
+from tellwire.model.deliveries import Attempt, Delivery, Entity, Event, Snapshot, StatusItem
 from tellwire_sdk import ChatMessage, ChatStatus, ConversationRow, MessageRow, RowEvent
 
 _WAIT_SECONDS = 1.0
@@ -17,7 +19,7 @@ _MOST = 1000
 
 
 class Stop(Struct, frozen=True, kw_only=True):
-    """An attempt at the catcher; `error` says why what came did not verify."""
+    """A delivery attempt at the catcher; `error` says why the delivery did not verify."""
 
     status: int
     verified: bool
@@ -25,29 +27,29 @@ class Stop(Struct, frozen=True, kw_only=True):
 
 
 class Journey(Struct, kw_only=True):
-    """What is known of one event. `title` is the type of the message, or what changed; `row` names it with its id."""
+    """What is known of one event. `title`: the type of the message, or what changed; `row` names the row by its id."""
 
     event: str = ""
     title: str = ""
     wamid: str = ""
     row: str = ""
     way: tuple[str, ...] = ()
-    """of a message of ours: the statuses that its row has"""
+    """the statuses that the row of an outgoing message has"""
     cause: str = ""
-    """why it failed, in Meta's words"""
+    """why the message failed, in Meta's words"""
     wrote: str = ""
-    """when it is new: the text, if you or the demo agent wrote it"""
+    """the text of a new message, if you or the demo agent wrote it"""
     stops: dict[str, Stop] = field(default_factory=dict)
     awaits: frozenset[str] = frozenset()
-    """the formats that have a place for it, once that is known"""
+    """the formats under which the event is delivered, once that is known"""
 
 
 class Journeys:
-    """Joins attempts and catches by event.
+    """Joins delivery attempts and catches by event.
 
     Args:
-        arrived: called with a journey that is complete, or has waited long enough.
-        elsewhere: called with each attempt at any other endpoint.
+        arrived: called with a journey that is complete, or has waited for a second.
+        elsewhere: called with each attempt at an endpoint that is not the catcher's.
     """
 
     def __init__(
@@ -64,18 +66,18 @@ class Journeys:
         self._under_way: dict[str, tuple[Journey, asyncio.TimerHandle]] = {}
 
     def know(self, *, formats: Mapping[str, str] | None = None, authors: Mapping[str, str] | None = None) -> None:
-        """Learn which endpoints are the catcher's (id → format), and what agents of ours are called (id → name)."""
+        """Learn which endpoints are the catcher's (id → format), and the names of our own agents (id → name)."""
         self._formats.update(formats or {})
         self._authors.update(authors or {})
 
     def caught(self, catch: Catch) -> None:
-        """Take note of a catch; the attempt that brought it is reported soon."""
+        """Remember a catch until the attempt that brought it is reported."""
         self._catches[catch.format, catch.webhook_id] = catch
         if len(self._catches) > _MOST:
             self._catches.popitem(last=False)
 
     def attempted(self, attempt: Attempt, delivery: Delivery) -> None:
-        """Take note of an attempt whose result is recorded."""
+        """Add an attempt whose result is recorded."""
         name = self._formats.get(delivery.endpoint_id)
         if name is None:
             self._elsewhere(attempt, delivery)
@@ -88,12 +90,12 @@ class Journeys:
             error=catch.error if catch is not None else attempt.cause,
         )
         if catch is not None:
-            _describe(journey, catch, self._authors)
+            _describe(journey, catch, self._authors, self._formats.values())
         if journey.awaits and journey.stops.keys() >= journey.awaits:
             self._finish(delivery.event_id)
 
     def close(self) -> None:
-        """Tell what has not arrived everywhere yet, and forget it."""
+        """Report the journeys that are not complete, and forget them."""
         for event_id in list(self._under_way):
             self._finish(event_id)
 
@@ -109,8 +111,40 @@ class Journeys:
         self._arrived(journey)
 
 
-def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> None:
-    """Fill in what a payload tells. An update of a row does not tell whether `chat` has a place for it too."""
+def places(
+    formats: Iterable[str],
+    entity: Entity,
+    action: str,
+    direction: Literal["incoming", "outgoing", ""] = "",
+    *,
+    status: str = "",
+) -> frozenset[str]:
+    """Return which of the formats deliver such an event; `status` is the one that caused it, "" for none."""
+    event = Event(
+        id="",
+        organization_id="",
+        account_id="",
+        entity=entity,
+        action="insert" if action == "insert" else "update",
+        name=f"{entity}.{action}",
+        order_key="",
+        snapshot=Snapshot(row=Raw(b"{}"), status=StatusItem(status, 0) if status else None),
+        direction=direction,
+    )
+    return frozenset(name for name in formats if FORMATS[name].names(event))
+
+
+def places_of_new(row: MessageRow, formats: Iterable[str]) -> frozenset[str]:
+    """Return which of the formats deliver a new message that came in, or of which only statuses tell."""
+    if row.direction != "outgoing":
+        return places(formats, "messages", "insert", "incoming")
+    last = [name for name in row.status or {} if name != "errors"][-1:]
+    return places(formats, "messages", "insert", "outgoing", status=last[0] if last else "?")
+
+
+def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], formats: Iterable[str]) -> None:
+    """Fill in what a payload says. The update of a row does not say which status caused it, if any did, and so not
+    which other formats deliver the event."""
     journey.event = catch.event
     if catch.message_id:
         journey.row = f"message {catch.message_id}"
@@ -118,23 +152,26 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> Non
         case RowEvent(data=ConversationRow() as row, action=action):
             journey.title = "conversation opened" if action == "insert" else f"conversation {row.status or 'changed'}"
             journey.row = f"conversation {row.id}"
-            journey.awaits = frozenset({"row"})
+            journey.awaits = places(formats, "conversations", action)
         case RowEvent(data=MessageRow() as row, action=action):
             journey.wamid = row.wa_id or ""
             reached = tuple(name for name in row.status or {} if name != "errors")
             if row.direction == "outgoing" and "pending" in reached:
                 _describe_ours(journey, row, reached, authors, new=action == "insert")
+                if action == "insert" or reached == ("pending",):
+                    journey.awaits = places(formats, "messages", action, "outgoing")
                 return
             told = action == "insert" and row.type != "external"
             journey.title = journey.title or (row.type or "" if told else f"status {(reached or ('?',))[-1]}")
             if action == "insert":
-                journey.awaits = frozenset({"row", "chat"})
+                journey.awaits = places_of_new(row, formats)
         case ChatMessage(message=message):
             journey.title = message.type
-            journey.awaits = frozenset({"row", "chat"})
+            journey.awaits = places(formats, "messages", "insert", "incoming")
         case ChatStatus(statuses=statuses):
-            journey.title = f"status {statuses[0].status}" if statuses else "status"
-            journey.awaits = frozenset({"row", "chat"})
+            status = statuses[0].status if statuses else ""
+            journey.title = f"status {status}" if status else "status"
+            journey.awaits = places(formats, "messages", "update", "outgoing", status=status or "?")
         case _:
             journey.title = journey.title or journey.event
 
@@ -142,7 +179,7 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str]) -> Non
 def _describe_ours(
     journey: Journey, row: MessageRow, reached: tuple[str, ...], authors: Mapping[str, str], *, new: bool
 ) -> None:
-    """A message that was sent through us: `chat` hears of its statuses alone, not of itself nor that Meta took it."""
+    """Describe a message that was sent through us."""
     journey.way = reached
     journey.cause = "; ".join(f"{error.code} {error.title}" for error in row.errors)
     if new:
@@ -154,5 +191,3 @@ def _describe_ours(
         journey.title = "accepted by Meta"
     else:
         journey.title = journey.title or f"status {reached[-1]}"
-        return
-    journey.awaits = frozenset({"row"})

@@ -1,5 +1,5 @@
-"""What `dev` makes through the real REST API at its first start, and finds again at the next: the catcher's endpoints,
-the account that customers write to, and who answers them."""
+"""Create through the real REST API what `dev` needs, and find it again at the next start: the catcher's endpoints, the
+account that customers write to, and the agents that answer them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _PERSON = {"name": "You, in the terminal of tellwire dev", "kind": "human"}
 _SCRIPTED = {"name": "Scripted demo agent of tellwire dev", "kind": "ai", "model": "scripted", "debounce_seconds": 1.0}
 
 
-class Staff(Struct, frozen=True, kw_only=True):
-    """Who answers customers: ids of agents, "" for nobody.
+class DevAgents(Struct, frozen=True, kw_only=True):
+    """The agents that answer customers: their ids, "" for none.
 
     Args:
-        person: whoever types in the terminal.
+        person: the person who types in the terminal.
         scripted: the demo agent, if it answers.
-        own: the user's own agent that the account has, and its name.
+        own, own_name: the user's own agent, if the account has one.
     """
 
     person: str
@@ -32,14 +32,14 @@ class Staff(Struct, frozen=True, kw_only=True):
 
 
 async def register(rest: Rest, targets: Mapping[str, str], secrets: Mapping[str, str], *, anew: bool) -> dict[str, str]:
-    """See to it that the catcher's endpoints are there, lead to it and are active.
+    """Make sure that the catcher's endpoints exist, lead to it and are active.
 
     Args:
-        targets: format → URL at the catcher.
-        secrets: format → signing secret.
-        anew: what is there was signed with other secrets: replace it.
+        targets: the URL at the catcher by format.
+        secrets: the signing secret by format.
+        anew: whether existing endpoints have other secrets and are to be replaced.
 
-    Returns: endpoint id → format.
+    Returns: the format by endpoint id.
     """
     known = {endpoint["description"]: endpoint for endpoint in await rest.every(_ENDPOINTS)}
     registered = {}
@@ -61,10 +61,10 @@ async def register(rest: Rest, targets: Mapping[str, str], secrets: Mapping[str,
 
 
 async def settle_account(rest: Rest, *, simulated: bool) -> dict[str, Any]:
-    """See to it that the account that simulated customers write to is there; what it has already is kept.
+    """Return the account that simulated customers write to, created if it does not exist; fields that it has are kept.
 
     Args:
-        simulated: messages go to the simulator, which takes any token: the account is given one if it has none.
+        simulated: whether messages go to the simulator, which accepts any token: the account gets one if it has none.
     """
     wanted: dict[str, Any] = {"waba_id": BUSINESS.waba_id, "display_phone_number": BUSINESS.display_phone_number}
     accounts = {account["phone_number_id"]: account for account in await rest.every(_ACCOUNTS)}
@@ -81,13 +81,13 @@ async def settle_account(rest: Rest, *, simulated: bool) -> dict[str, Any]:
     return known
 
 
-async def hire(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> Staff:
-    """See to it that a person can write, and that the demo agent answers or does not.
+async def settle_agents(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> DevAgents:
+    """Create the person's agent and the demo agent if they are missing, and set who answers the account's customers.
 
-    An agent that the user gave the account stays.
+    An agent that the user assigned to the account stays.
 
     Args:
-        scripted: the demo agent is to answer where no other does.
+        scripted: whether the demo agent answers when the user has assigned no agent.
     """
     agents = {agent["name"]: agent for agent in await rest.every(_AGENTS)}
     person = agents.get(_PERSON["name"]) or await rest.call("POST", _AGENTS, _PERSON)
@@ -95,10 +95,10 @@ async def hire(rest: Rest, account: Mapping[str, Any], *, scripted: bool) -> Sta
     has = account["agent_id"] or ""
     if has and (demo is None or has != demo["id"]):
         name = next((agent["name"] for agent in agents.values() if agent["id"] == has), "")
-        return Staff(person=person["id"], own=has, own_name=name)
+        return DevAgents(person=person["id"], own=has, own_name=name)
     if scripted and demo is None:
         demo = await rest.call("POST", _AGENTS, _SCRIPTED)
     answers = demo["id"] if scripted and demo is not None else ""
     if has != answers:
         await rest.call("PATCH", f"{_ACCOUNTS}/{account['id']}", {"agent_id": answers})
-    return Staff(person=person["id"], scripted=answers)
+    return DevAgents(person=person["id"], scripted=answers)

@@ -1,4 +1,4 @@
-"""What a person types in the terminal of `dev`: each line is a message to the customer who wrote last."""
+"""Send what a person types in the terminal of `dev`: each line is a message to the customer who wrote last."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MOST = 1000
 _SIMULATED = frozenset(address for person in PEOPLE for address in (person.wa_id, person.user_id))
 
 
-class Shown(Protocol):
-    """What is told of a line."""
+class ReplyScreen(Protocol):
+    """A screen that shows what became of a typed line."""
 
     def not_sent(self, status: int | None, cause: str) -> None: ...
 
@@ -30,18 +30,18 @@ class Shown(Protocol):
 
 
 class Replies:
-    """Sends lines through the REST API, as any user's code would.
+    """A sender of typed lines through the REST API, as any user's code would send.
 
     Args:
-        person: the id of the agent that writes them; an AI agent leaves the conversation to it.
-        simulated: messages go to the simulator; if not, what is for simulated customers is not sent.
-        answer: called once with the wamid of each reply that was read.
+        person: the id of the person's agent; an AI agent leaves the conversation when the person writes.
+        simulated: whether messages go to the simulator; if not, lines for simulated customers are not sent.
+        answer: called once with the wamid of each reply that the customer read.
     """
 
     def __init__(
         self,
         rest: Rest,
-        screen: Shown,
+        screen: ReplyScreen,
         *,
         person: str,
         simulated: bool,
@@ -58,7 +58,7 @@ class Replies:
         self._answers: set[asyncio.Future[None]] = set()
 
     def caught(self, catch: Catch) -> None:
-        """Take note of who wrote last, and of replies that were read."""
+        """Remember who wrote last, and answer replies that were read."""
         match catch.payload:
             case RowEvent(data=MessageRow(direction="incoming") as row, action="insert") if row.conversation_id:
                 self._conversation, self._address = row.conversation_id, row.from_ or ""
@@ -70,7 +70,7 @@ class Replies:
                     self._begin(self._answer(wamid))
 
     async def send_all(self, lines: AsyncIterator[str]) -> None:
-        """Send each line, until there are no more."""
+        """Send each line, until there are no more lines."""
         async for line in lines:
             try:
                 if line == RESUME:
@@ -97,7 +97,7 @@ class Replies:
             self._screen.paused(place)
 
     async def _to(self) -> dict[str, str]:
-        """Who it goes to: the conversation of who wrote last, the simulated customer before anybody has."""
+        """Return the recipient: the conversation of who wrote last, or the simulated customer before anybody wrote."""
         if not self._conversation:
             return {"account": BUSINESS.phone_number_id, "to": f"+{self._address}"}
         row = await self._rest.call("GET", f"/v1/conversations/{self._conversation}")
@@ -117,7 +117,7 @@ class Replies:
         task.add_done_callback(self._answers.discard)
 
     async def stop(self) -> None:
-        """Leave unanswered what is not answered yet."""
+        """Cancel the answers that are not sent yet."""
         for task in list(self._answers):
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)

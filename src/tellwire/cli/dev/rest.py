@@ -1,4 +1,4 @@
-"""Our own REST API, called from outside as a user's script would."""
+"""Call our own REST API from outside, as a user's script would."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tellwire.errors import TellwireError
 _SECONDS = 30
 
 
-class Rejected(TellwireError):  # noqa: N818 - what the server did
-    """An answer that is not 2xx: its status, and what it says in words."""
+class Rejected(TellwireError):  # noqa: N818 - an answer of the server
+    """An answer that is not 2xx: its status, and its problem in words."""
 
     def __init__(self, call: str, status: int, said: str) -> None:
         super().__init__(f"{call} was answered {status}: {said}")
@@ -24,7 +24,7 @@ class Rejected(TellwireError):  # noqa: N818 - what the server did
 
 
 class Rest:
-    """Calls to one server with one key."""
+    """A client of one server with one key."""
 
     def __init__(self, url: str, key: str) -> None:
         self._place = urlsplit(url).netloc
@@ -34,7 +34,7 @@ class Rest:
         """Return the JSON of an answer (None when it has no content).
 
         Raises:
-            Rejected: it is not 2xx.
+            Rejected: the answer is not 2xx.
             TellwireError: there is no answer.
         """
         status, content = await asyncio.to_thread(self._exchange, method, path, body)
@@ -44,7 +44,7 @@ class Rest:
         return answer
 
     async def every(self, path: str) -> list[dict[str, Any]]:
-        """All rows of a list."""
+        """Return all rows of a list; the pages are followed."""
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
@@ -68,7 +68,7 @@ class Rest:
 
 
 def _words(answer: Any) -> str:
-    """What a problem says: its detail, and each field that is wrong."""
+    """Return a problem in words: its detail, and each field that is wrong."""
     if not isinstance(answer, dict):
         return ""
     fields = [f"{each['pointer']}: {each['message']}" for each in answer.get("errors") or ()]

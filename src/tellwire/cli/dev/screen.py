@@ -1,4 +1,4 @@
-"""What `dev` shows on stdout: the banner and the live lines, for people or as JSON, one document a line."""
+"""Print what `dev` shows on stdout: the banner and the live lines, for people or as one JSON document a line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from tellwire import __version__
 from tellwire.cli.dev.catcher import CatchCounts
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
-from tellwire.cli.dev.registration import Staff
+from tellwire.cli.dev.registration import DevAgents
 from tellwire.cli.dev.replies import RESUME
-from tellwire.cli.dev.stack import FORMATS, Stack
+from tellwire.cli.dev.stack import Stack
+from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.ports.http_out import Answer
 from tellwire.settings import Settings
@@ -27,40 +28,42 @@ from tellwire.simulator import BUSINESS, PEOPLE, Update
 _TITLE_WIDTH = 20
 _TEXT_WIDTH = 130
 _TEXTS = 1000
+_FORMATS = tuple(FORMATS)
+_ENDPOINT = json.dumps({"url": "http://127.0.0.1:3000/webhook", "format": _FORMATS[0]})
 _TO = f"+{PEOPLE[0].wa_id}"
 _MESSAGE = json.dumps(
     {"account": BUSINESS.phone_number_id, "to": _TO, "type": "text", "text": {"body": "Hello from curl"}}
 )
 
 
-class Voice:
-    """Prints lines at once; when nobody reads any more it calls `unheard` and falls silent."""
+class LinePrinter:
+    """A printer of lines, flushed at once; when the reader of stdout is gone it calls `on_closed` and stops."""
 
-    def __init__(self, *, as_json: bool, unheard: Callable[[], None]) -> None:
+    def __init__(self, *, as_json: bool, on_closed: Callable[[], None]) -> None:
         self._as_json = as_json
-        self._unheard = unheard
+        self._on_closed = on_closed
 
     def say(self, text: str, document: Mapping[str, object]) -> None:
-        """Print the text, or the document that means the same."""
+        """Print the text, or the document of the same meaning."""
         try:
             sys.stdout.write((json.dumps(msgspec.to_builtins(document)) if self._as_json else text) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._unheard()
+            self._on_closed()
 
 
 class Screen:
-    """Turns what happens into lines. What people write is shown only where our own simulated customer, you or
-    the demo agent wrote it.
+    """A printer of what happens, line by line. A message's text is shown only if our simulated customer, you or the
+    demo agent wrote it.
     """
 
-    def __init__(self, voice: Voice) -> None:
-        self._voice = voice
+    def __init__(self, printer: LinePrinter) -> None:
+        self._printer = printer
         self._texts: OrderedDict[str, str] = OrderedDict()
 
     def ready(self, stack: Stack, home: Home, settings: Settings, *, notes: Sequence[str]) -> None:
-        """Where to look and what to try first. A key that is the user's own is not repeated."""
+        """Print where to look and what to try first. A key that the user chose is not printed."""
         own = settings.admin_key != home.admin_key
         document: dict[str, object] = {
             "event": "ready",
@@ -72,7 +75,7 @@ class Screen:
             "meta_graph_url": stack.meta_url if stack.simulated else settings.meta_graph_url,
             "account": BUSINESS.phone_number_id,
             "to": _TO,
-            "agent": stack.staff.own or stack.staff.scripted or None,
+            "agent": stack.agents.own or stack.agents.scripted or None,
             "data": _data(settings),
             "notes": notes,
         }
@@ -81,14 +84,14 @@ class Screen:
             key="$TELLWIRE_ADMIN_KEY" if own else home.admin_key,
             graph=f"{stack.meta_url}  (simulated)" if stack.simulated else f"{settings.meta_graph_url}  (yours)",
             simulated=stack.simulated,
-            agent=_agent(stack.staff),
+            agent=_agent(stack.agents),
             data=_data(settings),
             notes=notes,
         )
-        self._voice.say(banner(facts, home), document)
+        self._printer.say(banner(facts, home), document)
 
     def before(self, update: Update) -> None:
-        """A simulated customer is about to do something."""
+        """Remember the text of an update that is about to be posted."""
         body = update.item.get("text", {}).get("body", "")
         if body:
             self._texts[update.wamid] = body
@@ -96,31 +99,31 @@ class Screen:
                 self._texts.popitem(last=False)
 
     def after(self, update: Update, answer: Answer) -> None:
-        """It was answered; an answer other than 200 has no journey and is told here."""
+        """Print an answer other than 200 to an update: such an update has no journey."""
         if answer.status != 200:
             said = answer.body.decode("utf-8", "replace").strip() or answer.cause
             document = {"event": "refused", "what": update.title, "status": answer.status, "cause": said}
-            self._voice.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
+            self._printer.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
 
     def not_sent(self, status: int | None, cause: str) -> None:
-        """A line that was typed could not be sent."""
+        """Print that a typed line could not be sent."""
         document = {"event": "refused", "what": "reply", "status": status, "cause": cause}
-        self._voice.say(f"{_now()}  {'not sent':<{_TITLE_WIDTH}}  {cause}", document)
+        self._printer.say(f"{_now()}  {'not sent':<{_TITLE_WIDTH}}  {cause}", document)
 
     def paused(self, conversation_id: str) -> None:
-        """The agent leaves a conversation to the person who wrote in it."""
+        """Print that the agent leaves a conversation to the person who wrote in it."""
         document = {"event": "conversation.handed_over", "conversation_id": conversation_id}
         text = f"you have taken over conversation {conversation_id}; the line {RESUME} lets the agent answer again"
-        self._voice.say(f"{_now()}  {'agent paused':<{_TITLE_WIDTH}}  {text}", document)
+        self._printer.say(f"{_now()}  {'agent paused':<{_TITLE_WIDTH}}  {text}", document)
 
     def resumed(self, conversation_id: str) -> None:
-        """The agent answers again."""
+        """Print that the agent answers again."""
         document = {"event": "conversation.resumed", "conversation_id": conversation_id}
         text = f"it answers again in conversation {conversation_id}"
-        self._voice.say(f"{_now()}  {'agent resumed':<{_TITLE_WIDTH}}  {text}", document)
+        self._printer.say(f"{_now()}  {'agent resumed':<{_TITLE_WIDTH}}  {text}", document)
 
     def arrived(self, journey: Journey) -> None:
-        """What became of an event."""
+        """Print the journey of an event."""
         deliveries = {
             name: {"status": stop.status, "verified": stop.verified, "error": stop.error or None}
             for name, stop in journey.stops.items()
@@ -135,10 +138,10 @@ class Screen:
             document["status"] = journey.way
         text = self._texts.get(journey.wamid, "") if journey.event == "messages.insert" else ""
         text = journey.wrote or text
-        self._voice.say(f"{_now()}  {journey_line(journey, text)}", document)
+        self._printer.say(f"{_now()}  {journey_line(journey, text)}", document)
 
     def elsewhere(self, attempt: Attempt, delivery: Delivery) -> None:
-        """What an attempt at an endpoint of the user's own came to."""
+        """Print an attempt at an endpoint of the user's own."""
         document = {
             "event": "attempt",
             "endpoint_id": delivery.endpoint_id,
@@ -151,17 +154,17 @@ class Screen:
         outcome = (
             f"delivered {attempt.response_status}" if attempt.outcome == "delivered" else f"failed: {attempt.cause}"
         )
-        self._voice.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
+        self._printer.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
 
     def stopped(self, tallies: Mapping[str, CatchCounts], settings: Settings) -> None:
-        """The last line: what came of it and where the data is."""
+        """Print the last line: the counts, and where the data is."""
         words = ", ".join(f"{name} {tally.verified} of {tally.received} verified" for name, tally in tallies.items())
         text = f"\nStopped: {words}. Your data stays in {_data(settings)}; `tellwire dev --fresh` starts without it."
-        self._voice.say(text, {"event": "stopped", "formats": tallies, "data": _data(settings)})
+        self._printer.say(text, {"event": "stopped", "formats": tallies, "data": _data(settings)})
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What the first lines say beside what is kept."""
+    """The facts of the banner that are not part of `Home`."""
 
     url: str
     key: str
@@ -173,7 +176,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def banner(facts: Facts, home: Home) -> str:
-    """The first lines."""
+    """Return the first lines that are printed."""
     url, key = facts.url, facts.key
     head = "simulator ON: no Meta account needed, nothing leaves this machine"
     away = "customers are simulated, but messages go to TELLWIRE_META_GRAPH_URL"
@@ -190,8 +193,8 @@ def banner(facts: Facts, home: Home) -> str:
         f"  data             {facts.data}  (kept; --fresh starts without)",
         *(f"  note             {note}" for note in facts.notes),
         "",
-        "To send everything to your own code too, as `row` or as `chat`:",
-        *_curl(f"{url}/v1/webhook-endpoints", key, '{"url": "http://127.0.0.1:3000/webhook", "format": "row"}'),
+        f"To send everything to your own code too, {' or '.join(f'as `{name}`' for name in _FORMATS)}:",
+        *_curl(f"{url}/v1/webhook-endpoints", key, _ENDPOINT),
         "",
     ]
     if facts.simulated:
@@ -212,19 +215,19 @@ def _curl(url: str, key: str, body: str) -> list[str]:
     ]
 
 
-def _agent(staff: Staff) -> str:
-    """Who answers customers by itself."""
-    if staff.own:
-        return f"{staff.own_name}  (yours)"
-    return "a scripted demo agent answers, no model  (--no-agent: nobody)" if staff.scripted else "none"
+def _agent(agents: DevAgents) -> str:
+    """Return which agent answers customers, in words."""
+    if agents.own:
+        return f"{agents.own_name}  (yours)"
+    return "a scripted demo agent answers, no model  (--no-agent: nobody)" if agents.scripted else "none"
 
 
 def journey_line(journey: Journey, text: str) -> str:
-    """What became of an event; `text` is what may be shown of what somebody wrote, "" for anything else."""
+    """Return the line of a journey; `text` is the message's text if it may be shown, else ""."""
     cut = text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
-    ours = journey.way and (journey.way == ("pending",) or not journey.wamid)  # nothing of Meta's was posted to us
+    ours = journey.way and (journey.way == ("pending",) or not journey.wamid)  # Meta posted nothing to us
     steps = ["stored"] if ours else ["received", "stored"]
-    for name, stop in sorted(journey.stops.items(), key=lambda each: FORMATS.index(each[0])):
+    for name, stop in sorted(journey.stops.items(), key=lambda each: _FORMATS.index(each[0])):
         proof = "verified" if stop.verified else stop.error or "not verified"
         steps.append(f"{'delivered' if 200 <= stop.status < 300 else 'failed'} {name} {stop.status} ({proof})")
     said = f'"{cut}"' if cut else ""
@@ -234,7 +237,7 @@ def journey_line(journey: Journey, text: str) -> str:
 
 
 def _data(settings: Settings) -> str:
-    """Where the data is: the folder of `dev`, or the database that the settings name."""
+    """Return where the data is: the folder of `dev`, or the path of the database that the settings name."""
     path = settings.sqlite_path
     inside = path is not None and path.parent == FOLDER
     return str(FOLDER.resolve()) if inside or path is None else str(path.resolve())

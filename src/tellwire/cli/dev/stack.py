@@ -1,4 +1,4 @@
-"""Everything that `dev` runs, in one event loop: the server, the catcher with its endpoints, and a simulated Meta."""
+"""Run everything of `dev` in one event loop: the server, the catcher with its endpoints, and a simulated Meta."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tellwire.cli.database import usable
 from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.home import Home
 from tellwire.cli.dev.journeys import Journeys
-from tellwire.cli.dev.registration import Staff, hire, register, settle_account
+from tellwire.cli.dev.registration import DevAgents, register, settle_account, settle_agents
 from tellwire.cli.dev.rest import Rest
 from tellwire.cli.serving import Site, bind, url_of
 from tellwire.errors import TellwireError
+from tellwire.formats import FORMATS
 from tellwire.http_client.sender import open_sender
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
 from tellwire.simulator import Knobs, Poster, Simulator, State
 
-FORMATS = ("row", "chat")
 _GRACE_SECONDS = 3
 _HERE = "127.0.0.1"
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-CATCHER_PORT, SIMULATOR_PORT = 8701, 8703  # 8702 is that of `simulate --serve`
+CATCHER_PORT, SIMULATOR_PORT = 8701, 8703  # 8702 belongs to `simulate --serve`
 _GRAPH_VERSION = "v24.0"
 
 
 class Ports(Struct, frozen=True):
-    """Where to listen; a taken port gives way to the next free one."""
+    """The ports to listen on; instead of a taken port the next free one is used."""
 
     server: int
     catcher: int
@@ -51,17 +51,17 @@ class Stack(Struct, frozen=True, kw_only=True):
     meta: State
     meta_url: str
     simulated: bool
-    """whether messages go to the simulator, and not to a META_GRAPH_URL of the user's own"""
-    staff: Staff
+    """whether messages go to the simulator, not to a META_GRAPH_URL of the user's own"""
+    agents: DevAgents
 
 
 def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings:
-    """The settings in force, with what `dev` adds: the catcher and the simulator must get through.
+    """Return the settings in force with what `dev` adds; the catcher and the simulator are allowed addresses.
 
     Args:
-        database: the file to use.
-        keep_database: what the settings name goes before the file, and their META_GRAPH_URL before the simulator, whose
-            place is left empty.
+        database: the SQLite file to use.
+        keep_database: whether a DATABASE_URL of the settings replaces the file, and a META_GRAPH_URL of the settings
+            the simulator's, which is left empty here.
     """
     ours: dict[str, object] = {
         "database_url": f"sqlite:///{database}",
@@ -94,15 +94,16 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """Start everything, and stop it in the reverse order.
 
-    Deliveries and sending begin only when the endpoints lead to this catcher: an earlier one may have listened
-    elsewhere.
+    Deliveries and sending begin only when the endpoints lead to this catcher: an earlier one may have used another
+    port.
 
     Args:
-        journeys: hears of each attempt, and learns whose endpoints and agents are ours.
-        anew: endpoints that are there already were given other secrets.
-        on_catch: hears of each catch.
-        scripted: the demo agent answers customers, unless the user's own does or messages leave for the real Meta.
-        knobs: of the simulator.
+        journeys: gets each attempt, and the ids of the endpoints and agents of `dev`.
+        anew: whether existing endpoints have other secrets.
+        on_catch: called with each catch.
+        scripted: whether the demo agent answers customers; it does not if the user's own agent does, or if messages
+            go to the real Meta.
+        knobs: the simulator's settings.
 
     Raises:
         TellwireError: something cannot start, with the reason.
@@ -123,8 +124,8 @@ async def running(
         )
         catcher = Catcher(home.secrets, on_catch=on_catch)
         await catcher.start(catching)
-        stack.push_async_callback(catcher.stop)  # after the app, whose deliveries may be under way
-        meta = State(tokens=(), knobs=knobs)  # any token will do: none of them leaves this machine
+        stack.push_async_callback(catcher.stop)  # stops after the app, whose deliveries may be under way
+        meta = State(tokens=(), knobs=knobs)  # any token is valid: none of them leaves this machine
         simulator = Simulator(meta, callback=f"{url}/meta/webhook", secret=home.app_secret)
         await simulator.start(graph)
         stack.push_async_callback(simulator.stop)
@@ -139,8 +140,8 @@ async def running(
             formats=await register(rest, {name: f"{catcher_url}/{name}" for name in FORMATS}, home.secrets, anew=anew)
         )
         account = await settle_account(rest, simulated=simulated)
-        staff = await hire(rest, account, scripted=scripted and simulated)
-        journeys.know(authors={staff.person: "you", staff.scripted: "demo agent"})
+        agents = await settle_agents(rest, account, scripted=scripted and simulated)
+        journeys.know(authors={agents.person: "you", agents.scripted: "demo agent"})
         sender = open_sender(allow=LOOPBACK)
         stack.push_async_callback(sender.close)
         poster = Poster(sender, f"{url}/meta/webhook", home.app_secret)
@@ -156,5 +157,5 @@ async def running(
             meta=meta,
             meta_url=meta_url,
             simulated=simulated,
-            staff=staff,
+            agents=agents,
         )

@@ -1,4 +1,4 @@
-"""Lines of the standard input, whether they are typed or piped."""
+"""Read lines of the standard input, typed or piped."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PIECE = 64 * 1024
 
 
 async def typed(handle: int = 0) -> AsyncIterator[str]:
-    """The lines of a file descriptor as they come, until it ends. One beyond 64 KiB is taken in pieces.
+    """Give the lines of a file descriptor as they come, until it ends. A line longer than 64 KiB is given in pieces.
 
-    They are read in a thread that ends with the process, because a read from a terminal cannot be given up.
+    A thread reads them and ends with the process, because a read from a terminal cannot be cancelled.
     """
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[bytes | None](maxsize=1)
 
@@ -24,8 +24,8 @@ async def typed(handle: int = 0) -> AsyncIterator[str]:
 
     def read() -> None:
         rest = b""
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            with suppress(OSError):  # no input at all, or a terminal that another job has
+        with suppress(RuntimeError):  # the loop is closed: the lines have no reader any more
+            with suppress(OSError):  # no input at all, or a terminal that belongs to another job
                 while piece := os.read(handle, _PIECE):
                     *whole, rest = (rest + piece).split(b"\n")
                     for line in whole:

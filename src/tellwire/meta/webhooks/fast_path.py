@@ -17,7 +17,7 @@ from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.identity import Card, People, identify
-from tellwire.meta.webhooks.items import Item, MessageItem, Place, Who
+from tellwire.meta.webhooks.items import Item, MessageItem, Place, WebhookContact
 
 _TYPES = (
     "text",
@@ -153,8 +153,8 @@ def _card(contact: _Contact) -> Card:
     return Card(wa_id, alias(wa_id), "", scalars.name(contact.profile.name), scalars.name(contact.profile.username))
 
 
-def _identify(known: People, sender: str) -> Who | None:
+def _identify(known: People, sender: str) -> WebhookContact | None:
     phone, sole = alias(sender), known.sole
     if sole is not None and sole.phone == phone:
-        return Who(address=sender, aliases=(phone,), name=sole.name, username=sole.username)
+        return WebhookContact(address=sender, aliases=(phone,), name=sole.name, username=sole.username)
     return identify(known, sender, "")

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias, same_address
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.items import Who
+from tellwire.meta.webhooks.items import WebhookContact
 
 
 class Card(Struct, frozen=True, gc=False):
@@ -70,7 +70,7 @@ def identify(
     fallbacks: Sequence[str] = (),
     adds: Sequence[str] = (),
     with_aliases: bool = True,
-) -> Who | None:
+) -> WebhookContact | None:
     """Return the person that an item is about.
 
     Args:
@@ -103,7 +103,7 @@ def identify(
         own = {alias(address), phone, user_id}
         new = [a for a in map(alias, adds) if a not in own]
         aliases = [a for a in aliases if a not in new]
-    return Who(
+    return WebhookContact(
         address=address,
         aliases=tuple(dict.fromkeys([a for a in aliases if a])),
         adds=tuple(dict.fromkeys(new)),

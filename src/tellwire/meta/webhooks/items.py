@@ -11,7 +11,7 @@ from tellwire.model.units import Seconds
 
 
 class Place(Struct, frozen=True, gc=False):
-    """Where an item stood: `pointer` is an RFC 6901 pointer into the body; ids are "" when Meta gave none."""
+    """The place of an item in a POST: `pointer` is an RFC 6901 pointer into the body; a missing id is ""."""
 
     pointer: str
     field: str
@@ -20,7 +20,7 @@ class Place(Struct, frozen=True, gc=False):
     display_phone_number: str = ""
 
 
-class Who(Struct, frozen=True, kw_only=True, gc=False):
+class WebhookContact(Struct, frozen=True, kw_only=True, gc=False):
     """The contact of an item (docs/reference/formats.md, "Who").
 
     `address` is the first non-empty of the sources in their order, as Meta gave it. `aliases` are all phone numbers
@@ -52,7 +52,7 @@ class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
     wamid: str
     type: str
     content: bytes
-    who: Who | None
+    who: WebhookContact | None
     timestamp: Seconds | None = None
     group_id: str = ""
     edits: str = ""
@@ -67,7 +67,7 @@ class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
     place: Place
     wamid: str
     name: str
-    who: Who | None
+    who: WebhookContact | None
     timestamp: Seconds | None = None
     group_id: str = ""
     participant: str = ""
@@ -80,7 +80,7 @@ class AddressChange(Struct, frozen=True, kw_only=True, gc=False):
     """`user_id_update`: the person known by `who.aliases` has the new addresses `who.adds`."""
 
     place: Place
-    who: Who
+    who: WebhookContact
     timestamp: Seconds | None = None
 
 
@@ -88,7 +88,7 @@ class CallMade(Struct, frozen=True, kw_only=True, gc=False):
     """A person called the business: that opens the customer service window, as a message does."""
 
     place: Place
-    who: Who
+    who: WebhookContact
     timestamp: Seconds | None = None
 
 

@@ -17,7 +17,7 @@ from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.change import ChangeContext, addresses, object_and_wamid
 from tellwire.meta.webhooks.identity import identify, is_group
-from tellwire.meta.webhooks.items import MessageItem, NotUnderstood, Who
+from tellwire.meta.webhooks.items import MessageItem, NotUnderstood, WebhookContact
 from tellwire.model.messaging import Direction
 
 Origin = Literal["customer", "echo", "history"]
@@ -40,7 +40,7 @@ class Counterpart(Struct, frozen=True, gc=False):
     """The direction of a message and its contact; `missing` says what it lacks when its contact cannot be known."""
 
     direction: Direction
-    who: Who | None
+    who: WebhookContact | None
     group_id: str = ""
     status: str = ""
     missing: str = ""

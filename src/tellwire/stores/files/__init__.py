@@ -1,4 +1,4 @@
-"""Where the bytes of media are kept: a folder, or a bucket of an S3-compatible store."""
+"""The stores of media: a folder, or a bucket of an S3-compatible store."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tellwire.stores.files.folder import Folder
 
 
 def open_files(url: str) -> MediaStore:
-    """The place that MEDIA_URL names.
+    """Return the media store that MEDIA_URL names.
 
     Raises:
-        BadSettings: it is no such place, or the extra `s3` is not installed.
+        BadSettings: the URL names no media store, or the extra `s3` is not installed.
     """
-    place = urlsplit(url)
-    match place.scheme:
+    parts = urlsplit(url)
+    match parts.scheme:
         case "file":
-            return Folder(Path(unquote(place.path)))
+            return Folder(Path(unquote(parts.path)))
         case "s3":
             try:
                 # Imported here: obstore comes with the extra `s3`.

@@ -21,7 +21,7 @@ _RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 
 
 class Bucket:
-    """A `MediaStore` of objects; an upload that is broken off leaves none."""
+    """A `MediaStore` in a bucket; an interrupted upload leaves no object."""
 
     def __init__(self, store: S3Store) -> None:
         self._store = store
@@ -30,47 +30,47 @@ class Bucket:
         """Store an object, in parts when it is large."""
         source = _Source(chunks)
         try:
-            with _told():
+            with _translating_errors():
                 await obstore.put_async(
-                    self._store, _place(name), source, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
+                    self._store, _object_name(name), source, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
                 )
         except Exception:
-            if source.error is not None:  # what the source raised comes back wrapped
+            if source.error is not None:  # the library wraps what the source raised
                 raise source.error from None
             raise
         return source.size
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """Some bytes of an object."""
+        """Return the bytes of an object from `start` to `end`; None when there is none."""
         options: dict[str, Any] = {}
         if end is not None:
             options["range"] = (start, end)
         elif start:
             options["range"] = {"offset": start}
-        with _told():
+        with _translating_errors():
             try:
-                found = await obstore.get_async(self._store, _place(name), options=options)  # type: ignore[arg-type]
+                found = await obstore.get_async(self._store, _object_name(name), options=options)  # type: ignore[arg-type]
             except FileNotFoundError:
                 return None
         return _pieces(found)
 
     async def delete(self, name: str) -> None:
         """Remove an object."""
-        with _told():
+        with _translating_errors():
             try:
-                await obstore.delete_async(self._store, _place(name))
+                await obstore.delete_async(self._store, _object_name(name))
             except FileNotFoundError:
                 return
 
     async def remove_leftovers(self, older_than_seconds: float) -> None:
-        """Nothing: what is unfinished is no object, and the bucket's own rules remove it."""
+        """Do nothing: an unfinished upload is no object, and the bucket's own rules remove it."""
 
     async def close(self) -> None:
-        """Connections go with the store."""
+        """Do nothing: connections end with the object."""
 
 
 class _Source:
-    """The pieces, counted; what was raised while they were fetched is kept."""
+    """The chunks, counted; an error of their iterator is kept in `error`."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
@@ -93,39 +93,39 @@ class _Source:
 
 
 def open_bucket(url: str) -> Bucket:
-    """`s3://BUCKET/PREFIX?endpoint=URL`; without `endpoint` Amazon's own.
+    """Open the bucket of a URL `s3://BUCKET/PREFIX?endpoint=URL`; without `endpoint` it is at Amazon.
 
     Raises:
-        BadSettings: the URL names no bucket, or the variables do not fit.
+        BadSettings: the URL names no bucket, or the AWS_* variables are wrong.
     """
-    place = urlsplit(url)
-    endpoint = parse_qs(place.query).get("endpoint", [""])[0]
-    if not place.hostname:
+    parts = urlsplit(url)
+    endpoint = parse_qs(parts.query).get("endpoint", [""])[0]
+    if not parts.hostname:
         raise BadSettings("MEDIA_URL names no bucket: s3://BUCKET/PREFIX?endpoint=URL")
-    options: dict[str, Any] = {"prefix": place.path.strip("/") or None, "retry_config": _RETRIES}
+    options: dict[str, Any] = {"prefix": parts.path.strip("/") or None, "retry_config": _RETRIES}
     if endpoint:
         options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
         options["client_options"] = {"allow_http": endpoint.startswith("http://")}
     try:
-        return Bucket(S3Store(place.netloc, **options))
+        return Bucket(S3Store(parts.netloc, **options))
     except BaseError as error:
         raise BadSettings(f"MEDIA_URL cannot be used: {error}") from None
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translating_errors() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        # Only the kind: an answer of the store may quote the request.
+        # Only the type of the error: an answer of the store may quote the request.
         raise Unavailable(f"the bucket of media cannot be used ({type(error).__name__})") from None
 
 
-def _place(name: str) -> str:
+def _object_name(name: str) -> str:
     return f"{name[-2:]}/{name}"
 
 
 async def _pieces(found: Any) -> AsyncIterator[bytes]:
-    with _told():
+    with _translating_errors():
         async for piece in found.stream(min_chunk_size=_CHUNK):
             yield bytes(piece)

@@ -1,4 +1,4 @@
-"""Files in a folder: written beside, flushed, then renamed, so that each is there whole or not at all."""
+"""Files in a folder: written under another name, flushed, then renamed, so that each is complete or absent."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ _UNFINISHED = ".unfinished"
 
 
 class Folder:
-    """A `MediaStore` below a folder, which is made when the first file comes; only this user may read it."""
+    """A `MediaStore` in a folder, which is made with the first file; only this user may read it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     async def write(self, name: str, chunks: AsyncIterator[bytes]) -> int:
         """Store a file."""
-        place, size = self._place(name), 0
-        file, beside = await asyncio.to_thread(_begin, place.parent)
+        path, size = self._path_of(name), 0
+        file, temporary = await asyncio.to_thread(_begin, path.parent)
         try:
             async for chunk in chunks:
                 await asyncio.to_thread(_add, file, chunk)
                 size += len(chunk)
-            await asyncio.to_thread(_finish, file, beside, place)
+            await asyncio.to_thread(_finish, file, temporary, path)
         except BaseException:
             file.close()
             with suppress(OSError):
-                beside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
             raise
         return size
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """Some bytes of a file."""
-        place = self._place(name)
-        if not await asyncio.to_thread(place.is_file):
+        """Return the bytes of a file from `start` to `end`; None when there is none."""
+        path = self._path_of(name)
+        if not await asyncio.to_thread(path.is_file):
             return None
-        return _pieces(place, start, end)
+        return _pieces(path, start, end)
 
     async def delete(self, name: str) -> None:
         """Remove a file."""
-        await asyncio.to_thread(_remove, self._place(name))
+        await asyncio.to_thread(_remove, self._path_of(name))
 
     async def remove_leftovers(self, older_than_seconds: float) -> None:
-        """Remove what was left unfinished by a process that ended in the middle of it."""
+        """Remove unfinished files of processes that ended while they wrote."""
         await asyncio.to_thread(_tidy, self._root, older_than_seconds)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is kept open."""
 
-    def _place(self, name: str) -> Path:
+    def _path_of(self, name: str) -> Path:
         return self._root / name[-2:] / name
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translating_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -69,40 +69,40 @@ def _told() -> Iterator[None]:
 
 
 def _begin(folder: Path) -> tuple[BinaryIO, Path]:
-    with _told():
+    with _translating_errors():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         number, path = tempfile.mkstemp(dir=folder, suffix=_UNFINISHED)  # readable by this user alone
         return os.fdopen(number, "wb"), Path(path)
 
 
 def _add(file: BinaryIO, chunk: bytes) -> None:
-    with _told():
+    with _translating_errors():
         file.write(chunk)
 
 
-def _finish(file: BinaryIO, beside: Path, place: Path) -> None:
-    with _told():
+def _finish(file: BinaryIO, temporary: Path, path: Path) -> None:
+    with _translating_errors():
         file.flush()
         os.fsync(file.fileno())
         file.close()
-        beside.replace(place)
-        number = os.open(place.parent, os.O_RDONLY)
+        temporary.replace(path)
+        number = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(number)
         finally:
             os.close(number)
 
 
-def _opened(place: Path, start: int) -> BinaryIO:
-    with _told():
-        file = place.open("rb")
+def _opened(path: Path, start: int) -> BinaryIO:
+    with _translating_errors():
+        file = path.open("rb")
         file.seek(start)
         return file
 
 
-async def _pieces(place: Path, start: int, end: int | None) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, start: int, end: int | None) -> AsyncIterator[bytes]:
     left = None if end is None else end - start
-    file = await asyncio.to_thread(_opened, place, start)  # only now: nobody may ask for the first piece
+    file = await asyncio.to_thread(_opened, path, start)  # the caller may never ask for a piece
     try:
         while left is None or left > 0:
             piece = await asyncio.to_thread(_next, file, _CHUNK if left is None else min(_CHUNK, left))
@@ -116,21 +116,21 @@ async def _pieces(place: Path, start: int, end: int | None) -> AsyncIterator[byt
 
 
 def _next(file: BinaryIO, size: int) -> bytes:
-    with _told():
+    with _translating_errors():
         return file.read(size)
 
 
-def _remove(place: Path) -> None:
-    with _told():
-        place.unlink(missing_ok=True)
+def _remove(path: Path) -> None:
+    with _translating_errors():
+        path.unlink(missing_ok=True)
 
 
 def _tidy(root: Path, older_than_seconds: float) -> None:
-    with _told():
+    with _translating_errors():
         files = list(root.glob(f"*/*{_UNFINISHED}"))
         if not files:
             return
-        with tempfile.TemporaryFile(dir=root) as mark:  # the folder's own clock
+        with tempfile.TemporaryFile(dir=root) as mark:  # its time is of the folder's clock
             now = os.fstat(mark.fileno()).st_mtime
         for file in files:
             with suppress(FileNotFoundError):

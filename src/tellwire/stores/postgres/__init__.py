@@ -1,1 +1,1 @@
-"""The store on PostgreSQL."""
+"""The store on a PostgreSQL server."""

@@ -1,4 +1,4 @@
-"""PostgreSQL: rows of several tables in one statement, a column an array, so that a batch costs one round trip."""
+"""PostgreSQL: rows of several tables in one statement, each column an array, so that a batch costs one round trip."""
 
 from __future__ import annotations
 
@@ -6,20 +6,38 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from msgspec import Struct
-
 from tellwire.stores.postgres.connections import Connection
+from tellwire.stores.records.inserts import Insert, TableRows
+
+_TYPES = {
+    **dict.fromkeys(("created_at", "updated_at", "last_row_at", "check_at", "due_at"), "bigint"),
+    **dict.fromkeys(("first_attempt_at", "delivered_at", "received_at", "started_at", "at", "last"), "bigint"),
+    **dict.fromkeys(("sequence", "epoch"), "bigint"),
+    **dict.fromkeys(("partition", "attempts", "counted_attempts", "replay", "number"), "integer"),
+    **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
+    **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
+    **dict.fromkeys(("out_of_order", "own_name", "unchecked"), "boolean"),
+    **dict.fromkeys(("order_at", "scheduled_at", "tries_until", "meta_id_at", "size", "retry_at"), "bigint"),
+    "send_rate": "integer",
+    "erased_at": "bigint",
+}
+"""Column → its type, where that is not text."""
+
+
+def type_of(column: str) -> str:
+    """Return the type of a column by its name."""
+    return _TYPES.get(column, "text")
 
 
 def placeholder(number: int, kind: str) -> str:
-    """A parameter that takes what `array` makes."""
+    """Return the parameter with this number that takes what `array` returns."""
     return f"${number}::bytea[]" if kind == "bytea" else f"${number}::text::{kind}[]"
 
 
 def array(kind: str, values: Sequence[Any]) -> Any:
-    """A column as an array of PostgreSQL, in its text form: the driver looks at every item of a list several times.
+    """Return a column as the text form of an array, because the driver handles every item of a list several times.
 
-    Bytes stay a list: their text form would double them.
+    Bytes stay a list, because their text form is twice as long.
     """
     match kind:
         case "bytea":
@@ -45,24 +63,15 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-class Insert(Struct, frozen=True):
-    """How rows enter a table: columns as `name type`, and what follows (ON CONFLICT …)."""
-
-    table: str
-    columns: tuple[str, ...]
-    tail: str = ""
-
-
 @cache
 def _statement(inserts: tuple[Insert, ...]) -> str:
     parts, number = [], 0
     for index, insert in enumerate(inserts):
         names, arrays = [], []
-        for column in insert.columns:
-            name, kind = column.split()
+        for name in insert.columns:
             number += 1
             names.append(f'"{name}"')
-            arrays.append(placeholder(number, kind))
+            arrays.append(placeholder(number, type_of(name)))
         parts.append(
             f"w{index} AS (INSERT INTO {insert.table}({','.join(names)})"
             f" SELECT * FROM unnest({','.join(arrays)}) {insert.tail})"
@@ -70,12 +79,12 @@ def _statement(inserts: tuple[Insert, ...]) -> str:
     return f"WITH {', '.join(parts)} SELECT"
 
 
-async def write_rows(connection: Connection, writes: Sequence[tuple[Insert, Sequence[Sequence[Any]]]]) -> None:
-    """Insert rows into several tables at once; no two of the inserts may touch the same row."""
+async def write_rows(connection: Connection, writes: Sequence[TableRows]) -> None:
+    """Insert rows into several tables at once; no two inserts may touch the same row."""
     some = [(insert, rows) for insert, rows in writes if rows]
     if some:
         columns = [
-            array(name.split()[1], values)
+            array(type_of(name), values)
             for insert, rows in some
             for name, values in zip(insert.columns, zip(*rows, strict=True), strict=True)
         ]

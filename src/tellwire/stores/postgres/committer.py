@@ -1,8 +1,8 @@
-"""Group commit on the event loop: everything that waits becomes one transaction.
+"""Group commit on the event loop: all waiting jobs become one transaction.
 
 As in `writer`, jobs of one commit run in the order they came; if one raises, the transaction is rolled back and each
-runs alone, so that only the guilty one fails. When the database cannot, every job of the commit fails with
-`Unavailable` and the next commit tries anew.
+runs alone, so that only the job at fault fails. When the database cannot commit, every job of the commit fails with
+`Unavailable`, and the next commit tries again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tellwire.observability.counters import Counters
 log = structlog.get_logger("tellwire.store")
 
 Transaction = Callable[[Sequence[Any]], Awaitable[tuple[Sequence[Any], Callable[[], None]]]]
-"""Does the jobs of one commit; returns their results and what to do once they are known to be durable."""
+"""Does the jobs of one commit; returns their results and a callback for when they are durable."""
 
 _Job = tuple[Any, "asyncio.Future[Any]"]
 
 
 class Committer:
-    """Runs jobs; `transaction` does a whole commit's work, `broken` says of an error that it is the database's."""
+    """Runs jobs: `transaction` does a whole commit, and `broken` returns whether an error is the database's."""
 
     def __init__(
         self, transaction: Transaction, broken: Callable[[BaseException], bool], *, counters: Counters, most: int = 512
@@ -42,11 +42,11 @@ class Committer:
         self.failing = ""
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start, in the running event loop."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Commit what waits, then end."""
+        """Commit the waiting jobs, then end."""
         self._stopping = True
         self._some.set()
         if self._task is not None:
@@ -61,8 +61,8 @@ class Committer:
         self._some.set()
         return await future
 
-    def nudge(self, job: Any) -> None:
-        """Run a job in the next commit, whatever comes of it."""
+    def submit(self, job: Any) -> None:
+        """Run a job in the next commit, without waiting; its errors are ignored."""
         if not self._stopping:
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -79,7 +79,7 @@ class Committer:
                 await self._commit(batch)
 
     async def _commit(self, batch: list[_Job]) -> None:
-        batch = [one for one in batch if not one[1].cancelled()]  # nobody waits for it any more
+        batch = [one for one in batch if not one[1].cancelled()]  # its caller has stopped waiting
         if not batch:
             return
         started = time.perf_counter()
@@ -94,7 +94,7 @@ class Committer:
         self._counters.commits += 1
         self._counters.commit_jobs.add(len(batch))
         self._counters.commit_seconds.add(time.perf_counter() - started)
-        asyncio.get_running_loop().call_soon(durable)  # what it raises is the loop's to log
+        asyncio.get_running_loop().call_soon(durable)  # the loop logs what it raises
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

@@ -1,4 +1,4 @@
-"""PostgreSQL: connections, what they are set to, and which errors are the server's own."""
+"""PostgreSQL: connections, their settings, and which errors are the server's."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ log = structlog.get_logger("tellwire.store")
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 OLDEST = 14
-"""The oldest version of PostgreSQL that is served."""
+"""The oldest version of PostgreSQL that is supported."""
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _SAFE = {
-    "synchronous_commit": "on",  # what is answered 200 is on disk, whatever the server's default is
+    "synchronous_commit": "on",  # what was answered 200 is on disk, whatever the server's default is
     "idle_in_transaction_session_timeout": "10s",  # a frozen process must not hold its locks for ever
     "lock_timeout": "15s",
 }
 _PLANNED = {
     "jit": "off",
-    # Every hot statement finds its rows by an index. A plan made while a table was small must not outlive that.
+    # Every statement of the ledger finds its rows by an index: a plan made while a table was small must not outlive it.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -45,53 +45,53 @@ def _local(settings: Mapping[str, str]) -> str:
 
 SET_LOCAL_SAFE = _local(_SAFE)
 SET_LOCAL = _local(_SAFE | _PLANNED)
-"""The settings for one transaction, for where a session is nobody's own."""
+"""The settings for one transaction, for sessions that are shared."""
 
 _OF_THE_SERVER = ("08", "28", "3D", "40", "53", "57", "58", "XX")
 _ALSO_OF_THE_SERVER = ("25006", "25P03", "55P03", "42501")
 
 
-class Server(Struct, frozen=True):
-    """Where the database is.
+class PostgresServer(Struct, frozen=True):
+    """The address of the database.
 
-    `pooled`: behind a transaction-mode pooler, so a session is shared with others. `patient`: statements may take as
-    long as they do, as migrations may.
+    `pooled`: behind a transaction-mode pooler, so sessions are shared with other clients.
+    `without_timeout`: statements may take any time, as migrations do.
     """
 
     url: str
     pooled: bool = False
-    patient: bool = False
+    without_timeout: bool = False
 
     @property
     def name(self) -> str:
-        """The database as messages name it: without user and password."""
+        """The name of the database in messages, without user and password."""
         parts = urlsplit(self.url)
         return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
-    def options(self, *, hot: bool = False) -> dict[str, Any]:
-        """What asyncpg is told; a `hot` connection has the settings of the hot statements (not behind a pooler)."""
+    def options(self, *, ledger: bool = False) -> dict[str, Any]:
+        """Return the arguments of `asyncpg.connect`; with `ledger` and no pooler, with the ledger's settings."""
         settings = {"application_name": "tellwire"}
         if not self.pooled:
-            settings |= _SAFE | (_PLANNED if hot else {})
+            settings |= _SAFE | (_PLANNED if ledger else {})
         return {
             "dsn": self.url,
             "timeout": _CONNECT_SECONDS,
-            "command_timeout": None if self.patient else _ANSWER_SECONDS,
+            "command_timeout": None if self.without_timeout else _ANSWER_SECONDS,
             "statement_cache_size": 0 if self.pooled else 256,
             "max_cached_statement_lifetime": 0,
             "server_settings": settings,
         }
 
-    async def connect(self, *, hot: bool = False) -> Connection:
-        """A new connection.
+    async def connect(self, *, ledger: bool = False) -> Connection:
+        """Return a new connection.
 
-        Raises what asyncpg raises; `is_the_servers` knows it.
+        Errors are those of asyncpg; `is_server_error` classifies them.
         """
-        return await asyncpg.connect(**self.options(hot=hot))
+        return await asyncpg.connect(**self.options(ledger=ledger))
 
 
 async def check(connection: Connection) -> None:
-    """Refuse a server that is too old, and warn of one that does not keep what it has committed.
+    """Refuse a server that is too old, and warn of one that may lose committed data (`fsync` off).
 
     Raises:
         BadSettings: its version is below `OLDEST`.
@@ -106,19 +106,19 @@ async def check(connection: Connection) -> None:
 
 
 @contextmanager
-def reaching(server: Server) -> Iterator[None]:
-    """Within it a server is first asked for something.
+def reporting_connect_errors(server: PostgresServer) -> Iterator[None]:
+    """Translate the errors of the first request to a server, which is made within this context.
 
     Raises:
-        BadSettings: the URL is none that PostgreSQL's clients understand.
-        Unavailable: it cannot be reached, or lets nobody in; the text says why and what helps.
+        BadSettings: PostgreSQL's clients do not understand the URL.
+        Unavailable: the server cannot be reached, or refuses the login; the text says why and what helps.
     """
     try:
         yield
     except asyncpg.ClientConfigurationError as error:
-        raise BadSettings(f"DATABASE_URL: {said(error)}") from None
+        raise BadSettings(f"DATABASE_URL: {error_text(error)}") from None
     except Exception as error:
-        if not is_the_servers(error):
+        if not is_server_error(error):
             raise
         raise Unavailable(f"the database {server.name} cannot be opened: {_why(error)}") from None
 
@@ -126,37 +126,37 @@ def reaching(server: Server) -> Iterator[None]:
 def _why(error: Exception) -> str:
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
-            return f"{said(error)}; see the user and password in TELLWIRE_DATABASE_URL"
+            return f"{error_text(error)}; see the user and password in TELLWIRE_DATABASE_URL"
         case asyncpg.InvalidCatalogNameError():
-            return f"{said(error)}; create it first, with `createdb` for example"
+            return f"{error_text(error)}; create it first, with `createdb` for example"
         case ConnectionRefusedError():
             return "nothing listens there; start PostgreSQL, or correct TELLWIRE_DATABASE_URL"
         case TimeoutError():
             return f"it did not answer within {_CONNECT_SECONDS:.0f} s"
         case _:
-            return said(error)
+            return error_text(error)
 
 
-class Link:
-    """One connection for one purpose, made when it is needed and made anew after it broke."""
+class LedgerConnection:
+    """One connection for the ledger's statements, made when it is needed and anew after it broke."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self._connection: Connection | None = None
 
     @property
     def begin(self) -> str:
-        """The text that begins a transaction with the settings of the hot statements."""
+        """The SQL that begins a transaction with the settings of the ledger's statements."""
         return f"BEGIN;{SET_LOCAL}" if self._server.pooled else "BEGIN;"
 
     async def connection(self) -> Connection:
-        """The connection, fit for the next transaction."""
+        """Return the connection, ready for the next transaction."""
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._server.connect(hot=True)
+            self._connection = await self._server.connect(ledger=True)
         return self._connection
 
-    async def rolled_back(self) -> None:
-        """Leave a transaction that failed; a connection that cannot even do that is given up."""
+    async def roll_back(self) -> None:
+        """Roll back a failed transaction; close the connection when that fails too."""
         connection = self._connection
         if connection is None or connection.is_closed():
             self._connection = None
@@ -167,13 +167,13 @@ class Link:
             self.drop()
 
     def drop(self) -> None:
-        """Give the connection up; the next transaction makes another."""
+        """Close the connection; the next transaction makes another."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
     async def close(self) -> None:
-        """Say goodbye to the server."""
+        """Close the connection, with a message to the server if that works."""
         if self._connection is not None and not self._connection.is_closed():
             try:
                 await self._connection.close(timeout=2)
@@ -182,8 +182,8 @@ class Link:
         self._connection = None
 
 
-def is_the_servers(error: BaseException) -> bool:
-    """Whether it is the server that cannot (gone, full, read-only, too busy), not the job that asks for nonsense."""
+def is_server_error(error: BaseException) -> bool:
+    """Return whether an error is the server's (gone, full, read-only, too busy), not that of a job's statement."""
     if isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InternalClientError):
         return True
     if isinstance(error, asyncpg.InterfaceError):
@@ -193,10 +193,10 @@ def is_the_servers(error: BaseException) -> bool:
 
 
 def unavailable(error: BaseException) -> Unavailable:
-    """What a caller is told when the server cannot."""
-    return Unavailable(f"the database cannot commit: {said(error)}")
+    """Return the error for callers when the server cannot commit."""
+    return Unavailable(f"the database cannot commit: {error_text(error)}")
 
 
-def said(error: BaseException) -> str:
-    """An error's own words in one line."""
+def error_text(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type's name without a text."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -1,6 +1,6 @@
-"""PostgreSQL: everything that a ledger needs, in one round trip.
+"""PostgreSQL: load everything that a ledger needs in one round trip.
 
-The rows come as JSON texts, which msgspec reads faster than any driver makes rows; bytes travel in hex.
+Rows come as JSON texts, which msgspec decodes faster than a driver makes rows; bytes are hexadecimal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tellwire.accounts import notices
-from tellwire.meta.phone_numbers import alias, variants
+from tellwire.meta.phone_numbers import alias
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.messaging import StatusFact
@@ -22,7 +22,8 @@ from tellwire.model.units import Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
-from tellwire.stores.records import ledger_rows, sending_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records.registry_rows import RegistryRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
 
 _BYTES = {"record", "content", "pricing", "errors"}
@@ -33,7 +34,6 @@ def _row(alias: str, names: Iterable[str], *more: str) -> str:
     return f"json_build_array({','.join((*columns, *more))})"
 
 
-LAST_ROW = "(SELECT max(id) FROM messages WHERE conversation_id = c.id)"
 _UNSENT = f"EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
 _OWN = ", ".join(
     f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"
@@ -43,9 +43,9 @@ HIGHEST = f"SELECT max(greatest({_OWN})) FROM organizations o"
 
 
 def found(table: str, alias: str, condition: str, more: str = "") -> str:
-    """A join that finds the rows of a table by an index, one by one, whatever the planner believes of the table.
+    """Return a join that finds rows by an index, one by one, whatever the statistics of the table are.
 
-    OFFSET 0 keeps the condition inside: a plan made while a table was small would read all of it for ever.
+    OFFSET 0 keeps the condition inside, because a plan made while a table was small would go on to read all of it.
     """
     return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} {more} OFFSET 0) {alias}"
 
@@ -85,7 +85,7 @@ SELECT
  {found("message_statuses", "f", "account_id = k.a AND wamid = k.b")}),
 (SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id)) FROM alias a),
 (SELECT json_agg({_row("c", ledger_rows.CONTACT)}) FROM contact c),
-(SELECT json_agg({_row("c", ledger_rows.CONVERSATION, LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
+(SELECT json_agg({_row("c", ledger_rows.CONVERSATION, ledger_keys.LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
 (SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome,
    encode(i.body,'hex'), encode(i.speaks_for,'hex')) ORDER BY h.inbound_id, h.pointer)
  FROM unnest($12::text[], $13::text[]) k(a, b)
@@ -110,93 +110,87 @@ _ANSWERED = (
 )
 
 
-class Loaded(Struct, frozen=True):
-    """What was read beside the ledger's rows: the registry's version, the highest id of the organizations.
+class ErasedMarks(Struct, frozen=True):
+    """The marks that were `wanted`, with what each is of, and those `found`, with the times of the erasures."""
 
-    `last`: the highest id of each organization's deliveries, whoever committed it. `marks` and `erased`: which marks
-    of erased people were looked for, and which are there. `answered`: the answers that are kept, and since when.
+    wanted: Mapping[tombstones.Mark, tuple[str, str]] = {}
+    found: Sequence[tuple[str, str, Micros]] = ()
+
+
+class LoadedRows(Struct, frozen=True):
+    """The result of `read`: the ledger's rows (`row`), and the registry's version.
+
+    `floor`: the highest id of the organizations. `last`: the highest id of each organization's deliveries, from any
+    process. `answered`: the stored answers as (organization id, Idempotency-Key, time).
     """
 
     version: int
     floor: str
     last: dict[str, str]
     row: Any
-    marks: Mapping[tombstones.Mark, tuple[str, str]]
-    erased: Sequence[tuple[str, str, Micros]]
+    erased: ErasedMarks
     answered: Sequence[tuple[str, str, Micros]]
 
 
 def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
-    """What the keys name by phone number."""
+    """Return the sets of keys that are pairs beginning with a phone number id."""
     return keys.messages, keys.statuses, keys.addresses, keys.parties, keys.own
 
 
 def organizations(keys: Keys, registry: Registry) -> list[str]:
-    """Whose rows a decision may touch, sorted; an unknown phone number would join the default organization."""
+    """Return, sorted, the organizations whose rows a decision may touch; unknown numbers belong to the default one."""
     numbers = {number for pairs in pairs_of(keys) for number, _ in pairs}
-    accounts = registry.accounts
-    found = {accounts[n].organization_id if n in accounts else DEFAULT_ORGANIZATION for n in numbers}
+    found = {ledger_keys.owner_of(registry, number) for number in numbers}
     found |= {organization_id for organization_id, _ in keys.conversations} | notices.organizations(registry, keys)
     return sorted(found or {DEFAULT_ORGANIZATION})
 
 
-async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> Loaded:
-    """Read what the keys name, as the registry has their accounts."""
+async def read(connection: Connection, keys: Keys, registry: Registry, organization_ids: Collection[str]) -> LoadedRows:
+    """Read the rows that the keys name, with the accounts of the registry."""
     accounts = registry.accounts
-
-    def known(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(accounts[number].id, value) for number, value in pairs if number in accounts]
-
-    aliases = {
-        (accounts[number].organization_id if number in accounts else DEFAULT_ORGANIZATION, value)
-        for number, address in keys.addresses
-        for value in (address, *variants(address))
-    }
     latest = {accounts[n].id for n, _ in keys.addresses | keys.parties if n in accounts} if keys.latest else set[str]()
     row = await connection.fetchrow(
         LOAD,
         list(organization_ids),
-        *_columns(known(keys.messages)),
-        *_columns([*known(keys.statuses), *notices.wanted(registry, keys)]),
-        *_columns(aliases),
+        *_columns(ledger_keys.by_account(registry, keys.messages)),
+        *_columns([*ledger_keys.by_account(registry, keys.statuses), *notices.facts_to_load(registry, keys)]),
+        *_columns(ledger_keys.aliases(registry, keys)),
         [group for _, group in keys.parties],
         list(latest),
         *_columns(keys.conversations),
         *_columns(keys.messages),
-        *_columns([(accounts[number].organization_id, i) for number, i in keys.own if number in accounts]),
+        *_columns(ledger_keys.own(registry, keys)),
     )
     if row is None:
         raise RuntimeError("a query without a row")
-    marks, erased = await _erased(connection, keys, registry)
+    erased = await _erased(connection, keys, registry)
     last: dict[str, str | None] = msgspec.json.decode(row[2])
     highest = {organization: found or "" for organization, found in last.items()}
-    return Loaded(row[0], row[1] or "", highest, row, marks, erased, await _answered(connection, keys))
+    return LoadedRows(row[0], row[1] or "", highest, row, erased, await _answered(connection, keys))
 
 
 async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:
-    """The answers that are kept under Idempotency-Keys; asked only for a request that came with one."""
+    """Return the answers stored under the Idempotency-Keys; queried only when a request has one."""
     if not keys.answers:
         return []
     return [tuple(row) for row in await connection.fetch(_ANSWERED, *_columns(keys.answers))]
 
 
-async def _erased(
-    connection: Connection, keys: Keys, registry: Registry
-) -> tuple[dict[tombstones.Mark, tuple[str, str]], list[tuple[str, str, Micros]]]:
-    """Which of the messages and addresses are of people who were erased; asked only while there are such."""
+async def _erased(connection: Connection, keys: Keys, registry: Registry) -> ErasedMarks:
+    """Return which messages and addresses are of erased people; queried only while marks are stored."""
     if not registry.erased_key:
-        return {}, []
-    marks = tombstones.wanted(registry, keys)
-    return marks, [tuple(row) for row in await connection.fetch(_ERASED, *_columns(marks))]
+        return ErasedMarks()
+    marks = tombstones.marks_to_look_up(registry, keys)
+    return ErasedMarks(marks, [tuple(row) for row in await connection.fetch(_ERASED, *_columns(marks))])
 
 
 def _columns(pairs: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def fill(ledger: Ledger, loaded: Loaded) -> None:
-    """Put what was read into the ledger."""
-    tombstones.note(ledger, loaded.marks, loaded.erased)
+def fill(ledger: Ledger, loaded: LoadedRows) -> None:
+    """Put the rows that were read into the ledger."""
+    tombstones.load(ledger, loaded.erased.wanted, loaded.erased.found)
     ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
     messages, facts, aliases, contacts, conversations, held, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]
@@ -230,25 +224,17 @@ def fill(ledger: Ledger, loaded: Loaded) -> None:
 
 
 async def registry(connection: Connection, vault: Vault, *, lenient: bool = False) -> Registry:
-    """Read accounts and endpoints whole, at least as new as the version says.
+    """Read all accounts, endpoints and agents, at least as new as the version says.
 
     `lenient` leaves out those whose secrets no master key opens.
     """
-    version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
-    accounts = await connection.fetch("SELECT * FROM accounts ORDER BY id")
-    endpoints = await connection.fetch("SELECT * FROM endpoints ORDER BY id")
-    agents = await connection.fetch("SELECT * FROM agents ORDER BY id")
-    links = await connection.fetchval("SELECT sealed FROM sealed_keys WHERE name = $1", sending_rows.MEDIA_KEY)
-    key = await connection.fetchval(_ERASED_KEY, ledger_rows.ERASED_KEY)
-    running = await connection.fetch("SELECT contact_ids FROM erasures WHERE state = 'running'")
-    return Registry(
-        version=version,
-        accounts={
-            a.phone_number_id: a for a in ledger_rows.opened(ledger_rows.account, accounts, vault, lenient=lenient)
-        },
-        endpoints={e.id: e for e in ledger_rows.opened(ledger_rows.endpoint, endpoints, vault, lenient=lenient)},
-        agents={a.id: a for a in ledger_rows.opened(sending_rows.agent, agents, vault, lenient=lenient)},
-        media_key=sending_rows.media_key(links, vault, lenient=lenient),
-        erased_key=ledger_rows.sealed_key(key, vault, ledger_rows.ERASED_KEY) if key else b"",
-        erasing=ledger_rows.erasing(row[0] for row in running),
+    rows = RegistryRows(
+        version=await connection.fetchval(registry_rows.VERSION),
+        accounts=await connection.fetch(registry_rows.ACCOUNTS),
+        endpoints=await connection.fetch(registry_rows.ENDPOINTS),
+        agents=await connection.fetch(registry_rows.AGENTS),
+        media_key=await connection.fetchval("SELECT sealed FROM sealed_keys WHERE name = $1", sending_rows.MEDIA_KEY),
+        erased_key=await connection.fetchval(_ERASED_KEY, ledger_rows.ERASED_KEY),
+        erasing=[row[0] for row in await connection.fetch(registry_rows.RUNNING_ERASURES)],
     )
+    return registry_rows.registry(rows, vault, lenient=lenient)

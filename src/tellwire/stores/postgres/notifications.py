@@ -1,6 +1,6 @@
-"""PostgreSQL: what processes tell each other over LISTEN/NOTIFY. Only hints: whoever misses one finds the rows.
+"""PostgreSQL: hints between processes over LISTEN/NOTIFY. A process that misses one finds the rows later.
 
-They are sent after the commit, outside of it: a transaction that notifies makes all others that do wait for it.
+Hints are sent after the commit, because a transaction that notifies blocks all others that do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from tellwire.stores.postgres.connections import Connection, Server, is_the_servers, said
+from tellwire.stores.postgres.connections import Connection, PostgresServer, error_text, is_server_error
 
 log = structlog.get_logger("tellwire.store")
 
@@ -26,9 +26,9 @@ _MOST_IDS = 1500
 
 
 class Hint(Struct, frozen=True, omit_defaults=True):
-    """What happened: new deliveries of these endpoints (`look`: of any), events, another registry, leases let go.
+    """A message about a commit: new deliveries of `endpoints` (`look`: of any), events, a new registry, free leases.
 
-    `due_work`: something is to be sent, downloaded or answered.
+    `due_work`: there are new sends, downloads or turns of agents.
     """
 
     sender: str = ""
@@ -41,18 +41,18 @@ class Hint(Struct, frozen=True, omit_defaults=True):
 
 
 ANYTHING = Hint(look=True, events=True, due_work=True, registry=True, released=True)
-"""What a process must assume that could not listen for a while."""
+"""The hint that a process must assume after it could not listen for a while."""
 
 _decode = msgspec.json.Decoder(Hint).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Hints:
-    """Sends and hears hints over one connection; `heard` is called on the event loop with those of others."""
+class HintChannel:
+    """Sends and receives hints over one connection; `received` is called on the event loop with hints of others."""
 
-    def __init__(self, server: Server, heard: Callable[[Hint], None]) -> None:
+    def __init__(self, server: PostgresServer, received: Callable[[Hint], None]) -> None:
         self._server = server
-        self._heard = heard
+        self._on_hint = received
         self._me = uuid.uuid4().hex
         self._connection: Connection | None = None
         self._lost = asyncio.Event()
@@ -62,19 +62,19 @@ class Hints:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start, in the running event loop."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
 
     async def stop(self) -> None:
-        """Say what is pending, then listen no more."""
+        """Send the pending hint, then stop listening."""
         with contextlib.suppress(Exception):
             await self._flush()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def tell(self, hint: Hint, endpoints: Iterable[str] = ()) -> None:
-        """Send a hint soon, together with others."""
+    def send(self, hint: Hint, endpoints: Iterable[str] = ()) -> None:
+        """Send a hint soon, merged with others."""
         if self._connection is None:
             return
         self._endpoints.update(endpoints)
@@ -92,8 +92,8 @@ class Hints:
             await self._some.wait()
             try:
                 await self._flush()
-            except Exception as error:  # noqa: BLE001 - a hint less: the connection is made anew when it broke
-                log.debug("hint_unsent", reason=said(error))
+            except Exception as error:  # noqa: BLE001 - the hint is lost; a broken connection is made anew
+                log.debug("hint_unsent", reason=error_text(error))
             await asyncio.sleep(_GATHER_SECONDS)
 
     async def _flush(self) -> None:
@@ -120,7 +120,7 @@ class Hints:
                     await connection.add_listener(_CHANNEL, self._notified)
                     self._connection = connection
                     if again:
-                        self._heard(ANYTHING)
+                        self._on_hint(ANYTHING)
                     pause, again = _FIRST_PAUSE, True
                     await self._lost.wait()
                 finally:
@@ -128,7 +128,7 @@ class Hints:
                     self._lost.clear()
                     connection.terminate()
             except Exception as error:
-                if not is_the_servers(error):
+                if not is_server_error(error):
                     log.exception("listening_failed")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -140,6 +140,6 @@ class Hints:
         try:
             hint = _decode(str(text))
         except msgspec.DecodeError:
-            hint = ANYTHING  # of a version that says more
+            hint = ANYTHING  # of a version with other members
         if hint.sender != self._me:
-            self._heard(hint)
+            self._on_hint(hint)

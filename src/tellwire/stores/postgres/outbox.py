@@ -1,26 +1,23 @@
-"""The outbox over PostgreSQL: deliveries as rows, partitions leased by many processes, results behind a fence."""
+"""The outbox over PostgreSQL: deliveries as rows, partitions leased by processes, results only in the current epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Delivery, ReplayEdit, Work
-from tellwire.model.registry import Registry
+from tellwire.model.deliveries import Work
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.routing import partitions as partitions_of
 from tellwire.model.units import Micros
-from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Lease, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
+from tellwire.ports.storage import Lease
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
 from tellwire.stores.postgres.store import PostgresStore
-from tellwire.stores.queries import replays
-from tellwire.stores.queries.delivery_results import record_telling
 from tellwire.stores.records import ledger_rows
+from tellwire.stores.records.inserts import or_update
 from tellwire.stores.schema.tables import DUE, LIVE
+from tellwire.stores.sql_outbox import SqlOutbox
 
 LEASE_MICROS = 6 * 1_000_000
 
@@ -28,7 +25,7 @@ _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _MAKE = "INSERT INTO leases SELECT p, '', 0, 0 FROM generate_series(0, $1 - 1) p ON CONFLICT DO NOTHING"
 _LIVE = f"""
 INSERT INTO dispatchers(owner, expires_at) VALUES ($1, {_NOW} + $2)
-ON CONFLICT(owner) DO UPDATE SET expires_at = excluded.expires_at
+{or_update(("owner",), ("expires_at",))}
 """
 _MEMBERS = f"""
 WITH dead AS (DELETE FROM dispatchers WHERE expires_at < {_NOW})
@@ -69,32 +66,11 @@ WAITING = (
 )
 
 
-class PostgresOutbox:
+class PostgresOutbox(SqlOutbox[PostgresStore]):
     """`ports.Outbox` over an open store."""
 
-    def __init__(self, store: PostgresStore, *, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    def registry(self) -> Registry:
-        """See `ports.Outbox.registry`."""
-        return self._store.registry()
-
-    def subscribe(
-        self,
-        *,
-        committed: Callable[[Sequence[Work]], None],
-        changed: Callable[[Registry], None],
-        elsewhere: Callable[[Sequence[str]], None],
-        released: Callable[[], None],
-    ) -> None:
-        """See `ports.Outbox.subscribe`."""
-        self._store.on_committed(committed)
-        self._store.on_changed(changed)
-        self._store.on_elsewhere(elsewhere, released)
-
     async def renew(self, owner: str) -> Lease:
-        """See `ports.Outbox.renew`. Leases are kept by the database's clock; ours only says until when at the most."""
+        """See `ports.Outbox.renew`. Leases expire by the database's clock; ours gives the latest time only."""
         until = self._clock.now() + LEASE_MICROS
 
         async def work(connection: Connection) -> Lease:
@@ -108,13 +84,13 @@ class PostgresOutbox:
             return Lease(mine, until, share)
 
         try:
-            lease: Lease = await self._store.ask(work)
-            if not lease.partitions:  # the rows may only just have been made
-                lease = await self._store.ask(work)
+            lease: Lease = await self._store.query(work)
+            if not lease.partitions:  # the first call may only have made the rows
+                lease = await self._store.query(work)
         except Unavailable as error:
-            self._store.unleased = str(error)
+            self._store.lease_error = str(error)
             raise
-        self._store.unleased = ""
+        self._store.lease_error = ""
         return lease
 
     async def release(self, owner: str, partitions: Collection[int] | None = None) -> None:
@@ -125,8 +101,8 @@ class PostgresOutbox:
             if partitions is None:
                 await connection.execute("DELETE FROM dispatchers WHERE owner = $1", owner)
 
-        await self._store.ask(work)
-        self._store.say_released()
+        await self._store.query(work)
+        self._store.announce_released()
 
     async def waiting(self, partitions: Collection[int]) -> list[str]:
         """See `ports.Outbox.waiting`."""
@@ -136,31 +112,19 @@ class PostgresOutbox:
             for e in self._store.registry().endpoints.values()
             if e.state == "active" and not mine.isdisjoint(partitions_of(e.id))
         ]
-        rows = await self._store.ask(lambda c: c.fetch(WAITING, active, list(mine)))
+        rows = await self._store.query(lambda c: c.fetch(WAITING, active, list(mine)))
         return [row[0] for row in rows]
 
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
         values = (endpoint_id, after, list(partitions), limit)
-        return _works(await self._store.ask(lambda c: c.fetch(BACKLOG, *values)))
+        return _works(await self._store.query(lambda c: c.fetch(BACKLOG, *values)))
 
     async def due(
         self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
     ) -> list[Work]:
         """See `ports.Outbox.due`."""
-        return _works(await self._store.ask(lambda c: c.fetch(_DUE, now, list(partitions), list(without), limit)))
-
-    async def record(self, results: Iterable[Result]) -> Collection[str]:
-        """See `ports.Outbox.record`."""
-        return await record_telling(self._store, results, hot=self._store.record)
-
-    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
-        """See `ports.Outbox.edit`."""
-        return await self._store.read(lambda c: replays.replay_edit(c, delivery))
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        await SqlHealthStore(self._store).disable(endpoint_id, reason, self._clock.now())
+        return _works(await self._store.query(lambda c: c.fetch(_DUE, now, list(partitions), list(without), limit)))
 
 
 def _works(rows: Sequence[Any]) -> list[Work]:

@@ -1,11 +1,11 @@
-"""PostgreSQL: runs the cold queries, functions of a SQLAlchemy connection, over asyncpg."""
+"""PostgreSQL: run queries (functions of an SQLAlchemy connection) over asyncpg."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection as ColdConnection
+from sqlalchemy import Connection as QueryConnection
 from sqlalchemy import Dialect, text
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import registry as dialects
@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as NoneIsFree
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from tellwire.errors import Unavailable
-from tellwire.stores.postgres.connections import SET_LOCAL_SAFE, Connection, Server, is_the_servers, said
+from tellwire.stores.postgres.connections import SET_LOCAL_SAFE, Connection, PostgresServer, error_text, is_server_error
 
 T = TypeVar("T")
 
@@ -23,16 +23,17 @@ _CONNECTIONS = 4
 
 
 class _ShownNul(AsyncpgString):
-    """Texts in which NUL, which PostgreSQL's cannot hold, is shown as U+FFFD, as `meta` shows it in names."""
+    """Text in which NUL, which PostgreSQL cannot store, becomes U+FFFD, as `meta` does in names."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002 - SQLAlchemy's signature
-        """How a value of ours is sent."""
+        """Return the function that converts a value to send."""
         return lambda value: value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 class PlainDialect(PGDialect_asyncpg):
-    """asyncpg without the codecs for JSON columns, of which there are none: setting them up asks the server things
-    outside of any transaction, which a transaction-mode pooler does not bear."""
+    """asyncpg without the codecs for JSON columns, which the schema has none of.
+
+    Their set-up queries the server outside of any transaction, which fails behind a transaction-mode pooler."""
 
     supports_statement_cache = True
     colspecs = {**PGDialect_asyncpg.colspecs, sqltypes.String: _ShownNul}  # noqa: RUF012 - so it is inherited
@@ -45,9 +46,9 @@ dialects.register("postgresql.plain", __name__, "PlainDialect")
 
 
 class PostgresQueryRunner:
-    """Runs `work` in a transaction of its own; `lock` is the SQL that lets a write in."""
+    """Runs each query in a transaction of its own."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
         async def connect(**_: Any) -> Connection:
@@ -61,14 +62,14 @@ class PostgresQueryRunner:
         )
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         await self._engine.dispose()
 
-    async def read(self, work: Callable[[ColdConnection], T]) -> T:
+    async def read(self, work: Callable[[QueryConnection], T]) -> T:
         """Run a read-only query.
 
         Raises:
-            Unavailable: the database cannot be asked.
+            Unavailable: the database cannot answer.
         """
 
         async def run(connection: AsyncConnection) -> T:
@@ -78,13 +79,13 @@ class PostgresQueryRunner:
 
     async def write(
         self,
-        work: Callable[[ColdConnection], T],
+        work: Callable[[QueryConnection], T],
         *,
         lock: str,
         before: Callable[[Connection], Awaitable[None]],
         after: Callable[[Connection], Awaitable[None]],
     ) -> T:
-        """Run a write under a lock; `before` and `after` run around it, in its transaction."""
+        """Run a write under the lock that the SQL `lock` takes; `before` and `after` run in its transaction too."""
 
         async def run(connection: AsyncConnection) -> T:
             await connection.execute(text(lock))
@@ -107,7 +108,7 @@ class PostgresQueryRunner:
         except Exception as error:
             cause = error
             if isinstance(error, DBAPIError) and error.orig is not None:
-                cause = getattr(error.orig, "__cause__", None) or error.orig  # SQLAlchemy wraps what asyncpg says
-            if is_the_servers(cause):
-                raise Unavailable(f"the database cannot be asked: {said(cause)}") from None
+                cause = getattr(error.orig, "__cause__", None) or error.orig  # SQLAlchemy wraps the error of asyncpg
+            if is_server_error(cause):
+                raise Unavailable(f"the database cannot be asked: {error_text(cause)}") from None
             raise

@@ -1,23 +1,22 @@
-"""PostgreSQL: what of a ledger concerns sending and is rare, statement by statement."""
+"""PostgreSQL: the rarer changes of a ledger about sending and agents, one statement each."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from msgspec.structs import astuple
 
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
-from tellwire.stores.records import sending_rows
+from tellwire.stores.records import inserts, registry_rows, sending_rows
+from tellwire.stores.records.inserts import Insert, or_update
 from tellwire.stores.records.sending_rows import (
     MEDIA_KEY,
-    PAUSE,
+    AnswerRow,
     account_changes,
     answer_row,
-    asked,
     new_media_key,
-    template_values,
+    sync_request,
+    template_update,
 )
 
 _TURNS, _HANDOVERS = (
@@ -28,19 +27,18 @@ _TURNS, _HANDOVERS = (
 
 
 async def load_agents(connection: Connection, ledger: Ledger, keys: Keys) -> None:
-    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    """Load the turns and handovers of the ledger's conversations; skipped while there are no agents."""
     if not ledger.conversations or not (ledger.registry.agents or keys.agents):
         return
     some = ledger.conversations.values()
     places = [each.organization_id for each in some], [each.id for each in some]
     turns = await connection.fetch(_TURNS, *places)
-    sending_rows.know_agents(ledger, turns, await connection.fetch(_HANDOVERS, *places))
+    sending_rows.add_agents(ledger, turns, await connection.fetch(_HANDOVERS, *places))
 
 
 async def _write_agents(connection: Connection, ledger: Ledger) -> None:
     for handover in ledger.new_handovers.values():
-        pause = f"{PAUSE} VALUES ($1,$2,$3,$4,$5) ON CONFLICT DO NOTHING"
-        await connection.execute(pause, *astuple(handover), ledger.now)
+        await connection.execute(_HAND_OVER, *astuple(handover), ledger.now)
     for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
         for place, owner in ended.items():
             await connection.execute(
@@ -52,16 +50,25 @@ async def _write_agents(connection: Connection, ledger: Ledger) -> None:
         await connection.execute(_USE, *use)
 
 
-def _places(columns: Sequence[str]) -> str:
-    return ",".join(f"${number}" for number, _ in enumerate(columns, 1))
+def _one_row(insert: Insert) -> str:
+    places = ",".join(f"${number}" for number, _ in enumerate(insert.columns, 1))
+    return f"{insert.head} VALUES ({places}) {insert.tail}".rstrip()
 
 
-_RUN = f"INSERT INTO agent_runs({','.join(sending_rows.RUN)}) VALUES ({_places(sending_rows.RUN)})"
-_USE = f"INSERT INTO agent_usage({','.join(sending_rows.USE)}) VALUES ({_places(sending_rows.USE)}) {sending_rows.USED}"
+_RUN = _one_row(inserts.RUNS)
+_USE = _one_row(inserts.USE)
+_HAND_OVER = _one_row(inserts.HANDOVERS)
+_KEEP_ANSWER = _one_row(
+    Insert(
+        "idempotency_keys",
+        AnswerRow._fields,
+        or_update(("organization_id", "key"), ("request_hash", "status", "answer", "created_at")),
+    )
+)
 
 
 async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
-    """Write what a ledger changed of it."""
+    """Write the changes of a ledger about sending and agents."""
     await _write_agents(connection, ledger)
     for place, at in ledger.new_calls.items():
         await connection.execute(
@@ -72,7 +79,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
             at,
         )
     for change in ledger.template_changes:
-        columns, values = template_values(change, ledger.now)
+        columns, values = template_update(change, ledger.now)
         sets = ", ".join(f"{name}=${number}" for number, name in enumerate(columns, 1))
         a, b, c, d, e = (f"${len(columns) + number}" for number in range(1, 6))
         await connection.execute(
@@ -83,14 +90,11 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
         await connection.execute(
             "UPDATE template_syncs SET asked_at=$1, due_at=least(due_at, greatest($2, synchronised_at + $3))"
             " WHERE organization_id=$4 AND waba_id=$5",
-            *asked(change, ledger.now),
+            *sync_request(change, ledger.now),
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         await connection.execute(
-            "INSERT INTO idempotency_keys(organization_id,key,request_hash,status,answer,created_at)"
-            " VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT(organization_id,key) DO UPDATE SET"
-            " request_hash=excluded.request_hash, status=excluded.status, answer=excluded.answer,"
-            " created_at=excluded.created_at",
+            _KEEP_ANSWER,
             *answer_row(vault, organization_id, key, answer, ledger.now),
         )
     for account in ledger.changed_accounts.values():
@@ -98,11 +102,11 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault) -> None:
         sets = ", ".join(f"{name}=${number}" for number, name in enumerate(changes, 2))
         await connection.execute(f"UPDATE accounts SET {sets} WHERE id=$1", account.id, *changes.values())
     if ledger.changed_accounts:
-        await connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+        await connection.execute(registry_rows.RAISE_VERSION)
 
 
 async def make_key(connection: Connection, vault: Vault) -> None:
-    """Make the key that links to media are signed with, unless it is there."""
+    """Make the key that links to media are signed with, unless there is one."""
     if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM sealed_keys WHERE name = $1)", MEDIA_KEY):
         made = "INSERT INTO sealed_keys(name,sealed) VALUES ($1,$2) ON CONFLICT DO NOTHING"
         await connection.execute(made, MEDIA_KEY, new_media_key(vault))

@@ -1,7 +1,7 @@
-"""The store for many processes: PostgreSQL. Every organization has one writer at a time, whichever process it is in.
+"""The store for many processes: PostgreSQL. Every organization has one writer at a time, in whichever process.
 
-A group commit holds a lock per organization that it touches, and one of the whole installation together with all
-others; a cold write holds that last one alone. So decisions never race, and ids rise in commit order per organization.
+A group commit holds a lock for each organization that it touches, and shares one of the whole installation; any other
+write holds that last lock alone. So decisions never race, and ids rise in commit order within an organization.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import asyncpg
 from msgspec import Struct
-from sqlalchemy import Connection as ColdConnection
+from sqlalchemy import Connection as QueryConnection
 
 from tellwire.ids import IdMaker, micros_of
 from tellwire.model.deliveries import Work
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.inbound import WaitingPost
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros
@@ -25,29 +25,30 @@ from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
+from tellwire.stores.listeners import Listeners
 from tellwire.stores.postgres import ledger_load, ledger_write, sending
 from tellwire.stores.postgres.committer import Committer
 from tellwire.stores.postgres.connections import (
     SET_LOCAL,
     Connection,
-    Link,
-    Server,
+    LedgerConnection,
+    PostgresServer,
     check,
-    is_the_servers,
-    reaching,
+    is_server_error,
+    reporting_connect_errors,
     unavailable,
 )
-from tellwire.stores.postgres.notifications import Hint, Hints
+from tellwire.stores.postgres.notifications import Hint, HintChannel
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 
 T = TypeVar("T")
 
 _READERS = 4
 _CHECK_IDLE = f"""
-SELECT c.organization_id, c.id, c.last_row_at, {ledger_load.LAST_ROW} FROM conversations c
+SELECT c.organization_id, c.id, c.last_row_at, {ledger_keys.LAST_ROW} FROM conversations c
 WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1
 AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})
 ORDER BY c.check_at LIMIT $2
@@ -63,8 +64,8 @@ class _Apply(Struct, frozen=True):
     decide: Callable[[Ledger], Any]
 
 
-class PostgresStore:
-    """`LedgerStore` and the runner of cold queries over one database; `PostgresOutbox` stands on it.
+class PostgresStore(Listeners):
+    """`LedgerStore` and the runner of queries over one database; `PostgresOutbox` uses it.
 
     Args:
         server: the database, migrated already.
@@ -74,61 +75,56 @@ class PostgresStore:
     """
 
     def __init__(
-        self, server: Server, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]
+        self, server: PostgresServer, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]
     ) -> None:
+        super().__init__()
         self.server = server
         self._clock = clock
         self.vault = vault
         self._window = window
         self._names = names
-        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
-        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
-        self._released: Callable[[], None] = lambda: None
-        self._changed: list[Callable[[Registry], None]] = []
-        self._told: list[Callable[[], None]] = []
-        self._due_work: list[Callable[[], None]] = []
         self._registry = Registry(version=-1, accounts={}, endpoints={})
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
         self._last: dict[str, str] = {}
-        self._applying = Link(server)
-        self._recording = Link(server)
+        self._applying = LedgerConnection(server)
+        self._recording = LedgerConnection(server)
         self.counters = Counters()
-        self._appliers = Committer(self._apply_batch, is_the_servers, counters=self.counters)
-        self._recorders = Committer(self._record_batch, is_the_servers, counters=self.counters)
-        self._cold = PostgresQueryRunner(server)
+        self._appliers = Committer(self._apply_batch, is_server_error, counters=self.counters)
+        self._recorders = Committer(self._record_batch, is_server_error, counters=self.counters)
+        self._queries = PostgresQueryRunner(server)
         self._lenient = False
-        self._hints: Hints | None = None
+        self._hints: HintChannel | None = None
         self._pool: asyncpg.Pool[Any] | None = None
-        self.unleased = ""
+        self.lease_error = ""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
-        """Connect and begin; a server also hears other processes, a command line (`serving=False`) does not.
+        """Connect and start; a server also listens to other processes, a command line (`serving=False`) does not.
 
-        `lenient` passes over accounts and endpoints whose secrets no master key opens.
+        `lenient` leaves out accounts and endpoints whose secrets no master key opens.
 
         Raises:
             BadSettings: the server is too old.
             Unavailable: it cannot be reached.
         """
         self._lenient = lenient
-        with reaching(self.server):
+        with reporting_connect_errors(self.server):
             connection = await self._applying.connection()
             await check(connection)
             if serving:
                 await sending.make_key(connection, self.vault)
-            self._know(await ledger_load.registry(connection, self.vault, lenient=self._lenient))
-        self._pool = await asyncpg.create_pool(**self.server.options(hot=True), min_size=0, max_size=_READERS)
+            self._adopt_registry(await ledger_load.registry(connection, self.vault, lenient=self._lenient))
+        self._pool = await asyncpg.create_pool(**self.server.options(ledger=True), min_size=0, max_size=_READERS)
         self._appliers.start()
         self._recorders.start()
         if serving and not self.server.pooled:
-            self._hints = Hints(self.server, self._heard)
+            self._hints = HintChannel(self.server, self._on_hint)
             self._hints.start()
 
     async def close(self) -> None:
-        """Commit what waits and let go of the database."""
+        """Commit the waiting jobs and close the database."""
         await self._appliers.stop()
         await self._recorders.stop()
         if self._hints is not None:
@@ -137,40 +133,20 @@ class PostgresStore:
         await self._recording.close()
         if self._pool is not None:
             self._pool.terminate()
-        await self._cold.close()
-
-    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
-        """Call `committed` on the event loop after every commit of this process with its new deliveries."""
-        self._committed = committed
-
-    def on_changed(self, changed: Callable[[Registry], None]) -> None:
-        """Call `changed` on the event loop once a change of accounts or endpoints, by any process, is known."""
-        self._changed.append(changed)
-
-    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None], released: Callable[[], None]) -> None:
-        """Call these when another process committed deliveries of endpoints, or gave partitions back."""
-        self._elsewhere, self._released = elsewhere, released
-
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit, of any process, that recorded events."""
-        self._told.append(wake)
-
-    def on_due_work(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit, of any process, that left sends, downloads or turns."""
-        self._due_work.append(wake)
+        await self._queries.close()
 
     def registry(self) -> Registry:
-        """Accounts and endpoints as of the last commit that changed them."""
+        """Return the registry as of the last commit that changed it."""
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
     def failing(self) -> str:
         """Why the last commit, or the last renewal of leases, failed; "" when they did not."""
-        return self._appliers.failing or self.unleased
+        return self._appliers.failing or self.lease_error
 
     # --- LedgerStore --------------------------------------------------------------------------------------------------
 
@@ -178,11 +154,11 @@ class PostgresStore:
         """See `ports.storage.LedgerStore.apply`."""
         return await self._appliers.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
-    async def scrub(self) -> None:
-        """Nothing: the server's VACUUM overwrites what was erased."""
+    async def purge_erased(self) -> None:
+        """Do nothing: the server's VACUUM overwrites erased data."""
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        """Read what other processes changed of accounts and endpoints; while commits fail, try one."""
         if self.failing:
             await self.write(write_probe.write)
         await self._appliers.do(_Apply(Keys(), lambda _: None))
@@ -196,7 +172,7 @@ class PostgresStore:
             try:
                 done = await self._apply(connection, keys, jobs)
             except BaseException:
-                await self._applying.rolled_back()
+                await self._applying.roll_back()
                 raise
             if done is not None:
                 return done
@@ -204,7 +180,7 @@ class PostgresStore:
     async def _apply(
         self, connection: Connection, keys: Keys, jobs: Sequence[_Apply]
     ) -> tuple[list[Any], Callable[[], None]] | None:
-        """One commit; None when the registry was out of date and is not any more."""
+        """Do one commit; return None when the registry was outdated and has been read anew."""
         registry = self._registry
         organizations = ledger_load.organizations(keys, registry)
         await connection.execute(self._applying.begin + _locks(organizations))
@@ -212,7 +188,7 @@ class PostgresStore:
         if loaded.version != registry.version:
             fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
             await connection.execute("ROLLBACK")
-            self._know(fresh)
+            self._adopt_registry(fresh)
             return None
         self._ids.rise(loaded.floor)
         now = self._clock.now()
@@ -225,54 +201,50 @@ class PostgresStore:
         if ledger.changes_registry:
             fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
         await _commit(connection)
-        self._know(fresh)
+        self._adopt_registry(fresh)
         others = {each for each, last in loaded.last.items() if last > self._last.get(each, "")}
         self._last |= loaded.last | {each.delivery.organization_id: each.delivery.id for each in work}
         hint = Hint(events=bool(ledger.events), due_work=ledger.has_due_work, registry=fresh is not registry)
-        return results, lambda: self._tell(work, others, hint)
+        return results, lambda: self._notify(work, others, hint)
 
-    def _tell(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
-        """After a commit of ours; `others` names organizations in which another process committed deliveries before it.
+    def _notify(self, work: list[Work], others: Collection[str], hint: Hint) -> None:
+        """Call the listeners after a commit; in organizations `others`, another process committed deliveries before.
 
-        Their hints may be late or lost, and what the commit of ours holds must not go ahead of theirs.
+        Their hints may be late or lost, and our deliveries must not go out before theirs.
         """
         if others:
             known = self._registry.endpoints.values()
             self._elsewhere([e.id for e in known if e.state == "active" and e.organization_id in others])
         if work:
             self._committed(work)
-        self._wake(hint)
+        self._wake(events=hint.events, due_work=hint.due_work)
         if self._hints is not None and (hint.events or hint.due_work or hint.registry):
-            self._hints.tell(hint, {each.delivery.endpoint_id for each in work})
+            self._hints.send(hint, {each.delivery.endpoint_id for each in work})
 
-    def _wake(self, hint: Hint) -> None:
-        for wake in (*(self._told if hint.events else ()), *(self._due_work if hint.due_work else ())):
-            wake()
-
-    def _know(self, registry: Registry) -> None:
-        """Take a registry over, unless a newer one is known."""
+    def _adopt_registry(self, registry: Registry) -> None:
+        """Use a registry from now on, unless a newer one is known."""
         if registry.version <= self._registry.version:
             return
         self._registry, self._routes = registry, Routes(registry, self._names)
-        for changed in self._changed:
+        for changed in self._registry_listeners:
             changed(registry)
 
-    def _heard(self, hint: Hint) -> None:
-        """Another process said something."""
+    def _on_hint(self, hint: Hint) -> None:
+        """Call the listeners for a hint of another process."""
         if hint.registry:
-            self._appliers.nudge(_Apply(Keys(), lambda _: None))
+            self._appliers.submit(_Apply(Keys(), lambda _: None))
         if hint.look:
             self._elsewhere([e.id for e in self._registry.endpoints.values() if e.state == "active"])
         elif hint.endpoints:
             self._elsewhere(hint.endpoints)
-        self._wake(hint)
+        self._wake(events=hint.events, due_work=hint.due_work)
         if hint.released:
             self._released()
 
-    def say_released(self) -> None:
+    def announce_released(self) -> None:
         """Tell other processes that partitions are free."""
         if self._hints is not None:
-            self._hints.tell(Hint(released=True))
+            self._hints.send(Hint(released=True))
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -288,18 +260,18 @@ class PostgresStore:
             refused = await ledger_write.write_results(connection, results) if results else set()
             await _commit(connection)
         except BaseException:
-            await self._recording.rolled_back()
+            await self._recording.roll_back()
             raise
         return [refused.intersection(r.delivery.id for r in job) for job in jobs], lambda: None
 
-    # --- cold ---------------------------------------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------------------------------
 
-    async def read(self, work: Callable[[ColdConnection], T]) -> T:
+    async def read(self, work: Callable[[QueryConnection], T]) -> T:
         """Run a read-only query."""
-        return await self._cold.read(work)
+        return await self._queries.read(work)
 
-    async def write(self, work: Callable[[ColdConnection], T]) -> T:
-        """Run a cold write, alone in the whole installation; return its result once durable."""
+    async def write(self, work: Callable[[QueryConnection], T]) -> T:
+        """Run a write while no other runs in the whole installation; return its result once durable."""
         fresh = self._registry
 
         async def before(connection: Connection) -> None:
@@ -307,32 +279,32 @@ class PostgresStore:
 
         async def after(connection: Connection) -> None:
             nonlocal fresh
-            version = await connection.fetchval("SELECT value FROM facts WHERE name = 'registry'")
+            version = await connection.fetchval(registry_rows.VERSION)
             if version != self._registry.version:
                 fresh = await ledger_load.registry(connection, self.vault, lenient=self._lenient)
 
-        def noting(connection: ColdConnection) -> tuple[T, list[str] | None]:
-            return work(connection), operational.taken(connection)
+        def notifying(connection: QueryConnection) -> tuple[T, list[str] | None]:
+            return work(connection), operational.take_notified(connection)
 
-        result, told = await self._cold.write(noting, lock=_LOCK_ALL, before=before, after=after)
+        result, notified = await self._queries.write(notifying, lock=_LOCK_ALL, before=before, after=after)
         if fresh.version > self._registry.version:
-            self._know(fresh)
+            self._adopt_registry(fresh)
             if self._hints is not None:
-                self._hints.tell(Hint(registry=True, look=True))
-        if told is not None:
-            self._elsewhere(told)
-            self._wake(Hint(events=True))
+                self._hints.send(Hint(registry=True, look=True))
+        if notified is not None:
+            self._elsewhere(notified)
+            self._wake(events=True, due_work=False)
             if self._hints is not None:
-                self._hints.tell(Hint(events=True), set(told))
+                self._hints.send(Hint(events=True), set(notified))
         return result
 
-    # --- queries of the hot side --------------------------------------------------------------------------------------
+    # --- queries with the settings of the ledger's statements ---------------------------------------------------------
 
-    async def ask(self, query: Callable[[Connection], Any]) -> Any:
-        """Run a query, or a few in one transaction, on a connection with the settings of the hot statements.
+    async def query(self, work: Callable[[Connection], Any]) -> Any:
+        """Run a query, or a few in one transaction, on a connection with the settings of the ledger's statements.
 
         Raises:
-            Unavailable: the database cannot be asked.
+            Unavailable: the database cannot answer.
         """
         if self._pool is None:
             raise RuntimeError("the store is not open")
@@ -340,18 +312,18 @@ class PostgresStore:
             async with self._pool.acquire(timeout=15) as connection, connection.transaction():
                 if self.server.pooled:
                     await connection.execute(SET_LOCAL)
-                return await query(connection)
+                return await work(connection)
         except Exception as error:
-            if is_the_servers(error):
+            if is_server_error(error):
                 raise unavailable(error) from None
             raise
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
+        """Return open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
-        async def move(connection: Connection) -> list[tuple[str, str]]:
-            idle: list[tuple[str, str]] = []
+        async def move(connection: Connection) -> list[ConversationKey]:
+            idle: list[ConversationKey] = []
             more = True
             while more and not idle:
                 rows = await connection.fetch(_CHECK_IDLE, now, limit)
@@ -360,28 +332,28 @@ class PostgresStore:
                 for organization_id, identifier, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append((organization_id, identifier))
+                        idle.append(ConversationKey(organization_id, identifier))
                     else:
                         later.append((organization_id, identifier, check_at))
                 if later:
                     await connection.execute(_CHECK_LATER, *zip(*later, strict=True))
             return idle
 
-        return await self.ask(move)  # type: ignore[no-any-return]
+        return await self.query(move)  # type: ignore[no-any-return]
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
+        """Return stored POSTs with items that waited for an account, oldest first, each with those items' pointers."""
         query = (
             "SELECT h.inbound_id, array_agg(h.pointer) AS pointers FROM held_items h WHERE h.phone_number_id = $1"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > $2 GROUP BY 1 ORDER BY 1 LIMIT $3"
         )
 
-        async def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+        async def fetch(connection: Connection) -> list[WaitingPost]:
             found = {row[0]: frozenset(row[1]) for row in await connection.fetch(query, phone_number_id, after, limit)}
             rows = await connection.fetch("SELECT * FROM inbound WHERE id = ANY($1::text[]) ORDER BY id", list(found))
-            return [(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
+            return [WaitingPost(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
 
-        return await self.ask(fetch)  # type: ignore[no-any-return]
+        return await self.query(fetch)  # type: ignore[no-any-return]
 
 
 def _lock_key(name: str) -> int:
@@ -392,7 +364,7 @@ _LOCK_ALL = f"SELECT pg_advisory_xact_lock({_lock_key('')})"
 
 
 def _locks(organization_ids: Sequence[str]) -> str:
-    """The SQL that waits until nobody else writes for these organizations, always in the same order."""
+    """Return the SQL that takes the locks of these organizations, always in the same order."""
     keys = sorted(map(_lock_key, organization_ids))
     own = "".join(f"SELECT pg_advisory_xact_lock({key});" for key in keys)
     return f"SELECT pg_advisory_xact_lock_shared({_lock_key('')});{own}"

@@ -14,8 +14,8 @@ from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends
 from tellwire.stores.schema.tables import accounts
 
 
-def add(connection: Connection, deed: AuditChange, vault: Vault, account: Account) -> Account:
-    """Keep a new account.
+def add(connection: Connection, change: AuditChange, vault: Vault, account: Account) -> Account:
+    """Store a new account.
 
     Raises:
         Conflict: another account of the installation has its phone_number_id.
@@ -27,12 +27,12 @@ def add(connection: Connection, deed: AuditChange, vault: Vault, account: Accoun
             ("/phone_number_id", "is taken"),
         )
     connection.execute(insert(accounts).values(ledger_rows.account_values(account, vault)))
-    note_change(connection, deed, "account.created", account.id)
+    note_change(connection, change, "account.created", account.id)
     return account
 
 
 def find(connection: Connection, vault: Vault, organization_id: str, name: str) -> Account | None:
-    """One account of an organization, by our id or its phone_number_id."""
+    """Return an account of an organization, by our id or its phone_number_id; None when there is none."""
     query = select(accounts).where(
         accounts.c.organization_id == organization_id, (accounts.c.id == name) | (accounts.c.phone_number_id == name)
     )
@@ -40,33 +40,33 @@ def find(connection: Connection, vault: Vault, organization_id: str, name: str) 
     return None if row is None else _account(row, vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Account]:
-    """The accounts of an organization."""
+def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Account]:
+    """Return a page of the accounts of an organization."""
     query = select(accounts).where(accounts.c.organization_id == organization_id)
-    return newest(connection, query, accounts.c.id, turn, lambda row: _account(row, vault))
+    return newest(connection, query, accounts.c.id, request, lambda row: _account(row, vault))
 
 
 def change(
-    connection: Connection, deed: AuditChange, vault: Vault, account: Account, *, action: str = "account.changed"
+    connection: Connection, change: AuditChange, vault: Vault, account: Account, *, action: str = "account.changed"
 ) -> Account:
-    """Write an account as it now is; `action` is the word for the audit."""
+    """Write a changed account; `action` is the word for the audit."""
     columns = ledger_rows.account_values(account, vault)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns))
-    note_change(connection, deed, action, account.id)
+    note_change(connection, change, action, account.id)
     return account
 
 
-def remove(connection: Connection, deed: AuditChange, account_id: str) -> None:
-    """Forget an account; its conversations and messages stay, and what is still to be sent is cancelled.
+def remove(connection: Connection, change: AuditChange, account_id: str) -> None:
+    """Delete an account; its conversations and messages stay, and messages still to be sent are cancelled.
 
-    What is just being sent is unknown from then on: the answer finds no account any more.
+    A message that is being sent at that moment becomes `unknown`, because its answer no longer finds an account.
     """
-    over = {"cause": "the account was deleted", "updated_at": deed.at}
+    over = {"cause": "the account was deleted", "updated_at": change.at}
     mine = sends.c.account_id == account_id
     connection.execute(update(sends).where(mine, text(DUE_SEND)).values(state="cancelled", **over))
     connection.execute(update(sends).where(mine, text(IN_FLIGHT)).values(state="unknown", **over))
     connection.execute(delete(accounts).where(accounts.c.id == account_id))
-    note_change(connection, deed, "account.deleted", account_id)
+    note_change(connection, change, "account.deleted", account_id)
 
 
 def _account(row: Row[tuple[object, ...]], vault: Vault) -> Account:

@@ -1,4 +1,4 @@
-"""Agents of an organization, what became of their turns, and where they are paused."""
+"""Agents of an organization, their runs, and where they are paused."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _RUN = tuple(agent_runs.c[name] for name in sending_rows.RUN)
 
 
 class AgentStatus(Struct, frozen=True, kw_only=True):
-    """How a conversation stands with its agent: paused since when, by whom and why ("" and 0: it is not), and what the
-    agent has used up in it."""
+    """The state of the agent in a conversation: since when, by whom and why it is paused ("" and 0: it is not), and
+    what it has used there."""
 
     reason: str = ""
     by: str = ""
@@ -29,63 +29,65 @@ class AgentStatus(Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
 
 
-def add(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
-    """Keep a new agent."""
+def add(connection: Connection, change: AuditChange, vault: Vault, agent: Agent) -> Agent:
+    """Store a new agent."""
     connection.execute(insert(agents).values(sending_rows.agent_values(agent, vault)))
-    note_change(connection, deed, "agent.created", agent.id)
+    note_change(connection, change, "agent.created", agent.id)
     return agent
 
 
 def get(connection: Connection, vault: Vault, organization_id: str, agent_id: str) -> Agent | None:
-    """One agent of an organization."""
+    """Return an agent of an organization, None when there is none."""
     mine = (agents.c.id == agent_id) & (agents.c.organization_id == organization_id)
     row = connection.execute(select(agents).where(mine)).one_or_none()
     return None if row is None else _agent(row, vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Agent]:
-    """The agents of an organization."""
+def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Agent]:
+    """Return a page of the agents of an organization."""
     query = select(agents).where(agents.c.organization_id == organization_id)
-    return newest(connection, query, agents.c.id, turn, lambda row: _agent(row, vault))
+    return newest(connection, query, agents.c.id, request, lambda row: _agent(row, vault))
 
 
-def change(connection: Connection, deed: AuditChange, vault: Vault, agent: Agent) -> Agent:
-    """Write an agent as it now is."""
+def change(connection: Connection, change: AuditChange, vault: Vault, agent: Agent) -> Agent:
+    """Write a changed agent."""
     mine = (agents.c.id == agent.id) & (agents.c.organization_id == agent.organization_id)
     connection.execute(update(agents).where(mine).values(sending_rows.agent_values(agent, vault)))
-    note_change(connection, deed, "agent.changed", agent.id)
+    note_change(connection, change, "agent.changed", agent.id)
     return agent
 
 
-def remove(connection: Connection, deed: AuditChange, agent_id: str) -> None:
-    """Forget an agent; what it wrote stays.
+def remove(connection: Connection, change: AuditChange, agent_id: str) -> None:
+    """Delete an agent; its messages stay.
 
     Raises:
         Conflict: it answers the customers of an account.
     """
-    theirs = (accounts.c.organization_id == deed.organization_id) & (accounts.c.agent_id == agent_id)
+    theirs = (accounts.c.organization_id == change.organization_id) & (accounts.c.agent_id == agent_id)
     number = connection.execute(select(accounts.c.phone_number_id).where(theirs)).scalars().first()
     if number is not None:
         raise Conflict(f"It is the agent of the account {number}: give that account another agent, or none.")
-    connection.execute(delete(agents).where(agents.c.organization_id == deed.organization_id, agents.c.id == agent_id))
-    note_change(connection, deed, "agent.deleted", agent_id)
+    connection.execute(
+        delete(agents).where(agents.c.organization_id == change.organization_id, agents.c.id == agent_id)
+    )
+    note_change(connection, change, "agent.deleted", agent_id)
 
 
 def is_ai(connection: Connection, organization_id: str, agent_id: str) -> bool:
-    """Whether there is such an AI agent."""
+    """Return whether an AI agent has this id."""
     mine = (agents.c.id == agent_id) & (agents.c.organization_id == organization_id)
     return connection.execute(select(agents.c.kind).where(mine)).scalar() == "ai"
 
 
-def runs(connection: Connection, organization_id: str, agent_id: str, turn: PageRequest) -> Page[AgentRun]:
-    """What became of an agent's turns."""
+def runs(connection: Connection, organization_id: str, agent_id: str, request: PageRequest) -> Page[AgentRun]:
+    """Return a page of an agent's runs."""
     owner = unindexed(agent_runs.c.organization_id) == organization_id
     query = select(*_RUN).where(agent_runs.c.agent_id == agent_id, owner)
-    return newest(connection, query, agent_runs.c.id, turn, _run)
+    return newest(connection, query, agent_runs.c.id, request, _run)
 
 
-def standing(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
-    """How a conversation stands with its agent."""
+def status(connection: Connection, organization_id: str, conversation_id: str) -> AgentStatus:
+    """Return the state of the agent in a conversation."""
     mine = (handovers.c.conversation_id == conversation_id) & (handovers.c.organization_id == organization_id)
     paused = connection.execute(select(handovers).where(mine)).one_or_none()
     total = [func.coalesce(func.sum(column), 0) for column in (agent_runs.c.input_tokens, agent_runs.c.output_tokens)]

@@ -1,4 +1,4 @@
-"""Who changed what, and when."""
+"""The audit: who changed what, and when."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from tellwire.model.units import Micros
+from tellwire.stores.queries import registry_version
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
-from tellwire.stores.schema.tables import audit, facts
+from tellwire.stores.schema.tables import audit
 
 OURSELVES = "tellwire"
-"""The actor of what nobody asked for."""
+"""The actor of changes that Tellwire makes by itself."""
 
 
 class AuditChange(Struct, frozen=True):
-    """A change as it is made: for which organization, by whom and when; `new_id` is good inside the job only."""
+    """The circumstances of a change: its organization, who makes it and when. Call `new_id` inside the write only."""
 
     organization_id: str
     actor: str
@@ -36,30 +37,30 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     created_at: Micros
 
 
-def note(connection: Connection, deed: AuditChange, action: str, subject: str, *, organization_id: str = "") -> None:
-    """Write down that something was done, for the deed's organization unless another is named."""
+def note(connection: Connection, change: AuditChange, action: str, subject: str, *, organization_id: str = "") -> None:
+    """Record in the audit that something was done, for the change's organization unless another is named."""
     connection.execute(
         insert(audit).values(
-            id=deed.new_id(),
-            organization_id=organization_id or deed.organization_id,
-            actor=deed.actor,
+            id=change.new_id(),
+            organization_id=organization_id or change.organization_id,
+            actor=change.actor,
             action=action,
             subject=subject,
-            created_at=deed.at,
+            created_at=change.at,
         )
     )
 
 
-def note_change(connection: Connection, deed: AuditChange, action: str, subject: str) -> None:
-    """The same for an account or endpoint, of which every process must hear."""
-    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
-    note(connection, deed, action, subject)
+def note_change(connection: Connection, change: AuditChange, action: str, subject: str) -> None:
+    """Call `note` for an account, endpoint or agent, and make every process read the registry anew."""
+    registry_version.advance(connection)
+    note(connection, change, action, subject)
 
 
-def page(connection: Connection, organization_id: str, turn: PageRequest) -> Page[AuditEntry]:
-    """The audit of an organization."""
+def page(connection: Connection, organization_id: str, request: PageRequest) -> Page[AuditEntry]:
+    """Return a page of the audit of an organization."""
     query = select(audit).where(audit.c.organization_id == organization_id)
-    return newest(connection, query, audit.c.id, turn, _entry)
+    return newest(connection, query, audit.c.id, request, _entry)
 
 
 def _entry(row: Any) -> AuditEntry:

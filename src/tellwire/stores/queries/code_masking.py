@@ -1,4 +1,4 @@
-"""Codes of authentication templates, taken out of what events say of their messages."""
+"""Remove the codes of authentication templates from events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTENT = "/snapshot/row/content"
 def mask_events(
     connection: Connection, organization_id: str, conversation_id: str, message_id: str, content: bytes
 ) -> None:
-    """Let every event of a message say `content` (the masked one) where it says the message's content."""
+    """Replace the message's content by `content` (the masked one) in every event of a message."""
     mine = (events.c.organization_id == organization_id) & (events.c.conversation_id == conversation_id)
     query = select(events.c.id, events.c.body).where(mine, events.c.message_id == message_id)
     for identifier, body in connection.execute(query).all():

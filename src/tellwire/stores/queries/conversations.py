@@ -1,15 +1,14 @@
-"""Conversations, by our ids and by those that the `chat` format shows."""
+"""Conversations, by our ids and by the ids that a payload format shows."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from msgspec import Struct
 from sqlalchemy import Connection, Table, func, select
 
 from tellwire.ids import id_floor
 from tellwire.model.messaging import Conversation
-from tellwire.stores.queries.paging import Page, PageRequest, newest, unindexed
+from tellwire.ports.formats import ShownIds
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, unindexed
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, conversations, messages
 
@@ -19,7 +18,7 @@ _MICROS = 1_000_000
 
 
 class ConversationFilter(Struct, frozen=True, kw_only=True):
-    """Which conversations; "" filters nothing. `party` is a contact's id or a group's."""
+    """Filters of a list of conversations; "" filters nothing. `party` is a contact's id or a group's."""
 
     status: str = ""
     account_id: str = ""
@@ -27,23 +26,22 @@ class ConversationFilter(Struct, frozen=True, kw_only=True):
 
 
 def page(
-    connection: Connection, organization_id: str, chosen: ConversationFilter, turn: PageRequest
+    connection: Connection, organization_id: str, chosen: ConversationFilter, request: PageRequest
 ) -> Page[Conversation]:
-    """The conversations of an organization."""
+    """Return a page of the conversations of an organization."""
     owner = conversations.c.organization_id
     query = select(*_COLUMNS).where((unindexed(owner) if chosen.party else owner) == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (conversations.c.status, chosen.status),
         (conversations.c.account_id, chosen.account_id),
         (conversations.c.party, chosen.party),
-    ):
-        if value:
-            query = query.where(column == value)
-    return newest(connection, query, conversations.c.id, turn, ledger_rows.conversation)
+    )
+    return newest(connection, query, conversations.c.id, request, ledger_rows.conversation)
 
 
 def get(connection: Connection, organization_id: str, conversation_id: str) -> Conversation | None:
-    """One conversation of an organization."""
+    """Return a conversation of an organization, None when there is none."""
     query = select(*_COLUMNS).where(
         conversations.c.id == conversation_id, conversations.c.organization_id == organization_id
     )
@@ -52,7 +50,7 @@ def get(connection: Connection, organization_id: str, conversation_id: str) -> C
 
 
 def party_of(connection: Connection, organization_id: str, name: str) -> str:
-    """The party that a contact's id, phone number or user id, or a group's id, stands for."""
+    """Return the party named by a contact's id, phone number or user id, or by a group's id."""
     own = select(contacts.c.merged_into).where(contacts.c.id == name, contacts.c.organization_id == organization_id)
     merged_into = connection.execute(own).scalar_one_or_none()
     if merged_into is not None:
@@ -64,31 +62,32 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
     return connection.execute(alias).scalars().first() or name
 
 
-def of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """The conversation that the `chat` format shows under an id of 24 digits, or whose message it does; "" for none."""
-    found = _search(connection, conversations, organization_id, given, chat_id)
+def of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
+    """Return the id of the conversation that a format shows under an id of its own, or whose message it shows so.
+
+    The result is "" when there is none.
+    """
+    found = _search(connection, conversations, organization_id, given, ids)
     if found:
         return found
-    message_id = message_of_chat_id(connection, organization_id, given, chat_id)
+    message_id = message_of_shown_id(connection, organization_id, given, ids)
     query = select(messages.c.conversation_id).where(
         messages.c.organization_id == organization_id, messages.c.id == message_id
     )
     return (connection.execute(query).scalar_one_or_none() or "") if message_id else ""
 
 
-def message_of_chat_id(connection: Connection, organization_id: str, given: str, chat_id: Callable[[str], str]) -> str:
-    """The message that the `chat` format shows under an id of 24 digits; "" for none."""
-    return _search(connection, messages, organization_id, given, chat_id)
+def message_of_shown_id(connection: Connection, organization_id: str, given: str, ids: ShownIds) -> str:
+    """Return the id of the message that a format shows under an id of its own; "" for none."""
+    return _search(connection, messages, organization_id, given, ids)
 
 
-def _search(
-    connection: Connection, table: Table, organization_id: str, given: str, chat_id: Callable[[str], str]
-) -> str:
-    """Look through what was made in the second that the first four bytes name."""
-    second = int(given[:8], 16)
+def _search(connection: Connection, table: Table, organization_id: str, given: str, ids: ShownIds) -> str:
+    """Search the rows created in the second that the id names."""
+    second = ids.made_at(given)
     query = select(table.c.id).where(
         table.c.id >= id_floor(second * _MICROS),
         table.c.id < id_floor((second + 1) * _MICROS),
         table.c.organization_id == organization_id,
     )
-    return next((each for each in connection.execute(query).scalars() if chat_id(each) == given), "")
+    return next((each for each in connection.execute(query).scalars() if ids.shown(each) == given), "")

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Select, and_, select, text
 
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since, unindexed
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows
 from tellwire.stores.schema.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
 
 
 class DeliveryFilter(Struct, frozen=True, kw_only=True):
-    """Which deliveries; "" and None filter nothing. `since` is included, `until` is not."""
+    """Filters of a list of deliveries; "" and None filter nothing. `since` is included, `until` is not."""
 
     endpoint_id: str = ""
     state: str = ""
@@ -28,13 +28,13 @@ class DeliveryFilter(Struct, frozen=True, kw_only=True):
 
 
 class DeliveryEntry(Struct, frozen=True, kw_only=True):
-    """A delivery, with its event's conversation and why its last attempt failed ("" when it did not)."""
+    """A delivery, its event's conversation, and why its last attempt failed ("" when it did not)."""
 
     delivery: Delivery
     conversation_id: str
     cause: str
     replay_url: str = ""
-    """where its last replay goes, if elsewhere"""
+    """the URL of its last replay, "" for the endpoint's"""
     replay_edited: bool = False
     """whether its last replay has a body of its own"""
 
@@ -58,18 +58,17 @@ _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 
 
 def page(
-    connection: Connection, organization_id: str, chosen: DeliveryFilter, turn: PageRequest
+    connection: Connection, organization_id: str, chosen: DeliveryFilter, request: PageRequest
 ) -> Page[DeliveryEntry]:
-    """The deliveries of an organization."""
+    """Return a page of the deliveries of an organization."""
     narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
     query = _query(organization_id, narrow=bool(narrow))
-    for column, value in (
+    query = matching(
+        query,
         (deliveries.c.endpoint_id, chosen.endpoint_id),
         (deliveries.c.state, chosen.state),
         (deliveries.c.event_id, chosen.event_id),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     few = _few(connection, organization_id, chosen.state)
     if few is not None:
         query = query.where(deliveries.c.id.in_(few))
@@ -81,17 +80,17 @@ def page(
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
-    return newest(connection, query, deliveries.c.id, turn, _entry)
+    return newest(connection, query, deliveries.c.id, request, _entry)
 
 
 def get(connection: Connection, organization_id: str, delivery_id: str) -> DeliveryEntry | None:
-    """One delivery of an organization."""
+    """Return a delivery of an organization, None when there is none."""
     row = connection.execute(_query(organization_id).where(deliveries.c.id == delivery_id)).one_or_none()
     return None if row is None else _entry(row)
 
 
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
-    """Every attempt of a delivery that is still kept, oldest first."""
+    """Return the attempts of a delivery that are still stored, oldest first."""
     query = (
         select(*(attempts.c[name] for name in attempt_rows.ATTEMPT))
         .where(attempts.c.delivery_id == delivery_id)
@@ -101,7 +100,7 @@ def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
 
 
 def _few(connection: Connection, organization_id: str, state: str) -> list[str] | None:
-    """The ids in a state that is rare, off the state's partial index; None where there are many or there is none."""
+    """Return the ids in a rare state, read from the state's partial index; None for many, or without such an index."""
     found: list[str] = []
     for condition in _INDEXED.get(state, ()):
         mine = unindexed(deliveries.c.organization_id) == organization_id

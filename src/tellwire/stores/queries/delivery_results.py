@@ -1,4 +1,4 @@
-"""Results that somebody is to be told of, written together with the news: a delivery is given up."""
+"""Results by which a delivery is given up, written together with the operational event about that."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from tellwire.model.registry import Registry
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import events, operational
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
-from tellwire.stores.records import attempt_rows
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
+from tellwire.stores.records import attempt_rows, result_rows
 from tellwire.stores.schema.tables import attempts, deliveries, leases
 
-_OF_ANY_REPLAY = ("attempts", "delivered_at", "updated_at")
-_OF_THIS_REPLAY = ("burned", "out_of_order", "lane", "due_at", "first_attempt_at")
 
-
-def _is_told(registry: Registry, delivery: Delivery) -> bool:
-    """Whether the organization has an endpoint that wants to hear that a delivery is given up."""
+def _has_listener(registry: Registry, delivery: Delivery) -> bool:
+    """Return whether another endpoint of the organization subscribes to deliveries that are given up."""
     return any(
         EXHAUSTED in endpoint.events
         for endpoint in registry.endpoints.values()
@@ -30,20 +27,20 @@ def _is_told(registry: Registry, delivery: Delivery) -> bool:
     )
 
 
-async def record_telling(
-    store: QueryRunner, results: Iterable[Result], *, hot: Callable[[list[Result]], Awaitable[Collection[str]]]
+async def record_and_notify(
+    store: QueryRunner, results: Iterable[Result], *, record: Callable[[list[Result]], Awaitable[Collection[str]]]
 ) -> Collection[str]:
-    """Write results, those that somebody is told of together with the news, the others by the store's `hot` path.
+    """Write results: those that an endpoint subscribes to with their event, the others by `record`.
 
-    Returns: the ids of those that were dropped for their epoch.
+    Returns: the ids of deliveries whose result was dropped because its epoch is outdated.
     """
     every, registry = list(results), store.registry()
-    telling = [r for r in every if r.delivery.state is DeliveryState.FAILED and _is_told(registry, r.delivery)]
-    if not telling:
-        return await hot(every)
-    apart = set(map(id, telling))
-    refused = set(await hot([r for r in every if id(r) not in apart]))
-    return refused.union(await store.write(lambda c: [r.delivery.id for r in telling if not _record(c, store, r)]))
+    notified = [r for r in every if r.delivery.state is DeliveryState.FAILED and _has_listener(registry, r.delivery)]
+    if not notified:
+        return await record(every)
+    notified_ids = set(map(id, notified))
+    refused = set(await record([r for r in every if id(r) not in notified_ids]))
+    return refused.union(await store.write(lambda c: [r.delivery.id for r in notified if not _record(c, store, r)]))
 
 
 def _record(connection: Connection, store: QueryRunner, result: Result) -> bool:
@@ -56,13 +53,13 @@ def _record(connection: Connection, store: QueryRunner, result: Result) -> bool:
     known = connection.execute(select(deliveries.c.state, deliveries.c.replay).where(place)).one_or_none()
     if known is None or known.state == DeliveryState.CANCELLED:
         return True
-    values: dict[str, Any] = {name: getattr(delivery, name) for name in _OF_ANY_REPLAY}
-    ends = known.replay == delivery.replay  # else it was asked for again while this attempt was in flight
+    values: dict[str, Any] = {name: getattr(delivery, name) for name in result_rows.OF_ANY_REPLAY}
+    ends = known.replay == delivery.replay  # else it was replayed while this attempt was in flight
     if ends:
-        values |= {name: getattr(delivery, name) for name in _OF_THIS_REPLAY} | {"state": delivery.state.value}
+        values |= {name: getattr(delivery, name) for name in result_rows.OF_THIS_REPLAY}
     connection.execute(update(deliveries).where(place).values(values))
     if ends and known.state != DeliveryState.FAILED:
-        _tell(connection, store, delivery, attempt)
+        _notify(connection, store, delivery, attempt)
     return True
 
 
@@ -79,11 +76,11 @@ def _add_attempt(connection: Connection, attempt: Attempt) -> None:
         )
 
 
-def _tell(connection: Connection, store: QueryRunner, delivery: Delivery, attempt: Attempt | None) -> None:
+def _notify(connection: Connection, store: QueryRunner, delivery: Delivery, attempt: Attempt | None) -> None:
     event = events.get(connection, delivery.organization_id, delivery.event_id)
-    if event is None or event.entity == "operational":  # news about news would go round in circles
+    if event is None or event.entity == "operational":  # an event about an event would lead to another, without end
         return
-    news = exhausted(delivery, event, attempt.cause if attempt is not None else "")
-    if operational.subscribed(connection, delivery.organization_id, news):
-        deed = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
-        operational.tell(connection, deed, news)
+    given_up = exhausted(delivery, event, attempt.cause if attempt is not None else "")
+    if operational.has_subscriber(connection, delivery.organization_id, given_up):
+        change = AuditChange(delivery.organization_id, OURSELVES, delivery.updated_at, store.new_id)
+        operational.record(connection, change, given_up)

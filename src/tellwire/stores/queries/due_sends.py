@@ -1,4 +1,4 @@
-"""Outgoing messages as the courier finds them: what is due, who goes first, and what an earlier owner left behind."""
+"""Outgoing messages for the sending worker: which are due, in what order, and which an earlier owner left in flight."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _OTHER_OPEN = text("other.state IN ('scheduled', 'queued', 'sending')")  # as th
 _LONG = 60 * 1_000_000
 
 
-def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> list[AccountSends]:
-    """What is due by account; two look-ups for each, however much waits."""
+def by_account(connection: Connection, account_ids: Collection[str], now: Micros) -> list[AccountSends]:
+    """Return for each account whether a send is due and when the next one is, with two look-ups, however many wait."""
     mine = sends.c.account_id == accounts.c.id
     first = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at <= now)
     following = select(func.min(sends.c.due_at)).where(mine, text(DUE_SEND), sends.c.due_at > now)
@@ -33,10 +33,10 @@ def dues(connection: Connection, account_ids: Collection[str], now: Micros) -> l
     return [AccountSends(row[0], row[1] is not None, row[2] or 0) for row in connection.execute(query)]
 
 
-def heads(connection: Connection, account_id: str, now: Micros, limit: int) -> list[DueSend]:
-    """The sends of an account that are due and the first of their order key, longest due first.
+def first_of_each(connection: Connection, account_id: str, now: Micros, limit: int) -> list[DueSend]:
+    """Return the due sends of an account that are the first of their order key, longest due first.
 
-    One that is scheduled for later is behind; one that waits for its next try is first, and blocks.
+    A send that is scheduled for later comes later in the order; one that waits for its next try blocks those behind it.
     """
     first = ~exists().where(
         _OTHER.c.order_key == sends.c.order_key,
@@ -68,7 +68,8 @@ def _before() -> ColumnElement[bool]:
 
 
 def _late(connection: Connection, send: Send, now: Micros) -> bool:
-    """Whether its window has closed; looked at only when it has waited, because it was looked at when it was made."""
+    """Return whether a send's service window has closed. It was checked when the send was made, so only sends that have
+    waited are checked again."""
     if send.unchecked or (not send.scheduled_at and now - send.created_at < _LONG):
         return False
     content = select(messages.c.content).where(
@@ -84,18 +85,20 @@ def _late(connection: Connection, send: Send, now: Micros) -> bool:
 
 
 def left_behind(connection: Connection, epochs: Mapping[int, int]) -> list[Send]:
-    """Sends that were being sent under older leases than these (epochs by partition): few, as many as are in flight."""
+    """Return the sends in flight under older leases than these (epochs by partition); there are few."""
     query = select(*_SEND).where(text(IN_FLIGHT), sends.c.partition.in_(epochs))
     found = [sending_rows.send(row) for row in connection.execute(query)]
     return [send for send in found if send.epoch < epochs[send.partition]]
 
 
-def recent(connection: Connection, account_id: str, since: Micros, later: Micros, linger: Micros) -> list[RecentSends]:
-    """What was sent since then, every try counted, by recipient.
+def recent_sends(
+    connection: Connection, account_id: str, since: Micros, later: Micros, linger: Micros
+) -> list[RecentSends]:
+    """Return the sends started since `since`, by recipient, with every try counted.
 
     Args:
-        later: stands for the end of what has none yet.
-        linger: what ended without an answer may have arrived so much later.
+        later: the time to use as the end of sends that have not ended.
+        linger: micros by which a send without an answer may have arrived later.
     """
     state, ended = sends.c.state, sends.c.updated_at
     last = case((state == "sending", later), (state == "unknown", ended + linger), else_=ended)
@@ -109,7 +112,7 @@ def recent(connection: Connection, account_id: str, since: Micros, later: Micros
 
 
 def ended_since(connection: Connection, account_id: str, since: Micros, ended: Micros) -> int:
-    """How many sends that began after `since` ended after `ended`, or have not ended."""
+    """Return how many sends that began after `since` ended after `ended`, or have not ended."""
     query = select(func.count()).where(
         sends.c.account_id == account_id,
         sends.c.started_at >= since,
@@ -119,7 +122,7 @@ def ended_since(connection: Connection, account_id: str, since: Micros, ended: M
 
 
 def is_authentication(connection: Connection, account: Account, name: str, language: str) -> bool | None:
-    """Whether a template is for one-time codes; None when it is not known here."""
+    """Return whether a template is for one-time codes; None when it is not known here."""
     query = select(templates.c.category).where(
         templates.c.organization_id == account.organization_id,
         templates.c.waba_id == account.waba_id,

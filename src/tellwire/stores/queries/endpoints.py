@@ -1,4 +1,4 @@
-"""Webhook endpoints, and what becomes of their deliveries when they are paused, resumed or deleted."""
+"""Webhook endpoints, and the changes to their deliveries when they are paused, resumed or deleted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, u
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import DUE, LIVE, OPEN_JOB, PARKED, deliveries, endpoints, jobs
 
-# Each condition is that of a partial index, word by word, so that the index is found. The index of late and replayed
-# ones does not begin with the endpoint: an expression keeps the one that does from being taken for all it ever had.
+# Each condition repeats that of a partial index word by word, so that the planner uses the index. The index of late and
+# replayed deliveries does not begin with the endpoint: the expression keeps the planner from the one that does, which
+# holds every delivery of the endpoint.
 _WAITING = ((deliveries.c.endpoint_id, text(LIVE)), (unindexed(deliveries.c.endpoint_id), text(DUE)))
 _PARKED = ((deliveries.c.endpoint_id, text(PARKED)),)
 
@@ -27,16 +28,16 @@ _PARKED = ((deliveries.c.endpoint_id, text(PARKED)),)
 class SqlEndpointRepository:
     """`EndpointRepository` within one transaction, for one organization."""
 
-    def __init__(self, connection: Connection, deed: AuditChange, vault: Vault) -> None:
+    def __init__(self, connection: Connection, change: AuditChange, vault: Vault) -> None:
         self._connection = connection
-        self._deed = deed
+        self._change = change
         self._vault = vault
-        self.organization_id = deed.organization_id
-        self.now: Micros = deed.at
+        self.organization_id = change.organization_id
+        self.now: Micros = change.at
 
     def new_id(self) -> str:
         """See `EndpointRepository.new_id`."""
-        return self._deed.new_id()
+        return self._change.new_id()
 
     def get(self, endpoint_id: str) -> Endpoint | None:
         """See `EndpointRepository.get`."""
@@ -45,13 +46,13 @@ class SqlEndpointRepository:
     def add(self, endpoint: Endpoint) -> None:
         """See `EndpointRepository.add`."""
         self._connection.execute(insert(endpoints).values(ledger_rows.endpoint_values(endpoint, self._vault)))
-        note_change(self._connection, self._deed, "endpoint.created", endpoint.id)
+        note_change(self._connection, self._change, "endpoint.created", endpoint.id)
 
     def put(self, endpoint: Endpoint, action: str) -> None:
         """See `EndpointRepository.put`."""
         columns = ledger_rows.endpoint_values(endpoint, self._vault)
         self._connection.execute(update(endpoints).where(endpoints.c.id == endpoint.id).values(columns))
-        note_change(self._connection, self._deed, f"endpoint.{action}", endpoint.id)
+        note_change(self._connection, self._change, f"endpoint.{action}", endpoint.id)
 
     def remove(self, endpoint_id: str) -> None:
         """See `EndpointRepository.remove`."""
@@ -62,7 +63,7 @@ class SqlEndpointRepository:
             .where(jobs.c.endpoint_id == endpoint_id, text(OPEN_JOB))
             .values(state="cancelled", detail="the endpoint was deleted", updated_at=self.now, finished_at=self.now)
         )
-        note_change(self._connection, self._deed, "endpoint.deleted", endpoint_id)
+        note_change(self._connection, self._change, "endpoint.deleted", endpoint_id)
 
     def park(self, endpoint_id: str, limit: int) -> bool:
         """See `EndpointRepository.park`."""
@@ -76,21 +77,21 @@ class SqlEndpointRepository:
         """See `EndpointRepository.cancel`."""
         return self._move(endpoint_id, "cancelled", limit, *_WAITING, *_PARKED)
 
-    def standing(self, endpoint_id: str) -> EndpointHealth:
-        """See `EndpointRepository.standing`."""
-        known = health.standings(self._connection, self.organization_id, [endpoint_id])
+    def health(self, endpoint_id: str) -> EndpointHealth:
+        """See `EndpointRepository.health`."""
+        known = health.of_endpoints(self._connection, self.organization_id, [endpoint_id])
         return known.get(endpoint_id) or EndpointHealth(endpoint_id=endpoint_id, organization_id=self.organization_id)
 
-    def pardon(self, endpoint_id: str) -> None:
-        """See `EndpointRepository.pardon`."""
-        health.put(self._connection, [health_history.pardoned(self.standing(endpoint_id), self.now)])
+    def reset_health(self, endpoint_id: str) -> None:
+        """See `EndpointRepository.reset_health`."""
+        health.put(self._connection, [health_history.start_again(self.health(endpoint_id), self.now)])
 
     def tell(self, news: OperationalEvent) -> None:
         """See `EndpointRepository.tell`."""
-        operational.tell(self._connection, self._deed, news)
+        operational.record(self._connection, self._change, news)
 
     def _move(self, endpoint_id: str, state: str, limit: int, *conditions: Any, **more: Any) -> bool:
-        """Move deliveries on, at most `limit`; True once none is left."""
+        """Set the state of at most `limit` deliveries; return True once none is left."""
         for of_endpoint, condition in conditions:
             chosen = select(deliveries.c.id).where(of_endpoint == endpoint_id, condition).limit(limit)
             moved = self._connection.execute(
@@ -105,32 +106,32 @@ class SqlEndpointRepository:
 
 
 def get(connection: Connection, vault: Vault, organization_id: str, endpoint_id: str) -> Endpoint | None:
-    """One endpoint of an organization."""
+    """Return an endpoint of an organization, None when there is none."""
     mine: ColumnElement[bool] = endpoints.c.organization_id == organization_id
     row = connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id, mine)).one_or_none()
     return None if row is None else ledger_rows.endpoint(columns(row), vault)
 
 
-def page(connection: Connection, vault: Vault, organization_id: str, turn: PageRequest) -> Page[Endpoint]:
-    """The endpoints of an organization."""
+def page(connection: Connection, vault: Vault, organization_id: str, request: PageRequest) -> Page[Endpoint]:
+    """Return a page of the endpoints of an organization."""
     query = select(endpoints).where(endpoints.c.organization_id == organization_id)
     return newest(
         connection,
         query,
         endpoints.c.id,
-        turn,
+        request,
         lambda row: ledger_rows.endpoint(columns(row), vault),
     )
 
 
 def state_of(connection: Connection, organization_id: str, endpoint_id: str) -> str:
-    """Whether an endpoint is active, paused or disabled; "" when there is none."""
+    """Return whether an endpoint is active, paused or disabled; "" when there is none."""
     mine = (endpoints.c.id == endpoint_id) & (endpoints.c.organization_id == organization_id)
     return connection.execute(select(endpoints.c.state).where(mine)).scalar_one_or_none() or ""
 
 
 def has_waiting(connection: Connection, endpoint_id: str) -> bool:
-    """Whether deliveries wait for an endpoint, in any lane but parked."""
+    """Return whether deliveries wait for an endpoint, in any lane but parked."""
     for of_endpoint, condition in _WAITING:
         query = select(deliveries.c.id).where(of_endpoint == endpoint_id, condition).limit(1)
         if connection.execute(query).first() is not None:

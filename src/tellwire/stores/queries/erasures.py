@@ -1,4 +1,4 @@
-"""Erasures as rows: begun in one transaction, then gone on with in strides, by whoever finds them running."""
+"""Erasures as rows: begun in one transaction, then continued in batches by any process."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from tellwire.model.erasures import Counts, Erasure, Subject
 from tellwire.model.units import Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
-from tellwire.stores.queries import person_rows, send_cleanup
+from tellwire.stores.queries import person_rows, registry_version, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.queries.audit import AuditChange, note
 from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
 
-_STRIDE = 1000
+_BATCH = 1000
 
 
-def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
-    """Make a person unknown, at once and whole: what comes from now on finds nobody. The rows about them go later.
+def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
+    """Begin an erasure: delete the contact and its addresses at once, so that new webhooks do not find it.
 
-    Returns: None when there is no such contact.
+    The rows about the person are erased later, in batches.
+
+    Returns: the erasure, or None when there is no such contact.
     """
-    person = person_rows.get(connection, deed.organization_id, contact_id)
+    person = person_rows.get(connection, change.organization_id, contact_id)
     if person is None:
         return None
-    owner, ids = deed.organization_id, person.ids
+    owner, ids = change.organization_id, person.ids
     theirs = [each.id for each in person_rows.conversations_of(connection, owner, ids)]
     key = tombstone_queries.key(connection, vault)
     marks = [tombstones.of_address(key, owner, each) for each in person.addresses]
-    tombstone_queries.mark(connection, marks, deed.at)
+    tombstone_queries.mark(connection, marks, change.at)
     connection.execute(delete(contact_aliases).where(contact_aliases.c.contact_id.in_(ids)))
     connection.execute(delete(contacts).where(contacts.c.organization_id == owner, contacts.c.id.in_(ids)))
-    for start in range(0, len(theirs), _STRIDE):
-        some = theirs[start : start + _STRIDE]
+    for start in range(0, len(theirs), _BATCH):
+        some = theirs[start : start + _BATCH]
         mine = conversations.c.organization_id == owner
         connection.execute(delete(conversations).where(mine, conversations.c.id.in_(some)))
-        send_cleanup.cancel_sends(connection, owner, some, deed.at)
-    send_cleanup.windows_of(connection, owner, ids)
-    identifier = deed.new_id()
+        send_cleanup.cancel_sends(connection, owner, some, change.at)
+    send_cleanup.delete_windows(connection, owner, ids)
+    identifier = change.new_id()
     erasure = Erasure(
         id=identifier,
         organization_id=owner,
@@ -52,30 +54,30 @@ def begin(connection: Connection, deed: AuditChange, vault: Vault, contact_id: s
         cursor="",
         counts=Counts(),
         subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier),
-        erased_at=deed.at,
+        erased_at=change.at,
         finished_at=0,
     )
     connection.execute(insert(erasures).values(_columns(erasure, vault)))
-    tombstone_queries.heard(connection)
-    note(connection, deed, "contact.erased", ids[0])
+    registry_version.advance(connection)
+    note(connection, change, "contact.erased", ids[0])
     return erasure
 
 
 def running(connection: Connection) -> list[tuple[str, str]]:
-    """(organization id, id) of erasures that are not done, oldest first."""
+    """Return (organization id, id) of the erasures that are not done, oldest first."""
     query = select(erasures.c.organization_id, erasures.c.id).where(text(RUNNING)).order_by(erasures.c.id)
     return [(row.organization_id, row.id) for row in connection.execute(query)]
 
 
 def get(connection: Connection, vault: Vault, organization_id: str, erasure_id: str) -> Erasure | None:
-    """One erasure."""
+    """Return an erasure, None when there is none."""
     query = select(erasures).where(erasures.c.organization_id == organization_id, erasures.c.id == erasure_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else _erasure(row, vault)
 
 
 def of_contact(connection: Connection, vault: Vault, organization_id: str, contact_id: str) -> Erasure | None:
-    """The erasure of a contact, while anything is known of it."""
+    """Return the erasure of a contact, None when there is none or it is no longer stored."""
     query = select(erasures).where(
         erasures.c.contact_id == contact_id, erasures.c.organization_id.concat("") == organization_id
     )
@@ -84,7 +86,7 @@ def of_contact(connection: Connection, vault: Vault, organization_id: str, conta
 
 
 def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: Any) -> Erasure:
-    """Write how far an erasure has come; `counts` are added to those so far."""
+    """Write the new fields of an erasure, and add `counts` to its counts."""
     before = msgspec.structs.asdict(erasure.counts)
     added = Counts(**{name: value + getattr(counts, name) for name, value in before.items()})
     moved = replace(erasure, counts=added, **fields)
@@ -95,23 +97,23 @@ def advance(connection: Connection, erasure: Erasure, counts: Counts, **fields: 
 
 
 def finish(connection: Connection, erasure: Erasure, now: Micros) -> Erasure:
-    """Forget whom it was about, and let every process hear that it is over."""
+    """Mark an erasure as done, delete whom it was about, and make every process read the registry anew."""
     mine = (erasures.c.organization_id == erasure.organization_id) & (erasures.c.id == erasure.id)
     columns = {"state": "done", "phase": "done", "cursor": "", "sealed": "", "finished_at": now}
     connection.execute(update(erasures).where(mine).values(columns))
-    tombstone_queries.heard(connection)
+    registry_version.advance(connection)
     return replace(erasure, state="done", phase="done", cursor="", subject=Subject(), finished_at=now)
 
 
 def outlived(connection: Connection, now: Micros) -> bool:
-    """Whether there is anything to prune."""
+    """Return whether there are marks or erasures old enough to drop."""
     marks = select(erased.c.mark).where(erased.c.erased_at <= now - tombstones.KEPT).limit(1)
-    told = select(erasures.c.id).where(_old(now)).limit(1)
-    return any(connection.execute(query).first() is not None for query in (marks, told))
+    finished = select(erasures.c.id).where(_old(now)).limit(1)
+    return any(connection.execute(query).first() is not None for query in (marks, finished))
 
 
 def prune(connection: Connection, now: Micros) -> None:
-    """Drop what is left of erasures whose marks are gone too."""
+    """Drop finished erasures whose marks are gone too."""
     connection.execute(delete(erasures).where(_old(now)))
 
 

@@ -1,4 +1,4 @@
-"""Events, as lists, one by one, and as a stream."""
+"""Events: pages, single events, and those after an id for streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from tellwire.model.deliveries import Event
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import events
 
@@ -17,7 +17,7 @@ _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
-    """Which events; "" and None filter nothing."""
+    """Filters of a list of events; "" and None filter nothing."""
 
     entity: str = ""
     action: str = ""
@@ -26,30 +26,29 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     since: Micros | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: EventFilter, turn: PageRequest) -> Page[Event]:
-    """The events of an organization."""
+def page(connection: Connection, organization_id: str, chosen: EventFilter, request: PageRequest) -> Page[Event]:
+    """Return a page of the events of an organization."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (events.c.entity, chosen.entity),
         (events.c.action, chosen.action),
         (events.c.conversation_id, chosen.conversation_id),
         (events.c.account_id, chosen.account_id),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     query = since(query, events.c.id, events.c.created_at, chosen.since)
-    return newest(connection, query, events.c.id, turn, ledger_rows.event)
+    return newest(connection, query, events.c.id, request, ledger_rows.event)
 
 
 def get(connection: Connection, organization_id: str, event_id: str) -> Event | None:
-    """One event of an organization."""
+    """Return an event of an organization, None when there is none."""
     query = select(*_EVENT).where(events.c.organization_id == organization_id, events.c.id == event_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else ledger_rows.event(row)
 
 
 def after(connection: Connection, organization_id: str, event_id: str, limit: int) -> Sequence[Event]:
-    """The events that came after one, oldest first."""
+    """Return the events with an id above `event_id`, oldest first."""
     query = (
         select(*_EVENT)
         .where(events.c.organization_id == organization_id, events.c.id > event_id)
@@ -60,6 +59,6 @@ def after(connection: Connection, organization_id: str, event_id: str, limit: in
 
 
 def last_id(connection: Connection, organization_id: str) -> str:
-    """The id of an organization's newest event, "" when it has none."""
+    """Return the id of an organization's newest event, "" when it has none."""
     query = select(func.max(events.c.id)).where(events.c.organization_id == organization_id)
     return connection.execute(query).scalar_one() or ""

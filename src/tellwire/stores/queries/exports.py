@@ -1,12 +1,12 @@
-"""Messages, events and deliveries about one person, in portions; of groups only what is the person's."""
+"""Messages, events and deliveries about one person, in portions; from groups only what is about the person."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Attempt, Delivery, Event
@@ -25,14 +25,14 @@ _RUN = tuple(agent_runs.c[name] for name in sending_rows.RUN)
 
 
 class Portion(Struct, Generic[T], frozen=True):
-    """Some rows; `after` is the id to go on behind, "" at the end."""
+    """Some rows; `after` is the id to continue behind, "" at the end."""
 
     rows: list[T]
     after: str
 
 
-class HandedOver(Struct, frozen=True):
-    """A conversation that people have taken over: why, by whom and since when."""
+class ActiveHandover(Struct, frozen=True):
+    """A conversation that was handed over to people: why, by whom and since when."""
 
     conversation_id: str
     reason: str
@@ -40,46 +40,58 @@ class HandedOver(Struct, frozen=True):
     since: Micros
 
 
-class Carried(Struct, frozen=True):
-    """A delivery with those of its attempts that are still kept."""
+class DeliveryWithAttempts(Struct, frozen=True):
+    """A delivery with its attempts that are still stored."""
 
     delivery: Delivery
     attempts: list[Attempt]
 
 
 def messages_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Message]:
-    """The next messages of conversations."""
-    query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids), messages.c.id > after)
-    rows = connection.execute(query.order_by(messages.c.id).limit(limit)).all()
-    return Portion([ledger_rows.message(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+    """Return the next messages of conversations."""
+    query = select(*_MESSAGE).where(messages.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, messages.c.id, ledger_rows.message, after=after, limit=limit)
 
 
 def events_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
-    """The next events of conversations."""
-    query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids), events.c.id > after)
-    rows = connection.execute(query.order_by(events.c.id).limit(limit)).all()
-    return Portion([ledger_rows.event(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+    """Return the next events of conversations."""
+    query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, events.c.id, ledger_rows.event, after=after, limit=limit)
 
 
 def runs_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[AgentRun]:
-    """What became of the next turns of agents in conversations."""
-    query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids), agent_runs.c.id > after)
-    rows = connection.execute(query.order_by(agent_runs.c.id).limit(limit)).all()
-    return Portion([AgentRun(**columns(row)) for row in rows], rows[-1].id if len(rows) == limit else "")
+    """Return the next runs of agents in conversations."""
+    query = select(*_RUN).where(agent_runs.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, agent_runs.c.id, lambda row: AgentRun(**columns(row)), after=after, limit=limit)
 
 
-def handovers_of(connection: Connection, organization_id: str, conversation_ids: Collection[str]) -> list[HandedOver]:
-    """Those of conversations that people have taken over."""
+def _portion(
+    connection: Connection,
+    query: Select[Any],
+    key: ColumnElement[str],
+    make: Callable[[Any], T],
+    *,
+    after: str,
+    limit: int,
+) -> Portion[T]:
+    rows = connection.execute(query.where(key > after).order_by(key).limit(limit)).all()
+    return Portion([make(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+
+
+def handovers_of(
+    connection: Connection, organization_id: str, conversation_ids: Collection[str]
+) -> list[ActiveHandover]:
+    """Return the handovers to people of these conversations."""
     mine = handovers.c.organization_id == organization_id
     query = select(handovers).where(mine, handovers.c.conversation_id.in_(conversation_ids))
     rows = connection.execute(query.order_by(handovers.c.conversation_id))
-    return [HandedOver(row.conversation_id, row.reason, row.handed_by, row.created_at) for row in rows]
+    return [ActiveHandover(row.conversation_id, row.reason, row.handed_by, row.created_at) for row in rows]
 
 
 def only_about(
     connection: Connection, page: Sequence[Event], contact_ids: Collection[str], addresses: Collection[str]
 ) -> list[Event]:
-    """Those of a group's events that tell of a person: of their messages, and of them as a recipient."""
+    """Return the events of a group that are about a person: about their messages, or about them as a recipient."""
     if not page:
         return []
     written = select(messages.c.id).where(
@@ -96,8 +108,8 @@ def only_about(
     ]
 
 
-def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[Carried]:
-    """Every delivery of these events of one organization, with its attempts."""
+def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[DeliveryWithAttempts]:
+    """Return every delivery of these events, which are of one organization, with its attempts."""
     if not page:
         return []
     owner = unindexed(deliveries.c.organization_id) == page[0].organization_id
@@ -108,4 +120,4 @@ def deliveries_of(connection: Connection, page: Sequence[Event]) -> list[Carried
     for row in connection.execute(tried.order_by(attempts.c.delivery_id, attempts.c.number)):
         attempt = attempt_rows.attempt(row)
         made[attempt.delivery_id].append(attempt)
-    return [Carried(delivery, made[delivery.id]) for delivery in found]
+    return [DeliveryWithAttempts(delivery, made[delivery.id]) for delivery in found]

@@ -1,4 +1,4 @@
-"""How endpoints stand: what is known of their attempts over restarts and takeovers."""
+"""The health of endpoints, which survives restarts and changes of their owner."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tellwire.stores.schema.tables import endpoint_health
 _TOGETHER = 500
 
 
-def standings(
+def of_endpoints(
     connection: Connection, organization_id: str, endpoint_ids: Sequence[str]
 ) -> Mapping[str, EndpointHealth]:
-    """By endpoint; of one that nothing was ever sent to there is none."""
+    """Return the health of endpoints by their ids; an endpoint that was never sent anything has none."""
     found: dict[str, EndpointHealth] = {}
     for start in range(0, len(endpoint_ids), _TOGETHER):
         some = endpoint_health.c.endpoint_id.in_(endpoint_ids[start : start + _TOGETHER])
@@ -27,10 +27,10 @@ def standings(
 
 
 def put(connection: Connection, changed: Iterable[EndpointHealth]) -> None:
-    """Write standings, also new ones."""
+    """Insert or update the health of endpoints."""
     place = (endpoint_health.c.organization_id == bindparam("of")) & (endpoint_health.c.endpoint_id == bindparam("at"))
-    for standing in changed:
-        values = asdict(standing)
+    for each in changed:
+        values = asdict(each)
         named = {"of": values["organization_id"], "at": values["endpoint_id"]}
         known = connection.execute(update(endpoint_health).where(place).values(values), named)
         if not known.rowcount:
@@ -38,7 +38,7 @@ def put(connection: Connection, changed: Iterable[EndpointHealth]) -> None:
 
 
 def forget(connection: Connection, organization_id: str, endpoint_id: str) -> None:
-    """The endpoint is gone."""
+    """Delete the health of an endpoint that is deleted."""
     connection.execute(
         delete(endpoint_health).where(
             endpoint_health.c.organization_id == organization_id, endpoint_health.c.endpoint_id == endpoint_id

@@ -1,4 +1,4 @@
-"""Items that were held for a while and whose while is over."""
+"""Held items whose time to wait is over."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, text
 
-from tellwire.model.inbound import Inbound
+from tellwire.model.inbound import WaitingPost
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import columns
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
 
-def over(connection: Connection, now: Micros, limit: int) -> Sequence[tuple[Inbound, frozenset[str]]]:
-    """POSTs with items that have waited for long enough, as they came, each with the pointers of those items."""
+def waited_long_enough(connection: Connection, now: Micros, limit: int) -> Sequence[WaitingPost]:
+    """Return stored POSTs in the order they came, each with the pointers of its items that have waited long enough."""
     query = (
         select(held_items.c.inbound_id, held_items.c.pointer)
         .where(text("retry_at > 0"), held_items.c.retry_at <= now)
@@ -26,4 +26,4 @@ def over(connection: Connection, now: Micros, limit: int) -> Sequence[tuple[Inbo
         pointers.setdefault(inbound_id, set()).add(pointer)
     posts = select(inbound).where(inbound.c.id.in_(pointers)).order_by(inbound.c.id)
     found = (ledger_rows.inbound(columns(row)) for row in connection.execute(posts)) if pointers else ()
-    return [(post, frozenset(pointers[post.id])) for post in found]
+    return [WaitingPost(post, frozenset(pointers[post.id])) for post in found]

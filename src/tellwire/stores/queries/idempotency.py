@@ -1,4 +1,4 @@
-"""Answers kept by `Idempotency-Key`, so that a request that is sent twice is done once."""
+"""Answers stored under an `Idempotency-Key`, so that a request that is sent twice is done once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tellwire.stores.records.sending_rows import sealed, sealed_place
 from tellwire.stores.schema.tables import idempotency_keys as table
 
 DAY: Micros = 24 * 3600 * 1_000_000
-"""How long an answer is kept."""
+"""How long an answer is stored."""
 
 
 def find(connection: Connection, vault: Vault, organization_id: str, key: str, *, now: Micros) -> KeptAnswer | None:
-    """The answer kept under a key, unless it is too old."""
+    """Return the answer stored under a key; None when there is none, or it is too old."""
     query = select(table.c.request_hash, table.c.status, table.c.answer).where(
         table.c.organization_id == organization_id, table.c.key == key, table.c.created_at > now - DAY
     )
@@ -30,7 +30,7 @@ def find(connection: Connection, vault: Vault, organization_id: str, key: str, *
 def keep(
     connection: Connection, vault: Vault, organization_id: str, key: str, answer: KeptAnswer, *, now: Micros
 ) -> None:
-    """Keep an answer, sealed because it may show a secret; answers that are too old go."""
+    """Store an answer, sealed because it may hold a secret, and delete answers that are too old."""
     mine = (table.c.organization_id == organization_id) & (table.c.key == key)
     connection.execute(delete(table).where(mine | (table.c.created_at <= now - DAY)))
     connection.execute(
@@ -46,7 +46,7 @@ def keep(
 
 
 def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:
-    """A kept answer in the clear; None when none of the master keys opens it."""
+    """Return a stored answer unsealed; None when no master key opens it."""
     try:
         return vault.unseal(answer.decode(), sealed_place(organization_id, key)).encode()
     except BadSettings:

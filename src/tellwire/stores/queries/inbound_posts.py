@@ -1,4 +1,4 @@
-"""POSTs from Meta as received."""
+"""POSTs from Meta, as they were received."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _LISTED = tuple(column for column in inbound.c if column.name != "body")
 def page(
     connection: Connection,
     organization_id: str,
-    turn: PageRequest,
+    request: PageRequest,
     *,
     nobodys: bool = False,
     outcome: str = "",
     from_: Micros | None = None,
 ) -> Page[Inbound]:
-    """What an organization received, without the bodies; with `nobodys` also what is no single organization's."""
+    """Return a page of an organization's POSTs without bodies; `nobodys` adds those of no single organization."""
     query = select(*_LISTED).where(_seen(organization_id, nobodys=nobodys))
     if outcome:
         query = query.where(inbound.c.outcome == outcome)
     if outcome and outcome != Outcome.APPLIED:
         query = query.where(text(UNUSUAL))
     query = since(query, inbound.c.id, inbound.c.received_at, from_)
-    return newest(connection, query, inbound.c.id, turn, _without_body)
+    return newest(connection, query, inbound.c.id, request, _without_body)
 
 
 def get(connection: Connection, organization_id: str, inbound_id: str, *, nobodys: bool = False) -> Inbound | None:
-    """One POST, with its body."""
+    """Return a POST with its body, None when there is none."""
     query = select(inbound).where(inbound.c.id == inbound_id, _seen(organization_id, nobodys=nobodys))
     row = connection.execute(query).one_or_none()
     return None if row is None else ledger_rows.inbound(columns(row))

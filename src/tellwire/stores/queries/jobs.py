@@ -1,4 +1,4 @@
-"""Jobs: long work that goes on where it was, whoever does it."""
+"""Jobs: long work that any process can continue from its cursor."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from tellwire.stores.schema.tables import OPEN_JOB, jobs
 _wanted = msgspec.json.Decoder(Wanted)
 
 
-def add(connection: Connection, deed: AuditChange, job: Job) -> None:
-    """Keep a new job."""
+def add(connection: Connection, change: AuditChange, job: Job) -> None:
+    """Store a new job."""
     connection.execute(insert(jobs).values(_values(job)))
-    note(connection, deed, f"endpoint.{job.kind}", job.endpoint_id)
+    note(connection, change, f"endpoint.{job.kind}", job.endpoint_id)
 
 
 def get(connection: Connection, organization_id: str, job_id: str) -> Job | None:
-    """One job of an organization."""
+    """Return a job of an organization, None when there is none."""
     place = (jobs.c.organization_id == organization_id) & (jobs.c.id == job_id)
     row = connection.execute(select(jobs).where(place)).one_or_none()
     return None if row is None else _job(row)
 
 
-def page(connection: Connection, organization_id: str, endpoint_id: str, turn: PageRequest) -> Page[Job]:
-    """The jobs of an endpoint."""
+def page(connection: Connection, organization_id: str, endpoint_id: str, request: PageRequest) -> Page[Job]:
+    """Return a page of the jobs of an endpoint."""
     query = select(jobs).where(jobs.c.endpoint_id == endpoint_id, jobs.c.organization_id == organization_id)
-    return newest(connection, query, jobs.c.id, turn, _job)
+    return newest(connection, query, jobs.c.id, request, _job)
 
 
 def open_of(connection: Connection, endpoint_id: str) -> str:
-    """The id of an endpoint's job that is not over, "" when there is none."""
+    """Return the id of an endpoint's job that is not over, "" when there is none."""
     query = select(jobs.c.id).where(text(OPEN_JOB), jobs.c.endpoint_id == endpoint_id).limit(1)
     return connection.execute(query).scalar_one_or_none() or ""
 
 
 def open_jobs(connection: Connection, limit: int) -> list[Job]:
-    """Jobs that are not over, oldest first."""
+    """Return the jobs that are not over, oldest first."""
     query = select(jobs).where(text(OPEN_JOB)).order_by(jobs.c.id).limit(limit)
     return [_job(row) for row in connection.execute(query)]
 
 
 def put(connection: Connection, job: Job, *, turns: int) -> bool:
-    """Write how an open job stands, unless it had another turn than `turns` meanwhile; True when it was written."""
+    """Write an open job unless its count of batches is no longer `turns`; return whether it was written."""
     place = (jobs.c.organization_id == job.organization_id) & (jobs.c.id == job.id)
     query = update(jobs).where(place, jobs.c.turns == turns, text(OPEN_JOB)).values(_values(job))
     return connection.execute(query).rowcount == 1

@@ -1,4 +1,4 @@
-"""Messages with the contacts that their rows show, and contacts themselves."""
+"""Messages with their contacts and sends, and contacts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tellwire.model.messaging import Contact, Message, Send, StatusFact
 from tellwire.model.units import Micros
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.audit import AuditChange, note
-from tellwire.stores.queries.paging import Page, PageRequest, newest, since
+from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import contact_aliases, contacts, message_statuses, messages
 
 _CONTACT = tuple(contacts.c[name] for name in ledger_rows.CONTACT)
 _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
-_STEPS = ("sent", "delivered", "read", "played")  # Meta's times are whole seconds, in which several steps fit
+_STEPS = ("sent", "delivered", "read", "played")  # Meta's times are whole seconds, and several steps may share one
 
 
 class MessageFilter(Struct, frozen=True, kw_only=True):
-    """Which messages; "" and None filter nothing."""
+    """Filters of a list of messages; "" and None filter nothing."""
 
     conversation_id: str = ""
     account_id: str = ""
@@ -32,34 +32,35 @@ class MessageFilter(Struct, frozen=True, kw_only=True):
 
 
 class MessageEntry(Struct, frozen=True):
-    """A message and the person it is with, as known now; its way to Meta, where it is one that we send."""
+    """A message, its contact as known now, and its send if it is one that we send."""
 
     message: Message
     contact: Contact | None
     send: Send | None = None
 
 
-def page(connection: Connection, organization_id: str, chosen: MessageFilter, turn: PageRequest) -> Page[MessageEntry]:
-    """The messages of an organization."""
+def page(
+    connection: Connection, organization_id: str, chosen: MessageFilter, request: PageRequest
+) -> Page[MessageEntry]:
+    """Return a page of the messages of an organization."""
     query = select(*_MESSAGE).where(messages.c.organization_id == organization_id)
-    for column, value in (
+    query = matching(
+        query,
         (messages.c.conversation_id, chosen.conversation_id),
         (messages.c.account_id, chosen.account_id),
         (messages.c.direction, chosen.direction),
-    ):
-        if value:
-            query = query.where(column == value)
+    )
     if chosen.send_state:
-        query = query.where(send_queries.stands(organization_id, messages.c.id, chosen.send_state))
+        query = query.where(send_queries.in_state(organization_id, messages.c.id, chosen.send_state))
     query = since(query, messages.c.id, messages.c.created_at, chosen.since)
-    found = newest(connection, query, messages.c.id, turn, ledger_rows.message)
+    found = newest(connection, query, messages.c.id, request, ledger_rows.message)
     people = _contacts(connection, organization_id, {message.contact_id for message in found.items})
     sends = send_queries.of_messages(connection, organization_id, found.items)
     return Page([MessageEntry(m, people.get(m.contact_id), sends.get(m.id)) for m in found.items], found.after)
 
 
 def get(connection: Connection, organization_id: str, message_id: str) -> MessageEntry | None:
-    """One message of an organization, by our id."""
+    """Return a message of an organization by our id, None when there is none."""
     query = select(*_MESSAGE).where(messages.c.id == message_id, messages.c.organization_id == organization_id)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -71,7 +72,7 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
 
 
 def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
-    """Every status that Meta named for a message, in the order of Meta's times and of what follows what."""
+    """Return every status of a message from Meta, in the order of Meta's times, then of the steps of a message."""
     if not message.wamid:
         return []
     query = (
@@ -86,8 +87,8 @@ def facts_of(connection: Connection, message: Message) -> Sequence[StatusFact]:
     return sorted(facts, key=lambda fact: (fact.at, _STEPS.index(fact.name) if fact.name in _STEPS else len(_STEPS)))
 
 
-def contacts_page(connection: Connection, organization_id: str, alias: str, turn: PageRequest) -> Page[Contact]:
-    """The contacts of an organization, or the one known by a phone number or user id."""
+def contacts_page(connection: Connection, organization_id: str, alias: str, request: PageRequest) -> Page[Contact]:
+    """Return a page of an organization's contacts; with `alias` only the contact with that phone number or user id."""
     query = select(*_CONTACT).where(contacts.c.organization_id == organization_id, contacts.c.merged_into == "")
     if alias:
         spellings = (alias, alias.removeprefix("+"))
@@ -95,36 +96,36 @@ def contacts_page(connection: Connection, organization_id: str, alias: str, turn
             contact_aliases.c.organization_id == organization_id, contact_aliases.c.value.in_(spellings)
         )
         query = query.where(contacts.c.id.in_(known))
-    return newest(connection, query, contacts.c.id, turn, ledger_rows.contact)
+    return newest(connection, query, contacts.c.id, request, ledger_rows.contact)
 
 
 def get_contact(connection: Connection, organization_id: str, contact_id: str) -> Contact | None:
-    """One contact of an organization, also one that turned out to be another (`merged_into`)."""
+    """Return a contact of an organization, also one that was merged (`merged_into`); None when there is none."""
     query = select(*_CONTACT).where(contacts.c.id == contact_id, contacts.c.organization_id == organization_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else ledger_rows.contact(row)
 
 
-def rename_contact(connection: Connection, deed: AuditChange, contact_id: str, name: str | None) -> Contact | None:
-    """Give a contact a name that stays; with None the next name that Meta gives counts again."""
-    contact = get_contact(connection, deed.organization_id, contact_id)
+def rename_contact(connection: Connection, change: AuditChange, contact_id: str, name: str | None) -> Contact | None:
+    """Set the name of a contact, which Meta's names then do not replace; with None they do again."""
+    contact = get_contact(connection, change.organization_id, contact_id)
     if contact is None:
         return None
     contact = replace(
         contact,
         name=contact.name if name is None else name,
         own_name=name is not None,
-        updated_at=max(deed.at, contact.updated_at + 1),
+        updated_at=max(change.at, contact.updated_at + 1),
     )
-    mine = (contacts.c.organization_id == deed.organization_id) & (contacts.c.id == contact_id)
+    mine = (contacts.c.organization_id == change.organization_id) & (contacts.c.id == contact_id)
     columns = {"name": contact.name, "own_name": contact.own_name, "updated_at": contact.updated_at}
     connection.execute(update(contacts).where(mine).values(columns))
-    note(connection, deed, "contact.changed", contact_id)
+    note(connection, change, "contact.changed", contact_id)
     return contact
 
 
 def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:
-    """Every phone number and user id that a contact is known by."""
+    """Return every phone number and user id of a contact."""
     query = (
         select(contact_aliases.c.value)
         .where(contact_aliases.c.contact_id == contact_id)
@@ -134,7 +135,7 @@ def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:
 
 
 def _contacts(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Mapping[str, Contact]:
-    """Contacts by the id that was asked for, even where that one was merged into another."""
+    """Return contacts by the ids asked for; for a merged contact the one that it was merged into."""
     found = {c.id: c for c in _load(connection, organization_id, wanted)}
     survivors = {c.id: c for c in _load(connection, organization_id, {c.merged_into for c in found.values()})}
     return {key: survivors.get(c.merged_into, c) for key, c in found.items()}

@@ -1,4 +1,4 @@
-"""Operational events, recorded in the transaction of what they tell of."""
+"""Operational events, recorded in the transaction of the change that they are about."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import accounts, deliveries, endpoints, events, sequences
 
-_TOLD = "tellwire.told"
+_NOTIFIED = "tellwire.notified"
+
+
+class _Subscriber(Struct, frozen=True):
+    endpoint_id: str
+    state: str
 
 
 class _Options(Struct):
@@ -27,40 +32,44 @@ class _Options(Struct):
 _options = msgspec.json.Decoder(_Options)
 
 
-def tell(connection: Connection, deed: AuditChange, news: OperationalEvent) -> None:
-    """Record an operational event of the deed's organization, and a delivery for each endpoint subscribed to it."""
-    event = news.event(deed.new_id(), deed.organization_id, deed.at)
+def record(connection: Connection, change: AuditChange, operational_event: OperationalEvent) -> None:
+    """Record an operational event of the change's organization, and a delivery for each endpoint subscribed to it."""
+    event = operational_event.event(change.new_id(), change.organization_id, change.at)
     connection.execute(insert(events).values(dict(zip(ledger_rows.EVENT, ledger_rows.event_row(event), strict=True))))
-    told: set[str] = connection.info.setdefault(_TOLD, set())
-    for endpoint_id, state in list(_subscribers(connection, deed.organization_id, news)):
-        _deliver(connection, deed, event, endpoint_id, active=state == "active")
-        told.add(endpoint_id)
+    notified: set[str] = connection.info.setdefault(_NOTIFIED, set())
+    for each in list(_subscribers(connection, change.organization_id, operational_event)):
+        _deliver(connection, change, event, each.endpoint_id, active=each.state == "active")
+        notified.add(each.endpoint_id)
 
 
-def subscribed(connection: Connection, organization_id: str, news: OperationalEvent) -> bool:
-    """Whether anybody wants to hear this."""
-    return next(_subscribers(connection, organization_id, news), None) is not None
+def has_subscriber(connection: Connection, organization_id: str, operational_event: OperationalEvent) -> bool:
+    """Return whether an endpoint subscribes to this event."""
+    return next(_subscribers(connection, organization_id, operational_event), None) is not None
 
 
-def taken(connection: Connection) -> list[str] | None:
-    """The endpoints that were told something since this was last asked, None when nothing was told at all.
+def take_notified(connection: Connection) -> list[str] | None:
+    """Return the endpoints that got a new event since the last call, None when there was no event at all.
 
-    Some may be of changes that were undone: what is made of this must be a hint.
+    Some may come from changes that were rolled back, so the result may be used as a hint only.
     """
-    told: set[str] | None = connection.info.pop(_TOLD, None)
-    return None if told is None else sorted(told)
+    notified: set[str] | None = connection.info.pop(_NOTIFIED, None)
+    return None if notified is None else sorted(notified)
 
 
-def _subscribers(connection: Connection, organization_id: str, news: OperationalEvent) -> Iterator[tuple[str, str]]:
-    """Id and state of the endpoints that this goes to."""
+def _subscribers(
+    connection: Connection, organization_id: str, operational_event: OperationalEvent
+) -> Iterator[_Subscriber]:
+    """Yield the endpoints that subscribe to this event."""
     mine = endpoints.c.organization_id == organization_id
     query = select(endpoints.c.id, endpoints.c.state, endpoints.c.options).where(
-        mine, endpoints.c.id != news.endpoint_id
+        mine, endpoints.c.id != operational_event.endpoint_id
     )
     for identifier, state, options in connection.execute(query.order_by(endpoints.c.id)).all():
         wanted = _options.decode(options)
-        if news.name in wanted.events and _of_these_accounts(connection, news.account_id, wanted.accounts):
-            yield identifier, state
+        if operational_event.name in wanted.events and _of_these_accounts(
+            connection, operational_event.account_id, wanted.accounts
+        ):
+            yield _Subscriber(identifier, state)
 
 
 def _of_these_accounts(connection: Connection, account_id: str, wanted: tuple[str, ...]) -> bool:
@@ -70,8 +79,8 @@ def _of_these_accounts(connection: Connection, account_id: str, wanted: tuple[st
     return connection.execute(number).scalar_one_or_none() in wanted
 
 
-def _deliver(connection: Connection, deed: AuditChange, event: Event, endpoint_id: str, *, active: bool) -> None:
-    identifier = deed.new_id()
+def _deliver(connection: Connection, change: AuditChange, event: Event, endpoint_id: str, *, active: bool) -> None:
+    identifier = change.new_id()
     delivery = Delivery(
         id=identifier,
         organization_id=event.organization_id,
@@ -82,15 +91,15 @@ def _deliver(connection: Connection, deed: AuditChange, event: Event, endpoint_i
         partition=partition(endpoint_id, event.order_key),
         state=DeliveryState.PENDING if active else DeliveryState.PARKED,
         webhook_id=f"msg_{identifier.replace('-', '')}",
-        due_at=deed.at,
-        created_at=deed.at,
-        updated_at=deed.at,
+        due_at=change.at,
+        created_at=change.at,
+        updated_at=change.at,
     )
     connection.execute(insert(deliveries).values(delivery_values(delivery, event)))
 
 
 def delivery_values(delivery: Delivery, event: Event) -> dict[str, object]:
-    """The columns of a delivery."""
+    """Return the columns of a delivery."""
     return {**asdict(delivery), "state": delivery.state.value, "conversation_id": event.conversation_id}
 
 

@@ -15,68 +15,68 @@ from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.tables import api_keys, organizations
 
 
-def add(connection: Connection, deed: AuditChange, name: str) -> Organization:
-    """Make an organization."""
-    organization = Organization(id=deed.new_id(), name=name, created_at=deed.at)
+def add(connection: Connection, change: AuditChange, name: str) -> Organization:
+    """Store a new organization."""
+    organization = Organization(id=change.new_id(), name=name, created_at=change.at)
     connection.execute(insert(organizations).values(asdict(organization)))
-    note(connection, deed, "organization.created", organization.id, organization_id=organization.id)
+    note(connection, change, "organization.created", organization.id, organization_id=organization.id)
     return organization
 
 
 def get(connection: Connection, organization_id: str) -> Organization | None:
-    """One organization."""
+    """Return an organization, None when there is none."""
     row = connection.execute(select(organizations).where(organizations.c.id == organization_id)).one_or_none()
     return None if row is None else _organization(row)
 
 
-def page(connection: Connection, turn: PageRequest, *, only: str = "") -> Page[Organization]:
-    """Every organization, or the one that may be seen."""
+def page(connection: Connection, request: PageRequest, *, only: str = "") -> Page[Organization]:
+    """Return a page of all organizations; with `only` just the one with this id."""
     query = select(organizations)
     if only:
         query = query.where(organizations.c.id == only)
-    return newest(connection, query, organizations.c.id, turn, _organization)
+    return newest(connection, query, organizations.c.id, request, _organization)
 
 
-def add_key(connection: Connection, deed: AuditChange, key: ApiKey) -> ApiKey:
-    """Keep a key; it is given an id and the deed's time. Its organization must exist."""
-    key = replace(key, id=deed.new_id(), created_at=deed.at)
+def add_key(connection: Connection, change: AuditChange, key: ApiKey) -> ApiKey:
+    """Store a new key with a new id and the change's time; return it. Its organization must exist."""
+    key = replace(key, id=change.new_id(), created_at=change.at)
     columns = asdict(key) | {"scopes": msgspec.json.encode(key.scopes)}
     connection.execute(insert(api_keys).values(columns))
-    note(connection, deed, "api_key.created", key.id, organization_id=key.organization_id)
+    note(connection, change, "api_key.created", key.id, organization_id=key.organization_id)
     return key
 
 
 def key_of_hash(connection: Connection, digest: str) -> ApiKey | None:
-    """The key with this SHA-256 (hex), also one that has expired or was revoked."""
+    """Return the key with this SHA-256 (hex), also one that has expired or was revoked."""
     row = connection.execute(select(api_keys).where(api_keys.c.hash == digest)).one_or_none()
     return None if row is None else _key(row)
 
 
 def get_key(connection: Connection, organization_id: str, key_id: str) -> ApiKey | None:
-    """One key of an organization."""
+    """Return a key of an organization, None when there is none."""
     query = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else _key(row)
 
 
-def keys_page(connection: Connection, organization_id: str, turn: PageRequest) -> Page[ApiKey]:
-    """The keys of an organization, revoked ones too."""
+def keys_page(connection: Connection, organization_id: str, request: PageRequest) -> Page[ApiKey]:
+    """Return a page of the keys of an organization, revoked ones too."""
     query = select(api_keys).where(api_keys.c.organization_id == organization_id)
-    return newest(connection, query, api_keys.c.id, turn, _key)
+    return newest(connection, query, api_keys.c.id, request, _key)
 
 
-def revoke_key(connection: Connection, deed: AuditChange, key_id: str) -> ApiKey | None:
-    """Revoke a key for good; what was revoked before keeps its time."""
-    key = get_key(connection, deed.organization_id, key_id)
+def revoke_key(connection: Connection, change: AuditChange, key_id: str) -> ApiKey | None:
+    """Revoke a key for good; a key that was revoked before keeps its time. Return None when there is no such key."""
+    key = get_key(connection, change.organization_id, key_id)
     if key is None or key.revoked_at is not None:
         return key
-    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=deed.at))
-    note(connection, deed, "api_key.revoked", key_id)
-    return replace(key, revoked_at=deed.at)
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=change.at))
+    note(connection, change, "api_key.revoked", key_id)
+    return replace(key, revoked_at=change.at)
 
 
 def key_used(connection: Connection, key_id: str, at: Micros) -> None:
-    """Remember when a key was last used."""
+    """Store when a key was last used."""
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=at))
 
 

@@ -1,4 +1,4 @@
-"""Pages of rows, newest first: a page begins below an id, so that rows which come meanwhile shift nothing."""
+"""Pages of rows, newest first: a page begins below an id, so that new rows do not shift it."""
 
 from __future__ import annotations
 
@@ -23,37 +23,47 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 class PageRequest(Struct, frozen=True):
-    """Which page is wanted: at most `limit` rows with an id below `before` ("": from the newest)."""
+    """A request for a page: at most `limit` rows with an id below `before` ("": from the newest)."""
 
     limit: int
     before: str = ""
 
 
 def newest(
-    connection: Connection, query: Select[Any], key: ColumnElement[str], turn: PageRequest, make: Callable[[Any], T]
+    connection: Connection, query: Select[Any], key: ColumnElement[str], request: PageRequest, make: Callable[[Any], T]
 ) -> Page[T]:
     """Run a query for one page; `key` is the id that it is ordered by, and the row's attribute `id`."""
-    if turn.before:
-        query = query.where(key < turn.before)
-    rows = connection.execute(query.order_by(key.desc()).limit(turn.limit + 1)).all()
-    kept = rows[: turn.limit]
+    if request.before:
+        query = query.where(key < request.before)
+    rows = connection.execute(query.order_by(key.desc()).limit(request.limit + 1)).all()
+    kept = rows[: request.limit]
     return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
 
 
+def matching(query: Select[Any], *wanted: tuple[ColumnElement[str], str]) -> Select[Any]:
+    """Restrict a query to rows whose columns have these values; "" filters nothing."""
+    for column, value in wanted:
+        if value:
+            query = query.where(column == value)
+    return query
+
+
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    """The column as an expression, which no index is found by: for where a planner would take the wrong one."""
+    """Return the column as an expression that no index matches, where the planner would use the wrong index."""
     return column.concat("")
 
 
 def since(
     query: Select[Any], key: ColumnElement[str], created_at: ColumnElement[int], at: Micros | None
 ) -> Select[Any]:
-    """Only rows created at `at` or later. Ids never run behind the clock, so the key bounds the search as well."""
+    """Restrict a query to rows created at `at` or later.
+
+    Ids are never behind the clock, so the key bounds the search as well."""
     if at is None:
         return query
     return query.where(key >= id_floor(at), created_at >= at)
 
 
 def columns(row: Any) -> dict[str, Any]:
-    """A row's columns by name, in plain strings: SQLAlchemy's own are a kind of their own."""
+    """Return a row's columns by name, as plain strings: SQLAlchemy's names are a subclass of `str`."""
     return {str.__str__(name): value for name, value in row._mapping.items()}  # noqa: SLF001 - its public name for it

@@ -1,4 +1,4 @@
-"""What kept POSTs say of one person: found without an index, in portions; cut out, or shown."""
+"""What stored POSTs hold about one person: found in portions without an index, then shown or removed."""
 
 from __future__ import annotations
 
@@ -22,26 +22,44 @@ from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
-_STRIDE = 32
-"""POSTs in memory at once: one may have 4 MiB."""
+_BATCH = 32
+"""The most POSTs in memory at once: one may have 4 MiB."""
 _GONE = "its person was erased"
 
 
-class Search(Struct, frozen=True):
-    """For whom: an organization's person by `spellings` of their addresses and, when erased, by marks under `key`."""
+class PersonSearch(Struct, frozen=True):
+    """The person of an organization to search for: by all spellings of their addresses and, when erased, by marks
+    under `key`."""
 
     organization_id: str
     addresses: Collection[str]
     key: bytes = b""
 
 
-def search(connection: Connection, registry: Registry, wanted: Search, *, after: str, until: str) -> PayloadMatches:
-    """Look through the next POSTs, up to an id."""
+class PersonalPieces(Struct, frozen=True):
+    """A POST, and the parts of it that are about the person, verbatim."""
+
+    inbound: Inbound
+    pieces: list[bytes]
+
+
+class _Split(Struct, frozen=True):
+    """A POST with its items that are about the person, and the others of the same organization."""
+
+    kept: Inbound
+    about_person: list[Item]
+    others: list[Item]
+
+
+def search(
+    connection: Connection, registry: Registry, wanted: PersonSearch, *, after: str, until: str
+) -> PayloadMatches:
+    """Search the next POSTs, those between the ids `after` and `until`."""
     query = (
         select(inbound.c.id, inbound.c.body, inbound.c["items"])
         .where(inbound.c.id > after, inbound.c.id < until, inbound.c.organization_id.in_((wanted.organization_id, "")))
         .order_by(inbound.c.id)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     )
     rows = connection.execute(query).all()
     needles = [each.encode() for each in wanted.addresses]
@@ -53,33 +71,34 @@ def search(connection: Connection, registry: Registry, wanted: Search, *, after:
         if any(needle in row.body for needle in needles)
         or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
     ]
-    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _STRIDE else "")
+    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _BATCH else "")
 
 
-def shown(
-    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
-) -> list[tuple[Inbound, list[bytes]]]:
-    """What of these POSTs is about the person, verbatim."""
-    split = _split(connection, registry, wanted, ids)
-    return [(kept, pieces(kept.body, gone, stays, wanted.addresses)) for kept, gone, stays in split]
+def shown(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> list[PersonalPieces]:
+    """Return the parts of these POSTs that are about the person."""
+    return [
+        PersonalPieces(each.kept, pieces(each.kept.body, each.about_person, each.others, wanted.addresses))
+        for each in _split(connection, registry, wanted, ids)
+    ]
 
 
-def erase(connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str], at: int) -> int:
-    """Cut what is about the person out of these POSTs; return out of how many. What of it was held waits no more."""
+def erase(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str], at: int) -> int:
+    """Remove the person from these POSTs and from the held items; return how many POSTs changed."""
     rows: list[dict[str, Any]] = []
     places: set[tuple[str, str]] = set()
-    for kept, gone, stays in _split(connection, registry, wanted, ids):
-        pointers = {item.place.pointer for item in gone}
+    for split in _split(connection, registry, wanted, ids):
+        kept, about_person, others = split.kept, split.about_person, split.others
+        pointers = {item.place.pointer for item in about_person}
         items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
         rows.append(
             {
                 "i": kept.id,
-                "b": cut(kept.body, gone, stays, wanted.addresses),
+                "b": cut(kept.body, about_person, others, wanted.addresses),
                 "r": ledger_rows.encode(items),
                 "o": str(worst(each.outcome for each in items)),
             }
         )
-        places |= {(item.place.phone_number_id, wamid) for item in gone for wamid in _wamids(item)}
+        places |= {(item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item)}
         if any(each.outcome in (Outcome.HELD, Outcome.UNROUTED) for each in kept.items if each.pointer in pointers):
             waits = held_items.c.inbound_id == kept.id
             connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(pointers)))
@@ -97,28 +116,26 @@ def erase(connection: Connection, registry: Registry, wanted: Search, ids: Seque
 _reports = msgspec.json.Decoder(list[ItemReport])
 
 
-def _split(
-    connection: Connection, registry: Registry, wanted: Search, ids: Sequence[str]
-) -> Iterator[tuple[Inbound, list[Item], list[Item]]]:
-    """The POSTs that are about the person, each with its items that are, and the others of the same organization."""
+def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> Iterator[_Split]:
+    """Yield the POSTs that are about the person."""
     query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
     posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
     for kept in posts:
         over = {each.pointer for each in kept.items if each.outcome == Outcome.ERASED}
-        gone: list[Item] = []
-        stays: list[Item] = []
+        about_person: list[Item] = []
+        others: list[Item] = []
         for item in meta.parse(kept.body):
             if item.place.pointer in over or not _is_of(registry, wanted.organization_id, item, kept):
                 continue
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
-            (gone if theirs or is_about(item, kept.body, wanted.addresses) else stays).append(item)
-        if gone:
-            yield kept, gone, stays
+            (about_person if theirs or is_about(item, kept.body, wanted.addresses) else others).append(item)
+        if about_person:
+            yield _Split(kept, about_person, others)
 
 
 def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:
-    """Whether an item is an organization's: by its account; by the POST, or the operator's, when it has none."""
+    """Return whether an item belongs to an organization: by its account, else by its POST, else to the default one."""
     account = registry.accounts.get(item.place.phone_number_id)
     if account is not None:
         return account.organization_id == organization_id
@@ -126,9 +143,9 @@ def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) 
 
 
 def _known(
-    connection: Connection, registry: Registry, wanted: Search, reports: Collection[ItemReport]
+    connection: Connection, registry: Registry, wanted: PersonSearch, reports: Collection[ItemReport]
 ) -> set[tuple[str, str]]:
-    """Which (phone_number_id, wamid) are of messages that were erased."""
+    """Return the (phone_number_id, wamid) of messages that were erased."""
     if not wanted.key:
         return set()
     marks = _marks(registry, wanted, [(each.phone_number_id, each.wamid) for each in reports])
@@ -137,9 +154,9 @@ def _known(
 
 
 def _marks(
-    registry: Registry, wanted: Search, places: Collection[tuple[str, str]]
+    registry: Registry, wanted: PersonSearch, places: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], tombstones.Mark]:
-    """The marks of messages of the organization's accounts."""
+    """Return, by (phone_number_id, wamid), the marks of messages of the organization's accounts."""
     owner = wanted.organization_id
     return {
         (number, wamid): tombstones.of_message(wanted.key, owner, account.id, wamid)

@@ -1,4 +1,4 @@
-"""Everything of one person: every contact that they are, and the rows that are about them."""
+"""The contacts, addresses and conversations of one person."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _CONTACT = tuple(contacts.c[name] for name in ledger_rows.CONTACT)
 _CONVERSATION = tuple(conversations.c[name] for name in ledger_rows.CONVERSATION)
 
 
-class Person(Struct, frozen=True):
-    """`contacts`: the one that is known now, then those that were merged into it. `aliases` as they are stored."""
+class PersonRows(Struct, frozen=True):
+    """The rows of a person: the current contact, then those merged into it; `aliases` as they are stored."""
 
     contacts: tuple[Contact, ...]
     aliases: tuple[str, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of all their contacts."""
+        """The ids of all their contacts."""
         return tuple(each.id for each in self.contacts)
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Every spelling of every address that they are known by."""
+        """Every spelling of every address of theirs."""
         own = [address for each in self.contacts for address in (each.phone, each.user_id)]
         return spellings([*self.aliases, *own])
 
 
-def get(connection: Connection, organization_id: str, contact_id: str) -> Person | None:
-    """The person that a contact is, by any of their contacts' ids."""
+def get(connection: Connection, organization_id: str, contact_id: str) -> PersonRows | None:
+    """Return the person with this contact, which may be a merged one; None when there is none."""
     found = _contacts(connection, organization_id, [contact_id])
     while found and found[0].merged_into:
         found = _contacts(connection, organization_id, [found[0].merged_into])
@@ -50,18 +50,18 @@ def get(connection: Connection, organization_id: str, contact_id: str) -> Person
         latest = [each.id for each in merged if each.id not in everyone]
         everyone |= {each.id: each for each in merged}
     aliases = select(contact_aliases.c.value).where(contact_aliases.c.contact_id.in_(everyone))
-    return Person(tuple(everyone.values()), tuple(sorted(connection.execute(aliases).scalars())))
+    return PersonRows(tuple(everyone.values()), tuple(sorted(connection.execute(aliases).scalars())))
 
 
 def conversations_of(connection: Connection, organization_id: str, ids: Collection[str]) -> Sequence[Conversation]:
-    """Every conversation with a person, oldest first; not those of groups."""
+    """Return every conversation with a person, oldest first, without groups."""
     query = select(*_CONVERSATION).where(conversations.c.party.in_(ids)).order_by(conversations.c.id)
     found = [ledger_rows.conversation((*row, None)) for row in connection.execute(query)]
     return [each for each in found if each.organization_id == organization_id]
 
 
 def next_group(connection: Connection, organization_id: str, after: str) -> str:
-    """The id of the organization's next conversation with a group, "" after the last."""
+    """Return the id of the organization's next conversation with a group, "" after the last."""
     person = select(contacts.c.id).where(
         contacts.c.organization_id == organization_id, contacts.c.id == conversations.c.party
     )

@@ -1,4 +1,4 @@
-"""What a recovery finds in its span, and the making due of it."""
+"""The search of a recovery in its span of time, and the replays and deliveries that it makes due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tellwire.stores.queries import replays
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.operational import delivery_values
 from tellwire.stores.queries.paging import unindexed
-from tellwire.stores.queries.replays import Again
+from tellwire.stores.queries.replays import QueuedReplay
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import FAILED, REPLAYED, accounts, deliveries, events
 
@@ -29,7 +29,7 @@ _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
 
 
 class RecoveryScan(Struct, frozen=True):
-    """What a stride found: it looked at `looked_at` rows up to the id `end`; `over`: the span has no more."""
+    """The result of a search: `looked_at` rows up to the id `end` were read; `over`: the span has no more."""
 
     finds: list[Find]
     end: str
@@ -38,7 +38,7 @@ class RecoveryScan(Struct, frozen=True):
 
 
 def accounts_of(connection: Connection, organization_id: str) -> dict[str, Account]:
-    """Ids and numbers of an organization's accounts, which is all that routes ask for."""
+    """Return an organization's accounts by phone number id, with only the fields that routes need."""
     query = select(accounts.c.id, accounts.c.phone_number_id).where(accounts.c.organization_id == organization_id)
     return {
         number: Account(id=identifier, organization_id=organization_id, phone_number_id=number)
@@ -47,15 +47,16 @@ def accounts_of(connection: Connection, organization_id: str) -> dict[str, Accou
 
 
 def find(connection: Connection, job: Job, routes: Routes, scan: int) -> RecoveryScan:
-    """Look at the rows that follow the job's cursor."""
+    """Search at most `scan` rows behind the job's cursor."""
     if job.wanted.include == "failed":
         return _failed(connection, job, scan)
     return _events(connection, job, routes, scan)
 
 
 def _bounds(job: Job) -> tuple[str, str]:
-    """The ids that the rest of the span lies above and below: they rise with time and never run behind the clock. That
-    it was set back is allowed for up to a day."""
+    """Return the ids that the rest of the span lies above and below.
+
+    Ids rise with time and are never behind the clock; a clock that was set back by up to a day is allowed for."""
     wanted = job.wanted
     return max(job.cursor, id_floor(wanted.since)), min(job.id, id_floor(wanted.until + _DAY))
 
@@ -63,7 +64,7 @@ def _bounds(job: Job) -> tuple[str, str]:
 def _failed(connection: Connection, job: Job, scan: int) -> RecoveryScan:
     above, below = _bounds(job)
     mine = deliveries.c.organization_id == job.organization_id
-    # One bound and this order find the index of what failed, which holds ids alone.
+    # With one bound and this order the planner uses the index of failed deliveries, which holds only ids.
     query = (
         select(deliveries.c.id)
         .where(text(FAILED), mine, deliveries.c.id > above)
@@ -109,7 +110,7 @@ def _by_id(connection: Connection, organization_id: str, ids: Sequence[str]) -> 
 
 
 def deliveries_of(connection: Connection, job: Job, event_ids: Sequence[str]) -> dict[str, Delivery]:
-    """By event, the delivery that the job's endpoint has of it."""
+    """Return, by event id, the deliveries of the job's endpoint."""
     found: dict[str, Delivery] = {}
     mine = unindexed(deliveries.c.endpoint_id) == job.endpoint_id
     for start in range(0, len(event_ids), _TOGETHER):
@@ -120,30 +121,30 @@ def deliveries_of(connection: Connection, job: Job, event_ids: Sequence[str]) ->
     return found
 
 
-def room(connection: Connection, endpoint_id: str, window: int) -> int:
-    """How many more replays may wait for an endpoint."""
+def free_places(connection: Connection, endpoint_id: str, window: int) -> int:
+    """Return how many more replays may wait for an endpoint."""
     some = select(deliveries.c.id).where(deliveries.c.endpoint_id == endpoint_id, text(REPLAYED)).limit(window)
     return window - int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
-def make_due(connection: Connection, deed: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
-    """Put these into the lane of replays, each at a moment of its own: so their order holds whatever reads them."""
-    again, fresh = [], []
+def make_due(connection: Connection, change: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
+    """Put these into the lane of replays, each due one micro after the one before, which keeps their order."""
+    replayed, new = [], []
     for due_at, find in enumerate(finds, first):
         if find.delivery is not None:
-            webhook_id = replays.fresh_webhook_id(deed) if job.wanted.new_id else find.delivery.webhook_id
-            again.append(Again(find.delivery.id, due_at=due_at, webhook_id=webhook_id))
+            webhook_id = replays.fresh_webhook_id(change) if job.wanted.new_id else find.delivery.webhook_id
+            replayed.append(QueuedReplay(find.delivery.id, due_at=due_at, webhook_id=webhook_id))
             continue
-        identifier = deed.new_id()
+        identifier = change.new_id()
         delivery = created(
             find.event,
             job.endpoint_id,
             identifier=identifier,
             webhook_id=f"msg_{identifier.replace('-', '')}",
             due_at=due_at,
-            now=deed.at,
+            now=change.at,
         )
-        fresh.append(delivery_values(delivery, find.event))
-    replays.due_again(connection, deed, again, active=True)
-    if fresh:
-        connection.execute(insert(deliveries), fresh)
+        new.append(delivery_values(delivery, find.event))
+    replays.queue_replays(connection, change, replayed, active=True)
+    if new:
+        connection.execute(insert(deliveries), new)

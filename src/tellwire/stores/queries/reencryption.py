@@ -1,6 +1,6 @@
-"""Everything that is sealed under a master key, sealed anew under the first one, in strides that may be repeated.
+"""Seal everything that is sealed under a master key anew under the first one, in batches that may be repeated.
 
-Every sealed value is a text column with a key in front; a row whose key is the first one's already is left alone.
+Every sealed value begins with the id of its key; a value under the first key already is left alone.
 """
 
 from __future__ import annotations
@@ -13,52 +13,59 @@ from sqlalchemy import Connection, Table, and_, or_, select, update
 
 from tellwire.errors import BadSettings
 from tellwire.security.vault import Vault
+from tellwire.stores.queries import registry_version
 from tellwire.stores.records.sending_rows import sealed_place
-from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, facts, idempotency_keys, sealed_keys
+from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, idempotency_keys, sealed_keys
 
-_STRIDE = 200
+_BATCH = 200
 
 
 class SealedValue(Struct, frozen=True):
-    """Where sealed values stand: `place` gives what a row's value was sealed for."""
+    """A column of sealed values; `place` returns the context that a row's value was sealed for."""
 
     table: Table
     column: str
     key: tuple[str, ...]
     place: Callable[[Any], str]
-    heard: bool = False
-    """whether every process must read it anew"""
+    in_registry: bool = False
+    """whether the registry holds it, so that every process must read it anew"""
 
 
 SEALED = (
     *(
-        SealedValue(accounts, name, ("id",), lambda row, name=name: f"accounts/{name}/{row.id}", heard=True)  # type: ignore[misc]
+        SealedValue(accounts, name, ("id",), lambda row, name=name: f"accounts/{name}/{row.id}", in_registry=True)  # type: ignore[misc]
         for name in ("access_token", "app_secret")
     ),
-    SealedValue(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", heard=True),
-    SealedValue(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", heard=True),
+    SealedValue(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", in_registry=True),
+    SealedValue(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", in_registry=True),
     SealedValue(sealed_keys, "sealed", ("name",), lambda row: f"sealed_keys/{row.name}"),
     SealedValue(erasures, "sealed", ("organization_id", "id"), lambda row: f"erasures/{row.id}"),
     SealedValue(
         idempotency_keys, "answer", ("organization_id", "key"), lambda row: sealed_place(row.organization_id, row.key)
     ),
 )
-"""Every column that holds something sealed; a test looks for others."""
+"""Every column with sealed values; a test fails for one that is missing here."""
+
+
+class ReencryptionCursor(Struct, frozen=True):
+    """Where to continue: an index in `SEALED`, and the key of the row to continue behind (empty: at the first row)."""
+
+    number: int = 0
+    behind: tuple[str, ...] = ()
 
 
 class ReencryptionBatch(Struct, frozen=True):
-    """How many values were sealed anew, which could not be opened, and where to go on (None: it is done)."""
+    """How many values were sealed anew, which could not be opened, and where to continue (None: all are done)."""
 
     sealed: int
     failed: tuple[str, ...]
-    after: tuple[int, tuple[str, ...]] | None
+    after: ReencryptionCursor | None
 
 
-def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ...]]) -> ReencryptionBatch:
+def reseal(connection: Connection, vault: Vault, after: ReencryptionCursor) -> ReencryptionBatch:
     """Seal the next values anew, in the order of `SEALED` and of their rows' keys."""
-    number, behind = after
-    where = SEALED[number]
-    rows = list(_rows(connection, where, behind))
+    where = SEALED[after.number]
+    rows = list(_rows(connection, where, after.behind))
     sealed, failed = 0, []
     for row in rows:
         kept = row[-1]
@@ -74,17 +81,19 @@ def reseal(connection: Connection, vault: Vault, after: tuple[int, tuple[str, ..
         mine = and_(*(where.table.c[name] == getattr(row, name) for name in where.key))
         connection.execute(update(where.table).where(mine).values({where.column: value}))
         sealed += 1
-    if sealed and where.heard:
-        connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
-    if len(rows) == _STRIDE:
-        return ReencryptionBatch(sealed, tuple(failed), (number, tuple(getattr(rows[-1], name) for name in where.key)))
-    return ReencryptionBatch(sealed, tuple(failed), (number + 1, ()) if number + 1 < len(SEALED) else None)
+    if sealed and where.in_registry:
+        registry_version.advance(connection)
+    if len(rows) == _BATCH:
+        last = tuple(getattr(rows[-1], name) for name in where.key)
+        return ReencryptionBatch(sealed, tuple(failed), ReencryptionCursor(after.number, last))
+    following = after.number + 1
+    return ReencryptionBatch(sealed, tuple(failed), ReencryptionCursor(following) if following < len(SEALED) else None)
 
 
 def _rows(connection: Connection, where: SealedValue, behind: tuple[str, ...]) -> Iterator[Any]:
     keys = [where.table.c[name] for name in where.key]
     column = where.table.c[where.column]
-    query = select(*keys, column).where(column != _nothing(column)).order_by(*keys).limit(_STRIDE)
+    query = select(*keys, column).where(column != _nothing(column)).order_by(*keys).limit(_BATCH)
     if behind:
         query = query.where(_behind(keys, behind))
     yield from connection.execute(query)

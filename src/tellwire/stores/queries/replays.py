@@ -1,4 +1,4 @@
-"""Deliveries that are asked for again, and what is other about those."""
+"""Replays: deliveries that are made once more on request, perhaps edited."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tellwire.stores.schema.tables import deliveries, endpoints, events, replay_
 
 def replay(
     connection: Connection,
-    deed: AuditChange,
+    change: AuditChange,
     delivery_id: str,
     *,
     new_id: bool = False,
     edit: ReplayEdit | None = None,
-    turn: int = 0,
+    position: int = 0,
 ) -> DeliveryEntry | None:
-    """Make a delivery due at once, once more, whatever its state; its schedule starts anew.
+    """Make a delivery due again at once, whatever its state; its schedule of retries starts anew.
 
     Args:
-        new_id: whether it goes out under a fresh `webhook-id`.
-        edit: what is other about it.
-        turn: its place among others that are asked for at the same moment.
+        new_id: whether it gets a new `webhook-id`.
+        edit: another URL or body for this replay.
+        position: its position among replays requested together; each is due one micro later.
 
     Raises:
-        Conflict: its endpoint is gone, or its event is.
+        Conflict: its endpoint was deleted, or its event is no longer stored.
     """
-    entry = delivery_queries.get(connection, deed.organization_id, delivery_id)
+    entry = delivery_queries.get(connection, change.organization_id, delivery_id)
     if entry is None:
         return None
     delivery = entry.delivery
@@ -44,11 +44,13 @@ def replay(
     ).scalar_one_or_none()
     if state is None:
         raise Conflict("The endpoint of this delivery was deleted.")
-    event = (events.c.organization_id == deed.organization_id) & (events.c.id == delivery.event_id)
+    event = (events.c.organization_id == change.organization_id) & (events.c.id == delivery.event_id)
     if connection.execute(select(events.c.id).where(event)).first() is None:
         raise Conflict("The event of this delivery is no longer kept.")
-    webhook_id = fresh_webhook_id(deed) if new_id else delivery.webhook_id
-    due_again(connection, deed, [Again(delivery_id, deed.at + turn, webhook_id)], active=state == "active")
+    webhook_id = fresh_webhook_id(change) if new_id else delivery.webhook_id
+    queue_replays(
+        connection, change, [QueuedReplay(delivery_id, change.at + position, webhook_id)], active=state == "active"
+    )
     if edit is not None and edit.parts:
         connection.execute(
             insert(replay_edits).values(
@@ -59,22 +61,22 @@ def replay(
                 body=edit.body,
             )
         )
-    return delivery_queries.get(connection, deed.organization_id, delivery_id)
+    return delivery_queries.get(connection, change.organization_id, delivery_id)
 
 
-class Again(Struct, frozen=True):
-    """A delivery that is to be made once more, when, and under which `webhook-id`."""
+class QueuedReplay(Struct, frozen=True):
+    """A delivery to replay, when it is due, and its `webhook-id`."""
 
     delivery_id: str
     due_at: Micros
     webhook_id: str
 
 
-def due_again(connection: Connection, deed: AuditChange, some: Sequence[Again], *, active: bool) -> None:
-    """Put deliveries of the deed's organization into the lane of replays; parked when their endpoint is not active."""
+def queue_replays(connection: Connection, change: AuditChange, some: Sequence[QueuedReplay], *, active: bool) -> None:
+    """Put deliveries of the organization into the lane of replays, parked when their endpoint is not active."""
     if not some:
         return
-    mine = deliveries.c.organization_id == deed.organization_id
+    mine = deliveries.c.organization_id == change.organization_id
     query = (
         update(deliveries)
         .where(mine, deliveries.c.id == bindparam("of"))
@@ -82,34 +84,34 @@ def due_again(connection: Connection, deed: AuditChange, some: Sequence[Again], 
             state=(DeliveryState.PENDING if active else DeliveryState.PARKED).value,
             lane="replay",
             replay=deliveries.c.replay + 1,
-            burned=0,
+            counted_attempts=0,
             first_attempt_at=0,
             due_at=bindparam("at"),
-            updated_at=deed.at,
+            updated_at=change.at,
             webhook_id=bindparam("under"),
         )
     )
     connection.execute(query, [{"of": each.delivery_id, "at": each.due_at, "under": each.webhook_id} for each in some])
 
 
-def fresh_webhook_id(deed: AuditChange) -> str:
-    """A `webhook-id` that no delivery has had."""
-    return f"msg_{deed.new_id().replace('-', '')}"
+def fresh_webhook_id(change: AuditChange) -> str:
+    """Return a new `webhook-id`."""
+    return f"msg_{change.new_id().replace('-', '')}"
 
 
-def selection(
-    connection: Connection, deed: AuditChange, ids: Sequence[str], *, new_id: bool
+def replay_many(
+    connection: Connection, change: AuditChange, ids: Sequence[str], *, new_id: bool
 ) -> list[DeliveryEntry | None]:
-    """`replay` of several, in this order; None for what is not there.
+    """Call `replay` for several deliveries, due in this order; the result is None for those that do not exist.
 
     Raises:
-        Conflict: the endpoint or the event of one is gone.
+        Conflict: the endpoint of one was deleted, or its event is no longer stored.
     """
-    return [replay(connection, deed, each, new_id=new_id, turn=turn) for turn, each in enumerate(ids)]
+    return [replay(connection, change, each, new_id=new_id, position=position) for position, each in enumerate(ids)]
 
 
 def replay_edit(connection: Connection, delivery: Delivery) -> ReplayEdit | None:
-    """What is other about this replay of a delivery."""
+    """Return the edit of a delivery's current replay, None when it has none."""
     row = connection.execute(
         select(replay_edits.c.url, replay_edits.c.body).where(
             replay_edits.c.organization_id == delivery.organization_id,

@@ -1,7 +1,7 @@
-"""What has become old enough to go: found in small stretches by readers, taken away in small strides by the writer.
+"""Rows that are old enough to be removed: found in small ranges by readers, removed in small batches by the writer.
 
-Every search follows a primary key. Nothing is removed on the word of a search alone: the removal asks again, because a
-delivery may have been replayed in between.
+Every search follows a primary key. The removal checks every row again, because a delivery may have been replayed since
+the search.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _NOTHING = ExpiredRows((), "", "")
 
 
 class RowKind(Struct, frozen=True):
-    """A kind of rows. `find(connection, organization_id, after, cutoffs, limit)` looks at a bounded stretch;
-    `remove(connection, organization_id, keys, cutoffs, limit)` takes away at most `limit` rows and counts them by
-    table. `shared`: its keys know no organization."""
+    """A kind of rows. `find(connection, organization_id, after, cutoffs, limit)` searches a bounded range;
+    `remove(connection, organization_id, keys, cutoffs, limit)` removes at most `limit` rows and counts them by
+    table. `shared`: its rows are not kept by organization."""
 
     name: str
     find: Callable[[Connection, str, str, Cutoffs, int], ExpiredRows]
@@ -56,21 +56,22 @@ class RowKind(Struct, frozen=True):
 
 
 def owners(connection: Connection) -> Sequence[str]:
-    """Every organization's id."""
+    """Return the ids of all organizations."""
     return connection.execute(select(organizations.c.id).order_by(organizations.c.id)).scalars().all()
 
 
-def _stretch(connection: Connection, key: Column[str], within: Conditions, gone: Conditions, limit: int) -> ExpiredRows:
-    """The next keys of those that are `gone` among the next rows `within`, which are as many as may be looked at."""
+def _scan(connection: Connection, key: Column[str], within: Conditions, expired: Conditions, limit: int) -> ExpiredRows:
+    """Return the next keys that match `gone` among the next `_SCAN` rows that match `within`."""
     last = connection.execute(select(key).where(*within).order_by(key).offset(_SCAN - 1).limit(1)).scalar()
     bounds = within if last is None else (*within, key <= last)
-    keys = connection.execute(select(key).where(*bounds, *gone).order_by(key).limit(limit)).scalars().all()
+    keys = connection.execute(select(key).where(*bounds, *expired).order_by(key).limit(limit)).scalars().all()
     return ExpiredRows(keys, keys[-1] if keys else "", last or "")
 
 
 def _mine(table: Table, organization_id: str, after: str, before: Micros) -> Conditions:
-    """An organization's rows from before a time, to the microsecond: an id tells the millisecond, and bounds the
-    search."""
+    """Return the conditions for an organization's rows created before a time, to the microsecond.
+
+    The id, which holds the millisecond, bounds the search."""
     columns = table.c
     return (
         columns.organization_id == organization_id,
@@ -84,7 +85,7 @@ def _these(table: Table, organization_id: str, keys: Sequence[str]) -> ColumnEle
     return and_(table.c.organization_id == organization_id, table.c.id.in_(keys))
 
 
-def _take(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
+def _delete(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
     return connection.execute(delete(table).where(*where)).rowcount
 
 
@@ -97,7 +98,7 @@ def _over(cutoffs: Cutoffs) -> Conditions:
 
 def _find_deliveries(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     within = _mine(deliveries, organization_id, after, cutoffs.payloads)
-    return _stretch(c, deliveries.c.id, within, _over(cutoffs), limit)
+    return _scan(c, deliveries.c.id, within, _over(cutoffs), limit)
 
 
 def _remove_deliveries(
@@ -111,18 +112,18 @@ def _remove_deliveries(
         edited = and_(replay_edits.c.organization_id == organization_id, replay_edits.c.delivery_id.in_(keys))
         key = (replay_edits.c.delivery_id, replay_edits.c.replay)
         edits, left = _children(c, key, edited, limit - made)
-    gone = 0 if left else _take(c, deliveries, _these(deliveries, organization_id, keys[: limit - made - edits]))
-    return {"attempts": made, "replay_edits": edits, "deliveries": gone}
+    removed = 0 if left else _delete(c, deliveries, _these(deliveries, organization_id, keys[: limit - made - edits]))
+    return {"attempts": made, "replay_edits": edits, "deliveries": removed}
 
 
 def _children(c: Connection, key: tuple[Column[Any], ...], theirs: ColumnElement[bool], limit: int) -> tuple[int, bool]:
-    """Take away at most `limit` rows that hang on others; return how many, and whether some are left."""
+    """Remove at most `limit` rows that depend on others; return how many, and whether some are left."""
     rows = c.execute(select(*key).where(theirs).order_by(*key).limit(limit + 1)).all()
     if not rows:
         return 0, False
     left = len(rows) > limit
     which = tuple_(*key).in_([tuple(row) for row in rows[:limit]]) if left else theirs
-    return _take(c, key[0].table, which), left
+    return _delete(c, key[0].table, which), left
 
 
 # --- events that no delivery carries ----------------------------------------------------------------------------------
@@ -133,13 +134,13 @@ _UNCARRIED = ~exists().where(deliveries.c.event_id == events.c.id)
 
 def _find_events(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     within = _mine(events, organization_id, after, cutoffs.payloads)
-    return _stretch(c, events.c.id, within, (_UNCARRIED,), limit)
+    return _scan(c, events.c.id, within, (_UNCARRIED,), limit)
 
 
 def _remove_events(
     c: Connection, organization_id: str, keys: Sequence[str], _cutoffs: Cutoffs, _limit: int
 ) -> Mapping[str, int]:
-    return {"events": _take(c, events, _these(events, organization_id, keys), _UNCARRIED)}
+    return {"events": _delete(c, events, _these(events, organization_id, keys), _UNCARRIED)}
 
 
 # --- POSTs as received, and their items that wait ---------------------------------------------------------------------
@@ -155,7 +156,7 @@ def _find_held(c: Connection, _organization_id: str, after: str, cutoffs: Cutoff
 def _remove_held(
     c: Connection, _organization_id: str, keys: Sequence[tuple[str, str]], _cutoffs: Cutoffs, _limit: int
 ) -> Mapping[str, int]:
-    return {"held_items": _take(c, held_items, tuple_(held_items.c.inbound_id, held_items.c.pointer).in_(keys))}
+    return {"held_items": _delete(c, held_items, tuple_(held_items.c.inbound_id, held_items.c.pointer).in_(keys))}
 
 
 def _find_inbound(c: Connection, _organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
@@ -181,8 +182,8 @@ def _remove_inbound(
 ) -> Mapping[str, int]:
     key = (held_items.c.inbound_id, held_items.c.pointer)
     waiting, left = _children(c, key, held_items.c.inbound_id.in_(keys), limit)
-    gone = 0 if left else _take(c, inbound, inbound.c.id.in_(keys[: limit - waiting]))
-    return {"held_items": waiting, "inbound": gone}
+    removed = 0 if left else _delete(c, inbound, inbound.c.id.in_(keys[: limit - waiting]))
+    return {"held_items": waiting, "inbound": removed}
 
 
 # --- messages, and conversations that have none left ------------------------------------------------------------------
@@ -192,10 +193,10 @@ def _find_messages(c: Connection, organization_id: str, after: str, cutoffs: Cut
     if cutoffs.messages is None:
         return _NOTHING
     within = _mine(messages, organization_id, after, cutoffs.messages)
-    return _stretch(c, messages.c.id, within, _done_with(cutoffs), limit)
+    return _scan(c, messages.c.id, within, _removable(cutoffs), limit)
 
 
-def _done_with(cutoffs: Cutoffs) -> Conditions:
+def _removable(cutoffs: Cutoffs) -> Conditions:
     return (messages.c.updated_at < cutoffs.changed, send_cleanup.SETTLED)
 
 
@@ -204,7 +205,7 @@ def _remove_messages(
 ) -> Mapping[str, int]:
     query = (
         select(messages.c.id, messages.c.account_id, messages.c.wamid)
-        .where(_these(messages, organization_id, keys), *_done_with(cutoffs))
+        .where(_these(messages, organization_id, keys), *_removable(cutoffs))
         .order_by(messages.c.id)
     )
     rows = c.execute(query).all()
@@ -218,9 +219,9 @@ def _remove_messages(
         sent, left = _children(c, (sends.c.message_id,), theirs, limit - statuses)
     ids = ids[: limit - statuses - sent]
     if not left and ids:
-        media.erase_of(c, organization_id, ids, cutoffs.now)
-    gone = 0 if left else _take(c, messages, _these(messages, organization_id, ids))
-    return {"message_statuses": statuses, "sends": sent, "messages": gone}
+        media.erase_of_messages(c, organization_id, ids, cutoffs.now)
+    removed = 0 if left else _delete(c, messages, _these(messages, organization_id, ids))
+    return {"message_statuses": statuses, "sends": sent, "messages": removed}
 
 
 _EMPTY = and_(conversations.c.status == "closed", ~exists().where(messages.c.conversation_id == conversations.c.id))
@@ -230,36 +231,36 @@ def _find_conversations(c: Connection, organization_id: str, after: str, cutoffs
     if cutoffs.messages is None:
         return _NOTHING
     within = _mine(conversations, organization_id, after, cutoffs.messages)
-    return _stretch(c, conversations.c.id, within, (_EMPTY,), limit)
+    return _scan(c, conversations.c.id, within, (_EMPTY,), limit)
 
 
 def _remove_conversations(
     c: Connection, organization_id: str, keys: Sequence[str], _cutoffs: Cutoffs, limit: int
 ) -> Mapping[str, int]:
-    gone = and_(_these(conversations, organization_id, keys), _EMPTY)
-    theirs = select(conversations.c.id).where(gone)
+    empty = and_(_these(conversations, organization_id, keys), _EMPTY)
+    theirs = select(conversations.c.id).where(empty)
     mine = handovers.c.organization_id == organization_id
     paused, left = _children(
         c, (handovers.c.conversation_id,), and_(mine, handovers.c.conversation_id.in_(theirs)), limit
     )
-    some = select(conversations.c.id).where(gone).order_by(conversations.c.id).limit(max(limit - paused, 0))
-    taken = 0 if left else _take(c, conversations, gone, conversations.c.id.in_(some))
-    return {"handovers": paused, "conversations": taken}
+    some = select(conversations.c.id).where(empty).order_by(conversations.c.id).limit(max(limit - paused, 0))
+    removed = 0 if left else _delete(c, conversations, empty, conversations.c.id.in_(some))
+    return {"handovers": paused, "conversations": removed}
 
 
-# --- what became of agents' turns -------------------------------------------------------------------------------------
+# --- runs of agents ---------------------------------------------------------------------------------------------------
 
 
 def _find_runs(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     old = agent_runs.c.id < id_floor(cutoffs.payloads)
     within = (agent_runs.c.organization_id == organization_id, agent_runs.c.id > after, old)
-    return _stretch(c, agent_runs.c.id, within, (), limit)
+    return _scan(c, agent_runs.c.id, within, (), limit)
 
 
 def _remove_runs(
     c: Connection, organization_id: str, keys: Sequence[str], _cutoffs: Cutoffs, _limit: int
 ) -> Mapping[str, int]:
-    return {"agent_runs": _take(c, agent_runs, _these(agent_runs, organization_id, keys))}
+    return {"agent_runs": _delete(c, agent_runs, _these(agent_runs, organization_id, keys))}
 
 
 # --- answers kept by Idempotency-Key ----------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ def _remove_runs(
 def _find_answers(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
     within = (idempotency_keys.c.organization_id == organization_id, idempotency_keys.c.key > after)
     old = (idempotency_keys.c.created_at <= cutoffs.answers,)
-    return _stretch(c, idempotency_keys.c.key, within, old, limit)
+    return _scan(c, idempotency_keys.c.key, within, old, limit)
 
 
 def _remove_answers(
@@ -276,10 +277,10 @@ def _remove_answers(
 ) -> Mapping[str, int]:
     mine = and_(idempotency_keys.c.organization_id == organization_id, idempotency_keys.c.key.in_(keys))
     old = idempotency_keys.c.created_at <= cutoffs.answers
-    return {"idempotency_keys": _take(c, idempotency_keys, mine, old)}
+    return {"idempotency_keys": _delete(c, idempotency_keys, mine, old)}
 
 
-SHELVES = (
+ROW_KINDS = (
     RowKind("deliveries", _find_deliveries, _remove_deliveries),
     RowKind("events", _find_events, _remove_events),
     RowKind("held_items", _find_held, _remove_held, shared=True),
@@ -289,7 +290,7 @@ SHELVES = (
     RowKind("agent_runs", _find_runs, _remove_runs),
     RowKind("idempotency_keys", _find_answers, _remove_answers),
 )
-"""In the order in which they are gone through: what hangs on others first."""
+"""The kinds of rows in the order of a round: rows that depend on others first."""
 
 TABLES = (
     "attempts",
@@ -306,4 +307,4 @@ TABLES = (
     "agent_runs",
     "idempotency_keys",
 )
-"""The tables that lose rows."""
+"""The tables that retention removes rows from."""

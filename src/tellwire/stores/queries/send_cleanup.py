@@ -1,4 +1,4 @@
-"""What sending and agents keep of messages and conversations, when these are taken away."""
+"""The removal of rows of sending and agents when their messages and conversations are removed."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ SETTLED: ColumnElement[bool] = ~exists().where(
     sends.c.message_id == messages.c.id,
     sends.c.state.in_(_NEEDED),
 )
-"""Messages of which nothing is to be sent, and nobody is to decide what became of them."""
+"""The condition for messages that need not be sent any more, and whose outcome is known."""
 
 
-def sends_of(connection: Connection, organization_id: str, message_ids: Collection[str]) -> None:
-    """Take away the sends of messages that go."""
+def delete_sends(connection: Connection, organization_id: str, message_ids: Collection[str]) -> None:
+    """Delete the sends of messages that are removed."""
     mine = sends.c.organization_id == organization_id
     connection.execute(delete(sends).where(mine, sends.c.message_id.in_(message_ids)))
 
 
 def cancel_sends(connection: Connection, organization_id: str, conversation_ids: Collection[str], now: Micros) -> None:
-    """Take back what was still to be sent in the conversations of somebody who is erased."""
+    """Cancel the sends that are still due in the conversations of a person who is erased."""
     theirs = (sends.c.organization_id == organization_id) & sends.c.conversation_id.in_(conversation_ids)
     columns = {"state": "cancelled", "cause": _ERASED, "updated_at": now}
     connection.execute(update(sends).where(theirs, text(DUE_SEND)).values(columns))
 
 
-def windows_of(connection: Connection, organization_id: str, contact_ids: Collection[str]) -> None:
-    """Forget when somebody called."""
+def delete_windows(connection: Connection, organization_id: str, contact_ids: Collection[str]) -> None:
+    """Delete the times of calls of contacts."""
     mine = windows.c.organization_id == organization_id
     connection.execute(delete(windows).where(mine, windows.c.party.in_(contact_ids)))
 
 
-def agents_traces(connection: Connection, organization_id: str, conversation_ids: Collection[str], limit: int) -> bool:
-    """Take away what agents keep of conversations, at most `limit` runs; True when there may be more."""
+def delete_agent_rows(
+    connection: Connection, organization_id: str, conversation_ids: Collection[str], limit: int
+) -> bool:
+    """Delete the rows of agents about conversations, at most `limit` runs; return True when there may be more."""
     for table in (handovers, agent_turns):
         mine = table.c.organization_id == organization_id
         connection.execute(delete(table).where(mine, table.c.conversation_id.in_(conversation_ids)))

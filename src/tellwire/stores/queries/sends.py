@@ -1,4 +1,4 @@
-"""Outgoing messages of ours on their way to Meta, as reads see them."""
+"""Reads of the sends of outgoing messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEND = tuple(sends.c[name] for name in sending_rows.SEND)
 
 
 def of_messages(connection: Connection, organization_id: str, messages: Iterable[Message]) -> Mapping[str, Send]:
-    """The sends of messages, by the message's id; incoming ones and those that others sent have none."""
+    """Return the sends of messages, by message id; incoming messages and those sent by other software have none."""
     wanted = [message.id for message in messages if message.direction == "outgoing"]
     if not wanted:
         return {}
@@ -22,8 +22,10 @@ def of_messages(connection: Connection, organization_id: str, messages: Iterable
     return {send.message_id: send for send in map(sending_rows.send, connection.execute(query))}
 
 
-def stands(organization_id: str, message_id: ColumnElement[str], state: str) -> ColumnElement[bool]:
-    """Whether a message's send is in a state. Those in any other state than accepted are few, and lead the search."""
+def in_state(organization_id: str, message_id: ColumnElement[str], state: str) -> ColumnElement[bool]:
+    """Return the condition that a message's send is in a state.
+
+    Sends in any other state than `accepted` are few, so for them the search begins there."""
     if state == "accepted":
         accepted = (sends.c.organization_id == organization_id) & (sends.c.message_id == message_id)
         return exists().where(accepted, sends.c.state == state)

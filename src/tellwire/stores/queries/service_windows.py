@@ -1,4 +1,4 @@
-"""When somebody wrote or called last, by Meta's time: what opens the customer service window."""
+"""The last message or call of a contact, by Meta's time, which opens the customer service window."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
 
 
 def closed(connection: Connection, organization_id: str, account_id: str, party: str, now: Micros) -> bool:
-    """Whether the window of a contact or group was seen to run out; False too when nothing was seen of them.
+    """Return whether the window of a contact or group has closed; False too when no message or call is known.
 
     Args:
-        party: the conversation's: a contact's id or a group's.
+        party: the conversation's party: a contact's id or a group's.
     """
-    return window_closed(now, last_heard(connection, organization_id, account_id, party) or None)
+    return window_closed(now, last_incoming_at(connection, organization_id, account_id, party) or None)
 
 
-def last_heard(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
-    """Meta's time of the latest message or call of a contact or group on an account, 0 when none is known.
+def last_incoming_at(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
+    """Return Meta's time of the latest message or call of a contact or group on an account, 0 when none is known.
 
-    Messages of Meta's `history` count for nothing. It looks at the newest conversations, and at what came in last in
-    each.
+    Messages of Meta's `history` are not counted. Only the newest conversations are read, and the last messages in each.
     """
     newest = (
         select(conversations.c.id)
@@ -62,7 +61,7 @@ def _written(connection: Connection, conversation_id: str) -> Seconds:
 
 
 def _called(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
-    """Calls are noted under the contact that was known at the time, who may have been merged since."""
+    """Return the time of the last call, also of contacts that were merged into this one after they called."""
     merged = select(contacts.c.id).where(
         contacts.c.merged_into == party, text(MERGED), contacts.c.organization_id == organization_id
     )
@@ -75,7 +74,7 @@ def _called(connection: Connection, organization_id: str, account_id: str, party
 
 
 def party_of(connection: Connection, account: Account, address: str) -> str:
-    """The contact known by an address, or by another spelling of a phone number; "" for nobody."""
+    """Return the id of the contact with an address, or another spelling of a phone number; "" when there is none."""
     known = alias(address)
     query = select(contact_aliases.c.value, contact_aliases.c.contact_id).where(
         contact_aliases.c.organization_id == account.organization_id,

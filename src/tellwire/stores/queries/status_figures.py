@@ -1,4 +1,4 @@
-"""How it goes: counts for the status page and for metrics, each bounded so that a full table costs no more."""
+"""Counts for the status page and for metrics, each bounded, so that large tables cost no more."""
 
 from __future__ import annotations
 
@@ -40,34 +40,36 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 def day(connection: Connection, now: Micros) -> Day:
-    """What the last 24 hours brought."""
+    """Return the counts of the last 24 hours."""
     start = id_floor(now - 24 * 3600 * 1_000_000)
     everyone = connection.execute(select(organizations.c.id)).scalars().all()
     happened, made = Counter[str](), Counter[str]()
-    for organization_id in everyone:  # one by one, because so are the keys of these tables ordered
+    for organization_id in everyone:  # one by one, because the keys of these tables begin with it
         for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
-            recent = select(column.label("word")).where(table.c.organization_id == organization_id, table.c.id >= start)
+            recent = select(column.label("value")).where(
+                table.c.organization_id == organization_id, table.c.id >= start
+            )
             counts.update(_counts(connection, recent))
     return Day(
-        received=_counts(connection, select(inbound.c.outcome.label("word")).where(inbound.c.id >= start)),
+        received=_counts(connection, select(inbound.c.outcome.label("value")).where(inbound.c.id >= start)),
         events=happened.total(),
         deliveries=made,
     )
 
 
 def undelivered(connection: Connection) -> Mapping[str, int]:
-    """Deliveries by state, of the states that are not over or went wrong; whatever their age."""
+    """Return the counts of deliveries of any age that are open, parked or failed, by state."""
     counts: dict[str, int] = {}
     for condition in (LIVE, DUE, PARKED, FAILED):
-        found = _counts(connection, select(deliveries.c.state.label("word")).where(text(condition)))
+        found = _counts(connection, select(deliveries.c.state.label("value")).where(text(condition)))
         for state, number in found.items():
             counts[state] = counts.get(state, 0) + number
     return counts
 
 
 def oldest(connection: Connection, condition: Literal["live", "parked"]) -> Mapping[str, Micros]:
-    """By endpoint, when its oldest delivery was recorded that waits, to the millisecond; endpoints with none are left
-    out. Costs two look-ups for each endpoint that has some, however many each has."""
+    """Return, by endpoint, when its oldest waiting delivery was recorded, to the millisecond; endpoints without one
+    are left out. This costs two look-ups for each endpoint that has some, however many each has."""
     waits, columns = text(LIVE if condition == "live" else PARKED), deliveries.c
     first = select(func.min(columns.endpoint_id).label("endpoint_id")).where(waits).cte("waiting", recursive=True)
     following = select(func.min(columns.endpoint_id)).where(waits, columns.endpoint_id > first.c.endpoint_id)
@@ -78,33 +80,33 @@ def oldest(connection: Connection, condition: Literal["live", "parked"]) -> Mapp
 
 
 def late(connection: Connection) -> Micros:
-    """When the first of the late retries and replays was or is due; 0 when there are none."""
+    """Return when the first of the late retries and replays was or is due; 0 when there are none."""
     return connection.execute(select(func.min(deliveries.c.due_at)).where(text(DUE))).scalar_one() or 0
 
 
 def held(connection: Connection) -> Mapping[str, int]:
-    """Items that wait, by outcome."""
-    return _counts(connection, select(held_items.c.outcome.label("word")))
+    """Return the counts of held items, by outcome."""
+    return _counts(connection, select(held_items.c.outcome.label("value")))
 
 
 def unsent(connection: Connection) -> Mapping[str, int]:
-    """Messages that are still to be sent, by state."""
-    return _counts(connection, select(sends.c.state.label("word")).where(text(OPEN_SEND)))
+    """Return the counts of messages that are still to be sent, by state."""
+    return _counts(connection, select(sends.c.state.label("value")).where(text(OPEN_SEND)))
 
 
 def send_due(connection: Connection) -> Micros:
-    """Since when the first of them could be sent, or when it can; 0 when there are none."""
+    """Return when the first message that is still to be sent was or is due; 0 when there are none."""
     return connection.execute(select(func.min(sends.c.due_at)).where(text(DUE_SEND))).scalar_one() or 0
 
 
-def _counts(connection: Connection, words: Select[Any]) -> Mapping[str, int]:
-    some = words.limit(MOST).subquery()
-    rows = connection.execute(select(some.c.word, func.count()).group_by(some.c.word))
-    return {str(word): number for word, number in rows}
+def _counts(connection: Connection, values: Select[Any]) -> Mapping[str, int]:
+    some = values.limit(MOST).subquery()
+    rows = connection.execute(select(some.c.value, func.count()).group_by(some.c.value))
+    return {str(value): number for value, number in rows}
 
 
 def revision(connection: Connection) -> str:
-    """The revision of the schema that the database has, "" when it has none."""
+    """Return the revision of the schema that the database has, "" when it has none."""
     try:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or ""
     except DatabaseError:

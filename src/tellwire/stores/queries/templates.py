@@ -1,4 +1,4 @@
-"""Message templates of business accounts, and how they stand with Meta's."""
+"""Message templates of business accounts, and their synchronisation with Meta's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GONE = "Meta lists it no longer"
 
 
 class TemplateFilter(Struct, frozen=True, kw_only=True):
-    """Which templates are wanted; "" for any."""
+    """Filters of a list of templates; "" filters nothing."""
 
     waba_id: str = ""
     status: str = ""
@@ -27,17 +27,17 @@ class TemplateFilter(Struct, frozen=True, kw_only=True):
     language: str = ""
 
 
-def page(connection: Connection, organization_id: str, chosen: TemplateFilter, turn: PageRequest) -> Page[Template]:
-    """The templates of an organization."""
+def page(connection: Connection, organization_id: str, chosen: TemplateFilter, request: PageRequest) -> Page[Template]:
+    """Return a page of the templates of an organization."""
     query = select(templates).where(templates.c.organization_id == organization_id)
     for name, wanted in asdict(chosen).items():
         if wanted:
             query = query.where(templates.c[name] == wanted)
-    return newest(connection, query, templates.c.id, turn, _template)
+    return newest(connection, query, templates.c.id, request, _template)
 
 
 def get(connection: Connection, organization_id: str, name: str) -> Template | None:
-    """One template, by our id or Meta's."""
+    """Return a template by our id or Meta's, None when there is none."""
     query = select(templates).where(
         templates.c.organization_id == organization_id, (templates.c.id == name) | (templates.c.meta_id == name)
     )
@@ -46,19 +46,19 @@ def get(connection: Connection, organization_id: str, name: str) -> Template | N
 
 
 def named(connection: Connection, organization_id: str, waba_id: str, name: str) -> list[Template]:
-    """The templates of a name, one a language."""
+    """Return the templates of a name, one for each language."""
     query = select(templates).where(_of(organization_id, waba_id), templates.c.name == name)
     return [_template(row) for row in connection.execute(query.order_by(templates.c.language))]
 
 
 def of(connection: Connection, organization_id: str, waba_id: str, name: str, language: str) -> Template | None:
-    """The template of a name in a language."""
+    """Return the template of a name in a language, None when there is none."""
     found = named(connection, organization_id, waba_id, name)
     return next((template for template in found if template.language == language), None)
 
 
-def standing(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
-    """How the templates of a business account stand; None when nobody has looked yet."""
+def sync_status(connection: Connection, organization_id: str, waba_id: str) -> TemplateStatus | None:
+    """Return the state of a business account's synchronisation; None when it was never tried."""
     query = select(template_syncs).where(
         template_syncs.c.organization_id == organization_id, template_syncs.c.waba_id == waba_id
     )
@@ -66,20 +66,20 @@ def standing(connection: Connection, organization_id: str, waba_id: str) -> Temp
     return None if row is None else TemplateStatus(**columns(row))
 
 
-def standings(connection: Connection) -> list[TemplateStatus]:
-    """All of them, of every organization."""
+def sync_statuses(connection: Connection) -> list[TemplateStatus]:
+    """Return the states of synchronisation of every organization."""
     return [TemplateStatus(**columns(row)) for row in connection.execute(select(template_syncs))]
 
 
-def put_standing(connection: Connection, found: TemplateStatus) -> None:
-    """Write how one stands now."""
+def put_sync_status(connection: Connection, found: TemplateStatus) -> None:
+    """Write the state of a business account's synchronisation."""
     owner = and_(template_syncs.c.organization_id == found.organization_id, template_syncs.c.waba_id == found.waba_id)
     connection.execute(delete(template_syncs).where(owner))
     connection.execute(insert(template_syncs).values(asdict(found)))
 
 
 def put(connection: Connection, template: Template) -> Template:
-    """Keep a template; in the place of one of the same name and language, whose id stays."""
+    """Store a template; it replaces one of the same name and language, whose id stays. Return it as stored."""
     known = of(connection, template.organization_id, template.waba_id, template.name, template.language)
     if known is None:
         connection.execute(insert(templates).values(asdict(template)))
@@ -90,7 +90,7 @@ def put(connection: Connection, template: Template) -> Template:
 
 
 def forget(connection: Connection, template: Template) -> None:
-    """Take a template out: it was deleted at Meta."""
+    """Delete a template that was deleted at Meta."""
     owner = templates.c.organization_id == template.organization_id
     connection.execute(delete(templates).where(owner, templates.c.id == template.id))
 
@@ -104,9 +104,9 @@ def keep(
     started: Micros,
     now: Micros,
 ) -> SyncCounts:
-    """Make the templates of a business account those that Meta listed, asked at `started`.
+    """Replace the templates of a business account by those that Meta listed for a request at `started`.
 
-    What a webhook has changed since then is newer and stays; what Meta lists no longer is marked.
+    Changes by webhooks since then are newer and stay; templates that Meta lists no longer are marked as deleted.
     """
     owner = _of(of_.organization_id, of_.waba_id)
     known = {
@@ -132,16 +132,16 @@ def keep(
             values = asdict(each) | {"updated_at": now}
             connection.execute(update(templates).where(owner, templates.c.id == row.id).values(values))
             changed += 1
-    gone = [
+    unlisted = [
         row.id
         for place, row in known.items()
         if place not in seen and row.status != DELETED and row.updated_at <= started
     ]
-    for identifier in gone:
+    for identifier in unlisted:
         values = {"status": DELETED, "reason": _GONE, "updated_at": now}
         connection.execute(update(templates).where(owner, templates.c.id == identifier).values(values))
     connection.execute(update(templates).where(owner, templates.c.status != DELETED).values(synchronised_at=now))
-    return SyncCounts(added=added, changed=changed, removed=len(gone), total=len(seen))
+    return SyncCounts(added=added, changed=changed, removed=len(unlisted), total=len(seen))
 
 
 def _of(organization_id: str, waba_id: str) -> ColumnElement[bool]:

@@ -1,23 +1,24 @@
-"""What an erasure leaves (`tellwire.tombstones`), and the key that it is hashed with."""
+"""The marks that an erasure leaves (`tellwire.tombstones`), and the key that they are hashed with."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from tellwire.model.units import Micros
 from tellwire.privacy.tombstones import KEPT, Mark
 from tellwire.security.vault import Vault
+from tellwire.stores.queries import registry_version
 from tellwire.stores.records import ledger_rows
-from tellwire.stores.schema.tables import erased, facts, sealed_keys
+from tellwire.stores.schema.tables import erased, sealed_keys
 
-_STRIDE = 5000
+_BATCH = 5000
 
 
 def key(connection: Connection, vault: Vault) -> bytes:
-    """The installation's key, made when there is none yet."""
+    """Return the installation's key, making it when there is none yet."""
     query = select(sealed_keys.c.sealed).where(sealed_keys.c.name == ledger_rows.ERASED_KEY)
     sealed = connection.execute(query).scalar_one_or_none()
     if sealed is not None:
@@ -32,7 +33,7 @@ def key(connection: Connection, vault: Vault) -> bytes:
 
 
 def mark(connection: Connection, marks: Iterable[Mark], at: Micros) -> None:
-    """Keep marks of one organization; one that is there already begins anew."""
+    """Store marks of one organization; for a mark that exists already the time begins anew."""
     rows = [{"organization_id": owner, "mark": each, "erased_at": at} for owner, each in sorted(set(marks))]
     if not rows:
         return
@@ -45,7 +46,7 @@ def mark(connection: Connection, marks: Iterable[Mark], at: Micros) -> None:
 
 
 def marked(connection: Connection, marks: Collection[Mark]) -> set[Mark]:
-    """Which of the marks of one organization are there."""
+    """Return those of the marks, of one organization, that are stored."""
     if not marks:
         return set()
     organization_id = next(iter(marks))[0]
@@ -56,12 +57,12 @@ def marked(connection: Connection, marks: Collection[Mark]) -> set[Mark]:
 
 
 def prune(connection: Connection, now: Micros) -> bool:
-    """Drop marks that were kept for long enough, some of them; True when there may be more."""
+    """Drop a batch of marks that were kept for long enough; return True when there may be more."""
     old = (
         select(erased.c.organization_id, erased.c.mark)
         .where(erased.c.erased_at <= now - KEPT)
         .order_by(erased.c.erased_at)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     )
     by_owner: dict[str, list[str]] = {}
     for owner, each in connection.execute(old):
@@ -72,10 +73,5 @@ def prune(connection: Connection, now: Micros) -> bool:
         by_owner
         and connection.execute(select(func.count()).select_from(erased.select().limit(1).subquery())).scalar() == 0
     ):
-        heard(connection)
-    return sum(map(len, by_owner.values())) == _STRIDE
-
-
-def heard(connection: Connection) -> None:
-    """Let every process read anew whether there are marks, and who is being erased."""
-    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+        registry_version.advance(connection)
+    return sum(map(len, by_owner.values())) == _BATCH

@@ -1,1 +1,1 @@
-"""Records of the model as rows of tables, and back."""
+"""Conversions between records of the model and rows of tables."""

@@ -1,4 +1,4 @@
-"""Attempts as rows, and back; their headers kept briefly."""
+"""Conversions between attempts and rows; headers are stored in a short form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tellwire.model.deliveries import Attempt
-from tellwire.stores.records.header_codec import brief, full
+from tellwire.stores.records.header_codec import restore, shorten
 
 encode = msgspec.json.Encoder().encode
 
@@ -15,7 +15,7 @@ ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", 
 
 
 class _AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What of an attempt has no column of its own; headers as `brief_headers` shortens them."""
+    """The fields of an attempt that have no column of their own; headers as `header_codec` shortens them."""
 
     cause: str = ""
     url: str = ""
@@ -30,7 +30,7 @@ _attempt_record = msgspec.json.Decoder(_AttemptRecord)
 
 
 def attempt(row: Any) -> Attempt:
-    """An attempt of the columns in `ATTEMPT`'s order."""
+    """Return the attempt that a row holds, with the columns in `ATTEMPT`'s order."""
     delivery_id, number, organization_id, started_at, outcome, record, response_body = row
     rest = _attempt_record.decode(record)
     return Attempt(
@@ -41,9 +41,9 @@ def attempt(row: Any) -> Attempt:
         outcome=outcome,
         cause=rest.cause,
         url=rest.url,
-        request_headers=full(rest.request, delivery_id=delivery_id, number=number, started_at=started_at),
+        request_headers=restore(rest.request, delivery_id=delivery_id, number=number, started_at=started_at),
         response_status=rest.status,
-        response_headers=full(rest.response, delivery_id=delivery_id, number=number, started_at=started_at),
+        response_headers=restore(rest.response, delivery_id=delivery_id, number=number, started_at=started_at),
         response_body=response_body,
         durations=rest.durations,
         edited=rest.edited,
@@ -51,15 +51,15 @@ def attempt(row: Any) -> Attempt:
 
 
 def attempt_record(value: Attempt) -> bytes:
-    """What of an attempt has no column of its own, for `attempts.record`."""
+    """Return the column `attempts.record`: the fields of an attempt that have no column of their own."""
     identifier, number, started_at = value.delivery_id, value.number, value.started_at
     return encode(
         _AttemptRecord(
             value.cause,
             value.url,
             value.response_status,
-            brief(value.request_headers, delivery_id=identifier, number=number, started_at=started_at),
-            brief(value.response_headers, delivery_id=identifier, number=number, started_at=started_at),
+            shorten(value.request_headers, delivery_id=identifier, number=number, started_at=started_at),
+            shorten(value.response_headers, delivery_id=identifier, number=number, started_at=started_at),
             value.durations,
             value.edited,
         )
@@ -67,7 +67,7 @@ def attempt_record(value: Attempt) -> bytes:
 
 
 def attempt_row(value: Attempt) -> tuple[Any, ...]:
-    """The columns of an attempt in `ATTEMPT`'s order."""
+    """Return the columns of an attempt in `ATTEMPT`'s order."""
     return (
         value.delivery_id,
         value.number,
@@ -79,6 +79,6 @@ def attempt_row(value: Attempt) -> tuple[Any, ...]:
     )
 
 
-def bare(value: Attempt) -> Attempt:
-    """An attempt without anything that may quote what it carried; that it was made, and what came of it, stays."""
+def without_payload(value: Attempt) -> Attempt:
+    """Return an attempt without headers and response body, which may quote its event."""
     return msgspec.structs.replace(value, request_headers=(), response_headers=(), response_body=b"")

@@ -1,6 +1,6 @@
-"""The headers of an attempt, briefly: a letter for a name that we know, nothing for a value that the attempt tells.
+"""A short form of an attempt's headers: a letter for a known name, and no value where the attempt implies it.
 
-Written out they were two thirds of what is kept of an attempt, and an attempt is most of what a delivery writes.
+In full, headers took two thirds of an attempt's row, and attempts are most of what a delivery writes.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _NAMES = (
     "retry-after",
     "set-cookie",
 )
-"""Only ever to be added to: rows hold the letters."""
+"""Names may only be appended: rows hold the letters."""
 _LETTERS = dict(zip(_NAMES, ascii_lowercase, strict=True))
 _OTHER = "="
 
 
-def _told(delivery_id: str, number: int, started_at: Micros) -> dict[str, str]:
-    """By letter, the values that an attempt tells by itself."""
+def _implied_values(delivery_id: str, number: int, started_at: Micros) -> dict[str, str]:
+    """Return, by letter, the values that follow from the attempt itself."""
     return {
         "a": "application/json",
         "c": f"msg_{delivery_id.replace('-', '')}",
@@ -55,24 +55,24 @@ def _told(delivery_id: str, number: int, started_at: Micros) -> dict[str, str]:
     }
 
 
-def brief(headers: Headers, *, delivery_id: str, number: int, started_at: Micros) -> list[str]:
-    """Shorten: a letter and the value; a capital letter alone where the value is told; else `=name:value`."""
-    told = _told(delivery_id, number, started_at)
+def shorten(headers: Headers, *, delivery_id: str, number: int, started_at: Micros) -> list[str]:
+    """Shorten each header: a letter and the value, a capital letter alone for an implied value, else `=name:value`."""
+    implied = _implied_values(delivery_id, number, started_at)
     short: list[str] = []
     for name, value in headers:
         letter = _LETTERS.get(name)
         if letter is None:
             short.append(f"{_OTHER}{name}:{value}")
-        elif told.get(letter) == value:
+        elif implied.get(letter) == value:
             short.append(letter.upper())
         else:
             short.append(letter + value)
     return short
 
 
-def full(short: Sequence[str], *, delivery_id: str, number: int, started_at: Micros) -> Headers:
-    """The headers that were shortened."""
-    told = _told(delivery_id, number, started_at)
+def restore(short: Sequence[str], *, delivery_id: str, number: int, started_at: Micros) -> Headers:
+    """Return the headers that `shorten` was given."""
+    implied = _implied_values(delivery_id, number, started_at)
     headers: list[tuple[str, str]] = []
     for text in short:
         letter, value = text[:1], text[1:]
@@ -81,6 +81,6 @@ def full(short: Sequence[str], *, delivery_id: str, number: int, started_at: Mic
         else:
             name = _NAMES[ascii_lowercase.index(letter.lower())]
             if letter.isupper():
-                value = told[letter.lower()]
+                value = implied[letter.lower()]
         headers.append((name, value))
     return tuple(headers)

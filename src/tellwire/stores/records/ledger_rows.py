@@ -1,4 +1,4 @@
-"""Rows of the tables as records of the model, and back: one place for every dialect."""
+"""Conversions between rows of the tables and records of the model, for every database."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ DELIVERY = (
     "partition",
     "state",
     "attempts",
-    "burned",
+    "counted_attempts",
     "out_of_order",
     "lane",
     "replay",
@@ -96,16 +96,16 @@ DELIVERY = (
 
 
 def contact(row: Any) -> Contact:
-    """A record of the columns in `CONTACT`'s order."""
+    """Return the contact that a row holds, with the columns in `CONTACT`'s order."""
     values = dict(zip(CONTACT, row, strict=True))
     values["own_name"] = bool(values["own_name"])
     return Contact(**values)
 
 
 def conversation(row: Any) -> Conversation:
-    """A record of the columns in `CONVERSATION`'s order and the id of the conversation's last message (or None).
+    """Return the conversation of a row: columns in `CONVERSATION`'s order, then the id of its last message (or None).
 
-    The column `last_row_at` holds when it was opened; each later row tells its own time.
+    The column `last_row_at` says when it was opened; the ids of later messages hold their times.
     """
     *columns, last_message = row
     record = dict(zip(CONVERSATION, columns, strict=True))
@@ -115,7 +115,7 @@ def conversation(row: Any) -> Conversation:
 
 
 def delivery(row: Any) -> Delivery:
-    """A record of the columns in `DELIVERY`'s order."""
+    """Return the delivery that a row holds, with the columns in `DELIVERY`'s order."""
     values = dict(zip(DELIVERY, row, strict=True))
     values["state"] = DeliveryState(values["state"])
     values["out_of_order"] = bool(values["out_of_order"])
@@ -123,7 +123,7 @@ def delivery(row: Any) -> Delivery:
 
 
 class _EventBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What of an event has no column of its own."""
+    """The fields of an event that have no column of their own."""
 
     order_key: str
     snapshot: Snapshot
@@ -137,7 +137,7 @@ _event_body = msgspec.json.Decoder(_EventBody)
 
 
 def event(row: Any) -> Event:
-    """An event of the columns in `EVENT`'s order."""
+    """Return the event that a row holds, with the columns in `EVENT`'s order."""
     identifier, organization_id, account_id, entity, action, conversation_id, message_id, created_at, name, body = row
     rest = _event_body.decode(body)
     return Event(
@@ -160,7 +160,7 @@ def event(row: Any) -> Event:
 
 
 def event_row(value: Event) -> tuple[Any, ...]:
-    """The columns of an event in `EVENT`'s order."""
+    """Return the columns of an event in `EVENT`'s order."""
     return (
         value.id,
         value.organization_id,
@@ -178,7 +178,7 @@ def event_row(value: Event) -> tuple[Any, ...]:
 
 
 class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What of a message has no column of its own."""
+    """The fields of a message that have no column of their own."""
 
     agent_id: str = ""
     status: dict[str, Micros] = {}
@@ -198,7 +198,7 @@ _message_record = msgspec.json.Decoder(_MessageRecord)
 
 
 def message(row: Any) -> Message:
-    """A message of the columns in `MESSAGE`'s order."""
+    """Return the message that a row holds, with the columns in `MESSAGE`'s order."""
     *columns, record, content = row
     known = dict(zip(MESSAGE, columns, strict=False))
     known["wamid"] = known["wamid"] or ""
@@ -206,12 +206,12 @@ def message(row: Any) -> Message:
 
 
 def message_rows(values: Iterable[Message]) -> list[tuple[Any, ...]]:
-    """Messages as they are written: first those without a wamid, as one of them may have had another's until now."""
+    """Return messages as rows, those without a wamid first: one of them may just have lost the wamid of another."""
     return [message_row(value) for value in sorted(values, key=lambda value: bool(value.wamid))]
 
 
 def message_row(value: Message) -> tuple[Any, ...]:
-    """The columns of a message in `MESSAGE`'s order."""
+    """Return the columns of a message in `MESSAGE`'s order."""
     record = _MessageRecord(
         value.agent_id,
         value.status,
@@ -243,7 +243,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
 
 
 class SealedFields(msgspec.Struct, frozen=True):
-    """What of an endpoint is encrypted at rest."""
+    """The fields of an endpoint that are encrypted at rest."""
 
     secrets: tuple[Secret, ...] = ()
     token: str = ""
@@ -264,7 +264,7 @@ _SEALED_FIELDS = ("secrets", "token", "headers")
 
 
 def endpoint_values(value: Endpoint, vault: Vault) -> dict[str, Any]:
-    """The columns of an endpoint, its secrets sealed."""
+    """Return the columns of an endpoint, its secrets sealed."""
     fields = msgspec.structs.asdict(value)
     columns = {name: fields.pop(name) for name in _OPEN_COLUMNS}
     sealed = SealedFields(**{name: fields.pop(name) for name in _SEALED_FIELDS})
@@ -275,7 +275,7 @@ def endpoint_values(value: Endpoint, vault: Vault) -> dict[str, Any]:
 
 
 def endpoint(row: Any, vault: Vault) -> Endpoint:
-    """An endpoint of a mapping of its columns."""
+    """Return the endpoint that a mapping of columns holds."""
     sealed = msgspec.json.decode(vault.unseal(row["sealed"], f"endpoints/{row['id']}"), type=SealedFields)
     fields = {name: row[name] for name in _OPEN_COLUMNS}
     fields |= msgspec.json.decode(row["options"])
@@ -287,7 +287,7 @@ _ACCOUNT_SECRETS = ("access_token", "app_secret")
 
 
 def account_values(value: Account, vault: Vault) -> dict[str, Any]:
-    """The columns of an account, its secrets sealed."""
+    """Return the columns of an account, its secrets sealed."""
     columns = msgspec.structs.asdict(value)
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.seal(columns[name], f"accounts/{name}/{value.id}")
@@ -295,7 +295,7 @@ def account_values(value: Account, vault: Vault) -> dict[str, Any]:
 
 
 def account(row: Any, vault: Vault) -> Account:
-    """An account of a mapping of its columns."""
+    """Return the account that a mapping of columns holds."""
     columns = dict(row)
     for name in _ACCOUNT_SECRETS:
         columns[name] = vault.unseal(columns[name], f"accounts/{name}/{columns['id']}")
@@ -303,7 +303,7 @@ def account(row: Any, vault: Vault) -> Account:
 
 
 def opened(make: Callable[[Any, Vault], T], rows: Iterable[Any], vault: Vault, *, lenient: bool) -> Iterator[T]:
-    """The records of rows with sealed columns; `lenient` leaves out those that no master key opens."""
+    """Yield the records of rows with sealed columns; `lenient` leaves out those that no master key opens."""
     for row in rows:
         try:
             yield make(row, vault)
@@ -313,26 +313,26 @@ def opened(make: Callable[[Any, Vault], T], rows: Iterable[Any], vault: Vault, *
 
 
 ERASED_KEY = "erased"
-"""The name of the key that marks of erased people are hashed with."""
+"""The name of the key (`sealed_keys`) that hashes the marks of erased people."""
 
 
 def key_sealed(key: bytes, vault: Vault, name: str) -> str:
-    """A key of `sealed_keys`, sealed."""
+    """Return a key of `sealed_keys`, sealed."""
     return vault.seal(key.hex(), f"sealed_keys/{name}")
 
 
 def sealed_key(sealed: str, vault: Vault, name: str) -> bytes:
-    """What `key_sealed` was given."""
+    """Return what `key_sealed` was given."""
     return bytes.fromhex(vault.unseal(sealed, f"sealed_keys/{name}"))
 
 
 def erasing(contact_ids: Iterable[bytes]) -> frozenset[str]:
-    """Every id of the column `erasures.contact_ids`."""
+    """Return every contact id in these values of the column `erasures.contact_ids`."""
     return frozenset(each for ids in contact_ids for each in msgspec.json.decode(ids, type=list[str]))
 
 
 def inbound(row: Any) -> Inbound:
-    """A kept POST of a mapping of its columns."""
+    """Return the stored POST that a mapping of columns holds."""
     return Inbound(
         id=row["id"],
         organization_id=row["organization_id"],

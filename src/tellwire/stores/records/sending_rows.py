@@ -1,11 +1,11 @@
-"""Rows of what goes out as records of the model, and back: one place for every dialect."""
+"""Conversions between rows and records of what is sent, for every database."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,14 +29,14 @@ turn_row = attrgetter(*TURN)
 
 
 def send(row: Any) -> Send:
-    """A record of the columns in `SEND`'s order."""
+    """Return the send that a row holds, with the columns in `SEND`'s order."""
     values = dict(zip(SEND, row, strict=True))
     values["unchecked"] = bool(values["unchecked"])
     return Send(**values)
 
 
 def turn(row: Any) -> AgentTurn:
-    """A record of the columns in `TURN`'s order."""
+    """Return the turn that a row holds, with the columns in `TURN`'s order."""
     return AgentTurn(**dict(zip(TURN, row, strict=True)))
 
 
@@ -44,13 +44,13 @@ _AGENT_COLUMNS = ("id", "organization_id", "name", "kind", "state", "options", "
 
 
 def agent(row: Any, vault: Vault) -> Agent:
-    """An agent of a mapping of its columns."""
+    """Return the agent that a mapping of columns holds."""
     secrets = msgspec.json.decode(vault.unseal(row["sealed"], f"agents/{row['id']}"), type=dict[str, str])
     return Agent(**{name: row[name] for name in _AGENT_COLUMNS}, secrets=secrets)
 
 
 def agent_values(value: Agent, vault: Vault) -> dict[str, Any]:
-    """The columns of an agent, its secrets sealed."""
+    """Return the columns of an agent, its secrets sealed."""
     columns = {name: getattr(value, name) for name in _AGENT_COLUMNS}
     return columns | {"sealed": vault.seal(_encode(value.secrets).decode(), f"agents/{value.id}")}
 
@@ -60,7 +60,7 @@ MEDIA_KEY = "media"
 
 
 def media_key(sealed: str | None, vault: Vault, *, lenient: bool) -> bytes:
-    """That key; b"" while there is none, and with `lenient` when no master key opens it."""
+    """Return the key `MEDIA_KEY`; b"" while there is none, and with `lenient` when no master key opens it."""
     return (
         next(
             ledger_rows.opened(
@@ -74,57 +74,75 @@ def media_key(sealed: str | None, vault: Vault, *, lenient: bool) -> bytes:
 
 
 def new_media_key(vault: Vault) -> str:
-    """A new one, sealed."""
+    """Return a new random key for links to media, sealed."""
     return ledger_rows.key_sealed(os.urandom(32), vault, MEDIA_KEY)
 
 
 RUN = AgentRun.__struct_fields__
 run_row = attrgetter(*RUN)
 HANDOVER = ("organization_id", "conversation_id", "reason", "handed_by")
-PAUSE = "INSERT INTO handovers(organization_id,conversation_id,reason,handed_by,created_at)"
 
 
-def upserting(
-    table: str, columns: Sequence[str], key: Sequence[str], *, keeping: Sequence[str] = ("created_at",)
-) -> tuple[str, str]:
-    """Head and tail of a statement that inserts rows, or changes those that are there but for the columns `keeping`."""
-    names = ",".join(f'"{name}"' for name in columns)
-    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns if name not in (*key, *keeping))
-    return f"INSERT INTO {table}({names})", f"ON CONFLICT({','.join(key)}) DO UPDATE SET {changes}"
+class TemplateUpdate(NamedTuple):
+    """The columns of a template to set, and the parameters: their values, then those that identify the row."""
+
+    columns: list[str]
+    values: list[Any]
 
 
-def template_values(change: TemplateChange, now: Micros) -> tuple[list[str], list[Any]]:
-    """The columns to set, and the parameters: their values, then what the row is known by."""
-    columns = [*change.values, "updated_at"]
+def template_update(change: TemplateChange, now: Micros) -> TemplateUpdate:
+    """Return the update for a change that a webhook of Meta reported."""
     known = (change.organization_id, change.waba_id, change.meta_id, change.name, change.language)
-    return columns, [*change.values.values(), now, *known]
+    return TemplateUpdate([*change.values, "updated_at"], [*change.values.values(), now, *known])
 
 
-_SOON = 10_000_000
-_APART = 60_000_000
+_SYNC_DELAY = 10_000_000
+_SYNC_INTERVAL = 60_000_000
 
 
-def asked(change: TemplateChange, now: Micros) -> tuple[Micros, Micros, Micros, str, str]:
-    """The parameters of a statement that has templates synchronised soon, yet not twice in a minute."""
-    return now, now + _SOON, _APART, change.organization_id, change.waba_id
+class SyncRequest(NamedTuple):
+    """The parameters of the statement that requests an early synchronisation of a business account's templates.
+
+    It is due at `due_at`, but at least `interval` micros after the last one.
+    """
+
+    asked_at: Micros
+    due_at: Micros
+    interval: Micros
+    organization_id: str
+    waba_id: str
+
+
+def sync_request(change: TemplateChange, now: Micros) -> SyncRequest:
+    """Return the request for a synchronisation in ten seconds, but not twice in a minute."""
+    return SyncRequest(now, now + _SYNC_DELAY, _SYNC_INTERVAL, change.organization_id, change.waba_id)
 
 
 def account_changes(account: Account) -> dict[str, Any]:
-    """The columns of an account that Meta's answers and webhooks may change."""
+    """Return the columns of an account that Meta's answers and webhooks may change."""
     names = ("display_phone_number", "name", "sending_paused", "about", "updated_at")
     return {name: getattr(account, name) for name in names}
 
 
-def answer_row(
-    vault: Vault, organization_id: str, key: str, answer: KeptAnswer, now: Micros
-) -> tuple[str, str, str, int, bytes, Micros]:
-    """The columns of a kept answer, sealed."""
+class AnswerRow(NamedTuple):
+    """The columns of a stored answer, which is sealed."""
+
+    organization_id: str
+    key: str
+    request_hash: str
+    status: int
+    answer: bytes
+    created_at: Micros
+
+
+def answer_row(vault: Vault, organization_id: str, key: str, answer: KeptAnswer, now: Micros) -> AnswerRow:
+    """Return the row of an answer, sealed."""
     body = sealed(vault, organization_id, key, answer.body)
-    return organization_id, key, answer.request_hash, answer.status, body, now
+    return AnswerRow(organization_id, key, answer.request_hash, answer.status, body, now)
 
 
-def know_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) -> None:
-    """Put turns, and hand-overs in the order of `HANDOVER`, into a ledger as they are stored."""
+def add_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) -> None:
+    """Add stored turns, and handovers with the columns in `HANDOVER`'s order, to a ledger."""
     for row in turns:
         ledger.turns[row[1]] = turn(row)
     for row in handovers:
@@ -132,33 +150,39 @@ def know_agents(ledger: Ledger, turns: Iterable[Any], handovers: Iterable[Any]) 
 
 
 _DAY: Micros = 24 * 3600 * 1_000_000
-USE = ("organization_id", "agent_id", "day", "replies", "tokens")
-USED = (
-    "ON CONFLICT(organization_id,agent_id,day) DO UPDATE SET replies=agent_usage.replies+excluded.replies,"
-    " tokens=agent_usage.tokens+excluded.tokens"
-)
+
+
+class AgentUse(NamedTuple):
+    """What an agent used on a day, as the columns of its row."""
+
+    organization_id: str
+    agent_id: str
+    day: int
+    replies: int
+    tokens: int
 
 
 def day_of(at: Micros) -> int:
-    """Days since 1970-01-01 in UTC."""
+    """Return the days since 1970-01-01 in UTC."""
     return at // _DAY
 
 
-def use_rows(runs: Iterable[AgentRun]) -> list[tuple[str, str, int, int, int]]:
-    """What runs add to the use of their agents, by day, in `USE`'s order."""
-    found: dict[tuple[str, str, int], tuple[int, int]] = {}
+def use_rows(runs: Iterable[AgentRun]) -> list[AgentUse]:
+    """Return the replies and tokens that runs add to the use of their agents, by day."""
+    found: dict[tuple[str, str, int], AgentUse] = {}
     for run in runs:
         place = (run.organization_id, run.agent_id, day_of(run.finished_at))
-        replies, tokens = found.get(place, (0, 0))
-        found[place] = (replies + bool(run.message_id), tokens + run.input_tokens + run.output_tokens)
-    return [(*place, *counts) for place, counts in found.items()]
+        use = found.get(place) or AgentUse(*place, replies=0, tokens=0)
+        tokens = use.tokens + run.input_tokens + run.output_tokens
+        found[place] = use._replace(replies=use.replies + bool(run.message_id), tokens=tokens)
+    return list(found.values())
 
 
 def sealed(vault: Vault, organization_id: str, key: str, body: bytes) -> bytes:
-    """An answer as it is stored."""
+    """Return the body of a stored answer, sealed."""
     return vault.seal(body.decode(), sealed_place(organization_id, key)).encode()
 
 
 def sealed_place(organization_id: str, key: str) -> str:
-    """What a kept answer is sealed for."""
+    """Return the context that a stored answer is sealed for."""
     return f"idempotency/{organization_id}/{key}"

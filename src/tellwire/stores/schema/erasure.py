@@ -1,4 +1,4 @@
-"""The tables of erasures, and of the keys that the installation makes for itself."""
+"""The tables of erasures, and of the keys that an installation makes for itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ sealed_keys = Table(
     Column("name", Text, primary_key=True),
     Column("sealed", Text, nullable=False),
 )
-"""Random keys of the installation, made when first needed, sealed under the master key."""
+"""Random keys of the installation: each is made when it is first needed, and sealed under the master key."""
 
 erased = Table(
     "erased",
@@ -33,12 +33,12 @@ erasures = Table(
     Column("id", Text, nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("contact_id", Text, nullable=False),
-    Column("contact_ids", LargeBinary, nullable=False),  # with those that were merged into it, as JSON
+    Column("contact_ids", LargeBinary, nullable=False),  # this contact and those merged into it, as JSON
     Column("state", Text, nullable=False),
     Column("phase", Text, nullable=False),
     Column("cursor", Text, nullable=False),
     Column("counts", LargeBinary, nullable=False),  # what was erased so far, as JSON
-    Column("sealed", Text, nullable=False),  # whom to look for, sealed; "" once done
+    Column("sealed", Text, nullable=False),  # the addresses to look for, sealed; "" once done
     Column("erased_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "id"),

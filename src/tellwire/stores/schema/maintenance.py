@@ -1,4 +1,4 @@
-"""The tables of what is done about endpoints beside delivering: evidence of health, edited replays, jobs."""
+"""The tables for endpoints beside deliveries: their health, edited replays, jobs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ endpoint_health = Table(
     metadata,
     Column("organization_id", Text, nullable=False),
     Column("endpoint_id", Text, nullable=False),
-    Column("failing_since", BigInteger, nullable=False),  # the first failure after the last success; 0: healthy
-    Column("failing_for", BigInteger, nullable=False),  # micros of nothing but failures that were witnessed
+    Column("failing_since", BigInteger, nullable=False),  # the first failure after the last success; 0: there is none
+    Column("failing_for", BigInteger, nullable=False),  # micros of observed time in which every attempt failed
     Column("failures", BigInteger, nullable=False),
     Column("last_failure_at", BigInteger, nullable=False),
     Column("last_success_at", BigInteger, nullable=False),
-    Column("amnesty_at", BigInteger, nullable=False),  # it was resumed: what failed before counts no more
+    Column("resumed_at", BigInteger, nullable=False),  # failures before this time are not counted
     Column("cause", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "endpoint_id"),
@@ -28,9 +28,9 @@ replay_edits = Table(
     metadata,
     Column("organization_id", Text, nullable=False),
     Column("delivery_id", Text, nullable=False),
-    Column("replay", Integer, nullable=False),  # which replay it is for
-    Column("url", Text, nullable=False),  # "" for the endpoint's own
-    Column("body", LargeBinary),  # null for the event's own
+    Column("replay", Integer, nullable=False),  # the number of the replay that is edited
+    Column("url", Text, nullable=False),  # "": the endpoint's URL
+    Column("body", LargeBinary),  # null: the body made from the event
     PrimaryKeyConstraint("organization_id", "delivery_id", "replay"),
 )
 
@@ -43,11 +43,11 @@ jobs = Table(
     Column("organization_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("endpoint_id", Text, nullable=False),
-    Column("wanted", LargeBinary, nullable=False),  # what it was asked to do, as JSON
+    Column("wanted", LargeBinary, nullable=False),  # what the job is to do, as JSON
     Column("state", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    Column("cursor", Text, nullable=False),  # the id that it has come to
-    Column("turns", BigInteger, nullable=False),  # strides so far: who comes with an older count has been overtaken
+    Column("cursor", Text, nullable=False),  # the last id that was processed
+    Column("turns", BigInteger, nullable=False),  # batches done; a process with an older count must not write
     Column("looked_at", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("last_due_at", BigInteger, nullable=False),

@@ -1,4 +1,4 @@
-"""What all tables are made of."""
+"""The metadata and the text type that all tables share."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from sqlalchemy import Text as AnyText
 metadata = MetaData()
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-"""Texts sort by their bytes, on PostgreSQL too whatever the database's locale: ids are compared here and there."""
+"""Text that sorts by its bytes, also on PostgreSQL, whatever the database's locale is: queries compare ids."""

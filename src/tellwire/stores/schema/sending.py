@@ -1,4 +1,4 @@
-"""The tables of what goes out: sends, media, templates, agents and what they are to answer."""
+"""The tables of outgoing messages: sends, media, templates, agents and their turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OPEN_SEND = "state IN ('scheduled', 'queued', 'sending')"
 DUE_SEND = "state IN ('scheduled', 'queued')"
 IN_FLIGHT = "state = 'sending'"
 NOT_ACCEPTED = "state <> 'accepted'"
-"""Few beside the accepted ones, and what people look for."""
+"""These rows are few beside the accepted ones, and people search for them."""
 
 sends = Table(
     "sends",
@@ -73,7 +73,7 @@ media = Table(
     Column("account_id", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("meta_id", Text, nullable=False),
-    Column("meta_id_at", BigInteger, nullable=False),  # when Meta gave it: its ids live for some days
+    Column("meta_id_at", BigInteger, nullable=False),  # when Meta gave the id, which expires after some days
     Column("mime_type", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("filename", Text, nullable=False),
@@ -132,14 +132,14 @@ template_syncs = Table(
     Column("organization_id", Text, nullable=False),
     Column("waba_id", Text, nullable=False),
     Column("synchronised_at", BigInteger, nullable=False),
-    Column("asked_at", BigInteger, nullable=False),  # when a webhook told of what the rows may not hold yet, 0 for none
+    Column("asked_at", BigInteger, nullable=False),  # when a webhook reported a change that the rows may lack; 0: none
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("cause", Text, nullable=False),  # why the last attempt failed
     PrimaryKeyConstraint("organization_id", "waba_id"),
     sqlite_with_rowid=False,
 )
-"""How the templates of each business account stand with Meta's."""
+"""When the templates of each business account were last synchronised with Meta's, and when they will be next."""
 
 windows = Table(
     "windows",
@@ -151,7 +151,7 @@ windows = Table(
     PrimaryKeyConstraint("organization_id", "account_id", "party"),
     sqlite_with_rowid=False,
 )
-"""What opens the customer service window beside messages."""
+"""Calls of contacts, which open the customer service window as their messages do."""
 
 agents = Table(
     "agents",
@@ -177,7 +177,7 @@ agent_turns = Table(
     Column("conversation_id", Text, nullable=False),
     Column("account_id", Text, nullable=False),
     Column("agent_id", Text, nullable=False),
-    Column("message_id", Text, nullable=False),  # the last one to be answered
+    Column("message_id", Text, nullable=False),  # the newest message to answer
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -1,6 +1,6 @@
-"""The schema: one definition for every dialect (migrations create it, `tests` compare them with it).
+"""The schema: one definition for every database (migrations create it, and `tests` compare the two).
 
-Ids are UUIDv7 texts, made in commit order. Times are integers: micros of our clock (`*_at`), seconds of Meta's
+Ids are UUIDv7 texts, made in commit order. Times are integers: micros of our clock (`*_at`), seconds of Meta's clock
 (`timestamp`, `at`). JSON and raw bodies are bytes, so that nothing a body may hold can break a column.
 """
 
@@ -55,7 +55,7 @@ __all__ = [
     "templates",
     "windows",
 ]
-"""What is defined beside this module."""
+"""What the modules beside this one define."""
 
 organizations = Table(
     "organizations",
@@ -96,10 +96,10 @@ accounts = Table(
     Column("on_revoke", Text, nullable=False, server_default="keep"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("agent_id", Text, nullable=False, server_default=""),  # who answers
+    Column("agent_id", Text, nullable=False, server_default=""),  # the agent that answers
     Column("send_rate", Integer, nullable=False, server_default="80"),  # messages a second
-    Column("sending_paused", Text, nullable=False, server_default=""),  # why, while it is
-    Column("about", Text, nullable=False, server_default="{}"),  # what Meta told of it, as JSON
+    Column("sending_paused", Text, nullable=False, server_default=""),  # why it is paused; "": it is not
+    Column("about", Text, nullable=False, server_default="{}"),  # what Meta reported about the account, as JSON
     Index("accounts_by_organization", "organization_id", "id"),
     Index("accounts_by_waba", "waba_id"),
 )
@@ -131,10 +131,12 @@ contacts = Table(
     Column("username", Text, nullable=False, server_default=""),
     Column("phone", Text, nullable=False, server_default=""),
     Column("user_id", Text, nullable=False, server_default=""),
-    Column("merged_into", Text, nullable=False, server_default=""),  # the older contact that turned out to be the same
+    Column("merged_into", Text, nullable=False, server_default=""),  # the older contact of the same person
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("own_name", Boolean, nullable=False, server_default=false()),  # set here: what Meta says changes it no more
+    Column(
+        "own_name", Boolean, nullable=False, server_default=false()
+    ),  # the name was set here, and Meta's names do not replace it
     PrimaryKeyConstraint("organization_id", "id"),
     Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
     sqlite_with_rowid=False,
@@ -164,8 +166,8 @@ conversations = Table(
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; later rows tell by their ids
-    Column("check_at", BigInteger, nullable=False),  # when the closer looks at it next; moved only then
+    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; ids of later rows hold their times
+    Column("check_at", BigInteger, nullable=False),  # when it is next checked for idleness; changed only then
     Index(
         "conversations_open",
         "party",
@@ -180,7 +182,9 @@ conversations = Table(
         "conversations_to_check",
         "check_at",
         sqlite_where=text("status = 'open'"),
-        postgresql_where=text("status = 'open' AND check_at > 0"),  # so it is never taken for the one above
+        postgresql_where=text(
+            "status = 'open' AND check_at > 0"
+        ),  # so the planner never uses it in place of the index above
     ),
     sqlite_with_rowid=False,
 )
@@ -220,13 +224,13 @@ message_statuses = Table(
 )
 
 UNUSUAL = "outcome <> 'applied'"
-"""What is looked for by its outcome; almost every POST is none of it and so is in no index."""
+"""POSTs that are searched for by outcome: almost every POST has another one, and is left out of the index."""
 
 inbound = Table(
     "inbound",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("organization_id", Text, nullable=False),  # "" while it is nobody's or several organizations'
+    Column("organization_id", Text, nullable=False),  # "": no organization's, or several organizations'
     Column("received_at", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("items", LargeBinary, nullable=False),  # list of model.ItemReport as JSON
@@ -247,9 +251,11 @@ held_items = Table(
     Column("inbound_id", Text, nullable=False),
     Column("pointer", Text, nullable=False),
     Column("phone_number_id", Text, nullable=False),
-    Column("wamid", Text, nullable=False),  # of the message that it waits for; "" for an unrouted item
+    Column("wamid", Text, nullable=False),  # the message that it waits for; "" for an unrouted item
     Column("outcome", Text, nullable=False),
-    Column("retry_at", BigInteger, nullable=False, server_default="0"),  # applied then, come what may; 0: never
+    Column(
+        "retry_at", BigInteger, nullable=False, server_default="0"
+    ),  # when it is applied without that message; 0: never
     PrimaryKeyConstraint("inbound_id", "pointer"),
     Index("held_items_by_message", "phone_number_id", "wamid"),
     Index(
@@ -298,7 +304,7 @@ deliveries = Table(
     Column("state", Text, nullable=False),
     Column("lane", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("burned", Integer, nullable=False),
+    Column("counted_attempts", Integer, nullable=False),
     Column("out_of_order", Boolean, nullable=False),
     Column("replay", Integer, nullable=False),
     Column("webhook_id", Text, nullable=False),
@@ -355,7 +361,9 @@ dispatchers = Table(
     "dispatchers",
     metadata,
     Column("owner", Text, primary_key=True),
-    Column("expires_at", BigInteger, nullable=False),  # micros of the database's clock: who does not say so is dead
+    Column(
+        "expires_at", BigInteger, nullable=False
+    ),  # micros of the database's clock; a dispatcher that is past it is dead
 )
 
 idempotency_keys = Table(
@@ -389,4 +397,4 @@ facts = Table(
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Counters of the installation: `registry` changes with every change of an account or endpoint."""
+"""Counters of the installation: `registry` rises with every change of an account, endpoint or agent."""

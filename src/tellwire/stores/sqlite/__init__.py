@@ -1,1 +1,1 @@
-"""The store on one SQLite file."""
+"""The store in one SQLite file."""

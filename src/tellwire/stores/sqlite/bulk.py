@@ -1,7 +1,7 @@
 """SQLite: many rows per statement, so that a batch costs a handful of calls into the library.
 
-Each call gives up Python's global lock and must win it back from a busy event loop; that, not SQLite, is the price
-of row-by-row work.
+Each call releases Python's global lock and must get it back from a busy event loop; that, not SQLite, is the cost of
+row-by-row work.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from typing import Any
 
 import msgspec
 
+from tellwire.stores.records.inserts import TableRows
+
 _CHUNKS = (64, 56, 48, 40, 32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
-"""Close enough that any number up to 64 takes two statements at the most, few enough that all stay prepared."""
+"""The sizes of chunks: any number up to 64 takes at most two statements, and so few sizes all stay prepared."""
+KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
+"""Pairs as rows (a, b), for a statement whose parameter is their JSON."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,7 +42,13 @@ def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]],
     return changed
 
 
+def insert_rows(db: sqlite3.Connection, some: TableRows) -> None:
+    """Insert rows into their table; the statement says what happens to rows that exist already."""
+    if some.rows:
+        write_rows(db, some.insert.head, some.rows, some.insert.tail)
+
+
 def read_json(db: sqlite3.Connection, query: str, keys: Any, *more: Any) -> Any:
-    """Run a query that makes one JSON text of all its rows; `keys` is its JSON parameter."""
+    """Run a query that returns all its rows as one JSON text, and decode it; `keys` is its JSON parameter."""
     (text,) = db.execute(query, (_encode(keys).decode(), *more)).fetchone()
     return msgspec.json.decode(text)

@@ -1,9 +1,9 @@
-"""SQLite: moves the write-ahead log into the database beside the writer, so that no commit pays for it.
+"""SQLite: move the write-ahead log into the database in another thread, so that no commit takes longer for it.
 
-A passive checkpoint never waits for anybody, but under steady writing it never reaches the log's end either, and the
-log would grow. When it has grown too long the writer itself moves the rest (`overdue`); the log then starts anew.
+A passive checkpoint never waits, but under steady writing it never reaches the log's end either, and the log would
+grow. When it is too long, the writer itself moves the rest (`overdue`), and the log starts anew.
 
-Under a light load it waits a while, because a page that is written by many commits then moves once.
+Under a light load checkpoints are rarer, because a page that many commits have written is then moved once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_SECONDS = 5.0
 _FEW_ROWS = 2_000
 _OVERDUE_PAGES = 16_384
 _REWRITTEN_BYTES = 64 * 1024 * 1024
-"""Up to which size a file is written anew after an erasure, which stops the writer for about a second."""
+"""The largest file that is rewritten after an erasure, which stops the writer for about a second."""
 
 
 class Checkpointer(threading.Thread):
@@ -36,8 +36,8 @@ class Checkpointer(threading.Thread):
         """The log is longer than 64 MiB: the writer should `finish`."""
         self.rows = 0
         """Rows that the writer has changed so far; it keeps this up to date."""
-        self.scrubbing = False
-        """The log still holds what was erased: the writer should `finish`, after which the log is empty."""
+        self.purging = False
+        """The log still holds erased data: the writer should `finish`, after which the log is empty."""
         self._rewritten = False
 
     def run(self) -> None:
@@ -53,20 +53,20 @@ class Checkpointer(threading.Thread):
                     _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     self.overdue = pages > _OVERDUE_PAGES
                 except sqlite3.OperationalError:
-                    continue  # a full disk shows at the next commit, which says so
+                    continue  # a full disk fails the next commit, which reports it
         finally:
             db.close()
 
     def finish(self, db: sqlite3.Connection) -> None:
-        """Move what is left of the log; in the writer's thread, between two commits, so that it does end."""
+        """Move the rest of the log. Called in the writer's thread, between two commits, so that the end is reached."""
         self.overdue = False
-        if self.scrubbing:
-            self._scrub(db)
+        if self.purging:
+            self._purge(db)
         else:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def _scrub(self, db: sqlite3.Connection) -> None:
-        """Empty the log. Pages that SQLite has rearranged may hold stale copies too: a small file is written anew."""
+    def _purge(self, db: sqlite3.Connection) -> None:
+        """Empty the log. Pages that SQLite has rearranged may hold old copies too, so a small file is rewritten."""
         try:
             if not self._rewritten:
                 (pages,), (size,) = (db.execute(f"PRAGMA page_{what}").fetchone() for what in ("count", "size"))
@@ -75,12 +75,12 @@ class Checkpointer(threading.Thread):
                 else:
                     log.info("store_not_rewritten", remedy="VACUUM the file when convenient: see the how-to on erasure")
                 self._rewritten = True
-            db.execute("PRAGMA busy_timeout=0").fetchone()  # a reader in the way: the next commit tries again
+            db.execute("PRAGMA busy_timeout=0").fetchone()  # when a reader is active, the next commit tries again
             busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self.scrubbing = self._rewritten = bool(busy)
+            self.purging = self._rewritten = bool(busy)
         except sqlite3.OperationalError as error:
-            self.scrubbing = self._rewritten = False
-            log.warning("store_not_scrubbed", reason=str(error), remedy="VACUUM the file: see the how-to on erasure")
+            self.purging = self._rewritten = False
+            log.warning("store_not_purged", reason=str(error), remedy="VACUUM the file: see the how-to on erasure")
         finally:
             db.execute("PRAGMA busy_timeout=10000").fetchone()
 

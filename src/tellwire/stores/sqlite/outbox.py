@@ -1,55 +1,31 @@
 """The outbox over SQLite: deliveries as rows, leases with an epoch, results in group commits.
 
-The lock on the file makes this process the only owner: its leases don't lapse, so that a full disk doesn't end them.
+The lock on the file makes this process the only owner, so its leases never expire, not even while the disk is full.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from tellwire.model.deliveries import Delivery, ReplayEdit, Work
-from tellwire.model.registry import Registry
+from tellwire.model.deliveries import Work
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.units import Micros
-from tellwire.ports.clock import Clock
-from tellwire.ports.storage import Lease, Result
-from tellwire.stores.endpoint_health import SqlHealthStore
-from tellwire.stores.queries import replays
-from tellwire.stores.queries.delivery_results import record_telling
+from tellwire.ports.storage import Lease
 from tellwire.stores.records import ledger_rows
-from tellwire.stores.sqlite import ledger_io
-from tellwire.stores.sqlite.store import Record, SqliteStore, raw
+from tellwire.stores.records.inserts import or_update
+from tellwire.stores.schema.tables import DUE, LIVE
+from tellwire.stores.sql_outbox import SqlOutbox
+from tellwire.stores.sqlite.store import SqliteStore, raw
 
 _FOREVER = 1 << 62
 
 
-class SqliteOutbox:
+class SqliteOutbox(SqlOutbox[SqliteStore]):
     """`ports.Outbox` over an open store."""
-
-    def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    def registry(self) -> Registry:
-        """See `ports.Outbox.registry`."""
-        return self._store.registry()
-
-    def subscribe(
-        self,
-        *,
-        committed: Callable[[Sequence[Work]], None],
-        changed: Callable[[Registry], None],
-        elsewhere: Callable[[Sequence[str]], None],
-        released: Callable[[], None],  # noqa: ARG002 - nor has it partitions to give
-    ) -> None:
-        """See `ports.Outbox.subscribe`."""
-        self._store.on_committed(committed)
-        self._store.on_changed(changed)
-        self._store.on_elsewhere(elsewhere)
 
     async def renew(self, owner: str) -> Lease:
         """See `ports.Outbox.renew`; writes only when there is something to take."""
@@ -72,7 +48,7 @@ class SqliteOutbox:
         within, values = _within(partitions)
         query = (
             "SELECT k.value FROM json_each(?) k WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.endpoint_id = k.value"
-            f" AND {ledger_io.LIVE}{within})"
+            f" AND {LIVE}{within})"
         )
         return await self._store.read(
             lambda c: [row[0] for row in raw(c).execute(query, (_json(active), *values)).fetchall()]
@@ -81,7 +57,7 @@ class SqliteOutbox:
     async def backlog(self, endpoint_id: str, *, partitions: Collection[int], after: str, limit: int) -> list[Work]:
         """See `ports.Outbox.backlog`."""
         within, values = _within(partitions)
-        where = f"d.endpoint_id = ? AND d.id > ? AND {ledger_io.LIVE}{within} ORDER BY d.id LIMIT ?"
+        where = f"d.endpoint_id = ? AND d.id > ? AND {LIVE}{within} ORDER BY d.id LIMIT ?"
         return await self._store.read(lambda c: _works(raw(c), where, (endpoint_id, after, *values, limit)))
 
     async def due(
@@ -90,22 +66,10 @@ class SqliteOutbox:
         """See `ports.Outbox.due`."""
         within, values = _within(partitions)
         where = (
-            f"{ledger_io.DUE} AND d.due_at <= ?{within} AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
+            f"{DUE} AND d.due_at <= ?{within} AND d.endpoint_id NOT IN (SELECT value FROM json_each(?))"
             " ORDER BY d.due_at LIMIT ?"
         )
         return await self._store.read(lambda c: _works(raw(c), where, (now, *values, _json(without), limit)))
-
-    async def record(self, results: Iterable[Result]) -> Collection[str]:
-        """See `ports.Outbox.record`."""
-        return await record_telling(self._store, results, hot=lambda some: self._store.record(Record(some)))
-
-    async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
-        """See `ports.Outbox.edit`."""
-        return await self._store.read(lambda c: replays.replay_edit(c, delivery))
-
-    async def disable(self, endpoint_id: str, reason: str) -> None:
-        """See `ports.Outbox.disable`."""
-        await SqlHealthStore(self._store).disable(endpoint_id, reason, self._clock.now())
 
 
 def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:
@@ -113,12 +77,12 @@ def _owned(db: sqlite3.Connection, owner: str) -> dict[int, int]:
 
 
 def _take(db: sqlite3.Connection, owner: str) -> dict[int, int]:
-    """Take what is not the owner's yet; whoever had it is gone."""
+    """Take the partitions that the owner does not have; an earlier owner has ended. Return epochs by partition."""
     owned = _owned(db, owner)
     epoch: int = db.execute("SELECT coalesce(max(epoch), 0) + 1 FROM leases").fetchone()[0]
     db.executemany(
-        "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) ON CONFLICT(partition)"
-        " DO UPDATE SET owner=excluded.owner, epoch=excluded.epoch, expires_at=excluded.expires_at",
+        "INSERT INTO leases(partition,owner,epoch,expires_at) VALUES (?,?,?,?) "
+        + or_update(("partition",), ("owner", "epoch", "expires_at")),
         [(p, owner, epoch, _FOREVER) for p in range(PARTITIONS) if p not in owned],
     )
     return _owned(db, owner)
@@ -129,7 +93,7 @@ def _json(values: Iterable[str] | Iterable[int]) -> str:
 
 
 def _within(partitions: Collection[int]) -> tuple[str, tuple[str, ...]]:
-    """A condition and its value; none where all partitions are asked for, as nearly always."""
+    """Return an SQL condition and its values; both are empty when all partitions are meant, as nearly always."""
     if len(partitions) == PARTITIONS:
         return "", ()
     return " AND d.partition IN (SELECT value FROM json_each(?))", (_json(partitions),)

@@ -1,4 +1,4 @@
-"""SQLite: what of a ledger concerns sending: loaded and written in the transaction of the rest."""
+"""SQLite: load and write the part of a ledger about sending and agents."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from msgspec.structs import astuple
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
-from tellwire.stores.records import ledger_rows, sending_rows
-from tellwire.stores.records.sending_rows import PAUSE, upserting
+from tellwire.stores.records import inserts, ledger_keys, ledger_rows, registry_rows, sending_rows
+from tellwire.stores.records.inserts import TableRows
 from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
-from tellwire.stores.sqlite.bulk import read_json, write_rows
+from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json
 
 _encode = msgspec.json.Encoder().encode
-_KEYS = "(SELECT json_extract(value,'$[0]') AS a, json_extract(value,'$[1]') AS b FROM json_each(?))"
 _MESSAGE = ",".join(f"m.{name}" for name in ledger_rows.MESSAGE)
-_OWN = f"SELECT {_MESSAGE} FROM {_KEYS} k CROSS JOIN messages m ON m.organization_id = k.a AND m.id = k.b"
+_OWN = f"SELECT {_MESSAGE} FROM {KEYS} k CROSS JOIN messages m ON m.organization_id = k.a AND m.id = k.b"
 _SEND = ",".join(f"s.{name}" for name in sending_rows.SEND)
 _SENDS = (
-    f"SELECT json_group_array(json_array({_SEND})) FROM {_KEYS} k "
+    f"SELECT json_group_array(json_array({_SEND})) FROM {KEYS} k "
     "CROSS JOIN sends s ON s.organization_id = k.a AND s.message_id = k.b"
 )
 _UNSENT = (
@@ -35,9 +34,8 @@ _SENDING = (
 
 
 def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Messages of ours by id, with their sends."""
-    accounts = ledger.registry.accounts
-    wanted = [(accounts[number].organization_id, value) for number, value in keys.own if number in accounts]
+    """Load our own messages that the keys name, with their sends."""
+    wanted = ledger_keys.own(ledger.registry, keys)
     if not wanted:
         return
     for row in db.execute(_OWN, (_encode(wanted).decode(),)).fetchall():
@@ -49,13 +47,13 @@ def load_own(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 _ANSWERED = (
     "SELECT json_group_array(json_array(i.organization_id, i.key, i.created_at)) "
-    f"FROM {_KEYS} k CROSS JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
+    f"FROM {KEYS} k CROSS JOIN idempotency_keys i ON i.organization_id = k.a AND i.key = k.b"
 )
 
 
 def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Which conversations have something to be sent still; to whom something is being sent, where a status asks; and
-    which answers were kept meanwhile."""
+    """Load which conversations have open sends, the recipients of sends in flight when a status needs them, and which
+    answers are stored."""
     if keys.answers:
         rows = read_json(db, _ANSWERED, list(keys.answers))
         ledger.answered |= {(owner, key): at for owner, key, at in rows}
@@ -69,40 +67,36 @@ def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
             ledger.in_flight.setdefault(account_id, set()).add(alias(recipient))
 
 
-_PUT_SENDS = upserting("sends", sending_rows.SEND, ("organization_id", "message_id"))
-_PUT_MEDIA = upserting("media", sending_rows.MEDIA, ("organization_id", "id"))
-_PUT_TURNS = upserting("agent_turns", sending_rows.TURN, ("organization_id", "conversation_id"), keeping=())
 _TURNS, _HANDOVERS = (
-    f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {_KEYS} k"
+    f"SELECT json_group_array(json_array({','.join(f't.{name}' for name in columns)})) FROM {KEYS} k"
     f" CROSS JOIN {table} t ON t.organization_id = k.a AND t.conversation_id = k.b"
     for table, columns in (("agent_turns", sending_rows.TURN), ("handovers", sending_rows.HANDOVER))
 )
+_HAND_OVER = f"{inserts.HANDOVERS.head} VALUES (?,?,?,?,?) {inserts.HANDOVERS.tail}"
 
 
 def load_agents(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Where agents are to answer and where they are paused; nobody looks while there are no agents."""
+    """Load the turns and handovers of the ledger's conversations; skipped while there are no agents."""
     if ledger.conversations and (ledger.registry.agents or keys.agents):
         places = [(each.organization_id, each.id) for each in ledger.conversations.values()]
-        sending_rows.know_agents(ledger, read_json(db, _TURNS, places), read_json(db, _HANDOVERS, places))
+        sending_rows.add_agents(ledger, read_json(db, _TURNS, places), read_json(db, _HANDOVERS, places))
 
 
 def _write_agents(db: sqlite3.Connection, ledger: Ledger) -> None:
     for table, ended in (("agent_turns", ledger.ended_turns), ("handovers", ledger.ended_handovers)):
         for place, owner in ended.items():
             db.execute(f"DELETE FROM {table} WHERE organization_id=? AND conversation_id=?", (owner, place))
-    write_rows(db, _PUT_TURNS[0], [sending_rows.turn_row(t) for t in ledger.new_turns.values()], _PUT_TURNS[1])
+    insert_rows(db, inserts.agent_turns(ledger))
     for handover in ledger.new_handovers.values():
-        db.execute(f"{PAUSE} VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", (*astuple(handover), ledger.now))
-    runs = [sending_rows.run_row(run) for run in ledger.new_runs]
-    write_rows(db, f"INSERT INTO agent_runs({','.join(sending_rows.RUN)})", runs)
-    used = sending_rows.use_rows(ledger.new_runs)
-    write_rows(db, f"INSERT INTO agent_usage({','.join(sending_rows.USE)})", used, sending_rows.USED)
+        db.execute(_HAND_OVER, (*astuple(handover), ledger.now))
+    insert_rows(db, TableRows(inserts.RUNS, [sending_rows.run_row(run) for run in ledger.new_runs]))
+    insert_rows(db, TableRows(inserts.USE, sending_rows.use_rows(ledger.new_runs)))
 
 
 def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
-    """Write what a ledger changed of it."""
-    write_rows(db, _PUT_SENDS[0], [sending_rows.send_row(s) for s in ledger.changed_sends.values()], _PUT_SENDS[1])
-    write_rows(db, _PUT_MEDIA[0], [sending_rows.media_row(m) for m in ledger.changed_media.values()], _PUT_MEDIA[1])
+    """Write the changes of a ledger about sending and agents."""
+    insert_rows(db, inserts.sends(ledger))
+    insert_rows(db, inserts.media(ledger))
     _write_agents(db, ledger)
     for place, at in ledger.new_calls.items():
         db.execute(
@@ -111,7 +105,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
             (*place, at),
         )
     for change in ledger.template_changes:
-        columns, values = sending_rows.template_values(change, ledger.now)
+        columns, values = sending_rows.template_update(change, ledger.now)
         db.execute(
             f"UPDATE templates SET {', '.join(f'{name}=?' for name in columns)} WHERE organization_id=? AND waba_id=?"
             " AND (meta_id=? OR (name=? AND language=?))",
@@ -120,7 +114,7 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
         db.execute(
             "UPDATE template_syncs SET asked_at=?, due_at=min(due_at, max(?, synchronised_at + ?))"
             " WHERE organization_id=? AND waba_id=?",
-            sending_rows.asked(change, ledger.now),
+            sending_rows.sync_request(change, ledger.now),
         )
     for (organization_id, key), answer in ledger.new_answers.items():
         db.execute(
@@ -135,11 +129,11 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
             (*changes.values(), account.id),
         )
     if ledger.changed_accounts:
-        db.execute("UPDATE facts SET value = value + 1 WHERE name = 'registry'")
+        db.execute(registry_rows.RAISE_VERSION)
 
 
 def make_key(db: sqlite3.Connection, vault: Vault) -> None:
-    """Make the key that links to media are signed with, unless it is there."""
+    """Make the key that links to media are signed with, unless there is one."""
     made = (sending_rows.MEDIA_KEY, sending_rows.new_media_key(vault))
     db.execute(
         "INSERT INTO sealed_keys(name,sealed) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM sealed_keys WHERE name = ?)",

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, readers beside it."""
+"""The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer, and readers beside it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from tellwire.errors import AlreadyRunning
 from tellwire.ids import IdMaker, micros_of
 from tellwire.model.deliveries import Work
-from tellwire.model.inbound import Inbound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.inbound import Inbound, WaitingPost
+from tellwire.model.ledger import ConversationKey, Keys, Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros
@@ -28,10 +28,11 @@ from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
+from tellwire.stores.listeners import Listeners
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
-from tellwire.stores.sqlite import ledger_io, sending
+from tellwire.stores.sqlite import ledger_load, ledger_write, sending
 from tellwire.stores.sqlite.checkpoints import Checkpointer
 from tellwire.stores.sqlite.writer import Committed, Writer
 
@@ -45,18 +46,16 @@ class _Apply(Struct, frozen=True):
     decide: Callable[[Ledger], Any]
 
 
-class Record(Struct, frozen=True):
-    """Results of attempts, each under the epoch of its partition."""
-
-    results: list[Result]
+class _Record(Struct, frozen=True):
+    results: Sequence[Result]
 
 
-class _Cold(Struct, frozen=True):
+class _Write(Struct, frozen=True):
     work: Callable[[Connection], Any]
 
 
-class SqliteStore:
-    """`LedgerStore` and the runner of cold queries over one file; `SqliteOutbox` stands on it.
+class SqliteStore(Listeners):
+    """`LedgerStore` and the runner of queries over one file; `SqliteOutbox` uses it.
 
     Args:
         path: the database file, migrated already.
@@ -66,22 +65,18 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, clock: Clock, vault: Vault, window: Micros, names: Mapping[str, NamesOf]) -> None:
+        super().__init__()
         self._path = path
         self.counters = Counters()
         self._clock = clock
         self.vault = vault
         self._window = window
-        self._committed: Callable[[Sequence[Work]], None] = lambda _: None
-        self._changed: list[Callable[[Registry], None]] = []
-        self._told: list[Callable[[], None]] = []
-        self._due_work: list[Callable[[], None]] = []
-        self._elsewhere: Callable[[Sequence[str]], None] = lambda _: None
         self._names = names
         self._registry = Registry(version=-1, accounts={}, endpoints={})
-        self._written = self._registry  # as the writer's thread has it: one commit ahead of the loop's at most
+        self._written = self._registry  # the writer's thread's: at most one commit ahead of the event loop's
         self._routes = Routes(self._registry, names)
         self._ids = IdMaker()
-        self._cold: Connection
+        self._connection: Connection
         self._lock: int | None = None
         self._lenient = False
 
@@ -90,7 +85,7 @@ class SqliteStore:
     async def open(self, *, serving: bool = True, lenient: bool = False) -> None:
         """Start the writer; a server also locks the file, a command line beside it (`serving=False`) does not.
 
-        `lenient` passes over accounts and endpoints whose secrets no master key opens.
+        `lenient` leaves out accounts and endpoints whose secrets no master key opens.
 
         Raises:
             AlreadyRunning: another process serves this file.
@@ -101,7 +96,7 @@ class SqliteStore:
         try:
             if serving:
                 sending.make_key(db, self.vault)
-            self._registry = self._written = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+            self._registry = self._written = ledger_load.registry(db, self.vault, lenient=self._lenient)
             self._routes = Routes(self._registry, self._names)
             self._ids = IdMaker(floor=_highest_id(db))
         finally:
@@ -127,7 +122,7 @@ class SqliteStore:
         self._writer.start()
 
     async def close(self) -> None:
-        """Commit what waits and let go of the file."""
+        """Commit the waiting jobs and close the file."""
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._checkpointer.stop)
         self._readers.shutdown()
@@ -135,32 +130,12 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
 
-    def on_committed(self, committed: Callable[[Sequence[Work]], None]) -> None:
-        """Call `committed` on the event loop after every commit with its new deliveries."""
-        self._committed = committed
-
-    def on_changed(self, changed: Callable[[Registry], None]) -> None:
-        """Call `changed` on the event loop after every commit that touched accounts or endpoints."""
-        self._changed.append(changed)
-
-    def on_elsewhere(self, elsewhere: Callable[[Sequence[str]], None]) -> None:
-        """Call `elsewhere` on the event loop after cold writes that made deliveries, with their endpoints."""
-        self._elsewhere = elsewhere
-
-    def on_events(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that recorded events."""
-        self._told.append(wake)
-
-    def on_due_work(self, wake: Callable[[], None]) -> None:
-        """Call `wake` on the event loop after every commit that left sends, downloads or turns."""
-        self._due_work.append(wake)
-
     def registry(self) -> Registry:
-        """Accounts and endpoints as of the last commit that changed them."""
+        """Return the registry as of the last commit that changed it."""
         return self._registry
 
     def new_id(self) -> str:
-        """An id for a cold write (inside a job only: ids rise in commit order)."""
+        """Return an id for a write (inside a job only: ids rise in commit order)."""
         return self._ids.make(self._clock.now())
 
     @property
@@ -174,7 +149,7 @@ class SqliteStore:
         """See `ports.storage.LedgerStore.apply`."""
         return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
 
-    # --- cold ---------------------------------------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------------------------------
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read-only query in a reader thread."""
@@ -185,38 +160,38 @@ class SqliteStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def record(self, record: Record) -> Collection[str]:
-        """Write results in the next commit, but those of an outdated epoch; return the ids of their deliveries."""
-        return await self._writer.do(record)  # type: ignore[no-any-return]
+    async def record(self, results: Sequence[Result]) -> Collection[str]:
+        """Write results in the next commit; return the ids of those left out, whose epoch is outdated."""
+        return await self._writer.do(_Record(results))  # type: ignore[no-any-return]
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a cold write in the writer's next commit; return its result once durable."""
-        return await self._writer.do(_Cold(work))  # type: ignore[no-any-return]
+        """Run a write in the writer's next commit; return its result once durable."""
+        return await self._writer.do(_Write(work))  # type: ignore[no-any-return]
 
-    async def scrub(self) -> None:
-        """Empty the write-ahead log, which holds what was erased since; with a reader in the way a little later."""
-        self._checkpointer.scrubbing = True
-        for _ in range(2):  # between the two the log is emptied
+    async def purge_erased(self) -> None:
+        """Empty the write-ahead log, which may hold erased data; an active reader delays that a little."""
+        self._checkpointer.purging = True
+        for _ in range(2):  # the log is emptied between the two
             await self.write(lambda _: None)
 
     async def refresh(self) -> None:
-        """Take in what other processes changed of accounts and endpoints; while commits fail, see whether they do."""
+        """Read what other processes changed of accounts and endpoints; while commits fail, try one."""
         await self.write(write_probe.write if self.failing else lambda _: None)
 
-    async def idle_conversations(self, *, limit: int) -> list[tuple[str, str]]:
-        """(organization id, id) of open conversations whose last row is at least the window ago."""
+    async def idle_conversations(self, *, limit: int) -> list[ConversationKey]:
+        """Return open conversations whose last row is at least the window ago."""
         now, window = self._clock.now(), self._window
 
         query = (
-            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_io.LAST_ROW} FROM conversations c"
+            f"SELECT c.organization_id, c.id, c.last_row_at, {ledger_keys.LAST_ROW} FROM conversations c"
             " WHERE c.status = 'open' AND c.check_at <= ?"
             f" AND NOT EXISTS (SELECT 1 FROM sends s WHERE s.conversation_id = c.id AND s.{OPEN_SEND})"
             " ORDER BY c.check_at LIMIT ?"
         )
 
-        def move(connection: Connection) -> list[tuple[str, str]]:
+        def move(connection: Connection) -> list[ConversationKey]:
             db = raw(connection)
-            idle: list[tuple[str, str]] = []
+            idle: list[ConversationKey] = []
             more = True
             while more and not idle:
                 rows = db.execute(query, (now, limit)).fetchall()
@@ -224,7 +199,7 @@ class SqliteStore:
                 for *key, opened_at, last_message in rows:
                     check_at = max(opened_at, micros_of(last_message) if last_message else 0) + window
                     if check_at <= now:
-                        idle.append((key[0], key[1]))
+                        idle.append(ConversationKey(key[0], key[1]))
                     else:
                         db.execute(
                             "UPDATE conversations SET check_at = ? WHERE organization_id = ? AND id = ?",
@@ -234,67 +209,68 @@ class SqliteStore:
 
         return await self.write(move)
 
-    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[tuple[Inbound, frozenset[str]]]:
-        """Kept POSTs with items that waited for an account, oldest first, each with the pointers of those items."""
+    async def unrouted(self, phone_number_id: str, *, after: str, limit: int) -> list[WaitingPost]:
+        """Return stored POSTs with items that waited for an account, oldest first, each with those items' pointers."""
         query = (
             "SELECT h.inbound_id, json_group_array(h.pointer) FROM held_items h WHERE h.phone_number_id = ?"
             " AND h.wamid = '' AND h.outcome = 'unrouted' AND h.inbound_id > ? GROUP BY h.inbound_id ORDER BY 1 LIMIT ?"
         )
 
-        def fetch(connection: Connection) -> list[tuple[Inbound, frozenset[str]]]:
+        def fetch(connection: Connection) -> list[WaitingPost]:
             db = raw(connection)
             found = db.execute(query, (phone_number_id, after, limit)).fetchall()
-            return [(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
+            return [WaitingPost(_inbound(db, row[0]), frozenset(msgspec.json.decode(row[1]))) for row in found]
 
         return await self.read(fetch)
 
     # --- in the writer's thread ---------------------------------------------------------------------------------------
 
     def _run_batch(self, db: sqlite3.Connection, jobs: Sequence[Any]) -> tuple[list[Any], Committed]:
-        """One commit: decisions over one ledger, results of attempts, cold writes, in the order they came."""
+        """Do one commit: other writes first, then decisions over one ledger, then results of attempts."""
         results: list[Any] = [None] * len(jobs)
         applies = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Apply)]
-        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, Record)]
+        records_ = [(i, job) for i, job in enumerate(jobs) if isinstance(job, _Record)]
         work: list[Work] = []
         happened = due_work = False
         registry = self._written
         for index, job in enumerate(jobs):
-            if isinstance(job, _Cold):
-                results[index] = job.work(self._cold)
-        told = operational.taken(self._cold)
-        if any(isinstance(job, _Cold) for job in jobs):
+            if isinstance(job, _Write):
+                results[index] = job.work(self._connection)
+        notified = operational.take_notified(self._connection)
+        if any(isinstance(job, _Write) for job in jobs):
             registry = self._fresh_registry(db, registry)
         if applies:
             ledger, registry = self._decide(db, applies, results, registry)
-            work = ledger_io.write(db, ledger, self.vault, self._window)
+            work = ledger_write.write(db, ledger, self.vault, self._window)
             happened, due_work = bool(ledger.events), ledger.has_due_work
             if ledger.changes_registry:
-                registry = ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+                registry = ledger_load.registry(db, self.vault, lenient=self._lenient)
         if records_:
-            refused = ledger_io.write_results(db, [result for _, job in records_ for result in job.results])
+            refused = ledger_write.write_results(db, [result for _, job in records_ for result in job.results])
             for index, job in records_:
                 results[index] = refused and [r.delivery.id for r in job.results if r.delivery.id in refused]
 
         def committed() -> Callable[[], None]:
             if registry is not self._written:
                 self._written, self._routes = registry, Routes(registry, self._names)
-            hear = (*(self._told if happened or told is not None else ()), *(self._due_work if due_work else ()))
-            return lambda: self._tell(registry, work, told or [], hear)
+            events = happened or notified is not None
+            return lambda: self._notify(registry, work, notified or [], events=events, due_work=due_work)
 
         return results, committed
 
-    def _tell(self, registry: Registry, work: list[Work], told: list[str], hear: Sequence[Callable[[], None]]) -> None:
-        """On the event loop, after the commit."""
+    def _notify(
+        self, registry: Registry, work: list[Work], endpoint_ids: list[str], *, events: bool, due_work: bool
+    ) -> None:
+        """Call the listeners, on the event loop after a commit; `endpoint_ids`: of deliveries not made by a ledger."""
         if registry is not self._registry:
             self._registry = registry
-            for changed in self._changed:
+            for changed in self._registry_listeners:
                 changed(registry)
         if work:
             self._committed(work)
-        if told:
-            self._elsewhere(told)
-        for wake in hear:
-            wake()
+        if endpoint_ids:
+            self._elsewhere(endpoint_ids)
+        self._wake(events=events, due_work=due_work)
 
     def _decide(
         self, db: sqlite3.Connection, applies: list[tuple[int, _Apply]], results: list[Any], registry: Registry
@@ -305,36 +281,36 @@ class SqliteStore:
         routes = self._routes if registry is self._written else Routes(registry, self._names)
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
-        ledger_io.load(db, ledger, keys)
+        ledger_load.load(db, ledger, keys)
         for index, job in applies:
             results[index] = job.decide(ledger)
         return ledger, registry
 
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:
-        version = db.execute("SELECT value FROM facts WHERE name='registry'").fetchone()[0]
-        return known if version == known.version else ledger_io.load_registry(db, self.vault, lenient=self._lenient)
+        version = db.execute(registry_rows.VERSION).fetchone()[0]
+        return known if version == known.version else ledger_load.registry(db, self.vault, lenient=self._lenient)
 
     def _connect_writer(self) -> sqlite3.Connection:
-        """The writer's connection, which SQLAlchemy shares for cold writes.
+        """Return the writer's connection, which SQLAlchemy shares for writes outside the ledger.
 
-        Transactions are the writer's alone. SQLAlchemy rolls back once when it first connects: that happens here.
+        Only the writer begins and ends transactions. SQLAlchemy rolls back when it first connects, which is here.
         """
         db = _connect(self._path)
         engine = create_engine("sqlite://", creator=lambda: db, poolclass=StaticPool, pool_reset_on_return=None)
-        self._cold = engine.connect()
+        self._connection = engine.connect()
         return db
 
     def _between_commits(self, db: sqlite3.Connection) -> None:
         self._checkpointer.rows = db.total_changes
-        if self._checkpointer.overdue or self._checkpointer.scrubbing:
+        if self._checkpointer.overdue or self._checkpointer.purging:
             self._checkpointer.finish(db)
 
     def _close_writer(self) -> None:
-        self._cold.close()
+        self._connection.close()
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """The driver's connection beneath SQLAlchemy's."""
+    """Return the driver's connection beneath SQLAlchemy's."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError("not an SQLite connection")
@@ -356,7 +332,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "foreign_keys=ON",
         "cache_size=-65536",
         "wal_autocheckpoint=0",
-        "secure_delete=ON",  # what is erased is overwritten
+        "secure_delete=ON",  # erased data is overwritten
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db
@@ -368,7 +344,7 @@ def _reader_pragmas(db: Any, _record: Any) -> None:
 
 
 def _highest_id(db: sqlite3.Connection) -> str:
-    """Off the ends of indexes: keys begin with the organization, so each of them is asked."""
+    """Return the highest id, read from the ends of indexes: keys begin with the organization, so each is queried."""
     highest: list[str] = [db.execute("SELECT coalesce(max(id), '') FROM inbound").fetchone()[0]]
     for table in ("events", "deliveries", "messages", "conversations", "contacts"):
         last = f"(SELECT max(id) FROM {table} WHERE organization_id = o.id)"

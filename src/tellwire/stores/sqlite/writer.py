@@ -1,8 +1,8 @@
-"""SQLite's one writer: a thread that turns everything that waits into one transaction (group commit).
+"""SQLite's one writer: a thread that turns all waiting jobs into one transaction (group commit).
 
 A job is a function of the connection. Jobs of one commit run in the order they came; if one raises, the transaction
-is rolled back and each runs alone, so that only the guilty one fails. When the disk is full or read-only every job of
-the commit fails with `Unavailable` and nothing of it was applied; the next commit tries anew.
+is rolled back and each runs alone, so that only the job at fault fails. When the disk is full or read-only, every job
+of the commit fails with `Unavailable` and none was applied; the next commit tries again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Job = tuple[Any, "asyncio.Future[Any]"]
 
 
 class Writer(threading.Thread):
-    """Runs jobs; `run_batch(db, jobs)` does a whole commit's work and returns (results, what follows the commit).
+    """Runs jobs; `run_batch(db, jobs)` does a whole commit and returns (results, callback after the commit).
 
     `between` is called in the thread after each commit, `closing` in the thread before the connection closes.
     """
@@ -67,7 +67,7 @@ class Writer(threading.Thread):
         return await future
 
     def stop(self) -> None:
-        """Commit what waits, then end the thread; returns when it has ended."""
+        """Commit the waiting jobs, end the thread, and return when it has ended."""
         self._stopping = True
         self._queue.put(None)
         self.join()
@@ -99,7 +99,7 @@ class Writer(threading.Thread):
         return batch, False
 
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
-        batch = [one for one in batch if not one[1].cancelled()]  # nobody waits for it any more
+        batch = [one for one in batch if not one[1].cancelled()]  # its caller has stopped waiting
         if not batch:
             return
         changes, started = db.total_changes, time.perf_counter()
@@ -117,7 +117,7 @@ class Writer(threading.Thread):
             self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
 
     def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:
-        if _is_the_databases(error):
+        if _is_database_error(error):
             reason = str(error).splitlines()[0]
             if not self.failing:
                 log.error("store_cannot_commit", reason=reason, remedy="free or unlock the disk; no restart is needed")
@@ -155,8 +155,8 @@ class Writer(threading.Thread):
         self._loop.call_soon_threadsafe(deliver)
 
 
-def _is_the_databases(error: Exception) -> bool:
-    """Whether it is the database that cannot (disk full, read-only, I/O), not the job that asks for nonsense."""
+def _is_database_error(error: Exception) -> bool:
+    """Return whether an error is the database's (disk full, read-only, I/O), not that of a job's statement."""
     cause = error.orig if isinstance(error, OperationalError) else error
     return (
         isinstance(cause, sqlite3.OperationalError)

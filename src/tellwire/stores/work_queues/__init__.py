@@ -1,14 +1,14 @@
-"""What the loops of the domain ask of a store, over any store; each call is one transaction."""
+"""The ports of the background loops over any store; each call is one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from tellwire.model.routing import NamesOf
-from tellwire.stores.endpoint_health import SqlHealthStore
-from tellwire.stores.recoveries import SqlRecoveryStore
-from tellwire.stores.runner import QueryRunner
-from tellwire.stores.template_shelf import SqlTemplateRepository
+from tellwire.stores.health_store import SqlHealthStore
+from tellwire.stores.query_runner import QueryRunner
+from tellwire.stores.recovery_store import SqlRecoveryStore
+from tellwire.stores.template_repository import SqlTemplateRepository
 from tellwire.stores.work_queues.erasures import SqlErasures
 from tellwire.stores.work_queues.held_items import SqlHeldItems
 from tellwire.stores.work_queues.media import SqlMediaFiles
@@ -18,7 +18,7 @@ from tellwire.stores.work_queues.turns import SqlAgentTurns
 
 
 class WorkQueues:
-    """The ports of all loops over one store. `names`: per payload format, what `Routes` calls an event."""
+    """The ports of all background loops over one store. `names`: names of events per payload format."""
 
     def __init__(self, store: QueryRunner, names: Mapping[str, NamesOf]) -> None:
         self.erasures = SqlErasures(store)

@@ -1,4 +1,4 @@
-"""Erasures as their worker goes on with them."""
+"""The queries of the worker that does erasures."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from tellwire.model.erasures import Counts, Erasure, Phase
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.queues import ErasureBatch, ErasurePart, PayloadMatches
-from tellwire.stores.queries import erasure_strides, erasures, person_in_payloads, person_rows, tombstones
-from tellwire.stores.queries.person_in_payloads import Search
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.queries import erasure_batches, erasures, person_in_payloads, person_rows, tombstones
+from tellwire.stores.queries.person_in_payloads import PersonSearch
+from tellwire.stores.query_runner import QueryRunner
 
 _PARTS = {
-    "conversations": erasure_strides.direct,
-    "group_events": erasure_strides.group_events,
-    "group_messages": erasure_strides.group_messages,
-    "answers": erasure_strides.answers,
+    "conversations": erasure_batches.direct,
+    "group_events": erasure_batches.group_events,
+    "group_messages": erasure_batches.group_messages,
+    "answers": erasure_batches.answers,
 }
 
 
 class SqlErasures:
-    """`Erasures` over a store."""
+    """`Erasures` over any store."""
 
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     async def running(self) -> Sequence[tuple[str, str]]:
-        """Return organization and id of the erasures that are not done."""
+        """Return (organization id, id) of the erasures that are not done."""
         return await self._store.read(erasures.running)
 
     async def get(self, organization_id: str, erasure_id: str) -> Erasure | None:
-        """Return an erasure as it stands now."""
+        """Return an erasure as it is now, None when there is none."""
         return await self._store.read(lambda c: erasures.get(c, self._store.vault, organization_id, erasure_id))
 
     async def erase_some(self, erasure: Erasure, part: ErasurePart, now: Micros) -> ErasureBatch:
@@ -41,11 +41,11 @@ class SqlErasures:
         return await self._move(erasure, lambda c, current: _PARTS[part](c, self._store.vault, now, current))
 
     async def next_group(self, erasure: Erasure, after: str) -> str:
-        """Return the id of the organization's next conversation with a group."""
+        """Return the id of the organization's next conversation with a group after `after`."""
         return await self._store.read(lambda c: person_rows.next_group(c, erasure.organization_id, after))
 
     async def search_payloads(self, erasure: Erasure, registry: Registry, after: str) -> PayloadMatches:
-        """Look through the next kept POSTs."""
+        """Search the next stored POSTs for the person."""
         until = erasure.subject.until
         return await self._store.read(
             lambda c: person_in_payloads.search(c, registry, self._search(c, erasure), after=after, until=until)
@@ -54,7 +54,7 @@ class SqlErasures:
     async def erase_payloads(
         self, erasure: Erasure, registry: Registry, ids: Sequence[str], phase: Phase, cursor: str
     ) -> ErasureBatch:
-        """Cut the person out of kept POSTs."""
+        """Remove the person from stored POSTs."""
 
         def work(connection: Connection, current: Erasure) -> ErasureBatch:
             wanted = self._search(connection, erasure)
@@ -65,30 +65,30 @@ class SqlErasures:
         return await self._move(erasure, work)
 
     async def go_to(self, erasure: Erasure, phase: Phase, cursor: str) -> ErasureBatch:
-        """Note how far an erasure has come."""
+        """Store the phase and cursor that an erasure has reached."""
         return await self._move(
             erasure, lambda c, now: ErasureBatch(erasures.advance(c, now, Counts(), phase=phase, cursor=cursor))
         )
 
     async def finish(self, erasure: Erasure, now: Micros) -> None:
-        """Forget whom it was about, then have the files follow."""
+        """Mark an erasure as done, delete whom it was about, and purge the database's files."""
         await self._store.write(lambda c: erasures.finish(c, erasure, now))
-        await self._store.scrub()
+        await self._store.purge_erased()
 
     async def outlived(self, now: Micros) -> bool:
-        """Tell whether there are marks or erasures to drop."""
+        """Return whether there are marks or erasures old enough to drop."""
         return await self._store.read(lambda c: erasures.outlived(c, now))
 
     async def drop_marks(self, now: Micros) -> bool:
-        """Drop some marks that were kept for long enough."""
+        """Drop a batch of marks that were kept for long enough; return whether there may be more."""
         return await self._store.write(lambda c: tombstones.prune(c, now))
 
     async def drop_finished(self, now: Micros) -> None:
-        """Drop what is left of erasures whose marks are gone too."""
+        """Drop finished erasures whose marks are gone too."""
         await self._store.write(lambda c: erasures.prune(c, now))
 
     async def _move(self, before: Erasure, work: Callable[[Connection, Erasure], ErasureBatch]) -> ErasureBatch:
-        """Do work from where the erasure stands, unless another process has done it."""
+        """Do the work unless another process has moved the erasure on meanwhile."""
 
         def guarded(connection: Connection) -> ErasureBatch:
             current = erasures.get(connection, self._store.vault, before.organization_id, before.id)
@@ -98,6 +98,6 @@ class SqlErasures:
 
         return await self._store.write(guarded)
 
-    def _search(self, connection: Connection, erasure: Erasure) -> Search:
+    def _search(self, connection: Connection, erasure: Erasure) -> PersonSearch:
         key = tombstones.key(connection, self._store.vault)
-        return Search(erasure.organization_id, erasure.subject.addresses, key)
+        return PersonSearch(erasure.organization_id, erasure.subject.addresses, key)

@@ -1,4 +1,4 @@
-"""Rows that have become old enough to go, as rounds of retention ask for them."""
+"""The queries for expired rows that retention needs."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from sqlalchemy import Connection
 
 from tellwire.ports.queues import Cutoffs, ExpiredRows, RemovedRows, RetentionScope
 from tellwire.stores.queries import retention
-from tellwire.stores.runner import Transactions
+from tellwire.stores.query_runner import Transactions
 
-_KINDS = {kind.name: kind for kind in retention.SHELVES}
+_KINDS = {kind.name: kind for kind in retention.ROW_KINDS}
 
 
 class SqlRetention:
-    """`RetentionRows` over a store. `stopwatch`: seconds of any start, to measure a removal by."""
+    """`RetentionRows` over any store. `stopwatch`: a clock in seconds that measures each removal."""
 
     def __init__(self, store: Transactions, *, stopwatch: Callable[[], float] = time.perf_counter) -> None:
         self._store = store
         self._stopwatch = stopwatch
 
     async def scopes(self) -> Sequence[RetentionScope]:
-        """Return what there is to go through, what hangs on other rows first."""
+        """Return the scopes of a round, those of dependent rows first."""
         everyone = await self._store.read(retention.owners)
         return [
             RetentionScope(kind.name, organization_id)
-            for kind in retention.SHELVES
+            for kind in retention.ROW_KINDS
             for organization_id in (("",) if kind.shared else everyone)
         ]
 
     async def find(self, scope: RetentionScope, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
-        """Look at the next stretch of a scope."""
+        """Find expired rows in the next range of a scope."""
         find = _KINDS[scope.kind].find
         return await self._store.read(lambda c: find(c, scope.organization_id, after, cutoffs, limit))
 
     async def remove(self, scope: RetentionScope, keys: Sequence[Any], cutoffs: Cutoffs, limit: int) -> RemovedRows:
-        """Remove what still is to go, and measure how long the writer was kept."""
+        """Remove the rows that are still expired, and measure how long the writer was busy, in seconds."""
 
         def work(connection: Connection) -> RemovedRows:
             started = self._stopwatch()

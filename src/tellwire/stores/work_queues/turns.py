@@ -1,4 +1,4 @@
-"""Turns of agents as their worker asks for them."""
+"""The queries for turns of agents that their worker needs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Sequence
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.units import Micros
 from tellwire.stores.queries import turns
-from tellwire.stores.runner import Transactions
+from tellwire.stores.query_runner import Transactions
 
 _FIRST = (-1, "")
 
 
 class SqlAgentTurns:
-    """`AgentTurns` over a store."""
+    """`AgentTurns` over any store."""
 
     def __init__(self, store: Transactions) -> None:
         self._store = store
 
     async def due(self, now: Micros, *, limit: int, after: AgentTurn | None = None) -> Sequence[AgentTurn]:
-        """Return turns whose time has come, behind one that was returned before."""
+        """Return due turns, from behind one that was returned before."""
         place = _FIRST if after is None else (after.due_at, after.conversation_id)
         return await self._store.read(lambda c: turns.due(c, now, limit=limit, after=place))
 
     async def next_due(self, now: Micros) -> Micros | None:
-        """Return when the next turn is due that is not yet."""
+        """Return when the next turn becomes due after `now`; None when there is none."""
         return await self._store.read(lambda c: turns.next_due(c, now))
 
     async def situation(self, turn: AgentTurn, agent_id: str, *, last: int, now: Micros) -> Situation:
-        """Return what is known of a turn's conversation and of its agent's use."""
+        """Return a turn's conversation with its last messages, and what its agent has used."""
         return await self._store.read(lambda c: turns.situation(c, turn, agent_id, last=last, now=now))

@@ -1,4 +1,4 @@
-"""REST `/v1`: one module a noun, and the table of them."""
+"""Serve REST `/v1`: one module per noun, and the table of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/accounts`: WhatsApp business numbers."""
+"""Serve `/v1/accounts`: WhatsApp business numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.api.number_check import check_business, check_number
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, turn_of
+from tellwire.web.parameters import Cursor, Limit, page_request
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 log = logging.getLogger("tellwire.web")
@@ -164,7 +164,9 @@ def _shown(account: Account, now: Micros) -> bytes:
 async def list_accounts(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AccountList]:
     """The accounts of the organization."""
     vault = context.services.store.vault
-    page = await context.read(lambda c: accounts.page(c, vault, context.organization_id, turn_of(_NOUN, limit, cursor)))
+    page = await context.read(
+        lambda c: accounts.page(c, vault, context.organization_id, page_request(_NOUN, limit, cursor))
+    )
     now = context.services.clock.now()
     return page_response(_NOUN, page, lambda account: _shown(account, now), AccountList)
 
@@ -203,7 +205,7 @@ async def create_account(
 
 
 async def _route(context: RequestContext, phone_number_id: str) -> None:
-    """Apply what waited for the number: at once when it is little, else on in the background."""
+    """Apply the items that waited for the number: at once when they are few, the rest in the background."""
     task = asyncio.ensure_future(context.services.route_unrouted(phone_number_id))
     context.app_state.keep_running(task)
     done, _ = await asyncio.wait((task,), timeout=_ROUTING_SECONDS)
@@ -218,7 +220,7 @@ async def read_account(account_id: FromPath[str], context: ContextDependency) ->
 
     def find(connection: Connection) -> tuple[Account, TemplateStatus | None]:
         account = _known(connection, context, account_id)
-        return account, template_queries.standing(connection, account.organization_id, account.waba_id)
+        return account, template_queries.sync_status(connection, account.organization_id, account.waba_id)
 
     account, standing = await context.read(find)
     return raw_json_response(
@@ -279,9 +281,9 @@ async def resume_sending(account_id: FromPath[str], context: ContextDependency) 
 
 
 def _resumed(connection: Connection, audit_change: AuditChange, account: Account, how: str) -> Account:
-    """The account with sending on; when it was off that is told."""
+    """Return the account with sending switched on; if it was off, record the event."""
     if account.sending_paused:
-        operational.tell(connection, audit_change, operational_events.resumed(account, how))
+        operational.record(connection, audit_change, operational_events.resumed(account, how))
     return replace(account, sending_paused="")
 
 
@@ -294,7 +296,7 @@ async def delete_account(account_id: FromPath[str], context: ContextDependency) 
 
 
 async def _check_claims(context: RequestContext, account: Account, fields: dict[str, Any]) -> None:
-    """Whether the account may be called these: by them news find the accounts that they concern."""
+    """Check that the account may have this phone number and business account: Meta's notices are assigned by them."""
     wanted, graph = replace(account, **fields), context.services.graph
     if wanted.display_phone_number not in ("", account.display_phone_number):
         display = wanted.display_phone_number

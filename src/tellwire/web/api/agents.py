@@ -1,4 +1,4 @@
-"""`/v1/agents`: who writes for the business, people and models."""
+"""Serve `/v1/agents`: the people and AI models that write for the business."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS, micros
 from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "agents:manage")}
@@ -44,7 +44,7 @@ Debounce = Annotated[
         ge=0, le=300, description="How long the customer must have paused; who writes on and on waits four times that."
     ),
 ]
-Tools = Annotated[tuple[Tool, ...], Meta(max_length=agent_settings.MOST_TOOLS)]
+Tools = Annotated[tuple[Tool, ...], Meta(max_length=agent_settings.MAX_TOOLS)]
 Origins = Annotated[
     tuple[Annotated[str, Meta(max_length=512)], ...],
     Meta(max_length=64, description="Scheme, host and port that tools may reach, such as https://api.example.com."),
@@ -189,10 +189,10 @@ def _run_shown(run: AgentRun) -> bytes:
 
 
 async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Agent:
-    """The agent as a draft wants it: `agent` as it was, for its ids and its secrets.
+    """Return the agent that a draft describes; `agent` is the former one, for its ids and secrets.
 
     Raises:
-        Invalid: it cannot be like this.
+        Invalid: the draft is not valid.
     """
     if draft.kind == "human":
         _only_a_name(draft)
@@ -208,7 +208,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
     if faults:
         raise Invalid("The agent is not valid.", *faults)
     secrets = {
-        agent_settings.secret_place(tool.name, name): value
+        agent_settings.secret_name(tool.name, name): value
         for tool in settings.tools
         for name, value in tool.headers.items()
     }
@@ -238,7 +238,7 @@ def _only_a_name(draft: AgentDraft) -> None:
 
 
 def _with_values(tool: Tool, agent: Agent) -> Tool:
-    """A tool whose masked header values are what they were, if they were given for this server."""
+    """Return a tool whose masked header values are the former ones, if those were given for this server."""
     before = next((each for each in settings_of(agent).tools if each.name == tool.name), tool)
     known = agent_settings.headers_of(agent, tool) if same_origin(before.url, tool.url) else {}
     kept = {name: known.get(name, "") if value == MASK else value for name, value in tool.headers.items()}
@@ -246,7 +246,7 @@ def _with_values(tool: Tool, agent: Agent) -> Tool:
 
 
 def _check_key(agent: Agent, draft: AgentDraft, *, given: bool) -> None:
-    """Whether the key, unless it is `given` anew, stays with the server that it was given for."""
+    """Check that a key that is not `given` again stays with the server that it was given for."""
     before = settings_of(agent).base_url if agent.kind == "ai" else ""
     if given or not draft.api_key or not draft.base_url or same_origin(before, draft.base_url):
         return
@@ -269,8 +269,8 @@ def _as_draft(agent: Agent) -> AgentDraft:
 @get("/agents", summary="List agents", opt=_READ)
 async def list_agents(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AgentList]:
     """The agents of the organization."""
-    vault, turn = context.services.store.vault, turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, turn))
+    vault, paging = context.services.store.vault, page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: agents.page(c, vault, context.organization_id, paging))
     return page_response(_NOUN, page, _shown, AgentList)
 
 
@@ -342,8 +342,10 @@ async def list_runs(
     agent_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
 ) -> Response[RunList]:
     """What became of its turns: answers, failures, and why it did not answer."""
-    turn = turn_of(_RUNS, limit, cursor)
-    page = await context.read(lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, turn))
+    paging = page_request(_RUNS, limit, cursor)
+    page = await context.read(
+        lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, paging)
+    )
     return page_response(_RUNS, page, _run_shown, RunList)
 
 

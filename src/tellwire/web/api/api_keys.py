@@ -1,4 +1,4 @@
-"""`/v1/api-keys`: who may call. A key is shown once, when it is made."""
+"""Serve `/v1/api-keys`. A key is shown once, when it is created."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tellwire.security import api_keys
 from tellwire.security.api_keys import Scope
 from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _ADMIN = {"scopes": ("admin",)}
@@ -94,7 +94,7 @@ def _shown(key: ApiKey) -> bytes:
 async def list_api_keys(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
     """The keys of the organization, revoked ones too."""
     page = await context.read(
-        lambda c: organizations.keys_page(c, context.organization_id, turn_of(_NOUN, limit, cursor))
+        lambda c: organizations.keys_page(c, context.organization_id, page_request(_NOUN, limit, cursor))
     )
     return page_response(_NOUN, page, _shown, ApiKeyList)
 

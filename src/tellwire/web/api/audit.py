@@ -1,4 +1,4 @@
-"""`/v1/audit`: who changed keys, endpoints and accounts, and when."""
+"""Serve `/v1/audit`: who changed keys, endpoints and accounts, and when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tellwire.model.row_json import instant
 from tellwire.stores.queries import audit
 from tellwire.stores.queries.audit import AuditEntry
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, turn_of
+from tellwire.web.parameters import Cursor, Limit, page_request
 from tellwire.web.request import ContextDependency, page_response
 
 _NOUN = "audit"
@@ -50,7 +50,7 @@ def _shown(entry: AuditEntry) -> bytes:
 @get("/audit", summary="List the audit", opt={"scopes": ("admin",)})
 async def list_audit(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[AuditList]:
     """Who changed keys, endpoints and accounts of the organization."""
-    page = await context.read(lambda c: audit.page(c, context.organization_id, turn_of(_NOUN, limit, cursor)))
+    page = await context.read(lambda c: audit.page(c, context.organization_id, page_request(_NOUN, limit, cursor)))
     return page_response(_NOUN, page, _shown, AuditList)
 
 

@@ -1,4 +1,4 @@
-"""Everything that is kept of a person as one JSON object, read and sent in portions."""
+"""Export everything that is kept of a person as one JSON object, read and sent in portions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.row_json import conversation_row, instant, message_row
 from tellwire.stores.queries import exports, media, person_in_payloads, person_rows
 from tellwire.stores.queries import sends as send_queries
-from tellwire.stores.queries.exports import Carried, HandedOver, Portion
-from tellwire.stores.queries.person_in_payloads import Search
-from tellwire.stores.queries.person_rows import Person
+from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts, Portion
+from tellwire.stores.queries.person_in_payloads import PersonSearch
+from tellwire.stores.queries.person_rows import PersonRows
 from tellwire.web.api.media.rows import media_read
 from tellwire.web.api.shapes import when
 from tellwire.web.request import RequestContext, joined
@@ -30,8 +30,8 @@ _AT_ONCE = 200
 _encode = msgspec.json.Encoder().encode
 
 
-async def export(context: RequestContext, person: Person) -> AsyncIterator[bytes]:
-    """The object, in pieces that are JSON together."""
+async def export(context: RequestContext, person: PersonRows) -> AsyncIterator[bytes]:
+    """Give the JSON object in pieces."""
     organization_id = context.organization_id
     conversations = await context.read(lambda c: person_rows.conversations_of(c, organization_id, person.ids))
     yield b'{"organization_id":%b,"exported_at":%b' % (
@@ -69,7 +69,7 @@ async def _list(name: str, portions: AsyncIterator[Iterable[bytes]]) -> AsyncIte
 
 
 async def _messages(
-    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
     async for page in _message_pages(context, person, conversations):
         sends = await context.read(
@@ -79,7 +79,7 @@ async def _messages(
 
 
 async def _message_pages(
-    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Sequence[Message]]:
     async for page in _paged(context, exports.messages_of, [each.id for each in conversations]):
         yield page
@@ -89,7 +89,7 @@ async def _message_pages(
 
 
 async def _media(
-    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
     async for messages in _message_pages(context, person, conversations):
         found = await context.read(_files(context.organization_id, [each for each in messages if each.media]))
@@ -97,12 +97,12 @@ async def _media(
 
 
 def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Connection], list[Media]]:
-    """The files that came with messages, and those of ours that went with them."""
+    """Give the rows of the files that came or went with the person's messages."""
     shown = {each["id"] for message in messages for each in msgspec.json.decode(message.media)}
 
     def find(connection: Connection) -> list[Media]:
         came = media.of_messages(connection, [each.id for each in messages])
-        went = media.these(connection, organization_id, shown - {each.id for each in came})
+        went = media.get_many(connection, organization_id, shown - {each.id for each in came})
         return [*came, *went]
 
     return find
@@ -114,7 +114,7 @@ async def _handovers(context: RequestContext, conversations: Sequence[Conversati
         yield map(_handed_over, await context.read(_handed(context.organization_id, some)))
 
 
-def _handed(organization_id: str, conversation_ids: Sequence[str]) -> Callable[[Connection], list[HandedOver]]:
+def _handed(organization_id: str, conversation_ids: Sequence[str]) -> Callable[[Connection], list[ActiveHandover]]:
     return lambda connection: exports.handovers_of(connection, organization_id, conversation_ids)
 
 
@@ -124,14 +124,14 @@ async def _runs(context: RequestContext, conversations: Sequence[Conversation]) 
 
 
 async def _events(
-    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
     async for page in _event_pages(context, person, conversations):
         yield map(_event, page)
 
 
 async def _deliveries(
-    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Iterable[bytes]]:
     async for page in _event_pages(context, person, conversations):
         found = await context.read(partial(exports.deliveries_of, page=page))
@@ -139,7 +139,7 @@ async def _deliveries(
 
 
 async def _event_pages(
-    context: RequestContext, person: Person, conversations: Sequence[Conversation]
+    context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Sequence[Event]]:
     async for page in _paged(context, exports.events_of, [each.id for each in conversations]):
         yield page
@@ -150,15 +150,15 @@ async def _event_pages(
             )
 
 
-async def _received(context: RequestContext, person: Person) -> AsyncIterator[Iterable[bytes]]:
-    registry, wanted = context.services.store.registry(), Search(context.organization_id, person.addresses)
+async def _received(context: RequestContext, person: PersonRows) -> AsyncIterator[Iterable[bytes]]:
+    registry, wanted = context.services.store.registry(), PersonSearch(context.organization_id, person.addresses)
     after, until = "", "~"
     while True:
 
         def look(connection: Connection, after: str = after) -> tuple[list[bytes], str]:
             found = person_in_payloads.search(connection, registry, wanted, after=after, until=until)
             shown = person_in_payloads.shown(connection, registry, wanted, found.ids)
-            return [_post(kept.id, kept.received_at, pieces) for kept, pieces in shown], found.after
+            return [_post(each.inbound.id, each.inbound.received_at, each.pieces) for each in shown], found.after
 
         rows, after = await context.read(look)
         yield rows
@@ -217,7 +217,7 @@ def _sent(send: Send) -> dict[str, Any]:
     }
 
 
-def _handed_over(found: HandedOver) -> bytes:
+def _handed_over(found: ActiveHandover) -> bytes:
     return _encode({**msgspec.structs.asdict(found), "since": instant(found.since)})
 
 
@@ -231,7 +231,7 @@ def _event(event: Event) -> bytes:
     return _encode({**shown, "conversation_id": event.conversation_id, "row": event.snapshot.row})
 
 
-def _carried(carried: Carried) -> bytes:
+def _carried(carried: DeliveryWithAttempts) -> bytes:
     delivery = carried.delivery
     tries = [
         {
@@ -256,7 +256,7 @@ def _post(inbound_id: str, received_at: int, pieces: Sequence[bytes]) -> bytes:
 
 
 def _verbatim(piece: bytes) -> Any:
-    """JSON as it is; what a strict reader refuses as text of its bytes."""
+    """Return JSON as it is; if a strict reader refuses it, a string of its bytes."""
     try:
         msgspec.json.decode(piece)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

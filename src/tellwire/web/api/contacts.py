@@ -1,4 +1,4 @@
-"""`/v1/contacts`: people, by every phone number and user id that they are known by."""
+"""Serve `/v1/contacts`: people, with every phone number and user id by which they are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tellwire.model.row_json import instant
 from tellwire.stores.queries import erasures, messages, person_rows
 from tellwire.web.api.contact_export import export
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
-from tellwire.web.parameters import Cursor, Limit, Name, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, Name, our_id, page_request
 from tellwire.web.request import JSON, ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
@@ -99,8 +99,8 @@ async def list_contacts(
     context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", alias: Name = ""
 ) -> Response[ContactList]:
     """The contacts of the organization; `alias` finds the one that a phone number or user id stands for."""
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: messages.contacts_page(c, context.organization_id, alias, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: messages.contacts_page(c, context.organization_id, alias, paging))
     return page_response(_NOUN, page, _shown, ContactList)
 
 

@@ -1,4 +1,4 @@
-"""`/v1/conversations/{id}/agent`: whether an AI agent answers in a conversation, and taking it out and back in."""
+"""Serve `/v1/conversations/{id}/agent`: whether an AI agent answers in a conversation, and pausing and resuming it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def _decided(
 
 
 async def _answer(context: RequestContext, conversation: Conversation) -> Response[ConversationAgentRead]:
-    found = await context.read(lambda c: agents.standing(c, context.organization_id, conversation.id))
+    found = await context.read(lambda c: agents.status(c, context.organization_id, conversation.id))
     accounts = context.services.store.registry().accounts.values()
     agent_id = next((each.agent_id for each in accounts if each.id == conversation.account_id), "")
     usage = UsageRead(replies=found.replies, input_tokens=found.input_tokens, output_tokens=found.output_tokens)

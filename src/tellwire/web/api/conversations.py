@@ -1,4 +1,4 @@
-"""`/v1/conversations`. An id is ours, or the 24 digits that the `chat` format shows."""
+"""Serve `/v1/conversations`. A conversation is named by our id or by the 24 digits that the `chat` format shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tellwire.web.parameters import (
     Name,
     StatusName,
     choice,
-    turn_of,
+    page_request,
 )
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
@@ -82,7 +82,7 @@ async def list_conversations(
 ) -> Response[ConversationList]:
     """The conversations of the organization; `contact` takes a contact's id, phone number or user id, or a group's
     id."""
-    turn = turn_of(_NOUN, limit, cursor)
+    paging = page_request(_NOUN, limit, cursor)
     party = (
         await context.read(lambda c: conversation_queries.party_of(c, context.organization_id, contact))
         if contact
@@ -93,7 +93,7 @@ async def list_conversations(
         account_id=context.account_id(account) if account else "",
         party=party,
     )
-    page = await context.read(lambda c: conversation_queries.page(c, context.organization_id, chosen, turn))
+    page = await context.read(lambda c: conversation_queries.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, ConversationList)
 
 
@@ -109,8 +109,8 @@ async def list_messages_of(
 ) -> Response[rows.MessageList]:
     """The messages of one conversation."""
     chosen = MessageFilter(conversation_id=(await _known(context, conversation_id)).id)
-    turn = turn_of(read.NOUN, limit, cursor)
-    page = await context.read(lambda c: message_queries.page(c, context.organization_id, chosen, turn))
+    paging = page_request(read.NOUN, limit, cursor)
+    page = await context.read(lambda c: message_queries.page(c, context.organization_id, chosen, paging))
     return page_response(read.NOUN, page, rows.message_shown, rows.MessageList)
 
 
@@ -152,7 +152,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
         def decide(ledger: Ledger, known: Conversation = known) -> Conversation | Conflict | None:
             current = ledger.conversations.get(known.id)
             if current is None or current.party != known.party:
-                return None  # merged into another contact meanwhile: look again
+                return None  # the contact was merged into another meanwhile: load again
             return decision(ledger, current)
 
         keys = Keys(conversations={(context.organization_id, known.id)}, parties={("", known.party)})

@@ -1,4 +1,4 @@
-"""`/v1/deliveries`: one event on its way to one endpoint, and every attempt at it."""
+"""Serve `/v1/deliveries`: one event on its way to one endpoint, with every attempt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tellwire.web.parameters import (
     instant_of,
     looks_like_id,
     our_id,
-    turn_of,
+    page_request,
 )
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
@@ -194,12 +194,12 @@ async def list_deliveries(
         endpoint_id=endpoint_id,
         state=choice(in_state, "state", *DeliveryState),
         event_id=event_id,
-        conversation_id=await context.wanted_conversation(conversation_id),
+        conversation_id=await context.conversation_filter(conversation_id),
         since=instant_of(since, "since"),
         until=instant_of(until, "until"),
     )
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: deliveries.page(c, context.organization_id, chosen, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: deliveries.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, DeliveryList)
 
 
@@ -252,7 +252,7 @@ async def replay_selection(
     ids, audit_change = _ids(data), context.audit_change()
 
     def work(connection: Connection) -> tuple[None, bytes]:
-        entries = replays.selection(connection, audit_change, ids, new_id=data.new_id)
+        entries = replays.replay_many(connection, audit_change, ids, new_id=data.new_id)
         missing = [(f"/ids/{index}", "is no delivery") for index, entry in enumerate(entries) if entry is None]
         if missing:
             raise Invalid("Some deliveries are not there; none was replayed.", *missing)

@@ -1,4 +1,4 @@
-"""`/v1/webhook-endpoints/{id}/test` and `/recover`: what an endpoint can be asked to do beside receiving."""
+"""Serve `/v1/webhook-endpoints/{id}/test` and `/recover`: test events and recoveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import audit, endpoints, jobs
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
@@ -97,10 +97,10 @@ class RecoveryList(Struct, kw_only=True):
 
 
 async def known_endpoint(context: RequestContext, endpoint_id: str) -> Endpoint:
-    """The endpoint of this id.
+    """Return the endpoint with this id.
 
     Raises:
-        NotFound: the organization has none.
+        NotFound: the organization has no such endpoint.
     """
     name, vault = our_id(endpoint_id, "webhook endpoint"), context.services.store.vault
     endpoint = await context.read(lambda c: endpoints.get(c, vault, context.organization_id, name))
@@ -214,8 +214,8 @@ async def list_recoveries(
 ) -> Response[RecoveryList]:
     """The recoveries of an endpoint."""
     endpoint = await known_endpoint(context, endpoint_id)
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: jobs.page(c, context.organization_id, endpoint.id, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: jobs.page(c, context.organization_id, endpoint.id, paging))
     return page_response(_NOUN, page, _shown, RecoveryList)
 
 

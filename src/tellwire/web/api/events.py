@@ -1,4 +1,4 @@
-"""`/v1/events`: what happened, as subscribers are told of it."""
+"""Serve `/v1/events`: the events that subscribers get, as a list and as a stream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tellwire.web.parameters import (
     choice,
     instant_of,
     our_id,
-    turn_of,
+    page_request,
 )
 from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
@@ -104,12 +104,12 @@ async def list_events(
     chosen = EventFilter(
         entity=choice(entity, "entity", *ENTITIES),
         action=choice(action, "action", *ACTIONS),
-        conversation_id=await context.wanted_conversation(conversation_id),
+        conversation_id=await context.conversation_filter(conversation_id),
         account_id=context.account_id(account) if account else "",
         since=instant_of(since, "since"),
     )
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: events.page(c, context.organization_id, chosen, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: events.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, EventList)
 
 
@@ -156,7 +156,7 @@ async def _known(context: RequestContext, event_id: str) -> Event:
 
 
 def plain_endpoint(event: Event, format_name: str) -> Endpoint:
-    """An endpoint with default options, for rendering."""
+    """Return an endpoint with default options, for rendering events."""
     return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name)
 
 

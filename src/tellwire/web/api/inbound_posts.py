@@ -1,4 +1,4 @@
-"""`/v1/inbound`: what Meta sent, as it was received, and what became of each item."""
+"""Serve `/v1/inbound`: Meta's POSTs as they were received, and the outcome of each item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tellwire.model.inbound import Inbound, ItemReport, Outcome
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import inbound_posts
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
@@ -106,11 +106,11 @@ async def list_inbound(
     context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
 ) -> Response[InboundList]:
     """What Meta sent for the organization; who runs the installation also sees what is no single organization's."""
-    turn, from_ = turn_of(_NOUN, limit, cursor), instant_of(since, "since")
+    paging, from_ = page_request(_NOUN, limit, cursor), instant_of(since, "since")
     wanted = choice(outcome, "outcome", *Outcome)
     page = await context.read(
         lambda c: inbound_posts.page(
-            c, context.organization_id, turn, nobodys=context.caller.operator, outcome=wanted, from_=from_
+            c, context.organization_id, paging, nobodys=context.caller.operator, outcome=wanted, from_=from_
         )
     )
     return page_response(_NOUN, page, _shown, InboundList)

@@ -1,4 +1,4 @@
-"""Whether a phone number or a business account is the caller's: Meta shows it to the token that comes with it."""
+"""Check that a phone number or a business account belongs to the caller: Meta shows it to the caller's token."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _Shown(Struct):
 
 
 async def check_number(graph: Graph, phone_number_id: str, token: str, *, display: str = "") -> None:
-    """Ask Meta for the number with the token; `display` is the phone number that it is to have, "" for any.
+    """Ask Meta for the number with the token; `display` is the phone number that Meta must show, "" for any.
 
     Raises:
-        Invalid: there is no token, or Meta shows another thing.
+        Invalid: there is no token, or Meta shows something else.
         MetaRefused, MetaUnreachable: Meta does not show it.
     """
     found = await _asked(graph, phone_number_id, token, _NUMBER)
@@ -35,10 +35,10 @@ async def check_number(graph: Graph, phone_number_id: str, token: str, *, displa
 
 
 async def check_business(graph: Graph, waba_id: str, token: str) -> None:
-    """Ask Meta for the business account with the token, which may then hear its news.
+    """Ask Meta for the business account with the token; its notices may then be applied to the account.
 
     Raises:
-        Invalid: there is no token, or Meta shows another thing.
+        Invalid: there is no token, or Meta shows something else.
         MetaRefused, MetaUnreachable: Meta does not show it.
     """
     found = await _asked(graph, waba_id, token, _BUSINESS)

@@ -1,4 +1,4 @@
-"""`/v1/organizations`: the tenants of an installation."""
+"""Serve `/v1/organizations`: the tenants of an installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Organization
 from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, page_response, raw_json_response
 
 _ADMIN = {"scopes": ("admin",)}
@@ -54,7 +54,7 @@ async def list_organizations(
 ) -> Response[OrganizationList]:
     """Every organization for who runs the installation, else the key's own."""
     only = "" if context.caller.operator else context.organization_id
-    page = await context.read(lambda c: organizations.page(c, turn_of(_NOUN, limit, cursor), only=only))
+    page = await context.read(lambda c: organizations.page(c, page_request(_NOUN, limit, cursor), only=only))
     return page_response(_NOUN, page, _shown, OrganizationList)
 
 

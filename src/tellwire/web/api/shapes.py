@@ -1,4 +1,4 @@
-"""What several nouns show: times, rows and pages, as OpenAPI describes them."""
+"""Define what several nouns show: times, rows and pages, as OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tellwire.model.units import Micros
 When = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, in UTC.")]
 Id = Annotated[str, Meta(description="One of our ids (UUIDv7).")]
 NextCursor = Annotated[str | None, Meta(description="Give it as `cursor` for the next page; null on the last one.")]
-# A line of text: nothing that a log, a header or PostgreSQL would stumble over.
+# One line of text, without characters that break a log, a header or PostgreSQL.
 LINE = r"^(?![\s\S]*[\u0000-\u001f\u007f])"
 
 
@@ -70,5 +70,5 @@ class ConversationRow(Struct, kw_only=True):
 
 
 def when(at: Micros | None) -> str | None:
-    """A time as text; None for none (0 counts as none)."""
+    """Return a time as text; None for None and for 0."""
     return instant(at) if at else None

@@ -1,4 +1,4 @@
-"""`/v1/templates`: message templates of business accounts, as Meta has them."""
+"""Serve `/v1/templates`: message templates of business accounts, as Meta has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tellwire.stores.queries import audit, templates
 from tellwire.stores.queries.paging import PageRequest
 from tellwire.stores.queries.templates import TemplateFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.parameters import AccountName, Cursor, Limit, Name, turn_of
+from tellwire.web.parameters import AccountName, Cursor, Limit, Name, page_request
 from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "templates:manage")}
@@ -110,8 +110,8 @@ async def list_templates(
     """The templates of the organization, one a language."""
     waba_id = waba_id or (_waba_of(context, account) if account else "")
     chosen = TemplateFilter(waba_id=waba_id, status=status, name=name, language=language)
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: templates.page(c, context.organization_id, chosen, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: templates.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, TemplateList)
 
 
@@ -125,7 +125,7 @@ async def create_template(
         if once.kept:
             return once.kept
         draft = {name: value for name, value in asdict(data).items() if name != "account" and value is not UNSET}
-        created = await context.services.templates.create(account, draft)
+        created = await context.services.template_sync.create(account, draft)
         audit_change = context.audit_change()
 
         def work(connection: Connection) -> tuple[Template, bytes]:
@@ -155,7 +155,7 @@ async def create_template(
 async def synchronise_templates(context: ContextDependency, data: JSONBody[TemplateSync]) -> Response[TemplateCounts]:
     """Make the templates of the account's business account those that Meta lists now; it happens by itself every hour,
     and soon after Meta told of a change."""
-    counts = await context.services.templates.synchronise(_usable(context, data.account))
+    counts = await context.services.template_sync.synchronise(_usable(context, data.account))
     return json_response(TemplateCounts(**asdict(counts)))
 
 
@@ -183,7 +183,7 @@ async def delete_template(template_id: FromPath[str], context: ContextDependency
     owner = next((each for each in _accounts(context) if each.waba_id == waba_id and each.access_token), None)
     if owner is None:
         raise Invalid("No account of its business account has an access token, without which Meta deletes nothing.")
-    await context.services.templates.delete(owner, name, one.meta_id if one else "")
+    await context.services.template_sync.delete(owner, name, one.meta_id if one else "")
     audit_change = context.audit_change()
 
     def work(connection: Connection) -> None:
@@ -207,7 +207,7 @@ def _accounts(context: RequestContext) -> list[Account]:
 
 
 def _waba_of(context: RequestContext, name: str) -> str:
-    """The business account of an account; what matches nothing when there is none."""
+    """Return the business account id of an account; an id that matches nothing when there is no such account."""
     return next((a.waba_id for a in _accounts(context) if name in (a.id, a.phone_number_id)), "") or "-"
 
 

@@ -1,4 +1,4 @@
-"""`/v1/webhook-endpoints`: where events are delivered."""
+"""Serve `/v1/webhook-endpoints`: the addresses that events are delivered to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.web.api import endpoint_calls
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
-from tellwire.web.parameters import Cursor, Limit, our_id, turn_of
+from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
@@ -149,15 +149,15 @@ def _new_secret() -> str:
 async def list_endpoints(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[EndpointList]:
     """The webhook endpoints of the organization."""
     vault, now = context.services.store.vault, context.services.clock.now()
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: endpoint_queries.page(c, vault, context.organization_id, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: endpoint_queries.page(c, vault, context.organization_id, paging))
     standings = await _standings(context, *page.items)
     return page_response(_NOUN, page, lambda endpoint: _shown(endpoint, now, standings.get(endpoint.id)), EndpointList)
 
 
 async def _standings(context: RequestContext, *some: Endpoint) -> Mapping[str, EndpointHealth]:
     ids = [endpoint.id for endpoint in some]
-    return await context.read(lambda c: health_queries.standings(c, context.organization_id, ids))
+    return await context.read(lambda c: health_queries.of_endpoints(c, context.organization_id, ids))
 
 
 @post("/webhook-endpoints", summary="Create a webhook endpoint", opt=_MANAGE)
@@ -172,7 +172,7 @@ async def create_endpoint(
         endpoint, secret = lifecycle.drafted(data), _new_secret()
         await lifecycle.admit(context.services, endpoint)
         _, body = await once.write(
-            lambda c: _with_secret(context, lifecycle.create(context.shelf(c), endpoint, secret=secret))
+            lambda c: _with_secret(context, lifecycle.create(context.endpoints(c), endpoint, secret=secret))
         )
     return raw_json_response(body, EndpointWithSecret, status=201)
 
@@ -190,25 +190,27 @@ async def change_endpoint(
     """Change what is given, leave the rest. The format stays: make another endpoint for another format."""
     before = await known_endpoint(context, endpoint_id)
     await lifecycle.admit(context.services, lifecycle.changed(before, data), before=before)
-    return await _answer(context, await context.write(lambda c: lifecycle.change(context.shelf(c), endpoint_id, data)))
+    return await _answer(
+        context, await context.write(lambda c: lifecycle.change(context.endpoints(c), endpoint_id, data))
+    )
 
 
 @delete("/webhook-endpoints/{endpoint_id:str}", summary="Delete a webhook endpoint", opt=_MANAGE, status_code=204)
 async def delete_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> None:
     """Forget an endpoint; what still waits for it becomes `cancelled`."""
-    await _in_strides(context, endpoint_id, lifecycle.delete)
+    await _in_batches(context, endpoint_id, lifecycle.delete)
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
 async def pause_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """Stop delivering; what waits and what comes is kept `parked`."""
-    return await _answer(context, await _in_strides(context, endpoint_id, lifecycle.pause))
+    return await _answer(context, await _in_batches(context, endpoint_id, lifecycle.pause))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
 async def resume_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """Deliver again, what is parked first. Also brings back a disabled endpoint."""
-    return await _answer(context, await _in_strides(context, endpoint_id, lifecycle.resume))
+    return await _answer(context, await _in_batches(context, endpoint_id, lifecycle.resume))
 
 
 @post("/webhook-endpoints/{endpoint_id:str}/rotate-secret", summary="Rotate the secret", opt=_MANAGE, status_code=200)
@@ -225,20 +227,22 @@ async def rotate_secret(
             return once.kept
         secret, overlap = wanted.secret or _new_secret(), micros(wanted.overlap_seconds)
         _, body = await once.write(
-            lambda c: _with_secret(context, lifecycle.rotate(context.shelf(c), name, secret, overlap=overlap)),
+            lambda c: _with_secret(context, lifecycle.rotate(context.endpoints(c), name, secret, overlap=overlap)),
             status=200,
         )
     return raw_json_response(body, EndpointWithSecret)
 
 
-async def _in_strides(
-    context: RequestContext, endpoint_id: str, stride: Callable[[SqlEndpointRepository, str], tuple[Endpoint, bool]]
+async def _in_batches(
+    context: RequestContext,
+    endpoint_id: str,
+    change_batch: Callable[[SqlEndpointRepository, str], tuple[Endpoint, bool]],
 ) -> Endpoint:
-    """Run a stride until it says that it is done, each in a commit of its own."""
+    """Run `change_batch` until it returns that it is done, each time in a commit of its own."""
     name = our_id(endpoint_id, "webhook endpoint")
 
     def work(connection: Connection) -> tuple[Endpoint, bool]:
-        return stride(context.shelf(connection), name)
+        return change_batch(context.endpoints(connection), name)
 
     endpoint, done = await context.write(work)
     while not done:

@@ -1,1 +1,1 @@
-"""The OpenAPI document, and the reference page that is made of it."""
+"""Make the OpenAPI document, and the reference page from it."""

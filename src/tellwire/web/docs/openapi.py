@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: paths and parameters as Litestar sees them, bodies and answers as msgspec does."""
+"""Make the OpenAPI 3.1 document: paths and parameters as Litestar sees them, bodies and answers as msgspec does."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ _META = {
 
 
 def document(handlers: Sequence[Any], dependencies: Mapping[str, Any], webhooks: Mapping[str, Any]) -> dict[str, Any]:
-    """The document for these handlers, with the `webhooks` section of what Tellwire itself sends."""
+    """Return the OpenAPI document of these handlers; `webhooks` describes the webhooks that Tellwire sends."""
     app = Litestar(list(handlers), dependencies=dependencies, openapi_config=_CONFIG, logging_config=None)
     found: dict[str, Any] = app.openapi_schema.to_schema()
     for item in found["paths"].values():
-        item.pop("head", None)  # as GET, without the body
+        item.pop("head", None)  # HEAD answers as GET, without the body
     operations = list(_operations(app, found["paths"]))
     types = [ProblemDetails]
     for _, _, handler in operations:
@@ -165,7 +165,7 @@ def _operations(app: Litestar, paths: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def _answer_type(handler: HTTPRouteHandler) -> Any:
-    """What a handler's JSON answers hold; None for no body, or one that is no JSON."""
+    """Return the type of a handler's JSON answers; None for no body, or one that is not JSON."""
     annotation = handler.parsed_return_field.annotation
     if get_origin(annotation) is Response:
         (held,) = get_args(annotation)

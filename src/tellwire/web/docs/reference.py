@@ -1,4 +1,4 @@
-"""The reference page of the API, in Markdown, made of the OpenAPI document (docs/reference/api.md; a test compares)."""
+"""Make the API's reference page, in Markdown, from the OpenAPI document (docs/reference/api.md; a test compares)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REF = "#/components/schemas/"
 
 
 def reference(document: Mapping[str, Any]) -> str:
-    """The whole page."""
+    """Return the whole page in Markdown."""
     by_tag: dict[str, list[tuple[str, str, Mapping[str, Any]]]] = {}
     for path, item in document["paths"].items():
         for method in _METHODS:

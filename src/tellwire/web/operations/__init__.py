@@ -1,1 +1,1 @@
-"""For those who run an installation: probes, metrics and the status page."""
+"""Serve those who run an installation: probes, metrics and the status page."""

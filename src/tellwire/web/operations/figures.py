@@ -1,4 +1,4 @@
-"""How it goes, as the database says: asked at most every few seconds, however many ask."""
+"""Read the installation's figures from the database, at most once in 5 s, however many ask."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ _FRESH_MICROS = micros(5)
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How it goes, as of `at`.
+    """The installation's figures, as of `at`.
 
-    `oldest` and `parked`: by endpoint, when the oldest delivery was recorded that waits, or that is parked.
-    `late`: when the first of the late retries and replays is or was due, 0 for none. `held`: items that wait, by
-    outcome. `unsent`: messages that are still to be sent, by state; `send_due`: when the first of them is or was due, 0
-    for none.
+    `oldest` and `parked`: by endpoint, when its oldest waiting or parked delivery was recorded. `late`: when the first
+    of the late retries and replays is or was due, 0 for none. `held`: waiting items, by outcome. `unsent`: messages
+    that are still to be sent, by state; `send_due`: when the first of them is or was due, 0 for none.
     """
 
     at: Micros
@@ -38,7 +37,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 class Waits:
-    """The POSTs from Meta that wait for their commit; `most`: how many may."""
+    """The POSTs from Meta that wait for their commit; `most`: how many may wait."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -46,29 +45,29 @@ class Waits:
         self._serial = 0
 
     def begin(self) -> int:
-        """A POST begins to wait; what is returned ends it."""
+        """Note that a POST begins to wait; return the number to call `end` with."""
         self._serial += 1
         self._since[self._serial] = asyncio.get_running_loop().time()
         return self._serial
 
     def end(self, serial: int) -> None:
-        """It waits no more."""
+        """Note that a POST does not wait any more."""
         del self._since[serial]
 
     @property
     def count(self) -> int:
-        """How many wait."""
+        """Return how many POSTs wait."""
         return len(self._since)
 
     @property
     def longest(self) -> float:
-        """How many seconds the one that came first has waited."""
+        """Return how many seconds the oldest waiting POST has waited, 0 for none."""
         first = next(iter(self._since.values()), None)
         return 0.0 if first is None else asyncio.get_running_loop().time() - first
 
 
 class Meters:
-    """What one app counts and shows."""
+    """The counts and figures of one app."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -78,17 +77,17 @@ class Meters:
         self._lock = asyncio.Lock()
 
     def post_answered(self, status: int) -> None:
-        """A POST from Meta was answered."""
+        """Count a POST from Meta that was answered with this status."""
         self._counters.posts[status] += 1
 
     def post_applied(self, inbound: Inbound) -> None:
-        """A POST from Meta was applied."""
+        """Count the items of a POST from Meta that was applied."""
         items = self._counters.items
         for item in inbound.items:
             items[item.outcome] += 1
 
     async def figures(self) -> Figures:
-        """How it goes, at most some seconds old."""
+        """Return the installation's figures, at most 5 s old."""
         async with self._lock:
             now = self._services.clock.now()
             if self._figures is None or not 0 <= now - self._figures.at < _FRESH_MICROS:

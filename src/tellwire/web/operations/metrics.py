@@ -1,7 +1,7 @@
-"""Every metric: its name, what it means, and where its value comes from; `/metrics` and the reference page show these.
+"""Define every metric: its name, its meaning, and where its value comes from, for `/metrics` and the reference page.
 
-The counts are one process's, the gauges of deliveries and endpoints the whole installation's (each process shows
-them). Labels are words of fixed small sets.
+Counters and histograms cover one process; the gauges of deliveries and endpoints cover the whole installation (each
+process shows them). Label values come from small fixed sets.
 """
 
 from __future__ import annotations
@@ -55,24 +55,24 @@ _UNSENT = ("scheduled", "queued", "sending")
 Values = Iterable[tuple[Sequence[str], float]]
 
 
-class Now(Struct, frozen=True, kw_only=True):
-    """What the metrics are read off. `posts_waiting`: POSTs from Meta that wait for their commit."""
+class MetricSources(Struct, frozen=True, kw_only=True):
+    """The sources that metrics are read from. `posts_waiting`: POSTs from Meta that wait for their commit."""
 
     counters: Counters
     figures: Figures
     store: Store
     engine: Engine | None
-    courier: SendingState | None
+    sending_worker: SendingState | None
     posts_waiting: int
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """One metric; a histogram is read as a `Histogram`."""
+    """A metric; `read` returns labels and values, or a `Histogram`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     help: str
-    read: Callable[[Now], Values | Histogram]
+    read: Callable[[MetricSources], Values | Histogram]
     labels: tuple[str, ...] = ()
 
 
@@ -84,12 +84,12 @@ def _by(words: Iterable[str], counts: Mapping[str, float]) -> Values:
     return [((word,), counts.get(word, 0)) for word in words]
 
 
-def _endpoints(now: Now) -> Values:
+def _endpoints(now: MetricSources) -> Values:
     states: list[str] = [endpoint.state for endpoint in now.store.registry().endpoints.values()]
     return [((word,), states.count(word)) for word in _ENDPOINT_STATES]
 
 
-def _oldest_due(now: Now) -> Values:
+def _oldest_due(now: MetricSources) -> Values:
     endpoints, oldest = now.store.registry().endpoints, dict.fromkeys(_ENDPOINT_STATES, now.figures.at)
     for since in (now.figures.oldest, now.figures.parked):
         for identifier, at in since.items():
@@ -99,16 +99,16 @@ def _oldest_due(now: Now) -> Values:
     return [((state,), max(0, now.figures.at - at) / MICROS) for state, at in oldest.items()]
 
 
-def _send_due(now: Now) -> Values:
+def _send_due(now: MetricSources) -> Values:
     at, due = now.figures.at, now.figures.send_due
     return _one(max(0, at - due) / MICROS if due else 0)
 
 
-def _paused(now: Now) -> Values:
+def _paused(now: MetricSources) -> Values:
     return _one(sum(bool(account.sending_paused) for account in now.store.registry().accounts.values()))
 
 
-def _attempts(now: Now) -> Values:
+def _attempts(now: MetricSources) -> Values:
     return [(key, value) for key, value in sorted(now.counters.attempts.items())]
 
 
@@ -266,13 +266,13 @@ METRICS = (
         name="tellwire_sends_in_flight",
         kind="gauge",
         help="Messages that this process claimed and whose result is not committed.",
-        read=lambda now: _one(now.courier.in_flight if now.courier else 0),
+        read=lambda now: _one(now.sending_worker.in_flight if now.sending_worker else 0),
     ),
     Metric(
         name="tellwire_send_results_waiting",
         kind="gauge",
         help="Answers of Meta that wait for their commit.",
-        read=lambda now: _one(now.courier.unrecorded if now.courier else 0),
+        read=lambda now: _one(now.sending_worker.unrecorded if now.sending_worker else 0),
     ),
     Metric(
         name="tellwire_messages_unsent",
@@ -331,11 +331,11 @@ METRICS = (
 
 
 class _Collected(Collector):
-    def __init__(self, now: Now) -> None:
+    def __init__(self, now: MetricSources) -> None:
         self._now = now
 
     def collect(self) -> Iterator[Family]:
-        """Every metric with its values."""
+        """Return every metric with its values."""
         return (_family(metric, metric.read(self._now)) for metric in METRICS)
 
 
@@ -358,8 +358,8 @@ def _family(metric: Metric, values: Values | Histogram) -> Family:
     return family
 
 
-def exposition(now: Now) -> bytes:
-    """The metrics in Prometheus' text format."""
+def exposition(now: MetricSources) -> bytes:
+    """Return the metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(now))
     return generate_latest(registry)
@@ -378,7 +378,7 @@ ones to alarm on: [Operate](../how-to/operate.md).
 
 
 def reference() -> str:
-    """The reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
+    """Return the reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
     rows = [
         f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
         for each in METRICS

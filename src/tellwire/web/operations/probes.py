@@ -1,4 +1,4 @@
-"""What operators and machines ask first: is it alive, is it ready, what runs, how does it go, what can be called."""
+"""Answer probes and machines: whether the process is alive and ready, its version, its metrics, its API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tellwire.stores.queries import status_figures
 from tellwire.web.auth import Caller
 from tellwire.web.edge import is_local
 from tellwire.web.operations.figures import Waits
-from tellwire.web.operations.metrics import Now, exposition
+from tellwire.web.operations.metrics import MetricSources, exposition
 from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
 from tellwire.web.services import Services
 
@@ -40,7 +40,7 @@ class Version(Struct, kw_only=True):
 
 
 async def visitor(request: Request[Any, Any, Any], app_state: AppState) -> tuple[bool, Caller | None]:
-    """Whether a request may see how this installation goes, and who it is when it brought a key."""
+    """Return whether a request may see this installation's figures, and the caller if it brought a key."""
     caller = await app_state.auth.caller(request.scope["headers"])
     return caller is not None or is_local(request.scope), caller
 
@@ -75,8 +75,8 @@ def _unready(services: Services, waits: Waits) -> str:
         return f"The last commit failed: {services.store.failing}"
     if services.engine is not None and services.engine.failing:
         return f"Results of deliveries cannot be recorded: {services.engine.failing}"
-    if services.courier is not None and services.courier.failing:
-        return f"What Meta answers to messages cannot be recorded: {services.courier.failing}"
+    if services.sending_worker is not None and services.sending_worker.failing:
+        return f"What Meta answers to messages cannot be recorded: {services.sending_worker.failing}"
     if waits.longest > _LONGEST_WAIT_SECONDS:
         return f"A POST from Meta has waited {waits.longest:.0f} s for its commit."
     if 0 < waits.most <= waits.count:
@@ -96,12 +96,12 @@ async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -
     """Prometheus metrics. With a key, or from the machine itself."""
     await _only_known(request, app_state)
     services = app_state.services
-    now = Now(
+    now = MetricSources(
         counters=services.counters,
         figures=await app_state.meters.figures(),
         store=services.store,
         engine=services.engine,
-        courier=services.courier,
+        sending_worker=services.sending_worker,
         posts_waiting=app_state.meters.waits.count,
     )
     return Response(exposition(now), media_type=_EXPOSITION)
@@ -109,7 +109,7 @@ async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -
 
 @get("/openapi.json", include_in_schema=False)
 async def openapi_document(app_state: StateDependency) -> Response[bytes]:
-    """This API, as OpenAPI 3.1."""
+    """Return the OpenAPI 3.1 document of this API."""
     return Response(await app_state.openapi(), media_type="application/json")
 
 
@@ -124,5 +124,5 @@ async def schema(name: FromPath[str], app_state: StateDependency) -> Response[di
 
 
 PROBES = (livez, readyz, metrics)
-"""What a process answers that only delivers."""
+"""The routes of a process that only delivers."""
 HANDLERS = (*PROBES, version, openapi_document, schema)

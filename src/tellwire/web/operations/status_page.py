@@ -1,4 +1,4 @@
-"""`/`: a plain page that answers "is it working?", for people; no script, nothing from elsewhere."""
+"""Serve `/`: a plain page that tells people whether it works; no script, nothing from another host."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ _POLICY = (
 
 @get("/", include_in_schema=False)
 async def status_page(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
-    """Numbers for everyone; which endpoints there are only with a key (the organization's) or from the machine
-    itself (all)."""
+    """Show numbers to everyone, and endpoints only with a key (the organization's) or to the machine itself (all)."""
     allowed, caller = await visitor(request, app_state)
     figures = await app_state.meters.figures()
     endpoints = [
@@ -60,7 +59,7 @@ async def status_page(request: Request[Any, Any, Any], app_state: StateDependenc
 
 
 def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bool) -> str:
-    words = sorted((_word(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
+    words = sorted((_shown_state(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -72,7 +71,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 <body>
 <main>
 <h1>Tellwire</h1>
-<p class="verdict">{_verdict(failing, figures)}</p>
+<p class="verdict">{_headline(failing, figures)}</p>
 <p>Version {escape(__version__)}, as of <time datetime="{instant(figures.at)}">{instant(figures.at)}</time>.</p>
 {_table("Last 24 hours", ("What", "How many"), _day(figures))}
 {_table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered))}
@@ -85,7 +84,7 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 """
 
 
-def _verdict(failing: str, figures: Figures) -> str:
+def _headline(failing: str, figures: Figures) -> str:
     if failing:
         return "✗ Not working: the database does not take commits."
     late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * MICROS]
@@ -95,7 +94,7 @@ def _verdict(failing: str, figures: Figures) -> str:
     return "✓ Working."
 
 
-def _word(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
+def _shown_state(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
     late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * MICROS
     return endpoint, "failing" if endpoint.state == "active" and late else endpoint.state
 

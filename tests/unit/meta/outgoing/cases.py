@@ -182,7 +182,7 @@ SENDABLE: list[tuple[str, Any]] = [
 
 
 def changed(value: Any, pointer: str, new: Any) -> Any:
-    """A copy with one value set; None as `new` takes it away."""
+    """Return a copy with one value set, or removed with None as `new`."""
     copy = deepcopy(value)
     *way, last = [int(each) if each.isdecimal() else each for each in pointer.split("/")[1:]]
     inner = copy

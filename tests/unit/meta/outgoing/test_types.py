@@ -219,7 +219,7 @@ def test_a_number_at_its_limit_passes_and_one_over_it_fails(kind: str, fits: Any
 
 
 def _limits(shape: Shape, at: str) -> Iterator[str]:
-    """Where the limits of a shape stand, as pointers with * for the elements of a list."""
+    """Give the places of the limits in a shape, as pointers with * for the elements of a list."""
     match shape:
         case String(most=most) if most:
             yield at

@@ -1,1 +1,1 @@
-"""Files over REST: their rows, their bytes and uploads."""
+"""Serve files over REST: their rows, their bytes and uploads."""

@@ -1,4 +1,4 @@
-"""`GET /media/{id}?signature=…`: the bytes of a file for who holds its link, and how bytes are answered at all."""
+"""Serve `GET /media/{id}?signature=…`: a file's bytes to the holder of its link; and answer with bytes elsewhere."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def media_bytes(
 
 
 async def answer_with(request: Request[Any, Any, Any], services: Services, media: Media) -> Stream:
-    """A file, or the part of it that is asked for; else why not."""
+    """Return the answer with a file, or with the part of it that is asked for."""
     check_there(media)
     headers, tag = request.headers, f'"{media.sha256}"'
     if names_tag(headers.get("if-none-match", ""), tag):
@@ -75,7 +75,7 @@ _CACHED = "private, max-age=31536000, immutable"
 
 
 def check_there(media: Media) -> None:
-    """Raise why a file cannot be had."""
+    """Raise the problem that says why a file cannot be had; do nothing when it can."""
     match media.state:
         case "stored":
             return
@@ -91,7 +91,7 @@ def check_there(media: Media) -> None:
 
 
 def shown_type(mime_type: str) -> str:
-    """The type that a file is answered with: none that a browser would run."""
+    """Return the media type that a file is answered with: never one that a browser would run."""
     plain = plain_type(mime_type)
     if not _INLINE.fullmatch(plain) and not _KEPT.fullmatch(plain):
         return "application/octet-stream"
@@ -100,7 +100,8 @@ def shown_type(mime_type: str) -> str:
 
 
 def disposition(media: Media) -> str:
-    """`Content-Disposition` with the name in both spellings (RFC 6266); only what is safe to show is shown."""
+    """Return `Content-Disposition` with the name in both spellings (RFC 6266); only a type that is safe is shown
+    inline."""
     how = "inline" if _INLINE.fullmatch(plain_type(media.mime_type)) else "attachment"
     if not media.filename:
         return how

@@ -1,4 +1,4 @@
-"""Forms with a file (multipart/form-data), read while they come: never whole in memory."""
+"""Read forms with a file (multipart/form-data) as they arrive, never as a whole in memory."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _MOST_PARTS = 8
 _FILE = "file"
 _LONGEST_BOUNDARY = 70
 
-Taking = Callable[["Offered", AsyncIterator[bytes]], Awaitable[None]]
+Taking = Callable[["FormFile", AsyncIterator[bytes]], Awaitable[None]]
 
 
-class Offered(Struct, frozen=True):
-    """What a form says of its file."""
+class FormFile(Struct, frozen=True):
+    """The fields that a form states about its file."""
 
     filename: str
     mime_type: str
 
 
 def boundary_of(request: Request[Any, Any, Any]) -> str:
-    """What parts a form.
+    """Return the boundary of a form's parts.
 
     Raises:
-        WrongType: the body is none.
+        WrongType: the body is not a multipart form.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get("boundary", "")
@@ -45,10 +45,10 @@ def boundary_of(request: Request[Any, Any, Any]) -> str:
 
 
 async def read_form(request: Request[Any, Any, Any], boundary: str, take: Taking) -> dict[str, str]:
-    """Read a form to its end, `take` being given its part `file`; return the other fields.
+    """Read a form to its end; `take` gets the part `file`. Return the other fields.
 
     Raises:
-        BadRequest, Invalid: it is malformed; it has no file, or two.
+        BadRequest, Invalid: the form is malformed; it has no file, or two.
     """
     try:
         return await _read(_events(request, boundary), take)
@@ -66,7 +66,7 @@ async def _read(events: AsyncIterator[Any], take: Taking) -> dict[str, str]:
             files += 1
             if files > 1:
                 raise Invalid("The form is not valid.", (f"/{_FILE}", "is given more than once"))
-            await take(Offered(event.filename or "", event.content_type or ""), _bytes(events))
+            await take(FormFile(event.filename or "", event.content_type or ""), _bytes(events))
         elif event.name in fields:
             raise Invalid("The form is not valid.", (f"/{event.name}", "is given more than once"))
         else:

@@ -1,4 +1,4 @@
-"""PURE. Which part of a file a request asks for (RFC 9110 sections 13 and 14)."""
+"""PURE. Find which part of a file a request asks for (RFC 9110 sections 13 and 14)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Part(Struct, frozen=True):
 
 
 def part_of(header: str, size: int) -> Part | None:
-    """What `Range` asks for; None for the whole file, as also for several ranges and what is no range.
+    """Return the part that `Range` asks for; None for the whole file, also for several ranges or a malformed header.
 
     Raises:
-        ValueError: it begins behind the end.
+        ValueError: the range begins after the end.
     """
     found = _RANGE.fullmatch(header.strip())
     if found is None or found[1] == found[2] == "":
@@ -39,5 +39,5 @@ def part_of(header: str, size: int) -> Part | None:
 
 
 def names_tag(header: str, tag: str) -> bool:
-    """Whether `If-None-Match` names this tag."""
+    """Return whether `If-None-Match` names this tag."""
     return header.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in header.split(",")}

@@ -1,4 +1,4 @@
-"""`/v1/media`: files of messages, and files that were uploaded to be sent."""
+"""Serve `/v1/media`: files of messages, and files that were uploaded to be sent."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tellwire.stores.queries.audit import note
 from tellwire.stores.queries.media import MediaFilter
 from tellwire.web.api.media.file_bytes import answer_with
 from tellwire.web.api.media.rows import MediaRead, media_read
-from tellwire.web.api.media.upload import Intake
+from tellwire.web.api.media.upload import Upload
 from tellwire.web.api.shapes import Id, NextCursor
-from tellwire.web.parameters import AccountName, Cursor, Limit, Name, Since, choice, instant_of, our_id, turn_of
+from tellwire.web.parameters import AccountName, Cursor, Limit, Name, Since, choice, instant_of, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
@@ -72,8 +72,8 @@ async def list_media(
         state=choice(state_, "state", *STATES),
         since=instant_of(since, "since"),
     )
-    turn = turn_of(_NOUN, limit, cursor)
-    page = await context.read(lambda c: media_queries.page(c, context.organization_id, chosen, turn))
+    paging = page_request(_NOUN, limit, cursor)
+    page = await context.read(lambda c: media_queries.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, lambda media: msgspec.json.encode(media_read(context.services, media)), MediaList)
 
 
@@ -98,21 +98,21 @@ async def media_content(request: Request[Any, Any, Any], media_id: FromPath[str]
 async def upload_media(request: Request[Any, Any, Any], context: ContextDependency) -> Response[MediaRead]:
     """A form (multipart/form-data): `account`; `file`; `type`, its MIME type, if the part `file` does not say it. The
     type must be one that Meta takes, and the size within Meta's limit for it. Meta gets it when it is first sent."""
-    intake = Intake(context)
-    media = await intake.read(request)
+    upload = Upload(context)
+    media = await upload.read(request)
     try:
-        async with context.once(request, intake.digest) as once:
+        async with context.once(request, upload.digest) as once:
             if once.kept:
-                await intake.drop()
+                await upload.drop()
                 return once.kept
 
             def work(connection: Connection) -> tuple[None, bytes]:
-                intake.keep(connection, media)
+                upload.keep(connection, media)
                 return None, msgspec.json.encode(media_read(context.services, media))
 
             _, body = await once.write(work)
-    except Problem:  # of anything else nobody knows whether the row is there: what is not is swept away
-        await intake.drop()
+    except Problem:  # after another error the row may exist; if it does not, the sweep removes the bytes
+        await upload.drop()
         raise
     return raw_json_response(body, MediaRead, status=201)
 
@@ -124,7 +124,7 @@ async def retry_media(media_id: FromPath[str], context: ContextDependency) -> Re
     if media.state == "stored":
         raise Conflict("The file is here.", kind="media-stored")
     audit_change = context.audit_change()
-    waiting = download_rules.retried(media, audit_change.at)
+    waiting = download_rules.requested_again(media, audit_change.at)
 
     def work(connection: Connection) -> bool:
         note(connection, audit_change, "media.retried", media.id)

@@ -1,4 +1,4 @@
-"""A file's row, as the API and exports show it."""
+"""Show a file's row as the API and exports do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MediaRead(Struct, kw_only=True):
 
 
 def media_read(services: Services, media: Media) -> MediaRead:
-    """A file as the API shows it."""
+    """Return a file as the API shows it."""
     state: Any = media.state
     return MediaRead(
         id=media.id,

@@ -1,6 +1,6 @@
-"""Takes in a file that is to be sent: its bytes while they come, then its row.
+"""Accept a file that is to be sent: its bytes as they arrive, then its row.
 
-The row is there first, as one that was erased: should the process end in between, the bytes are swept away with it.
+The row is created first, marked as erased: if the process ends before the row is completed, the bytes are swept away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tellwire.model.messaging import Media
 from tellwire.model.units import HOUR
 from tellwire.stores.queries import media as media_queries
 from tellwire.stores.queries.audit import note
-from tellwire.web.api.media.forms import Offered, boundary_of, read_form
+from tellwire.web.api.media.forms import FormFile, boundary_of, read_form
 from tellwire.web.request import RequestContext
 
 _KNOWN = frozenset(("account", "type"))
@@ -28,28 +28,32 @@ _PATIENCE = HOUR
 """How long an upload may take before its bytes are taken for left behind."""
 
 
-class Intake:
-    """One upload. `read` it, then `keep` its row within the transaction of the answer, or `drop` it."""
+class Upload:
+    """One upload. `read` the form, then `keep` the row within the transaction of the answer, or `drop` the bytes."""
 
     def __init__(self, context: RequestContext) -> None:
         self._context = context
         self._digest = hashlib.sha256()
-        self._offered = Offered("", "")
+        self._form_file = FormFile("", "")
         self._size = 0
         self._reserved: Media | None = None
         self._fields: dict[str, str] = {}
 
     @property
     def digest(self) -> bytes:
-        """Of everything that was sent, for telling a repetition."""
-        said = [self._offered.filename, self._offered.mime_type, *(f"{k}={v}" for k, v in sorted(self._fields.items()))]
+        """Return the digest of everything that was sent, by which a repeated request is recognised."""
+        said = [
+            self._form_file.filename,
+            self._form_file.mime_type,
+            *(f"{k}={v}" for k, v in sorted(self._fields.items())),
+        ]
         return self._digest.digest() + "\0".join(said).encode()
 
     async def read(self, request: Request[Any, Any, Any]) -> Media:
         """Read the form and store the file.
 
         Raises:
-            Problem: what is wrong with either; nothing is kept.
+            Problem: the form or the file is not valid; nothing is kept.
         """
         boundary = boundary_of(request)
         reserved = self._reserved = await self._context.write(self._reserve)
@@ -89,8 +93,8 @@ class Intake:
         media_queries.add(connection, reserved)
         return reserved
 
-    async def _take(self, offered: Offered, chunks: AsyncIterator[bytes]) -> None:
-        self._offered = offered
+    async def _take(self, form_file: FormFile, chunks: AsyncIterator[bytes]) -> None:
+        self._form_file = form_file
         if self._reserved is not None:
             await self._context.services.files.write(self._reserved.id, self._counted(chunks))
 
@@ -106,9 +110,9 @@ class Intake:
     def _checked(self, reserved: Media) -> Media:
         faults = [(f"/{name}", "is not a field here") for name in self._fields if name not in _KNOWN]
         account_id = self._account(self._fields.get("account", ""), faults)
-        given = self._fields.get("type") or self._offered.mime_type
+        given = self._fields.get("type") or self._form_file.mime_type
         if media_limits.plain_type(given) in ("", "application/octet-stream") and "type" not in self._fields:
-            given = mimetypes.guess_type(self._offered.filename)[0] or given
+            given = mimetypes.guess_type(self._form_file.filename)[0] or given
         mime_type = media_limits.plain_type(given)
         limit = media_limits.LIMITS.get(mime_type)
         if limit is None:
@@ -124,7 +128,7 @@ class Intake:
             account_id=account_id,
             mime_type=mime_type,
             sha256=self._digest.hexdigest(),
-            filename=self._offered.filename.replace("\0", "\ufffd")[:512],
+            filename=self._form_file.filename.replace("\0", "\ufffd")[:512],
             size=self._size,
             state="stored",
             due_at=0,

@@ -1,1 +1,1 @@
-"""Messages over REST: reading, sending and what can be done about one."""
+"""Serve messages over REST: reading, sending and actions on one message."""

@@ -1,4 +1,4 @@
-"""What can be decided about one message: taken back, sent again, given up; and a customer's, marked as read."""
+"""Serve the actions on one message: cancel, send again, mark as failed; and mark a customer's as read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tellwire.model.tenancy import Account
 from tellwire.stores.queries import conversations, messages
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.rows import MessageRead, message_shown
-from tellwire.web.api.messages.validation import windowed
+from tellwire.web.api.messages.validation import check_window
 from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
 
 _WRITE = {"scopes": ("messages:write",)}
@@ -70,13 +70,13 @@ async def resend_message(
             return once.kept
         entry, account, send = await _known(context, message_id)
         draft = await _copy(context, entry, account, send)
-        await windowed(context, draft)
+        await check_window(context, draft)
         window, identifier = context.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
-            if not outgoing.accountable(ledger, draft):
+            if not outgoing.account_exists(ledger, draft):
                 return _NO_ACCOUNT
-            if not outgoing.reachable(ledger, draft):
+            if not outgoing.recipient_exists(ledger, draft):
                 return _NOBODY
             made = outgoing.resend(ledger, draft, identifier, window=window)
             if made is None:
@@ -129,7 +129,7 @@ _Decision = Callable[[Ledger, Account, Send], Problem | None]
 
 
 async def _decided(context: RequestContext, name: str, decision: _Decision) -> Response[MessageRead]:
-    """Decide about a message of ours; the answer shows it as it then is."""
+    """Decide about a message of ours; the answer shows it after the decision."""
     _, account, known = await _known(context, name, sending=False)
 
     def decide(ledger: Ledger) -> Problem | None:
@@ -144,7 +144,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
 
 
 async def _copy(context: RequestContext, entry: MessageEntry, account: Account, send: Send) -> outgoing.Draft:
-    """What is to be sent again, to the same address, or into the group."""
+    """Return the draft of a copy of a message, to the same address or into the same group."""
     message = entry.message
     if not outgoing.resendable(message, send):
         raise _not_resendable(send)

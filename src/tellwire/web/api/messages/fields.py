@@ -1,4 +1,4 @@
-"""What `POST /v1/messages` takes. Its fields may hold anything here, so that the check can name all faults at once."""
+"""Define the body of `POST /v1/messages`. Its fields accept any value, so that the check can name all faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of ours that a message to be sent names: whether they can go with it, and the column that shows them."""
+"""Check the files that a message names: whether they can be sent with it, and the column that shows them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from tellwire.web.request import RequestContext
 async def column_of(
     context: RequestContext, account: Account | None, content: bytes, faults: list[tuple[str, str]]
 ) -> bytes:
-    """The column `media` of a message, b"" when it names no file of ours; what is wrong is added to `faults`."""
+    """Return the column `media` of a message, b"" when it names no file of ours; problems are added to `faults`."""
     named = [place for place in media_references(content) if is_ours(place.id)] if account else []
     if account is None or not named:
         return b""
-    found = await context.read(lambda c: media_queries.these(c, account.organization_id, [place.id for place in named]))
+    found = await context.read(
+        lambda c: media_queries.get_many(c, account.organization_id, [place.id for place in named])
+    )
     known = {media.id: media for media in found if media.account_id == account.id}
     judged = [(place.pointer, _why_not(place, known.get(place.id))) for place in named]
     faults += [fault for fault in judged if fault[1]]

@@ -1,4 +1,4 @@
-"""`/v1/messages`. An id is ours, or the 24 digits that the `chat` format shows."""
+"""Serve `/v1/messages`, for reading. A message is named by our id or by the 24 digits that the `chat` format shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tellwire.web.parameters import (
     Since,
     choice,
     instant_of,
-    turn_of,
+    page_request,
 )
 from tellwire.web.request import ContextDependency, joined, page_response, raw_json_response
 
@@ -44,14 +44,14 @@ async def list_messages(
 ) -> Response[MessageList]:
     """The messages of the organization."""
     chosen = MessageFilter(
-        conversation_id=await context.wanted_conversation(conversation_id),
+        conversation_id=await context.conversation_filter(conversation_id),
         account_id=context.account_id(account) if account else "",
         direction=choice(direction, "direction", *DIRECTIONS),
         send_state=choice(send_state, "send_state", *SEND_STATES),
         since=instant_of(since, "since"),
     )
-    turn = turn_of(NOUN, limit, cursor)
-    page = await context.read(lambda c: messages.page(c, context.organization_id, chosen, turn))
+    paging = page_request(NOUN, limit, cursor)
+    page = await context.read(lambda c: messages.page(c, context.organization_id, chosen, paging))
     return page_response(NOUN, page, message_shown, MessageList)
 
 

@@ -1,4 +1,4 @@
-"""Messages as the API shows them."""
+"""Show messages as the API does."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class MessageList(Struct, kw_only=True):
 
 
 def message_shown(entry: MessageEntry) -> bytes:
-    """A message as lists show it."""
+    """Return a message as lists show it, as JSON."""
     message, send = entry.message, entry.send
     more = _More(account_id=message.account_id, contact_id=message.contact_id or None, kind=message.kind)
     if send is not None:
@@ -87,7 +87,7 @@ def message_shown(entry: MessageEntry) -> bytes:
 
 
 def statuses_shown(facts: Iterable[StatusFact]) -> list[StatusRead]:
-    """The statuses of a message."""
+    """Return the statuses of a message as the API shows them."""
     return [
         StatusRead(
             name=fact.name,

@@ -1,4 +1,4 @@
-"""`POST /v1/messages`, and what can be decided about a message that is on its way."""
+"""Serve `POST /v1/messages`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def send_message(
         window = context.services.ingest.options.window
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
-            if not outgoing.accountable(ledger, draft):
+            if not outgoing.account_exists(ledger, draft):
                 return Conflict("The account of this message is there no more.", kind="no-account")
-            if not outgoing.reachable(ledger, draft):
+            if not outgoing.recipient_exists(ledger, draft):
                 return Conflict("The contact of this conversation is there no more.", kind="no-contact")
             message, send = outgoing.queue(ledger, draft, window=window)
             return MessageEntry(message, contacts.survivor(ledger, message.contact_id), send)

@@ -1,4 +1,4 @@
-"""Whether a message may be made of its template, as far as the template is known."""
+"""Check whether a message may be made of its template, as far as the template is known."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tellwire.stores.queries import templates
 from tellwire.web.request import RequestContext
 
 
-async def fitting(context: RequestContext, account: Account, content: bytes) -> None:
-    """Make sure that the business account has the template, approved, and that the parameters fit it.
+async def check_template(context: RequestContext, account: Account, content: bytes) -> None:
+    """Check that the business account has the template, approved, and that the parameters fit it.
 
     Args:
         content: the content of the message's row, checked for its shape. Anything but a template passes, and so does
             everything while the templates were never synchronised.
 
     Raises:
-        Invalid: it has not, or they don't; with everything that is wrong.
+        Invalid: the template is missing or not approved, or the parameters do not fit; all faults are named.
     """
     given: dict[str, Any] = msgspec.json.decode(content).get("template")
     if not given or not account.waba_id:
@@ -31,7 +31,7 @@ async def fitting(context: RequestContext, account: Account, content: bytes) -> 
     def look(connection: Connection) -> tuple[TemplateStatus | None, list[Template]]:
         place = (account.organization_id, account.waba_id)
         return (
-            templates.standing(connection, *place),
+            templates.sync_status(connection, *place),
             templates.named(connection, *place, str(given["name"])),
         )
 

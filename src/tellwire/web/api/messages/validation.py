@@ -1,4 +1,4 @@
-"""The check of what is to be sent: everything that is wrong with it is told at once."""
+"""Check a message to send, and report all its faults at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tellwire.stores.queries import conversations, messages, service_windows
 from tellwire.web.api.messages import template_check
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.files import column_of
-from tellwire.web.parameters import instant_of, looks_like_chat_id, looks_like_id
+from tellwire.web.parameters import instant_of, looks_like_id
 from tellwire.web.request import RequestContext
 
 _LATEST: Micros = 365 * DAY
@@ -27,11 +27,11 @@ _LONGEST_WAMID = 256
 
 
 async def checked(context: RequestContext, given: MessageDraft) -> Draft:
-    """The message that is asked for.
+    """Return the checked draft of a message.
 
-    Raises:
-        Invalid: it cannot be sent as it is; with everything that is wrong with it. Of kind `window-closed` when the
-            customer service window is known to have run out; `template-mismatch` when it does not fit its template.
+        Raises:
+    Invalid: the message cannot be sent; all its faults are named. Of kind `window-closed` when the
+                customer service window is known to have run out; `template-mismatch` when it does not fit its template.
     """
     check = _Check(context, given)
     account = check.account()
@@ -52,16 +52,16 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
         unchecked=unchecked,
         media=media,
     )
-    await template_check.fitting(context, account, content)
-    await windowed(context, draft)
+    await template_check.check_template(context, account, content)
+    await check_window(context, draft)
     return draft
 
 
-async def windowed(context: RequestContext, draft: Draft) -> None:
-    """Make sure that the customer service window was not seen to run out, where it counts.
+async def check_window(context: RequestContext, draft: Draft) -> None:
+    """Check that the customer service window is not known to be closed, if the message needs it.
 
     Raises:
-        Invalid: it was.
+        Invalid: the window is closed.
     """
     kind = msgspec.json.decode(draft.content, type=_Typed).type
     if draft.unchecked or not types.TYPES[kind].windowed:
@@ -87,7 +87,7 @@ class _Typed(Struct):
 
 
 class _Check:
-    """Field by field; what is wrong gathers in `faults`."""
+    """The check of one body, field by field; the problems are gathered in `faults`."""
 
     def __init__(self, context: RequestContext, given: MessageDraft) -> None:
         self._context = context
@@ -99,7 +99,7 @@ class _Check:
         return ""
 
     def _text(self, value: object, pointer: str) -> str:
-        """A text that is not empty; "" when it is not given or wrong."""
+        """Return a text that is not empty; "" when it is missing or wrong."""
         if value is UNSET:
             return ""
         if not isinstance(value, str) or not value:
@@ -125,7 +125,7 @@ class _Check:
         name = self._text(given.conversation_id, "/conversation_id")
         if not name:
             return None
-        found = await self._context.wanted_conversation(name)
+        found = await self._context.conversation_filter(name)
         owner = self._context.organization_id
         conversation = await self._context.read(lambda c: conversations.get(c, owner, found))
         if conversation is None:
@@ -143,7 +143,7 @@ class _Check:
         return found.address if found is not None else self._fault("/to", wrong)
 
     async def content(self, account: Account | None) -> bytes:
-        """The content of the row."""
+        """Return the content of the message's row."""
         kind = self._given.type
         if not isinstance(kind, str) or kind not in types.TYPES:
             self.faults += types.check(kind, None)
@@ -178,11 +178,11 @@ class _Check:
         return await self._wamid(account, context["message_id"], "/context/message_id")
 
     async def _wamid(self, account: Account | None, given: object, pointer: str) -> str:
-        """Meta's id of a message that is named by ours, by the `chat` format's, or by Meta's."""
+        """Return the wamid of a message that is named by our id, by a payload format's, or by its wamid."""
         name = self._text(given, pointer)
         if not name or account is None:
             return ""
-        if not looks_like_id(name) and not looks_like_chat_id(name):
+        if not looks_like_id(name) and self._context.shown_ids(name) is None:
             if len(name) > _LONGEST_WAMID:
                 return self._fault(pointer, f"must have at most {_LONGEST_WAMID} characters")
             return name

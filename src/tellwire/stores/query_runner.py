@@ -1,4 +1,4 @@
-"""What every store offers to cold work, whatever its database."""
+"""The ports through which queries run, the same for every database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Transactions(Protocol):
-    """Runs queries of a `Connection`, each call in a transaction of its own."""
+    """Runs functions of a `Connection`, each call in a transaction of its own."""
 
     async def read(self, work: Callable[[Connection], T]) -> T: ...
 
@@ -22,7 +22,7 @@ class Transactions(Protocol):
 
 
 class QueryRunner(Transactions, Protocol):
-    """What queries need beside a `Connection`. `new_id` is good inside a `write` only: ids rise in commit order."""
+    """`Transactions` and what queries need besides. Call `new_id` inside a `write` only: ids rise in commit order."""
 
     @property
     def vault(self) -> Vault: ...
@@ -31,6 +31,6 @@ class QueryRunner(Transactions, Protocol):
 
     def new_id(self) -> str: ...
 
-    async def scrub(self) -> None:
-        """Make what was erased leave the files as well, as far as the store can."""
+    async def purge_erased(self) -> None:
+        """Remove erased data from the database's files as well, as far as the store can."""
         ...

@@ -1,6 +1,6 @@
-"""The strides of an erasure: each erases some rows and moves the erasure on, in one transaction.
+"""The batches of an erasure: each erases some rows and stores the new cursor, in one transaction.
 
-A stride looks at the erasure as it stands, so that two processes that go on with one only share the work.
+A batch begins at the stored cursor, so two processes that work on one erasure only share the work.
 """
 
 from __future__ import annotations
@@ -32,51 +32,51 @@ from tellwire.stores.schema.tables import (
     replay_edits,
 )
 
-_STRIDE = 500
+_BATCH = 500
 _CONVERSATIONS = 200
 
 
 def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
-    """Events, then messages, of the conversations with the person."""
+    """Erase some events, then messages, of the conversations with the person."""
     start = int(erasure.cursor or 0)
     some = erasure.subject.conversation_ids[start : start + _CONVERSATIONS]
     if not some:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="groups", cursor=""))
-    found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_STRIDE)
+    found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_BATCH)
     if event_ids := connection.execute(found).scalars().all():
         return _events_erased(connection, now, erasure, event_ids)
     rows = connection.execute(
         select(messages.c.id, messages.c.account_id, messages.c.wamid)
         .where(messages.c.conversation_id.in_(some))
-        .limit(_STRIDE)
+        .limit(_BATCH)
     ).all()
     if rows:
         counts = _erase_messages(connection, vault, now, erasure, rows)
         return ErasureBatch(erasures.advance(connection, erasure, counts))
-    if send_cleanup.agents_traces(connection, erasure.organization_id, some, _STRIDE):
+    if send_cleanup.delete_agent_rows(connection, erasure.organization_id, some, _BATCH):
         return ErasureBatch(erasure)
     return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=str(start + _CONVERSATIONS)))
 
 
 def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
-    """Of the group at the cursor the events that tell of the person, some of them."""
+    """Erase some events about the person in the group at the cursor."""
     group, _, after = _place(erasure)
-    page = exports.events_of(connection, [group], after, _STRIDE).rows
+    page = exports.events_of(connection, [group], after, _BATCH).rows
     if not page:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
     theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
-    gone = [event.id for event in theirs]
-    return _events_erased(connection, now, erasure, gone, cursor=f"{group} events {page[-1].id}")
+    event_ids = [event.id for event in theirs]
+    return _events_erased(connection, now, erasure, event_ids, cursor=f"{group} events {page[-1].id}")
 
 
 def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
-    """Of the group at the cursor the person's messages, and their part in the statuses of others', some of them."""
+    """Erase some of the person's messages in the group at the cursor, and their statuses of messages of others."""
     group, _, after = _place(erasure)
     rows = connection.execute(
         select(messages.c.id, messages.c.account_id, messages.c.wamid, messages.c.contact_id)
         .where(messages.c.conversation_id == group, messages.c.id > after)
         .order_by(messages.c.id)
-        .limit(_STRIDE)
+        .limit(_BATCH)
     ).all()
     if not rows:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=group))
@@ -88,7 +88,7 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
 
 
 def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
-    """Answers kept by `Idempotency-Key` that quote the person."""
+    """Erase stored answers (`Idempotency-Key`) that quote the person."""
     pattern = pattern_of(erasure.subject.addresses)
     query = select(idempotency_keys.c.key, idempotency_keys.c.answer).where(
         idempotency_keys.c.organization_id == erasure.organization_id
@@ -115,7 +115,7 @@ def _events_erased(
 
 
 def _erase_events(connection: Connection, now: Micros, organization_id: str, event_ids: Sequence[str]) -> list[str]:
-    """Erase events and what attempts quote of them; return their undelivered deliveries, which are cancelled."""
+    """Erase events and what attempts quote of them; cancel and return the ids of their undelivered deliveries."""
     found = connection.execute(
         select(deliveries.c.id, deliveries.c.state).where(
             deliveries.c.event_id.in_(event_ids), unindexed(deliveries.c.organization_id) == organization_id
@@ -131,21 +131,21 @@ def _erase_events(connection: Connection, now: Micros, organization_id: str, eve
             .values(state=DeliveryState.CANCELLED, updated_at=now)
         )
     for some in _portions([row.id for row in found]):
-        _bare_attempts(connection, some)
+        _strip_attempts(connection, some)
         theirs = replay_edits.c.organization_id == organization_id
         connection.execute(delete(replay_edits).where(theirs, replay_edits.c.delivery_id.in_(some)))
     connection.execute(delete(events).where(events.c.organization_id == organization_id, events.c.id.in_(event_ids)))
     return undelivered
 
 
-def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
+def _strip_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
     columns = (attempts.c[name] for name in attempt_rows.ATTEMPT)
     query = select(*columns).where(attempts.c.delivery_id.in_(delivery_ids))
     rows = [
         {
             "d": row.delivery_id,
             "n": row.number,
-            "r": attempt_rows.attempt_record(attempt_rows.bare(attempt_rows.attempt(row))),
+            "r": attempt_rows.attempt_record(attempt_rows.without_payload(attempt_rows.attempt(row))),
         }
         for row in connection.execute(query)
     ]
@@ -159,7 +159,7 @@ def _bare_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
 
 
 def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure, rows: Sequence[Any]) -> Counts:
-    """Erase messages with their statuses and files; what comes late for them is known by their marks."""
+    """Erase messages with their statuses and files; leave marks by which late webhooks about them are recognised."""
     if not rows:
         return Counts()
     key, owner = tombstone_queries.key(connection, vault), erasure.organization_id
@@ -174,8 +174,8 @@ def _erase_messages(connection: Connection, vault: Vault, now: Micros, erasure: 
         of_account = message_statuses.c.account_id == account_id
         connection.execute(delete(message_statuses).where(of_account, message_statuses.c.wamid.in_(wamids)))
     ids = [row.id for row in rows]
-    send_cleanup.sends_of(connection, owner, ids)
-    files = media.erase_of(connection, owner, ids, now)
+    send_cleanup.delete_sends(connection, owner, ids)
+    files = media.erase_of_messages(connection, owner, ids, now)
     connection.execute(delete(messages).where(messages.c.organization_id == owner, messages.c.id.in_(ids)))
     return Counts(messages=len(rows), media=files)
 
@@ -191,7 +191,7 @@ def _erase_participant(connection: Connection, erasure: Erasure, rows: Sequence[
 
 
 def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
-    """What statuses may call these messages: Meta's id, ours where there is none of Meta's yet."""
+    """Return, by account, the ids that statuses may use for these messages: the wamid, or our id without one."""
     found: dict[str, list[str]] = {}
     for row in rows:
         found.setdefault(row.account_id, []).append(row.wamid or row.id)
@@ -199,4 +199,4 @@ def _by_account(rows: Sequence[Any]) -> dict[str, list[str]]:
 
 
 def _portions(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + _STRIDE] for start in range(0, len(ids), _STRIDE)]
+    return [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]

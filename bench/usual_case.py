@@ -1,4 +1,4 @@
-"""The usual figures and the list calls on databases that are filled once and used by every round."""
+"""Measure the usual figures and the list calls, on databases that are filled once and used by every round."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from bench.load_process import LoadProcess
 from bench.options import Options
 from bench.report import Run
 from bench.rounds import say, troubles
-from bench.stage import SECRET, USUAL, Kept, usual
+from bench.stage import SECRET, USUAL, FilledDatabase, usual
 
 METRICS = [*USUAL, *lists.METRICS]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`listed`: which of the filled endpoints the list calls ask for."""
+class UsualCase:
+    """The case runner of such a scenario. `listed`: the index of the filled endpoint that the list calls ask for."""
 
     options: Options
-    kept: dict[str, Kept]
+    kept: dict[str, FilledDatabase]
     load: LoadProcess
     listed: int = 0
 
     def one(self, number: int, case: str, folder: Path) -> Run:
-        """Start on the case's database, run the usual phases, then the list calls."""
+        """Start Tellwire on the case's database, run the usual phases, then the list calls."""
         kept = self.kept[case]
         with kept.serving(folder, fresh=False) as served:
             self.load.aim(served.aim(SECRET))

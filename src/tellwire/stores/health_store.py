@@ -1,4 +1,4 @@
-"""What becomes of endpoints by how they behave: standings are kept, the hopeless and those that are gone disabled."""
+"""The health of endpoints: stored from reports, and used to disable endpoints that fail for too long or are gone."""
 
 from __future__ import annotations
 
@@ -13,73 +13,75 @@ from tellwire.model.units import Micros
 from tellwire.stores.queries import endpoints, health
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
-from tellwire.stores.runner import QueryRunner
+from tellwire.stores.query_runner import QueryRunner
 
 _DAY = 86_400 * 1_000_000
 
 
 class SqlHealthStore:
-    """Keeps evidence in a store, and acts on it."""
+    """`HealthStore` over any store: merges reports of attempts, and disables endpoints and parks their deliveries."""
 
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     async def take_in(self, reports: Sequence[Report], now: Micros) -> list[str]:
-        """Merge reports into the standings, in one transaction; return the endpoints that this disabled."""
+        """Merge reports into the health of their endpoints, in one transaction; return the endpoints this disabled."""
         return await self._store.write(lambda c: [r.endpoint_id for r in reports if self._merge(c, r, now)])
 
     def _merge(self, connection: Connection, report: Report, now: Micros) -> bool:
-        """True when the endpoint was disabled by it."""
-        shelf = self._shelf(connection, report.organization_id, now)
+        """Merge one report; return whether this disabled the endpoint."""
+        repository = self._repository(connection, report.organization_id, now)
         state = endpoints.state_of(connection, report.organization_id, report.endpoint_id)
         if state != "active":
             return False
-        before = shelf.standing(report.endpoint_id)
+        before = repository.health(report.endpoint_id)
         after = health_history.merged(before, report, now)
         health.put(connection, [after])
         if health_history.is_hopeless(after):
-            return disabling.disable(shelf, report.endpoint_id, _why(after))
-        if health_history.came_back(before, after) and (endpoint := shelf.get(report.endpoint_id)) is not None:
-            shelf.tell(
+            return disabling.disable(repository, report.endpoint_id, _why(after))
+        if health_history.ended_outage(before, after) and (endpoint := repository.get(report.endpoint_id)) is not None:
+            repository.tell(
                 operational_events.recovered(endpoint, "it takes deliveries again", failing_since=before.failing_since)
             )
         return False
 
     async def disable(self, endpoint_id: str, reason: str, now: Micros) -> None:
-        """Disable an endpoint and park what waits for it."""
+        """Disable an endpoint and park the deliveries that wait for it."""
         known = self._store.registry().endpoints.get(endpoint_id)
         if known is None:
             return
         organization_id = known.organization_id
-        await self._store.write(lambda c: disabling.disable(self._shelf(c, organization_id, now), endpoint_id, reason))
+        await self._store.write(
+            lambda c: disabling.disable(self._repository(c, organization_id, now), endpoint_id, reason)
+        )
         await self.park(endpoint_id, now)
 
     async def park(self, endpoint_id: str, now: Micros) -> None:
-        """Park, stride by stride, what still waits for an endpoint that is not active."""
+        """Park, batch by batch, the deliveries that still wait for an endpoint that is not active."""
         known = self._store.registry().endpoints.get(endpoint_id)
         if known is None:
             return
         organization_id = known.organization_id
         while not await self._store.write(
-            lambda c: disabling.park_left(self._shelf(c, organization_id, now), endpoint_id)
+            lambda c: disabling.park_left(self._repository(c, organization_id, now), endpoint_id)
         ):
             pass
 
     async def park_left(self, now: Micros) -> None:
-        """The same for every endpoint: whoever disabled or paused it may have died on the way."""
+        """Call `park` for every endpoint that needs it: the process that stopped it may have died."""
         for endpoint in self._store.registry().endpoints.values():
             if endpoint.state != "active" and await self._store.read(
                 lambda c, i=endpoint.id: endpoints.has_waiting(c, i)  # type: ignore[misc]
             ):
                 await self.park(endpoint.id, now)
 
-    def _shelf(self, connection: Connection, organization_id: str, now: Micros) -> SqlEndpointRepository:
+    def _repository(self, connection: Connection, organization_id: str, now: Micros) -> SqlEndpointRepository:
         return SqlEndpointRepository(
             connection, AuditChange(organization_id, OURSELVES, now, self._store.new_id), self._store.vault
         )
 
 
-def _why(standing: EndpointHealth) -> str:
-    days = round(standing.failing_for / _DAY)
-    cause = f"; the last: {standing.cause}" if standing.cause else ""
+def _why(known: EndpointHealth) -> str:
+    days = round(known.failing_for / _DAY)
+    cause = f"; the last: {known.cause}" if known.cause else ""
     return f"nothing but failures for {days} days{cause}"

@@ -7,27 +7,29 @@ from typing import Any, Literal
 
 import msgspec
 
-from tellwire.formats import operational
-from tellwire.formats.chat_ids import chat_id
-from tellwire.formats.schemas import INCOMING_MESSAGE, OPERATIONAL_EVENT, STATUS_UPDATE
+from tellwire.formats import event_names, operational
+from tellwire.formats.chat import ids
+from tellwire.formats.chat.handshake import Challenge
+from tellwire.formats.chat.ids import shown
+from tellwire.formats.chat.schemas import INCOMING_MESSAGE, STATUS_UPDATE
+from tellwire.formats.schemas import Schema
 from tellwire.model.deliveries import Endpoint, Event, Participants, Snapshot, StatusItem
+from tellwire.ports.formats import Handshake, ShownIds
 from tellwire_sdk.signing import wappcloud_signature
 
 NAME = "chat"
-EVENTS: tuple[str, ...] = (
-    "incoming_message",
-    "status_update",
-    "messages.insert",
-    "messages.update",
-    "conversations.insert",
-    "conversations.update",
-    *operational.EVENTS,
-)
-SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+EVENTS: tuple[str, ...] = ("incoming_message", "status_update", *event_names.ALL)
+SCHEMAS: Mapping[str, Schema] = {
     "chat-incoming-message": INCOMING_MESSAGE,
     "chat-status-update": STATUS_UPDATE,
-    "operational": OPERATIONAL_EVENT,
+    **operational.SCHEMAS,
 }
+CONTENT_TYPE = "application/json"
+SIGNATURE = "X-Wappcloud-Signature"
+RESERVED: tuple[str, ...] = ("x-wappcloud-",)
+TYPED = True
+HANDSHAKE: Handshake | None = Challenge()
+IDS: ShownIds | None = ids
 
 Kind = Literal["incoming_message", "status_update"]
 
@@ -51,7 +53,7 @@ def encode(event: Event, endpoint: Endpoint) -> bytes | None:
     kind = _kind(event)
     if kind is None:
         return None
-    conversation_id = chat_id(event.message_id if endpoint.conversation_ids == "message" else event.conversation_id)
+    conversation_id = shown(event.message_id if endpoint.conversation_ids == "message" else event.conversation_id)
     status = event.snapshot.status
     if kind == "incoming_message" or status is None:
         return _payload(kind, event.snapshot, "message", _message(event.snapshot, conversation_id))
@@ -66,7 +68,7 @@ def headers(event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, s
     if not secrets:
         return (named,)
     prefixed = endpoint.wappcloud_signature == "prefixed"
-    return (named, ("X-Wappcloud-Signature", wappcloud_signature(body, secrets[0].value, prefixed=prefixed)))
+    return (named, (SIGNATURE, wappcloud_signature(body, secrets[0].value, prefixed=prefixed)))
 
 
 def _kind(event: Event) -> Kind | None:

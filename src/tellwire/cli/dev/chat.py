@@ -1,4 +1,4 @@
-"""What the simulated customer of `dev` does: a short varied chat, then a slower one that goes on, and answers."""
+"""Let the simulated customer of `dev` act: a short varied chat, then a slower one that goes on, and answers."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _FIRST_SECONDS, _PAUSE_SECONDS, _LATER_SECONDS = 1.0, 3.0, 15.0
 _LIVELY = 30
 _ANSWERS = ("Thanks, that helps! 🙏", "Perfect, thank you!", "Great, see you then 👋")
 
-Heard = Callable[[Update], None]
-Answered = Callable[[Update, Answer], None]
+BeforePost = Callable[[Update], None]
+AfterPost = Callable[[Update, Answer], None]
 
 
-class Story:
-    """One of the simulator's customers, whose webhooks are posted here so that what they are answered is known.
+class ChattingCustomer:
+    """A simulated customer who chats. The webhooks are posted here, not by the simulator, so that answers are seen.
 
     Args:
-        state: the simulator's, where the customer lives.
-        poster: Meta's end of the webhook.
-        before, after: hear of each update that is posted.
+        state: the simulator's state, which holds the customer.
+        poster: posts the webhooks.
+        before, after: called with each update, before and after it is posted.
     """
 
-    def __init__(self, state: State, poster: Poster, *, before: Heard, after: Answered) -> None:
+    def __init__(self, state: State, poster: Poster, *, before: BeforePost, after: AfterPost) -> None:
         self._state = state
         self._poster = poster
         self._before = before
@@ -40,7 +40,7 @@ class Story:
         self._thanks = cycle(_ANSWERS)
 
     async def converse(self) -> None:
-        """Chat until cancelled. Statuses among it are of messages that other code would have sent."""
+        """Chat until cancelled. The statuses in it are of messages that other code would have sent."""
         pause = _FIRST_SECONDS
         for number, name in enumerate(chain(_OPENING, cycle(_THEN))):
             await asyncio.sleep(pause)
@@ -50,8 +50,8 @@ class Story:
             pause = _PAUSE_SECONDS if number < _LIVELY else _LATER_SECONDS
 
     async def answer(self, wamid: str) -> None:
-        """Answer a message that a person wrote, in words, if it was to this customer."""
-        if wamid not in self._customer.heard:
+        """Answer a person's message with a text, if it was sent to this customer."""
+        if wamid not in self._customer.received_ids:
             return
         await asyncio.sleep(_FIRST_SECONDS)
         await self._post(self._customer.text(next(self._thanks), at=int(time.time()), reply_to=wamid))
@@ -59,17 +59,17 @@ class Story:
     async def _post(self, update: Update) -> None:
         self._before(update)
         if update.kind == "messages":
-            self._state.wrote(self._customer)
-        self._after(update, await self._poster.tell(update))
+            self._state.open_window(self._customer)
+        self._after(update, await self._poster.post_updates(update))
 
 
 def customer_of(state: State) -> Customer:
-    """The customer who chats."""
+    """Return the customer who chats in `dev`."""
     return state.customer(BUSINESS, PEOPLE[0])
 
 
 def act(state: State, customer: Customer, name: str, **given: str) -> list[Update]:
-    """Let a happening happen; files are ones that can be downloaded."""
+    """Let a happening happen, with files that can be downloaded; return its updates."""
     at = int(time.time())
     if name in MEDIA_TYPES:
         return [ACTS[name](state, customer, {**given, "type": name}, at)]

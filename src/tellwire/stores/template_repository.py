@@ -1,4 +1,4 @@
-"""Where the synchronisation of templates keeps what it finds."""
+"""The repository in which the synchronisation of templates stores its results."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from tellwire.accounts.templates import Listed, SyncCounts, TemplateStatus
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
-from tellwire.stores.queries import templates
-from tellwire.stores.runner import QueryRunner
-from tellwire.stores.schema.tables import accounts, facts
+from tellwire.stores.queries import registry_version, templates
+from tellwire.stores.query_runner import QueryRunner
+from tellwire.stores.schema.tables import accounts
 
 _MICROS = 1_000_000
 
 
 class SqlTemplateRepository:
-    """The templates of an installation."""
+    """The templates of an installation, over any store."""
 
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
     def registry(self) -> Registry:
-        """The accounts."""
+        """Return the accounts."""
         return self._store.registry()
 
-    async def standings(self) -> list[TemplateStatus]:
-        """How the templates of every business account stand that was looked at."""
-        return await self._store.read(templates.standings)
+    async def sync_statuses(self) -> list[TemplateStatus]:
+        """Return the state of synchronisation of every business account that was synchronised or tried."""
+        return await self._store.read(templates.sync_statuses)
 
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
     ) -> SyncCounts:
-        """Make the templates of the account's business account those that Meta listed."""
+        """Replace the templates of the account's business account by those that Meta listed."""
 
         def work(connection: Connection) -> SyncCounts:
-            before = _standing(connection, account)
+            before = _sync_status(connection, account)
             counts = templates.keep(connection, self._store.new_id, of_=before, listed=listed, started=started, now=now)
             stale = before.asked_at > started
             after = replace(
@@ -50,7 +50,7 @@ class SqlTemplateRepository:
                 attempts=0,
                 cause="",
             )
-            templates.put_standing(connection, after)
+            templates.put_sync_status(connection, after)
             _note_token(connection, account, "accepted", now)
             return counts
 
@@ -59,31 +59,31 @@ class SqlTemplateRepository:
     async def failed(
         self, account: Account, cause: str, *, now: Micros, due_at: Micros, token_refused: bool = False
     ) -> None:
-        """Write down why Meta gave no list, and when to ask again."""
+        """Record why Meta gave no list, and when to ask again."""
 
         def work(connection: Connection) -> None:
-            before = _standing(connection, account)
+            before = _sync_status(connection, account)
             after = replace(before, attempts=before.attempts + 1, cause=cause, due_at=due_at)
-            templates.put_standing(connection, after)
+            templates.put_sync_status(connection, after)
             if token_refused:
                 _note_token(connection, account, "refused", now)
 
         await self._store.write(work)
 
 
-def _standing(connection: Connection, account: Account) -> TemplateStatus:
-    found = templates.standing(connection, account.organization_id, account.waba_id)
+def _sync_status(connection: Connection, account: Account) -> TemplateStatus:
+    found = templates.sync_status(connection, account.organization_id, account.waba_id)
     return found or TemplateStatus(organization_id=account.organization_id, waba_id=account.waba_id)
 
 
-def _note_token(connection: Connection, account: Account, word: str, now: Micros) -> None:
-    """Show on the account whether Meta takes its token; that it does only after it did not."""
+def _note_token(connection: Connection, account: Account, answer: str, now: Micros) -> None:
+    """Record on the account whether Meta accepts its token; "accepted" is recorded only after "refused"."""
     row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
     if row is None:
         return
     known = account_facts.known(row.about).get(account_facts.TOKEN)
-    if word == (known.value if known else "accepted"):
+    if answer == (known.value if known else "accepted"):
         return
-    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{word}"'.encode()}, now // _MICROS)
+    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{answer}"'.encode()}, now // _MICROS)
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
-    connection.execute(update(facts).where(facts.c.name == "registry").values(value=facts.c.value + 1))
+    registry_version.advance(connection)

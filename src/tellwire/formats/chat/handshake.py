@@ -1,0 +1,55 @@
+"""The challenge that the receiver of a `chat` endpoint answers (docs/reference/formats.md, "Registration")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs, quote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from tellwire.ports.formats import Registration
+from tellwire.ports.http_out import Answer, Request
+
+_JSON = (("Content-Type", "application/json"),)
+
+
+class _Echo(Struct):
+    challenge: str
+
+
+class Challenge:
+    """`GET <url>?challenge=<token>`, to be answered 200 with `{"challenge": "<token>"}`."""
+
+    ASKED = 'a `chat` endpoint answers GET …?challenge=X with 200 and {"challenge": "X"}'
+
+    def request(self, registration: Registration) -> Request:
+        """The challenge; a query that the URL has already is kept."""
+        return Request(url=challenge_url(registration.endpoint.url, registration.token), method="GET")
+
+    def refusal(self, registration: Registration, answer: Answer) -> str:
+        """Why the challenge was not met; "" when the answer holds the same token."""
+        if answer.status != 200 or answer.failure:
+            return answer.cause or f"your server answered {answer.status}"
+        try:
+            echo = msgspec.json.decode(answer.body, type=_Echo)
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            return 'the answer is not JSON of the form {"challenge": "…"}'
+        return "" if echo.challenge == registration.token else "the answer holds another challenge than the one asked"
+
+    def consent(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | None:  # noqa: ARG002
+        """The challenge as it came, or 400 when there is none."""
+        if method != "GET":
+            return None
+        asked = parse_qs(urlsplit(target).query).get("challenge", [""])[0]
+        if not asked:
+            return Answer(status=400, headers=_JSON, body=b'{"error": "no challenge"}')
+        return Answer(status=200, headers=_JSON, body=msgspec.json.encode(_Echo(asked)))
+
+
+def challenge_url(url: str, token: str) -> str:
+    """The URL with the challenge added to its query."""
+    address, _, _ = url.partition("#")
+    _, mark, query = address.partition("?")
+    joint = "?" if not mark else "&" if query and not query.endswith("&") else ""
+    return f"{address}{joint}challenge={quote(token, safe='')}"

@@ -1,0 +1,51 @@
+"""The registry of accounts, endpoints and agents as rows, for every database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from tellwire.model.registry import Registry
+from tellwire.security.vault import Vault
+from tellwire.stores.records import ledger_rows, sending_rows
+
+VERSION = "SELECT value FROM facts WHERE name = 'registry'"
+RAISE_VERSION = "UPDATE facts SET value = value + 1 WHERE name = 'registry'"
+"""Makes every process read the registry anew."""
+
+ACCOUNTS = "SELECT * FROM accounts ORDER BY id"
+ENDPOINTS = "SELECT * FROM endpoints ORDER BY id"
+AGENTS = "SELECT * FROM agents ORDER BY id"
+RUNNING_ERASURES = "SELECT contact_ids FROM erasures WHERE state = 'running'"
+
+
+class RegistryRows(Struct, frozen=True, kw_only=True):
+    """The rows of a registry as mappings of columns, and its sealed keys where they exist."""
+
+    version: int
+    accounts: Iterable[Any]
+    endpoints: Iterable[Any]
+    agents: Iterable[Any]
+    media_key: str | None
+    erased_key: str | None
+    erasing: Iterable[bytes]
+    """the column `contact_ids` of the erasures that are running"""
+
+
+def registry(rows: RegistryRows, vault: Vault, *, lenient: bool) -> Registry:
+    """Return the registry of these rows; `lenient` leaves out records that no master key opens."""
+    accounts = ledger_rows.opened(ledger_rows.account, rows.accounts, vault, lenient=lenient)
+    endpoints = ledger_rows.opened(ledger_rows.endpoint, rows.endpoints, vault, lenient=lenient)
+    agents = ledger_rows.opened(sending_rows.agent, rows.agents, vault, lenient=lenient)
+    key = rows.erased_key
+    return Registry(
+        version=rows.version,
+        accounts={account.phone_number_id: account for account in accounts},
+        endpoints={endpoint.id: endpoint for endpoint in endpoints},
+        agents={agent.id: agent for agent in agents},
+        media_key=sending_rows.media_key(rows.media_key, vault, lenient=lenient),
+        erased_key=ledger_rows.sealed_key(key, vault, ledger_rows.ERASED_KEY) if key else b"",
+        erasing=ledger_rows.erasing(rows.erasing),
+    )

@@ -1,0 +1,132 @@
+"""SQLite: write the changes of a ledger, and results of attempts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tellwire.model.deliveries import Attempt, Delivery, Work
+from tellwire.model.inbound import ItemReport, worst
+from tellwire.model.ledger import Ledger
+from tellwire.ports.storage import Result
+from tellwire.security.vault import Vault
+from tellwire.stores.records import attempt_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records.inserts import Insert, TableRows, or_update
+from tellwire.stores.sqlite import sending
+from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json, write_rows
+
+_encode = msgspec.json.Encoder().encode
+_reports = msgspec.json.Decoder(list[ItemReport])
+
+_SEQUENCES = (
+    "SELECT json_group_array(json_array(s.endpoint_id, s.order_key, s.last)) "
+    f"FROM {KEYS} k CROSS JOIN sequences s ON s.endpoint_id = k.a AND s.order_key = k.b"
+)
+_LAST = Insert("sequences", ("endpoint_id", "order_key", "last"), or_update(("endpoint_id", "order_key"), ("last",)))
+
+
+def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
+    """Write the changes of a ledger; return its deliveries with their sequence numbers."""
+    _write_accounts(db, ledger, vault)
+    insert_rows(db, inserts.contacts(ledger))
+    insert_rows(db, inserts.aliases(ledger))
+    insert_rows(db, inserts.conversations(ledger, window))
+    for survivor, younger in ledger.merged_contacts:
+        db.execute("UPDATE contact_aliases SET contact_id=? WHERE contact_id=?", (survivor, younger))
+        db.execute("UPDATE conversations SET party=? WHERE party=?", (survivor, younger))
+    insert_rows(db, inserts.messages(ledger))
+    insert_rows(db, inserts.status_facts(ledger))
+    _write_inbound(db, ledger)
+    sending.write(db, ledger, vault)
+    insert_rows(db, inserts.events(ledger))
+    return _write_deliveries(db, ledger)
+
+
+def _write_accounts(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
+    for account in ledger.new_accounts.values():
+        columns = ledger_rows.account_values(account, vault)
+        insert_rows(db, TableRows(Insert("accounts", tuple(columns)), [tuple(columns.values())]))
+    if ledger.new_accounts:
+        db.execute(registry_rows.RAISE_VERSION)
+
+
+def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
+    insert_rows(db, inserts.inbound(ledger))
+    if ledger.settled_held:
+        settled = ledger.settled_held
+        db.execute(
+            f"DELETE FROM held_items WHERE (inbound_id, pointer) IN (SELECT a, b FROM {KEYS})",
+            (_encode(settled).decode(),),
+        )
+    insert_rows(db, inserts.held_items(ledger))
+    for inbound_id, body in ledger.new_bodies.items():
+        db.execute("UPDATE inbound SET body=? WHERE id=?", (body, inbound_id))
+    insert_rows(db, inserts.marks(ledger))
+    for inbound_id, report in ledger.new_reports:
+        row = db.execute("SELECT items FROM inbound WHERE id=?", (inbound_id,)).fetchone()
+        if row is None:
+            continue
+        reports = [report if known.pointer == report.pointer else known for known in _reports.decode(row[0])]
+        outcome = worst(each.outcome for each in reports)
+        db.execute("UPDATE inbound SET items=?, outcome=? WHERE id=?", (_encode(reports), outcome, inbound_id))
+
+
+def _write_deliveries(db: sqlite3.Connection, ledger: Ledger) -> list[Work]:
+    """Give each delivery the next sequence number of its (endpoint, order key), and insert it."""
+    if not ledger.work:
+        return []
+    places = {(w.delivery.endpoint_id, w.delivery.order_key) for w in ledger.work}
+    last = dict.fromkeys(places, 0)
+    for endpoint_id, order_key, value in read_json(db, _SEQUENCES, list(places)):
+        last[endpoint_id, order_key] = value
+    work = inserts.numbered(ledger.work, last)
+    insert_rows(db, TableRows(_LAST, [(*place, value) for place, value in last.items()]))
+    insert_rows(db, inserts.deliveries(work))
+    return work
+
+
+_RESULT = ("organization_id", "id", *result_rows.CHANGED, "replay")
+_result: Callable[[Delivery], tuple[Any, ...]] = attrgetter(*_RESULT)
+_RESULT_HEAD = f"WITH v({','.join(_RESULT)}) AS ("
+_RESULT_TAIL = (
+    f") UPDATE deliveries SET {result_rows.assignments('deliveries')} "
+    "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id"
+    " AND deliveries.state <> 'cancelled'"
+)
+
+
+def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[str]:
+    """Write deliveries after attempts, and the attempts; a cancelled delivery stays cancelled.
+
+    Returns: the ids of deliveries that were left out because their epoch is outdated.
+    """
+    epochs: dict[int, int] = dict(db.execute("SELECT partition, epoch FROM leases").fetchall())
+    results = [r for r in given if epochs.get(r.delivery.partition) == r.epoch]
+    changed = write_rows(db, _RESULT_HEAD, [_result(r.delivery) for r in results], _RESULT_TAIL)
+    attempts = [result.attempt for result in results if result.attempt is not None]
+    if changed < len(results):
+        attempts = _strip_erased(db, attempts)
+    write_rows(
+        db,
+        f"INSERT INTO attempts({','.join(attempt_rows.ATTEMPT)})",
+        [attempt_rows.attempt_row(attempt) for attempt in attempts],
+        "ON CONFLICT(delivery_id,number) DO NOTHING",
+    )
+    if len(results) == len(given):
+        return frozenset()
+    return frozenset(r.delivery.id for r in given) - {r.delivery.id for r in results}
+
+
+def _strip_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list[Attempt]:
+    """Return the attempts; those whose event was erased while they were in flight lose what quotes it."""
+    query = (
+        f"SELECT json_group_array(d.id) FROM {KEYS} k"
+        " CROSS JOIN deliveries d ON d.organization_id = k.a AND d.id = k.b"
+        " WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)"
+    )
+    erased = set(read_json(db, query, [(a.organization_id, a.delivery_id) for a in attempts]))
+    return [attempt_rows.without_payload(a) if a.delivery_id in erased else a for a in attempts]
