@@ -24,7 +24,9 @@ from tests.proofs.subscriber import THOUGHT_SECONDS, Subscriber, subscribing, th
 from tests.proofs.table import Row
 
 ENDPOINTS = ("row", "chat")
-SEED = int(os.environ.get("PROOFS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+"""The same in every process of a run."""
+SEED = int(os.environ.get("PROOFS_SEED", "0")) or random.Random(RUN).randrange(1, 1_000_000)
 KILLS = int(os.environ.get("PROOFS_KILLS", "5"))
 
 
