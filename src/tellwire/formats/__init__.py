@@ -12,7 +12,24 @@ from tellwire.formats import chat, operational, row
 from tellwire.formats.schemas import Schema
 from tellwire.ports.formats import Format
 
-FORMATS: Mapping[str, Format] = {row.NAME: row, chat.NAME: chat}
+MEMBERS = tuple(sorted(name for name in {*Format.__annotations__, *vars(Format)} if not name.startswith("_")))
+"""What every format has."""
+
+
+def by_name(*formats: Format) -> Mapping[str, Format]:
+    """Return the formats by their names.
+
+    Raises:
+        TypeError: a format lacks a member. Without this check, whatever first needs the member would fail unclearly.
+    """
+    for form in formats:
+        if missing := [name for name in MEMBERS if not hasattr(form, name)]:
+            lacks = f"The format {getattr(form, '__name__', '')} lacks {', '.join(missing)}"
+            raise TypeError(f"{lacks}: see `Format` in src/tellwire/ports/formats.py.")
+    return {form.NAME: form for form in formats}
+
+
+FORMATS: Mapping[str, Format] = by_name(row, chat)
 """Every format by its name."""
 
 SCHEMAS: Mapping[str, Schema] = {

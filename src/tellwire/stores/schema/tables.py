@@ -20,6 +20,19 @@ from sqlalchemy import (
     text,
 )
 
+from tellwire.stores.schema.deliveries import (
+    DUE,
+    FAILED,
+    LIVE,
+    PARKED,
+    REPLAYED,
+    attempts,
+    deliveries,
+    dispatchers,
+    events,
+    leases,
+    sequences,
+)
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
 from tellwire.stores.schema.maintenance import OPEN_JOB, endpoint_health, jobs, replay_edits
 from tellwire.stores.schema.metadata import Text, metadata
@@ -36,22 +49,33 @@ from tellwire.stores.schema.sending import (
 )
 
 __all__ = [
+    "DUE",
+    "FAILED",
+    "LIVE",
     "OPEN_JOB",
+    "PARKED",
+    "REPLAYED",
     "RUNNING",
     "agent_runs",
     "agent_turns",
     "agent_usage",
     "agents",
+    "attempts",
+    "deliveries",
+    "dispatchers",
     "endpoint_health",
     "erased",
     "erasures",
+    "events",
     "handovers",
     "jobs",
+    "leases",
     "media",
     "metadata",
     "replay_edits",
     "sealed_keys",
     "sends",
+    "sequences",
     "templates",
     "windows",
 ]
@@ -265,105 +289,6 @@ held_items = Table(
         postgresql_where=text("retry_at > 0"),
     ),
     sqlite_with_rowid=False,
-)
-
-events = Table(
-    "events",
-    metadata,
-    Column("id", Text, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("account_id", Text, nullable=False),
-    Column("entity", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("conversation_id", Text, nullable=False),
-    Column("message_id", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # the rest of model.Event as JSON
-    PrimaryKeyConstraint("organization_id", "id"),
-    Index("events_by_conversation", "conversation_id", "id"),
-)
-
-LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
-DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
-PARKED = "state = 'parked'"
-FAILED = "state = 'failed'"
-REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("id", Text, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("event_id", Text, nullable=False),
-    Column("endpoint_id", Text, nullable=False),
-    Column("conversation_id", Text, nullable=False),
-    Column("order_key", Text, nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-    Column("partition", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("lane", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("counted_attempts", Integer, nullable=False),
-    Column("out_of_order", Boolean, nullable=False),
-    Column("replay", Integer, nullable=False),
-    Column("webhook_id", Text, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
-    Column("first_attempt_at", BigInteger, nullable=False),
-    Column("delivered_at", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
-    Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
-    Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
-    Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
-    Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
-    Index("deliveries_by_event", "event_id"),
-    Index("deliveries_by_endpoint", "endpoint_id", "id"),
-    PrimaryKeyConstraint("organization_id", "id"),
-    sqlite_with_rowid=False,
-)
-
-attempts = Table(
-    "attempts",
-    metadata,
-    Column("delivery_id", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("record", LargeBinary, nullable=False),  # the rest of model.Attempt as JSON (attempt_rows.attempt_record)
-    Column("response_body", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("delivery_id", "number"),
-    sqlite_with_rowid=False,
-)
-
-sequences = Table(
-    "sequences",
-    metadata,
-    Column("endpoint_id", Text, nullable=False),
-    Column("order_key", Text, nullable=False),
-    Column("last", BigInteger, nullable=False),
-    PrimaryKeyConstraint("endpoint_id", "order_key"),
-    sqlite_with_rowid=False,
-)
-
-leases = Table(
-    "leases",
-    metadata,
-    Column("partition", Integer, primary_key=True, autoincrement=False),
-    Column("owner", Text, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-)
-
-dispatchers = Table(
-    "dispatchers",
-    metadata,
-    Column("owner", Text, primary_key=True),
-    Column(
-        "expires_at", BigInteger, nullable=False
-    ),  # micros of the database's clock; a dispatcher that is past it is dead
 )
 
 idempotency_keys = Table(
