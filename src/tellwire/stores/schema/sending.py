@@ -10,7 +10,7 @@ OPEN_SEND = "state IN ('scheduled', 'queued', 'sending')"
 DUE_SEND = "state IN ('scheduled', 'queued')"
 IN_FLIGHT = "state = 'sending'"
 NOT_ACCEPTED = "state <> 'accepted'"
-"""These rows are few beside the accepted ones, and people search for them."""
+"""The sends to which the index for people is limited: few beside the accepted ones, and people search for them."""
 
 sends = Table(
     "sends",
