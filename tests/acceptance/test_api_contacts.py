@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -86,6 +87,17 @@ def outcomes(app: Served) -> list[str]:
     return [item["outcome"] for item in app.get("/v1/inbound")["data"][0]["items"]]
 
 
+def gone_from_the_files(app: Served, path: Path, what: str) -> None:
+    """Wait until no file holds a text: a reader that is active when the log is emptied delays that to a later commit.
+
+    A server that runs commits every second by itself; here nothing does.
+    """
+    deadline = time.monotonic() + 10
+    while what.encode() in everything(app, path):
+        assert time.monotonic() < deadline, what
+        app.write(lambda _: None)
+
+
 def everything(app: Served, path: Path) -> bytes:
     """Every byte of an SQLite database's files; every value that PostgreSQL shows."""
     if KIND.get() == "sqlite":
@@ -113,10 +125,9 @@ def test_nothing_of_the_person_is_left_in_any_byte_of_the_files(app: Served, tmp
     assert app.query("SELECT * FROM replay_edits") == []
     assert told["erased"]["messages"] == 120
     assert told["erased"]["received"] == 120
-    left = everything(app, tmp_path)
     for gone in (CUSTOMER, NAME, WORDS, "wamid.1x", "wamid.out7"):
         assert gone.encode() in before
-        assert gone.encode() not in left, gone
+        gone_from_the_files(app, tmp_path, gone)
     assert len(app.get("/v1/messages?limit=200")["data"]) == 60
     assert {each["wa_id"] for each in app.get("/v1/messages?limit=200")["data"]} == {
         f"wamid.o{number}" for number in range(60)
