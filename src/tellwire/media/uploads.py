@@ -7,7 +7,8 @@ uploaded then.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 import msgspec
 from msgspec import Struct
@@ -90,11 +91,8 @@ class Uploads:
         if chunks is None:
             raise NotUploaded(_missing(f"the bytes of the file {media.id} are gone"))
         file = Upload(mime_type=media.mime_type, filename=media.filename or media.id, size=media.size, chunks=chunks)
-        try:
+        async with aclosing(chunks):  # Meta may answer before it has read all
             answer = await self._wire.upload(account.access_token, account.phone_number_id, file)
-        finally:
-            if isinstance(chunks, AsyncGenerator):  # Meta may answer before it has read all: the file is closed now
-                await chunks.aclose()
         meta_id = _id_of(answer)
         if not meta_id:
             raise NotUploaded(_refusal(answer))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -24,8 +24,11 @@ class MediaStore(Protocol):
         """
         ...
 
-    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
-        """Return the bytes from `start` up to `end` (not included) in pieces; None when there is no such file."""
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None] | None:
+        """Return the bytes from `start` up to `end` (not included) in pieces; None when there is no such file.
+
+        Whoever may stop before the last piece closes the generator, and with it the file.
+        """
         ...
 
     async def delete(self, name: str) -> None:

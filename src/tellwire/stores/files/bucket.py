@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -40,7 +40,7 @@ class Bucket:
             raise
         return source.size
 
-    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None] | None:
         """Return the bytes of an object from `start` to `end`; None when there is none."""
         options: dict[str, Any] = {}
         if end is not None:
@@ -125,7 +125,7 @@ def _object_name(name: str) -> str:
     return f"{name[-2:]}/{name}"
 
 
-async def _pieces(found: Any) -> AsyncIterator[bytes]:
+async def _pieces(found: Any) -> AsyncGenerator[bytes, None]:
     with _translating_errors():
         async for piece in found.stream(min_chunk_size=_CHUNK):
             yield bytes(piece)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -38,7 +38,7 @@ class Folder:
             raise
         return size
 
-    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes] | None:
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None] | None:
         """Return the bytes of a file from `start` to `end`; None when there is none."""
         path = self._path_of(name)
         if not await asyncio.to_thread(path.is_file):
@@ -100,7 +100,7 @@ def _opened(path: Path, start: int) -> BinaryIO:
         return file
 
 
-async def _pieces(path: Path, start: int, end: int | None) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
     left = None if end is None else end - start
     file = await asyncio.to_thread(_opened, path, start)  # the caller may never ask for a piece
     try:
