@@ -153,7 +153,10 @@ def test_what_is_no_object(text: bytes) -> None:
         (b'{"a":"\xff"}', "not UTF-8"),
         (b'{"a":"\xed\xa0\x80"}', "not UTF-8"),
         (b'{"a":' + b"[" * 200 + b"]" * 200 + b"}", "nested deeper than 200"),
-        (b"[" * 100_000 + b"]" * 100_000, "nested deeper than 200"),
+        (b"[" * 90_000 + b"]" * 90_000, "nested deeper than 200"),
+        (b"[" * 100_000 + b"]" * 100_000, "more than 100000 values"),
+        (b"[" + b"0," * 100_000 + b"0]", "more than 100000 values"),
+        (b"{" + b'"a":{},' * 60_000 + b'"a":{}}', "more than 100000 values"),
     ],
 )
 def test_what_cannot_be_read_says_why(text: bytes, reason: str) -> None:

@@ -4,6 +4,9 @@ msgspec cuts first. It refuses a whole text for one lone surrogate or one deep n
 then the functions here cut by themselves, without recursion. Bytes inside strings are not looked at: what is not UTF-8
 there costs the one value that is read in full, not its neighbours.
 
+What a text costs is bounded: no call makes more than `MAX_VALUES` values of it, so that none holds the interpreter for
+long, whatever a text of a few MiB holds.
+
 A piece is a buffer of bytes, msgspec's `Raw` or `bytes`: it can be cut or decoded as it is; use `bytes(piece)` for
 everything else.
 """
@@ -12,15 +15,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
 from typing import Any
 
-from msgspec import DecodeError, Raw, ValidationError
+from msgspec import UNSET, DecodeError, Raw, UnsetType, ValidationError, defstruct
 from msgspec.json import Decoder
 
 from tellwire.errors import NotJson
 
 MAX_DEPTH = 200
 """How many brackets deep a value may be nested to be read in full."""
+MAX_VALUES = 100_000
+"""How many values a text may hold to be read in full; Meta's 3 MB hold fewer."""
+MAX_PIECES = 10_000
+"""Of a longer array or object only so many pieces are cut, and one more, which tells that there are more."""
+_LOOKED_FOR = (
+    "object",
+    "entry",
+    "id",
+    "time",
+    "changes",
+    "field",
+    "value",
+    "metadata",
+    "contacts",
+    "messages",
+    "message_echoes",
+    "statuses",
+    "errors",
+    "history",
+    "threads",
+    "user_id_update",
+    "calls",
+    "from",
+    "wa_id",
+    "user_id",
+)
+"""The members that are looked for in an object with more than `MAX_VALUES`: its other members are not cut."""
 
 _ANY = Decoder()
 _TEXT = Decoder(str)
@@ -31,21 +63,33 @@ REFUSALS = (DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a text that it does not take."""
 
 _WS = rb"[ \t\n\r]*+"
-_STRING = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+"'
+_HEX = rb"[0-9A-Fa-f]"
+_STRING = rb'"(?:[^"\\\x00-\x1f]++|(?:\\u' + 4 * _HEX + rb')++|(?:\\["\\/bfnrt])++)*+"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _KEY = _STRING + _WS + rb":"
 _EMPTY = rb"\[" + _WS + rb"\]|\{" + _WS + rb"\}"
+_LEAF = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"|true|false|null|" + _EMPTY + rb")"
+_AT_ONCE = rb"{0,20000}+"
+"""How many leaves one match takes: many, because each match costs; not all, because each holds the interpreter."""
+_LEAVES = {
+    "array": re.compile(rb"(?:" + _WS + _LEAF + _WS + rb",)" + _AT_ONCE),
+    "object": re.compile(rb"(?:" + _WS + _LEAF + _WS + rb"," + _WS + _KEY + rb")" + _AT_ONCE),
+}
 _VALUE = re.compile(
-    _WS + rb"(?:(?P<leaf>" + _STRING + rb"|" + _NUMBER + rb"|true|false|null|" + _EMPTY + rb")"
-    rb"|(?P<array>\[)|(?P<object>\{" + _WS + _KEY + rb"))"
+    _WS + rb"(?:(?P<leaf>" + _LEAF + rb")|(?P<array>\[(?:" + _WS + rb"\[(?!" + _WS + rb"\]))" + _AT_ONCE + rb")"
+    rb"|(?P<object>\{" + _WS + _KEY + rb"))"
 )
 _AFTER = {
-    "array": re.compile(_WS + rb"(?:(?P<next>,)|\])"),
-    "object": re.compile(_WS + rb"(?:(?P<next>," + _WS + _KEY + rb")|\})"),
+    "array": re.compile(_WS + rb"(?:(?P<next>,)|(?P<close>\](?:" + _WS + rb"\])" + _AT_ONCE + rb"))"),
+    "object": re.compile(_WS + rb"(?:(?P<next>," + _WS + _KEY + rb")|(?P<close>\}))"),
 }
 _END = re.compile(_WS)
 _FIRST = re.compile(_WS + rb"([\[{])")
-_MARK = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(?P<open>[\[{]++)|(?P<close>[\]}]++)|(?P<between>[:,])', re.DOTALL)
+_TEXT_INSIDE = rb'"(?:[^"\\]++|(?:\\u' + 4 * rb'[^"\\]' + rb')++|(?:\\.)++)*+"'
+_MARK = re.compile(_TEXT_INSIDE + rb"|(?P<open>[\[{]++)|(?P<close>[\]}]++)|(?P<between>[:,])", re.DOTALL)
+_BRACKET = re.compile(
+    rb'(?:[^"\[\]{}]++|' + _TEXT_INSIDE + rb"){0,20000}+(?:(?P<open>[\[{]++)|(?P<close>[\]}]++))?", re.DOTALL
+)
 
 
 def check(text: bytes) -> None:
@@ -61,7 +105,9 @@ def check(text: bytes) -> None:
 
 
 def read(text: bytes) -> tuple[Any, str]:
-    """Read a JSON text in full: (the value, ""), or (None, why no value can hold it)."""
+    """Read a JSON text in full: (the value, ""), or (None, why no value can hold it, or why it would cost too much)."""
+    if len(text) > MAX_VALUES and _most_values(bytes(text)) > MAX_VALUES:
+        return None, f"it holds more than {MAX_VALUES} values"
     if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and is_deeper(text, MAX_DEPTH):
         return None, f"it is nested deeper than {MAX_DEPTH} levels"
     try:
@@ -78,12 +124,20 @@ def _many_brackets(text: bytes) -> bool:
     return text.count(b"[") + text.count(b"{") > MAX_DEPTH
 
 
+def _most_values(text: bytes) -> int:
+    """Return a number that the number of values in a text does not exceed."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{") + 1
+
+
 def members(text: bytes) -> Mapping[str, bytes] | None:
     """Cut a JSON object into its members, verbatim and in order; None when the text is no object.
 
-    Of equal keys the last counts. Keys that no text can hold (half a surrogate pair) are left out.
+    Of equal keys the last counts. Keys that no text can hold (half a surrogate pair) are left out. Where there are more
+    than `MAX_VALUES` colons, only those members are cut that are looked for in any part of a POST.
     """
     try:
+        if len(text) > MAX_VALUES and bytes(text).count(b":") > MAX_VALUES:
+            return _set_fields(_looked_for().decode(text))
         return _OBJECT.decode(text)
     except REFUSALS:
         pieces = _pieces(bytes(text), b"{")
@@ -99,11 +153,34 @@ def members(text: bytes) -> Mapping[str, bytes] | None:
 
 
 def elements(text: bytes) -> Sequence[bytes] | None:
-    """Cut a JSON array into its elements, verbatim; None when the text is no array."""
+    """Cut a JSON array into its elements, verbatim; None when the text is no array.
+
+    Of an array with more than `MAX_PIECES` elements only the first `MAX_PIECES` + 1 are cut.
+    """
     try:
-        return _ARRAY.decode(text)
+        if len(text) > MAX_VALUES and bytes(text).count(b",") > MAX_VALUES:
+            return list(_set_fields(_first_elements().decode(text)).values())
+        return _ARRAY.decode(text)[: MAX_PIECES + 1]
     except REFUSALS:
         return _pieces(bytes(text), b"[")
+
+
+@cache
+def _looked_for() -> Decoder[Any]:
+    fields = [(name, Raw | UnsetType, UNSET) for name in _LOOKED_FOR]
+    return Decoder(defstruct("LookedFor", fields, frozen=True, gc=False))
+
+
+@cache
+def _first_elements() -> Decoder[Any]:
+    """Return a decoder of an array that skips what follows the first elements, at the cost of looking for its end."""
+    fields = [(f"element{number}", Raw | UnsetType, UNSET) for number in range(MAX_PIECES + 1)]
+    return Decoder(defstruct("FirstElements", fields, array_like=True, frozen=True, gc=False))
+
+
+def _set_fields(struct: Any) -> dict[str, bytes]:
+    every = ((name, getattr(struct, name)) for name in struct.__struct_fields__)
+    return {name: value for name, value in every if value is not UNSET}
 
 
 def child_spans(text: bytes, start: int) -> tuple[bytes, list[tuple[int, int]]] | None:
@@ -155,23 +232,31 @@ def is_deeper(text: bytes, limit: int) -> bool:
 
 
 def _check(text: bytes) -> None:
-    at, open_ones = 0, list[str]()
+    at, open_ones, among = 0, list[tuple[str, int]](), False
     while True:
+        if among and (leaves := _LEAVES[open_ones[-1][0]].match(text, at)):
+            at = leaves.end()
         value = _VALUE.match(text, at)
         if value is None:
             raise NotJson(f"no JSON value at byte {at}")
         at = value.end()
         if value["leaf"] is None:
-            open_ones.append(value.lastgroup or "")
+            _push(open_ones, value.lastgroup or "", (value["array"] or b"{").count(b"[") or 1)
+            among = False
             continue
         while open_ones:
-            after = _AFTER[open_ones[-1]].match(text, at)
+            kind, depth = open_ones[-1]
+            after = _AFTER[kind].match(text, at)
             if after is None:
-                raise NotJson(f"an {open_ones[-1]} breaks off at byte {at}")
+                raise NotJson(f"an {kind} breaks off at byte {at}")
             at = after.end()
             if after["next"]:
+                among = True
                 break
-            open_ones.pop()
+            depth -= after["close"].count(b"]") if kind == "array" else 1
+            if depth < 0:
+                raise NotJson(f"a bracket closes nothing before byte {at}")
+            open_ones[-1:] = [(kind, depth)] if depth else []
         else:
             break
     end = _END.match(text, at)
@@ -179,28 +264,39 @@ def _check(text: bytes) -> None:
         raise NotJson(f"more than one JSON value, from byte {at}")
 
 
+def _push(open_ones: list[tuple[str, int]], kind: str, depth: int) -> None:
+    """Note that so many arrays, or an object, were opened; arrays directly within arrays are one entry."""
+    if kind == "array" and open_ones and open_ones[-1][0] == "array":
+        depth += open_ones.pop()[1]
+    open_ones.append((kind, depth))
+
+
 def _pieces(text: bytes, opening: bytes) -> list[bytes] | None:
-    """Cut what stands between the outermost brackets at each comma and colon."""
+    """Cut what stands between the outermost brackets at each comma and colon, as far as `MAX_PIECES` says."""
     first = _FIRST.match(text)
     if first is None or first[1] != opening:
         return None
-    pieces = [text[start:end].strip(b" \t\n\r") for start, end in _spans(text, first.end())]
+    most = MAX_PIECES + 1 if opening == b"[" else 2 * MAX_PIECES
+    pieces = [text[start:end].strip(b" \t\n\r") for start, end in islice(_spans(text, first.end()), most)]
     return [] if pieces == [b""] else pieces
 
 
 def _spans(text: bytes, start: int) -> Iterator[tuple[int, int]]:
-    level = 1
-    for mark in _MARK.finditer(text, start):
+    level, at = 1, start
+    while mark := (_MARK.search if level == 1 else _BRACKET.match)(text, at):
+        if mark.end() == at:
+            return
+        at = mark.end()
         match mark.lastgroup:
             case "open":
-                level += mark.end() - mark.start()
+                level += at - mark.start("open")
             case "close":
-                level -= mark.end() - mark.start()
+                level -= at - mark.start("close")
                 if level <= 0:
-                    yield start, mark.end() + level - 1
+                    yield start, at + level - 1
                     return
-            case "between" if level == 1:
+            case "between":
                 yield start, mark.start()
-                start = mark.end()
+                start = at
             case _:
                 pass

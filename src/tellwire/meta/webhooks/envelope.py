@@ -6,8 +6,9 @@ Source: Meta, "Webhooks: payload format"; docs/reference/formats.md, "Webhook fi
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 from msgspec import Raw, Struct
@@ -18,7 +19,7 @@ from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks import account_updates, messages, statuses
 from tellwire.meta.webhooks.change import Change, ChangeContext, context_of
-from tellwire.meta.webhooks.fast_path import try_parse
+from tellwire.meta.webhooks.fast_path import MOST_ITEMS, try_parse
 from tellwire.meta.webhooks.identity import identify
 from tellwire.meta.webhooks.items import (
     AccountProblem,
@@ -37,14 +38,14 @@ _ABSENT = Raw(b"null")
 
 
 class _Change(Struct, frozen=True, gc=False):
-    field: str = ""
-    value: Raw = _ABSENT
+    field: str
+    value: Raw
 
 
 class _Entry(Struct, frozen=True, gc=False):
-    id: str = ""
+    id: str
+    changes: tuple[_Change, ...]
     time: Raw = _ABSENT
-    changes: tuple[_Change, ...] = ()
 
 
 class _Post(Struct, frozen=True, gc=False):
@@ -63,7 +64,8 @@ def parse(body: bytes) -> tuple[Item, ...]:
 
     Returns:
         At least one item: all messages in document order, then all statuses, then the rest. What is not understood is
-        an item too; nothing in one item changes another.
+        an item too; nothing in one item changes another. Of more than `MOST_ITEMS` the rest is one that is not
+        understood.
 
     Raises:
         NotJson: the body is not JSON (RFC 8259); the only exception.
@@ -79,15 +81,23 @@ def parse_any(body: bytes) -> tuple[Item, ...]:
     if changes is None:
         verbatim.check(body)
         changes = _irregular(body)
-    items: list[Item] = []
-    for change in changes:
-        if isinstance(change, NotUnderstood):
-            items.append(change)
-        else:
-            items += FIELDS.get(change.field, _other)(change)
+    items = list(islice(_items(changes), MOST_ITEMS + 1))
+    if len(items) > MOST_ITEMS:
+        reason = (
+            f"the POST holds more than {MOST_ITEMS} items; it is kept, but what follows the first of them is not read"
+        )
+        items[-1] = _not_understood("", "post", reason)
     if len(items) > 1:
         items.sort(key=_rank)
     return tuple(items)
+
+
+def _items(changes: Iterable[Change | NotUnderstood]) -> Iterator[Item]:
+    for change in changes:
+        if isinstance(change, NotUnderstood):
+            yield change
+        else:
+            yield from FIELDS.get(change.field, _other)(change)
 
 
 def _rank(item: Item) -> int:
@@ -97,46 +107,45 @@ def _rank(item: Item) -> int:
 # --- entries and changes ----------------------------------------------------------------------------------------------
 
 
-def _regular(body: bytes) -> list[Change | NotUnderstood] | None:
+def _regular(body: bytes) -> Iterator[Change | NotUnderstood] | None:
     """Cut an envelope that is as Meta documents it; None for any other."""
     try:
         post = _POST.decode(body)
     except verbatim.REFUSALS:
         return None
-    if post.object != _OBJECT or not post.entry:
+    if post.object != _OBJECT or not post.entry or not all(entry.changes for entry in post.entry):
         return None
-    changes: list[Change | NotUnderstood] = []
+    return _documented(post)
+
+
+def _documented(post: _Post) -> Iterator[Change]:
     for i, entry in enumerate(post.entry):
-        if not entry.changes:
-            return None
         waba_id, at = scalars.ident(entry.id) or "", scalars.seconds(verbatim.read(bytes(entry.time))[0])
         for j, change in enumerate(entry.changes):
-            pointer = f"/entry/{i}/changes/{j}"
-            changes.append(Change(pointer, waba_id, scalars.keyword(change.field), change.value, at))
-    return changes
+            yield Change(f"/entry/{i}/changes/{j}", waba_id, scalars.keyword(change.field), change.value, at)
 
 
-def _irregular(body: bytes) -> list[Change | NotUnderstood]:
+def _irregular(body: bytes) -> Iterator[Change | NotUnderstood]:
     """Cut any other envelope; each part that is not as documented becomes an item that is not understood."""
     top = verbatim.members(body)
     if top is None:
-        return [_not_understood("", "post", "it is not an object")]
+        yield _not_understood("", "post", "it is not an object")
+        return
     named = scalars.keyword(_read(top, "object"))
     if named != _OBJECT:
-        return [_not_understood("", named or "post", f"its object is not {_OBJECT}")]
-    changes: list[Change | NotUnderstood] = []
+        yield _not_understood("", named or "post", f"its object is not {_OBJECT}")
+        return
     for pointer, text in _listed(top, "entry", "", "post"):
         if isinstance(text, NotUnderstood):
-            changes.append(text)
+            yield text
             continue
         entry = verbatim.members(text)
         if entry is None:
-            changes.append(_not_understood(pointer, "entry", "it is not an object"))
+            yield _not_understood(pointer, "entry", "it is not an object")
             continue
         waba_id, at = scalars.ident(_read(entry, "id")) or "", scalars.seconds(_read(entry, "time"))
         for place, piece in _listed(entry, "changes", pointer, "entry"):
-            changes.append(piece if isinstance(piece, NotUnderstood) else _change(place, piece, waba_id, at))
-    return changes
+            yield piece if isinstance(piece, NotUnderstood) else _change(place, piece, waba_id, at)
 
 
 def _change(pointer: str, text: bytes, waba_id: str, at: Seconds | None) -> Change | NotUnderstood:
@@ -169,15 +178,19 @@ def _not_understood(pointer: str, kind: str, reason: str, waba_id: str = "") -> 
 # --- what a field holds -----------------------------------------------------------------------------------------------
 
 
-def _conversation(change: Change) -> list[Item]:
+def _conversation(change: Change) -> Iterator[Item]:
     """Read messages, echoes, history, statuses and errors, wherever they are under the three fields that have them."""
     value = verbatim.members(change.value)
     context = context_of(change, value or {})
-    if value is None:
-        return [context.not_understood(change.pointer, change.field, "its value is not an object")]
     origin: messages.Origin = "history" if change.field == "history" else "customer"
-    items = _holder(context, value, f"{change.pointer}/value", origin=origin, more="history")
-    return items or [context.not_understood(change.pointer, change.field, "it holds no messages, statuses or errors")]
+    items = _holder(context, value or {}, f"{change.pointer}/value", origin=origin, more="history")
+    first = next(items, None)
+    if first is None:
+        why = "its value is not an object" if value is None else "it holds no messages, statuses or errors"
+        yield context.not_understood(change.pointer, change.field, why)
+    else:
+        yield first
+        yield from items
 
 
 def _holder(
@@ -188,28 +201,26 @@ def _holder(
     origin: messages.Origin,
     more: Literal["history", "threads", ""],
     thread: str = "",
-) -> list[Item]:
+) -> Iterator[Item]:
     """Read the items of one object, in its order: of the value, a chunk of its `history` or one of the chunk's
     `threads`."""
-    items: list[Item] = []
     for key in holder:
         match key:
             case "messages":
-                items += _each(context, holder, key, pointer, partial(messages.parse, origin=origin, thread=thread))
+                yield from _each(context, holder, key, pointer, partial(messages.parse, origin=origin, thread=thread))
             case "message_echoes":
                 echo: messages.Origin = "history" if origin == "history" else "echo"
-                items += _each(context, holder, key, pointer, partial(messages.parse, origin=echo, thread=thread))
+                yield from _each(context, holder, key, pointer, partial(messages.parse, origin=echo, thread=thread))
             case "statuses":
-                items += _each(context, holder, key, pointer, statuses.parse)
+                yield from _each(context, holder, key, pointer, statuses.parse)
             case "errors":
-                items += _problem(context, bytes(holder[key]), f"{pointer}/{key}")
+                yield from _problem(context, bytes(holder[key]), f"{pointer}/{key}")
             case "history" if more == key:
-                items += _nested(context, holder, key, pointer, _chunk)
+                yield from _nested(context, holder, key, pointer, _chunk)
             case "threads" if more == key:
-                items += _nested(context, holder, key, pointer, _thread)
+                yield from _nested(context, holder, key, pointer, _thread)
             case _:
                 pass
-    return items
 
 
 def _each(
@@ -218,13 +229,17 @@ def _each(
     key: str,
     pointer: str,
     understand: Callable[[ChangeContext, bytes, str], Item],
-) -> list[Item]:
+) -> Iterator[Item]:
     pieces = verbatim.elements(holder[key])
     if pieces is None:
-        return _no_list(context, holder, key, pointer, _KINDS[key])
-    if context.fault:
-        return [context.not_understood(f"{pointer}/{key}/{i}", _KINDS[key], context.fault) for i in range(len(pieces))]
-    return [understand(context, bytes(piece), f"{pointer}/{key}/{i}") for i, piece in enumerate(pieces)]
+        yield from _no_list(context, holder, key, pointer, _KINDS[key])
+        return
+    for i, piece in enumerate(pieces):
+        place = f"{pointer}/{key}/{i}"
+        if context.fault:
+            yield context.not_understood(place, _KINDS[key], context.fault)
+        else:
+            yield understand(context, bytes(piece), place)
 
 
 def _no_list(context: ChangeContext, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
@@ -250,27 +265,26 @@ def _nested(
     holder: Mapping[str, bytes],
     key: str,
     pointer: str,
-    understand: Callable[[ChangeContext, Mapping[str, bytes], str], list[Item]],
-) -> list[Item]:
+    understand: Callable[[ChangeContext, Mapping[str, bytes], str], Iterator[Item]],
+) -> Iterator[Item]:
     pieces = verbatim.elements(holder[key])
     if pieces is None:
-        return _no_list(context, holder, key, pointer, "history")
-    items: list[Item] = []
+        yield from _no_list(context, holder, key, pointer, "history")
+        return
     for i, piece in enumerate(pieces):
         place, inner = f"{pointer}/{key}/{i}", verbatim.members(piece)
         if inner is None:
-            items.append(context.not_understood(place, "history", "it is not an object"))
+            yield context.not_understood(place, "history", "it is not an object")
         else:
-            items += understand(context, inner, place)
-    return items
+            yield from understand(context, inner, place)
 
 
-def _chunk(context: ChangeContext, chunk: Mapping[str, bytes], pointer: str) -> list[Item]:
+def _chunk(context: ChangeContext, chunk: Mapping[str, bytes], pointer: str) -> Iterator[Item]:
     """Read a chunk of `history`: its messages, or in its `errors` why there are none."""
     return _holder(context, chunk, pointer, origin="history", more="threads")
 
 
-def _thread(context: ChangeContext, thread: Mapping[str, bytes], pointer: str) -> list[Item]:
+def _thread(context: ChangeContext, thread: Mapping[str, bytes], pointer: str) -> Iterator[Item]:
     """Read the messages with one contact, whose address is the thread's id."""
     contact = scalars.ident(_read(thread, "id"))
     if contact is None:
@@ -284,7 +298,7 @@ def _user_id_update(change: Change) -> list[Item]:
     context = context_of(change, value)
     items: list[Item] = []
     if "user_id_update" in value:
-        items = _each(context, value, "user_id_update", f"{change.pointer}/value", _address_change)
+        items += _each(context, value, "user_id_update", f"{change.pointer}/value", _address_change)
     return items or [context.not_understood(change.pointer, change.field, "it has no list of user_id_update")]
 
 
@@ -336,7 +350,7 @@ def _other(change: Change) -> list[Item]:
 
 _KINDS = {"messages": "message", "message_echoes": "message", "statuses": "status", "user_id_update": "user_id_update"}
 
-FIELDS: dict[str, Callable[[Change], list[Item]]] = {
+FIELDS: dict[str, Callable[[Change], Iterable[Item]]] = {
     "messages": _conversation,
     "smb_message_echoes": _conversation,
     "history": _conversation,

@@ -34,6 +34,8 @@ _TYPES = (
     "order",
 )
 """Types whose message is its id, sender, time and one member of the type's name, and does nothing else."""
+MOST_ITEMS = 10_000
+"""How many items of a POST are read: Meta sends up to 1,000 updates in one, of which one may hold a long history."""
 _MOST_BRACKETS = 100
 """A text with more brackets may be nested too deep to be read: `envelope.parse_any` finds that out."""
 
@@ -109,6 +111,8 @@ def try_parse(body: bytes) -> tuple[Item, ...] | None:
             if not found:
                 return None
             items += found
+            if len(items) > MOST_ITEMS:
+                return None
     return tuple(items) or None
 
 
@@ -119,6 +123,8 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
         return None
     known = People([_card(contact) for contact in value.contacts])
     items: list[Item] = []
+    if len(value.messages) > MOST_ITEMS:
+        return None
     for k, message in enumerate(value.messages):
         wamid = scalars.ident(message.id, scalars.WAMID_LIMIT)
         sender = scalars.ident(message.sender)
