@@ -22,7 +22,7 @@ from tellwire.meta.webhooks.items import (
     TemplateNotice,
 )
 from tellwire.model.inbound import ItemReport, ItemResult, Outcome
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
 
@@ -53,15 +53,23 @@ def accept(
 def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> None:
     """Apply the items that were held until the message `wamid` was known."""
     for held in ledger.held.pop((account.phone_number_id, wamid), ()):
-        for item in meta.parse(held.body):
-            if item.place.pointer != held.pointer:
-                continue
-            if isinstance(item, StatusUpdate):
-                item = replace(item, who=None)  # noqa: PLW2901 - its addresses were not loaded; the row has them
-            result = apply_item(ledger, item, account, options, "")
-            ledger.new_reports.append((held.inbound_id, report_of(item, result)))
-            if result.outcome != Outcome.HELD:
-                ledger.settle_held(held.inbound_id, held.pointer)
+        item = _item(ledger, held)
+        if item is None:
+            continue
+        if isinstance(item, StatusUpdate):
+            item = replace(item, who=None)  # its addresses were not loaded; the row has them
+        result = apply_item(ledger, item, account, options, "")
+        ledger.new_reports.append((held.inbound_id, report_of(item, result)))
+        if result.outcome != Outcome.HELD:
+            ledger.settle_held(held.inbound_id, held.pointer)
+
+
+def _item(ledger: Ledger, held: HeldItem) -> Item | None:
+    """Return an item out of its POST, which is read once a transaction however many of its items wait."""
+    items = ledger.read_posts.get(held.inbound_id)
+    if items is None:
+        items = ledger.read_posts[held.inbound_id] = {item.place.pointer: item for item in meta.parse(held.body)}
+    return items.get(held.pointer)  # type: ignore[no-any-return]
 
 
 def report_of(item: Item, result: ItemResult) -> ItemReport:

@@ -265,7 +265,6 @@ def _settle(
                 place.pointer,
                 report.outcome,
                 post.body,
-                post.speaks_for,
                 held_until if report.reason == UNDER_WAY else 0,
             ),
         )

@@ -8,6 +8,8 @@ from tellwire.meta.raw_json import verbatim
 from tellwire.model.messaging import StatusError
 
 _INT64 = 1 << 63
+_MOST_ERRORS = 100
+"""How many errors of one item are shown; Meta sends one, and every event of the row carries them."""
 
 
 def status_errors(errors: bytes) -> tuple[StatusError, ...]:
@@ -18,13 +20,14 @@ def status_errors(errors: bytes) -> tuple[StatusError, ...]:
             of a webhook (`code, title, message, error_data`) or of the Graph API (`code, type, message, …`).
 
     Returns:
-        Code, title, message and details; what is missing is copied from its neighbour, else "" (code: 0).
+        Code, title, message and details of each, of at most 100; what is missing is copied from its neighbour, else ""
+        (code: 0).
         () for what is no JSON.
     """
     found, refused = verbatim.read(errors)
     if refused or found is None:
         return ()
-    return tuple(_error(each) for each in (found if isinstance(found, list) else [found]))
+    return tuple(_error(each) for each in (found[:_MOST_ERRORS] if isinstance(found, list) else [found]))
 
 
 def _error(given: Any) -> StatusError:

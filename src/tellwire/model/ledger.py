@@ -7,7 +7,7 @@ and a decision never sees a database.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -54,6 +54,11 @@ class Keys(Struct, kw_only=True):
     agents: bool = False
     """whether turns and hand-overs of the conversations are needed even while there are no agents"""
 
+    @property
+    def size(self) -> int:
+        """About how many items the decision is about, at least 1."""
+        return max(1, len(self.messages), len(self.statuses), len(self.conversations), len(self.notices))
+
     def add(self, other: Keys) -> None:
         """Add the keys that another decision needs."""
         self.messages |= other.messages
@@ -78,7 +83,6 @@ class HeldItem(Struct, frozen=True):
     pointer: str
     outcome: Outcome
     body: bytes
-    speaks_for: tuple[str, ...]
     retry_at: Micros = 0
 
 
@@ -155,6 +159,7 @@ class Ledger:
         self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
         self.handovers: dict[str, Handover] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
+        self.read_posts: dict[str, dict[str, Any]] = {}  # items of POSTs with held ones, by inbound id and pointer
         self.erased: dict[tuple[str, str], Micros] = {}  # see `privacy/tombstones.py`
         # changes: read by the store
         self.new_accounts: dict[str, Account] = {}
@@ -178,7 +183,7 @@ class Ledger:
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
         self.new_marks: set[tuple[str, str]] = set()
-        self.new_held: list[HeldRow] = []
+        self.new_held: dict[tuple[str, str], HeldRow] = {}
         self.settled_held: list[tuple[str, str]] = []
         self.new_reports: list[tuple[str, ItemReport]] = []
         self.work: list[Work] = []
@@ -288,20 +293,21 @@ class Ledger:
     def put_held(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
         """Keep an item that waits; with a wamid a message of this very transaction may be what it waits for."""
         row = HeldRow(held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, held.retry_at)
-        self.new_held.append(row)
+        self.new_held[row.inbound_id, row.pointer] = row
         if wamid:
             self.held.setdefault((phone_number_id, wamid), []).append(held)
 
     def forget_held(self, inbound_id: str, pointers: Container[str]) -> None:
         """Forget held items of a POST that is being applied just now, so that nothing else releases them."""
         for place, items in self.held.items():
-            self.held[place] = [held for held in items if held.inbound_id != inbound_id or held.pointer not in pointers]
+            if any(held.inbound_id == inbound_id for held in items):
+                kept = [held for held in items if held.inbound_id != inbound_id or held.pointer not in pointers]
+                self.held[place] = kept
 
     def settle_held(self, inbound_id: str, pointer: str) -> None:
         """Note that an item no longer waits, if it did."""
         self.settled_held.append((inbound_id, pointer))
-        if self.new_held:
-            self.new_held = [row for row in self.new_held if (row.inbound_id, row.pointer) != (inbound_id, pointer)]
+        self.new_held.pop((inbound_id, pointer), None)
 
     def emit(self, event: Event) -> None:
         """Record an event and one delivery for every endpoint that it goes to."""

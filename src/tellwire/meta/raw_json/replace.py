@@ -41,19 +41,35 @@ def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
     return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
 
 
-def value_at(text: bytes, pointer: str) -> bytes | None:
-    """Return the value that a pointer leads to, verbatim; None when it leads nowhere."""
-    piece: bytes | None = text
-    for step in pointer.split("/")[1:]:
-        if piece is None:
-            return None
-        if (members := verbatim.members(piece)) is not None:
-            piece = members.get(step.replace("~1", "/").replace("~0", "~"))
-        elif (elements := verbatim.elements(piece)) and step.isdecimal() and int(step) < len(elements):
-            piece = elements[int(step)]
-        else:
-            return None
-    return None if piece is None else bytes(piece)
+class Values:
+    """The values of a JSON text by RFC 6901 pointers, verbatim; what is on the way to several of them is cut once."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._cut: dict[str, Mapping[str, bytes]] = {}
+
+    def at(self, pointer: str) -> bytes | None:
+        """Return the value that a pointer leads to; None when it leads nowhere."""
+        if not pointer:
+            return self._text
+        holder, _, step = pointer.rpartition("/")
+        piece = self.pieces(holder).get(step.replace("~1", "/").replace("~0", "~"))
+        return None if piece is None else bytes(piece)
+
+    def pieces(self, pointer: str) -> Mapping[str, bytes]:
+        """Return the members of the object, or the elements by number of the array, that a pointer leads to."""
+        if pointer not in self._cut:
+            self._cut[pointer] = _by_name(self.at(pointer))
+        return self._cut[pointer]
+
+
+def _by_name(text: bytes | None) -> Mapping[str, bytes]:
+    if text is None:
+        return {}
+    members = verbatim.members(text)
+    if members is not None:
+        return members
+    return {str(number): piece for number, piece in enumerate(verbatim.elements(text) or ())}
 
 
 def _spliced(text: bytes, splices: list[Splice]) -> bytes:

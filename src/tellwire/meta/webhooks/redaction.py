@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias, variants
 from tellwire.meta.raw_json import replace, verbatim
+from tellwire.meta.raw_json.replace import Values
 from tellwire.meta.webhooks.items import AccountProblem, Item, Notice, NotUnderstood, StatusUpdate
 
 _CHANGE = re.compile(r"/entry/[0-9]+/changes/[0-9]+")
+_THREAD = re.compile(r"/entry/[0-9]+/changes/[0-9]+/value/history/[0-9]+/threads/[0-9]+(?=/)")
 _EMPTY_CARD = b"{}"  # the number of entries stays: the only entry of a list also names whoever has none
 
 
@@ -35,11 +37,21 @@ def addresses_of(item: Item) -> set[str]:
     return known | {alias(item.participant)} - {""} if isinstance(item, StatusUpdate) else known
 
 
-def is_about(item: Item, body: bytes, sought: Collection[str]) -> bool:
-    """Return whether an item is about a person; one that is not understood is, when it holds one of the addresses."""
+def values_of(body: bytes) -> Values:
+    """Return the values of a body by the pointers of its items."""
+    return Values(body.removeprefix(BOM_UTF8))
+
+
+def is_about(item: Item, values: Values, sought: Collection[str], pattern: re.Pattern[bytes]) -> bool:
+    """Return whether an item is about a person; one that is not understood is, when it holds one of the addresses.
+
+    Args:
+        item, values: the item, and the values of the body that it stands in (`values_of`).
+        sought, pattern: the person's addresses (`spellings`), and what finds them in a text (`pattern_of`).
+    """
     if isinstance(item, NotUnderstood | AccountProblem | Notice):
-        piece = replace.value_at(body.removeprefix(BOM_UTF8), item.place.pointer)
-        return piece is not None and pattern_of(sought).search(piece) is not None
+        piece = values.at(item.place.pointer)
+        return piece is not None and pattern.search(piece) is not None
     return not addresses_of(item).isdisjoint(sought)
 
 
@@ -54,31 +66,37 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
         sought: `spellings` of the person, to be cut from cards and from what is not understood as well.
     """
     mark, text = body[: len(body) - len(body.removeprefix(BOM_UTF8))], body.removeprefix(BOM_UTF8)
-    changes = {item.place.pointer: _instead(text, item, sought) for item in gone}
-    for place, _ in _cards(text, gone, kept, sought):
+    values, pattern = Values(text), pattern_of(sought)
+    changes = {item.place.pointer: _instead(values, item, pattern) for item in gone}
+    for place, _ in _cards(values, gone, kept, sought):
         changes[place] = _EMPTY_CARD
-    for place in _threads(text, gone, kept, sought):
-        changes[place] = replace.NULL
-    return mark + replace.replaced(text, changes)
+    if b'"threads"' in text:
+        for place in _threads(values, gone, kept, sought):
+            changes[place] = replace.NULL
+    whole = changes.pop("", None)
+    left = replace.replaced(text, changes)
+    if whole is not None:  # what was not read of the POST may be about others too
+        left = replace.redacted(left, pattern) if changes else whole
+    return mark + left
 
 
 def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> list[bytes]:
     """Return what `cut` would take out of a body, verbatim."""
-    text = body.removeprefix(BOM_UTF8)
-    found = [replace.value_at(text, item.place.pointer) for item in gone]
-    return [piece for piece in found if piece] + [card for _, card in _cards(text, gone, kept, sought)]
+    values = values_of(body)
+    found = [values.at(item.place.pointer) for item in gone]
+    return [piece for piece in found if piece] + [card for _, card in _cards(values, gone, kept, sought)]
 
 
-def _instead(text: bytes, item: Item, sought: Collection[str]) -> bytes:
+def _instead(values: Values, item: Item, pattern: re.Pattern[bytes]) -> bytes:
     """Return what replaces an item. Of a whole change, or more, only what names the person is cut: it may be about
     others too."""
     found = _CHANGE.match(item.place.pointer)
     if found is not None and found[0] != item.place.pointer:
         return replace.NULL
-    piece = replace.value_at(text, item.place.pointer)
+    piece = values.at(item.place.pointer)
     if piece is None:
         return replace.NULL
-    left = replace.redacted(piece, pattern_of(sought))
+    left = replace.redacted(piece, pattern)
     return replace.NULL if left == piece else left
 
 
@@ -98,28 +116,24 @@ def _people(gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str])
 
 
 def _cards(
-    text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]
+    values: Values, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
     for change, addresses in _people(gone, kept, sought).items():
-        contacts = replace.value_at(text, f"{change}/value/contacts")
-        for number, card in enumerate(verbatim.elements(contacts) or () if contacts else ()):
+        for number, card in values.pieces(f"{change}/value/contacts").items():
             entry = verbatim.readable_members(bytes(card))
             named = (scalars.ident(entry.get("wa_id")), scalars.ident(entry.get("user_id")))
             if not addresses.isdisjoint(alias(each) for each in named if each):
                 yield f"{change}/value/contacts/{number}", bytes(card)
 
 
-def _threads(text: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> Iterator[str]:
+def _threads(values: Values, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> Iterator[str]:
     """Give the pointers of `history` threads with the person: the thread's id is an address of theirs."""
-    if b'"threads"' not in text:
-        return
+    stays = {found[0] for item in kept if (found := _THREAD.match(item.place.pointer))}
     for change, addresses in _people(gone, kept, sought).items():
-        chunks = replace.value_at(text, f"{change}/value/history")
-        for i, chunk in enumerate(verbatim.elements(chunks) or () if chunks else ()):
-            threads = (verbatim.members(chunk) or {}).get("threads", b"")
-            for j, thread in enumerate(verbatim.elements(threads) or () if threads else ()):
-                place = f"{change}/value/history/{i}/threads/{j}"
+        for i in values.pieces(f"{change}/value/history"):
+            threads = f"{change}/value/history/{i}/threads"
+            for j, thread in values.pieces(threads).items():
                 named = scalars.ident(verbatim.readable_members(bytes(thread)).get("id"))
-                theirs = named is not None and alias(named) in addresses
-                if theirs and not any(item.place.pointer.startswith(f"{place}/") for item in kept):
+                place = f"{threads}/{j}"
+                if named is not None and alias(named) in addresses and place not in stays:
                     yield place

@@ -23,17 +23,27 @@ Transaction = Callable[[Sequence[Any]], Awaitable[tuple[Sequence[Any], Callable[
 """Does the jobs of one commit; returns their results and a callback for when they are durable."""
 
 _Job = tuple[Any, "asyncio.Future[Any]"]
+_MOST_PER_COMMIT = 512
+"""How large the jobs of one commit are together, by `size`; the last of them may exceed it."""
 
 
 class Committer:
-    """Runs jobs: `transaction` does a whole commit, and `broken` returns whether an error is the database's."""
+    """Runs jobs: `transaction` does a whole commit, and `broken` returns whether an error is the database's.
+
+    `size` returns how much a job decides, 1 for a small one: large jobs share a commit with few others.
+    """
 
     def __init__(
-        self, transaction: Transaction, broken: Callable[[BaseException], bool], *, counters: Counters, most: int = 512
+        self,
+        transaction: Transaction,
+        broken: Callable[[BaseException], bool],
+        *,
+        counters: Counters,
+        size: Callable[[Any], int] = lambda _: 1,
     ) -> None:
         self._transaction = transaction
         self._broken = broken
-        self._most = most
+        self._size = size
         self._waiting: list[_Job] = []
         self._some = asyncio.Event()
         self._stopping = False
@@ -72,11 +82,21 @@ class Committer:
     async def _run(self) -> None:
         while self._waiting or not self._stopping:
             await self._some.wait()
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            count = self._count()
+            batch, self._waiting = self._waiting[:count], self._waiting[count:]
             if not self._waiting and not self._stopping:
                 self._some.clear()
             if batch:
                 await self._commit(batch)
+
+    def _count(self) -> int:
+        """Return how many of the waiting jobs the next commit takes."""
+        size = 0
+        for count, (job, _) in enumerate(self._waiting, 1):
+            size += self._size(job)
+            if size >= _MOST_PER_COMMIT:
+                return count
+        return len(self._waiting)
 
     async def _commit(self, batch: list[_Job]) -> None:
         batch = [one for one in batch if not one[1].cancelled()]  # its caller has stopped waiting

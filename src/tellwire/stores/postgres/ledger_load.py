@@ -50,6 +50,8 @@ def found(table: str, alias: str, condition: str, more: str = "") -> str:
     return f"CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} {more} OFFSET 0) {alias}"
 
 
+_HELD = 8
+"""The place of the held items in a row of `LOAD`."""
 LOAD = f"""
 WITH RECURSIVE
 message AS MATERIALIZED (
@@ -86,10 +88,10 @@ SELECT
 (SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id)) FROM alias a),
 (SELECT json_agg({_row("c", ledger_rows.CONTACT)}) FROM contact c),
 (SELECT json_agg({_row("c", ledger_rows.CONVERSATION, ledger_keys.LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
-(SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome,
-   encode(i.body,'hex'), encode(i.speaks_for,'hex')) ORDER BY h.inbound_id, h.pointer)
+(SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome)
+   ORDER BY h.inbound_id, h.pointer)
  FROM unnest($12::text[], $13::text[]) k(a, b)
- {found("held_items", "h", "phone_number_id = k.a AND wamid = k.b")} {found("inbound", "i", "id = h.inbound_id")}),
+ {found("held_items", "h", "phone_number_id = k.a AND wamid = k.b")}),
 (SELECT json_agg({_row("s", sending_rows.SEND)}) FROM unnest($14::text[], $15::text[]) k(a, b)
  {found("sends", "s", "organization_id = k.a AND message_id = k.b")}),
 (SELECT json_agg(json_build_array(s.account_id, s.recipient)) FROM (SELECT DISTINCT unnest($4::text[]) AS a) k
@@ -97,6 +99,7 @@ SELECT
 """
 
 
+_BODIES = "SELECT id, body FROM inbound WHERE id = ANY($1::text[])"
 _ERASED = f"""
 SELECT e.organization_id, e.mark, e.erased_at FROM unnest($1::text[], $2::text[]) k(a, b)
 {found("erased", "e", "organization_id = k.a AND mark = k.b")}
@@ -120,6 +123,9 @@ class ErasedMarks(Struct, frozen=True):
 class LoadedRows(Struct, frozen=True):
     """The result of `read`: the ledger's rows (`row`), and the registry's version.
 
+    `held`: the items that wait, as (phone_number_id, wamid, inbound id, pointer, outcome), and `held_bodies` the POSTs
+    that they came in, by id.
+
     `floor`: the highest id of the organizations. `last`: the highest id of each organization's deliveries, from any
     process. `answered`: the stored answers as (organization id, Idempotency-Key, time).
     """
@@ -130,6 +136,8 @@ class LoadedRows(Struct, frozen=True):
     row: Any
     erased: ErasedMarks
     answered: Sequence[tuple[str, str, Micros]]
+    held: Sequence[tuple[str, str, str, str, str]]
+    held_bodies: Mapping[str, bytes]
 
 
 def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
@@ -166,7 +174,10 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     erased = await _erased(connection, keys, registry)
     last: dict[str, str | None] = msgspec.json.decode(row[2])
     highest = {organization: found or "" for organization, found in last.items()}
-    return LoadedRows(row[0], row[1] or "", highest, row, erased, await _answered(connection, keys))
+    held = msgspec.json.decode(row[_HELD]) if row[_HELD] else ()
+    bodies = await connection.fetch(_BODIES, list({each[2] for each in held})) if held else ()
+    answered = await _answered(connection, keys)
+    return LoadedRows(row[0], row[1] or "", highest, row, erased, answered, held, {each[0]: each[1] for each in bodies})
 
 
 async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:
@@ -192,7 +203,7 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
     """Put the rows that were read into the ledger."""
     tombstones.load(ledger, loaded.erased.wanted, loaded.erased.found)
     ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
-    messages, facts, aliases, contacts, conversations, held, sends, sending = (
+    messages, facts, aliases, contacts, conversations, _, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )
     for *columns, record, content in messages:
@@ -217,10 +228,14 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
             ledger.latest[conversation.account_id, conversation.party] = conversation
         elif conversation.status == "open":
             ledger.open[conversation.account_id, conversation.party] = conversation
-    for number, wamid, inbound_id, pointer, outcome, body, speaks_for in held:
-        speaks = tuple(msgspec.json.decode(bytes.fromhex(speaks_for)))
-        item = HeldItem(inbound_id, pointer, Outcome(outcome), bytes.fromhex(body), speaks)
-        ledger.held.setdefault((number, wamid), []).append(item)
+    _fill_held(ledger, loaded)
+
+
+def _fill_held(ledger: Ledger, loaded: LoadedRows) -> None:
+    for number, wamid, inbound_id, pointer, outcome in loaded.held:
+        if (body := loaded.held_bodies.get(inbound_id)) is not None:
+            item = HeldItem(inbound_id, pointer, Outcome(outcome), body)
+            ledger.held.setdefault((number, wamid), []).append(item)
 
 
 async def registry(connection: Connection, vault: Vault, *, lenient: bool = False) -> Registry:

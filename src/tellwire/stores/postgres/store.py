@@ -6,6 +6,7 @@ write holds that last lock alone. So decisions never race, and ids rise in commi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -47,6 +48,8 @@ from tellwire.stores.schema.sending import OPEN_SEND
 T = TypeVar("T")
 
 _READERS = 4
+_LARGE = 64
+"""A decision about so many items is made in a thread, so that it does not hold the event loop."""
 _CHECK_IDLE = f"""
 SELECT c.organization_id, c.id, c.last_row_at, {ledger_keys.LAST_ROW} FROM conversations c
 WHERE c.status = 'open' AND c.check_at > 0 AND c.check_at <= $1
@@ -62,6 +65,14 @@ WHERE c.organization_id = k.a AND c.id = k.b
 class _Apply(Struct, frozen=True):
     keys: Keys
     decide: Callable[[Ledger], Any]
+
+    @property
+    def size(self) -> int:
+        return self.keys.size
+
+
+def _size(job: _Apply) -> int:
+    return job.size
 
 
 class PostgresStore(Listeners):
@@ -90,7 +101,7 @@ class PostgresStore(Listeners):
         self._applying = LedgerConnection(server)
         self._recording = LedgerConnection(server)
         self.counters = Counters()
-        self._appliers = Committer(self._apply_batch, is_server_error, counters=self.counters)
+        self._appliers = Committer(self._apply_batch, is_server_error, counters=self.counters, size=_size)
         self._recorders = Committer(self._record_batch, is_server_error, counters=self.counters)
         self._queries = PostgresQueryRunner(server)
         self._lenient = False
@@ -195,7 +206,10 @@ class PostgresStore(Listeners):
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=self._routes)
         ledger_load.fill(ledger, loaded)
         await sending.load_agents(connection, ledger, keys)
-        results = [job.decide(ledger) for job in jobs]
+        if loaded.held_bodies or any(job.size >= _LARGE for job in jobs):
+            results = await asyncio.to_thread(lambda: [job.decide(ledger) for job in jobs])
+        else:
+            results = [job.decide(ledger) for job in jobs]
         work = await ledger_write.write(connection, ledger, self.vault, self._window)
         fresh = registry
         if ledger.changes_registry:

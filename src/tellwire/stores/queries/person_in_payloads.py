@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from tellwire import meta
 from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
-from tellwire.meta.webhooks.redaction import cut, is_about, pieces
+from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, values_of
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
@@ -121,7 +121,9 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
     query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
     posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
+    pattern = pattern_of(wanted.addresses)
     for kept in posts:
+        values = values_of(kept.body)
         over = {each.pointer for each in kept.items if each.outcome == Outcome.ERASED}
         about_person: list[Item] = []
         others: list[Item] = []
@@ -129,7 +131,7 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
             if item.place.pointer in over or not _is_of(registry, wanted.organization_id, item, kept):
                 continue
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
-            (about_person if theirs or is_about(item, kept.body, wanted.addresses) else others).append(item)
+            (about_person if theirs or is_about(item, values, wanted.addresses, pattern) else others).append(item)
         if about_person:
             yield _Split(kept, about_person, others)
 

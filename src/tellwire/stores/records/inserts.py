@@ -145,8 +145,8 @@ def inbound(ledger: Ledger) -> TableRows:
 
 
 def held_items(ledger: Ledger) -> TableRows:
-    """Return the held items; of several rows with one key the last counts."""
-    return TableRows(_HELD_ITEMS, list({row[:2]: row for row in ledger.new_held}.values()))
+    """Return the items that a ledger holds."""
+    return TableRows(_HELD_ITEMS, list(ledger.new_held.values()))
 
 
 def marks(ledger: Ledger) -> TableRows:

@@ -53,10 +53,11 @@ _BY_ID = (
     "CROSS JOIN conversations c ON c.organization_id = k.a AND c.id = k.b"
 )
 _HELD = (
-    "SELECT h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome, i.body, i.speaks_for "
+    "SELECT h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome "
     f"FROM {KEYS} k CROSS JOIN held_items h ON h.phone_number_id = k.a AND h.wamid = k.b "
-    "JOIN inbound i ON i.id = h.inbound_id ORDER BY h.inbound_id, h.pointer"
+    "ORDER BY h.inbound_id, h.pointer"
 )
+_BODIES = f"SELECT i.id, i.body FROM {KEYS} k CROSS JOIN inbound i ON i.id = k.a"
 _SEALED_KEY = "SELECT sealed FROM sealed_keys WHERE name = ?"
 _ERASED = (
     "SELECT json_group_array(json_array(e.organization_id, e.mark, e.erased_at)) "
@@ -95,12 +96,15 @@ def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 
 def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    for number, wamid, inbound_id, pointer, outcome, body, speaks_for in db.execute(
-        _HELD, (_encode(list(keys.messages)).decode(),)
-    ).fetchall():
-        ledger.held.setdefault((number, wamid), []).append(
-            HeldItem(inbound_id, pointer, Outcome(outcome), body, tuple(msgspec.json.decode(speaks_for)))
-        )
+    found = db.execute(_HELD, (_encode(list(keys.messages)).decode(),)).fetchall()
+    if not found:
+        return
+    posts = {(inbound_id, "") for _, _, inbound_id, _, _ in found}
+    bodies = dict(db.execute(_BODIES, (_encode(list(posts)).decode(),)).fetchall())
+    for number, wamid, inbound_id, pointer, outcome in found:
+        if (body := bodies.get(inbound_id)) is not None:
+            item = HeldItem(inbound_id, pointer, Outcome(outcome), body)
+            ledger.held.setdefault((number, wamid), []).append(item)
 
 
 def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:

@@ -44,6 +44,7 @@ _READERS = 4
 class _Apply(Struct, frozen=True):
     keys: Keys
     decide: Callable[[Ledger], Any]
+    size: int
 
 
 class _Record(Struct, frozen=True):
@@ -52,6 +53,10 @@ class _Record(Struct, frozen=True):
 
 class _Write(Struct, frozen=True):
     work: Callable[[Connection], Any]
+
+
+def _size(job: _Apply | _Record | _Write) -> int:
+    return job.size if isinstance(job, _Apply) else 1
 
 
 class SqliteStore(Listeners):
@@ -117,6 +122,7 @@ class SqliteStore(Listeners):
             self._between_commits,
             self._close_writer,
             asyncio.get_running_loop(),
+            size=_size,
             counters=self.counters,
         )
         self._writer.start()
@@ -147,7 +153,7 @@ class SqliteStore(Listeners):
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
         """See `ports.storage.LedgerStore.apply`."""
-        return await self._writer.do(_Apply(keys, decide))  # type: ignore[no-any-return]
+        return await self._writer.do(_Apply(keys, decide, keys.size))  # type: ignore[no-any-return]
 
     # --- queries ------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from tellwire.observability.counters import Counters
 log = structlog.get_logger("tellwire.store")
 
 _MOST_PER_COMMIT = 512
+"""How large the jobs of one commit are together, by `size`; the last of them may exceed it."""
 
 Committed = Callable[[], Callable[[], None]]
 """Called in the writer's thread right after the commit; returns what to do on the event loop."""
@@ -34,7 +35,9 @@ Job = tuple[Any, "asyncio.Future[Any]"]
 class Writer(threading.Thread):
     """Runs jobs; `run_batch(db, jobs)` does a whole commit and returns (results, callback after the commit).
 
-    `between` is called in the thread after each commit, `closing` in the thread before the connection closes.
+    `size` returns how much a job decides, 1 for a small one: large jobs share a commit with few others, so that nobody
+    waits long for theirs. `between` is called in the thread after each commit, `closing` in the thread before the
+    connection closes.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class Writer(threading.Thread):
         closing: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
         *,
+        size: Callable[[Any], int],
         counters: Counters,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
+        self._size = size
         self._connect = connect
         self._run_batch = run_batch
         self._between = between
@@ -87,10 +92,12 @@ class Writer(threading.Thread):
 
     def _gather(self) -> tuple[list[Job], bool]:
         batch: list[Job] = []
+        size = 0
         item = self._queue.get()
         while item is not None:
             batch.append(item)
-            if len(batch) >= _MOST_PER_COMMIT:
+            size += self._size(item[0])
+            if size >= _MOST_PER_COMMIT:
                 return batch, True
             try:
                 item = self._queue.get_nowait()
