@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
@@ -27,6 +28,11 @@ log = logging.getLogger("tellwire.web")
 
 _TOKENS = re.compile(rb"[0-9A-Za-z_.-]+")
 _FEW = 16
+_NEAR = 32 * 1024
+"""So many bytes from either end of a body an account's ids are looked for: Meta names the account first, and whatever
+the order of its keys, what stands far inside is content."""
+_HASHED = 12 * 1024 * 1024
+"""How many bytes are hashed under accounts' own secrets for one POST, whose signature may be anybody's."""
 _EVERYTHING = ("*",)
 _OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}
@@ -39,14 +45,16 @@ Owner = tuple[str, ...]
 class BodyLimits(Struct, frozen=True, kw_only=True):
     """How much is accepted at once.
 
-    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: POSTs at once. `held`: bytes of all bodies in
-    memory. `seconds`: a body that is not complete by then is answered 408. `commit_seconds`: a POST that is not durable
+    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: complete POSTs at once. `held`: bytes of all large
+    bodies in memory, without the first `small` of each, so that nobody keeps usual POSTs out by sending large ones
+    slowly. `seconds`: a body that is not complete by then is answered 408. `commit_seconds`: a POST that is not durable
     by then is answered 503, and removed from the queue if its commit has not begun.
     """
 
     largest: int = 4 * 1024 * 1024
     waiting: int = 2_000
     held: int = 256 * 1024 * 1024
+    small: int = 64 * 1024
     seconds: float = 30.0
     commit_seconds: float = 10.0
 
@@ -76,17 +84,19 @@ class AccountSecrets:
         self.any = bool(self._by_id)
 
     def named_in(self, body: bytes) -> list[tuple[str, Owner]]:
-        """Return the secrets of accounts whose phone_number_id or WABA id occurs in a body, each with those accounts'
-        ids."""
+        """Return the secrets to try, each with its accounts' ids: those of accounts whose phone_number_id or WABA id
+        stands near the beginning or the end of a body, in this order; for a large body only the first few."""
+        near = body if len(body) <= 2 * _NEAR else b"%b %b" % (body[:_NEAR], body[-_NEAR:])
         if len(self._by_id) <= _FEW:
-            found: Iterable[bytes] = (name for name in self._by_id if name in body)
+            found: Iterable[bytes] = sorted((name for name in self._by_id if name in near), key=near.find)
         else:
-            found = self._by_id.keys() & set(_TOKENS.findall(body))
+            found = [name for name in dict.fromkeys(_TOKENS.findall(near)) if name in self._by_id]
         owners: dict[str, dict[str, None]] = {}
         for name in found:
             for account in self._by_id[name]:
                 owners.setdefault(account.app_secret, {})[account.id] = None
-        return [(secret, tuple(ids)) for secret, ids in owners.items()]
+        most = max(3, _HASHED // (len(body) or 1))
+        return [(secret, tuple(ids)) for secret, ids in islice(owners.items(), most)]
 
 
 class InboundRoute:
@@ -102,7 +112,6 @@ class InboundRoute:
             (secret.value, (secret.bound_to,) if secret.bound_to else _EVERYTHING)
             for secret in services.settings.meta_app_secret
         ]
-        self._waiting = 0
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,36 +140,33 @@ class InboundRoute:
 
     async def accept_complete(self, headers: Headers, body: bytes) -> Problem | None:
         """Accept a POST whose body is complete. Return None once it is durable, else the problem."""
-        self._waiting += 1
-        self._bytes += len(body)
+        counted = max(0, len(body) - self._limits.small)
+        self._bytes += counted
         try:
             given = self._admitted(headers)
             if isinstance(given, Problem):
                 refusal: Problem | None = given
             elif len(body) > self._limits.largest:
                 refusal = self._too_big()
-            elif self._bytes > self._limits.held:
+            elif counted and self._bytes > self._limits.held:
                 refusal = _too_much()
             else:
                 signatures = Signatures(self._secrets)
                 signatures.update(body)
                 refusal = await self._verified(body, signatures, given)
         finally:
-            self._waiting -= 1
-            self._bytes -= len(body)
+            self._bytes -= counted
         self._meters.post_answered(refusal.status if refusal else 200)
         return refusal
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        held = _Held()
-        self._waiting += 1
+        held = _Held(self._limits.small)
         try:
             refusal = await self._taken(scope["headers"], receive, held)
         except ClientGoneError:
             return
         finally:
-            self._waiting -= 1
-            self._bytes -= held.size
+            self._bytes -= held.counted
         if refusal is None:
             self._meters.post_answered(200)
             await send(_OK)
@@ -191,8 +197,6 @@ class InboundRoute:
         self._accounts.update(self._services.store.registry())
         if not self._secrets and not self._accounts.any:
             return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
-        if self._waiting > self._limits.waiting:
-            return Busy("Too many POSTs are waiting.")
         given = [value for name, value in headers if name == b"x-hub-signature-256"]
         if len(given) != 1:
             return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
@@ -215,11 +219,10 @@ class InboundRoute:
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             chunk: bytes = message.get("body", b"")
-            held.add(chunk)
-            self._bytes += len(chunk)
+            self._bytes += held.add(chunk)
             if held.size > self._limits.largest:
                 return self._too_big()
-            if self._bytes > self._limits.held:
+            if held.counted and self._bytes > self._limits.held:
                 return _too_much()
             signatures.update(chunk)
             more = message.get("more_body", False)
@@ -227,6 +230,8 @@ class InboundRoute:
 
     async def _apply(self, body: bytes, speaks_for: Owner) -> Problem | None:
         waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
+        if waits.count >= self._limits.waiting:
+            return Busy("Too many POSTs are waiting.")
         waiting = waits.begin()
         started_at = clock.now() if tracer else 0
         try:
@@ -253,15 +258,20 @@ class InboundRoute:
 
 
 class _Held:
-    """The part of a request's body that was read."""
+    """The part of a request's body that was read; of its size, `counted` is what exceeds `small`."""
 
-    def __init__(self) -> None:
+    def __init__(self, small: int) -> None:
+        self._small = small
         self.chunks: list[bytes] = []
         self.size = 0
+        self.counted = 0
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes) -> int:
+        """Add a chunk; return by how much the counted size grew."""
         self.chunks.append(chunk)
         self.size += len(chunk)
+        before, self.counted = self.counted, max(0, self.size - self._small)
+        return self.counted - before
 
 
 def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:

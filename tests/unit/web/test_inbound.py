@@ -54,11 +54,13 @@ class Post:
         self._left = len(pieces)
         self._ends = ends
         self.sent: list[Any] = []
+        self.stuck = asyncio.Event()
         self.task = asyncio.ensure_future(route(dict(SCOPE), self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
         piece = next(self._pieces, None)
         if piece is None:
+            self.stuck.set()
             await asyncio.Event().wait()
         self._left -= 1
         return {"type": "http.request", "body": piece, "more_body": self._left > 0 or not self._ends}
@@ -116,7 +118,19 @@ def test_too_many_bytes_is_503_until_some_are_done(tmp_path: Path) -> None:
         assert await first.status() == 200
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, BodyLimits(held=2 * len(BODY) - 1), scenario)
+    over(tmp_path, BodyLimits(held=2 * len(BODY) - 1, small=0), scenario)
+
+
+def test_slow_large_bodies_keep_no_usual_post_out(tmp_path: Path) -> None:
+    async def scenario(route: InboundRoute, ingest: Stalling) -> None:
+        ingest.go.set()
+        slow = Post(route, b"x" * 2 * len(BODY), ends=False)
+        await slow.stuck.wait()
+        assert await Post(route, b"x" * 3 * len(BODY)).status() == 503
+        assert await Post(route, BODY).status() == 200
+        assert await slow.status() == 408
+
+    over(tmp_path, BodyLimits(seconds=0.2, waiting=1, held=len(BODY), small=len(BODY)), scenario)
 
 
 def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> None:
@@ -127,7 +141,7 @@ def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> No
         ingest.go.set()
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, BodyLimits(seconds=0.05, waiting=1, held=len(BODY)), scenario)
+    over(tmp_path, BodyLimits(seconds=0.05, waiting=1, held=len(BODY), small=0), scenario)
 
 
 def test_post_that_is_not_durable_in_time_is_503_and_no_longer_waited_for(tmp_path: Path) -> None:
@@ -139,7 +153,7 @@ def test_post_that_is_not_durable_in_time_is_503_and_no_longer_waited_for(tmp_pa
         ingest.go.set()
         assert await Post(route, BODY).status() == 200
 
-    over(tmp_path, BodyLimits(commit_seconds=0.05, waiting=1, held=len(BODY)), scenario)
+    over(tmp_path, BodyLimits(commit_seconds=0.05, waiting=1, held=len(BODY), small=0), scenario)
 
 
 def test_what_waits_is_known_by_number_and_age(tmp_path: Path) -> None:
@@ -208,6 +222,20 @@ def test_only_secrets_of_accounts_that_a_body_names_are_tried(others: int) -> No
     assert (secret, sorted(owners)) == ("b", ["id-222", "id-333"])
     assert secrets.named_in(b'{"entry":[]}') == []
     assert secrets.named_in(b"\xff\x00") == []
+
+
+def test_few_secrets_are_tried_for_a_large_body() -> None:
+    accounts = [
+        Account(id=f"id-{n}", organization_id="o", phone_number_id=f"{n}", app_secret=f"s{n}") for n in range(200)
+    ]
+    for some in (accounts[:8], accounts):
+        secrets = _secrets(*some)
+        ids = [account.phone_number_id.encode() for account in some]
+        names = b",".join(b'"%b"' % each for each in ids)
+        assert len(secrets.named_in(b"[%b]" % names)) == len(some)
+        assert [secret for secret, _ in secrets.named_in(b"[%b]" % names + b" " * 4_000_000)] == ["s0", "s1", "s2"]
+        assert secrets.named_in(b" " * 2_000_000 + b'"5"' + b" " * 2_000_000) == []
+        assert [secret for secret, _ in secrets.named_in(b" " * 4_000_000 + b'"5"')] == ["s5"]
 
 
 def test_accounts_without_a_secret_have_none() -> None:
