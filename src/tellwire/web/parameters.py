@@ -19,6 +19,7 @@ from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
 from tellwire.errors import BadRequest, Invalid, NotFound, WrongType
+from tellwire.meta.raw_json import verbatim
 from tellwire.model.deliveries import DeliveryState
 from tellwire.model.inbound import Outcome
 from tellwire.model.messaging import SendState
@@ -28,6 +29,8 @@ from tellwire.web.problems import invalid_body
 
 T = TypeVar("T")
 
+MOST_VALUES = 20_000
+"""How many commas and opening brackets a body may have: the largest message that Meta takes has far fewer."""
 ENTITIES = ("messages", "conversations", "operational")
 ACTIONS = ("insert", "update")
 DIRECTIONS = ("incoming", "outgoing")
@@ -188,7 +191,13 @@ def body_type(handler: Any) -> Any:
 
 
 def decode_body(value: bytes, declared: Any) -> Any:
-    """Return a body as a value of the declared type."""
+    """Return a body as a value of the declared type.
+
+    Raises:
+        BadRequest, Invalid: the body is not JSON; it holds too much, or is not of that type.
+    """
+    if len(value) > MOST_VALUES and verbatim.most_values(value) > MOST_VALUES:
+        raise Invalid(f"The body holds more than {MOST_VALUES:,} values.", kind="too-many-values")
     try:
         try:
             return msgspec.json.decode(value, type=declared)

@@ -106,7 +106,7 @@ def check(text: bytes) -> None:
 
 def read(text: bytes) -> tuple[Any, str]:
     """Read a JSON text in full: (the value, ""), or (None, why no value can hold it, or why it would cost too much)."""
-    if len(text) > MAX_VALUES and _most_values(bytes(text)) > MAX_VALUES:
+    if len(text) > MAX_VALUES and most_values(bytes(text)) > MAX_VALUES:
         return None, f"it holds more than {MAX_VALUES} values"
     if len(text) > 2 * MAX_DEPTH and _many_brackets(bytes(text)) and is_deeper(text, MAX_DEPTH):
         return None, f"it is nested deeper than {MAX_DEPTH} levels"
@@ -124,7 +124,7 @@ def _many_brackets(text: bytes) -> bool:
     return text.count(b"[") + text.count(b"{") > MAX_DEPTH
 
 
-def _most_values(text: bytes) -> int:
+def most_values(text: bytes) -> int:
     """Return a number that the number of values in a text does not exceed."""
     return text.count(b",") + text.count(b"[") + text.count(b"{") + 1
 

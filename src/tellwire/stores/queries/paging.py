@@ -14,6 +14,9 @@ from tellwire.model.units import Micros
 
 T = TypeVar("T")
 
+MOST_BYTES = 4 * 1024 * 1024
+"""A page ends with the row that exceeds this; the next page goes on from there."""
+
 
 class Page(Struct, Generic[T], frozen=True):
     """Some rows; `after` is the id that the next page begins below, "" when there is none."""
@@ -32,12 +35,21 @@ class PageRequest(Struct, frozen=True):
 def newest(
     connection: Connection, query: Select[Any], key: ColumnElement[str], request: PageRequest, make: Callable[[Any], T]
 ) -> Page[T]:
-    """Run a query for one page; `key` is the id that it is ordered by, and the row's attribute `id`."""
+    """Run a query for one page; `key` is the id that it is ordered by, and the row's attribute `id`.
+
+    A page of large rows ends early, so that no list costs more than about `MOST_BYTES`.
+    """
     if request.before:
         query = query.where(key < request.before)
-    rows = connection.execute(query.order_by(key.desc()).limit(request.limit + 1)).all()
-    kept = rows[: request.limit]
-    return Page([make(row) for row in kept], kept[-1].id if len(rows) > len(kept) else "")
+    kept: list[Any] = []
+    size, more = 0, False
+    for row in connection.execute(query.order_by(key.desc()).limit(request.limit + 1)):
+        if len(kept) == request.limit or size > MOST_BYTES:
+            more = True
+            break
+        kept.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes | str))
+    return Page([make(row) for row in kept], kept[-1].id if more else "")
 
 
 def matching(query: Select[Any], *wanted: tuple[ColumnElement[str], str]) -> Select[Any]:
