@@ -55,6 +55,11 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
+_DELIVERY_DESCRIPTORS = ConnectionLimits().connections + 256
+"""Descriptors of a process that delivers: its connections to endpoints, and as many to Meta as it sends messages at a
+time."""
+_OTHER_DESCRIPTORS = 64
+"""Descriptors for the database, files, models, name servers and logs."""
 _MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
 _BACKGROUND_PARTITION = 0
 """The process that owns this partition does the background work for all."""
@@ -211,6 +216,11 @@ class App:
         )
         sender = _sender(settings)
         return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
+
+    @property
+    def descriptors(self) -> int:
+        """Return how many descriptors are to be kept free for everything but the HTTP server."""
+        return _OTHER_DESCRIPTORS + (0 if self.role == "ingest" else _DELIVERY_DESCRIPTORS)
 
     async def start(self) -> None:
         """Start the loops of the role: delivery and background work, or only those that follow what other processes

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 import uvloop
 
 import tellwire_sdk
@@ -22,7 +23,11 @@ from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
 from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
+from tellwire.web.bounds import ConnectionCaps, connection_caps
 from tellwire.web.server import Server, listening
+from tellwire.web.sockets import raise_descriptor_limit
+
+log = structlog.get_logger("tellwire")
 
 GRACE_SECONDS = 4
 """How long (seconds) requests under way, and then deliveries, may take to end after a signal: supervisors kill a
@@ -135,7 +140,9 @@ class Site:
 
     def __init__(self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
         self._server = _Part(
-            create_app(services_of(app), probes_only=app.role == "deliver"), grace_seconds=grace_seconds
+            create_app(services_of(app), probes_only=app.role == "deliver"),
+            grace_seconds=grace_seconds,
+            caps=_caps(app),
         )
         self._sock = sock
         self._serving: asyncio.Task[None] | None = None
@@ -157,6 +164,27 @@ class Site:
             await self._serving
 
 
+def _caps(app: App) -> ConnectionCaps:
+    """Return how many connections fit beside what the rest of the process needs; log it if that is too few."""
+    descriptors = raise_descriptor_limit()
+    caps = connection_caps(
+        descriptors=descriptors,
+        reserved=app.descriptors,
+        total=app.settings.http_max_connections,
+        per_peer=app.settings.http_max_connections_per_peer,
+    )
+    wanted = app.settings.http_max_connections or 0
+    if descriptors < app.descriptors + caps.total or caps.total < wanted:
+        log.warning(
+            "few_descriptors",
+            descriptors=descriptors,
+            reserved=app.descriptors,
+            connections=caps.total,
+            hint="raise the limit of open files (ulimit -n, LimitNOFILE)",
+        )
+    return caps
+
+
 def spare_the_collector() -> None:
     """Exclude what is loaded by now from garbage collection, and collect less often."""
     gc.collect()
@@ -167,8 +195,8 @@ def spare_the_collector() -> None:
 class _Part(Server):
     """A server inside a process that handles signals itself; `ready` is set once it accepts requests."""
 
-    def __init__(self, application: WebApp, *, grace_seconds: int) -> None:
-        super().__init__(application, grace_seconds=grace_seconds)
+    def __init__(self, application: WebApp, *, grace_seconds: int, caps: ConnectionCaps) -> None:
+        super().__init__(application, grace_seconds=grace_seconds, caps=caps)
         self.ready = asyncio.Event()
 
     @contextmanager

@@ -64,3 +64,7 @@ class Counters:
         """Turns that a model was asked for, by outcome."""
         self.sends: Counter[str] = Counter()
         """Attempts to send a message, by result ("accepted", "failed", "unknown", "throttled", …)."""
+        self.http_connections = 0
+        """Connections to the HTTP server that are open now."""
+        self.http_closed: Counter[str] = Counter()
+        """Connections that the HTTP server refused or closed, by reason."""

@@ -69,6 +69,27 @@ class Settings(Struct, frozen=True, kw_only=True):
             parse=values.port,
         ),
     ] = 8700
+    http_max_connections: Annotated[
+        int | None,
+        Setting(
+            help="How many connections may be open. At the cap the one that has had no request for longest is closed "
+            "for a new one; if every one has a request in progress, the new one is answered 503.",
+            takes="a whole number, more than 0",
+            parse=values.count,
+            default="4096, or what the limit of descriptors (`ulimit -n`) leaves beside deliveries and the database; "
+            "never more than that",
+        ),
+    ] = None
+    http_max_connections_per_peer: Annotated[
+        int | None,
+        Setting(
+            help="The same for one client: an IPv4 address, or the /64 network of an IPv6 address. A reverse proxy is "
+            "one client.",
+            takes="a whole number, more than 0",
+            parse=values.count,
+            default="half of HTTP_MAX_CONNECTIONS",
+        ),
+    ] = None
     public_url: Annotated[
         str,
         Setting(

@@ -14,6 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope as AnyScope
 
 from tellwire.errors import Busy, Problem
+from tellwire.observability.counters import Counters
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
@@ -39,6 +40,11 @@ class WebApp:
         self._edge = Edge(_routed(probes_only=probes_only), services.settings.accepted_hosts)  # type: ignore[arg-type]
         self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
         self._draining = False
+
+    @property
+    def counters(self) -> Counters:
+        """Return the counts of this process."""
+        return self.app_state.services.counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or a lifespan event of the server."""

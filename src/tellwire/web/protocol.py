@@ -1,4 +1,4 @@
-"""Extend uvicorn's HTTP protocol by a short way for Meta's POSTs.
+"""Extend the HTTP protocol by a short way for Meta's POSTs.
 
 The body of nearly every POST is complete when the app is called. Such a POST needs no ASGI messages and no deadline for
 its body, and its usual answer is always the same. All other requests take the usual way.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tellwire.web.asgi import WEBHOOK_PATH, WebApp
+from tellwire.web.bounded import BoundedProtocol
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem
 
 _Default = list[tuple[bytes, bytes]]
@@ -35,7 +36,7 @@ class _OkAnswer:
 _ok_answer = _OkAnswer()
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(BoundedProtocol):
     """The HTTP protocol of a `WebApp`."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

@@ -24,6 +24,7 @@ from tellwire.model.units import MICROS
 from tellwire.observability.counters import Counters, Histogram
 from tellwire.stores.opening import Store
 from tellwire.stores.queries import retention, status_figures
+from tellwire.web.bounds import CLOSE_REASONS
 from tellwire.web.operations.figures import Figures
 from tellwire.web.services import Engine, SendingState
 
@@ -115,6 +116,21 @@ def _attempts(now: MetricSources) -> Values:
 METRICS = (
     Metric(
         name="tellwire_info", kind="gauge", help="What runs.", labels=("version",), read=lambda _: [((__version__,), 1)]
+    ),
+    # --- HTTP
+    Metric(
+        name="tellwire_http_connections",
+        kind="gauge",
+        help="Connections to this process that are open.",
+        read=lambda now: _one(now.counters.http_connections),
+    ),
+    Metric(
+        name="tellwire_http_closed_total",
+        kind="counter",
+        help="Connections that were refused or closed because of what their client did or did not do, by reason; "
+        "`made_room`: a new one took the place of the one that was idle longest.",
+        labels=("reason",),
+        read=lambda now: _by(CLOSE_REASONS, now.counters.http_closed),
     ),
     # --- in
     Metric(
