@@ -78,7 +78,6 @@ class HeldItem(Struct, frozen=True):
     pointer: str
     outcome: Outcome
     body: bytes
-    speaks_for: tuple[str, ...]
     retry_at: Micros = 0
 
 

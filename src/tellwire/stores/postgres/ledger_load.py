@@ -87,7 +87,7 @@ SELECT
 (SELECT json_agg({_row("c", ledger_rows.CONTACT)}) FROM contact c),
 (SELECT json_agg({_row("c", ledger_rows.CONVERSATION, ledger_keys.LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
 (SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome,
-   encode(i.body,'hex'), encode(i.speaks_for,'hex')) ORDER BY h.inbound_id, h.pointer)
+   encode(i.body,'hex')) ORDER BY h.inbound_id, h.pointer)
  FROM unnest($12::text[], $13::text[]) k(a, b)
  {found("held_items", "h", "phone_number_id = k.a AND wamid = k.b")} {found("inbound", "i", "id = h.inbound_id")}),
 (SELECT json_agg({_row("s", sending_rows.SEND)}) FROM unnest($14::text[], $15::text[]) k(a, b)
@@ -217,9 +217,8 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
             ledger.latest[conversation.account_id, conversation.party] = conversation
         elif conversation.status == "open":
             ledger.open[conversation.account_id, conversation.party] = conversation
-    for number, wamid, inbound_id, pointer, outcome, body, speaks_for in held:
-        speaks = tuple(msgspec.json.decode(bytes.fromhex(speaks_for)))
-        item = HeldItem(inbound_id, pointer, Outcome(outcome), bytes.fromhex(body), speaks)
+    for number, wamid, inbound_id, pointer, outcome, body in held:
+        item = HeldItem(inbound_id, pointer, Outcome(outcome), bytes.fromhex(body))
         ledger.held.setdefault((number, wamid), []).append(item)
 
 

@@ -53,7 +53,7 @@ _BY_ID = (
     "CROSS JOIN conversations c ON c.organization_id = k.a AND c.id = k.b"
 )
 _HELD = (
-    "SELECT h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome, i.body, i.speaks_for "
+    "SELECT h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome, i.body "
     f"FROM {KEYS} k CROSS JOIN held_items h ON h.phone_number_id = k.a AND h.wamid = k.b "
     "JOIN inbound i ON i.id = h.inbound_id ORDER BY h.inbound_id, h.pointer"
 )
@@ -95,12 +95,10 @@ def _load_erased(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 
 def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    for number, wamid, inbound_id, pointer, outcome, body, speaks_for in db.execute(
+    for number, wamid, inbound_id, pointer, outcome, body in db.execute(
         _HELD, (_encode(list(keys.messages)).decode(),)
     ).fetchall():
-        ledger.held.setdefault((number, wamid), []).append(
-            HeldItem(inbound_id, pointer, Outcome(outcome), body, tuple(msgspec.json.decode(speaks_for)))
-        )
+        ledger.held.setdefault((number, wamid), []).append(HeldItem(inbound_id, pointer, Outcome(outcome), body))
 
 
 def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
