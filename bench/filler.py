@@ -23,20 +23,19 @@ import msgspec
 from sqlalchemy import Connection, Table, create_engine, event, insert, text, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bench.past import Past, Row, alias_rows, inbound_row
+from bench.past import Past, Row, alias_rows
 from bench.protocol import Fill, Filled
 from tellwire.clock import SystemClock
 from tellwire.security.vault import Vault, read_or_make_master_key
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.opening import migrate_store
-from tellwire.stores.records import attempt_rows, ledger_rows
+from tellwire.stores.records import attempt_rows, inbound_rows, ledger_rows
 from tellwire.stores.schema import tables
 
 _STRIDE = 5_000
 _WINDOW = 24 * 3600 * 1_000_000
 _FAST = ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000", "temp_store=MEMORY")
 
-INBOUND = ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body")
 ATTEMPT = ("delivery_id", "number", "organization_id", "started_at", "outcome", "record", "response_body")
 DELIVERY = (*ledger_rows.DELIVERY, "conversation_id")
 
@@ -95,7 +94,7 @@ _LARGE = (tables.inbound, tables.messages, tables.events, tables.deliveries, tab
 
 
 def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
-    inbound = TableInserter(connection, tables.inbound, INBOUND)
+    inbound = TableInserter(connection, tables.inbound, inbound_rows.INBOUND)
     messages = TableInserter(connection, tables.messages, ledger_rows.MESSAGE)
     events = TableInserter(connection, tables.events, ledger_rows.EVENT)
     deliveries = TableInserter(connection, tables.deliveries, DELIVERY)
@@ -103,7 +102,7 @@ def _messages(connection: Connection, past: Past, rows: Counter[str]) -> None:
     columns = attrgetter(*ledger_rows.DELIVERY)
     everything = past.messages()
     while some := list(itertools.islice(everything, _STRIDE)):
-        inbound.put(inbound_row(each.inbound) for each in some)
+        inbound.put(inbound_rows.values(each.inbound) for each in some)
         messages.put(ledger_rows.message_row(each.message) for each in some)
         events.put(ledger_rows.event_row(each.event) for each in some)
         deliveries.put((*columns(each.delivery), each.event.conversation_id) for each in some)

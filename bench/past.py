@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
 from bench import webhooks
@@ -290,16 +289,3 @@ def _attempt(delivery: Delivery, endpoint: Endpoint, event: Event) -> Attempt:
 def alias_rows(contacts: Sequence[Contact]) -> Iterator[Row]:
     """Return (organization id, phone number, contact id) of each contact."""
     return ((contact.organization_id, contact.phone, contact.id) for contact in contacts)
-
-
-def inbound_row(value: Inbound) -> Row:
-    """Return the columns of a kept POST, in the order of `INBOUND`."""
-    return (
-        value.id,
-        value.organization_id,
-        value.received_at,
-        value.outcome.value,
-        msgspec.json.encode(value.items),
-        msgspec.json.encode(value.speaks_for),
-        value.body,
-    )

@@ -121,6 +121,7 @@ class Outside:
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
         self.refused: Answer | None = None
+        self.shows: dict[str, dict[str, dict[str, Any]]] = {}
         self._ids = IdMaker()
         self.answer = Answer(status=200, body=b"thank you", durations={"total": 1.5})
 
@@ -153,11 +154,13 @@ class Outside:
     async def close(self) -> None: ...
 
     async def ask(self, token: str, path: str, *, method: Any = "GET", **given: Any) -> Answer:
-        """Meta's Graph API: it lists no templates and takes every one."""
+        """Meta's Graph API: it lists no templates and takes every one. `shows`: what it shows of an id, by token."""
         self.asked.append((method, path, given.get("query"), given.get("body", b"")))
         if self.graph is not None:
             answer: Answer = await self.graph.ask(token, path, method=method, **given)
             return answer
+        if self.shows and method == "GET" and "/" not in path:
+            return shown(self.shows.get(token, {}).get(path))
         bodies = {"GET": b'{"data":[]}', "POST": b'{"id":"400000000000001","status":"PENDING","category":"UTILITY"}'}
         return self.refused or Answer(status=200, body=bodies.get(method, b'{"success":true}'))
 
@@ -244,9 +247,9 @@ class Served:
         signed = {"x-hub-signature-256": "sha256=" + sign(raw, secret), "content-type": "application/json"}
         return self.send("POST", "/meta/webhook", raw, signed | headers)
 
-    def key(self, *scopes: str, organization: str = DEFAULT_ORGANIZATION) -> str:
+    def key(self, *scopes: str, organization: str = DEFAULT_ORGANIZATION, operator: bool = False) -> str:
         """A new API key."""
-        draft: dict[str, Any] = {"name": "test", "organization_id": organization}
+        draft: dict[str, Any] = {"name": "test", "organization_id": organization, "operator": operator}
         made = self.post("/v1/api-keys", draft | ({"scopes": list(scopes)} if scopes else {}))
         return str(made["key"])
 
@@ -259,6 +262,14 @@ class Served:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         return self.run(self.world.store.write(work))
+
+
+def shown(node: dict[str, Any] | None) -> Answer:
+    """Meta's answer to who asks for an id: what there is, or that there is nothing for this token."""
+    if node is not None:
+        return Answer(status=200, body=json.dumps(node).encode())
+    error = {"message": "Unsupported get request. Object does not exist", "type": "GraphMethodException", "code": 100}
+    return Answer(status=400, body=json.dumps({"error": error}).encode())
 
 
 def sign(body: bytes, secret: str = APP_SECRET) -> str:

@@ -17,7 +17,7 @@ from tellwire.conversations.changes import Options
 from tellwire.formats import FORMATS
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.deliveries import Endpoint, Event, Secret
-from tellwire.model.inbound import Inbound
+from tellwire.model.inbound import EVERYTHING, Inbound, SpeaksFor
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.storage import Outbox
@@ -100,11 +100,11 @@ class World:
         if self._fresh:
             drop_database(self._fresh)
 
-    async def post(self, *values: Any, field: str = "messages", speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
+    async def post(self, *values: Any, field: str = "messages", speaks_for: SpeaksFor = EVERYTHING) -> Inbound:
         """POST one change per value."""
         return await self.post_body(envelope(*values, field=field), speaks_for=speaks_for)
 
-    async def post_body(self, body: Any, speaks_for: tuple[str, ...] = ("*",)) -> Inbound:
+    async def post_body(self, body: Any, speaks_for: SpeaksFor = EVERYTHING) -> Inbound:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.ingest.receive(raw, speaks_for)
 

@@ -14,6 +14,7 @@ from tests.served import APP_SECRET, SETTINGS, VERIFY, Reply, Served, served, si
 from tests.world import NUMBER, WABA, envelope, incoming, value
 
 from tellwire.errors import Unavailable
+from tellwire.model.inbound import SpeaksFor
 from tellwire.settings import AppSecret
 
 BODY = json.dumps(envelope(incoming("wamid.A"))).encode()
@@ -228,10 +229,10 @@ def test_secrets_speak_for_what_they_are_bound_to(tmp_path: Path) -> None:
     with served(tmp_path, settings=replace(SETTINGS, meta_app_secret=secrets)) as app:
         assert app.meta(BODY, APP_SECRET).status == 401
         assert app.meta(BODY, "bound-to-a-waba").status == 200
-        assert speaks(app) == [WABA]
+        assert speaks(app) == {"meta_ids": [WABA]}
         assert app.get("/v1/inbound")["data"][0]["outcome"] == "applied"
         app.meta(envelope(incoming("wamid.B")), "bound-to-another")
-        assert speaks(app) == ["999"]
+        assert speaks(app) == {"meta_ids": ["999"]}
         assert app.get("/v1/inbound")["data"][0]["outcome"] == "unrouted"
 
 
@@ -243,7 +244,7 @@ def test_account_secret_speaks_for_its_account_alone(tmp_path: Path) -> None:
             value(number="111", messages=[message("wamid.1")]), value(number="222", messages=[message("wamid.2")])
         )
         assert app.meta(body, OTHER_SECRET).status == 200
-        assert speaks(app) == [mine["id"]]
+        assert speaks(app) == {"account_ids": [mine["id"]]}
         assert [item["outcome"] for item in app.get("/v1/inbound")["data"][0]["items"]] == ["applied", "unrouted"]
         elsewhere = envelope(value(number="222", messages=[message("wamid.3")]))
         assert app.meta(elsewhere, OTHER_SECRET).status == 401
@@ -256,7 +257,10 @@ def test_several_that_match_speak_together(tmp_path: Path) -> None:
         second = app.post("/v1/accounts", {"phone_number_id": "222", "waba_id": WABA, "app_secret": OTHER_SECRET})
         app.post("/v1/accounts", {"phone_number_id": "333", "app_secret": OTHER_SECRET})
         assert app.meta(envelope(value(number="111", messages=[message("wamid.1")])), OTHER_SECRET).status == 200
-        assert sorted(speaks(app)) == sorted(["777", first["id"], second["id"]])
+        given = speaks(app)
+        assert given.pop("meta_ids") == ["777"]
+        assert sorted(given.pop("account_ids")) == sorted([first["id"], second["id"]])
+        assert given == {}
 
 
 def test_many_accounts_with_secrets_are_told_apart(tmp_path: Path) -> None:
@@ -268,7 +272,7 @@ def test_many_accounts_with_secrets_are_told_apart(tmp_path: Path) -> None:
         body = envelope(value(number="1007", messages=[message("wamid.1")]))
         assert app.meta(body, "secret-of-1008").status == 401
         assert app.meta(body, "secret-of-1007").status == 200
-        assert speaks(app) == [made[1007]]
+        assert speaks(app) == {"account_ids": [made[1007]]}
         app.call("PATCH", "/v1/accounts/1007", {"app_secret": "changed-since-then"})
         assert app.meta(body, "secret-of-1007").status == 401
         assert app.meta(body, "changed-since-then").status == 200
@@ -287,7 +291,7 @@ class Refusing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Any:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Any:
         raise self.error
 
 

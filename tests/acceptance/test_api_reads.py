@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
 from tests.served import HOOK, MISSING, Served, served
-from tests.world import NUMBER, envelope, incoming, status, statuses, text_message, value
+from tests.world import NUMBER, envelope, incoming, status, statuses
 
 from tellwire.formats import FORMATS
 from tellwire.formats.chat.ids import shown as chat_id
@@ -533,20 +533,3 @@ def statuses_of_nobody() -> dict[str, Any]:
 def _received(app: Served) -> str:
     app.meta(envelope(incoming("wamid.1")))
     return str(app.get("/v1/inbound?outcome=applied")["data"][0]["id"])
-
-
-def test_only_operators_see_what_is_several_organizations(tmp_path: Path) -> None:
-    with served(tmp_path) as app:
-        other = app.organization()
-        app.post("/v1/accounts", {"phone_number_id": "222"}, headers={"tellwire-organization": other})
-        app.meta(
-            envelope(value(messages=[text_message("wamid.1")]), value(number="222", messages=[text_message("wamid.2")]))
-        )
-        (mixed,) = app.get("/v1/inbound")["data"]
-        assert mixed["organization_id"] is None
-        assert app.get("/v1/inbound", headers={"tellwire-organization": other})["data"] == [mixed]
-        for key in (app.key("admin", organization=other), app.key("read")):
-            assert app.get("/v1/inbound", key=key)["data"] == []
-            app.call("GET", f"/v1/inbound/{mixed['id']}", key=key).problem(404)
-            app.call("POST", f"/v1/inbound/{mixed['id']}/reapply", key=app.key("deliveries:replay")).problem(404)
-        assert app.get("/v1/inbound", key=app.key("admin"))["data"] == [mixed]

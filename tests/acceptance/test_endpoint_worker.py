@@ -17,6 +17,7 @@ from tellwire.app import App
 from tellwire.endpoints import lifecycle
 from tellwire.endpoints.recovery import Job, Wanted
 from tellwire.model.deliveries import Delivery, Endpoint, Secret
+from tellwire.model.inbound import EVERYTHING
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
 from tellwire.stores.queries import jobs
@@ -108,7 +109,7 @@ def test_an_endpoint_that_is_gone_is_told_of_resumed_tested_and_caught_up_with(t
                 await subscribe(app, second.url, *NEWS)
                 await app.start()
                 watched.status = 410
-                await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), ("*",))
+                await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), EVERYTHING)
                 await hears.until(lambda: hears.named("endpoint.disabled"))
                 headers, body = hears.came[0]
                 assert (body["type"], body["data"]["reason"]) == ("endpoint.disabled", "it answered 410 Gone")

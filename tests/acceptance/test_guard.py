@@ -16,6 +16,7 @@ from tellwire.app import App
 from tellwire.errors import Forbidden, Invalid
 from tellwire.formats.chat.handshake import Challenge
 from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Secret
+from tellwire.model.inbound import EVERYTHING
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
 from tellwire.stores.queries import replays
@@ -68,7 +69,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
             try:
                 await app.store.write(add)
                 await app.start()
-                await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), ("*",))
+                await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), EVERYTHING)
                 for url in urls:
                     with pytest.raises(Forbidden):
                         await app.endpoint_tester.check_url(url)

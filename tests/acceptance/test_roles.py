@@ -11,6 +11,7 @@ from tests.served import served
 from tests.world import DAY, World, incoming
 
 from tellwire.app import App, Role
+from tellwire.model.inbound import EVERYTHING
 from tellwire.ports.http_out import Answer, Request
 from tellwire.settings import Settings
 from tellwire.stores.opening import OpenedStore
@@ -57,7 +58,7 @@ async def test_one_that_only_ingests_delivers_nothing_and_owns_nothing(world: Wo
     await world.endpoint()
     ingesting = app_of(world, sender, "ingest")
     await ingesting.start()
-    await ingesting.ingest.receive(b"{}", ("*",))
+    await ingesting.ingest.receive(b"{}", EVERYTHING)
     await world.post(incoming("wamid.1"))
     world.clock.move(2 * DAY)
     refreshed = world.store.counters.commits

@@ -541,7 +541,7 @@ def test_an_account_that_is_deleted_while_the_model_thinks_sends_nothing(tmp_pat
             async def answer(self, agent: Agent, history: Sequence[TranscriptLine], usage: Usage) -> Reply:
                 account = store.registry().accounts[NUMBER]
                 deed = AuditChange(account.organization_id, "a test", agent_world.world.clock.now(), store.new_id)
-                await store.write(lambda c: accounts.remove(c, deed, account.id))
+                await store.write(lambda c: accounts.remove(c, deed, account))
                 return Reply(text="never")
 
         await agent_world.customer("wamid.1")

@@ -18,6 +18,7 @@ from tellwire.agents.scripted import GREETING
 from tellwire.agents.settings import AgentSettings
 from tellwire.app import App
 from tellwire.model.agents import Agent
+from tellwire.model.inbound import EVERYTHING
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.settings import Settings
 from tellwire.simulator import TOKEN
@@ -93,7 +94,7 @@ async def forward(there: Meta, app: App) -> None:
     while True:
         await there.callback.until(lambda: len(there.callback.bodies) > done)  # noqa: B023 - asked at once
         for body in there.callback.bodies[done:]:
-            await app.ingest.receive(json.dumps(body).encode(), ("*",))
+            await app.ingest.receive(json.dumps(body).encode(), EVERYTHING)
             done += 1
 
 

@@ -14,6 +14,7 @@ from tests.postgres_server import drop_database, fresh_database
 from tests.world import DAY, KIND, START, SetClock, World, incoming, status, statuses
 
 from tellwire.errors import NotMigrated
+from tellwire.model.inbound import SpeaksFor
 from tellwire.stores.migrate import HEAD, MIGRATIONS, check_chain, is_current, migrate_sqlite, revisions
 from tellwire.stores.opening import migrate_store, open_store
 from tellwire.stores.postgres import migrate as postgres_migrate
@@ -166,7 +167,7 @@ def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_ver
         await world.store.open()
         await world.post(incoming("wamid.1"))
         await world.post(statuses(status("wamid.out", "sent")))
-        await world.post(incoming("wamid.2"), speaks_for=("999",))  # waits for its account
+        await world.post(incoming("wamid.2"), speaks_for=SpeaksFor(meta_ids=("999",)))  # waits for its account
         before = await world.store.read(rows_of)
         await world.close()
         assert (len(before["messages"]), len(before["contacts"]), len(before["held_items"])) == (2, 1, 1)

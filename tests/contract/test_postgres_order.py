@@ -14,6 +14,7 @@ from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.formats import FORMATS
 from tellwire.inbox.ingest import Ingest
+from tellwire.model.inbound import SpeaksFor
 from tellwire.ports.http_out import Answer, Request
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import PostgresServer
@@ -35,7 +36,7 @@ class Mute:
     async def post(self, wamid: str) -> None:
         await World.post(self, incoming(wamid))  # type: ignore[arg-type]
 
-    async def post_body(self, body: object, speaks_for: tuple[str, ...]) -> object:
+    async def post_body(self, body: object, speaks_for: SpeaksFor) -> object:
         return await World.post_body(self, body, speaks_for)  # type: ignore[arg-type]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, text
 from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, text_message, value
 
 from tellwire.formats.chat import ids
 from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.ledger import KeptAnswer
-from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
 from tellwire.security import api_keys
 from tellwire.stores.queries import (
     audit,
@@ -181,15 +182,25 @@ async def test_keys_are_found_by_hash_only(world: World) -> None:
     assert kept.id
     assert await world.store.read(lambda c: organizations.key_of_hash(c, api_keys.digest(key))) == kept
     assert await world.store.read(lambda c: organizations.key_of_hash(c, key)) is None
-    assert await world.store.read(lambda c: organizations.get_key(c, "another", kept.id)) is None
-    nobody = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world, "another"), kept.id))
-    assert nobody is None
-    revoked = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world), kept.id))
+    assert await world.store.read(lambda c: organizations.get_key(c, "another", kept.id, operators=True)) is None
+
+    async def revoke(organization_id: str = ORG, name: str = kept.id, *, operators: bool = False) -> ApiKey | None:
+        by = audit_change(world, organization_id)
+        return await world.store.write(lambda c: organizations.revoke_key(c, by, name, operators=operators))
+
+    assert await revoke("another") is None
+    revoked = await revoke()
     assert revoked is not None
     assert revoked.revoked_at == world.clock.now()
     world.clock.move(5)
-    again = await world.store.write(lambda c: organizations.revoke_key(c, audit_change(world), kept.id))
-    assert again == revoked
+    assert await revoke() == revoked
+    operators = await world.store.write(
+        lambda c: organizations.add_key(c, audit_change(world), replace(record, hash="x", operator=True))
+    )
+    assert await revoke(name=operators.id) is None
+    gone = await revoke(name=operators.id, operators=True)
+    assert gone is not None
+    assert gone.operator
 
 
 async def test_figures(world: World) -> None:

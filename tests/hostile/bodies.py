@@ -87,7 +87,11 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     ),
     "history": lambda: _inside(b'"history":[', b'{"threads":[{"id":"1"}]},', b"{}", b"]", field=b"history"),
     "history of one thread": lambda: _inside(
-        b'"history":[{"threads":[{"id":"15551230001","messages":[', _MESSAGE + b",", _MESSAGE, b"]}]}]", field=b"history"
+        b'"history":[{"threads":[{"id":"15551230001","messages":[',
+        _MESSAGE + b",",
+        _MESSAGE,
+        b"]}]}]",
+        field=b"history",
     ),
     "numbers that changed": lambda: _inside(b'"user_id_update":[', b"{},", b"{}", b"]", field=b"user_id_update"),
     "calls": lambda: _inside(b'"calls":[', b"{},", b"{}", b"]", field=b"calls"),

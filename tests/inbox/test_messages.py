@@ -7,7 +7,7 @@ import asyncio
 from tests.world import CUSTOMER, DISPLAY, NUMBER, START, contact, envelope, incoming, play, text_message, value
 
 from tellwire.inbox.housekeeping import route_unrouted
-from tellwire.model.inbound import Outcome
+from tellwire.model.inbound import Outcome, SpeaksFor
 
 
 async def test_first_message_opens_a_conversation_then_inserts_the_message(world):
@@ -200,10 +200,10 @@ def test_unrouted_items_wait_until_their_account_is_there(tmp_path):
 
 async def test_a_bound_secret_changes_only_its_own_accounts(world):
     await world.post(incoming("wamid.1"))
-    inbound = await world.post(incoming("wamid.2"), speaks_for=("another number",))
+    inbound = await world.post(incoming("wamid.2"), speaks_for=SpeaksFor(meta_ids=("another number",)))
     assert inbound.outcome == Outcome.UNROUTED
     assert "does not speak for" in inbound.items[0].reason
-    assert (await world.post(incoming("wamid.3"), speaks_for=(NUMBER,))).outcome == Outcome.APPLIED
+    assert (await world.post(incoming("wamid.3"), speaks_for=SpeaksFor(meta_ids=(NUMBER,)))).outcome == Outcome.APPLIED
 
 
 async def test_value_errors_warn_once_and_are_no_message(world):

@@ -9,7 +9,7 @@ from tests.world import DISPLAY, NUMBER, START, WABA, envelope, incoming, play
 
 from tellwire.conversations.changes import Options
 from tellwire.inbox.housekeeping import route_unrouted
-from tellwire.model.inbound import Outcome
+from tellwire.model.inbound import Outcome, SpeaksFor
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
 TEMPLATE = {
@@ -106,10 +106,10 @@ async def test_a_secret_changes_only_the_accounts_that_it_speaks_for(world):
     await world.post(incoming("wamid.1"))
     other = await second_number(world)
     body = news("account_review_update", {"decision": "APPROVED"})
-    assert (await world.post_body(body, speaks_for=("somebody else",))).outcome == Outcome.UNROUTED
-    assert (await world.post_body(body, speaks_for=(other,))).outcome == Outcome.APPLIED
+    assert (await world.post_body(body, speaks_for=SpeaksFor(meta_ids=("somebody else",)))).outcome == Outcome.UNROUTED
+    assert (await world.post_body(body, speaks_for=SpeaksFor(meta_ids=(other,)))).outcome == Outcome.APPLIED
     assert (await about(world), await about(world, other)) == ({}, {"review": "APPROVED"})
-    assert (await world.post_body(body, speaks_for=(WABA,))).outcome == Outcome.APPLIED
+    assert (await world.post_body(body, speaks_for=SpeaksFor(meta_ids=(WABA,)))).outcome == Outcome.APPLIED
     assert (await about(world))["review"] == "APPROVED"
 
 

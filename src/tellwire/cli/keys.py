@@ -28,8 +28,11 @@ def create(
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Annotated[
         list[str] | None,
-        typer.Option(help=f"What it may do, repeatable: {', '.join(SCOPES)}; admin, that is everything, unless given."),
+        typer.Option(help=f"What it may do, repeatable: {', '.join(SCOPES)}; admin unless given."),
     ] = None,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="It runs the installation: every organization, and what belongs to none.")
+    ] = False,
     days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="It expires after so many days; never unless given.")
     ] = None,
@@ -37,21 +40,22 @@ def create(
     json: Json = False,
 ) -> None:
     """Make an API key and print it. It is shown this once: Tellwire keeps only its SHA-256."""
-    draft: dict[str, Any] = {"name": name, "scopes": scope or ["admin"]}
+    draft: dict[str, Any] = {"name": name, "scopes": scope or ["admin"], "operator": operator}
     if days is not None:
         draft["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
     made = ask(lambda api: api.call("POST", _NOUN, body=draft), organization=organization)
     if json:
         print_json(made)
     else:
-        print_once(made["key"], f"Key {made['id']} may do: {', '.join(made['scopes'])}. It is not shown again.")
+        where = "in every organization" if made["operator"] else "in its organization"
+        print_once(made["key"], f"Key {made['id']} may do {where}: {', '.join(made['scopes'])}. It is not shown again.")
 
 
 @keys.command("list", epilog="Example: tellwire keys list")
 def list_(*, organization: Organization = "", json: Json = False) -> None:
     """List the keys, revoked ones too; never the keys themselves."""
     rows = ask(lambda api: api.every(_NOUN), organization=organization)
-    columns = ("id", "prefix", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    columns = ("id", "prefix", "name", "scopes", "operator", "created_at", "expires_at", "last_used_at", "revoked_at")
     print_records(rows, columns, as_json=json)
 
 

@@ -8,10 +8,11 @@ Each item is applied once and by itself: one that fails does not stop the others
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tellwire import meta
 from tellwire.accounts import notices
@@ -33,7 +34,7 @@ from tellwire.meta.webhooks.items import (
     WebhookContact,
 )
 from tellwire.meta.webhooks.redaction import cut
-from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, worst
+from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, SpeaksFor, owned_by, owners_of, worst
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MINUTE, Micros
@@ -42,6 +43,7 @@ from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
 
+_NOBODY: frozenset[str] = frozenset()
 _HELD_FOR: Micros = MINUTE
 """How long a status of an unknown message waits for the answer to a send that is under way."""
 
@@ -55,14 +57,26 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A parsed POST. `speaks_for`: the ids that its secret may change, see `may_change`. `digest`: SHA-256 of `body` in
-    hex. `gone`: pointers of items that were asked for and are no longer in the body."""
+    """A parsed POST. `speaks_for`: what its secrets may change. `digest`: SHA-256 of `body` in hex. `gone`: pointers of
+    items that were asked for and are no longer in the body."""
 
     body: bytes
     items: tuple[Item, ...]
-    speaks_for: tuple[str, ...]
+    speaks_for: SpeaksFor
     digest: str
     gone: frozenset[str] = frozenset()
+
+
+class _Owners(Struct):
+    """The organizations that an item is of: `before`, if it was kept earlier, and `now`. What was an organization's
+    never becomes another's, even when that one has its number since then."""
+
+    before: frozenset[str]
+    now: set[str]
+
+    def admit(self, account: Account) -> bool:
+        """Return whether the item may be the account's organization's."""
+        return not self.before or account.organization_id in self.before
 
 
 class Ingest:
@@ -77,12 +91,12 @@ class Ingest:
         """Return the options that the settings decide."""
         return self._options
 
-    async def receive(self, body: bytes, speaks_for: tuple[str, ...]) -> Inbound:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Inbound:
         """Keep a verified POST and apply its items; both are durable when this returns.
 
         Args:
             body: the raw bytes that were signed.
-            speaks_for: "*", or the ids (WABA, phone number, account, organization) that the secret is bound to.
+            speaks_for: what the secrets that signed it may change.
 
         Raises:
             NotJson: the body is not JSON; nothing was kept.
@@ -114,16 +128,6 @@ class Ingest:
                 skip |= {failed.index}
 
 
-def may_change(speaks_for: Sequence[str], account: Account) -> bool:
-    """Return whether a secret that is bound to the ids `speaks_for` ("*" for all) may change an account."""
-    return "*" in speaks_for or not {
-        account.id,
-        account.organization_id,
-        account.phone_number_id,
-        account.waba_id,
-    }.isdisjoint(speaks_for)
-
-
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Inbound:
@@ -136,20 +140,25 @@ def decide_post(
             ledger.settle_held(kept.id, pointer)
     held_until = (kept.received_at if kept else ledger.now) + _HELD_FOR
     reports: list[ItemReport] = []
-    organizations: set[str] = set()
+    before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
+    owners: list[tuple[str, ...]] = []
     for index, item in enumerate(post.items):
+        was = before.get(item.place.pointer, _NOBODY)
+        whose = _Owners(was, set(was))
         if index in skip:
+            _account(ledger, item, post, whose)
             result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                result = _one(ledger, item, post, options, organizations, held_until=held_until)
+                result = _one(ledger, item, post, options, whose, held_until=held_until)
             except Exception as error:
                 raise ItemFailed(index, error) from error
         report = report_of(item, result)
+        owners.append(tuple(sorted(whose.now)))
         reports.append(report)
         _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
-            ledger.new_reports.append((inbound_id, report))
+            ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
     ledger.trace = ""
     body = _without_the_erased(post, reports)
     if kept:
@@ -163,9 +172,9 @@ def decide_post(
         body=body,
         outcome=worst(report.outcome for report in reports),
         items=tuple(reports),
-        organization_id=organizations.pop() if len(organizations) == 1 else "",
         speaks_for=post.speaks_for,
     )
+    inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
     return inbound
 
@@ -185,55 +194,59 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
     return cut(post.body, gone, [item for item, erased in outcomes if not erased])
 
 
-def _one(
-    ledger: Ledger, item: Item, post: Post, options: Options, organizations: set[str], *, held_until: Micros
-) -> ItemResult:
+def _account(ledger: Ledger, item: Item, post: Post, whose: _Owners) -> tuple[Account | None, bool]:
+    """Return the account of an item's number, and whether the item may not change it; if it may, note whose it is."""
+    account = ledger.account(item.place.phone_number_id) if item.place.phone_number_id else None
+    if account is None or not whose.admit(account):
+        return None, False
+    if not post.speaks_for.may_change(account):
+        return account, True
+    whose.now.add(account.organization_id)
+    return account, False
+
+
+def _one(ledger: Ledger, item: Item, post: Post, options: Options, whose: _Owners, *, held_until: Micros) -> ItemResult:
     place = item.place
-    account = ledger.account(place.phone_number_id) if place.phone_number_id else None
-    forbidden = account is not None and not may_change(post.speaks_for, account)
-    if account is not None and not forbidden:
-        organizations.add(account.organization_id)
+    account, forbidden = _account(ledger, item, post, whose)
     if account is not None and tombstones.is_erased(ledger, item, account):
         tombstones.mark_messages(ledger, item, account)
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
     if isinstance(item, Notice) and not place.phone_number_id:
-        return _notice(ledger, item, post, organizations)
+        return _notice(ledger, item, post, whose)
     if not place.phone_number_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or forbidden:
         if forbidden:
             return ItemResult(Outcome.UNROUTED, "the secret that signed this POST does not speak for the account")
-        if not (options.auto_accounts and _may_create(post.speaks_for, item)):
+        creates = options.auto_accounts and post.speaks_for.may_create(place.phone_number_id, place.waba_id)
+        if whose.before or not creates:
             return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
         account = _auto_account(ledger, item, options)
-        organizations.add(account.organization_id)
+        whose.now.add(account.organization_id)
     result = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
     if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         release(ledger, account, item.wamid, options)
     return result
 
 
-def _notice(ledger: Ledger, item: Notice, post: Post, organizations: set[str]) -> ItemResult:
+def _notice(ledger: Ledger, item: Notice, post: Post, whose: _Owners) -> ItemResult:
     """Apply a notice to every account that it concerns and that the secret may change."""
     place = item.place
     if not place.waba_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "it names no business account")
     found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
-    changeable = [account for account in found if may_change(post.speaks_for, account)]
+    found = [account for account in found if whose.admit(account)]
+    changeable = [account for account in found if post.speaks_for.may_change(account)]
     if not changeable:
         number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
         why = f"no account has the waba_id {place.waba_id}{number}"
         why = "the secret that signed this POST does not speak for the account" if found else why
         return ItemResult(Outcome.UNROUTED, why)
-    organizations.update(account.organization_id for account in changeable)
+    whose.now.update(account.organization_id for account in changeable)
     outcomes = [notices.apply(ledger, item, account, post.digest) for account in changeable]
     return ItemResult(Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
-
-
-def _may_create(speaks_for: Sequence[str], item: Item) -> bool:
-    return "*" in speaks_for or not {item.place.phone_number_id, item.place.waba_id}.isdisjoint(speaks_for)
 
 
 def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:

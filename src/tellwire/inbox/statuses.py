@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from tellwire.conversations import contacts, lifecycle, outgoing
 from tellwire.conversations.changes import Options, emit_status, repeated, seconds, update
 from tellwire.conversations.message_events import Subject
@@ -12,6 +10,7 @@ from tellwire.meta.errors import status_errors
 from tellwire.meta.outgoing.masking import carries_code, mask
 from tellwire.meta.phone_numbers import alias, variants
 from tellwire.meta.webhooks.items import StatusUpdate, WebhookContact
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
@@ -19,13 +18,12 @@ from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
-_OUR_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
 
 
 def our_id(item: StatusUpdate) -> str:
     """Return our message id out of the status's callback data, "" when it cannot be one."""
-    return item.callback_data if _OUR_ID.fullmatch(item.callback_data) else ""
+    return item.callback_data if looks_like_id(item.callback_data) else ""
 
 
 def apply_status(

@@ -12,11 +12,15 @@ Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
 
 
 class Subject(Struct, frozen=True):
-    """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at."""
+    """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at.
+
+    `nobodys`: also in what came from Meta and is no organization's, as only an operator may.
+    """
 
     addresses: tuple[str, ...] = ()
     conversation_ids: tuple[str, ...] = ()
     until: str = ""
+    nobodys: bool = False
 
 
 class Counts(Struct, frozen=True):

@@ -1,12 +1,15 @@
-"""A POST of Meta's as it was received, and what became of each of its items."""
+"""A POST of Meta's as it was received, what became of each of its items, and whose each item is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from tellwire.model.id_form import looks_like_id
+from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
 
@@ -31,6 +34,11 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
+def as_bad_as(outcome: Outcome) -> list[Outcome]:
+    """Return the outcomes that a POST may have of which an item has this one."""
+    return [each for each in Outcome if _SEVERITY[each] >= _SEVERITY[outcome]]
+
+
 class ItemResult(Struct, frozen=True, gc=False):
     """What applying an item came to: why, where it was not plainly applied, and the id of its message's row."""
 
@@ -40,7 +48,10 @@ class ItemResult(Struct, frozen=True, gc=False):
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The report of one item of a POST, as `inbound` lists it."""
+    """The report of one item of a POST, as `inbound` lists it.
+
+    `owners`: the organizations whose item it is, where the whole POST is not one organization's.
+    """
 
     pointer: str
     field: str = ""
@@ -50,11 +61,56 @@ class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: Outcome = Outcome.APPLIED
     reason: str = ""
     message_id: str = ""
+    owners: tuple[str, ...] = ()
+
+
+class SpeaksFor(Struct, frozen=True, omit_defaults=True):
+    """What the secrets that signed a POST may change. Ids that a body may hold and ids of ours are never compared.
+
+    `everything`: every account. `meta_ids`: the accounts of these WABA ids and phone number ids. `account_ids`: the
+    accounts, by our ids, that have such a secret of their own; it makes no account.
+    """
+
+    everything: bool = False
+    meta_ids: tuple[str, ...] = ()
+    account_ids: tuple[str, ...] = ()
+
+    def may_change(self, account: Account) -> bool:
+        """Return whether an account may be changed."""
+        return (
+            self.everything
+            or account.id in self.account_ids
+            or account.phone_number_id in self.meta_ids
+            or (account.waba_id != "" and account.waba_id in self.meta_ids)
+        )
+
+    def may_create(self, phone_number_id: str, waba_id: str) -> bool:
+        """Return whether an account may be made for a number that none has."""
+        bound = phone_number_id in self.meta_ids or waba_id in self.meta_ids
+        return (self.everything or bound) and not looks_like_id(phone_number_id)
+
+
+EVERYTHING = SpeaksFor(everything=True)
+
+
+def together(some: Sequence[SpeaksFor]) -> SpeaksFor:
+    """Return what several secrets may change that signed the same POST."""
+    if len(some) == 1:
+        return some[0]
+    if any(each.everything for each in some):
+        return EVERYTHING
+    return SpeaksFor(
+        meta_ids=tuple(dict.fromkeys(name for each in some for name in each.meta_ids)),
+        account_ids=tuple(dict.fromkeys(name for each in some for name in each.account_ids)),
+    )
 
 
 class Inbound(Struct, frozen=True, kw_only=True):
-    """A POST from Meta as received. `speaks_for`: the ids (WABA, phone number, account or organization) whose data the
-    secret that signed it may change, or "*" for all."""
+    """A POST from Meta as received.
+
+    `organization_id`: whose every item is, else "". `shares`: then the organizations that some items belong to, each
+    with the outcome of these, as `|id:outcome|id:outcome|`; "" for none.
+    """
 
     id: str
     received_at: Micros
@@ -62,7 +118,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     items: tuple[ItemReport, ...] = ()
     organization_id: str = ""
-    speaks_for: tuple[str, ...] = ("*",)
+    speaks_for: SpeaksFor = EVERYTHING
+    shares: str = ""
 
 
 class WaitingPost(Struct, frozen=True):
@@ -70,3 +127,55 @@ class WaitingPost(Struct, frozen=True):
 
     inbound: Inbound
     pointers: frozenset[str]
+
+
+def owners_of(inbound: Inbound, report: ItemReport) -> tuple[str, ...]:
+    """Return the organizations whose item a report is of; () for nobody's, which only operators see."""
+    return (inbound.organization_id,) if inbound.organization_id else report.owners
+
+
+def share(organization_id: str, outcome: str = "") -> str:
+    """Return what `Inbound.shares` holds for an organization with this outcome, or where that begins."""
+    return f"|{organization_id}:{outcome}|" if outcome else f"|{organization_id}:"
+
+
+def owned_by(inbound: Inbound, owners: Sequence[tuple[str, ...]]) -> Inbound:
+    """Return a new POST whose items are of these organizations, in their order."""
+    first = owners[0] if owners else ()
+    if len(first) == 1 and all(each == first for each in owners):
+        return replace(inbound, organization_id=first[0])  # almost every POST: its reports stay as they are
+    items = [replace(report, owners=each) for report, each in zip(inbound.items, owners, strict=True)]
+    return with_items(inbound, items)
+
+
+def with_items(inbound: Inbound, items: Sequence[ItemReport]) -> Inbound:
+    """Return the POST with these reports, each with its owners, and what follows from them: outcome and owners."""
+    owners = [owners_of(inbound, each) or each.owners for each in items]
+    outcome = worst(each.outcome for each in items)
+    everyone = set(owners)
+    if len(everyone) == 1 and len(only := everyone.pop()) == 1:
+        plain = tuple(replace(each, owners=()) if each.owners else each for each in items)
+        return replace(inbound, organization_id=only[0], items=plain, outcome=outcome, shares="")
+    theirs: dict[str, list[Outcome]] = {}
+    for whose, report in zip(owners, items, strict=True):
+        for organization_id in whose:
+            theirs.setdefault(organization_id, []).append(report.outcome)
+    shares = "".join(f"|{each}:{worst(outcomes)}" for each, outcomes in sorted(theirs.items()))
+    return replace(inbound, items=tuple(items), outcome=outcome, shares=shares + "|" if shares else "")
+
+
+def with_reports(inbound: Inbound, reports: Mapping[str, ItemReport]) -> Inbound:
+    """Return the POST with new reports of items, by pointer; what was an organization's stays its."""
+    items = []
+    for known in inbound.items:
+        new = reports.get(known.pointer)
+        items.append(known if new is None else replace(new, owners=known.owners or new.owners))
+    return with_items(inbound, items)
+
+
+def seen_by(inbound: Inbound, organization_id: str) -> Inbound:
+    """Return what an organization sees of the POST's reports: its own; the body is for `meta.webhooks.own_part`."""
+    if inbound.organization_id == organization_id:
+        return inbound
+    own = tuple(each for each in inbound.items if organization_id in each.owners)
+    return replace(inbound, organization_id=organization_id, items=own, outcome=worst(each.outcome for each in own))

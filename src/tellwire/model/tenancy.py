@@ -19,7 +19,10 @@ class Organization(Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key as stored: never the key itself, only its SHA-256 (hex) and its first characters."""
+    """A key as stored: never the key itself, only its SHA-256 (hex) and its first characters.
+
+    `operator`: whether its holder runs the installation; no scope says so.
+    """
 
     id: str
     organization_id: str
@@ -31,6 +34,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     expires_at: Micros | None = None
     last_used_at: Micros | None = None
     revoked_at: Micros | None = None
+    operator: bool = False
 
 
 class Account(Struct, frozen=True, kw_only=True):

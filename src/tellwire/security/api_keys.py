@@ -23,7 +23,7 @@ Scope = Literal[
 ]
 
 SCOPES: dict[Scope, str] = {
-    "admin": "everything, API keys and organizations included",
+    "admin": "everything in its organization, API keys included",
     "read": "every read",
     "messages:write": "open and close conversations, pause and resume agents in them",
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
@@ -57,7 +57,15 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: Micros | None) -> ApiKey:
+def record(
+    key: str,
+    *,
+    organization_id: str,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: Micros | None,
+    operator: bool = False,
+) -> ApiKey:
     """Return the record of a key, without an id and a time of creation yet."""
     return ApiKey(
         id="",
@@ -68,6 +76,7 @@ def record(key: str, *, organization_id: str, name: str, scopes: tuple[str, ...]
         scopes=scopes,
         created_at=0,
         expires_at=expires_at,
+        operator=operator,
     )
 
 

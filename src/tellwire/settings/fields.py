@@ -113,8 +113,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_key: Annotated[
         str,
         Setting(
-            help="An API key accepted with every scope, for a first start and for tests; otherwise "
-            "`tellwire keys create`.",
+            help="The operator's API key, accepted with every scope in every organization, for a first start and for "
+            "tests; otherwise `tellwire keys create --operator`.",
             takes="printable ASCII without spaces",
             parse=values.key,
             secret=True,

@@ -30,8 +30,9 @@ _HEADER = b"tellwire-organization"
 class Caller(Struct, frozen=True):
     """The caller of a request, and the organization that the call acts in.
 
-    `operator`: whether the caller runs the installation, by ADMIN_KEY or an `admin` key of the default organization.
-    Only operators may act in another organization, create organizations and see what belongs to none.
+    `operator`: whether the caller runs the installation, by ADMIN_KEY or a key that was made for that. Only operators
+    may act in another organization, create organizations, claim a number without proof and see what belongs to none.
+    No scope gives any of this.
     """
 
     organization_id: str
@@ -42,7 +43,7 @@ class Caller(Struct, frozen=True):
 
     @property
     def admin(self) -> bool:
-        """Return whether everything is allowed."""
+        """Return whether everything in the organization is allowed."""
         return "admin" in self.scopes
 
     def may(self, scopes: Iterable[str]) -> bool:
@@ -152,8 +153,7 @@ class Auth:
         if record is None:
             raise Unauthorized("This API key is unknown, expired or revoked.", kind="invalid-key")
         self.ring.used(record)
-        operator = record.organization_id == DEFAULT_ORGANIZATION and "admin" in record.scopes
-        return Caller(record.organization_id, frozenset(record.scopes), f"api-key {record.id}", record, operator)
+        return Caller(record.organization_id, frozenset(record.scopes), f"api-key {record.id}", record, record.operator)
 
     async def _acting_in(self, caller: Caller, named: list[bytes]) -> Caller:
         name = named[0].decode("latin-1")

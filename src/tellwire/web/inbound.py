@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from urllib.parse import parse_qsl
 
@@ -17,6 +17,7 @@ from msgspec import Struct
 from tellwire.errors import Busy, NotJson, Problem, TooBig, Unavailable
 from tellwire.meta.webhooks import signature
 from tellwire.meta.webhooks.signature import Signatures
+from tellwire.model.inbound import EVERYTHING, SpeaksFor, together
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
@@ -33,13 +34,10 @@ _NEAR = 32 * 1024
 the order of its keys, what stands far inside is content."""
 _HASHED = 12 * 1024 * 1024
 """How many bytes are hashed under accounts' own secrets for one POST, whose signature may be anybody's."""
-_EVERYTHING = ("*",)
 _OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}
 
 Headers = Sequence[tuple[bytes, bytes]]
-Owner = tuple[str, ...]
-"""What a secret may change: `("*",)`, or the ids that it is bound to."""
 
 
 class BodyLimits(Struct, frozen=True, kw_only=True):
@@ -83,7 +81,7 @@ class AccountSecrets:
                     self._by_id.setdefault(name.encode(), []).append(account)
         self.any = bool(self._by_id)
 
-    def named_in(self, body: bytes) -> list[tuple[str, Owner]]:
+    def named_in(self, body: bytes) -> list[tuple[str, SpeaksFor]]:
         """Return the secrets to try, each with its accounts' ids: those of accounts whose phone_number_id or WABA id
         stands near the beginning or the end of a body, in this order; for a large body only the first few."""
         near = body if len(body) <= 2 * _NEAR else b"%b %b" % (body[:_NEAR], body[-_NEAR:])
@@ -96,7 +94,7 @@ class AccountSecrets:
             for account in self._by_id[name]:
                 owners.setdefault(account.app_secret, {})[account.id] = None
         most = max(3, _HASHED // (len(body) or 1))
-        return [(secret, tuple(ids)) for secret, ids in islice(owners.items(), most)]
+        return [(secret, SpeaksFor(account_ids=tuple(ids))) for secret, ids in islice(owners.items(), most)]
 
 
 class InboundRoute:
@@ -108,8 +106,8 @@ class InboundRoute:
         self._limits = limits or BodyLimits()
         meters.waits.most = self._limits.waiting
         self._accounts = AccountSecrets()
-        self._secrets: list[tuple[str, Owner]] = [
-            (secret.value, (secret.bound_to,) if secret.bound_to else _EVERYTHING)
+        self._secrets: list[tuple[str, SpeaksFor]] = [
+            (secret.value, SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING)
             for secret in services.settings.meta_app_secret
         ]
         self._bytes = 0
@@ -204,15 +202,15 @@ class InboundRoute:
             return self._too_big()
         return given[0]
 
-    async def _verified(self, body: bytes, signatures: Signatures[Owner], given: bytes) -> Problem | None:
+    async def _verified(self, body: bytes, signatures: Signatures[SpeaksFor], given: bytes) -> Problem | None:
         owners = signatures.matches(given)
         if self._accounts.any:
             owners += signature.matching(self._accounts.named_in(body), body, given)
         if not owners:
             return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
-        return await self._apply(body, _union(owners))
+        return await self._apply(body, together(owners))
 
-    async def _read(self, receive: Receive, held: _Held, signatures: Signatures[Owner]) -> Problem | None:
+    async def _read(self, receive: Receive, held: _Held, signatures: Signatures[SpeaksFor]) -> Problem | None:
         more = True
         while more:
             message = await receive()
@@ -228,7 +226,7 @@ class InboundRoute:
             more = message.get("more_body", False)
         return None
 
-    async def _apply(self, body: bytes, speaks_for: Owner) -> Problem | None:
+    async def _apply(self, body: bytes, speaks_for: SpeaksFor) -> Problem | None:
         waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
         if waits.count >= self._limits.waiting:
             return Busy("Too many POSTs are waiting.")
@@ -279,18 +277,6 @@ def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value[:20])
     return 0
-
-
-def _union(owners: Sequence[Owner]) -> Owner:
-    if len(owners) == 1:
-        return owners[0]
-    names = dict.fromkeys(_each(owners))
-    return _EVERYTHING if "*" in names else tuple(names)
-
-
-def _each(owners: Iterable[Owner]) -> Iterator[str]:
-    for owner in owners:
-        yield from owner
 
 
 def _too_much() -> Problem:

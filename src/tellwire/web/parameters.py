@@ -21,6 +21,7 @@ from litestar.typing import FieldDefinition
 from tellwire.errors import BadRequest, Invalid, NotFound, WrongType
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.deliveries import DeliveryState
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.inbound import Outcome
 from tellwire.model.messaging import SendState
 from tellwire.model.units import Micros
@@ -67,17 +68,12 @@ StateName = Annotated[  # Litestar reserves the name `state`
     str, QueryParameter(name="state", schema_extra={"enum": [*DeliveryState]})
 ]
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,64}))?(?:[Zz]|([+ -])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
+_PLACE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INJECTED = frozenset(("data", "context", "request"))
-
-
-def looks_like_id(text: str) -> bool:
-    """Return whether a text has the form of our ids."""
-    return _UUID.fullmatch(text) is not None
 
 
 def our_id(text: str, noun: str) -> str:
@@ -128,15 +124,44 @@ def page_request(noun: str, limit: int, cursor: str) -> PageRequest:
     """
     if not cursor:
         return PageRequest(limit)
+    identifier = _read_cursor(noun, cursor)
+    if not looks_like_id(identifier):
+        raise _bad_cursor()
+    return PageRequest(limit, identifier)
+
+
+def place_cursor(noun: str, place: int) -> str:
+    """Return the opaque cursor of the page that begins at a place of a list without ids."""
+    return cursor_of(noun, str(place)) or ""
+
+
+def place_after(noun: str, cursor: str) -> int:
+    """Return the place at which a page of a list without ids begins.
+
+    Raises:
+        Invalid: the cursor does not come from this list.
+    """
+    if not cursor:
+        return 0
+    place = _read_cursor(noun, cursor)
+    if not _PLACE.fullmatch(place):
+        raise _bad_cursor()
+    return int(place)
+
+
+def _read_cursor(noun: str, cursor: str) -> str:
+    """Return what a cursor of this list holds, "" for any other."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (ValueError, binascii.Error):
         text = ""
-    of, _, identifier = text.partition(":")
-    if of != noun or not looks_like_id(identifier):
-        raise Invalid("The cursor is not valid.", ("/cursor", "must be the next_cursor of a page of this list"))
-    return PageRequest(limit, identifier)
+    of, _, held = text.partition(":")
+    return held if of == noun else ""
+
+
+def _bad_cursor() -> Invalid:
+    return Invalid("The cursor is not valid.", ("/cursor", "must be the next_cursor of a page of this list"))
 
 
 def choice(value: str, name: str, *allowed: str) -> str:

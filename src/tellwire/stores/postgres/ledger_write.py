@@ -7,10 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-import msgspec
-
 from tellwire.model.deliveries import Attempt, Work
-from tellwire.model.inbound import ItemReport, worst
 from tellwire.model.ledger import Ledger
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
@@ -18,11 +15,12 @@ from tellwire.stores.postgres import sending
 from tellwire.stores.postgres.bulk import array, placeholder, type_of, write_rows
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
-from tellwire.stores.records import attempt_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records import attempt_rows, inbound_rows, inserts, ledger_rows, registry_rows, result_rows
 from tellwire.stores.records.inserts import Insert, TableRows
 
-_encode = msgspec.json.Encoder().encode
-_reports = msgspec.json.Decoder(list[ItemReport])
+_REPORTED = f"SELECT {','.join(inbound_rows.REPORTED)} FROM inbound WHERE id=$1"
+_SET = ",".join(f"{name}=${n}" for n, name in enumerate(inbound_rows.REPORTED, 2))
+_REPORT = f"UPDATE inbound SET {_SET} WHERE id=$1"
 
 _SEQUENCES = (
     "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
@@ -91,15 +89,10 @@ async def _write_held(connection: Connection, ledger: Ledger) -> None:
     await write_rows(connection, [inserts.held_items(ledger)])
     for inbound_id, body in ledger.new_bodies.items():
         await connection.execute("UPDATE inbound SET body=$1 WHERE id=$2", body, inbound_id)
-    for inbound_id, report in ledger.new_reports:
-        items = await connection.fetchval("SELECT items FROM inbound WHERE id=$1", inbound_id)
-        if items is None:
-            continue
-        reports = [report if known.pointer == report.pointer else known for known in _reports.decode(items)]
-        outcome = worst(each.outcome for each in reports)
-        await connection.execute(
-            "UPDATE inbound SET items=$1, outcome=$2 WHERE id=$3", _encode(reports), outcome, inbound_id
-        )
+    for inbound_id, reports in inbound_rows.reports_by_post(ledger).items():
+        row = await connection.fetchrow(_REPORTED, inbound_id)
+        if row is not None:
+            await connection.execute(_REPORT, inbound_id, *inbound_rows.reported_anew(row, reports))
 
 
 # --- results ----------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ from tellwire.stores.postgres.connections import (
 from tellwire.stores.postgres.notifications import Hint, HintChannel
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
+from tellwire.stores.records import inbound_rows, ledger_keys, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 
 T = TypeVar("T")
@@ -365,7 +365,7 @@ class PostgresStore(Listeners):
         async def fetch(connection: Connection) -> list[WaitingPost]:
             found = {row[0]: frozenset(row[1]) for row in await connection.fetch(query, phone_number_id, after, limit)}
             rows = await connection.fetch("SELECT * FROM inbound WHERE id = ANY($1::text[]) ORDER BY id", list(found))
-            return [WaitingPost(ledger_rows.inbound(row), found[row["id"]]) for row in rows]
+            return [WaitingPost(inbound_rows.inbound(row), found[row["id"]]) for row in rows]
 
         return await self.query(fetch)  # type: ignore[no-any-return]
 

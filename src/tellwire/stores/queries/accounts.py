@@ -5,13 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from tellwire.errors import Conflict
+from tellwire.model.inbound import Outcome
 from tellwire.model.tenancy import Account
 from tellwire.security.vault import Vault
 from tellwire.stores.queries.audit import AuditChange, note_change
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends
-from tellwire.stores.schema.tables import accounts
+from tellwire.stores.schema.tables import accounts, held_items
 
 
 def add(connection: Connection, change: AuditChange, vault: Vault, account: Account) -> Account:
@@ -56,17 +57,20 @@ def change(
     return account
 
 
-def remove(connection: Connection, change: AuditChange, account_id: str) -> None:
+def remove(connection: Connection, change: AuditChange, account: Account) -> None:
     """Delete an account; its conversations and messages stay, and messages still to be sent are cancelled.
 
-    A message that is being sent at that moment becomes `unknown`, because its answer no longer finds an account.
+    A message that is being sent at that moment becomes `unknown`, because its answer no longer finds an account. Items
+    that wait for a message of the account wait no longer: its number may be another organization's next.
     """
     over = {"cause": "the account was deleted", "updated_at": change.at}
-    mine = sends.c.account_id == account_id
+    mine = sends.c.account_id == account.id
     connection.execute(update(sends).where(mine, text(DUE_SEND)).values(state="cancelled", **over))
     connection.execute(update(sends).where(mine, text(IN_FLIGHT)).values(state="unknown", **over))
-    connection.execute(delete(accounts).where(accounts.c.id == account_id))
-    note_change(connection, change, "account.deleted", account_id)
+    waits = held_items.c.phone_number_id == account.phone_number_id
+    connection.execute(delete(held_items).where(waits, held_items.c.outcome == Outcome.HELD))
+    connection.execute(delete(accounts).where(accounts.c.id == account.id))
+    note_change(connection, change, "account.deleted", account.id)
 
 
 def _account(row: Row[tuple[object, ...]], vault: Vault) -> Account:

@@ -20,10 +20,12 @@ from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, co
 _BATCH = 1000
 
 
-def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id: str) -> Erasure | None:
+def begin(
+    connection: Connection, change: AuditChange, vault: Vault, contact_id: str, *, nobodys: bool = False
+) -> Erasure | None:
     """Begin an erasure: delete the contact and its addresses at once, so that new webhooks do not find it.
 
-    The rows about the person are erased later, in batches.
+    The rows about the person are erased later, in batches; `nobodys` as in `Subject`.
 
     Returns: the erasure, or None when there is no such contact.
     """
@@ -53,7 +55,7 @@ def begin(connection: Connection, change: AuditChange, vault: Vault, contact_id:
         phase="direct",
         cursor="",
         counts=Counts(),
-        subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier),
+        subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier, nobodys),
         erased_at=change.at,
         finished_at=0,
     )

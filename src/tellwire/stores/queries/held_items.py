@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text
 from tellwire.model.inbound import WaitingPost
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import columns
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import inbound_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
 
@@ -25,5 +25,5 @@ def waited_long_enough(connection: Connection, now: Micros, limit: int) -> Seque
     for inbound_id, pointer in connection.execute(query):
         pointers.setdefault(inbound_id, set()).add(pointer)
     posts = select(inbound).where(inbound.c.id.in_(pointers)).order_by(inbound.c.id)
-    found = (ledger_rows.inbound(columns(row)) for row in connection.execute(posts)) if pointers else ()
+    found = (inbound_rows.inbound(columns(row)) for row in connection.execute(posts)) if pointers else ()
     return [WaitingPost(post, frozenset(pointers[post.id])) for post in found]

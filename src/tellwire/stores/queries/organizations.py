@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, replace
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from tellwire.model.tenancy import ApiKey, Organization
 from tellwire.model.units import Micros
@@ -52,22 +52,30 @@ def key_of_hash(connection: Connection, digest: str) -> ApiKey | None:
     return None if row is None else _key(row)
 
 
-def get_key(connection: Connection, organization_id: str, key_id: str) -> ApiKey | None:
-    """Return a key of an organization, None when there is none."""
-    query = select(api_keys).where(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
+def get_key(connection: Connection, organization_id: str, key_id: str, *, operators: bool) -> ApiKey | None:
+    """Return a key of an organization, None when there is none; `operators`: also one that runs the installation."""
+    query = select(api_keys).where(api_keys.c.id == key_id, _seen(organization_id, operators=operators))
     row = connection.execute(query).one_or_none()
     return None if row is None else _key(row)
 
 
-def keys_page(connection: Connection, organization_id: str, request: PageRequest) -> Page[ApiKey]:
-    """Return a page of the keys of an organization, revoked ones too."""
-    query = select(api_keys).where(api_keys.c.organization_id == organization_id)
+def keys_page(connection: Connection, organization_id: str, request: PageRequest, *, operators: bool) -> Page[ApiKey]:
+    """Return a page of the keys of an organization, revoked ones too; `operators` as in `get_key`."""
+    query = select(api_keys).where(_seen(organization_id, operators=operators))
     return newest(connection, query, api_keys.c.id, request, _key)
 
 
-def revoke_key(connection: Connection, change: AuditChange, key_id: str) -> ApiKey | None:
-    """Revoke a key for good; a key that was revoked before keeps its time. Return None when there is no such key."""
-    key = get_key(connection, change.organization_id, key_id)
+def _seen(organization_id: str, *, operators: bool) -> ColumnElement[bool]:
+    own = api_keys.c.organization_id == organization_id
+    return own if operators else and_(own, api_keys.c.operator.is_(False))
+
+
+def revoke_key(connection: Connection, change: AuditChange, key_id: str, *, operators: bool) -> ApiKey | None:
+    """Revoke a key for good; a key that was revoked before keeps its time. Return None when there is no such key.
+
+    `operators` as in `get_key`.
+    """
+    key = get_key(connection, change.organization_id, key_id, operators=operators)
     if key is None or key.revoked_at is not None:
         return key
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=change.at))

@@ -13,27 +13,28 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from tellwire import meta
 from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
 from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, values_of
-from tellwire.model.inbound import Inbound, ItemReport, Outcome, worst
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, owners_of, with_items
 from tellwire.model.registry import Registry
-from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.records import ledger_rows
+from tellwire.stores.records import inbound_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
 _BATCH = 32
 """The most POSTs in memory at once: one may have 4 MiB."""
 _GONE = "its person was erased"
+_NEW = tuple(f"new_{name}" for name in inbound_rows.REPORTED)
 
 
 class PersonSearch(Struct, frozen=True):
     """The person of an organization to search for: by all spellings of their addresses and, when erased, by marks
-    under `key`."""
+    under `key`. `nobodys`: also in items that are no organization's."""
 
     organization_id: str
     addresses: Collection[str]
     key: bytes = b""
+    nobodys: bool = False
 
 
 class PersonalPieces(Struct, frozen=True):
@@ -90,14 +91,8 @@ def erase(connection: Connection, registry: Registry, wanted: PersonSearch, ids:
         kept, about_person, others = split.kept, split.about_person, split.others
         pointers = {item.place.pointer for item in about_person}
         items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
-        rows.append(
-            {
-                "i": kept.id,
-                "b": cut(kept.body, about_person, others, wanted.addresses),
-                "r": ledger_rows.encode(items),
-                "o": str(worst(each.outcome for each in items)),
-            }
-        )
+        found = dict(zip(_NEW, inbound_rows.reported(with_items(kept, items)), strict=True))
+        rows.append({"post": kept.id, "new_body": cut(kept.body, about_person, others, wanted.addresses)} | found)
         places |= {(item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item)}
         if any(each.outcome in (Outcome.HELD, Outcome.UNROUTED) for each in kept.items if each.pointer in pointers):
             waits = held_items.c.inbound_id == kept.id
@@ -105,8 +100,8 @@ def erase(connection: Connection, registry: Registry, wanted: PersonSearch, ids:
     if rows:
         connection.execute(
             update(inbound)
-            .where(inbound.c.id == bindparam("i"))
-            .values({"body": bindparam("b"), "items": bindparam("r"), "outcome": bindparam("o")}),
+            .where(inbound.c.id == bindparam("post"))
+            .values({name.removeprefix("new_"): bindparam(name) for name in ("new_body", *_NEW)}),
             rows,
         )
         tombstone_queries.mark(connection, _marks(registry, wanted, places).values(), at)
@@ -119,7 +114,7 @@ _reports = msgspec.json.Decoder(list[ItemReport])
 def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> Iterator[_Split]:
     """Yield the POSTs that are about the person."""
     query = select(inbound).where(inbound.c.id.in_(ids)).order_by(inbound.c.id)
-    posts = [ledger_rows.inbound(row) for row in connection.execute(query).mappings()]
+    posts = [inbound_rows.inbound(row) for row in connection.execute(query).mappings()]
     known = _known(connection, registry, wanted, [each for kept in posts for each in kept.items])
     pattern = pattern_of(wanted.addresses)
     for kept in posts:
@@ -127,8 +122,9 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
         over = {each.pointer for each in kept.items if each.outcome == Outcome.ERASED}
         about_person: list[Item] = []
         others: list[Item] = []
+        owners = {each.pointer: owners_of(kept, each) for each in kept.items}
         for item in meta.parse(kept.body):
-            if item.place.pointer in over or not _is_of(registry, wanted.organization_id, item, kept):
+            if item.place.pointer in over or not _is_theirs(wanted, owners.get(item.place.pointer, ())):
                 continue
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
             (about_person if theirs or is_about(item, values, wanted.addresses, pattern) else others).append(item)
@@ -136,12 +132,8 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
             yield _Split(kept, about_person, others)
 
 
-def _is_of(registry: Registry, organization_id: str, item: Item, kept: Inbound) -> bool:
-    """Return whether an item belongs to an organization: by its account, else by its POST, else to the default one."""
-    account = registry.accounts.get(item.place.phone_number_id)
-    if account is not None:
-        return account.organization_id == organization_id
-    return (kept.organization_id or DEFAULT_ORGANIZATION) == organization_id
+def _is_theirs(wanted: PersonSearch, owners: Collection[str]) -> bool:
+    return wanted.organization_id in owners if owners else wanted.nobodys
 
 
 def _known(

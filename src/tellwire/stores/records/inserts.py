@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tellwire.model.deliveries import Work
 from tellwire.model.ledger import Ledger
-from tellwire.stores.records import ledger_rows, sending_rows
+from tellwire.stores.records import inbound_rows, ledger_rows, sending_rows
 
 DO_NOTHING = "ON CONFLICT DO NOTHING"
 _encode = msgspec.json.Encoder().encode
@@ -79,7 +79,7 @@ _MESSAGES = Insert(
 _STATUS_FACTS = Insert(
     "message_statuses", ("account_id", "wamid", "name", "participant", "at", "pricing", "errors"), DO_NOTHING
 )
-_INBOUND = Insert("inbound", ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body"))
+_INBOUND = Insert("inbound", inbound_rows.INBOUND)
 _HELD_ITEMS = Insert(
     "held_items",
     ("inbound_id", "pointer", "phone_number_id", "wamid", "outcome", "retry_at"),
@@ -135,13 +135,7 @@ def status_facts(ledger: Ledger) -> TableRows:
 
 def inbound(ledger: Ledger) -> TableRows:
     """Return the POSTs that a ledger stores."""
-    return TableRows(
-        _INBOUND,
-        [
-            (i.id, i.organization_id, i.received_at, i.outcome, _encode(i.items), _encode(i.speaks_for), i.body)
-            for i in ledger.new_inbound
-        ],
-    )
+    return TableRows(_INBOUND, [inbound_rows.values(each) for each in ledger.new_inbound])
 
 
 def held_items(ledger: Ledger) -> TableRows:

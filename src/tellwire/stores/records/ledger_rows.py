@@ -10,7 +10,6 @@ import msgspec
 from tellwire.errors import BadSettings
 from tellwire.ids import micros_of
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, Secret, Snapshot
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
 from tellwire.model.messaging import Contact, Conversation, Message
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
@@ -19,7 +18,6 @@ from tellwire.security.vault import Vault
 T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
-_items = msgspec.json.Decoder(tuple[ItemReport, ...])
 
 CONTACT = (
     "id",
@@ -329,16 +327,3 @@ def sealed_key(sealed: str, vault: Vault, name: str) -> bytes:
 def erasing(contact_ids: Iterable[bytes]) -> frozenset[str]:
     """Return every contact id in these values of the column `erasures.contact_ids`."""
     return frozenset(each for ids in contact_ids for each in msgspec.json.decode(ids, type=list[str]))
-
-
-def inbound(row: Any) -> Inbound:
-    """Return the stored POST that a mapping of columns holds."""
-    return Inbound(
-        id=row["id"],
-        organization_id=row["organization_id"],
-        received_at=row["received_at"],
-        outcome=Outcome(row["outcome"]),
-        items=_items.decode(row["items"]),
-        speaks_for=tuple(msgspec.json.decode(row["speaks_for"])),
-        body=row["body"],
-    )

@@ -102,6 +102,7 @@ api_keys = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("operator", Boolean, nullable=False, server_default=false()),
     Index("api_keys_by_organization", "organization_id", "id"),
 )
 
@@ -260,6 +261,7 @@ inbound = Table(
     Column("items", LargeBinary, nullable=False),  # list of model.ItemReport as JSON
     Column("speaks_for", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("shares", Text, nullable=False, server_default=""),  # see model.Inbound
     Index(
         "inbound_by_outcome",
         "outcome",

@@ -10,17 +10,18 @@ from typing import Any
 import msgspec
 
 from tellwire.model.deliveries import Attempt, Delivery, Work
-from tellwire.model.inbound import ItemReport, worst
 from tellwire.model.ledger import Ledger
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
-from tellwire.stores.records import attempt_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records import attempt_rows, inbound_rows, inserts, ledger_rows, registry_rows, result_rows
 from tellwire.stores.records.inserts import Insert, TableRows, or_update
 from tellwire.stores.sqlite import sending
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json, write_rows
 
 _encode = msgspec.json.Encoder().encode
-_reports = msgspec.json.Decoder(list[ItemReport])
+
+_REPORTED = f"SELECT {','.join(inbound_rows.REPORTED)} FROM inbound WHERE id=?"
+_REPORT = f"UPDATE inbound SET {','.join(f'{name}=?' for name in inbound_rows.REPORTED)} WHERE id=?"
 
 _SEQUENCES = (
     "SELECT json_group_array(json_array(s.endpoint_id, s.order_key, s.last)) "
@@ -66,13 +67,10 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
     for inbound_id, body in ledger.new_bodies.items():
         db.execute("UPDATE inbound SET body=? WHERE id=?", (body, inbound_id))
     insert_rows(db, inserts.marks(ledger))
-    for inbound_id, report in ledger.new_reports:
-        row = db.execute("SELECT items FROM inbound WHERE id=?", (inbound_id,)).fetchone()
-        if row is None:
-            continue
-        reports = [report if known.pointer == report.pointer else known for known in _reports.decode(row[0])]
-        outcome = worst(each.outcome for each in reports)
-        db.execute("UPDATE inbound SET items=?, outcome=? WHERE id=?", (_encode(reports), outcome, inbound_id))
+    for inbound_id, reports in inbound_rows.reports_by_post(ledger).items():
+        row = db.execute(_REPORTED, (inbound_id,)).fetchone()
+        if row is not None:
+            db.execute(_REPORT, (*inbound_rows.reported_anew(row, reports), inbound_id))
 
 
 def _write_deliveries(db: sqlite3.Connection, ledger: Ledger) -> list[Work]:

@@ -30,7 +30,7 @@ from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
 from tellwire.stores.listeners import Listeners
 from tellwire.stores.queries import operational, write_probe
-from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows
+from tellwire.stores.records import inbound_rows, ledger_keys, registry_rows
 from tellwire.stores.schema.sending import OPEN_SEND
 from tellwire.stores.sqlite import ledger_load, ledger_write, sending
 from tellwire.stores.sqlite.checkpoints import Checkpointer
@@ -324,9 +324,8 @@ def raw(connection: Connection) -> sqlite3.Connection:
 
 
 def _inbound(db: sqlite3.Connection, identifier: str) -> Inbound:
-    columns = "id,organization_id,received_at,outcome,items,speaks_for,body"
-    row = db.execute(f"SELECT {columns} FROM inbound WHERE id=?", (identifier,)).fetchone()
-    return ledger_rows.inbound(dict(zip(columns.split(","), row, strict=True)))
+    row = db.execute(f"SELECT {','.join(inbound_rows.INBOUND)} FROM inbound WHERE id=?", (identifier,)).fetchone()
+    return inbound_rows.inbound(dict(zip(inbound_rows.INBOUND, row, strict=True)))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

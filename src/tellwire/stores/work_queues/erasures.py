@@ -100,4 +100,5 @@ class SqlErasures:
 
     def _search(self, connection: Connection, erasure: Erasure) -> PersonSearch:
         key = tombstones.key(connection, self._store.vault)
-        return PersonSearch(erasure.organization_id, erasure.subject.addresses, key)
+        subject = erasure.subject
+        return PersonSearch(erasure.organization_id, subject.addresses, key, subject.nobodys)

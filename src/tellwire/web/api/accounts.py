@@ -17,13 +17,14 @@ from tellwire.accounts import facts as account_facts
 from tellwire.accounts.templates import TemplateStatus
 from tellwire.errors import Invalid, NotFound
 from tellwire.model import operational_events
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import accounts, agents, operational
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
-from tellwire.web.api.number_check import check_business, check_number
+from tellwire.web.api.number_check import check_account
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, page_request
 from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
@@ -35,7 +36,7 @@ _MANAGE = {"scopes": ("accounts:manage",)}
 _NOUN = "accounts"
 _ROUTING_SECONDS = 5.0
 _DEFAULTS = Account(id="", organization_id="", phone_number_id="")
-_CLAIMS = frozenset(("display_phone_number", "waba_id"))
+_CLAIMS = frozenset(("access_token", "display_phone_number", "waba_id"))
 
 MetaId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_.-]+(?![\s\S])")]
 Line = Annotated[str, Meta(max_length=256, pattern=LINE)]
@@ -175,17 +176,14 @@ async def list_accounts(context: ContextDependency, limit: Limit = 50, cursor: C
 async def create_account(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[AccountDraft]
 ) -> Response[AccountRead]:
-    """What waited for the number is applied at once. A key without the scope `admin` must bring a token for which Meta
-    shows the number, and the business account; with that scope nothing is asked outside."""
+    """What waited for the number is applied at once. Only for an operator nothing is asked outside: every other key
+    must bring a token for which Meta shows the number, and the business account if one is named."""
+    _check_ids(data.phone_number_id, data.waba_id)
     async with context.once(request) as once:
         if once.kept:
             return once.kept
-        if not context.caller.admin:
-            await check_number(
-                context.services.graph, data.phone_number_id, data.access_token, display=data.display_phone_number
-            )
-            if data.waba_id:
-                await check_business(context.services.graph, data.waba_id, data.access_token)
+        if not context.caller.operator:
+            await check_account(context.services.graph, Account(id="", organization_id="", **asdict(data)))
         audit_change, vault = context.audit_change(), context.services.store.vault
 
         def work(connection: Connection) -> tuple[Account, bytes]:
@@ -242,12 +240,13 @@ def _standing(found: TemplateStatus | None) -> TemplatesRead | None:
 async def change_account(
     account_id: FromPath[str], context: ContextDependency, data: JSONBody[AccountChange]
 ) -> Response[AccountRead]:
-    """Change what is given, leave the rest. For a key without the scope `admin` Meta must show another phone number or
-    business account to the account's token."""
+    """Change what is given, leave the rest. Unless an operator changes it, Meta must show what the account claims, its
+    number and its business account, to the token that it has then."""
     audit_change = context.audit_change()
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
     fields = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
-    if not context.caller.admin and not _CLAIMS.isdisjoint(fields):
+    _check_ids("", fields.get("waba_id", ""))
+    if not context.caller.operator and not _CLAIMS.isdisjoint(fields):
         await _check_claims(context, await context.read(lambda c: _known(c, context, account_id)), fields)
 
     def work(connection: Connection) -> Account:
@@ -292,17 +291,27 @@ async def delete_account(account_id: FromPath[str], context: ContextDependency) 
     """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
     its number is unrouted from now on."""
     audit_change = context.audit_change()
-    await context.write(lambda c: accounts.remove(c, audit_change, _known(c, context, account_id).id))
+    await context.write(lambda c: accounts.remove(c, audit_change, _known(c, context, account_id)))
 
 
 async def _check_claims(context: RequestContext, account: Account, fields: dict[str, Any]) -> None:
-    """Check that the account may have this phone number and business account: Meta's notices are assigned by them."""
-    wanted, graph = replace(account, **fields), context.services.graph
-    if wanted.display_phone_number not in ("", account.display_phone_number):
-        display = wanted.display_phone_number
-        await check_number(graph, account.phone_number_id, wanted.access_token, display=display)
-    if wanted.waba_id not in ("", account.waba_id):
-        await check_business(graph, wanted.waba_id, wanted.access_token)
+    """Check that the account may have what it did not have before: a token, a phone number, a business account."""
+    wanted = replace(account, **fields)
+    if any(getattr(wanted, name) not in ("", getattr(account, name)) for name in _CLAIMS):
+        await check_account(context.services.graph, wanted)
+
+
+def _check_ids(phone_number_id: str, waba_id: str) -> None:
+    """Check that ids of Meta's are not taken for ours: an account is found by either.
+
+    Raises:
+        Invalid: one has the form of our ids.
+    """
+    given = {"/phone_number_id": phone_number_id, "/waba_id": waba_id}
+    if faults := [
+        (name, "has the form of our ids, not of Meta's") for name, value in given.items() if looks_like_id(value)
+    ]:
+        raise Invalid("The account is not valid.", *faults)
 
 
 def _check_agent(connection: Connection, context: RequestContext, account: Account) -> None:

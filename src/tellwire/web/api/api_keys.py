@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 from msgspec.json import encode
 
-from tellwire.errors import Invalid, NotFound
+from tellwire.errors import Invalid, NotAllowed, NotFound
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import ApiKey
 from tellwire.model.units import Micros
@@ -29,7 +29,7 @@ _SCOPES = Annotated[
     Meta(
         min_length=1,
         max_length=len(api_keys.SCOPES),
-        description="What the key may do; every scope but `admin` unless given. "
+        description="What the key may do; every scope but `admin` unless given, `admin` for an operator's. "
         + " ".join(f"`{name}`: {words}." for name, words in api_keys.SCOPES.items()),
     ),
 ]
@@ -39,12 +39,15 @@ class ApiKeyDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An API key to create."""
 
     name: Annotated[str, Meta(max_length=256, pattern=LINE)] = ""
-    scopes: _SCOPES = api_keys.DEFAULT_SCOPES
+    scopes: _SCOPES | None = None
     expires_at: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None = None
     organization_id: (
         Annotated[str, Meta(max_length=64, description="Whose key it is; the caller's organization unless given.")]
         | None
     ) = None
+    operator: Annotated[
+        bool, Meta(description="It runs the installation: its scopes count in every organization. Only operators may.")
+    ] = False
 
 
 class ApiKeyRead(Struct, kw_only=True):
@@ -55,6 +58,7 @@ class ApiKeyRead(Struct, kw_only=True):
     name: str
     prefix: str
     scopes: tuple[str, ...]
+    operator: Annotated[bool, Meta(description="Whether it runs the installation; only operators see such keys.")]
     created_at: When
     expires_at: When | None
     last_used_at: When | None
@@ -82,6 +86,7 @@ def _shown(key: ApiKey) -> bytes:
             name=key.name,
             prefix=key.prefix,
             scopes=key.scopes,
+            operator=key.operator,
             created_at=instant(key.created_at),
             expires_at=when(key.expires_at),
             last_used_at=when(key.last_used_at),
@@ -92,9 +97,10 @@ def _shown(key: ApiKey) -> bytes:
 
 @get("/api-keys", summary="List API keys", opt=_ADMIN)
 async def list_api_keys(context: ContextDependency, limit: Limit = 50, cursor: Cursor = "") -> Response[ApiKeyList]:
-    """The keys of the organization, revoked ones too."""
+    """The keys of the organization, revoked ones too; operators' keys only for an operator."""
+    paging, operators = page_request(_NOUN, limit, cursor), context.caller.operator
     page = await context.read(
-        lambda c: organizations.keys_page(c, context.organization_id, page_request(_NOUN, limit, cursor))
+        lambda c: organizations.keys_page(c, context.organization_id, paging, operators=operators)
     )
     return page_response(_NOUN, page, _shown, ApiKeyList)
 
@@ -104,6 +110,8 @@ async def create_api_key(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[ApiKeyDraft]
 ) -> Response[ApiKeyCreated]:
     """The answer is the only one that shows the key: Tellwire keeps its SHA-256."""
+    if data.operator and not context.caller.operator:
+        raise NotAllowed("Only who runs the installation makes operators' keys.")
     async with context.once(request) as once:
         if once.kept:
             return once.kept
@@ -113,7 +121,8 @@ async def create_api_key(
             key,
             organization_id=await _owner(context, data.organization_id),
             name=data.name,
-            scopes=tuple(dict.fromkeys(data.scopes)),
+            scopes=tuple(dict.fromkeys(data.scopes or (("admin",) if data.operator else api_keys.DEFAULT_SCOPES))),
+            operator=data.operator,
             expires_at=_expiry(data.expires_at, audit_change.at),
         )
 
@@ -147,7 +156,8 @@ async def _owner(context: RequestContext, organization_id: str | None) -> str:
 async def read_api_key(key_id: FromPath[str], context: ContextDependency) -> Response[ApiKeyRead]:
     """One key, without the key itself."""
     name = our_id(key_id, "API key")
-    key = await context.read(lambda c: organizations.get_key(c, context.organization_id, name))
+    operators = context.caller.operator
+    key = await context.read(lambda c: organizations.get_key(c, context.organization_id, name, operators=operators))
     if key is None:
         raise NotFound("There is no API key with this id.")
     return raw_json_response(_shown(key), ApiKeyRead)
@@ -157,7 +167,8 @@ async def read_api_key(key_id: FromPath[str], context: ContextDependency) -> Res
 async def revoke_api_key(key_id: FromPath[str], context: ContextDependency) -> Response[ApiKeyRead]:
     """Revoke a key for good; it is listed on. In this process it works no longer at once, in others within seconds."""
     name, audit_change = our_id(key_id, "API key"), context.audit_change()
-    key = await context.write(lambda c: organizations.revoke_key(c, audit_change, name))
+    operators = context.caller.operator
+    key = await context.write(lambda c: organizations.revoke_key(c, audit_change, name, operators=operators))
     if key is None:
         raise NotFound("There is no API key with this id.")
     context.app_state.auth.ring.forget()

@@ -151,7 +151,8 @@ async def _event_pages(
 
 
 async def _received(context: RequestContext, person: PersonRows) -> AsyncIterator[Iterable[bytes]]:
-    registry, wanted = context.services.store.registry(), PersonSearch(context.organization_id, person.addresses)
+    registry = context.services.store.registry()
+    wanted = PersonSearch(context.organization_id, person.addresses, nobodys=context.sees_nobodys)
     after, until = "", "~"
     while True:
 

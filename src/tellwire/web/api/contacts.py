@@ -149,7 +149,7 @@ async def erase_contact(contact_id: FromPath[str], context: ContextDependency) -
     background, see `/erasure`. Answers 202 with `state` `done` when it was little. What Meta sends late for what was
     erased is known for 40 days and brings nothing back; a message that is newer is a new contact's."""
     name, audit_change, vault = our_id(contact_id, "contact"), context.audit_change(), context.services.store.vault
-    erasure = await context.write(lambda c: erasures.begin(c, audit_change, vault, name))
+    erasure = await context.write(lambda c: erasures.begin(c, audit_change, vault, name, nobodys=context.sees_nobodys))
     if erasure is None:
         return await _erasure(context, name, status=202)
     running = context.services.erase(context.organization_id, erasure.id)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from tellwire.endpoints.lifecycle import Url
 from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
 from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import deliveries, replays
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
@@ -27,7 +28,6 @@ from tellwire.web.parameters import (
     Until,
     choice,
     instant_of,
-    looks_like_id,
     our_id,
     page_request,
 )

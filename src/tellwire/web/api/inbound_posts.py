@@ -1,28 +1,47 @@
-"""Serve `/v1/inbound`: Meta's POSTs as they were received, and the outcome of each item."""
+"""Serve `/v1/inbound`: Meta's POSTs as they were received, and the outcome of each item.
+
+An organization sees its own items and its own part of the body, an operator sees all of a POST.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from typing import Any
+from collections import Counter
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import Invalid, NotFound
-from tellwire.model.inbound import Inbound, ItemReport, Outcome
+from tellwire.meta.webhooks.own_part import own_part
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, seen_by
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import inbound_posts
 from tellwire.web.api.shapes import Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, OutcomeName, Since, choice, instant_of, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.parameters import (
+    Cursor,
+    Limit,
+    OutcomeName,
+    Since,
+    choice,
+    instant_of,
+    our_id,
+    page_request,
+    place_after,
+    place_cursor,
+)
+from tellwire.web.request import ContextDependency, RequestContext, joined, page_body, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REAPPLY = {"scopes": ("deliveries:replay",)}
 _NOUN = "inbound"
 _WAITING = (Outcome.HELD, Outcome.UNROUTED, Outcome.NOT_UNDERSTOOD)
+_SHOWN = 20
+"""The most items that are shown with a POST; `/items` pages through all of them."""
 
 
 class ItemRead(Struct, kw_only=True):
@@ -39,13 +58,15 @@ class ItemRead(Struct, kw_only=True):
 
 
 class InboundRead(Struct, kw_only=True):
-    """A POST from Meta; its outcome is its worst item's. No organization: it is nobody's, or several's."""
+    """A POST from Meta, or the caller's part of it; its outcome is its worst item's. No organization: it is nobody's,
+    or several's."""
 
     id: Id
     organization_id: str | None
     received_at: When
     outcome: Outcome
-    items: list[ItemRead]
+    item_counts: Annotated[dict[Outcome, int], Meta(description="How many items have each outcome.")]
+    items: Annotated[list[ItemRead], Meta(description=f"The first {_SHOWN} items; `/v1/inbound/{{id}}/items` has all.")]
 
 
 class InboundWithBody(InboundRead, kw_only=True):
@@ -59,6 +80,13 @@ class InboundList(Struct, kw_only=True):
     """A page of POSTs, newest first."""
 
     data: list[InboundRead]
+    next_cursor: NextCursor
+
+
+class ItemList(Struct, kw_only=True):
+    """A page of the items of a POST, in the order in which they were applied."""
+
+    data: list[ItemRead]
     next_cursor: NextCursor
 
 
@@ -88,7 +116,8 @@ def _shown(inbound: Inbound) -> bytes:
             organization_id=inbound.organization_id or None,
             received_at=instant(inbound.received_at),
             outcome=inbound.outcome,
-            items=[_item(item) for item in inbound.items],
+            item_counts=dict(Counter(item.outcome for item in inbound.items)),
+            items=[_item(item) for item in inbound.items[:_SHOWN]],
         )
     )
 
@@ -105,22 +134,37 @@ def _body(body: bytes) -> dict[str, Any]:
 async def list_inbound(
     context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
 ) -> Response[InboundList]:
-    """What Meta sent for the organization; who runs the installation also sees what is no single organization's."""
+    """What Meta sent for the organization, its own part of each POST; an operator also sees what is no single
+    organization's, and all of it."""
     paging, from_ = page_request(_NOUN, limit, cursor), instant_of(since, "since")
-    wanted = choice(outcome, "outcome", *Outcome)
+    wanted, whole = choice(outcome, "outcome", *Outcome), context.caller.operator
     page = await context.read(
-        lambda c: inbound_posts.page(
-            c, context.organization_id, paging, nobodys=context.caller.operator, outcome=wanted, from_=from_
-        )
+        lambda c: inbound_posts.page(c, context.organization_id, paging, whole=whole, outcome=wanted, from_=from_)
     )
-    return page_response(_NOUN, page, _shown, InboundList)
+    return page_response(_NOUN, page, lambda each: _shown(_seen(context, each)), InboundList)
 
 
 @get("/inbound/{inbound_id:str}", summary="Read a received POST", opt=_READ)
 async def read_inbound(inbound_id: FromPath[str], context: ContextDependency) -> Response[InboundWithBody]:
-    """One POST with its items and its body."""
+    """One POST with its first items and its body; for an organization that is the part about its own numbers, with null
+    for the rest."""
     inbound = await _known(context, inbound_id)
-    return raw_json_response(joined(_shown(inbound), _body(inbound.body)), InboundWithBody)
+    seen = _seen(context, inbound)
+    body = inbound.body if context.caller.operator else await asyncio.to_thread(_own_body, inbound, seen)
+    return raw_json_response(joined(_shown(seen), _body(body)), InboundWithBody)
+
+
+@get("/inbound/{inbound_id:str}/items", summary="List the items of a received POST", opt=_READ)
+async def list_inbound_items(
+    inbound_id: FromPath[str], context: ContextDependency, limit: Limit = 50, cursor: Cursor = ""
+) -> Response[ItemList]:
+    """What became of each item, in the order in which they were applied."""
+    items = _seen(context, await _known(context, inbound_id, body=False)).items
+    noun = f"{_NOUN}-items {inbound_id}"
+    start = place_after(noun, cursor)
+    shown, rest = items[start : start + limit], len(items) > start + limit
+    rows = (encode(_item(item)) for item in shown)
+    return raw_json_response(page_body(rows, place_cursor(noun, start + limit) if rest else None), ItemList)
 
 
 @post("/inbound/{inbound_id:str}/reapply", summary="Apply items again", opt=_REAPPLY, status_code=202)
@@ -130,7 +174,7 @@ async def reapply_inbound(
     """Apply items once more: what they waited for is there now, or Tellwire understands more. What was applied
     already is a `duplicate` and changes nothing."""
     inbound = await _known(context, inbound_id)
-    known = {item.pointer: item for item in inbound.items}
+    known = {item.pointer: item for item in _seen(context, inbound).items}
     if data is not None and data.pointers is not None:
         wanted = frozenset(data.pointers)
         faults = [
@@ -144,17 +188,28 @@ async def reapply_inbound(
         wanted = frozenset(pointer for pointer, item in known.items() if item.outcome in _WAITING)
     if wanted:
         await context.services.ingest.reapply(inbound, wanted)
-    return raw_json_response(_shown(await _known(context, inbound_id)), InboundRead, status=202)
+    after = _seen(context, await _known(context, inbound_id, body=False))
+    return raw_json_response(_shown(after), InboundRead, status=202)
 
 
-async def _known(context: RequestContext, inbound_id: str) -> Inbound:
+async def _known(context: RequestContext, inbound_id: str, *, body: bool = True) -> Inbound:
     name = our_id(inbound_id, "received POST")
     inbound = await context.read(
-        lambda c: inbound_posts.get(c, context.organization_id, name, nobodys=context.caller.operator)
+        lambda c: inbound_posts.get(c, context.organization_id, name, whole=context.caller.operator, body=body)
     )
     if inbound is None:
         raise NotFound("There is no received POST with this id.")
     return inbound
 
 
-HANDLERS = (list_inbound, read_inbound, reapply_inbound)
+def _seen(context: RequestContext, inbound: Inbound) -> Inbound:
+    """Return the POST with the reports that the caller sees."""
+    return inbound if context.caller.operator else seen_by(inbound, context.organization_id)
+
+
+def _own_body(inbound: Inbound, seen: Inbound) -> bytes:
+    own = {item.pointer for item in seen.items}
+    return own_part(inbound.body, own, [item.pointer for item in inbound.items])
+
+
+HANDLERS = (list_inbound, read_inbound, list_inbound_items, reapply_inbound)

@@ -1,4 +1,4 @@
-"""Check that a phone number or a business account belongs to the caller: Meta shows it to the caller's token."""
+"""Check that what an account claims is the caller's: Meta shows its number and business account to its access token."""
 
 from __future__ import annotations
 
@@ -20,41 +20,35 @@ class _Shown(Struct):
     display_phone_number: str = ""
 
 
-async def check_number(graph: Graph, phone_number_id: str, token: str, *, display: str = "") -> None:
-    """Ask Meta for the number with the token; `display` is the phone number that Meta must show, "" for any.
+async def check_account(graph: Graph, account: Account) -> None:
+    """Ask Meta with the account's token for its number, and for its business account if it names one.
 
     Raises:
         Invalid: there is no token, or Meta shows something else.
         MetaRefused, MetaUnreachable: Meta does not show it.
     """
-    found = await _asked(graph, phone_number_id, token, _NUMBER)
-    if str(found.id) != phone_number_id:
+    found = await _asked(graph, account, account.phone_number_id, _NUMBER)
+    if str(found.id) != account.phone_number_id:
         raise Invalid("Meta does not show this number to this token.", ("/phone_number_id", "is not this token's"))
+    display = account.display_phone_number
     if display and not same_address(display, found.display_phone_number):
         raise Invalid("Meta shows another phone number.", ("/display_phone_number", "is not this number's"))
-
-
-async def check_business(graph: Graph, waba_id: str, token: str) -> None:
-    """Ask Meta for the business account with the token; its notices may then be applied to the account.
-
-    Raises:
-        Invalid: there is no token, or Meta shows something else.
-        MetaRefused, MetaUnreachable: Meta does not show it.
-    """
-    found = await _asked(graph, waba_id, token, _BUSINESS)
-    if str(found.id) != waba_id:
+    if not account.waba_id:
+        return
+    found = await _asked(graph, account, account.waba_id, _BUSINESS)
+    if str(found.id) != account.waba_id:
         raise Invalid("Meta does not show this business account to this token.", ("/waba_id", "is not this token's"))
 
 
-async def _asked(graph: Graph, what: str, token: str, query: dict[str, str]) -> _Shown:
-    if not token:
+async def _asked(graph: Graph, account: Account, what: str, query: dict[str, str]) -> _Shown:
+    if not account.access_token:
         raise Invalid(
-            "Without the scope admin an account needs its access token, with which Meta confirms whose it is.",
+            "Meta confirms whose an account is by its access token; only who runs the installation needs none.",
             ("/access_token", "is missing"),
         )
-    answer = await graph.ask(token, what, query=query)
+    answer = await graph.ask(account.access_token, what, query=query)
     if not answer.ok:
-        raise refusal(Account(id="", organization_id="", phone_number_id="", access_token=token), answer)
+        raise refusal(account, answer)
     try:
         return msgspec.json.decode(answer.body, type=_Shown)
     except (msgspec.MsgspecError, UnicodeDecodeError):

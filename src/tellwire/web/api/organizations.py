@@ -62,7 +62,7 @@ async def list_organizations(
 async def create_organization(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[OrganizationDraft]
 ) -> Response[OrganizationRead]:
-    """Only who runs the installation may: ADMIN_KEY, or an `admin` key of the default organization."""
+    """Only who runs the installation may: ADMIN_KEY, or an operator's key."""
     if not context.caller.operator:
         raise NotAllowed("Only who runs the installation makes organizations.")
     async with context.once(request) as once:

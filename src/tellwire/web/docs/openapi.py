@@ -28,8 +28,8 @@ _DESCRIPTION = """\
 A self-hosted webhook platform for WhatsApp Business.
 
 Every call under `/v1` takes an API key (`Authorization: Bearer tw_…`). A key belongs to one organization and sees only
-that; what is another's is 404. ADMIN_KEY and `admin` keys of the default organization may name another one in the
-header `Tellwire-Organization`.
+that; what is another's is 404. Who runs the installation, with ADMIN_KEY or an operator's key, may name another one in
+the header `Tellwire-Organization`.
 
 Lists take `limit` (1 to 200) and `cursor`, newest first. Errors are RFC 9457 problems: `errors` has a JSON pointer and
 a message for each wrong field (for a query parameter, `/` and its name). Every POST that creates takes an

@@ -39,6 +39,7 @@ def _api_keys() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("operator", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("hash"),

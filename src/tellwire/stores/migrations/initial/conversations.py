@@ -145,6 +145,7 @@ def _inbound() -> None:
         sa.Column("items", sa.LargeBinary(), nullable=False),
         sa.Column("speaks_for", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("shares", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     where = sa.text("outcome <> 'applied'")

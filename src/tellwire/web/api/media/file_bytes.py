@@ -14,10 +14,10 @@ from litestar.response import Stream
 from tellwire.errors import Busy, NotFound, Problem
 from tellwire.media.links import verifies
 from tellwire.meta.media_limits import plain_type
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.messaging import Media
 from tellwire.stores.queries import media as media_queries
 from tellwire.web.api.media.ranges import Part, names_tag, part_of
-from tellwire.web.parameters import looks_like_id
 from tellwire.web.problems import problem_of
 from tellwire.web.request import StateDependency
 from tellwire.web.services import Services

@@ -12,6 +12,7 @@ from tellwire.conversations.outgoing import Draft
 from tellwire.errors import Invalid, NotFound
 from tellwire.meta.outgoing import recipient, types
 from tellwire.meta.raw_json import replace, verbatim
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.messaging import Conversation, Message
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, Micros
@@ -19,7 +20,7 @@ from tellwire.stores.queries import conversations, messages, service_windows
 from tellwire.web.api.messages import template_check
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.files import column_of
-from tellwire.web.parameters import instant_of, looks_like_id
+from tellwire.web.parameters import instant_of
 from tellwire.web.request import RequestContext
 
 _LATEST: Micros = 365 * DAY

@@ -1,0 +1,75 @@
+"""POSTs from Meta as rows, for every database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tellwire.model.inbound import Inbound, ItemReport, Outcome, SpeaksFor, with_reports
+from tellwire.model.ledger import Ledger
+
+_encode = msgspec.json.Encoder().encode
+_items = msgspec.json.Decoder(tuple[ItemReport, ...])
+_speaks_for = msgspec.json.Decoder(SpeaksFor)
+
+INBOUND = ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body", "shares")
+REPORTED = ("items", "outcome", "organization_id", "shares")
+"""The columns that follow from the reports of items."""
+
+
+def values(inbound: Inbound) -> tuple[Any, ...]:
+    """Return the columns of a POST, in the order of `INBOUND`."""
+    return (
+        inbound.id,
+        inbound.organization_id,
+        inbound.received_at,
+        inbound.outcome,
+        _encode(inbound.items),
+        _encode(inbound.speaks_for),
+        inbound.body,
+        inbound.shares,
+    )
+
+
+def inbound(row: Any) -> Inbound:
+    """Return the stored POST that a mapping of columns holds."""
+    return Inbound(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        received_at=row["received_at"],
+        outcome=Outcome(row["outcome"]),
+        items=_items.decode(row["items"]),
+        speaks_for=_speaks_for.decode(row["speaks_for"]),
+        body=row["body"],
+        shares=row["shares"],
+    )
+
+
+def reported(inbound: Inbound) -> tuple[bytes, str, str, str]:
+    """Return the columns `REPORTED` of a POST."""
+    return _encode(inbound.items), str(inbound.outcome), inbound.organization_id, inbound.shares
+
+
+def reports_by_post(ledger: Ledger) -> dict[str, dict[str, ItemReport]]:
+    """Return the new reports of a ledger by the POST's id and the item's pointer; of several the last counts."""
+    found: dict[str, dict[str, ItemReport]] = {}
+    for inbound_id, report in ledger.new_reports:
+        found.setdefault(inbound_id, {})[report.pointer] = report
+    return found
+
+
+def reported_anew(row: Any, reports: Mapping[str, ItemReport]) -> tuple[bytes, str, str, str]:
+    """Return the columns `REPORTED` of a stored POST, given as a row of these, with new reports by pointer."""
+    items, outcome, organization_id, shares = row
+    known = Inbound(
+        id="",
+        received_at=0,
+        body=b"",
+        outcome=Outcome(outcome),
+        items=_items.decode(items),
+        organization_id=organization_id,
+        shares=shares,
+    )
+    return reported(with_reports(known, reports))
