@@ -7,6 +7,7 @@ Each item is applied once and by itself: one that fails does not stop the others
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterable
 from typing import assert_never
@@ -43,6 +44,12 @@ from tellwire.privacy import tombstones
 
 __all__ = ["Ingest", "Options"]
 
+_READ_AT_ONCE = 16 * 1024
+"""Bytes of a body that is read on the event loop: nearly all are smaller, and none so small holds it for long."""
+_APPLIED_AT_ONCE = 250
+"""Items of one commit: a batch of Meta's has a few."""
+_MOST_HELD = 100
+"""How many items may wait for one message: all of them are applied in the commit that brings it."""
 _NOBODY: frozenset[str] = frozenset()
 _HELD_FOR: Micros = MINUTE
 """How long a status of an unknown message waits for the answer to a send that is under way."""
@@ -85,6 +92,7 @@ class Ingest:
     def __init__(self, store: LedgerRunner, options: Options) -> None:
         self._store = store
         self._options = options
+        self._reading = asyncio.Lock()
 
     @property
     def options(self) -> Options:
@@ -102,17 +110,32 @@ class Ingest:
             NotJson: the body is not JSON; nothing was kept.
             Unavailable: the POST could not be made durable; nothing was applied.
         """
-        post = Post(body, meta.parse(body), speaks_for, hashlib.sha256(body).hexdigest())
-        return await self._applied(post, None)
+        items, digest = await self._read(body)
+        first, *rest = _parts(items)
+        inbound = await self._applied(Post(body, first, speaks_for, digest), None)
+        for part in rest:
+            inbound = await self._applied(Post(inbound.body, part, speaks_for, digest), inbound)
+        return inbound
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
         """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
         gone = pointers
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
-        items = tuple(item for item in meta.parse(inbound.body) if item.place.pointer in pointers)
-        digest = hashlib.sha256(inbound.body).hexdigest()
+        every, digest = await self._read(inbound.body)
+        items = tuple(item for item in every if item.place.pointer in pointers)
         gone -= {item.place.pointer for item in items}
-        return await self._applied(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
+        for part in _parts(items):
+            inbound = await self._applied(Post(inbound.body, part, inbound.speaks_for, digest, gone), inbound)
+            gone = frozenset()
+        return inbound
+
+    async def _read(self, body: bytes) -> tuple[tuple[Item, ...], str]:
+        """Return the items of a body and its digest. A large one is read in a thread, one at a time, so that others are
+        answered meanwhile."""
+        if len(body) <= _READ_AT_ONCE:
+            return _items_and_digest(body)
+        async with self._reading:
+            return await asyncio.to_thread(_items_and_digest, body)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Inbound:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
@@ -128,10 +151,28 @@ class Ingest:
                 skip |= {failed.index}
 
 
+def _items_and_digest(body: bytes) -> tuple[tuple[Item, ...], str]:
+    return meta.parse(body), hashlib.sha256(body).hexdigest()
+
+
+def _parts(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
+    """Return the items in parts that are applied one after the other, so that other POSTs are committed in between.
+
+    Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and what
+    was applied is a duplicate.
+    """
+    return [items[at : at + _APPLIED_AT_ONCE] for at in range(0, len(items), _APPLIED_AT_ONCE)] or [()]
+
+
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Inbound:
-    """Apply every item of a POST to the ledger and record a report of each."""
+    """Apply every item of a POST to the ledger and record a report of each.
+
+    Args:
+        skip: the places of items that could not be applied before.
+        kept: the POST, if it was stored before: some of its items are applied again, or these follow the first ones.
+    """
     inbound_id = kept.id if kept else ledger.new_id()
     ledger.trace = inbound_id if options.tracing else ""
     if kept:
@@ -164,7 +205,9 @@ def decide_post(
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return kept
+        return replace(
+            kept, body=body, items=kept.items + tuple(each for each in reports if each.pointer not in before)
+        )
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -226,6 +269,11 @@ def _one(ledger: Ledger, item: Item, post: Post, options: Options, whose: _Owner
         account = _auto_account(ledger, item, options)
         whose.now.add(account.organization_id)
     result = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
+    if (
+        result.outcome == Outcome.HELD
+        and len(ledger.held.get((place.phone_number_id, waits_for(item)), ())) >= _MOST_HELD
+    ):
+        return ItemResult(Outcome.NOT_UNDERSTOOD, f"{_MOST_HELD} items wait for this message already")
     if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         release(ledger, account, item.wamid, options)
     return result

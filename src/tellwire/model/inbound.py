@@ -170,7 +170,12 @@ def with_reports(inbound: Inbound, reports: Mapping[str, ItemReport]) -> Inbound
     for known in inbound.items:
         new = reports.get(known.pointer)
         items.append(known if new is None else replace(new, owners=known.owners or new.owners))
-    return with_items(inbound, items)
+    known_ones = {each.pointer for each in inbound.items}
+    added = [report for pointer, report in reports.items() if pointer not in known_ones]
+    if not added:
+        return with_items(inbound, items)
+    owned = [replace(each, owners=owners_of(inbound, each)) for each in items]
+    return with_items(replace(inbound, organization_id=""), [*owned, *added])
 
 
 def seen_by(inbound: Inbound, organization_id: str) -> Inbound:
