@@ -35,7 +35,18 @@ from tellwire.meta.webhooks.items import (
     WebhookContact,
 )
 from tellwire.meta.webhooks.redaction import cut
-from tellwire.model.inbound import Inbound, ItemReport, ItemResult, Outcome, SpeaksFor, owned_by, owners_of, worst
+from tellwire.model.inbound import (
+    Inbound,
+    ItemReport,
+    ItemResult,
+    Outcome,
+    SpeaksFor,
+    owned,
+    owned_by,
+    owners_of,
+    with_reports,
+    worst,
+)
 from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MINUTE, Micros
@@ -64,14 +75,16 @@ class ItemFailed(Exception):  # noqa: N818
 
 
 class Post(Struct, frozen=True):
-    """A parsed POST. `speaks_for`: what its secrets may change. `digest`: SHA-256 of `body` in hex. `gone`: pointers of
-    items that were asked for and are no longer in the body."""
+    """A parsed POST, or a part of its items. `speaks_for`: what its secrets may change. `digest`: SHA-256 of the whole
+    body in hex. `gone`: pointers of items that were asked for and are no longer in the body. `more`: whether a part
+    follows."""
 
     body: bytes
     items: tuple[Item, ...]
     speaks_for: SpeaksFor
     digest: str
     gone: frozenset[str] = frozenset()
+    more: bool = False
 
 
 class _Owners(Struct):
@@ -111,11 +124,7 @@ class Ingest:
             Unavailable: the POST could not be made durable; nothing was applied.
         """
         items, digest = await self._read(body)
-        first, *rest = _parts(items)
-        inbound = await self._applied(Post(body, first, speaks_for, digest), None)
-        for part in rest:
-            inbound = await self._applied(Post(inbound.body, part, speaks_for, digest), inbound)
-        return inbound
+        return await self._in_parts(Post(body, items, speaks_for, digest), None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
         """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
@@ -124,10 +133,19 @@ class Ingest:
         every, digest = await self._read(inbound.body)
         items = tuple(item for item in every if item.place.pointer in pointers)
         gone -= {item.place.pointer for item in items}
-        for part in _parts(items):
-            inbound = await self._applied(Post(inbound.body, part, inbound.speaks_for, digest, gone), inbound)
-            gone = frozenset()
-        return inbound
+        return await self._in_parts(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
+
+    async def _in_parts(self, post: Post, kept: Inbound | None) -> Inbound:
+        """Apply the items in parts, one after the other, so that other POSTs are committed in between.
+
+        Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
+        what was applied is a duplicate.
+        """
+        for at in range(0, len(post.items), _APPLIED_AT_ONCE):
+            until = at + _APPLIED_AT_ONCE
+            body, more = post.body if kept is None else kept.body, until < len(post.items)
+            kept = await self._applied(replace(post, body=body, items=post.items[at:until], more=more), kept)
+        return await self._applied(post, kept) if kept is None or not post.items else kept
 
     async def _read(self, body: bytes) -> tuple[tuple[Item, ...], str]:
         """Return the items of a body and its digest. A large one is read in a thread, one at a time, so that others are
@@ -153,15 +171,6 @@ class Ingest:
 
 def _items_and_digest(body: bytes) -> tuple[tuple[Item, ...], str]:
     return meta.parse(body), hashlib.sha256(body).hexdigest()
-
-
-def _parts(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
-    """Return the items in parts that are applied one after the other, so that other POSTs are committed in between.
-
-    Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and what
-    was applied is a duplicate.
-    """
-    return [items[at : at + _APPLIED_AT_ONCE] for at in range(0, len(items), _APPLIED_AT_ONCE)] or [()]
 
 
 def decide_post(
@@ -205,9 +214,7 @@ def decide_post(
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return replace(
-            kept, body=body, items=kept.items + tuple(each for each in reports if each.pointer not in before)
-        )
+        return _reported(ledger, replace(kept, body=body), more=post.more)
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -220,6 +227,15 @@ def decide_post(
     inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
     return inbound
+
+
+def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:
+    """Return the POST with its new reports. They are stored with its last part: each time rewrites its row."""
+    new = {report.pointer: report for name, report in ledger.new_reports if name == kept.id}
+    kept = with_reports(kept, new)
+    others = [each for each in ledger.new_reports if each[0] != kept.id]
+    ledger.new_reports = others if more else [*others, *((kept.id, owned(kept, each)) for each in kept.items)]
+    return kept
 
 
 def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:

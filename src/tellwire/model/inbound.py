@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
 
 
+_DONE = (Outcome.APPLIED, Outcome.RECORDED, Outcome.DUPLICATE)
 _SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
@@ -134,6 +135,11 @@ def owners_of(inbound: Inbound, report: ItemReport) -> tuple[str, ...]:
     return (inbound.organization_id,) if inbound.organization_id else report.owners
 
 
+def owned(inbound: Inbound, report: ItemReport) -> ItemReport:
+    """Return a report of an item that says itself whose the item is."""
+    return replace(report, owners=owners_of(inbound, report))
+
+
 def share(organization_id: str, outcome: str = "") -> str:
     """Return what `Inbound.shares` holds for an organization with this outcome, or where that begins."""
     return f"|{organization_id}:{outcome}|" if outcome else f"|{organization_id}:"
@@ -169,13 +175,15 @@ def with_reports(inbound: Inbound, reports: Mapping[str, ItemReport]) -> Inbound
     items = []
     for known in inbound.items:
         new = reports.get(known.pointer)
-        items.append(known if new is None else replace(new, owners=known.owners or new.owners))
+        if new is None or (new.outcome == Outcome.HELD and known.outcome in _DONE):  # another commit has released it
+            items.append(known)
+        else:
+            items.append(replace(new, owners=known.owners or new.owners))
     known_ones = {each.pointer for each in inbound.items}
     added = [report for pointer, report in reports.items() if pointer not in known_ones]
     if not added:
         return with_items(inbound, items)
-    owned = [replace(each, owners=owners_of(inbound, each)) for each in items]
-    return with_items(replace(inbound, organization_id=""), [*owned, *added])
+    return with_items(replace(inbound, organization_id=""), [*(owned(inbound, each) for each in items), *added])
 
 
 def seen_by(inbound: Inbound, organization_id: str) -> Inbound:

@@ -109,6 +109,8 @@ def _rank(item: Item) -> int:
 
 def _regular(body: bytes) -> Iterator[Change | NotUnderstood] | None:
     """Cut an envelope that is as Meta documents it; None for any other."""
+    if len(body) > verbatim.MAX_VALUES and body.count(b"{") > verbatim.MAX_VALUES:
+        return None
     try:
         post = _POST.decode(body)
     except verbatim.REFUSALS:
