@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from tests.hostile.bodies import LARGEST, NUMBER, SHAPES, WABA, envelope
 from tests.hostile.hostile_world import APP_SECRET, MIB, Target, serving
 

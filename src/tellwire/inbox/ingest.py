@@ -59,6 +59,10 @@ _READ_AT_ONCE = 16 * 1024
 """Bytes of a body that is read on the event loop: nearly all are smaller, and none so small holds it for long."""
 _APPLIED_AT_ONCE = 250
 """Items of one commit: a batch of Meta's has a few."""
+_MOST_ROWS = 16 * 1024 * 1024
+"""Bytes of rows that the events of one POST may hold beside as many as its body has. Every status of a message is an
+event with its whole row; of a large message there can be thousands."""
+_TOO_MUCH = "what this POST changes is too large to be told at once; apply this item again to go on"
 _MOST_HELD = 100
 """How many items may wait for one message: all of them are applied in the commit that brings it."""
 _NOBODY: frozenset[str] = frozenset()
@@ -77,7 +81,7 @@ class ItemFailed(Exception):  # noqa: N818
 class Post(Struct, frozen=True):
     """A parsed POST, or a part of its items. `speaks_for`: what its secrets may change. `digest`: SHA-256 of the whole
     body in hex. `gone`: pointers of items that were asked for and are no longer in the body. `more`: whether a part
-    follows."""
+    follows. `room`: how many bytes of rows its events may still hold."""
 
     body: bytes
     items: tuple[Item, ...]
@@ -85,6 +89,14 @@ class Post(Struct, frozen=True):
     digest: str
     gone: frozenset[str] = frozenset()
     more: bool = False
+    room: int = 0
+
+
+class Applied(Struct, frozen=True):
+    """A POST that was applied, and how many bytes of rows its events hold."""
+
+    inbound: Inbound
+    size: int
 
 
 class _Owners(Struct):
@@ -141,11 +153,13 @@ class Ingest:
         Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
         what was applied is a duplicate.
         """
-        for at in range(0, len(post.items), _APPLIED_AT_ONCE):
-            until = at + _APPLIED_AT_ONCE
-            body, more = post.body if kept is None else kept.body, until < len(post.items)
-            kept = await self._applied(replace(post, body=body, items=post.items[at:until], more=more), kept)
-        return await self._applied(post, kept) if kept is None or not post.items else kept
+        body, room, at = post.body, _MOST_ROWS + len(post.body), 0
+        while True:
+            items, more = post.items[at : at + _APPLIED_AT_ONCE], at + _APPLIED_AT_ONCE < len(post.items)
+            done = await self._applied(replace(post, body=body, items=items, more=more, room=room), kept)
+            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + _APPLIED_AT_ONCE
+            if not more:
+                return kept
 
     async def _read(self, body: bytes) -> tuple[tuple[Item, ...], str]:
         """Return the items of a body and its digest. A large one is read in a thread, one at a time, so that others are
@@ -155,12 +169,12 @@ class Ingest:
         async with self._reading:
             return await asyncio.to_thread(_items_and_digest, body)
 
-    async def _applied(self, post: Post, kept: Inbound | None) -> Inbound:
+    async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
         while True:
             without = skip
 
-            def decide(ledger: Ledger, without: frozenset[int] = without) -> Inbound:
+            def decide(ledger: Ledger, without: frozenset[int] = without) -> Applied:
                 return decide_post(ledger, post, self._options, without, kept)
 
             try:
@@ -175,7 +189,7 @@ def _items_and_digest(body: bytes) -> tuple[tuple[Item, ...], str]:
 
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
-) -> Inbound:
+) -> Applied:
     """Apply every item of a POST to the ledger and record a report of each.
 
     Args:
@@ -192,6 +206,7 @@ def decide_post(
     reports: list[ItemReport] = []
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
+    size, counted = 0, len(ledger.events)
     for index, item in enumerate(post.items):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
@@ -200,9 +215,11 @@ def decide_post(
             result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                result = _one(ledger, item, post, options, whose, held_until=held_until)
+                result = _one(ledger, item, post, options, whose, held_until=held_until, room=post.room - size)
             except Exception as error:
                 raise ItemFailed(index, error) from error
+        size += sum(len(memoryview(event.snapshot.row)) for event in ledger.events[counted:])
+        counted = len(ledger.events)
         report = report_of(item, result)
         owners.append(tuple(sorted(whose.now)))
         reports.append(report)
@@ -214,7 +231,7 @@ def decide_post(
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return _reported(ledger, replace(kept, body=body), more=post.more)
+        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size)
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -226,7 +243,7 @@ def decide_post(
     )
     inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
-    return inbound
+    return Applied(inbound, size)
 
 
 def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:
@@ -264,7 +281,9 @@ def _account(ledger: Ledger, item: Item, post: Post, whose: _Owners) -> tuple[Ac
     return account, False
 
 
-def _one(ledger: Ledger, item: Item, post: Post, options: Options, whose: _Owners, *, held_until: Micros) -> ItemResult:
+def _one(
+    ledger: Ledger, item: Item, post: Post, options: Options, whose: _Owners, *, held_until: Micros, room: int
+) -> ItemResult:
     place = item.place
     account, forbidden = _account(ledger, item, post, whose)
     if account is not None and tombstones.is_erased(ledger, item, account):
@@ -272,6 +291,8 @@ def _one(ledger: Ledger, item: Item, post: Post, options: Options, whose: _Owner
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood):
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
+    if room < 0:
+        return ItemResult(Outcome.NOT_UNDERSTOOD, _TOO_MUCH)
     if isinstance(item, Notice) and not place.phone_number_id:
         return _notice(ledger, item, post, whose)
     if not place.phone_number_id:
