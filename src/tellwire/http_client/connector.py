@@ -17,7 +17,7 @@ from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
 from tellwire.http_client.proxy import Proxy, ProxyError, open_socket, tunnel
 from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, tls_cause
-from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
+from tellwire.security.addresses import Address, ParsedTarget, Reach, check_resolved, is_allow_listed
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """From a host name to the texts of its addresses, in the order to try them; raises OSError when there are none."""
@@ -91,7 +91,7 @@ class Connector:
     def __init__(
         self,
         *,
-        allow: Sequence[Network],
+        reach: Reach,
         resolve: Resolve,
         limits: ConnectionLimits,
         lost: Callable[[Connection], None],
@@ -100,7 +100,7 @@ class Connector:
     ) -> None:
         self._proxy = proxy
         self._proxy_resolve = SystemResolver()
-        self._allow = allow
+        self._reach = reach
         self._resolve = resolve
         self._limits = limits
         self._lost = lost
@@ -109,11 +109,13 @@ class Connector:
     async def connect(self, target: ParsedTarget, exchange: Exchange) -> Connection | None:
         """Return a connection to one of the target's addresses; None when the exchange has failed."""
         addresses = await self._addresses(target, exchange)
+        exchange.allow_listed = any(is_allow_listed(each, target.port, self._reach) for each in addresses)
         dialled = await self._dial(addresses, target.port, exchange) if addresses else None
         if dialled is None:
             return None
         sock, address = dialled
-        connection = Connection(self._limits, self._lost, allow_listed=is_allow_listed(address, self._allow))
+        exchange.allow_listed = is_allow_listed(address, target.port, self._reach)
+        connection = Connection(self._limits, self._lost, allow_listed=exchange.allow_listed)
         if target.scheme == "http":
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection
@@ -141,11 +143,11 @@ class Connector:
     async def _addresses(self, target: ParsedTarget, exchange: Exchange) -> list[Address]:
         try:
             if target.address is not None:
-                return check_resolved(target, [str(target.address)], self._allow)
+                return check_resolved(target, [str(target.address)], self._reach)
             exchange.enter("dns")
             found = await self._resolve(target.host)
             if found:
-                return check_resolved(target, found, self._allow)
+                return check_resolved(target, found, self._reach)
         except Forbidden as refusal:
             exchange.fail("forbidden", str(refusal))
         except OSError:
