@@ -73,6 +73,10 @@ async def test_what_is_refused_never_reaches_the_proxy_and_answers_that_change_a
             came = await sender.send(Request(url=f"http://{host}:{server.port}/"))
             assert came.failure == "forbidden"
         assert asked == []
+        async with sending(own_port=server.port, proxy=Proxy("127.0.0.1", proxy.port)) as careful:
+            came = await careful.send(Request(url=server.url))
+            assert (came.failure, came.cause.endswith("Tellwire's own port")) == ("forbidden", True)
+        assert asked == []
         assert (await sender.send(Request(url=f"http://rebinding.example:{server.port}/"))).ok
         came = await sender.send(Request(url=f"http://rebinding.example:{server.port + 1}/"))
         assert came.failure == "forbidden"

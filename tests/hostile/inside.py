@@ -21,6 +21,7 @@ CONTENT = json.dumps(
 class Heard(Struct, frozen=True):
     """A request that came."""
 
+    method: str
     path: str
     headers: dict[str, str]
     body: bytes
@@ -55,7 +56,9 @@ def listening(answer: Callable[[Heard], Said]) -> Iterator[Inside]:
 
         def handle_any(self) -> None:
             length = int(self.headers.get("content-length") or 0)
-            came = Heard(self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length))
+            came = Heard(
+                self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length)
+            )
             heard.append(came)
             said = answer(came)
             if not said.status:

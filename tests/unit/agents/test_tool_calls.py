@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tellwire.agents import tool_calls
 from tellwire.errors import Forbidden
-from tellwire.ports.http_out import Answer, Request
+from tellwire.ports.http_out import Answer, Request, without_what_was_said
 from tellwire.security.addresses import ANYWHERE, check_url
 
 API = ("https://api.example.com",)
@@ -173,3 +174,18 @@ def test_secrets_do_not_come_back() -> None:
     assert "********" in told
     assert "dns" in tool_calls.result_for_model(Answer(failure="dns", cause="no address of api.internal"), [])
     assert "internal" not in tool_calls.result_for_model(Answer(failure="dns", cause="no address of api.internal"), [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            Answer(status=200, body=b"inside", headers=(("x-a", "inside"),), truncated=True),
+            {"status": 200, "body": "", "cut": False, "note": "what addresses on the allow list answer is not shown"},
+        ),
+        (Answer(failure="tls", cause="inside"), {"error": "the tool could not be reached"}),
+        (Answer(failure="refused", cause="inside"), {"error": "the tool could not be reached"}),
+    ],
+)
+def test_what_an_allow_listed_address_says_is_not_told(answer: Answer, told: dict[str, Any]) -> None:
+    assert json.loads(tool_calls.result_for_model(without_what_was_said(answer), [])) == told

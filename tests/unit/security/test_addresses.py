@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tellwire.errors import Forbidden
 from tellwire.security.addresses import (
@@ -318,3 +319,34 @@ def test_spellings_of_any_address_are_read_as_inet_aton_reads_them(ip, spelling)
     number = int(ip)
     host = spelling.format(*ip.packed, all=number, mid=number & 0xFFFFFF, low=number & 0xFFFF)
     assert check_url(f"https://{host}/", reach(ip_network("0.0.0.0/0"))).address == ip
+
+
+PORT = 8700
+EVERYTHING = reach(ip_network("0.0.0.0/0"), ip_network("::/0"), own_port=PORT)
+
+
+@given(V4 | V6, st.sampled_from([443, 8701]))
+def test_of_this_machine_only_our_own_port_is_refused_for_it(ip, port):
+    assert why_refused(ip, port, EVERYTHING) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "::127.0.0.1", "::ffff:0.0.0.0"]
+)
+def test_our_own_port_by_every_form_of_this_machines_addresses(address):
+    assert why_refused(address, PORT, EVERYTHING) == "Tellwire's own port"
+    assert why_refused(address, PORT, replace(EVERYTHING, own_port=0)) is None
+
+
+@given(V4 | V6)
+def test_an_address_of_an_interface_is_this_machine_as_well(ip):
+    own = replace(EVERYTHING, is_own=lambda address: address == ip)
+    assert why_refused(ip, PORT, own) == "Tellwire's own port"
+    assert why_refused(ip, PORT, replace(own, allow=())) == "Tellwire's own port"
+
+
+@given(V4 | V6, st.integers(1, 65535), st.integers(1, 65535), st.integers(1, 65535))
+def test_an_entry_admits_its_ports_and_no_other(ip, port, one, other):
+    first, last = sorted((one, other))
+    listed = Reach(allow=(AllowedNetwork(ip_network(ip), first, last),))
+    assert is_allow_listed(ip, port, listed) == (first <= port <= last)
