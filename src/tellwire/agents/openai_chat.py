@@ -199,8 +199,6 @@ class _Transport(httpx2.AsyncBaseTransport):
         match answer.failure:
             case "":
                 pass
-            case _ if answer.hidden:
-                self.why = "the model's server could not be reached"
             case "timeout":
                 self.why = f"the model did not answer within {TIMEOUT_SECONDS:.0f} s"
             case "forbidden":

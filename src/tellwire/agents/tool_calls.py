@@ -135,8 +135,7 @@ def result_for_model(answer: Answer, secrets: Sequence[str]) -> str:
     Whoever chose the tool's URL may have chosen the model too, so that the model is shown no more than they are.
     """
     if answer.failure:
-        told = {} if answer.hidden else {"failure": answer.failure}
-        return _encode({"error": "the tool could not be reached", **told}).decode()
+        return _encode({"error": "the tool could not be reached", "failure": answer.failure}).decode()
     if answer.hidden:
         return _encode({"status": answer.status, "body": "", "cut": False, "note": _UNTOLD}).decode()
     text = answer.body.decode("utf-8", "replace")

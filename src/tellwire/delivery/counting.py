@@ -15,12 +15,9 @@ _BEFORE_THE_FIRST_BYTE = ("dns", "connect", "tls")
 
 
 def cause_of(answer: Answer) -> str:
-    """Return the cause of an outcome as one word of a small set: the kind of failure, or the status or its class.
-
-    It is the actual one also where that is not shown to tenants: metrics are the operator's.
-    """
+    """Return the cause of an outcome as one word of a small set: the kind of failure, or the status or its class."""
     if answer.failure:
-        return answer.actual.failure
+        return answer.failure
     if answer.status in _ALONE:
         return str(answer.status)
     return f"{answer.status // 100}xx" if 100 <= answer.status < 600 else "other"
@@ -48,7 +45,7 @@ def count(
     if before.replay:
         return
     if not before.attempts:
-        millis = sum(answer.actual.durations.get(phase, 0.0) for phase in _BEFORE_THE_FIRST_BYTE)
+        millis = sum(answer.durations.get(phase, 0.0) for phase in _BEFORE_THE_FIRST_BYTE)
         counters.sent.add((started_at - before.created_at) / MICROS + millis / 1000)
     if isinstance(decision, Delivered):
         counters.accepted.add((now - before.created_at) / MICROS)

@@ -109,7 +109,6 @@ class Connector:
     async def connect(self, target: ParsedTarget, exchange: Exchange) -> Connection | None:
         """Return a connection to one of the target's addresses; None when the exchange has failed."""
         addresses = await self._addresses(target, exchange)
-        exchange.allow_listed = any(is_allow_listed(each, target.port, self._reach) for each in addresses)
         dialled = await self._dial(addresses, target.port, exchange) if addresses else None
         if dialled is None:
             return None
@@ -124,7 +123,8 @@ class Connector:
             await _start_tls(lambda: connection, sock, self._tls, target.host)
         except ssl.SSLError as error:
             exchange.fail("tls", tls_cause(error))
-            if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (EXPIRED, NOT_YET_VALID):
+            quoted = self._reach.shows_answers or not exchange.allow_listed
+            if quoted and isinstance(error, ssl.SSLCertVerificationError):
                 exchange.cause = await self._dated(error, target, address) or exchange.cause
             return None
         except OSError:
@@ -178,11 +178,13 @@ class Connector:
         return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
 
     async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
-        """Return the cause, with the date, for a certificate that was refused because of its dates.
+        """Return the cause, with the date, for a certificate that was refused because of its dates; else None.
 
         OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing
         and over which nothing is sent.
         """
+        if error.verify_code not in (EXPIRED, NOT_YET_VALID):
+            return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -67,7 +67,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     byte of the request may have been sent, so the other side may have acted on it.
 
     Everything but `hidden` may be shown to whoever chose the URL. What came from an allow-listed address is a private
-    network's: it is made with `without_what_was_said`, and only code that parses or counts looks at `actual`.
+    network's: it is made with `without_what_was_said`, and only code that parses it looks at `actual`.
     """
 
     status: int = 0
@@ -88,26 +88,18 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def actual(self) -> Answer:
-        """The answer as it came, for code that parses or counts it and shows nothing of it."""
+        """The answer as it came, for code that parses it and shows nothing of it."""
         return self if self.hidden is None else self.hidden
 
 
-UNTOLD = "no whole answer came; of an address on the allow list it is not told why"
-
-
 def without_what_was_said(answer: Answer) -> Answer:
-    """Return an answer of a private network as it may be shown: its status, and how long each phase took.
+    """Return an answer of a private network as it may be shown: without headers and body, which stay in `actual`.
 
-    Without a whole answer neither the kind of failure nor the phases are left, which would tell whether something
-    listens there; `actual` has everything.
+    What is left is the status and our own account of how it went, in words that quote nothing of the other side.
 
     Source: docs/reference/delivery.md, "What is told of answers".
     """
-    shown = replace(answer, headers=(), body=b"", truncated=False, hidden=answer)
-    if not answer.failure:
-        return shown
-    total = {name: spent for name, spent in answer.durations.items() if name == "total"}
-    return replace(shown, failure="broken", cause=UNTOLD, durations=total)
+    return replace(answer, headers=(), body=b"", truncated=False, hidden=answer)
 
 
 class Sender(Protocol):

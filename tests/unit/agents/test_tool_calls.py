@@ -183,8 +183,7 @@ def test_secrets_do_not_come_back() -> None:
             Answer(status=200, body=b"inside", headers=(("x-a", "inside"),), truncated=True),
             {"status": 200, "body": "", "cut": False, "note": "what addresses on the allow list answer is not shown"},
         ),
-        (Answer(failure="tls", cause="inside"), {"error": "the tool could not be reached"}),
-        (Answer(failure="refused", cause="inside"), {"error": "the tool could not be reached"}),
+        (Answer(failure="tls", body=b"inside"), {"error": "the tool could not be reached", "failure": "tls"}),
     ],
 )
 def test_what_an_allow_listed_address_says_is_not_told(answer: Answer, told: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from tellwire.delivery import counting
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import Delivery
 from tellwire.observability.counters import Counters, Histogram
-from tellwire.ports.http_out import Answer, without_what_was_said
+from tellwire.ports.http_out import Answer
 
 SECOND = 1_000_000
 
@@ -33,7 +33,6 @@ def delivery(**changes: Any) -> Delivery:
         (Answer(status=999), "other"),
         (Answer(failure="timeout"), "timeout"),
         (Answer(failure="tls", status=200), "tls"),
-        (without_what_was_said(Answer(failure="refused")), "refused"),
     ],
 )
 def test_cause(answer: Answer, word: str) -> None:
