@@ -129,6 +129,9 @@ class Outside:
         if not url.startswith("https://"):
             raise Forbidden("only https reaches the outside")
 
+    async def check_tool_url(self, url: str) -> None:
+        """Tools may go anywhere."""
+
     async def ask_for_consent(self, endpoint: Endpoint, handshake: Handshake) -> None:
         self.challenged.append(endpoint.url)
         if self.hold is not None:
@@ -136,7 +139,7 @@ class Outside:
         if self.refusal is not None:
             raise self.refusal
 
-    async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt, Answer]:
+    async def send_test(self, endpoint: Endpoint, event_name: str) -> tuple[str, Attempt]:
         return await ping.send_test(
             self,
             endpoint,
@@ -375,6 +378,8 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         schemas=SCHEMAS,
         webhooks=webhooks(),
         check_url=outside.check_url,
+        check_model_url=outside.check_url,
+        check_tool_url=outside.check_tool_url,
         ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,

@@ -65,6 +65,17 @@ def test_every_room_reaches_the_outside_through_ports_or_is_named() -> None:
     assert held & OUTSIDE == set()
 
 
+PARSERS = {"delivery/attempt.py", "formats/chat/handshake.py", "agents/openai_chat.py"}
+"""What reads an answer as it came, and shows nothing of it: Retry-After, a challenge's echo, a model's answer."""
+
+
+def test_only_what_parses_reads_an_answer_as_it_came() -> None:
+    source = ROOT / "src/tellwire"
+    texts = {path.relative_to(source).as_posix(): path.read_text() for path in sorted(source.rglob("*.py"))}
+    assert {name for name, text in texts.items() if re.search(r"\w\.actual\b", text)} == PARSERS
+    assert [name for name, text in texts.items() if re.search(r"answer\.hidden\.", text)] == []
+
+
 def test_the_house_has_at_most_8_modules_at_its_root_and_12_layers() -> None:
     assert len(list((ROOT / "src/tellwire").glob("*.py"))) <= 8
     assert len(_contract("Imports point inward; use cases and adapters never meet")["layers"]) <= 12

@@ -7,7 +7,6 @@ import random
 import uuid
 from collections.abc import Callable
 from functools import partial
-from ipaddress import ip_network
 from typing import Literal
 
 from msgspec.structs import replace
@@ -27,8 +26,10 @@ from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.connector import SystemResolver
 from tellwire.http_client.graph import open_graph
 from tellwire.http_client.media import HttpMediaWire
+from tellwire.http_client.own_addresses import is_own_address
 from tellwire.http_client.proxy import Proxy
 from tellwire.http_client.sender import open_sender
+from tellwire.http_client.url_check import UrlCheck
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
@@ -43,7 +44,7 @@ from tellwire.ports.http_out import Graph, Sender
 from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import Retention, RetentionPeriods
-from tellwire.security.addresses import Network
+from tellwire.security.addresses import AllowedNetwork, Reach
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
@@ -90,8 +91,12 @@ class App:
         graph_url, timeout = settings.meta_graph_url, settings.delivery_timeout_seconds
         self.graph: Graph = open_graph(graph_url)
         media_wire = HttpMediaWire(graph_url)
-        model_sender = _sender(settings, limits=_MODEL_ANSWERS)
-        self._open = (model_sender, sender, self.graph, media_wire, files, store)
+        models, tools = _models(settings), _tools(settings)
+        model_sender, tool_sender = _sender(settings, models, limits=_MODEL_ANSWERS), _sender(settings, tools)
+        resolver = SystemResolver()
+        self.check_url = UrlCheck(_deliveries(settings), resolver)
+        self.check_model_url, self.check_tool_url = UrlCheck(models, resolver), UrlCheck(tools, resolver)
+        self._open = (model_sender, tool_sender, sender, self.graph, media_wire, files, store)
         self._started = False
         self._on_attempt = on_attempt
         queues, ids, window = WorkQueues(store, NAMES), IdMaker(), _window(settings)
@@ -115,8 +120,6 @@ class App:
             clock,
             formats=FORMATS,
             wire=signed,
-            allow=_allowed(settings),
-            resolve=SystemResolver(),
             origin=settings.base_url,
             new_id=lambda: ids.make(clock.now()),
             new_token=lambda: uuid.uuid4().hex,
@@ -149,7 +152,7 @@ class App:
             store,
             queues.turns,
             clock,
-            model_of=model_selector(model_sender, sender),
+            model_of=model_selector(model_sender, tool_sender),
             owned=lambda: self.dispatcher.partitions,
             window=window,
             counters=counters,
@@ -214,7 +217,7 @@ class App:
             migrate=migrate,
             lenient=lenient,
         )
-        sender = _sender(settings)
+        sender = _sender(settings, _deliveries(settings))
         return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
 
     @property
@@ -257,15 +260,32 @@ class App:
         return _BACKGROUND_PARTITION in self.dispatcher.partitions
 
 
-def _sender(settings: Settings, *, limits: ConnectionLimits | None = None) -> Sender:
+def _sender(settings: Settings, reach: Reach, *, limits: ConnectionLimits | None = None) -> Sender:
     proxy = settings.delivery_proxy
-    return open_sender(
-        allow=_allowed(settings), limits=limits, proxy=None if proxy is None else Proxy(proxy.host, proxy.port)
+    return open_sender(reach=reach, limits=limits, proxy=None if proxy is None else Proxy(proxy.host, proxy.port))
+
+
+def _deliveries(settings: Settings) -> Reach:
+    return _reach(settings, "deliveries", "DELIVERY_ALLOW_CIDRS", settings.delivery_allow_cidrs)
+
+
+def _models(settings: Settings) -> Reach:
+    return _reach(settings, "models", "MODEL_ALLOW_CIDRS", settings.model_allow_cidrs)
+
+
+def _tools(settings: Settings) -> Reach:
+    return _reach(settings, "tools", "TOOL_ALLOW_CIDRS", settings.tool_allow_cidrs)
+
+
+def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetwork, ...]) -> Reach:
+    return Reach(
+        what=what,
+        setting=setting,
+        allow=allow,
+        own_port=settings.port,
+        is_own=is_own_address,
+        shows_answers=settings.show_allow_listed_answers,
     )
-
-
-def _allowed(settings: Settings) -> tuple[Network, ...]:
-    return tuple(ip_network(cidr) for cidr in settings.delivery_allow_cidrs)
 
 
 def _window(settings: Settings) -> Micros:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tellwire.model.deliveries import Delivery, Endpoint, Secret
 from tellwire.model.inbound import EVERYTHING
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
+from tellwire.settings.values import allowed_network
 from tellwire.stores.queries import jobs
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
@@ -98,7 +98,7 @@ def test_an_endpoint_that_is_gone_is_told_of_resumed_tested_and_caught_up_with(t
         settings = Settings(
             database_url=f"sqlite:///{tmp_path}/x.db",
             auto_accounts=True,
-            delivery_allow_cidrs=(ip_network("127.0.0.1/32"),),
+            delivery_allow_cidrs=(allowed_network("127.0.0.1/32"),),
         )
         made: asyncio.Queue[Delivery] = asyncio.Queue()
         app = await App.open(settings, on_attempt=lambda _, delivery: made.put_nowait(delivery))
@@ -115,8 +115,12 @@ def test_an_endpoint_that_is_gone_is_told_of_resumed_tested_and_caught_up_with(t
                 assert (body["type"], body["data"]["reason"]) == ("endpoint.disabled", "it answered 410 Gone")
                 assert headers["tellwire-sequence"] == "1"
 
-                name, attempt, answer = await app.endpoint_tester.send_test(endpoint, "")
-                assert (name, answer.status, attempt.cause) == ("messages.insert", 410, "your server answered 410")
+                name, attempt = await app.endpoint_tester.send_test(endpoint, "")
+                assert (name, attempt.response_status, attempt.cause) == (
+                    "messages.insert",
+                    410,
+                    "your server answered 410",
+                )
                 assert watched.came[-1][0]["tellwire-test"] == "true"
 
                 watched.status = 200

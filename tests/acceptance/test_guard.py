@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tellwire.model.deliveries import Attempt, Delivery, Endpoint, Secret
 from tellwire.model.inbound import EVERYTHING
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
+from tellwire.settings.values import allowed_network
 from tellwire.stores.queries import replays
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
@@ -43,7 +43,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
         settings = Settings(
             database_url=f"sqlite:///{tmp_path}/x.db",
             auto_accounts=True,
-            delivery_allow_cidrs=(ip_network("127.0.0.1/32"),),
+            delivery_allow_cidrs=(allowed_network("127.0.0.1/32"),),
         )
         app = await App.open(settings, on_attempt=lambda attempt, delivery: made.put_nowait((attempt, delivery)))
         async with listening(answering(OK), host=bound) as server:
@@ -72,7 +72,7 @@ def test_a_listener_outside_the_allow_list_sees_nothing_of_deliveries_replays_an
                 await app.ingest.receive(json.dumps(envelope(incoming("wamid.1"))).encode(), EVERYTHING)
                 for url in urls:
                     with pytest.raises(Forbidden):
-                        await app.endpoint_tester.check_url(url)
+                        await app.check_url(url)
                     asked = Endpoint(id="", organization_id="", url=url, format="chat")
                     with pytest.raises(Invalid, match="deliveries may not reach"):
                         await app.endpoint_tester.ask_for_consent(asked, Challenge())

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tellwire.errors import BadSettings
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.observability import traces
 from tellwire.settings import Settings
+from tellwire.settings.values import allowed_network
 from tellwire.web import create_app
 
 
@@ -94,7 +94,7 @@ def settings_of(tmp_path: Path, *, tracing: bool) -> Settings:
         admin_key="an-invented-admin-key",
         meta_app_secret=SETTINGS.meta_app_secret,
         auto_accounts=True,
-        delivery_allow_cidrs=(ip_network("127.0.0.0/8"),),
+        delivery_allow_cidrs=(allowed_network("127.0.0.0/8"),),
         retry_schedule=(0.05, 0.05, 0.05, 3600.0),
         tracing=tracing,
     )

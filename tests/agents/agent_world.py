@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from tellwire.model.messaging import Message
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
+from tellwire.security.addresses import Reach
+from tellwire.settings import LOOPBACK
 from tellwire.stores.queries import agents as agent_queries
 from tellwire.stores.queries.paging import PageRequest
 from tellwire.stores.records import sending_rows
@@ -36,7 +37,7 @@ from tellwire.stores.work_queues.turns import SqlAgentTurns
 
 KEY = "sk-an-invented-key-of-a-model"
 DEBOUNCE = 3_000_000
-ALLOW = (ip_network("127.0.0.0/8"),)
+REACH = Reach(allow=LOOPBACK, shows_answers=True)
 
 
 class Meta:
@@ -60,8 +61,8 @@ class AgentWorld:
         self.world = world
         self.server = server
         self.meta = Meta()
-        self.sender = open_sender(allow=ALLOW, limits=ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024))
-        self.tools = open_sender(allow=ALLOW)
+        self.sender = open_sender(reach=REACH, limits=ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024))
+        self.tools = open_sender(reach=REACH)
         self.chat = ChatModel(self.sender, self.tools)
         self.agent = Agent(id="", organization_id="", name="")
         self.agent_worker = self.worker()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tellwire.model.agents import Agent
 from tellwire.model.inbound import EVERYTHING
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.settings import Settings
+from tellwire.settings.values import allowed_network
 from tellwire.simulator import TOKEN
 from tellwire.stores.queries import accounts, agents
 from tellwire.stores.queries.audit import AuditChange
@@ -59,7 +59,7 @@ def test_a_customer_writes_and_reads_the_agents_answer(tmp_path: Path) -> None:
         settings = Settings(
             database_url=f"sqlite:///{tmp_path}/x.db",
             meta_graph_url=f"{there.simulator.url}/v24.0",
-            delivery_allow_cidrs=(ip_network("127.0.0.1/32"),),
+            delivery_allow_cidrs=(allowed_network("127.0.0.1/32"),),
         )
         app = await App.open(settings)
         hears = Receiver()

@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from ipaddress import ip_network
 from typing import Any, Final
 
 import pytest
@@ -21,6 +20,8 @@ from tellwire.http_client.connector import Resolve
 from tellwire.http_client.proxy import Proxy
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Sender
+from tellwire.security.addresses import Reach
+from tellwire.settings.values import allowed_network
 
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE: Final = 10.0
@@ -233,10 +234,13 @@ async def sending(
     limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
+    shows_answers: bool = True,
+    **more: Any,
 ) -> AsyncIterator[Sender]:
-    """An open sender that may reach `allow`, by default loopback."""
-    networks = [ip_network(network) for network in allow or ("127.0.0.0/8", "::1/128")]
-    sender = open_sender(allow=networks, resolver=resolver, limits=limits, tls=tls, proxy=proxy)
+    """An open sender that may reach `allow`, by default loopback; `more` are further fields of its `Reach`."""
+    networks = tuple(map(allowed_network, allow or ("127.0.0.0/8", "::1/128")))
+    reach = Reach(allow=networks, shows_answers=shows_answers, **more)
+    sender = open_sender(reach=reach, resolver=resolver, limits=limits, tls=tls, proxy=proxy)
     try:
         yield sender
     finally:

@@ -38,7 +38,7 @@ async def test_a_post_goes_out_as_it_was_given():
     assert (came.status, came.failure, came.cause, came.body, came.ok) == (200, "", "", b"thanks", True)
     assert came.headers == (("x-one", "1"), ("x-one", "2"), ("content-length", "6"))
     assert not came.truncated
-    assert came.allow_listed
+    assert came.hidden is None
 
 
 @on_both_loops

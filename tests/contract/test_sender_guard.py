@@ -46,7 +46,6 @@ async def test_without_an_allow_list_loopback_is_out_of_reach(scheme, host):
         came = await sender.send(Request(url=f"{scheme}://{host}:{server.port}/"))
         assert came.failure == "forbidden"
         assert "loopback" in came.cause
-        assert not came.allow_listed
         assert await server.untouched()
 
 
@@ -140,12 +139,60 @@ async def test_a_name_is_resolved_once_for_a_connection_and_only_what_was_judged
         sending("127.0.0.1/32", resolver=resolve, limits=ConnectionLimits(idle_per_host=0)) as sender,
     ):
         came = await sender.send(Request(url=f"http://rebinding.example:{first.port}/"))
-        assert (came.ok, came.allow_listed) == (True, True)
+        assert came.ok
         assert asked == ["rebinding.example"]
         assert (first.connections, second.connections) == (1, 0)
         came = await sender.send(Request(url=f"http://rebinding.example:{first.port}/"))
         assert came.failure == "forbidden"
         assert (first.connections, second.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.2", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "localhost", "0"])
+@on_both_loops
+async def test_our_own_port_is_out_of_reach_whatever_the_list_admits(host, scheme):
+    async with (
+        listening(answering(OK)) as server,
+        sending("0.0.0.0/0", "::/0", own_port=server.port) as sender,
+    ):
+        came = await sender.send(Request(url=f"{scheme}://{host}:{server.port}/v1/accounts"))
+        assert came.failure == "forbidden"
+        assert came.cause.endswith("Tellwire's own port")
+        assert await server.untouched()
+
+
+@on_both_loops
+async def test_a_name_that_turns_to_our_own_port_is_refused_at_the_connection():
+    resolve, asked = resolving(["127.0.0.2"], ["127.0.0.1", "8.8.8.8"], ["8.8.8.8", "10.1.2.3"])
+    async with (
+        listening(answering(OK)) as own,
+        sending(
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            resolver=resolve,
+            own_port=own.port,
+            is_own=lambda address: str(address) == "10.1.2.3",
+        ) as sender,
+    ):
+        for _ in range(3):
+            came = await sender.send(Request(url=f"https://rebinding.example:{own.port}/"))
+            assert came.failure == "forbidden"
+            assert came.cause.endswith("Tellwire's own port")
+        assert len(asked) == 3
+        assert await own.untouched()
+
+
+@on_both_loops
+async def test_an_entry_with_a_port_admits_that_port_alone():
+    async with (
+        listening(answering(OK)) as listed,
+        listening(answering(OK)) as other,
+        sending(f"127.0.0.1/32:{listed.port}") as sender,
+    ):
+        assert (await sender.send(Request(url=listed.url))).ok
+        came = await sender.send(Request(url=other.url))
+        assert (came.failure, "loopback" in came.cause) == ("forbidden", True)
+        assert await other.untouched()
 
 
 @on_both_loops

@@ -86,9 +86,14 @@ async def test_an_echo_is_consent():
 )
 @on_both_loops
 async def test_anything_else_is_not_and_an_allow_listed_address_is_not_quoted(body, status, reason):
-    async with listening(echoing(body, status)) as server, sending() as sender:
-        with pytest.raises(Invalid, match=reason) as refusal:
-            await challenge(sender, server.url, timeout=5)
+    async with listening(echoing(body, status)) as server:
+        async with sending() as sender:
+            with pytest.raises(Invalid, match=reason):
+                await challenge(sender, server.url, timeout=5)
+        async with sending(shows_answers=False) as sender:
+            reason = "does not hold the challenge" if status == "200 OK" else reason
+            with pytest.raises(Invalid, match=reason) as refusal:
+                await challenge(sender, server.url, timeout=5)
     assert refusal.value.status == 422
     assert [pointer for pointer, _ in refusal.value.fields] == ["/url"]
     assert "it said" not in refusal.value.detail

@@ -41,7 +41,7 @@ async def test_https_goes_through_a_tunnel_to_the_judged_address_with_name_and_h
     ):
         for _ in range(3):
             came = await sender.send(Request(url=f"https://{HOST}:{server.port}/hook", body=b"x"))
-            assert (came.ok, came.cause, came.allow_listed) == (True, "", True)
+            assert (came.ok, came.cause) == (True, "")
         assert asked == [f"CONNECT 127.0.0.1:{server.port}"]
         assert names == [HOST]
         assert b"\r\nHost: %b:%d\r\n" % (HOST.encode(), server.port) in server.requests[0]
@@ -72,6 +72,10 @@ async def test_what_is_refused_never_reaches_the_proxy_and_answers_that_change_a
         for host in ("127.0.0.2", "[::1]", "10.0.0.1", "127.2"):
             came = await sender.send(Request(url=f"http://{host}:{server.port}/"))
             assert came.failure == "forbidden"
+        assert asked == []
+        async with sending(own_port=server.port, proxy=Proxy("127.0.0.1", proxy.port)) as careful:
+            came = await careful.send(Request(url=server.url))
+            assert (came.failure, came.cause.endswith("Tellwire's own port")) == ("forbidden", True)
         assert asked == []
         assert (await sender.send(Request(url=f"http://rebinding.example:{server.port}/"))).ok
         came = await sender.send(Request(url=f"http://rebinding.example:{server.port + 1}/"))

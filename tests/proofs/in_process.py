@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tellwire.app import App
 from tellwire.cli.serving import Site, bind, url_of
 from tellwire.ports.http_out import Sender
 from tellwire.settings import AppSecret, Settings
+from tellwire.settings.values import allowed_network
 
 SECOND = 1_000_000
 
@@ -79,7 +79,7 @@ async def in_process(folder: Path) -> AsyncIterator[InProcess]:
         admin_key=ADMIN,
         meta_app_secret=(AppSecret(APP_SECRET),),
         auto_accounts=True,
-        delivery_allow_cidrs=(ip_network("127.0.0.0/8"),),
+        delivery_allow_cidrs=(allowed_network("127.0.0.0/8"),),
     )
     clock, news = SetClock(), OperationalEvent()
 

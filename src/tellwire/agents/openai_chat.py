@@ -150,7 +150,7 @@ class _Run:
         match error:
             case ModelHTTPError(status_code=status):
                 code = error.provider_error_code or ""
-                known = f" ({code})" if _CODE.fullmatch(code) else ""
+                known = f" ({code})" if self._transport.told and _CODE.fullmatch(code) else ""
                 return ModelFailed(f"the model's server answered {status}{known}", retryable=status not in _NOT_RETRIED)
             case UsageLimitExceeded():
                 return ModelFailed(f"the model asked for more than {MAX_ROUNDS} rounds", retryable=False)
@@ -179,12 +179,13 @@ def _message(line: TranscriptLine) -> ModelMessage:
 
 
 class _Transport(httpx2.AsyncBaseTransport):
-    """Adapts our HTTP client to the library; `why` says in plain words why there was no answer."""
+    """Adapts our HTTP client to the library; `why` says in plain words why there was no answer. `told`: what the
+    server says besides may be shown, of which the answer to the customer is the purpose."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self.why = ""
-        self.retryable = True
+        self.retryable = self.told = True
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request whole, and return its whole answer."""
@@ -194,6 +195,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         answer = await self._sender.send(
             Request(url=str(request.url), method="POST", headers=kept, body=body, timeout=TIMEOUT_SECONDS)
         )
+        self.told = answer.hidden is None
         match answer.failure:
             case "":
                 pass
@@ -203,9 +205,10 @@ class _Transport(httpx2.AsyncBaseTransport):
                 self.why, self.retryable = f"the model's address is not allowed: {answer.cause}", False
             case failure:
                 self.why = f"the model's server could not be reached ({failure})"
-        if not self.why and answer.truncated:
+        came = answer.actual
+        if not self.why and came.truncated:
             self.why = "the model's answer was too long to be read"
         if self.why:
             raise httpx2.ConnectError(self.why, request=request)
-        content_type = [(name, value) for name, value in answer.headers if name.lower() == "content-type"]
-        return httpx2.Response(answer.status, headers=content_type, content=answer.body, request=request)
+        content_type = [(name, value) for name, value in came.headers if name.lower() == "content-type"]
+        return httpx2.Response(came.status, headers=content_type, content=came.body, request=request)

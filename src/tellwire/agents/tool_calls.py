@@ -16,7 +16,7 @@ import msgspec
 
 from tellwire.errors import Forbidden
 from tellwire.ports.http_out import Answer, Request
-from tellwire.security.addresses import EVERY_ADDRESS, Origin, ParsedTarget, check_url
+from tellwire.security.addresses import ANYWHERE, Origin, ParsedTarget, check_url
 
 TIMEOUT_SECONDS = 10.0
 MASK = "********"
@@ -24,6 +24,7 @@ MASK = "********"
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _UNSAFE_IN_PATH = re.compile(r"[/\\%?#\x00-\x20\x7f]|^\.{0,2}$")
 _DOT_SEGMENT = re.compile(r"(?i)(?:^|/)(?:\.|%2e){1,2}(?=/|$)")
+_UNTOLD = "what addresses on the allow list answer is not shown"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,7 +45,7 @@ def origin_of(text: str) -> Origin | None:
     if not re.fullmatch(r"https?://[^/?#@\s]+/?", given):
         return None
     try:
-        return check_url(given, EVERY_ADDRESS).origin
+        return check_url(given, ANYWHERE).origin
     except Forbidden:
         return None
 
@@ -52,7 +53,7 @@ def origin_of(text: str) -> Origin | None:
 def same_origin(one: str, other: str) -> bool:
     """Return whether two URLs, perhaps with placeholders, lead to the same server."""
     try:
-        first, second = (check_url(with_samples(each), EVERY_ADDRESS).origin for each in (one, other))
+        first, second = (check_url(with_samples(each), ANYWHERE).origin for each in (one, other))
     except Forbidden:
         return False
     return first == second
@@ -64,7 +65,7 @@ def check_origin(url: str, allowed: Sequence[str]) -> ParsedTarget:
     Raises:
         Forbidden: it is no URL, its path has a dot segment, or its origin is not one of those allowed.
     """
-    target = check_url(url, EVERY_ADDRESS)
+    target = check_url(url, ANYWHERE)
     if _DOT_SEGMENT.search(target.path.partition("?")[0]):
         raise Forbidden("the path of a tool's URL has a dot segment")
     if target.origin not in {origin_of(each) for each in allowed}:
@@ -129,9 +130,14 @@ def _in_query(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def result_for_model(answer: Answer, secrets: Sequence[str]) -> str:
-    """Return what the model is shown of an answer: JSON, cut as the sender cuts, without the secrets that were sent."""
+    """Return what the model is shown of an answer: JSON, cut as the sender cuts, without the secrets that were sent.
+
+    Whoever chose the tool's URL may have chosen the model too, so that the model is shown no more than they are.
+    """
     if answer.failure:
         return _encode({"error": "the tool could not be reached", "failure": answer.failure}).decode()
+    if answer.hidden:
+        return _encode({"status": answer.status, "body": "", "cut": False, "note": _UNTOLD}).decode()
     text = answer.body.decode("utf-8", "replace")
     for secret in secrets:
         text = text.replace(secret, MASK) if secret else text

@@ -24,7 +24,7 @@ from tellwire.cli.simulate_serve import serve as serving
 from tellwire.errors import BadSettings
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer
-from tellwire.security.addresses import EVERY_ADDRESS
+from tellwire.security.addresses import ANYWHERE
 from tellwire.simulator import (
     BUSINESS,
     HAPPENINGS,
@@ -144,7 +144,7 @@ def _configured_secret(phone_number_id: str) -> str:
 
 async def _post(url: str, secret: str, plan: Sequence[Round], rate: float) -> list[Answer]:
     """Post round after round, or at `rate` POSTs a second; return the answers in the plan's order."""
-    sender = open_sender(allow=EVERY_ADDRESS)
+    sender = open_sender(reach=ANYWHERE)
     poster = Poster(sender, url, secret)
     loop = asyncio.get_running_loop()
     began = loop.time()

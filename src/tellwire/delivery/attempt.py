@@ -184,7 +184,7 @@ def conclude(
     schedule = schedule if endpoint.retry_schedule is None else endpoint.retry_schedule
     gaps = plan(schedule, endpoint.ordering, delivery.lane)
     if kind != "gone":
-        wait = retry_after(answer.headers, now)
+        wait = retry_after(answer.actual.headers, now)
         attribution = attribute(kind, now=now, pace=pace(gaps, delivery.attempts + 1, jitter), wait=wait)
     decision = decide(
         delivery,

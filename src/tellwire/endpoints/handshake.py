@@ -25,12 +25,12 @@ async def ask_for_consent(
         timeout: seconds over everything.
 
     Raises:
-        Invalid: it does not consent; the text says what came back, except bodies of allow-listed addresses.
+        Invalid: it does not consent; the text says what came back, as far as it may be shown.
     """
     answer = await sender.send(replace(handshake.request(registration), timeout=timeout))
     reason = handshake.refusal(registration, answer)
     if not reason:
         return
-    shown = "" if answer.allow_listed else answer.body[:_SHOWN].decode(errors="replace")
+    shown = answer.body[:_SHOWN].decode(errors="replace")
     came = f"; it said: {shown}" if shown else ""
     raise Invalid(f"the challenge was not met: {reason}{came} ({handshake.ASKED})", ("/url", reason))

@@ -17,7 +17,7 @@ from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
 from tellwire.http_client.proxy import Proxy, ProxyError, open_socket, tunnel
 from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, tls_cause
-from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
+from tellwire.security.addresses import Address, ParsedTarget, Reach, check_resolved, is_allow_listed
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """From a host name to the texts of its addresses, in the order to try them; raises OSError when there are none."""
@@ -91,7 +91,7 @@ class Connector:
     def __init__(
         self,
         *,
-        allow: Sequence[Network],
+        reach: Reach,
         resolve: Resolve,
         limits: ConnectionLimits,
         lost: Callable[[Connection], None],
@@ -100,7 +100,7 @@ class Connector:
     ) -> None:
         self._proxy = proxy
         self._proxy_resolve = SystemResolver()
-        self._allow = allow
+        self._reach = reach
         self._resolve = resolve
         self._limits = limits
         self._lost = lost
@@ -113,7 +113,8 @@ class Connector:
         if dialled is None:
             return None
         sock, address = dialled
-        connection = Connection(self._limits, self._lost, allow_listed=is_allow_listed(address, self._allow))
+        exchange.allow_listed = is_allow_listed(address, target.port, self._reach)
+        connection = Connection(self._limits, self._lost, allow_listed=exchange.allow_listed)
         if target.scheme == "http":
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
             return connection
@@ -122,7 +123,8 @@ class Connector:
             await _start_tls(lambda: connection, sock, self._tls, target.host)
         except ssl.SSLError as error:
             exchange.fail("tls", tls_cause(error))
-            if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (EXPIRED, NOT_YET_VALID):
+            quoted = self._reach.shows_answers or not exchange.allow_listed
+            if quoted and isinstance(error, ssl.SSLCertVerificationError):
                 exchange.cause = await self._dated(error, target, address) or exchange.cause
             return None
         except OSError:
@@ -141,11 +143,11 @@ class Connector:
     async def _addresses(self, target: ParsedTarget, exchange: Exchange) -> list[Address]:
         try:
             if target.address is not None:
-                return check_resolved(target, [str(target.address)], self._allow)
+                return check_resolved(target, [str(target.address)], self._reach)
             exchange.enter("dns")
             found = await self._resolve(target.host)
             if found:
-                return check_resolved(target, found, self._allow)
+                return check_resolved(target, found, self._reach)
         except Forbidden as refusal:
             exchange.fail("forbidden", str(refusal))
         except OSError:
@@ -176,11 +178,13 @@ class Connector:
         return await tunnel(self._proxy, address, port, resolve=self._proxy_resolve)
 
     async def _dated(self, error: ssl.SSLCertVerificationError, target: ParsedTarget, address: Address) -> str | None:
-        """Return the cause, with the date, for a certificate that was refused because of its dates.
+        """Return the cause, with the date, for a certificate that was refused because of its dates; else None.
 
         OpenSSL does not hand out a certificate that it refuses, so it is fetched by a handshake that verifies nothing
         and over which nothing is sent.
         """
+        if error.verify_code not in (EXPIRED, NOT_YET_VALID):
+            return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

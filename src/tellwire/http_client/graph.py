@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Answer, Request, Sender
-from tellwire.security.addresses import EVERY_ADDRESS
+from tellwire.security.addresses import ANYWHERE
 
 _LIMITS: Final = ConnectionLimits(
     body=4 * 1024 * 1024,  # a page of templates
@@ -69,4 +69,4 @@ class HttpGraph:
 
 def open_graph(url: str) -> HttpGraph:
     """Return the Graph API at META_GRAPH_URL."""
-    return HttpGraph(url, open_sender(allow=EVERY_ADDRESS, limits=_LIMITS))
+    return HttpGraph(url, open_sender(reach=ANYWHERE, limits=_LIMITS))

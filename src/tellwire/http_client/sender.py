@@ -5,36 +5,35 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange, encode_request
 from tellwire.http_client.connector import Connector, Resolve, SystemResolver
 from tellwire.http_client.proxy import Proxy
-from tellwire.ports.http_out import Answer, Request, Sender
-from tellwire.security.addresses import Network, Origin, ParsedTarget, check_url
+from tellwire.ports.http_out import Answer, Request, Sender, without_what_was_said
+from tellwire.security.addresses import Origin, ParsedTarget, Reach, check_url
 
 
 def open_sender(
     *,
-    allow: Sequence[Network],
+    reach: Reach,
     resolver: Resolve | None = None,
     limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> Sender:
-    """Return a sender that reaches global addresses and those that `allow` admits.
+    """Return a sender for one purpose.
 
     Args:
-        allow: networks that deliveries may reach though not global.
+        reach: the addresses that it may reach beside the global ones, and whether their answers are shown.
         resolver: host name to addresses; the system's by default.
         limits: bounds on answers and connections.
         tls: what certificates are verified with; the system's authorities by default.
         proxy: every connection is made through it; the addresses are checked all the same.
     """
     return HttpSender(
-        allow=allow, resolver=resolver or SystemResolver(), limits=limits or ConnectionLimits(), tls=tls, proxy=proxy
+        reach=reach, resolver=resolver or SystemResolver(), limits=limits or ConnectionLimits(), tls=tls, proxy=proxy
     )
 
 
@@ -44,15 +43,16 @@ class HttpSender:
     def __init__(
         self,
         *,
-        allow: Sequence[Network],
+        reach: Reach,
         resolver: Resolve,
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None,
         proxy: Proxy | None,
     ) -> None:
         self._limits = limits
-        self._connector = Connector(allow=allow, resolve=resolver, limits=limits, lost=self._lost, tls=tls, proxy=proxy)
-        self._check = lru_cache(maxsize=4096)(partial(check_url, allow=tuple(allow)))
+        self._shows_answers = reach.shows_answers
+        self._connector = Connector(reach=reach, resolve=resolver, limits=limits, lost=self._lost, tls=tls, proxy=proxy)
+        self._check = lru_cache(maxsize=4096)(partial(check_url, reach=reach))
         self._open: set[Connection] = set()
         self._idle: OrderedDict[Connection, tuple[Origin, float]] = OrderedDict()  # the longest idle first
         self._stacks: dict[Origin, list[Connection]] = {}
@@ -74,7 +74,8 @@ class HttpSender:
             return Answer(failure="forbidden", cause=str(refusal))
         deadline = asyncio.get_running_loop().time() + request.timeout
         await self._attempt(target, exchange, deadline, once=request.once)
-        return _answer(exchange)
+        answer = _answer(exchange)
+        return without_what_was_said(answer) if exchange.allow_listed and not self._shows_answers else answer
 
     async def close(self) -> None:
         """Drop every connection; requests under way end as failures."""
@@ -188,7 +189,6 @@ def _answer(exchange: Exchange) -> Answer:
         body=bytes(exchange.body),
         truncated=exchange.truncated,
         durations=durations,
-        allow_listed=exchange.allow_listed,
         withheld=exchange.withheld,
         written=exchange.written,
     )

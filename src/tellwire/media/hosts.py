@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_HOSTS = frozenset(("lookaside.fbsbx.com",))
-_BELOW = (".fbcdn.net", ".fbsbx.com", ".whatsapp.net", ".facebook.com")
+_BELOW = (".fbsbx.com", ".whatsapp.net")
+"""The media hosts that Meta names are below these."""
 # One spelling only, so that no two parsers can find different hosts in it: no user, no backslash, ASCII only.
 _URL = re.compile(r"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]{1,5}))?(/[!-\[\]-~]*)?")
 _PORTS = {"http": 80, "https": 443}
@@ -19,6 +19,8 @@ def may_see_token(url: str, graph_url: str) -> bool:
     Args:
         url: of the file.
         graph_url: META_GRAPH_URL, the operator's own setting: its host and port are trusted as they are.
+
+    Source: docs/reference/delivery.md, "Where tokens go".
     """
     found = _URL.fullmatch(url)
     if found is None or ".." in found[2]:
@@ -26,7 +28,7 @@ def may_see_token(url: str, graph_url: str) -> bool:
     scheme, host, port = found[1], found[2].lower(), int(found[3] or _PORTS[found[1]])
     if (scheme, host, port) == _origin(graph_url):
         return True
-    return scheme == "https" and port == 443 and (host in _HOSTS or host.endswith(_BELOW))
+    return scheme == "https" and port == 443 and host.endswith(_BELOW)
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tellwire.model.units import HOUR, MICROS, Micros, micros
 
@@ -62,9 +63,11 @@ class Answer(Struct, frozen=True, kw_only=True):
     """The result of a request. `cause` says in plain words what went wrong ("connection refused", "certificate expired
     on …", "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
-    `allow_listed`: an address of the allow list was connected to, so the body may be a private network's. `withheld`:
-    `may_send` returned False, so nothing was sent; there is no answer, and that is no failure. `written`: a byte of the
-    request may have been sent, so the other side may have acted on it.
+    `withheld`: `may_send` returned False, so nothing was sent; there is no answer, and that is no failure. `written`: a
+    byte of the request may have been sent, so the other side may have acted on it.
+
+    Everything but `hidden` may be shown to whoever chose the URL. What came from an allow-listed address is a private
+    network's: it is made with `without_what_was_said`, and only code that parses it looks at `actual`.
     """
 
     status: int = 0
@@ -74,14 +77,29 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     truncated: bool = False
     durations: dict[str, float] = {}
-    allow_listed: bool = False
     withheld: bool = False
     written: bool = False
+    hidden: Answer | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the receiver accepted the request, that is, answered 2xx."""
         return not self.failure and 200 <= self.status < 300
+
+    @property
+    def actual(self) -> Answer:
+        """The answer as it came, for code that parses it and shows nothing of it."""
+        return self if self.hidden is None else self.hidden
+
+
+def without_what_was_said(answer: Answer) -> Answer:
+    """Return an answer of a private network as it may be shown: without headers and body, which stay in `actual`.
+
+    What is left is the status and our own account of how it went, in words that quote nothing of the other side.
+
+    Source: docs/reference/delivery.md, "What is told of answers".
+    """
+    return replace(answer, headers=(), body=b"", truncated=False, hidden=answer)
 
 
 class Sender(Protocol):

@@ -1,6 +1,6 @@
-"""Which addresses and URLs deliveries may reach: the rules of the SSRF guard, without any I/O.
+"""Which addresses and URLs a request of ours may reach: the rules of the SSRF guard, without any I/O.
 
-A URL is checked when an endpoint is created and again before every connection. Whatever spelling `inet_aton` and
+A URL is checked when it is set and again before every connection. Whatever spelling `inet_aton` and
 browsers take for an address (`127.1`, `0x7f000001`, `0177.0.0.1`, full-width digits, `%31`) is taken for one here too,
 so that no spelling slips past as a "name".
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal
 from urllib.parse import quote, unquote
@@ -22,9 +22,6 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
-
-EVERY_ADDRESS: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
-"""The allow list of a caller whose addresses the operator chooses: every one may be reached."""
 
 # IANA special-purpose registries (RFC 6890 and its updates), multicast, and what deliveries have no reason to reach.
 _REFUSED_V4: Final = tuple(
@@ -76,6 +73,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")
 _LAST_32_BITS: Final = (_MAPPED, _NAT64, IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
 _6TO4: Final = IPv6Network("2002::/16")
 _LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+_LOOPBACK_NAME: Final = re.compile(r"(?:.+\.)?localhost")  # RFC 6761, section 6.3
 
 _URL: Final = re.compile(r"(?i:(https?))://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -84,9 +82,51 @@ _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _AS_IS: Final = "/%:@!$&'()*+,;=~-._?"
 _LONGEST_URL: Final = 4096
+_OWN_PORT: Final = "Tellwire's own port"
 _HTTP_RULE: Final = "http is only for addresses on the allow list: use https"
 # Characters that the two versions of IDNA spell as different hosts.
 _DEVIATIONS: Final = frozenset("ßẞς\u200c\u200d")
+
+
+class AllowedNetwork(Struct, frozen=True):
+    """An entry of an allow list: a network, and the ports in it from the first to the last."""
+
+    network: Network
+    first_port: int = 1
+    last_port: int = 65535
+
+    def __str__(self) -> str:
+        if (self.first_port, self.last_port) == (1, 65535):
+            return str(self.network)
+        host = self.network.network_address
+        named = f"[{host}]/{self.network.prefixlen}" if isinstance(host, IPv6Address) else str(self.network)
+        ports = f"{self.first_port}" if self.first_port == self.last_port else f"{self.first_port}-{self.last_port}"
+        return f"{named}:{ports}"
+
+
+def _is_no_other(_address: Address) -> bool:
+    return False
+
+
+class Reach(Struct, frozen=True, kw_only=True):
+    """Which addresses the requests of one purpose may reach beside the global ones, and what is told of their answers.
+
+    `what` and `setting` are for messages: who may not go there, and what could admit it. `own_port` is the port that
+    this process listens on, on its own addresses never to be reached, 0 for none; `is_own` says whether an address
+    other than loopback is this machine's. `shows_answers`: what allow-listed addresses answer may be shown to tenants.
+    `anywhere` is for URLs that the operator chooses: every address may be reached, and its answers be shown.
+    """
+
+    what: str = "deliveries"
+    setting: str = "DELIVERY_ALLOW_CIDRS"
+    allow: tuple[AllowedNetwork, ...] = ()
+    own_port: int = 0
+    is_own: Callable[[Address], bool] = _is_no_other
+    shows_answers: bool = False
+    anywhere: bool = False
+
+
+ANYWHERE: Final = Reach(what="requests", anywhere=True, shows_answers=True)
 
 
 class ParsedTarget(Struct, frozen=True):
@@ -108,31 +148,39 @@ class ParsedTarget(Struct, frozen=True):
         return self.scheme, self.host, self.port
 
 
-def why_refused(address: str | Address, allow: Sequence[Network]) -> str | None:
-    """Return the rule by which deliveries may not reach an address, in plain words; None when they may.
+def why_refused(address: str | Address, port: int, reach: Reach) -> str | None:
+    """Return the rule by which an address may not be reached at a port, in plain words; None when it may.
 
-    Every range that is not globally reachable is refused unless a network of `allow` contains the address. Addresses
-    that carry an IPv4 address (mapped, NAT64, 6to4) are checked by it.
+    Our own port on this machine is always refused, and every range that is not globally reachable unless the allow
+    list has the address with this port. Addresses that carry an IPv4 address (mapped, NAT64, 6to4) are checked by it.
     """
     ip = _parsed(address)
     if ip is None:
         return "not an IP address"
     if isinstance(ip, IPv6Address) and ip.scope_id is not None:
         return "an address with a scope"
-    return None if is_allow_listed(ip, allow) else _rule(ip)
+    if reach.own_port == port and port and any(_is_this_machine(form, reach) for form in _forms(ip)):
+        return _OWN_PORT
+    return None if reach.anywhere or is_allow_listed(ip, port, reach) else _rule(ip)
 
 
-def is_allow_listed(address: str | Address, allow: Sequence[Network]) -> bool:
-    """Return whether the allow list names an address, as it stands or by the IPv4 address in it."""
+def is_allow_listed(address: str | Address, port: int, reach: Reach) -> bool:
+    """Return whether the allow list has an address with a port, as it stands or by the IPv4 address in it."""
+    if not reach.allow:
+        return False
     ip = _parsed(address)
-    return ip is not None and any(form in network for network in allow for form in _forms(ip))
+    return ip is not None and any(
+        entry.first_port <= port <= entry.last_port and form in entry.network
+        for entry in reach.allow
+        for form in _forms(ip)
+    )
 
 
-def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
-    """Return where a delivery URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
+def check_url(url: str, reach: Reach) -> ParsedTarget:
+    """Return where a URL leads, as far as the text tells; a name's addresses are for `check_resolved`.
 
     Raises:
-        Forbidden: not an http or https URL with a plain host, or one that deliveries may not reach.
+        Forbidden: not an http or https URL with a plain host, or one that may not be reached.
     """
     if len(url) > _LONGEST_URL:
         raise Forbidden(f"the URL is longer than {_LONGEST_URL} characters")
@@ -146,11 +194,11 @@ def check_url(url: str, allow: Sequence[Network]) -> ParsedTarget:
         raise Forbidden("the URL must not contain a user name or password: set a token or a header instead")
     host, port = _split(match[2], 443 if scheme == "https" else 80)
     target = _target(scheme, host, port, match[3], match[4] or "")
-    _check_text(target, allow)
+    _check_text(target, reach)
     return target
 
 
-def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequence[Network]) -> list[Address]:
+def check_resolved(target: ParsedTarget, addresses: Iterable[str], reach: Reach) -> list[Address]:
     """Return the addresses that a target's name resolved to, ready to connect to, without repetitions, in their order.
 
     Raises:
@@ -158,28 +206,42 @@ def check_resolved(target: ParsedTarget, addresses: Iterable[str], allow: Sequen
     """
     found: dict[Address, None] = {}
     for address in addresses:
-        rule = why_refused(address, allow)
+        rule = why_refused(address, target.port, reach)
         if rule is not None:
-            raise Forbidden(f"{target.host} resolves to an address that deliveries may not reach: {rule}")
-        if target.scheme == "http" and not is_allow_listed(address, allow):
+            raise Forbidden(f"{target.host} resolves to an address that {reach.what} may not reach: {rule}")
+        if target.scheme == "http" and not _takes_http(address, target.port, reach):
             raise Forbidden(_HTTP_RULE)
         ip = ip_address(address)
         found[(ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip] = None
     return list(found)
 
 
-def _check_text(target: ParsedTarget, allow: Sequence[Network]) -> None:
+def _check_text(target: ParsedTarget, reach: Reach) -> None:
     if target.address is not None:
-        rule = why_refused(target.address, allow)
+        rule = why_refused(target.address, target.port, reach)
         if rule is not None:
-            raise Forbidden(f"deliveries may not reach {target.host}: {rule}; DELIVERY_ALLOW_CIDRS can admit it")
-        if target.scheme == "http" and not is_allow_listed(target.address, allow):
+            raise _refusal(target, rule, reach)
+        if target.scheme == "http" and not _takes_http(target.address, target.port, reach):
             raise Forbidden(_HTTP_RULE)
-    elif target.host == "localhost" or target.host.endswith(".localhost"):  # RFC 6761, section 6.3
-        if not any(is_allow_listed(address, allow) for address in _LOOPBACK):
-            raise Forbidden(f"deliveries may not reach {target.host}: loopback; DELIVERY_ALLOW_CIDRS can admit it")
-    elif target.scheme == "http" and not allow:
+    elif _LOOPBACK_NAME.fullmatch(target.host):
+        rules = [why_refused(address, target.port, reach) for address in _LOOPBACK]
+        if all(rules):
+            raise _refusal(target, _OWN_PORT if reach.own_port == target.port else "loopback", reach)
+    elif target.scheme == "http" and not (reach.allow or reach.anywhere):
         raise Forbidden(_HTTP_RULE)
+
+
+def _refusal(target: ParsedTarget, rule: str, reach: Reach) -> Forbidden:
+    hint = "" if rule == _OWN_PORT else f"; {reach.setting} can admit it"
+    return Forbidden(f"{reach.what} may not reach {target.host}: {rule}{hint}")
+
+
+def _takes_http(address: str | Address, port: int, reach: Reach) -> bool:
+    return reach.anywhere or is_allow_listed(address, port, reach)
+
+
+def _is_this_machine(ip: Address, reach: Reach) -> bool:
+    return ip.is_loopback or ip.is_unspecified or reach.is_own(ip)
 
 
 def _parsed(address: str | Address) -> Address | None:

@@ -3,7 +3,7 @@
 A setting is one annotated field in `fields`; the reference page, `tellwire config` and the messages are made from it.
 """
 
-from tellwire.security.addresses import Network
+from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings.fields import DEV_DEFAULTS, OTHER_VARIABLES, SETTINGS, Settings, reference, shown, variable_of
 from tellwire.settings.reading import LoadedSettings, load, read
 from tellwire.settings.values import LOOPBACK, AppSecret
@@ -13,9 +13,9 @@ __all__ = [
     "LOOPBACK",
     "OTHER_VARIABLES",
     "SETTINGS",
+    "AllowedNetwork",
     "AppSecret",
     "LoadedSettings",
-    "Network",
     "Settings",
     "load",
     "read",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
 from msgspec import Struct
 
-from tellwire.security.addresses import Network
+from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings import values
 from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
 
@@ -17,8 +16,19 @@ PREFIX = "TELLWIRE_"
 OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
 """Variables with our prefix that are no settings."""
 
-DEV_DEFAULTS: Mapping[str, object] = {"auto_accounts": True, "delivery_allow_cidrs": LOOPBACK}
+DEV_DEFAULTS: Mapping[str, object] = {
+    "auto_accounts": True,
+    "delivery_allow_cidrs": LOOPBACK,
+    "model_allow_cidrs": LOOPBACK,
+    "tool_allow_cidrs": LOOPBACK,
+    "show_allow_listed_answers": True,
+}
 """The defaults of `tellwire dev`, for settings that were not given."""
+
+
+_NETWORKS = (
+    "networks such as `10.0.0.0/8`, each perhaps with a port or a range: `10.0.0.0/8:443`, `[fd00::]/8:8000-8010`"
+)
 
 
 class Setting(Struct, frozen=True):
@@ -184,15 +194,45 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = False
     delivery_allow_cidrs: Annotated[
-        tuple[Network, ...],
+        tuple[AllowedNetwork, ...],
         Setting(
-            help="Addresses that deliveries may reach though they are not global.",
-            takes="networks such as `10.0.0.0/8`",
-            parse=ipaddress.ip_network,
+            help="Addresses that deliveries may reach though they are not global; never Tellwire's own port.",
+            takes=_NETWORKS,
+            parse=values.allowed_network,
             many=True,
             default="none; `127.0.0.0/8,::1/128` under `dev`",
         ),
     ] = ()
+    model_allow_cidrs: Annotated[
+        tuple[AllowedNetwork, ...],
+        Setting(
+            help="The same for the models of AI agents (`base_url`).",
+            takes=_NETWORKS,
+            parse=values.allowed_network,
+            many=True,
+            default="none; `127.0.0.0/8,::1/128` under `dev`",
+        ),
+    ] = ()
+    tool_allow_cidrs: Annotated[
+        tuple[AllowedNetwork, ...],
+        Setting(
+            help="The same for the tools of AI agents.",
+            takes=_NETWORKS,
+            parse=values.allowed_network,
+            many=True,
+            default="none; `127.0.0.0/8,::1/128` under `dev`",
+        ),
+    ] = ()
+    show_allow_listed_answers: Annotated[
+        bool,
+        Setting(
+            help="Show what addresses on these lists answer, in attempts, tests and challenges and to models that call "
+            "tools: for where everybody who has an API key may read your network.",
+            takes="`true` or `false`",
+            parse=values.flag,
+            default="`false`; `true` under `dev`",
+        ),
+    ] = False
     delivery_proxy: Annotated[
         ProxyAddress | None,
         Setting(

@@ -10,8 +10,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+from tellwire.security.addresses import AllowedNetwork
+
+LOOPBACK = (AllowedNetwork(ipaddress.ip_network("127.0.0.0/8")), AllowedNetwork(ipaddress.ip_network("::1/128")))
 MASK = "***"
+_NETWORK_AND_PORTS = re.compile(
+    r"(\[[0-9A-Fa-f:.]+\](?:/[0-9]+)?|[0-9.]+(?:/[0-9.]+)?)(?::([0-9]{1,5})(?:-([0-9]{1,5}))?)?"
+)
 
 
 class AppSecret(Struct, frozen=True):
@@ -89,6 +94,24 @@ def media_url(text: str) -> str:
         _ = http_url(query.get("endpoint", "http://none"))
         return text
     raise ValueError(text)
+
+
+def allowed_network(text: str) -> AllowedNetwork:
+    """Read a network, an IPv6 one in brackets if a port or a range of ports stands behind it."""
+    found = _NETWORK_AND_PORTS.fullmatch(text)
+    if found is None:  # an IPv6 network alone
+        return AllowedNetwork(ipaddress.ip_network(text))
+    named, first, last = found.groups()
+    bracketed = named.startswith("[")
+    network = ipaddress.ip_network(named.replace("[", "").replace("]", ""))
+    if bracketed != isinstance(network, ipaddress.IPv6Network):
+        raise ValueError(text)
+    if first is None:
+        return AllowedNetwork(network)
+    ports = int(first), int(last or first)
+    if not 1 <= ports[0] <= ports[1] <= 65535:
+        raise ValueError(text)
+    return AllowedNetwork(network, *ports)
 
 
 def host(text: str) -> str:

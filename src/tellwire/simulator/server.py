@@ -14,7 +14,7 @@ from aiohttp import web
 from tellwire.errors import Problem
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Sender
-from tellwire.security.addresses import EVERY_ADDRESS
+from tellwire.security.addresses import ANYWHERE
 from tellwire.simulator import control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster
@@ -62,7 +62,7 @@ class Simulator:
         await web.SockSite(self._runner, listening).start()
         host, number = listening.getsockname()[:2]
         self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
-        self._sender = open_sender(allow=EVERY_ADDRESS)
+        self._sender = open_sender(reach=ANYWHERE)
         self.set_callback(self._callback, self._secret)
         self.state.webhooks.start()
         return self.url

@@ -14,7 +14,7 @@ from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.formats import Format, Handshake
-from tellwire.ports.http_out import Answer, Graph
+from tellwire.ports.http_out import Graph
 from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
 from tellwire.settings import Settings
@@ -57,9 +57,10 @@ class Services(Struct, frozen=True, kw_only=True):
 
     `formats` by name; `stream_format` is the one that streams show; `event_names` are those of the `tellwire-event`
     header; `schemas` are the JSON Schemas of the bodies that we send, by name; `webhooks` the section of that name for
-    the OpenAPI document. `check_url` raises `Forbidden`; `ask_for_consent` raises `Invalid`; `whsec_form` gives a
-    customer's own secret as stock libraries want it.
-    `send_test` sends a test event of a name ("" for the usual one) and returns its name, the attempt and the answer.
+    the OpenAPI document. `check_url` raises `Forbidden` where deliveries may not go, `check_model_url` and
+    `check_tool_url` where requests to models and tools may not; `ask_for_consent` raises `Invalid`; `whsec_form` gives
+    a customer's own secret as stock libraries want it.
+    `send_test` sends a test event of a name ("" for the usual one) and returns its name and the attempt.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
@@ -77,8 +78,10 @@ class Services(Struct, frozen=True, kw_only=True):
     schemas: Mapping[str, Mapping[str, Any]]
     webhooks: Mapping[str, Any]
     check_url: Callable[[str], Awaitable[None]]
+    check_model_url: Callable[[str], Awaitable[None]]
+    check_tool_url: Callable[[str], Awaitable[None]]
     ask_for_consent: Callable[[Endpoint, Handshake], Awaitable[None]]
-    send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt, Answer]]]
+    send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt]]]
     whsec_form: Callable[[str], str]
     route_unrouted: Callable[[str], Awaitable[object]]
     erase: Callable[[str, str], asyncio.Future[None]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from tellwire.agents import tool_calls
 from tellwire.errors import Forbidden
-from tellwire.ports.http_out import Answer, Request
-from tellwire.security.addresses import EVERY_ADDRESS, check_url
+from tellwire.ports.http_out import Answer, Request, without_what_was_said
+from tellwire.security.addresses import ANYWHERE, check_url
 
 API = ("https://api.example.com",)
 KNOWN = frozenset({"order", "lang", "note", "host"})
@@ -138,7 +139,7 @@ def test_whatever_is_given_the_origin_and_the_path_stay(order: str, lang: str) -
         return
     except UnicodeEncodeError:  # half of a character is nothing that JSON can bring
         return
-    target = check_url(request.url, EVERY_ADDRESS)
+    target = check_url(request.url, ANYWHERE)
     path, _, query = target.path.partition("?")
     assert (target.scheme, target.host, target.port) == ("https", "api.example.com", 443)
     assert [path.split("/")[1], path.split("/")[3]] == ["orders", "items"]
@@ -173,3 +174,17 @@ def test_secrets_do_not_come_back() -> None:
     assert "********" in told
     assert "dns" in tool_calls.result_for_model(Answer(failure="dns", cause="no address of api.internal"), [])
     assert "internal" not in tool_calls.result_for_model(Answer(failure="dns", cause="no address of api.internal"), [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            Answer(status=200, body=b"inside", headers=(("x-a", "inside"),), truncated=True),
+            {"status": 200, "body": "", "cut": False, "note": "what addresses on the allow list answer is not shown"},
+        ),
+        (Answer(failure="tls", body=b"inside"), {"error": "the tool could not be reached", "failure": "tls"}),
+    ],
+)
+def test_what_an_allow_listed_address_says_is_not_told(answer: Answer, told: dict[str, Any]) -> None:
+    assert json.loads(tool_calls.result_for_model(without_what_was_said(answer), [])) == told

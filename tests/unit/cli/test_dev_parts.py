@@ -28,6 +28,7 @@ from tellwire.cli.dev.terminal import typed
 from tellwire.errors import AlreadyRunning, TellwireError
 from tellwire.http_client.sender import open_sender
 from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.security.addresses import Reach
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, Poster, State
 
 FORMATS = ("row", "chat")
@@ -460,7 +461,7 @@ def test_the_customers_files_can_be_downloaded() -> None:
 
 def test_the_customer_answers_no_message_to_somebody_else() -> None:
     async def run() -> None:
-        sender, state = open_sender(allow=()), State()
+        sender, state = open_sender(reach=Reach()), State()
         told: list[object] = []
         story = ChattingCustomer(
             state, Poster(sender, "http://127.0.0.1:1", ""), before=told.append, after=lambda *_: None

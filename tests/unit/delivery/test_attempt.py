@@ -16,7 +16,7 @@ from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Snapshot, Work
 from tellwire.model.units import MICROS
-from tellwire.ports.http_out import Answer, Request
+from tellwire.ports.http_out import Answer, Request, without_what_was_said
 
 NOW = 1_778_038_763_123_456
 EVENT = Event(
@@ -260,6 +260,8 @@ def test_a_conclusion_attributes_only_failures() -> None:
     assert asked == []
     slow = Answer(status=503, headers=(("Retry-After", "30"),))
     assert concluded(slow)[0] == RetryAt(NOW + 30 * MICROS, counted=False)
+    assert concluded(without_what_was_said(slow))[0] == RetryAt(NOW + 30 * MICROS, counted=False)
+    asked.pop()
     assert concluded(Answer(failure="dns"), retry_schedule=(2.0, 3.0))[0] == RetryAt(NOW + 2 * MICROS, counted=False)
     assert asked == [("slow", 7 * MICROS, 30 * MICROS), ("whole", 2 * MICROS, 0)]
 

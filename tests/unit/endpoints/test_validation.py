@@ -14,7 +14,7 @@ from tellwire.formats import FORMATS
 from tellwire.http_client.connection import encode_request
 from tellwire.model.deliveries import Endpoint
 from tellwire.ports.http_out import Request
-from tellwire.security.addresses import check_url
+from tellwire.security.addresses import Reach, check_url
 
 EVENTS = ("messages.insert", "messages.update")
 RESERVED = tuple(beginning for form in FORMATS.values() for beginning in form.RESERVED)
@@ -52,7 +52,7 @@ def test_headers_that_pass_leave_the_request_as_it_would_be_without_them(headers
     if faults(endpoint(headers=headers), EVENTS, RESERVED):
         return
     ours = (("content-type", "application/json"), ("user-agent", "us"), ("webhook-id", "msg_1"))
-    target = check_url("https://hooks.example.com/in", ())
+    target = check_url("https://hooks.example.com/in", Reach())
     plain = encode_request(Request(url="", headers=ours, body=b"{}"), target)
     sent = encode_request(Request(url="", headers=(*ours, *headers.items()), body=b"{}"), target)
     added = [line for line in sent.split(b"\r\n") if line not in plain.split(b"\r\n")]

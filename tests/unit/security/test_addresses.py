@@ -1,15 +1,31 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tellwire.errors import Forbidden
-from tellwire.security.addresses import ParsedTarget, check_resolved, check_url, is_allow_listed, why_refused
+from tellwire.security.addresses import (
+    AllowedNetwork,
+    ParsedTarget,
+    Reach,
+    check_resolved,
+    check_url,
+    is_allow_listed,
+    why_refused,
+)
 
-LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+def reach(*networks: IPv4Network | IPv6Network, **more: Any) -> Reach:
+    return Reach(allow=tuple(map(AllowedNetwork, networks)), **more)
+
+
+NONE = Reach()
+LOOPBACK = reach(ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MAPPED = ip_network("::ffff:0:0/96")
 """Python 3.13 and later spell it ::ffff:0.0.0.0/96."""
 V4 = st.integers(0, 2**32 - 1).map(IPv4Address)
@@ -92,14 +108,14 @@ REACHED = (
 
 @pytest.mark.parametrize(("address", "rule"), REFUSED.items())
 def test_addresses_that_are_not_global_are_refused_by_name_of_their_rule(address, rule):
-    reason = why_refused(address, ())
+    reason = why_refused(address, 443, NONE)
     assert reason is not None
     assert rule in reason
 
 
 @pytest.mark.parametrize("address", REACHED)
 def test_global_addresses_are_reached(address):
-    assert why_refused(address, ()) is None
+    assert why_refused(address, 443, NONE) is None
 
 
 @given(V4 | V6)
@@ -107,44 +123,44 @@ def test_global_addresses_are_reached(address):
 def test_whatever_the_standard_library_calls_not_global_is_refused(ip):
     carried = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
     if not ip.is_global and carried is None:
-        assert why_refused(ip, ()) is not None
+        assert why_refused(ip, 443, NONE) is not None
     if ip.is_multicast or ip.is_loopback or ip.is_link_local or ip.is_unspecified:
-        assert why_refused(ip, ()) is not None
+        assert why_refused(ip, 443, NONE) is not None
 
 
 @given(V4, st.sampled_from(["::ffff:0:0", "64:ff9b::"]))
 def test_an_address_that_carries_another_is_judged_by_it(inner, prefix):
     outer = IPv6Address(int(IPv6Address(prefix)) + int(inner))
-    assert (why_refused(outer, ()) is None) == (why_refused(inner, ()) is None)
-    assert why_refused(outer, [IPv4Network(inner)]) is None
+    assert (why_refused(outer, 443, NONE) is None) == (why_refused(inner, 443, NONE) is None)
+    assert why_refused(outer, 443, reach(IPv4Network(inner))) is None
 
 
 @given(V4, st.integers(0, 2**80 - 1))
 def test_a_6to4_address_is_judged_by_its_gateway(inner, rest):
     outer = IPv6Address((0x2002 << 112) | (int(inner) << 80) | rest)
-    assert (why_refused(outer, ()) is None) == (why_refused(inner, ()) is None)
+    assert (why_refused(outer, 443, NONE) is None) == (why_refused(inner, 443, NONE) is None)
 
 
 @given(V4 | V6)
 def test_text_and_object_are_judged_alike(ip):
-    assert why_refused(str(ip), ()) == why_refused(ip, ())
+    assert why_refused(str(ip), 443, NONE) == why_refused(ip, 443, NONE)
 
 
 @given(V4 | V6)
 def test_the_allow_list_admits_exactly_what_it_names(ip):
     network = ip_network(ip)
-    assert is_allow_listed(ip, [network])
-    assert why_refused(ip, [network]) is None
-    assert not is_allow_listed(ip, [])
+    assert is_allow_listed(ip, 443, reach(network))
+    assert why_refused(ip, 443, reach(network)) is None
+    assert not is_allow_listed(ip, 443, NONE)
 
 
 def test_the_allow_list_admits_nothing_of_its_neighbours():
-    assert why_refused("127.0.0.1", LOOPBACK) is None
-    assert why_refused("::1", LOOPBACK) is None
-    assert why_refused("::ffff:127.0.0.1", LOOPBACK) is None
-    assert why_refused("10.0.0.1", LOOPBACK) is not None
-    assert why_refused("::2", LOOPBACK) is not None
-    assert why_refused("fe80::1%eth0", [IPv6Network("fe80::/10")]) is not None
+    assert why_refused("127.0.0.1", 443, LOOPBACK) is None
+    assert why_refused("::1", 443, LOOPBACK) is None
+    assert why_refused("::ffff:127.0.0.1", 443, LOOPBACK) is None
+    assert why_refused("10.0.0.1", 443, LOOPBACK) is not None
+    assert why_refused("::2", 443, LOOPBACK) is not None
+    assert why_refused("fe80::1%eth0", 443, reach(IPv6Network("fe80::/10"))) is not None
 
 
 # --- URLs -------------------------------------------------------------------------------------------------------------
@@ -160,7 +176,7 @@ SPELLINGS_OF_LOOPBACK = (
 @pytest.mark.parametrize("host", SPELLINGS_OF_LOOPBACK)
 def test_every_spelling_of_an_address_is_judged_as_that_address(host):
     with pytest.raises(Forbidden, match=r"127\.0\.0\.1: loopback"):
-        check_url(f"https://{host}:8080/hook", ())
+        check_url(f"https://{host}:8080/hook", NONE)
     target = check_url(f"http://{host}:8080/hook", LOOPBACK)
     assert (target.host, target.address) == ("127.0.0.1", IPv4Address("127.0.0.1"))
     assert target.authority == "127.0.0.1:8080"
@@ -178,7 +194,7 @@ def test_every_spelling_of_an_address_is_judged_as_that_address(host):
 )  # fmt: skip
 def test_refused_hosts_are_refused_over_https_too(host):
     with pytest.raises(Forbidden, match="deliveries may not reach"):
-        check_url(f"https://{host}/", ())
+        check_url(f"https://{host}/", NONE)
 
 
 @pytest.mark.parametrize(
@@ -236,9 +252,9 @@ def test_http_is_only_for_the_allow_list():
     with pytest.raises(Forbidden, match="use https"):
         check_url("http://8.8.8.8/", LOOPBACK)
     with pytest.raises(Forbidden, match="use https"):
-        check_url("http://example.org/", ())
+        check_url("http://example.org/", NONE)
     assert check_url("http://example.org/", LOOPBACK).address is None  # for its addresses to decide
-    assert check_url("http://8.8.8.8/", [ip_network("8.8.8.0/24")]).port == 80
+    assert check_url("http://8.8.8.8/", reach(ip_network("8.8.8.0/24"))).port == 80
 
 
 def parsed(url: str) -> ParsedTarget:
@@ -247,7 +263,7 @@ def parsed(url: str) -> ParsedTarget:
 
 def test_resolved_addresses_are_kept_in_order_without_repetitions():
     target = parsed("https://example.org/")
-    found = check_resolved(target, ["2606:4700::1", "8.8.8.8", "8.8.8.8", "::ffff:8.8.8.8"], ())
+    found = check_resolved(target, ["2606:4700::1", "8.8.8.8", "8.8.8.8", "::ffff:8.8.8.8"], NONE)
     assert found == [IPv6Address("2606:4700::1"), IPv4Address("8.8.8.8")]
 
 
@@ -258,7 +274,7 @@ def test_one_refused_address_spoils_the_answer_and_is_not_told(addresses):
     with pytest.raises(
         Forbidden, match=r"example\.org resolves to an address that deliveries may not reach"
     ) as refusal:
-        check_resolved(parsed("https://example.org/"), addresses, ())
+        check_resolved(parsed("https://example.org/"), addresses, NONE)
     assert not any(address in str(refusal.value) for address in addresses)
 
 
@@ -273,14 +289,14 @@ def test_http_to_a_name_needs_every_address_on_the_allow_list():
 @example("[" * 100)
 def test_any_host_is_parsed_or_refused_and_never_smuggles(text):
     try:
-        target = check_url(f"https://{text}/hook", ())
+        target = check_url(f"https://{text}/hook", NONE)
     except Forbidden:
         return
     line = f"{target.authority}{target.path}"
     assert line.isascii()
     assert line.isprintable()
     assert " " not in line
-    assert target.address is None or why_refused(target.address, ()) is None
+    assert target.address is None or why_refused(target.address, 443, NONE) is None
 
 
 @given(st.text())
@@ -302,4 +318,35 @@ def test_any_text_is_a_url_or_refused(text):
 def test_spellings_of_any_address_are_read_as_inet_aton_reads_them(ip, spelling):
     number = int(ip)
     host = spelling.format(*ip.packed, all=number, mid=number & 0xFFFFFF, low=number & 0xFFFF)
-    assert check_url(f"https://{host}/", [ip_network("0.0.0.0/0")]).address == ip
+    assert check_url(f"https://{host}/", reach(ip_network("0.0.0.0/0"))).address == ip
+
+
+PORT = 8700
+EVERYTHING = reach(ip_network("0.0.0.0/0"), ip_network("::/0"), own_port=PORT)
+
+
+@given(V4 | V6, st.sampled_from([443, 8701]))
+def test_of_this_machine_only_our_own_port_is_refused_for_it(ip, port):
+    assert why_refused(ip, port, EVERYTHING) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "::127.0.0.1", "::ffff:0.0.0.0"]
+)
+def test_our_own_port_by_every_form_of_this_machines_addresses(address):
+    assert why_refused(address, PORT, EVERYTHING) == "Tellwire's own port"
+    assert why_refused(address, PORT, replace(EVERYTHING, own_port=0)) is None
+
+
+@given(V4 | V6)
+def test_an_address_of_an_interface_is_this_machine_as_well(ip):
+    own = replace(EVERYTHING, is_own=lambda address: address == ip)
+    assert why_refused(ip, PORT, own) == "Tellwire's own port"
+    assert why_refused(ip, PORT, replace(own, allow=())) == "Tellwire's own port"
+
+
+@given(V4 | V6, st.integers(1, 65535), st.integers(1, 65535), st.integers(1, 65535))
+def test_an_entry_admits_its_ports_and_no_other(ip, port, one, other):
+    first, last = sorted((one, other))
+    listed = Reach(allow=(AllowedNetwork(ip_network(ip), first, last),))
+    assert is_allow_listed(ip, port, listed) == (first <= port <= last)

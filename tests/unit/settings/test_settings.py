@@ -22,7 +22,7 @@ from tellwire.settings import (
     shown,
     variable_of,
 )
-from tellwire.settings.values import ProxyAddress
+from tellwire.settings.values import ProxyAddress, allowed_network
 
 KEY = bytes(range(32))
 SECRETS = {
@@ -155,7 +155,17 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
             ("META_GRAPH_URL", text)
             for text in ("graph.facebook.com", "ftp://x", "https://", "https://u@x", "https://x?y=1")
         ),
-        *(("DELIVERY_ALLOW_CIDRS", text) for text in ("10.0.0.1/8", "localhost", "10.0.0.0/33")),
+        *(
+            (name, text)
+            for name in ("DELIVERY_ALLOW_CIDRS", "MODEL_ALLOW_CIDRS", "TOOL_ALLOW_CIDRS")
+            for text in (
+                *("10.0.0.1/8", "localhost", "localhost:443", "10.0.0.0/33", "10.0.0.0/8:", "10.0.0.0/8:0", ":443"),
+                *("10.0.0.0/8:65536", "10.0.0.0/8:443-", "10.0.0.0/8:-443", "10.0.0.0/8:9-8", "10.0.0.0/8:https"),
+                *("10.0.0.0/8:443:444", "10.0.0.0/8 :443", "10.0.0.0:443/8", "[10.0.0.0]/8:443", "[::1/128]:443"),
+                *("[fd00::]/8:", "[fd00::]8:443", "[fd00::1]/8:443", "[fd00::/8", "fd00::/8:443", "10.0.0.0/8:４４３"),
+            )
+        ),
+        ("SHOW_ALLOW_LISTED_ANSWERS", "perhaps"),
         *(
             ("DELIVERY_PROXY", text)
             for text in (
@@ -251,6 +261,28 @@ def test_lists_and_numbers(tmp_path: Path) -> None:
     assert settings.conversation_window_hours == 0
     assert settings.meta_graph_url == "http://127.0.0.1:9000/v24.0"
     assert settings.retention_messages_days == 365
+
+
+@pytest.mark.parametrize(
+    ("text", "shown_as", "ports"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8", (1, 65535)),
+        ("10.0.0.0/8:443", "10.0.0.0/8:443", (443, 443)),
+        ("10.0.0.5:8000-8010", "10.0.0.5/32:8000-8010", (8000, 8010)),
+        ("10.0.0.0/255.0.0.0:1-65535", "10.0.0.0/8", (1, 65535)),
+        ("fd00::/8", "fd00::/8", (1, 65535)),
+        ("[fd00::]/8", "fd00::/8", (1, 65535)),
+        ("[fd00::]/8:8000-8010", "[fd00::]/8:8000-8010", (8000, 8010)),
+        ("[::1]:8080", "[::1]/128:8080", (8080, 8080)),
+        ("::1:8080", "::1:8080/128", (1, 65535)),
+    ],
+)
+def test_networks_of_an_allow_list(tmp_path: Path, text: str, shown_as: str, ports: tuple[int, int]) -> None:
+    settings = settings_of(tmp_path, TOOL_ALLOW_CIDRS=f" {text} ,127.0.0.1")
+    [entry, _] = settings.tool_allow_cidrs
+    assert (entry.first_port, entry.last_port) == ports
+    assert shown(settings, "tool_allow_cidrs") == f"{shown_as},127.0.0.1/32"
+    assert allowed_network(shown_as) == entry
 
 
 def test_database_urls(tmp_path: Path) -> None:

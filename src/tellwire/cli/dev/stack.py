@@ -22,6 +22,7 @@ from tellwire.cli.serving import Site, bind, url_of
 from tellwire.errors import TellwireError
 from tellwire.formats import FORMATS
 from tellwire.http_client.sender import open_sender
+from tellwire.security.addresses import ANYWHERE
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
 from tellwire.simulator import Knobs, Poster, Simulator, State
 
@@ -142,7 +143,7 @@ async def running(
         account = await settle_account(rest, simulated=simulated)
         agents = await settle_agents(rest, account, scripted=scripted and simulated)
         journeys.know(authors={agents.person: "you", agents.scripted: "demo agent"})
-        sender = open_sender(allow=LOOPBACK)
+        sender = open_sender(reach=ANYWHERE)
         stack.push_async_callback(sender.close)
         poster = Poster(sender, f"{url}/meta/webhook", home.app_secret)
         if not await poster.handshake(settings.meta_verify_token, secrets.token_hex(8)):

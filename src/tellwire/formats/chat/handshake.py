@@ -31,11 +31,8 @@ class Challenge:
         """Why the challenge was not met; "" when the answer holds the same token."""
         if answer.status != 200 or answer.failure:
             return answer.cause or f"your server answered {answer.status}"
-        try:
-            echo = msgspec.json.decode(answer.body, type=_Echo)
-        except (msgspec.MsgspecError, RecursionError, ValueError):
-            return 'the answer is not JSON of the form {"challenge": "…"}'
-        return "" if echo.challenge == registration.token else "the answer holds another challenge than the one asked"
+        reason = _fault(answer.actual.body, registration.token)
+        return "the answer does not hold the challenge" if reason and answer.hidden else reason
 
     def consent(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | None:  # noqa: ARG002
         """The challenge as it came, or 400 when there is none."""
@@ -45,6 +42,14 @@ class Challenge:
         if not asked:
             return Answer(status=400, headers=_JSON, body=b'{"error": "no challenge"}')
         return Answer(status=200, headers=_JSON, body=msgspec.json.encode(_Echo(asked)))
+
+
+def _fault(body: bytes, token: str) -> str:
+    try:
+        echo = msgspec.json.decode(body, type=_Echo)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return 'the answer is not JSON of the form {"challenge": "…"}'
+    return "" if echo.challenge == token else "the answer holds another challenge than the one asked"
 
 
 def challenge_url(url: str, token: str) -> str:

@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 from tellwire.agents import settings as agent_settings
 from tellwire.agents.settings import AgentSettings, Budget, Tool, settings_of
 from tellwire.agents.tool_calls import MASK, same_origin
-from tellwire.errors import Forbidden, Invalid, NotFound
+from tellwire.errors import Invalid, NotFound
 from tellwire.model.agents import Agent, AgentRun, RunOutcome
 from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS, micros
 from tellwire.stores.queries import agents
+from tellwire.web.api.agent_urls import unreachable
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
@@ -200,11 +201,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
     settings = AgentSettings(**{name: getattr(draft, name) for name in _SETTINGS})
     settings = replace(settings, tools=tuple(_with_values(tool, agent) for tool in settings.tools))
     faults = agent_settings.faults(settings)
-    if settings.base_url and not faults:
-        try:
-            await context.services.check_url(settings.base_url)
-        except Forbidden as refusal:
-            faults.append(("/base_url", str(refusal)))
+    faults = faults or await unreachable(context.services, settings)
     if faults:
         raise Invalid("The agent is not valid.", *faults)
     secrets = {
