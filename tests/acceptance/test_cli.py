@@ -25,7 +25,7 @@ from tellwire.cli.dev.catcher import Catch
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, body_of
 from tellwire_sdk import MessageRow, RowEvent
 
-ADMIN = "an-admin-key-for-tests"
+ADMIN = "an-invented-admin-key-for-these-tests"
 APP_SECRET = "an-app-secret-for-tests"
 SECRETS = {"row": "a row secret of ours", "chat": "a chat secret of ours"}
 SETTINGS = {

@@ -64,3 +64,5 @@ class Counters:
         """Turns that a model was asked for, by outcome."""
         self.sends: Counter[str] = Counter()
         """Attempts to send a message, by result ("accepted", "failed", "unknown", "throttled", …)."""
+        self.wrong_keys: Counter[str] = Counter()
+        """Wrong API keys, by answer ("refused", "throttled")."""

@@ -17,7 +17,7 @@ PREFIX = "TELLWIRE_"
 OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
 """Variables with our prefix that are no settings."""
 
-DEV_DEFAULTS: Mapping[str, object] = {"auto_accounts": True, "delivery_allow_cidrs": LOOPBACK}
+DEV_DEFAULTS: Mapping[str, object] = {"auto_accounts": True, "delivery_allow_cidrs": LOOPBACK, "open_operations": True}
 """The defaults of `tellwire dev`, for settings that were not given."""
 
 
@@ -89,12 +89,22 @@ class Settings(Struct, frozen=True, kw_only=True):
             default="what HOST implies: the loopback names, or HOST itself, or any when HOST is `0.0.0.0` or `::`",
         ),
     ] = ()
+    open_operations: Annotated[
+        bool,
+        Setting(
+            help="Show `/metrics`, `/version` and all of `/` to everybody who reaches HOST and PORT, without a key: "
+            "where only those who run the installation reach them.",
+            takes="`true` or `false`",
+            parse=values.flag,
+            default="`false`; `true` under `dev`",
+        ),
+    ] = False
     admin_key: Annotated[
         str,
         Setting(
             help="An API key accepted with every scope, for a first start and for tests; otherwise "
             "`tellwire keys create`.",
-            takes="printable ASCII without spaces",
+            takes="printable ASCII without spaces, at least 32 characters (`openssl rand -base64 32` makes such a key)",
             parse=values.key,
             secret=True,
         ),
