@@ -314,6 +314,16 @@ def test_the_glossary_is_in_order_and_has_the_words_one_must_know() -> None:
     } <= set(words)
 
 
+def test_the_settings_that_the_security_page_names_exist() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`(?:TELLWIRE_)?([A-Z]+(?:_[A-Z]+)+)(?:_FILE)?`", text))
+    known = {name.upper() for name in settings.SETTINGS}
+    assert {"ADMIN_KEY", "MASTER_KEY", "OPEN_OPERATIONS", "ALLOWED_HOSTS"} <= named
+    assert named - known - {name + "_FILE" for name in known} == set()
+    metrics_named = set(re.findall(r"`(tellwire_\w+)`", text))
+    assert metrics_named <= {each.name for each in metrics.METRICS}
+
+
 # --- the readme -------------------------------------------------------------------------------------------------------
 
 

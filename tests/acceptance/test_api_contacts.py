@@ -286,21 +286,30 @@ def test_what_waits_unrouted_held_or_not_understood_goes_too(tmp_path: Path) -> 
         assert CUSTOMER.encode() not in everything(app, tmp_path)
 
 
-def test_answers_that_quote_the_person_are_kept_no_more(app: Served) -> None:
+def test_what_was_done_for_an_erased_person_is_not_done_again(app: Served, tmp_path: Path) -> None:
+    """The answer is erased, and with it a key and a body that name the person; that they were answered is not."""
     meta(app, said("wamid.1"))
-    kept = {"idempotency-key": "quotes"}
-    app.post(
-        "/v1/webhook-endpoints",
-        {"url": f"https://hooks.example.com/{CUSTOMER}", "format": "row"},
-        headers=kept,
-    )
-    app.post(
-        "/v1/webhook-endpoints",
-        {"url": "https://hooks.example.com/x", "format": "row"},
-        headers={"idempotency-key": "k"},
-    )
+    app.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an invented token"})
+    message = {"account": NUMBER, "to": f"+{CUSTOMER}", "type": "text", "text": {"body": WORDS}}
+    endpoint = {"url": f"https://hooks.example.com/{CUSTOMER}", "format": "row"}
+    sent, made = ({"idempotency-key": f"{word}-{CUSTOMER}"} for word in ("order", "hook"))
+    app.post("/v1/messages", message, headers=sent, status=202)
+    hook = app.post("/v1/webhook-endpoints", endpoint, headers=made)
+    other = {"url": "https://hooks.example.com/x", "format": "row"}
+    kept = app.post("/v1/webhook-endpoints", other, headers={"idempotency-key": "k"})
+    app.call("DELETE", f"/v1/webhook-endpoints/{hook['id']}")
     erase(app, person(app))
-    assert [row[0] for row in app.query("SELECT key FROM idempotency_keys")] == ["k"]
+    for path, body, key in (("/v1/messages", message, sent), ("/v1/webhook-endpoints", endpoint, made)):
+        problem = app.call("POST", path, body, headers=key).problem(410)
+        assert problem["type"] == "urn:tellwire:problem:answer-erased"
+        assert CUSTOMER not in str(problem)
+    app.call("POST", "/v1/messages", message | {"text": {"body": "another"}}, headers=sent).problem(422)
+    assert app.query("SELECT count(*) FROM sends") == [(0,)]
+    assert app.query("SELECT count(*) FROM messages") == [(0,)]
+    assert app.post("/v1/webhook-endpoints", other, headers={"idempotency-key": "k"}) == kept
+    assert CUSTOMER not in str(app.query("SELECT key, request_hash, CAST(answer AS TEXT) FROM idempotency_keys"))
+    app.clock.move(DAY)
+    app.post("/v1/messages", message, headers=sent, status=202)
 
 
 def test_subscribers_are_told_and_the_audit_has_it(app: Served) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,76 @@ def test_an_idempotency_key_uploads_once(app: Served) -> None:
     assert (again.status, again.json, again.headers["idempotency-replayed"]) == (201, made, "true")
     app.upload(PNG[1:], ("account", NUMBER), headers=headers).problem(422)
     app.upload(PNG, ("account", NUMBER), name="other.png", headers=headers).problem(422)
+
+
+def revocable(app: Served) -> tuple[str, str]:
+    made = app.post("/v1/api-keys", {"scopes": ["read", "messages:write"]})
+    return made["id"], made["key"]
+
+
+def test_a_download_is_cut_off_when_its_key_is_revoked(tmp_path: Path) -> None:
+    with served(tmp_path) as app:
+        app.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a token"})
+        made = uploaded(app, bytes(32 * 1024 * 1024), name="long.pdf", kind=PDF)
+        key_id, key = revocable(app)
+        connection = app.connection()
+        connection.request("GET", f"/v1/media/{made['id']}/content", headers={"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        assert len(answer.read(1000)) == 1000
+        app.call("DELETE", f"/v1/api-keys/{key_id}")
+        with pytest.raises(IncompleteRead) as cut:
+            answer.read()
+        assert len(cut.value.partial) < made["size"] - 1000
+        connection.close()
+
+
+def test_an_upload_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
+    with served(tmp_path) as app:
+        app.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a token"})
+        key_id, key = revocable(app)
+        head = b'--x\r\nContent-Disposition: form-data; name="account"\r\n\r\n' + NUMBER.encode()
+        head += b'\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + PNG
+        connection = app.connection()
+        connection.putrequest("POST", "/v1/media")
+        for name, given in (
+            ("Authorization", f"Bearer {key}"),
+            ("Content-Type", "multipart/form-data; boundary=x"),
+            ("Content-Length", str(len(head) + len(PNG) + 9)),
+        ):
+            connection.putheader(name, given)
+        connection.endheaders()
+        connection.send(head)
+        while not app.query("SELECT id FROM media"):
+            pass
+        app.call("DELETE", f"/v1/api-keys/{key_id}")
+        connection.send(PNG + b"\r\n--x--\r\n")
+        answer = connection.getresponse()
+        assert answer.status == 401
+        assert json.loads(answer.read())["type"] == "urn:tellwire:problem:invalid-key"
+        assert app.query("SELECT state FROM media") == [("erased",)]
+        assert [each for each in (tmp_path / "media").rglob("*") if each.is_file()] == []
+        connection.close()
+
+
+def test_a_change_whose_body_comes_slowly_is_refused_when_its_key_is_revoked(app: Served) -> None:
+    key_id, key = revocable(app)
+    app.post("/v1/api-keys", {"scopes": ["read"]})
+    body = json.dumps({"account": NUMBER, "to": f"+{CUSTOMER}", "type": "text", "text": {"body": "x"}}).encode()
+    before = app.query("SELECT count(*) FROM sends")
+    connection = app.connection()
+    connection.putrequest("POST", "/v1/messages")
+    for name, given in (("Authorization", f"Bearer {key}"), ("Content-Type", "application/json")):
+        connection.putheader(name, given)
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders()
+    connection.send(body[:-1])
+    while app.get(f"/v1/api-keys/{key_id}")["last_used_at"] is None:
+        pass
+    app.call("DELETE", f"/v1/api-keys/{key_id}")
+    connection.send(body[-1:])
+    assert connection.getresponse().status == 401
+    assert app.query("SELECT count(*) FROM sends") == before
+    connection.close()
 
 
 def test_an_upload_that_ended_in_between_is_swept_away(tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, text
-from tests.served import ADMIN, HOOK, Reply, Served, served
+from tests.served import ADMIN, HOOK, SETTINGS, Reply, Served, served
 from tests.world import NUMBER, envelope, incoming
 
 from tellwire import __version__
 from tellwire.errors import Unavailable
 from tellwire.formats import SCHEMAS
+from tellwire.settings import DEV_DEFAULTS, Settings
 from tellwire.stores.sqlite.store import SqliteStore, raw
 from tellwire.web.operations.metrics import METRICS
-
-FORWARDED = {"x-forwarded-for": "203.0.113.9"}
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_probes_need_no_key(app: Served, path: str, method: str) -> None:
 
 def test_not_ready_with_an_old_schema(app: Served) -> None:
     app.write(lambda c: _set_revision(c, "0000"))
-    reply = app.call("GET", "/readyz", key=None)
-    assert "0000" in reply.problem(503)["detail"]
+    assert "revision 0000" in app.call("GET", "/readyz").problem(503)["detail"]
+    assert "0000" not in app.call("GET", "/readyz", key=None).problem(503)["detail"]
     assert app.call("GET", "/livez", key=None).status == 200
 
 
@@ -61,7 +61,8 @@ def test_not_ready_while_commits_fail(app: Served, tmp_path: Path) -> None:
         pass
     reply = app.call("GET", "/readyz", key=None)
     assert reply.problem(503)["type"] == "urn:tellwire:problem:not-ready"
-    assert "full" in reply.json["detail"]
+    assert "full" not in reply.json["detail"]
+    assert "full" in app.call("GET", "/readyz").problem(503)["detail"]
     assert "not working" in app.call("GET", "/").body.decode().lower()
     assert shutil.disk_usage(tmp_path).free > 0
     app.run(app.world.store.write(lambda _: None))
@@ -90,7 +91,7 @@ def test_a_read_only_database_takes_nothing_and_is_ready_again_by_itself(app: Se
     app.write(lambda c: c.exec_driver_sql("PRAGMA query_only = 1").close())
     assert app.meta(envelope(incoming("wamid.1"))).status == 503
     app.call("POST", "/v1/webhook-endpoints", {"url": HOOK, "format": "row"}).problem(503)
-    assert "readonly" in app.call("GET", "/readyz", key=None).problem(503)["detail"]
+    assert "readonly" in app.call("GET", "/readyz").problem(503)["detail"]
     assert app.call("GET", "/livez", key=None).status == 200
     assert metrics(app)["tellwire_store_failing", ""] == 1
     assert isinstance(app.world.store, SqliteStore)
@@ -104,18 +105,44 @@ def test_a_read_only_database_takes_nothing_and_is_ready_again_by_itself(app: Se
 # --- who may look -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/version", "/metrics"])
-def test_the_machine_itself_and_keys_may_look(app: Served, path: str) -> None:
-    assert app.call("GET", path, key=None).status == 200
-    assert app.call("GET", path, key=None, headers={"host": "localhost:8700"}).status == 200
-    assert app.call("GET", path, key=app.key("read"), headers=FORWARDED).status == 200
+LOOKED_LOCAL = [{}, {"host": "127.0.0.1"}, {"host": "localhost:8700"}, {"x-forwarded-for": "127.0.0.1"}]
+"""Headers with which a plain proxy on this machine passes a stranger's request on, and those of the machine itself."""
 
 
 @pytest.mark.parametrize("path", ["/version", "/metrics"])
-@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host"])
-def test_what_a_proxy_forwards_needs_a_key(app: Served, path: str, name: str) -> None:
-    app.call("GET", path, key=None, headers={name: "x"}).problem(401)
-    app.call("GET", path, key="wrong").problem(401)
+@pytest.mark.parametrize("headers", LOOKED_LOCAL)
+def test_nobody_looks_without_a_key(app: Served, path: str, headers: dict[str, str]) -> None:
+    app.call("GET", path, key=None, headers=headers).problem(401)
+    app.call("GET", path, key="wrong", headers=headers).problem(401)
+    assert app.call("GET", path, key=app.key("read"), headers=headers).status == 200
+
+
+@pytest.mark.parametrize("path", ["/version", "/metrics", "/"])
+def test_a_setting_opens_them(tmp_path: Path, path: str) -> None:
+    with served(tmp_path, settings=replace(SETTINGS, open_operations=True)) as app:
+        made = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
+        reply = app.call("GET", path, key=None)
+        assert reply.status == 200
+        assert (made in reply.body.decode()) == (path == "/")
+        if path == "/metrics":
+            assert len(list(text_string_to_metric_families(reply.body.decode()))) == len(METRICS)
+        app.call("GET", path, key="wrong").problem(401)
+
+
+def test_dev_opens_them_and_serve_does_not() -> None:
+    assert (Settings().open_operations, DEV_DEFAULTS["open_operations"]) == (False, True)
+
+
+def test_another_organizations_key_sees_nothing_of_others(app: Served) -> None:
+    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
+    app.meta(envelope(incoming("wamid.1")))
+    app.clock.move(3 * 3600 * 1_000_000)
+    theirs = app.organization()
+    for key in (app.key("read", organization=theirs), app.key("admin", organization=theirs)):
+        found = metrics(app, key=key)
+        assert {name for name, _ in found} == {"tellwire_info", "tellwire_endpoints", "tellwire_accounts_paused"}
+        assert sum(value for (name, _), value in found.items() if name == "tellwire_endpoints") == 0
+        assert "✓ Working." in app.call("GET", "/", key=key).body.decode()
 
 
 def test_version(app: Served) -> None:
@@ -125,8 +152,8 @@ def test_version(app: Served) -> None:
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def metrics(app: Served) -> dict[tuple[str, str], float]:
-    reply = app.call("GET", "/metrics")
+def metrics(app: Served, *, key: str = ADMIN) -> dict[tuple[str, str], float]:
+    reply = app.call("GET", "/metrics", key=key)
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = text_string_to_metric_families(reply.body.decode())
     return {
@@ -234,7 +261,8 @@ class Page(HTMLParser):
 
 def test_page_is_plain_and_accessible(app: Served) -> None:
     app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
-    reply = app.call("GET", "/", key=None)
+    Page(app.call("GET", "/", key=None))
+    reply = app.call("GET", "/")
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     page = Page(reply)
     assert page.of("html") == [{"lang": "en"}]
@@ -251,21 +279,24 @@ def test_page_is_plain_and_accessible(app: Served) -> None:
     assert "unsafe" not in policy
 
 
-def test_page_shows_numbers_to_everyone_and_endpoints_to_some(app: Served) -> None:
+def test_page_shows_each_what_is_theirs(app: Served) -> None:
     made = app.post("/v1/webhook-endpoints", {"url": HOOK + "?secret=in-the-url", "format": "row"})["id"]
     app.meta(envelope(incoming("wamid.1")))
+    app.clock.move(3 * 3600 * 1_000_000)
     other = app.key("read", organization=app.organization())
     seen = {
-        "machine": app.call("GET", "/", key=None),
-        "key": app.call("GET", "/", key=app.key("read"), headers=FORWARDED),
-        "stranger": app.call("GET", "/", key=None, headers=FORWARDED),
+        "operator": app.call("GET", "/"),
+        "key": app.call("GET", "/", key=app.key("read")),
         "other": app.call("GET", "/", key=other),
+        "stranger": app.call("GET", "/", key=None),
     }
     for name, reply in seen.items():
         page = Page(reply).text
-        assert "POSTs received from Meta" in page
-        assert (made in page) == (name in {"machine", "key"})
-        assert ("hooks.example.com" in page) == (name in {"machine", "key"})
+        assert ("POSTs received from Meta" in page) == (name == "operator")
+        assert (made in page) == (name in {"operator", "key"})
+        assert ("hooks.example.com" in page) == (name in {"operator", "key"})
+        assert ("fell behind" in page) == (name in {"operator", "key"})
+        assert (__version__ in page) == (name != "stranger")
         for private in ("in-the-url", "5215588392274", NUMBER, "Bharath", ADMIN):
             assert private not in page
     app.call("GET", "/", key="wrong").problem(401)
@@ -278,7 +309,7 @@ def test_page_names_what_fails_first(app: Served) -> None:
     app.run(app.world.outbox.disable(gone, "answered <b>410</b>"))
     app.meta(envelope(incoming("wamid.1")))
     app.clock.move(3 * 3600 * 1_000_000)
-    page = Page(app.call("GET", "/", key=None)).text
+    page = Page(app.call("GET", "/")).text
     assert "1 endpoint fell behind: the oldest delivery has waited 3 hours." in page
     assert page.index(late) < page.index(gone) < page.index(working)
     assert "disabled: answered &lt;b&gt;410&lt;/b&gt;" in page

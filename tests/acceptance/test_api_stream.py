@@ -16,6 +16,9 @@ from tests.world import envelope, incoming
 
 from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Endpoint
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.queries import organizations
+from tellwire.stores.queries.audit import AuditChange
 
 PATH = "/v1/events/stream"
 
@@ -159,3 +162,40 @@ def test_streams_end_when_the_server_stops(tmp_path: Path) -> None:
         assert Stream(answer).lines()
     assert answer.read() == b""
     connection.close()
+
+
+# --- keys that are valid no more --------------------------------------------------------------------------------------
+
+
+def _made(app: Served, **draft: Any) -> tuple[str, str]:
+    made = app.post("/v1/api-keys", {"scopes": ["read", "messages:write"]} | draft)
+    return made["id"], made["key"]
+
+
+def test_a_revoked_keys_stream_ends_at_once(app: Served) -> None:
+    key_id, key = _made(app)
+    _, other = _made(app)
+    with streaming(app, key=key) as stream, streaming(app, key=other) as going_on:
+        app.call("DELETE", f"/v1/api-keys/{key_id}")
+        say(app, 1)
+        assert stream.answer.read() == b""
+        assert going_on.next().event == "conversations.insert"
+
+
+def test_an_expired_keys_stream_ends(app: Served) -> None:
+    _, key = _made(app, expires_at="2026-05-06T04:39:23Z")
+    with streaming(app, key=key) as stream:
+        app.clock.move(3600 * 1_000_000)
+        say(app, 1)
+        assert stream.answer.read() == b""
+
+
+def test_a_stream_ends_whose_key_another_process_revoked(app: Served) -> None:
+    """The other process is a write that this process's cache of keys is not told of, as `tellwire keys revoke` is."""
+    key_id, key = _made(app)
+    change = AuditChange(DEFAULT_ORGANIZATION, "test", app.clock.now(), app.world.store.new_id)
+    with streaming(app, key=key) as stream:
+        assert app.call("GET", "/v1/accounts", key=key).status == 200
+        app.write(lambda c: organizations.revoke_key(c, change, key_id))
+        assert stream.answer.read() == b""
+        app.call("GET", "/v1/accounts", key=key).problem(401)

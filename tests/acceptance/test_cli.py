@@ -25,7 +25,7 @@ from tellwire.cli.dev.catcher import Catch
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, body_of
 from tellwire_sdk import MessageRow, RowEvent
 
-ADMIN = "an-admin-key-for-tests"
+ADMIN = "an-invented-admin-key-for-these-tests"
 APP_SECRET = "an-app-secret-for-tests"
 SECRETS = {"row": "a row secret of ours", "chat": "a chat secret of ours"}
 SETTINGS = {
@@ -406,3 +406,12 @@ def test_http_is_only_for_names_that_lead_to_the_allow_list(tmp_path: Path, url:
     allowed = {"DELIVERY_ALLOW_CIDRS": "127.0.0.0/8,::1/128"}
     made = tellwire("endpoints", "create", url, "--format", "row", cwd=tmp_path, **allowed)
     assert (made.returncode, "http is only for addresses on the allow list" in made.stderr) == (code, bool(code))
+
+
+def test_serve_refuses_an_admin_key_that_could_be_guessed(tmp_path: Path) -> None:
+    done = tellwire("serve", cwd=tmp_path, ADMIN_KEY="x" * 31)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "TELLWIRE_ADMIN_KEY takes" in done.stderr
+    assert "at least 32 characters (`openssl rand -base64 32` makes such a key)" in done.stderr
+    assert "x" * 31 not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -77,7 +77,8 @@ def test_once_disturbs_no_data_that_is_kept_or_named(tmp_path: Path) -> None:
     kept = tmp_path / ".tellwire"
     kept.mkdir()
     (kept / "dev.json").write_text("not even JSON")
-    done = tellwire("dev", "--once", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/mine.db", ADMIN_KEY="mine")
+    own = {"DATABASE_URL": f"sqlite:///{tmp_path}/mine.db", "ADMIN_KEY": "an-invented-admin-key-of-the-users-own"}
+    done = tellwire("dev", "--once", cwd=tmp_path, **own)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(rf"ok in [0-9.]+ s · row: [89] of [89] verified; chat: 6 of 6 verified{OTHERS}\n", done.stdout)
     assert [path.name for path in tmp_path.rglob("*")] == [".tellwire", "dev.json"]

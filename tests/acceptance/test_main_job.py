@@ -24,7 +24,7 @@ from tests.world import contact, envelope, incoming, text_message, value
 import tellwire_sdk
 from tellwire.cli.dev.catcher import Catch
 
-ADMIN = "an-admin-key-for-tests"
+ADMIN = "an-invented-admin-key-for-these-tests"
 SECRET = "an-app-secret-for-tests"
 SECRETS = {"row": "a row secret of ours", "chat": "a chat secret of ours"}
 CORPUS = ROOT.parent / "shared" / "corpus"

@@ -173,6 +173,8 @@ async def test_answers_are_kept_for_a_day_and_sealed(world: World) -> None:
     assert await world.query("SELECT key FROM idempotency_keys") == [("b",)]
     await keep("b")
     assert await find("b") == answer
+    await world.store.write(lambda c: idempotency.erase(c, ORG, "b"))
+    assert await find("b") == KeptAnswer("hash", 201, b"")
 
 
 async def test_keys_are_found_by_hash_only(world: World) -> None:
@@ -180,8 +182,9 @@ async def test_keys_are_found_by_hash_only(world: World) -> None:
     record = api_keys.record(key, organization_id=ORG, name="x", scopes=("read", "admin"), expires_at=5)
     kept = await world.store.write(lambda c: organizations.add_key(c, audit_change(world), record))
     assert kept.id
-    assert await world.store.read(lambda c: organizations.key_of_hash(c, api_keys.digest(key))) == kept
-    assert await world.store.read(lambda c: organizations.key_of_hash(c, key)) is None
+    asked = [api_keys.digest(key), key, "0" * 64]
+    assert await world.store.read(lambda c: organizations.keys_of_hashes(c, asked)) == {api_keys.digest(key): kept}
+    assert await world.store.read(lambda c: organizations.keys_of_hashes(c, [])) == {}
     assert await world.store.read(lambda c: organizations.get_key(c, "another", kept.id, operators=True)) is None
 
     async def revoke(organization_id: str = ORG, name: str = kept.id, *, operators: bool = False) -> ApiKey | None:
@@ -189,7 +192,9 @@ async def test_keys_are_found_by_hash_only(world: World) -> None:
         return await world.store.write(lambda c: organizations.revoke_key(c, by, name, operators=operators))
 
     assert await revoke("another") is None
+    before = world.store.registry().version
     revoked = await revoke()
+    assert world.store.registry().version > before
     assert revoked is not None
     assert revoked.revoked_at == world.clock.now()
     world.clock.move(5)

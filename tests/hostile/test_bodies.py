@@ -78,7 +78,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def test_a_signed_body_holds_nobody_up(target: Target, name: str) -> None:
     body = SHAPES[name]()
     assert len(body) <= LARGEST
-    longest = []
+    longest: list[float] = []
     while len(longest) < _TRIES and (not longest or min(longest) > _STALLED):
         with Probe(target).running() as probe:
             status, answer = post(target, body)

@@ -20,7 +20,7 @@ from tests.proofs.subscriber import SECRET
 
 from tellwire.model.routing import PARTITIONS
 
-ADMIN = "an-admin-key-for-the-proofs"
+ADMIN = "an-invented-admin-key-for-the-proofs"
 DATABASE = "database"
 """The name of the database server, where it is a process of its own."""
 _UNRECORDED = "SELECT webhook_id FROM deliveries WHERE state NOT IN ('delivered', 'cancelled', 'failed')"

@@ -18,7 +18,7 @@ from tests.acceptance.processes import Running, logged_url, request, running, un
 
 from tellwire.simulator import BUSINESS, TOKEN, Simulator, State
 
-KEY = "an-invented-admin-key"
+KEY = "an-invented-admin-key-for-the-proofs"
 SECRET = "an-invented-app-secret"
 LARGE = 100 * 1024 * 1024
 CHUNK = 1024 * 1024

@@ -69,7 +69,7 @@ def _item(ledger: Ledger, held: HeldItem) -> Item | None:
     items = ledger.read_posts.get(held.inbound_id)
     if items is None:
         items = ledger.read_posts[held.inbound_id] = {item.place.pointer: item for item in meta.parse(held.body)}
-    return items.get(held.pointer)  # type: ignore[no-any-return]
+    return items.get(held.pointer)
 
 
 def report_of(item: Item, result: ItemResult) -> ItemReport:

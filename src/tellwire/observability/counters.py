@@ -68,3 +68,5 @@ class Counters:
         """Connections to the HTTP server that are open now."""
         self.http_closed: Counter[str] = Counter()
         """Connections that the HTTP server refused or closed, by reason."""
+        self.wrong_keys: Counter[str] = Counter()
+        """Wrong API keys, by answer ("refused", "throttled")."""

@@ -21,6 +21,7 @@ DEV_DEFAULTS: Mapping[str, object] = {
     "delivery_allow_cidrs": LOOPBACK,
     "model_allow_cidrs": LOOPBACK,
     "tool_allow_cidrs": LOOPBACK,
+    "open_operations": True,
     "show_allow_listed_answers": True,
 }
 """The defaults of `tellwire dev`, for settings that were not given."""
@@ -120,12 +121,22 @@ class Settings(Struct, frozen=True, kw_only=True):
             default="what HOST implies: the loopback names, or HOST itself, or any when HOST is `0.0.0.0` or `::`",
         ),
     ] = ()
+    open_operations: Annotated[
+        bool,
+        Setting(
+            help="Show `/metrics`, `/version` and all of `/` to everybody who reaches HOST and PORT, without a key: "
+            "where only those who run the installation reach them.",
+            takes="`true` or `false`",
+            parse=values.flag,
+            default="`false`; `true` under `dev`",
+        ),
+    ] = False
     admin_key: Annotated[
         str,
         Setting(
             help="The operator's API key, accepted with every scope in every organization, for a first start and for "
             "tests; otherwise `tellwire keys create --operator`.",
-            takes="printable ASCII without spaces",
+            takes="printable ASCII without spaces, at least 32 characters (`openssl rand -base64 32` makes such a key)",
             parse=values.key,
             secret=True,
         ),

@@ -128,8 +128,8 @@ def allowed_host(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Read a key that fits into a header: printable ASCII without spaces."""
-    if re.fullmatch(r"[!-~]+", text):
+    """Read a key that fits into a header, printable ASCII without spaces, and that is too long to be guessed."""
+    if re.fullmatch(r"[!-~]{32,512}", text):
         return text
     raise ValueError(text)
 

@@ -6,23 +6,28 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import structlog
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
-from tellwire.errors import NotAllowed, NotFound, Unauthorized, Unavailable
+from tellwire.errors import NotAllowed, NotFound, Problem, TooMany, Unauthorized, Unavailable
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
 from tellwire.model.units import MINUTE, micros
 from tellwire.security import api_keys
+from tellwire.security.wrong_keys import WrongKeys, peer_of
 from tellwire.stores.queries import organizations
 from tellwire.web.services import Services
+
+log = structlog.get_logger("tellwire.web")
 
 _FRESH = micros(5)
 _USED_EVERY = MINUTE
 _MOST_CACHED = 10_000
+_TOGETHER_SECONDS = 0.1
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,512})")
 _HEADER = b"tellwire-organization"
 
@@ -52,33 +57,55 @@ class Caller(Struct, frozen=True):
 
 
 class KeyRing:
-    """A cache of API keys by hash, for some seconds; a key that this process revokes stops working at once."""
+    """A cache of API keys by hash, for some seconds. A key that this process revokes stops working at once, one that
+    another process revokes as soon as the store tells."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._clock = services.clock
-        self._known: dict[str, tuple[ApiKey, int]] = {}
+        self._known: dict[str, tuple[ApiKey, int, int]] = {}
         self._used: dict[str, int] = {}
         self._revocations = 0
         self._writing: set[asyncio.Task[None]] = set()
+        self._asked: set[str] = set()
+        self._asking: asyncio.Task[Mapping[str, ApiKey]] | None = None
 
-    async def find(self, key: str) -> ApiKey | None:
-        """Return the record of a key that is valid now, else None."""
-        digest, now = api_keys.digest(key), self._clock.now()
-        record, read_at = self._known.get(digest, (None, 0))
-        if record is None or not 0 <= now - read_at < _FRESH:
-            revocations = self._revocations
-            record = await self._store.read(lambda c: organizations.key_of_hash(c, digest))
-            if record is not None and revocations == self._revocations:
+    async def find(self, digest: str, *, together: bool = False) -> ApiKey | None:
+        """Return the record of the key with this SHA-256 if it is valid now, else None.
+
+        `together`: a key that was not known before is looked up with all others that come within a tenth of a second,
+        so that a flood of wrong keys is a few queries a second. Keys that were known are never held up.
+        """
+        now, revocations = self._clock.now(), self._revocations
+        record, read_at, read_when = self._known.get(digest, (None, 0, 0))
+        if record is None or read_when != revocations or not 0 <= now - read_at < _FRESH:
+            found = await (self._together(digest) if together and record is None else self._look_up([digest]))
+            record = found.get(digest)
+            if record is None:
+                self._known.pop(digest, None)
+            else:
                 if len(self._known) >= _MOST_CACHED:
                     self._known.clear()
-                self._known[digest] = (record, now)
-        return record if record is not None and api_keys.is_valid(record, now) else None
+                self._known[digest] = (record, now, revocations)
+        return record if record is not None and api_keys.is_valid(record, self._clock.now()) else None
+
+    async def _together(self, digest: str) -> Mapping[str, ApiKey]:
+        self._asked.add(digest)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_together())
+        return await asyncio.shield(self._asking)
+
+    async def _ask_together(self) -> Mapping[str, ApiKey]:
+        await asyncio.sleep(_TOGETHER_SECONDS)
+        asked, self._asked, self._asking = self._asked, set(), None
+        return await self._look_up(asked)
+
+    async def _look_up(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
+        return await self._store.read(lambda c: organizations.keys_of_hashes(c, digests))
 
     def forget(self) -> None:
-        """Forget all keys, because one was revoked."""
+        """Read every key anew before it is used again, because one was revoked."""
         self._revocations += 1
-        self._known.clear()
 
     def used(self, record: ApiKey) -> None:
         """Record that a key was used; the store is written at most once a minute."""
@@ -105,11 +132,14 @@ class KeyRing:
 
 
 class Auth:
-    """Recognises callers by the `Authorization` header."""
+    """Recognises callers by the `Authorization` header, and counts wrong keys by peer."""
 
     def __init__(self, services: Services) -> None:
         self.ring = KeyRing(services)
         self._store = services.store
+        self._clock = services.clock
+        self._counters = services.counters
+        self._wrong_keys = WrongKeys()
         self._admin = (
             hashlib.sha256(services.settings.admin_key.encode()).digest() if services.settings.admin_key else b""
         )
@@ -119,8 +149,7 @@ class Auth:
 
         Litestar answers OPTIONS itself; any valid key may ask it.
         """
-        headers = connection.scope["headers"]
-        caller = await self.caller(headers)
+        caller = await self.caller(connection.scope)
         if caller is None:
             raise Unauthorized("Send an API key: `Authorization: Bearer tw_…`.")
         if connection.scope.get("method") != "OPTIONS":
@@ -129,31 +158,54 @@ class Auth:
                 raise NotAllowed(f"This key lacks the scope {' or '.join(wanted)}.", kind="insufficient-scope")
         connection.scope["auth"] = caller
 
-    async def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
-        """Return the caller who sent these headers; None when they have no key.
+    async def caller(self, scope: Mapping[str, Any]) -> Caller | None:
+        """Return the caller who sent a request; None when it has no key.
 
         Raises:
             Unauthorized: the key is malformed, unknown, expired or revoked.
+            TooMany: the same, and its peer has sent too many such keys.
             NotAllowed, NotFound: the named organization is not the caller's to act in, or does not exist.
         """
+        headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         given = [value for name, value in headers if name == b"authorization"]
         if not given:
             return None
+        peer = peer_of(scope["client"][0]) if scope.get("client") else ""
         found = _BEARER.fullmatch(given[0])
         if len(given) > 1 or found is None:
-            raise Unauthorized("The Authorization header is not `Bearer tw_…`.", kind="invalid-key")
-        caller = await self._of_key(found[1].decode("ascii"))
+            raise self._wrong(peer, "The Authorization header is not `Bearer tw_…`.")
+        caller = await self._of_key(found[1].decode("ascii"), peer)
         named = [value for name, value in headers if name == _HEADER]
         return await self._acting_in(caller, named) if named else caller
 
-    async def _of_key(self, key: str) -> Caller:
+    async def still_valid(self, caller: Caller) -> bool:
+        """Return whether the key of a request that takes long is still valid."""
+        return caller.key is None or await self.ring.find(caller.key.hash) is not None
+
+    async def _of_key(self, key: str, peer: str) -> Caller:
         if self._admin and hmac.compare_digest(hashlib.sha256(key.encode()).digest(), self._admin):
             return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), "ADMIN_KEY", operator=True)
-        record = await self.ring.find(key) if api_keys.has_key_form(key) else None
+        record = None
+        if api_keys.has_key_form(key):
+            together = self._wrong_keys.too_many(peer, self._clock.now())
+            record = await self.ring.find(api_keys.digest(key), together=together)
         if record is None:
-            raise Unauthorized("This API key is unknown, expired or revoked.", kind="invalid-key")
+            raise self._wrong(peer, "This API key is unknown, expired or revoked.")
         self.ring.used(record)
         return Caller(record.organization_id, frozenset(record.scopes), f"api-key {record.id}", record, record.operator)
+
+    def _wrong(self, peer: str, words: str) -> Problem:
+        """Count a wrong key, and return how it is answered. Everybody behind a proxy is one peer, so this never keeps
+        a right key from working."""
+        verdict = self._wrong_keys.wrong(peer, self._clock.now())
+        if verdict.tell:
+            log.warning("too_many_wrong_keys", peer=peer, keys=verdict.tell)
+        if not verdict.retry_after:
+            self._counters.wrong_keys["refused"] += 1
+            return Unauthorized(words, kind="invalid-key")
+        self._counters.wrong_keys["throttled"] += 1
+        words = f"{words} Too many wrong keys came from this address; right ones still work."
+        return TooMany(words, retry_after=verdict.retry_after, kind="too-many-wrong-keys")
 
     async def _acting_in(self, caller: Caller, named: list[bytes]) -> Caller:
         name = named[0].decode("latin-1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -23,7 +22,6 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
-_FORWARDED = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"))
 _UNCHECKED = frozenset(("/livez", "/readyz"))
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -60,6 +58,8 @@ class Edge:
             return
         try:
             await self._app(scope, receive, stamped)
+        except Problem as problem:  # of an answer that had begun: the server ends its connection
+            log.info("answer_cut_off", request_id=request_id, reason=problem.detail)
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if not started:
@@ -88,21 +88,6 @@ def host_of(scope: Mapping[str, Any]) -> str:
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     found = _HOST.fullmatch(given[0].strip()) if len(given) == 1 else None
     return found[1].lower().strip("[]") if found else ""
-
-
-def is_local(scope: Mapping[str, Any]) -> bool:
-    """Return whether a request comes from this machine and not through a proxy that adds forwarding headers."""
-    client, host = scope.get("client"), host_of(scope)
-    if client is None or any(name in _FORWARDED for name, _ in scope["headers"]):
-        return False
-    return _is_loopback(client[0]) and (host == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 async def send_problem(send: Send, problem: Problem, request_id: str, *more: tuple[bytes, bytes]) -> None:

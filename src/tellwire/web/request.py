@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import hmac
 import re
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -14,19 +14,19 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 from sqlalchemy import Connection
 
-from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem
+from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unauthorized
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.ledger import KeptAnswer, Keys, Ledger
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.ports.formats import ShownIds
-from tellwire.security import api_keys
-from tellwire.stores.queries import conversations, idempotency, organizations
+from tellwire.stores.queries import conversations, idempotency
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
 from tellwire.web.parameters import cursor_of, our_id
+from tellwire.web.problems import problem_of
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
@@ -49,6 +49,12 @@ class AppState:
         self.describe: Callable[[], dict[str, Any]] = dict
         self._openapi = b""
         self._running: set[asyncio.Future[Any]] = set()
+        services.store.on_changed(lambda _: self.check_keys())
+
+    def check_keys(self) -> None:
+        """Read every key anew, and end the streams of those that are not valid any more."""
+        self.auth.ring.forget()
+        self.streams.wake()
 
     async def openapi(self) -> bytes:
         """Return the OpenAPI document as JSON, made in a thread when it is first asked for."""
@@ -86,7 +92,11 @@ class RequestContext:
         return await self.services.store.read(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a change; a problem that it raises rolls back only this change, not others of the same commit."""
+        """Run a change; a problem that it raises rolls back only this change, not others of the same commit.
+
+        Raises:
+            Unauthorized: the key was revoked or expired while the request came in.
+        """
 
         def guarded(connection: Connection) -> T | Problem:
             try:
@@ -95,18 +105,29 @@ class RequestContext:
             except Problem as problem:
                 return problem
 
+        await self.check_key()
         done = await self.services.store.write(guarded)
         if isinstance(done, Problem):
             raise done
         return done
 
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
+        """Run a decision over a ledger, as the store does.
+
+        Raises:
+            Unauthorized: the key was revoked or expired while the request came in.
+        """
+        await self.check_key()
+        return await self.services.store.apply(keys, decide)
+
     async def still_allowed(self) -> bool:
         """Return whether the key of this request is still valid."""
-        key = self.caller.key
-        if key is None:
-            return True
-        record = await self.read(lambda c: organizations.key_of_hash(c, key.hash))
-        return record is not None and api_keys.is_valid(record, self.services.clock.now())
+        return await self.app_state.auth.still_valid(self.caller)
+
+    async def check_key(self) -> None:
+        """Raise `Unauthorized` if the key of this request is not valid any more: a body may take long to come."""
+        if not await self.still_allowed():
+            raise Unauthorized("This API key was revoked or expired meanwhile.", kind="invalid-key")
 
     def audit_change(self) -> AuditChange:
         """Return the audit record of a change that this caller makes now."""
@@ -187,7 +208,7 @@ class IdempotentRequest:
     `once.write`.
 
     `kept` is the answer of an earlier run. The answer is stored in the commit of the change, so that neither exists
-    without the other.
+    without the other. The key and the request are stored as keyed hashes, because both may name a person who is erased.
     """
 
     def __init__(self, context: RequestContext, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
@@ -204,10 +225,11 @@ class IdempotentRequest:
             return self
         if len(given) > 1 or not _KEY.fullmatch(given[0]):
             raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
-        place = (self._context.organization_id, given[0])
+        key = self._hashed(given[0].encode())
+        place = (self._context.organization_id, key)
         if place in self._context.app_state.in_flight:
             raise _in_flight()
-        self._key = given[0]
+        self._key = key
         self._context.app_state.in_flight.add(place)
         try:
             await self._look()
@@ -226,7 +248,7 @@ class IdempotentRequest:
         body = await self._request.body() if self._digest is None else self._digest
         reach = "operator " if self._context.caller.operator else ""  # what an operator was told is for operators
         head = f"{reach}{self._request.method} {self._request.url.path}\n".encode()
-        self._hash = hashlib.sha256(head + body).hexdigest()
+        self._hash = self._hashed(head + body)
         vault, now = self._context.services.store.vault, self._context.services.clock.now()
         kept = await self._context.read(
             lambda c: idempotency.find(c, vault, self._context.organization_id, self._key, now=now)
@@ -235,9 +257,16 @@ class IdempotentRequest:
             return
         if kept.request_hash != self._hash:
             raise Invalid("This Idempotency-Key came with another request before.", kind="idempotency-mismatch")
+        if not kept.body:
+            words = "This request was done before, and its answer has been erased with the person whom it was about."
+            raise problem_of(410, "answer-erased", words)
         self.kept = Response(
             kept.body, status_code=kept.status, media_type=JSON, headers={"idempotency-replayed": "true"}
         )
+
+    def _hashed(self, data: bytes) -> str:
+        key = self._context.services.store.registry().media_key
+        return hmac.digest(key, b"idempotency\0" + data, "sha256").hex()
 
     async def write(self, work: Callable[[Connection], tuple[T, bytes]], *, status: int = 201) -> tuple[T, bytes]:
         """Run a change that returns its result and the JSON answer; return both."""
@@ -276,7 +305,7 @@ class IdempotentRequest:
                 ledger.new_answers[place] = KeptAnswer(self._hash, status, body)
             return made, body
 
-        done = await self._context.services.store.apply(keys, job)
+        done = await self._context.apply(keys, job)
         if isinstance(done, Problem):
             raise done
         return done

@@ -34,14 +34,16 @@ class Streams:
     def stop(self) -> None:
         """End every stream; new ones are refused."""
         self._stopping = True
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Make every stream look for events, and ask whether its key is still valid."""
         for wake in self._wakes:
             wake.set()
 
     async def open(self, organization_id: str, after: str, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
-        """Begin a stream after the event `after` (an id, "" for now); `still_allowed` is called with every heartbeat.
+        """Begin a stream after the event `after` (an id, "" for now); `still_allowed` is asked before every
+        event and every second, and ends the stream.
 
         Raises:
             Busy: too many streams are open, or the server is stopping.
@@ -49,7 +51,7 @@ class Streams:
         if self._stopping or len(self._wakes) >= MOST:
             raise Busy("No more streams just now.")
         if not self._listening:
-            self._services.store.on_events(self._wake)
+            self._services.store.on_events(self.wake)
             self._listening = True
         store = self._services.store
         after = after or await store.read(lambda c: events.last_id(c, organization_id))
@@ -67,11 +69,13 @@ class Streams:
                 found = await self._after(organization_id, after)
                 for event in found:
                     after = event.id
-                    if frame := self._frame(event):
-                        yield frame
-                if loop.time() >= beat:
                     if not await still_allowed():
                         return
+                    if frame := self._frame(event):
+                        yield frame
+                if not await still_allowed():
+                    return
+                if loop.time() >= beat:
                     yield b": still here\n\n"
                     beat = loop.time() + _HEARTBEAT_SECONDS
                 if len(found) < _PAGE:

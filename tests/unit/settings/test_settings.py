@@ -26,7 +26,7 @@ from tellwire.settings.values import ProxyAddress, allowed_network
 
 KEY = bytes(range(32))
 SECRETS = {
-    "TELLWIRE_ADMIN_KEY": "tw_bootstrap",
+    "TELLWIRE_ADMIN_KEY": "tw_bootstrap_key_of_32_characters",
     "TELLWIRE_MASTER_KEY": base64.b64encode(KEY).decode(),
     "TELLWIRE_META_APP_SECRET": "hidden-app-secret,bound-app-secret@106540352242922",
     "TELLWIRE_META_VERIFY_TOKEN": "hidden-verify-token",
@@ -148,7 +148,7 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
         *(("DATABASE_URL", text) for text in ("postgresql://", "postgresql+asyncpg://h/d", "postgresql://h:port/d")),
         *(("HOST", text) for text in ("a b", "http://x")),
         *(("ALLOWED_HOSTS", text) for text in ("a/b", "*x y")),
-        *(("ADMIN_KEY", text) for text in ("two words", "ключ")),
+        *(("ADMIN_KEY", text) for text in ("two words of more than 32 characters", "ключ" * 8, "x" * 31, "x" * 513)),
         *(("MASTER_KEY", text) for text in ("AAAA", "!" * 44, base64.b64encode(bytes(31)).decode())),
         *(("META_APP_SECRET", text) for text in ("secret@", "@123", "secret@name")),
         *(

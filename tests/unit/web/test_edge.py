@@ -1,4 +1,4 @@
-"""Hosts, request ids, and which requests come from the machine itself."""
+"""Hosts and request ids."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellwire.web.edge import Edge, host_of, is_local, request_id_of
+from tellwire.web.edge import Edge, host_of, request_id_of
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     """An app that is never called."""
 
 
-def scope(*headers: tuple[bytes, bytes], client: str | None = "127.0.0.1") -> dict[str, Any]:
-    return {"headers": list(headers), "client": (client, 5000) if client else None}
+def scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"headers": list(headers)}
 
 
 @pytest.mark.parametrize(
@@ -82,23 +82,3 @@ def test_any_request_id_is_kept_or_replaced(value: bytes) -> None:
     assert found.isascii()
     assert found.isprintable()
     assert 1 <= len(found) <= 128
-
-
-@pytest.mark.parametrize(
-    ("client", "host", "more", "local"),
-    [
-        ("127.0.0.1", b"localhost:8700", [], True),
-        ("127.5.5.5", b"127.0.0.1", [], True),
-        ("::1", b"[::1]:8700", [], True),
-        ("10.0.0.1", b"localhost", [], False),
-        ("127.0.0.1", b"tellwire.example.com", [], False),
-        ("127.0.0.1", b"localhost", [(b"x-forwarded-for", b"")], False),
-        ("127.0.0.1", b"localhost", [(b"via", b"1.1 proxy")], False),
-        (None, b"localhost", [], False),
-        ("not an address", b"localhost", [], False),
-    ],
-)
-def test_requests_of_the_machine_itself(
-    client: str | None, host: bytes, more: list[tuple[bytes, bytes]], local: bool
-) -> None:
-    assert is_local(scope((b"host", host), *more, client=client)) == local

@@ -52,7 +52,7 @@ def note(connection: Connection, change: AuditChange, action: str, subject: str,
 
 
 def note_change(connection: Connection, change: AuditChange, action: str, subject: str) -> None:
-    """Call `note` for an account, endpoint or agent, and make every process read the registry anew."""
+    """Call `note` for an account, endpoint, agent or key, and make every process read the registry anew."""
     registry_version.advance(connection)
     note(connection, change, action, subject)
 

@@ -88,16 +88,15 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
 
 
 def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
-    """Erase stored answers (`Idempotency-Key`) that quote the person."""
+    """Empty stored answers (`Idempotency-Key`) that quote the person; what was done is still not done twice."""
     pattern = pattern_of(erasure.subject.addresses)
     query = select(idempotency_keys.c.key, idempotency_keys.c.answer).where(
-        idempotency_keys.c.organization_id == erasure.organization_id
+        idempotency_keys.c.organization_id == erasure.organization_id, idempotency_keys.c.answer != b""
     )
     for row in connection.execute(query).all():
         answer = idempotency.opened(vault, erasure.organization_id, row.key, row.answer)
         if answer is None or pattern.search(answer) or any(each.encode() in answer for each in erasure.contact_ids):
-            mine = idempotency_keys.c.organization_id == erasure.organization_id
-            connection.execute(delete(idempotency_keys).where(mine, idempotency_keys.c.key == row.key))
+            idempotency.erase(connection, erasure.organization_id, row.key)
     return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="told", cursor=""))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tellwire.errors import BadSettings
 from tellwire.model import units
@@ -17,14 +17,16 @@ DAY: Micros = units.DAY
 
 
 def find(connection: Connection, vault: Vault, organization_id: str, key: str, *, now: Micros) -> KeptAnswer | None:
-    """Return the answer stored under a key; None when there is none, or it is too old."""
+    """Return the answer stored under a key, without its body if that was erased; None when there is none, or it is too
+    old."""
     query = select(table.c.request_hash, table.c.status, table.c.answer).where(
         table.c.organization_id == organization_id, table.c.key == key, table.c.created_at > now - DAY
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    body = vault.unseal(row.answer.decode(), sealed_place(organization_id, key)).encode()
+    text = row.answer.decode()
+    body = vault.unseal(text, sealed_place(organization_id, key)).encode() if text else b""
     return KeptAnswer(row.request_hash, row.status, body)
 
 
@@ -44,6 +46,12 @@ def keep(
             created_at=now,
         )
     )
+
+
+def erase(connection: Connection, organization_id: str, key: str) -> None:
+    """Erase the body of a stored answer. That the request was done stays known, so that it is not done again."""
+    mine = (table.c.organization_id == organization_id) & (table.c.key == key)
+    connection.execute(update(table).where(mine).values(answer=b""))
 
 
 def opened(vault: Vault, organization_id: str, key: str, answer: bytes) -> bytes | None:

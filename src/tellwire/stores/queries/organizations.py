@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from tellwire.model.tenancy import ApiKey, Organization
 from tellwire.model.units import Micros
-from tellwire.stores.queries.audit import AuditChange, note
+from tellwire.stores.queries.audit import AuditChange, note, note_change
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.schema.tables import api_keys, organizations
 
@@ -46,10 +47,10 @@ def add_key(connection: Connection, change: AuditChange, key: ApiKey) -> ApiKey:
     return key
 
 
-def key_of_hash(connection: Connection, digest: str) -> ApiKey | None:
-    """Return the key with this SHA-256 (hex), also one that has expired or was revoked."""
-    row = connection.execute(select(api_keys).where(api_keys.c.hash == digest)).one_or_none()
-    return None if row is None else _key(row)
+def keys_of_hashes(connection: Connection, digests: Collection[str]) -> dict[str, ApiKey]:
+    """Return the keys with these SHA-256 (hex) by it, also those that have expired or were revoked."""
+    rows = connection.execute(select(api_keys).where(api_keys.c.hash.in_(digests))).all()
+    return {row.hash: _key(row) for row in rows}
 
 
 def get_key(connection: Connection, organization_id: str, key_id: str, *, operators: bool) -> ApiKey | None:
@@ -71,7 +72,8 @@ def _seen(organization_id: str, *, operators: bool) -> ColumnElement[bool]:
 
 
 def revoke_key(connection: Connection, change: AuditChange, key_id: str, *, operators: bool) -> ApiKey | None:
-    """Revoke a key for good; a key that was revoked before keeps its time. Return None when there is no such key.
+    """Revoke a key for good, and tell every process; a key that was revoked before keeps its time. Return None when
+    there is no such key.
 
     `operators` as in `get_key`.
     """
@@ -79,7 +81,7 @@ def revoke_key(connection: Connection, change: AuditChange, key_id: str, *, oper
     if key is None or key.revoked_at is not None:
         return key
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=change.at))
-    note(connection, change, "api_key.revoked", key_id)
+    note_change(connection, change, "api_key.revoked", key_id)
     return replace(key, revoked_at=change.at)
 
 

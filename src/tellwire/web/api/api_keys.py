@@ -165,13 +165,14 @@ async def read_api_key(key_id: FromPath[str], context: ContextDependency) -> Res
 
 @delete("/api-keys/{key_id:str}", summary="Revoke an API key", opt=_ADMIN, status_code=200)
 async def revoke_api_key(key_id: FromPath[str], context: ContextDependency) -> Response[ApiKeyRead]:
-    """Revoke a key for good; it is listed on. In this process it works no longer at once, in others within seconds."""
+    """Revoke a key for good; it is listed on. In this process it works no longer at once and its streams end, in others
+    within two seconds."""
     name, audit_change = our_id(key_id, "API key"), context.audit_change()
     operators = context.caller.operator
     key = await context.write(lambda c: organizations.revoke_key(c, audit_change, name, operators=operators))
     if key is None:
         raise NotFound("There is no API key with this id.")
-    context.app_state.auth.ring.forget()
+    context.app_state.check_keys()
     return raw_json_response(_shown(key), ApiKeyRead)
 
 

@@ -84,7 +84,7 @@ async def _decided(
     def decide(ledger: Ledger) -> None:
         decision(ledger, ledger.conversations.get(known.id, known))
 
-    await context.services.store.apply(Keys(conversations={(context.organization_id, known.id)}, agents=True), decide)
+    await context.apply(Keys(conversations={(context.organization_id, known.id)}, agents=True), decide)
     return await _answer(context, known)
 
 

@@ -156,7 +156,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
             return decision(ledger, current)
 
         keys = Keys(conversations={(context.organization_id, known.id)}, parties={("", known.party)})
-        decided = await context.services.store.apply(keys, decide)
+        decided = await context.apply(keys, decide)
         if isinstance(decided, Conflict):
             raise decided
         if decided is not None:

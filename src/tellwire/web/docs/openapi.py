@@ -36,9 +36,10 @@ a message for each wrong field (for a query parameter, `/` and its name). Every 
 `Idempotency-Key`: within 24 hours the same request gets the same answer, another one 422, one in flight 409. Send an
 `X-Request-Id` to find a request again; it comes back in the answer.
 
-`GET /` is a page for people: numbers for everyone; ids, hosts and states of endpoints with a key (the organization's)
-or from the machine itself (all). `/version` and `/metrics` take a key, or a request from the machine itself. From the
-machine itself means: from a loopback address, asking for a loopback name, and not forwarded by a proxy."""
+`GET /` is a page for people: whether it works; with a key the endpoints of its organization, with an operator's key
+everything. `/version` and `/metrics` take a key. Where OPEN_OPERATIONS is set, all of these are open to everybody.
+
+Wrong keys are 401; after 60 in a minute from one address they are 429 with `Retry-After`. Right keys go on working."""
 
 _PARAMETERS = {
     "Idempotency-Key": {

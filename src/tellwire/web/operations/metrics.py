@@ -6,23 +6,18 @@ process shows them). Label values come from small fixed sets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector
 
 from tellwire import __version__
 from tellwire.model.agents import RunOutcome
-from tellwire.model.deliveries import DeliveryState
+from tellwire.model.deliveries import DeliveryState, Endpoint
 from tellwire.model.inbound import Outcome
+from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS
 from tellwire.observability.counters import Counters, Histogram
-from tellwire.stores.opening import Store
 from tellwire.stores.queries import retention, status_figures
 from tellwire.web.bounds import CLOSE_REASONS
 from tellwire.web.operations.figures import Figures
@@ -57,24 +52,35 @@ Values = Iterable[tuple[Sequence[str], float]]
 
 
 class MetricSources(Struct, frozen=True, kw_only=True):
-    """The sources that metrics are read from. `posts_waiting`: POSTs from Meta that wait for their commit."""
+    """The sources that metrics are read from.
+
+    `endpoints`, `accounts`: those that the asking person may see. `failing`: why the store does not take commits, "" if
+    it does. `posts_waiting`: POSTs from Meta that wait for their commit.
+    """
 
     counters: Counters
     figures: Figures
-    store: Store
+    endpoints: Sequence[Endpoint]
+    accounts: Sequence[Account]
+    failing: str
     engine: Engine | None
     sending_worker: SendingState | None
     posts_waiting: int
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """A metric; `read` returns labels and values, or a `Histogram`."""
+    """A metric; `read` returns labels and values, or a `Histogram`.
+
+    `for_all`: it holds nothing of another organization than that of the asking person, whose key need not be an
+    operator's.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     read: Callable[[MetricSources], Values | Histogram]
     labels: tuple[str, ...] = ()
+    for_all: bool = False
 
 
 def _one(value: float) -> Values:
@@ -86,16 +92,15 @@ def _by(words: Iterable[str], counts: Mapping[str, float]) -> Values:
 
 
 def _endpoints(now: MetricSources) -> Values:
-    states: list[str] = [endpoint.state for endpoint in now.store.registry().endpoints.values()]
+    states: list[str] = [endpoint.state for endpoint in now.endpoints]
     return [((word,), states.count(word)) for word in _ENDPOINT_STATES]
 
 
 def _oldest_due(now: MetricSources) -> Values:
-    endpoints, oldest = now.store.registry().endpoints, dict.fromkeys(_ENDPOINT_STATES, now.figures.at)
-    for since in (now.figures.oldest, now.figures.parked):
-        for identifier, at in since.items():
-            if (endpoint := endpoints.get(identifier)) is not None:
-                oldest[endpoint.state] = min(oldest[endpoint.state], at)
+    oldest = dict.fromkeys(_ENDPOINT_STATES, now.figures.at)
+    for endpoint in now.endpoints:
+        for since in (now.figures.oldest, now.figures.parked):
+            oldest[endpoint.state] = min(oldest[endpoint.state], since.get(endpoint.id, now.figures.at))
     oldest["active"] = min(oldest["active"], now.figures.late or now.figures.at)
     return [((state,), max(0, now.figures.at - at) / MICROS) for state, at in oldest.items()]
 
@@ -106,7 +111,7 @@ def _send_due(now: MetricSources) -> Values:
 
 
 def _paused(now: MetricSources) -> Values:
-    return _one(sum(bool(account.sending_paused) for account in now.store.registry().accounts.values()))
+    return _one(sum(bool(account.sending_paused) for account in now.accounts))
 
 
 def _attempts(now: MetricSources) -> Values:
@@ -115,7 +120,12 @@ def _attempts(now: MetricSources) -> Values:
 
 METRICS = (
     Metric(
-        name="tellwire_info", kind="gauge", help="What runs.", labels=("version",), read=lambda _: [((__version__,), 1)]
+        name="tellwire_info",
+        kind="gauge",
+        help="What runs.",
+        labels=("version",),
+        read=lambda _: [((__version__,), 1)],
+        for_all=True,
     ),
     # --- HTTP
     Metric(
@@ -160,12 +170,20 @@ METRICS = (
         labels=("outcome",),
         read=lambda now: _by([each.value for each in _WAITING], now.figures.held),
     ),
+    # --- the API
+    Metric(
+        name="tellwire_wrong_keys_total",
+        kind="counter",
+        help="Wrong API keys by the answer: `refused` (401), or `throttled` (429) as their peer sent too many.",
+        labels=("answer",),
+        read=lambda now: _by(("refused", "throttled"), now.counters.wrong_keys),
+    ),
     # --- the store
     Metric(
         name="tellwire_store_failing",
         kind="gauge",
         help="1 while the database does not take commits.",
-        read=lambda now: _one(1 if now.store.failing else 0),
+        read=lambda now: _one(1 if now.failing else 0),
     ),
     Metric(name="tellwire_commits_total", kind="counter", help="Commits.", read=lambda now: _one(now.counters.commits)),
     Metric(
@@ -194,6 +212,7 @@ METRICS = (
         help="Webhook endpoints by state.",
         labels=("state",),
         read=_endpoints,
+        for_all=True,
     ),
     Metric(
         name="tellwire_oldest_due_seconds",
@@ -308,6 +327,7 @@ METRICS = (
         kind="gauge",
         help="Accounts for which nothing is sent until somebody resumes it.",
         read=_paused,
+        for_all=True,
     ),
     # --- media
     Metric(
@@ -346,48 +366,14 @@ METRICS = (
 )
 
 
-class _Collected(Collector):
-    def __init__(self, now: MetricSources) -> None:
-        self._now = now
-
-    def collect(self) -> Iterator[Family]:
-        """Return every metric with its values."""
-        return (_family(metric, metric.read(self._now)) for metric in METRICS)
-
-
-def _family(metric: Metric, values: Values | Histogram) -> Family:
-    text = metric.help.replace("`", "")
-    match values:
-        case Histogram():
-            histogram = HistogramMetricFamily(metric.name, text)
-            bounds = [*map(str, values.bounds), "+Inf"]
-            histogram.add_metric([], list(zip(bounds, accumulate(values.counts), strict=True)), values.total)
-            return histogram
-        case _ if metric.kind == "counter":
-            family: CounterMetricFamily | GaugeMetricFamily = CounterMetricFamily(
-                metric.name, text, labels=metric.labels
-            )
-        case _:
-            family = GaugeMetricFamily(metric.name, text, labels=metric.labels)
-    for labels, value in values:
-        family.add_metric(labels, value)
-    return family
-
-
-def exposition(now: MetricSources) -> bytes:
-    """Return the metrics in Prometheus' text format."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(now))
-    return generate_latest(registry)
-
-
 _PREFACE = """<!-- Made from tellwire.web.operations.metrics by `./run config --metrics`; a test compares them. -->
 # Metrics
 
-`GET /metrics`, in Prometheus' text format, with an API key or from the machine itself. Counters and histograms are one
-process's and begin at 0 with it: add them up over processes. Gauges of deliveries, endpoints and items are the whole
-installation's, as of at most 5 s ago: take one process's. No label holds an id, a phone number or an address. Which
-ones to alarm on: [Operate](../how-to/operate.md).
+`GET /metrics`, in Prometheus' text format, with an operator's API key, or without any where `OPEN_OPERATIONS` is set.
+Counters and histograms are one process's and begin at 0 with it: add them up over processes. Gauges of deliveries,
+endpoints and items are the whole installation's, as of at most 5 s ago: take one process's. No label holds an id, a
+phone number or an address. Any other key sees {own}, of its organization alone. Which ones to alarm on:
+[Operate](../how-to/operate.md).
 
 | metric | type | labels | meaning |
 |---|---|---|---|"""
@@ -399,4 +385,5 @@ def reference() -> str:
         f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
         for each in METRICS
     ]
-    return "\n".join([_PREFACE, *rows, ""])
+    *names, last = [f"`{each.name}`" for each in METRICS if each.for_all]
+    return "\n".join([_PREFACE.format(own=f"{', '.join(names)} and {last}"), *rows, ""])

@@ -9,15 +9,16 @@ import msgspec
 from litestar import HttpMethod, Request, Response, get, route
 from litestar.params import FromPath
 from msgspec import Struct
+from sqlalchemy.exc import OperationalError
 
 from tellwire import __version__
-from tellwire.errors import Busy, NotFound, Unauthorized
+from tellwire.errors import Busy, NotFound, Problem, Unauthorized, Unavailable
 from tellwire.stores.migrate import HEAD
 from tellwire.stores.queries import status_figures
 from tellwire.web.auth import Caller
-from tellwire.web.edge import is_local
+from tellwire.web.operations.exposition import exposition
 from tellwire.web.operations.figures import Waits
-from tellwire.web.operations.metrics import MetricSources, exposition
+from tellwire.web.operations.metrics import MetricSources
 from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
 from tellwire.web.services import Services
 
@@ -39,16 +40,43 @@ class Version(Struct, kw_only=True):
     python: str
 
 
-async def visitor(request: Request[Any, Any, Any], app_state: AppState) -> tuple[bool, Caller | None]:
-    """Return whether a request may see this installation's figures, and the caller if it brought a key."""
-    caller = await app_state.auth.caller(request.scope["headers"])
-    return caller is not None or is_local(request.scope), caller
+class Visitor(Struct, frozen=True):
+    """Who asks for the installation's figures.
+
+    `sees_all`: an operator, or anybody where OPEN_OPERATIONS is set. Other callers see what is their organization's.
+    """
+
+    caller: Caller | None
+    sees_all: bool
+
+    def may_see(self, organization_id: str) -> bool:
+        """Return whether what belongs to this organization may be shown."""
+        return self.sees_all or (self.caller is not None and self.caller.organization_id == organization_id)
 
 
-async def _only_known(request: Request[Any, Any, Any], app_state: AppState) -> None:
-    allowed, _ = await visitor(request, app_state)
-    if not allowed:
-        raise Unauthorized("Send an API key, or ask from the machine itself.")
+async def visitor(request: Request[Any, Any, Any], app_state: AppState) -> Visitor:
+    """Return who sent a request.
+
+    Raises:
+        Unauthorized: it brought a key that is not valid.
+    """
+    caller = await app_state.auth.caller(request.scope)
+    return Visitor(caller, app_state.services.settings.open_operations or (caller is not None and caller.operator))
+
+
+async def _known(request: Request[Any, Any, Any], app_state: AppState) -> Visitor:
+    who = await visitor(request, app_state)
+    if who.caller is None and not who.sees_all:
+        raise Unauthorized("Send an API key: `Authorization: Bearer tw_…`.")
+    return who
+
+
+async def _sees_all(request: Request[Any, Any, Any], app_state: AppState) -> bool:
+    """Return whether the reason may be told in full; a key that cannot be checked just now counts as none."""
+    try:
+        return (await visitor(request, app_state)).sees_all
+    except (Problem, Unavailable, OperationalError):
+        return False
 
 
 @route("/livez", http_method=_GET_HEAD, summary="Liveness", tags=["operations"])
@@ -58,53 +86,59 @@ async def livez() -> Response[Alive]:
 
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
-async def readyz(app_state: StateDependency) -> Response[Alive]:
+async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Alive]:
     """200 when the database has the newest schema, can be read and takes commits, and POSTs don't pile up before it;
-    else 503 with the reason. Ready again by itself."""
+    else 503 with the reason, whose details only operators see. Ready again by itself."""
     services = app_state.services
-    if reason := _unready(services, app_state.meters.waits):
-        raise Busy(reason, kind="not-ready")
-    revision = await services.store.read(status_figures.revision)
-    if revision != HEAD:
-        raise Busy(f"The database is at revision {revision or 'none'}, not {HEAD}.", kind="not-ready")
+    reason, detail = _unready(services, app_state.meters.waits)
+    if not reason and (revision := await services.store.read(status_figures.revision)) != HEAD:
+        reason, detail = "The database has another version's schema", f"revision {revision or 'none'}, not {HEAD}"
+    if reason:
+        told = detail if await _sees_all(request, app_state) else "an operator's key shows more, and so does the log"
+        raise Busy(f"{reason}: {told}.", kind="not-ready")
     return json_response(Alive(status="ok"))
 
 
-def _unready(services: Services, waits: Waits) -> str:
+def _unready(services: Services, waits: Waits) -> tuple[str, str]:
+    """Return why this process is not ready, and what only operators are told of it; "" when it is ready."""
     if services.store.failing:
-        return f"The last commit failed: {services.store.failing}"
+        return "The last commit failed", services.store.failing
     if services.engine is not None and services.engine.failing:
-        return f"Results of deliveries cannot be recorded: {services.engine.failing}"
+        return "Results of deliveries cannot be recorded", services.engine.failing
     if services.sending_worker is not None and services.sending_worker.failing:
-        return f"What Meta answers to messages cannot be recorded: {services.sending_worker.failing}"
+        return "What Meta answers to messages cannot be recorded", services.sending_worker.failing
     if waits.longest > _LONGEST_WAIT_SECONDS:
-        return f"A POST from Meta has waited {waits.longest:.0f} s for its commit."
+        return "A POST from Meta waits too long for its commit", f"{waits.longest:.0f} s"
     if 0 < waits.most <= waits.count:
-        return f"{waits.count} POSTs from Meta wait for their commit; no more are taken."
-    return ""
+        return "Too many POSTs from Meta wait for their commit", f"{waits.count}; no more are taken"
+    return "", ""
 
 
 @get("/version", summary="Version", tags=["operations"])
 async def version(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Version]:
-    """What runs. With a key, or from the machine itself."""
-    await _only_known(request, app_state)
+    """What runs. With a key, or without one where OPEN_OPERATIONS is set."""
+    await _known(request, app_state)
     return json_response(Version(version=__version__, python=platform.python_version()))
 
 
 @get("/metrics", summary="Metrics", tags=["operations"], opt={"media_type": "text/plain"})
 async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
-    """Prometheus metrics. With a key, or from the machine itself."""
-    await _only_known(request, app_state)
+    """Prometheus metrics: all of them for operators, and for everybody where OPEN_OPERATIONS is set; with another key
+    those of its organization."""
+    who = await _known(request, app_state)
     services = app_state.services
+    registry = services.store.registry()
     now = MetricSources(
         counters=services.counters,
         figures=await app_state.meters.figures(),
-        store=services.store,
+        endpoints=[each for each in registry.endpoints.values() if who.may_see(each.organization_id)],
+        accounts=[each for each in registry.accounts.values() if who.may_see(each.organization_id)],
+        failing=services.store.failing,
         engine=services.engine,
         sending_worker=services.sending_worker,
         posts_waiting=app_state.meters.waits.count,
     )
-    return Response(exposition(now), media_type=_EXPOSITION)
+    return Response(exposition(now, whole=who.sees_all), media_type=_EXPOSITION)
 
 
 @get("/openapi.json", include_in_schema=False)

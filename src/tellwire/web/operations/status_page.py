@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Request, Response, get
+from msgspec import Struct
 
 from tellwire import __version__
 from tellwire.model.deliveries import Endpoint
@@ -42,15 +43,15 @@ _POLICY = (
 
 @get("/", include_in_schema=False)
 async def status_page(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
-    """Show numbers to everyone, and endpoints only with a key (the organization's) or to the machine itself (all)."""
-    allowed, caller = await visitor(request, app_state)
-    figures = await app_state.meters.figures()
-    endpoints = [
-        endpoint
-        for endpoint in app_state.services.store.registry().endpoints.values()
-        if allowed and (caller is None or endpoint.organization_id == caller.organization_id)
-    ]
-    page = _page(figures, app_state.services.store.failing, endpoints, seen=allowed)
+    """Tell everybody whether it works, a key its organization's endpoints, and an operator all (everybody, where
+    OPEN_OPERATIONS is set)."""
+    who = await visitor(request, app_state)
+    shown = None
+    if who.sees_all or who.caller is not None:
+        every = app_state.services.store.registry().endpoints.values()
+        mine = [endpoint for endpoint in every if who.may_see(endpoint.organization_id)]
+        shown = _Shown(await app_state.meters.figures(), mine, who.sees_all)
+    page = _page(app_state.services.store.failing, shown)
     return Response(
         page.encode(),
         media_type="text/html",
@@ -58,8 +59,15 @@ async def status_page(request: Request[Any, Any, Any], app_state: StateDependenc
     )
 
 
-def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bool) -> str:
-    words = sorted((_shown_state(e, figures) for e in endpoints), key=lambda pair: _ORDER[pair[1]])
+class _Shown(Struct, frozen=True):
+    """What is shown to somebody who is known; `whole`: figures of the whole installation too."""
+
+    figures: Figures
+    endpoints: list[Endpoint]
+    whole: bool
+
+
+def _page(failing: str, shown: _Shown | None) -> str:
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -71,12 +79,8 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 <body>
 <main>
 <h1>Tellwire</h1>
-<p class="verdict">{_headline(failing, figures)}</p>
-<p>Version {escape(__version__)}, as of <time datetime="{instant(figures.at)}">{instant(figures.at)}</time>.</p>
-{_table("Last 24 hours", ("What", "How many"), _day(figures))}
-{_table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered))}
-{_table("Messages that are still to be sent", ("State", "How many"), _counts(figures.unsent))}
-{_endpoints(words, figures) if seen else "<p>Which endpoints there are is shown with an API key.</p>"}
+<p class="verdict">{_headline(failing, shown)}</p>
+{_figures(shown) if shown else "<p>An API key shows more.</p>"}
 {_NEXT}
 </main>
 </body>
@@ -84,19 +88,40 @@ def _page(figures: Figures, failing: str, endpoints: list[Endpoint], *, seen: bo
 """
 
 
-def _headline(failing: str, figures: Figures) -> str:
+def _headline(failing: str, shown: _Shown | None) -> str:
     if failing:
         return "✗ Not working: the database does not take commits."
-    late = [at for at in figures.oldest.values() if figures.at - at > _LATE_SECONDS * MICROS]
+    late = [age for endpoint in shown.endpoints if (age := _waited(endpoint, shown.figures))] if shown else []
     if late:
-        longest = _age(figures.at - min(late))
-        return f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited {longest}."
+        return (
+            f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited "
+            f"{_age(max(late))}."
+        )
     return "✓ Working."
 
 
+def _waited(endpoint: Endpoint, figures: Figures) -> Micros:
+    """Return how long the oldest delivery of an endpoint has waited, 0 if not too long."""
+    age = figures.at - figures.oldest.get(endpoint.id, figures.at)
+    return age if age > _LATE_SECONDS * MICROS else 0
+
+
+def _figures(shown: _Shown) -> str:
+    figures, at = shown.figures, instant(shown.figures.at)
+    parts = [f'<p>Version {escape(__version__)}, as of <time datetime="{at}">{at}</time>.</p>']
+    if shown.whole:
+        parts += [
+            _table("Last 24 hours", ("What", "How many"), _day(figures)),
+            _table("Deliveries that are not over, or failed", ("State", "How many"), _counts(figures.undelivered)),
+            _table("Messages that are still to be sent", ("State", "How many"), _counts(figures.unsent)),
+        ]
+    words = sorted((_shown_state(e, figures) for e in shown.endpoints), key=lambda pair: _ORDER[pair[1]])
+    return "\n".join([*parts, _endpoints(words, figures)])
+
+
 def _shown_state(endpoint: Endpoint, figures: Figures) -> tuple[Endpoint, str]:
-    late = figures.at - figures.oldest.get(endpoint.id, figures.at) > _LATE_SECONDS * MICROS
-    return endpoint, "failing" if endpoint.state == "active" and late else endpoint.state
+    late = endpoint.state == "active" and _waited(endpoint, figures)
+    return endpoint, "failing" if late else endpoint.state
 
 
 def _endpoints(words: list[tuple[Endpoint, str]], figures: Figures) -> str:

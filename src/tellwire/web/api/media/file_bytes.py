@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from litestar import HttpMethod, Request, route
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from tellwire.errors import Busy, NotFound, Problem
+from tellwire.errors import Busy, NotFound, Problem, Unauthorized
 from tellwire.media.links import verifies
 from tellwire.meta.media_limits import plain_type
 from tellwire.model.id_form import looks_like_id
@@ -52,8 +53,14 @@ async def media_bytes(
     return await answer_with(request, services, media)
 
 
-async def answer_with(request: Request[Any, Any, Any], services: Services, media: Media) -> Stream:
-    """Return the answer with a file, or with the part of it that is asked for."""
+async def answer_with(
+    request: Request[Any, Any, Any],
+    services: Services,
+    media: Media,
+    still_allowed: Callable[[], Awaitable[bool]] | None = None,
+) -> Stream:
+    """Return the answer with a file, or with the part of it that is asked for; it is cut off once `still_allowed`
+    says so."""
     check_there(media)
     headers, tag = request.headers, f'"{media.sha256}"'
     if names_tag(headers.get("if-none-match", ""), tag):
@@ -63,12 +70,24 @@ async def answer_with(request: Request[Any, Any, Any], services: Services, media
     given = {**_headers_of(media), "etag": tag, "content-length": str(end - start)}
     if part:
         given["content-range"] = f"bytes {start}-{end - 1}/{media.size}"
-    chunks: AsyncIterator[bytes] | None = _nothing()
+    chunks: AsyncGenerator[bytes, None] | None = _nothing()
     if request.method != "HEAD" and media.size:
         chunks = await services.files.read(media.id, start, end)
     if chunks is None:
         raise NotFound("The bytes of this file are gone.")
+    if still_allowed is not None:
+        chunks = _while_allowed(chunks, still_allowed)
     return Stream(chunks, status_code=206 if part else 200, media_type=shown_type(media.mime_type), headers=given)
+
+
+async def _while_allowed(
+    chunks: AsyncGenerator[bytes, None], still_allowed: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if not await still_allowed():
+                raise Unauthorized("The API key of a download was revoked or expired meanwhile.", kind="invalid-key")
+            yield chunk
 
 
 _CACHED = "private, max-age=31536000, immutable"
@@ -132,7 +151,7 @@ def _beyond(size: int) -> Problem:
     return problem_of(416, "range-not-satisfiable", f"The file has {size} bytes.")
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _nothing() -> AsyncGenerator[bytes, None]:
     return
     yield b""
 

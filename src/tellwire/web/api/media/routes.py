@@ -91,7 +91,7 @@ async def read_media(media_id: FromPath[str], context: ContextDependency) -> Res
 )
 async def media_content(request: Request[Any, Any, Any], media_id: FromPath[str], context: ContextDependency) -> Stream:
     """Its bytes, as its link gives them."""
-    return await answer_with(request, context.services, await _one(context, media_id))
+    return await answer_with(request, context.services, await _one(context, media_id), context.still_allowed)
 
 
 @post("/media", summary="Upload a file", opt={**_WRITE, "form": True}, request_max_body_size=None)

@@ -101,6 +101,7 @@ class Upload:
     async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         most = min(media_limits.MAX_BYTES, self._context.services.settings.media_max_bytes)
         async for chunk in chunks:
+            await self._context.check_key()
             self._size += len(chunk)
             if self._size > most:
                 raise TooBig(f"The file is larger than {most} bytes.")

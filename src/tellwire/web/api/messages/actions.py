@@ -115,7 +115,7 @@ async def mark_message_read(
         return None if marked is None else MessageEntry(marked, contacts.survivor(ledger, marked.contact_id))
 
     keys = Keys(own={(account.phone_number_id, message.id)})
-    marked = await context.services.store.apply(keys, decide)
+    marked = await context.apply(keys, decide)
     if marked is None:
         raise NotFound(_NO_MESSAGE)
     return raw_json_response(message_shown(marked), MessageRead)
@@ -137,7 +137,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
         return NotFound(_NO_MESSAGE) if send is None else decision(ledger, account, send)
 
     keys = Keys(own={(account.phone_number_id, known.message_id)})
-    problem = await context.services.store.apply(keys, decide)
+    problem = await context.apply(keys, decide)
     if problem is not None:
         raise problem
     return raw_json_response(message_shown(await _entry(context, known.message_id)), MessageRead)
