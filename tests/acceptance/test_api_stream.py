@@ -196,6 +196,6 @@ def test_a_stream_ends_whose_key_another_process_revoked(app: Served) -> None:
     change = AuditChange(DEFAULT_ORGANIZATION, "test", app.clock.now(), app.world.store.new_id)
     with streaming(app, key=key) as stream:
         assert app.call("GET", "/v1/accounts", key=key).status == 200
-        app.write(lambda c: organizations.revoke_key(c, change, key_id))
+        app.write(lambda c: organizations.revoke_key(c, change, key_id, operators=False))
         assert stream.answer.read() == b""
         app.call("GET", "/v1/accounts", key=key).problem(401)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
-from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,20 +17,15 @@ from tellwire import meta
 from tellwire.accounts import notices
 from tellwire.conversations.changes import Options
 from tellwire.inbox.held_items import release, report_of
+from tellwire.inbox.item_keys import keys_of, waits_for
 from tellwire.inbox.items import apply_item
-from tellwire.inbox.statuses import UNDER_WAY, our_id
+from tellwire.inbox.statuses import UNDER_WAY
 from tellwire.meta.webhooks.items import (
-    AccountNotice,
-    AccountProblem,
-    AddressChange,
-    CallMade,
     Item,
     MessageItem,
     Notice,
     NotUnderstood,
     StatusUpdate,
-    TemplateNotice,
-    WebhookContact,
 )
 from tellwire.meta.webhooks.redaction import cut
 from tellwire.model.inbound import (
@@ -47,7 +40,7 @@ from tellwire.model.inbound import (
     with_reports,
     worst,
 )
-from tellwire.model.ledger import HeldItem, Keys, Ledger
+from tellwire.model.ledger import HeldItem, Ledger
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MINUTE, Micros
 from tellwire.ports.storage import LedgerRunner
@@ -289,10 +282,8 @@ def _one(
     if account is not None and tombstones.is_erased(ledger, item, account):
         tombstones.mark_messages(ledger, item, account)
         return ItemResult(Outcome.ERASED, "of a person who was erased")
-    if isinstance(item, NotUnderstood):
-        return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
-    if room < 0:
-        return ItemResult(Outcome.NOT_UNDERSTOOD, _TOO_MUCH)
+    if isinstance(item, NotUnderstood) or room < 0:
+        return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason if isinstance(item, NotUnderstood) else _TOO_MUCH)
     if isinstance(item, Notice) and not place.phone_number_id:
         return _notice(ledger, item, post, whose)
     if not place.phone_number_id:
@@ -306,14 +297,18 @@ def _one(
         account = _auto_account(ledger, item, options)
         whose.now.add(account.organization_id)
     result = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
-    if (
-        result.outcome == Outcome.HELD
-        and len(ledger.held.get((place.phone_number_id, waits_for(item)), ())) >= _MOST_HELD
-    ):
-        return ItemResult(Outcome.NOT_UNDERSTOOD, f"{_MOST_HELD} items wait for this message already")
+    if result.outcome == Outcome.HELD:
+        return _held(ledger, item, result)
     if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
         release(ledger, account, item.wamid, options)
     return result
+
+
+def _held(ledger: Ledger, item: Item, result: ItemResult) -> ItemResult:
+    """Return the result of an item that waits, unless too many wait for the same message."""
+    if len(ledger.held.get((item.place.phone_number_id, waits_for(item)), ())) < _MOST_HELD:
+        return result
+    return ItemResult(Outcome.NOT_UNDERSTOOD, f"{_MOST_HELD} items wait for this message already")
 
 
 def _notice(ledger: Ledger, item: Notice, post: Post, whose: _Owners) -> ItemResult:
@@ -368,63 +363,3 @@ def _settle(
         )
     elif known:
         ledger.settle_held(inbound_id, place.pointer)
-
-
-def waits_for(item: Item) -> str:
-    """Return the wamid of the message that a held item needs, "" for none."""
-    match item:
-        case MessageItem():
-            return item.revokes or item.edits
-        case StatusUpdate():
-            return item.wamid
-        case AddressChange() | CallMade() | AccountProblem() | AccountNotice() | TemplateNotice() | NotUnderstood():
-            return ""
-        case _:
-            assert_never(item)
-
-
-def keys_of(items: Iterable[Item], digest: str) -> Keys:
-    """Return what has to be loaded before the items can be decided."""
-    keys = Keys()
-    for item in items:
-        number = item.place.phone_number_id
-        match item:
-            case MessageItem():
-                keys.messages.add((number, item.wamid))
-                if item.edits or item.revokes:
-                    keys.messages.add((number, item.edits or item.revokes))
-                    keys.statuses.add((number, item.edits or item.revokes))
-                keys.latest |= item.origin == "history"
-                _add_who(keys, number, item.who, item.group_id)
-            case StatusUpdate():
-                keys.messages.add((number, item.wamid))
-                keys.statuses.add((number, item.wamid))
-                keys.latest = True
-                if own := our_id(item):
-                    keys.own.add((number, own))
-                _add_who(keys, number, item.who, item.group_id)
-            case AddressChange() | CallMade():
-                _add_who(keys, number, item.who, "")
-            case AccountProblem() | AccountNotice() | TemplateNotice():
-                _add_notice_keys(keys, number, item, notices.key_of(item, digest))
-            case NotUnderstood():
-                if item.wamid:
-                    keys.messages.add((number, item.wamid))
-            case _:
-                assert_never(item)
-    return keys
-
-
-def _add_notice_keys(keys: Keys, number: str, item: AccountProblem | Notice, key: str) -> None:
-    """Add the keys that tell whether a notice was applied before, and by which accounts."""
-    if number or isinstance(item, AccountProblem):
-        keys.statuses.add((number, key))
-    else:
-        keys.notices.add((item.place.waba_id, item.place.display_phone_number, key))
-
-
-def _add_who(keys: Keys, number: str, who: WebhookContact | None, group_id: str) -> None:
-    if who is not None:
-        keys.addresses.update((number, alias) for alias in (*who.aliases, *who.adds))
-    if group_id:
-        keys.parties.add((number, group_id))
