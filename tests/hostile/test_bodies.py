@@ -3,6 +3,7 @@ to send it again."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import http.client
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.hostile.bodies import LARGEST, NUMBER, SHAPES, WABA, envelope
 from tests.hostile.hostile_world import APP_SECRET, MIB, Target, serving
+from tests.postgres_server import fresh_database
 
 pytestmark = pytest.mark.alone
 
@@ -24,6 +26,19 @@ _STALLED = 0.1
 _TRIES = 4
 _ON_DISK = 40
 """How many times its own size a body may take on disk."""
+
+
+ON_POSTGRES = (
+    "zeros for messages",
+    "the same message again and again",
+    "messages of many people",
+    "reactions to one message",
+    "revokes of one message",
+    "statuses of one message",
+    "statuses of many messages",
+    "history of one thread",
+)
+"""What is read is read alike over every store; these are what a store has to do most for."""
 
 
 def post(target: Target, body: bytes, *, secret: str = APP_SECRET) -> tuple[int, bytes]:
@@ -68,14 +83,35 @@ class Probe:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with serving(tmp_path_factory.mktemp("bodies"), AUTO_ACCOUNTS="false") as found:
-        status, _ = found.call("/v1/accounts", method="POST", body={"phone_number_id": NUMBER, "waba_id": WABA})
-        assert status == 201
-        yield found
+    with serving(tmp_path_factory.mktemp("bodies")) as found:
+        yield with_account(found)
+
+
+@pytest.fixture(scope="module")
+def target_on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    key = base64.b64encode(bytes(32)).decode()
+    with serving(tmp_path_factory.mktemp("bodies"), DATABASE_URL=fresh_database(), MASTER_KEY=key) as found:
+        yield with_account(found)
+
+
+def with_account(target: Target) -> Target:
+    """The same, with the account that the bodies are for."""
+    status, _ = target.call("/v1/accounts", method="POST", body={"phone_number_id": NUMBER, "waba_id": WABA})
+    assert status == 201
+    return target
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_signed_body_holds_nobody_up(target: Target, name: str) -> None:
+    _holds_nobody_up(target, name)
+
+
+@pytest.mark.parametrize("name", ON_POSTGRES)
+def test_a_signed_body_holds_nobody_up_on_postgres(target_on_postgres: Target, name: str) -> None:
+    _holds_nobody_up(target_on_postgres, name)
+
+
+def _holds_nobody_up(target: Target, name: str) -> None:
     body = SHAPES[name]()
     assert len(body) <= LARGEST
     longest: list[float] = []

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from tests.inbox.test_statuses import echo, revoke
-from tests.world import contact, incoming, status, statuses, text_message, value
+from tests.world import contact, envelope, incoming, status, statuses, text_message, value
 
-from tellwire.model.inbound import Outcome
+from tellwire.errors import Unavailable
+from tellwire.inbox.ingest import Ingest
+from tellwire.model.inbound import EVERYTHING, Outcome
+from tellwire.model.ledger import Keys, Ledger
+from tellwire.ports.storage import LedgerRunner
 
 MANY = 600
 """More than two parts."""
@@ -68,3 +75,26 @@ async def test_a_post_that_changes_too_much_stops_and_goes_on_when_it_is_applied
     again = await world.ingest.reapply(inbound, pointers)
     assert {item.outcome for item in again.items} == {Outcome.APPLIED}
     assert len(await world.rows("messages.update")) == 30
+
+
+class Stopping:
+    """A store that makes so many decisions durable and no more."""
+
+    def __init__(self, store: LedgerRunner, *, after: int) -> None:
+        self._store = store
+        self._left = after
+
+    async def apply(self, keys: Keys, decide: Callable[[Ledger], Any]) -> Any:
+        if not self._left:
+            raise Unavailable("the process ended")
+        self._left -= 1
+        return await self._store.apply(keys, decide)
+
+
+async def test_a_post_of_which_parts_were_durable_is_whole_when_meta_sends_it_again(world):
+    body = json.dumps(envelope(value(messages=[text_message(f"wamid.{n}") for n in range(MANY)]))).encode()
+    with pytest.raises(Unavailable):
+        await Ingest(Stopping(world.store, after=2), world.ingest.options).receive(body, EVERYTHING)
+    again = await world.post_body(body)
+    assert [item.outcome for item in again.items] == [Outcome.DUPLICATE] * 500 + [Outcome.APPLIED] * 100
+    assert len(await world.rows("messages.insert")) == MANY
