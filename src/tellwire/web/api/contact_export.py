@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
+from tellwire.meta.raw_json import verbatim
 from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Event
 from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
@@ -258,8 +259,6 @@ def _post(inbound_id: str, received_at: int, pieces: Sequence[bytes]) -> bytes:
 
 def _verbatim(piece: bytes) -> Any:
     """Return JSON as it is; if a strict reader refuses it, a string of its bytes."""
-    try:
-        msgspec.json.decode(piece)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    if verbatim.read(piece)[1]:
         return {"base64": base64.b64encode(piece).decode()}
     return Raw(piece)

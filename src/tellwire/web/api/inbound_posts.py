@@ -10,13 +10,13 @@ import base64
 from collections import Counter
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import Invalid, NotFound
+from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.own_part import own_part
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, seen_by
 from tellwire.model.row_json import instant
@@ -123,9 +123,7 @@ def _shown(inbound: Inbound) -> bytes:
 
 
 def _body(body: bytes) -> dict[str, Any]:
-    try:
-        msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    if verbatim.read(body)[1]:
         return {"body": None, "body_base64": base64.b64encode(body).decode()}
     return {"body": Raw(body), "body_base64": None}
 
