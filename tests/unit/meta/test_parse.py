@@ -17,6 +17,7 @@ from tests.golden.meta.rewrite import cases
 
 from tellwire.errors import NotJson
 from tellwire.meta import parse
+from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks import envelope
 from tellwire.meta.webhooks.items import AccountProblem, Item, MessageItem, NotUnderstood, StatusUpdate
 
@@ -365,3 +366,40 @@ def test_a_thousand_updates_are_linear_work(odd: bool) -> None:
     )
     one, two, four = (calls_made(many(count, odd=odd)) for count in (125, 250, 500))
     assert (four - two) <= 2.1 * (two - one)
+
+
+@pytest.mark.parametrize("junk", ["0", "{}", '"x"', '{"id":"wamid.x","from":"1"}'])
+def test_of_too_many_items_the_rest_is_one(junk: str) -> None:
+    post = load(GOOD[0].parent.parent / "messages" / "text.json")
+    value = post["entry"][0]["changes"][0]["value"]
+    value["messages"].append(MARK)
+    body = json.dumps(post).replace(f'"{MARK}"', ",".join([junk] * (2 * envelope.MOST_ITEMS))).encode()
+    first, *more = parse(body)
+    assert isinstance(first, MessageItem)
+    assert len(more) == envelope.MOST_ITEMS
+    (rest,) = [item for item in more if item.place.pointer == ""]
+    assert isinstance(rest, NotUnderstood)
+    assert rest.kind == "post"
+    assert rest.reason.startswith("the POST holds more than 10000 items")
+
+
+@pytest.mark.parametrize("where", ["value", "change", "entry", "post"])
+def test_a_hundred_thousand_members_beside_a_message_cost_nothing_of_it(where: str) -> None:
+    post = load(GOOD[0].parent.parent / "messages" / "text.json")
+    entry = post["entry"][0]
+    change = entry["changes"][0]
+    holder = {"value": change["value"], "change": change, "entry": entry, "post": post}[where]
+    holder |= {f"more {number}": {"of": number} for number in range(verbatim.MAX_VALUES)}
+    (item,) = parse(json.dumps(post).encode())
+    assert isinstance(item, MessageItem)
+    assert item.wamid == change["value"]["messages"][0]["id"]
+
+
+def test_a_message_of_too_many_values_is_named_and_costs_no_neighbour() -> None:
+    post = load(GOOD[0].parent.parent / "messages" / "text.json")
+    messages = post["entry"][0]["changes"][0]["value"]["messages"]
+    messages.append({**messages[0], "id": "wamid.many", "text": {"body": "x", "more": [0] * verbatim.MAX_VALUES}})
+    first, second = parse(json.dumps(post).encode())
+    assert isinstance(first, MessageItem)
+    assert isinstance(second, NotUnderstood)
+    assert (second.wamid, second.reason) == ("wamid.many", f"it holds more than {verbatim.MAX_VALUES} values")

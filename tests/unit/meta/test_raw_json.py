@@ -201,3 +201,27 @@ def test_a_piece_is_read_like_a_text(value: list[Any]) -> None:
 def test_a_deep_piece_is_refused_like_a_text() -> None:
     piece = (verbatim.members(b'{"a":' + b"[" * 300 + b"]" * 300 + b"}") or {})["a"]
     assert verbatim.read(piece) == (None, "it is nested deeper than 200 levels")
+
+
+@pytest.mark.parametrize("odd", [b"", b',"\\ud800"'], ids=["regular", "with an odd one"])
+def test_of_a_long_array_the_first_pieces_are_cut(odd: bytes) -> None:
+    pieces = verbatim.elements(b"[" + b",".join(b"[%d]" % number for number in range(200_000)) + odd + b"]")
+    assert pieces is not None
+    assert [bytes(piece) for piece in pieces] == [b"[%d]" % number for number in range(verbatim.MAX_PIECES + 1)]
+
+
+def test_of_a_wide_object_what_a_post_has_is_cut() -> None:
+    wide = b",".join(b'"%d":%d' % (number, number) for number in range(200_000))
+    found = verbatim.members(b'{"id":"a",%b,"messages":[],"id":"b"}' % wide) or {}
+    assert {key: bytes(piece) for key, piece in found.items()} == {"id": b'"b"', "messages": b"[]"}
+    assert verbatim.members(b"[%b]" % wide.replace(b":", b",")) is None
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"[", b"]", b"{", b"}", b'{"a":', b"0", b",", b" ", b'"\\ud800"', b"[]", b"{}"]), max_size=30
+    )
+)
+def test_runs_of_brackets_are_counted_rightly(pieces: list[bytes]) -> None:
+    text = b"".join(pieces)
+    assert accepts(text) == oracle(text.decode())

@@ -15,6 +15,7 @@ from tests.world import CUSTOMER, DISPLAY, USER_ID, contact, envelope, status, t
 from tellwire import meta
 from tellwire.meta.raw_json import replace as replace_json
 from tellwire.meta.raw_json import verbatim
+from tellwire.meta.webhooks import envelope as envelope_reader
 from tellwire.meta.webhooks.items import NotUnderstood
 from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, spellings, values_of
 
@@ -203,3 +204,19 @@ def test_addresses_are_found_in_every_spelling_and_not_inside_others():
     assert pattern.search(b'"+525588392274"')
     assert not pattern.search(f'"1{CUSTOMER}"'.encode())
     assert not pattern_of(()).search(b"anything")
+
+
+def test_of_what_was_not_read_of_a_post_the_person_goes_too():
+    many = [text_message(f"wamid.{n}", sender=OTHERS[0]) for n in range(envelope_reader.MOST_ITEMS)]
+    beyond = [text_message("wamid.ours"), text_message("wamid.theirs", sender=OTHERS[0])]
+    body = json.dumps(envelope(value(messages=[text_message("wamid.first"), *many, *beyond]))).encode()
+    sought = spellings([CUSTOMER])
+    pattern = pattern_of(sought)
+    items = meta.parse(body)
+    values = values_of(body)
+    gone = [item for item in items if is_about(item, values, sought, pattern)]
+    assert [item.place.pointer for item in gone] == ["/entry/0/changes/0/value/messages/0", ""]
+    left = cut(body, gone, [item for item in items if item not in gone], sought)
+    assert CUSTOMER.encode() not in left
+    messages = json.loads(left)["entry"][0]["changes"][0]["value"]["messages"]
+    assert messages == [None, *many, None, beyond[1]]

@@ -35,10 +35,10 @@ def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
     return _spliced(text, list(_splices(text, 0, tree)))
 
 
-def redacted(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
+def redacted(text: bytes, pattern: re.Pattern[bytes], *, within: int = 0) -> bytes:
     """Return the text with null for what a pattern is found in: an array's element, or the object with such a
-    member."""
-    return _spliced(text, list(_found(text, (0, len(text)), pattern, 0)))
+    member. Elements of the outermost arrays are searched, not replaced, so many `within` each other."""
+    return _spliced(text, list(_found(text, (0, len(text)), pattern, 0, within)))
 
 
 class Values:
@@ -109,7 +109,7 @@ def _spans_by_name(text: bytes, start: int) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _found(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes], depth: int) -> Iterator[Splice]:
+def _found(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes], depth: int, within: int) -> Iterator[Splice]:
     if not pattern.search(text, *span):
         return
     pieces = verbatim.child_spans(text, span[0]) if depth < _DEEPEST else None
@@ -118,14 +118,18 @@ def _found(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes], depth
         return
     opening, spans = pieces
     if opening == b"[":
-        yield from ((*each, NULL) for each in spans if pattern.search(text, *each))
+        for each in spans:
+            if within:
+                yield from _found(text, each, pattern, depth + 1, within - 1)
+            elif pattern.search(text, *each):
+                yield (*each, NULL)
         return
     members = list(zip(spans[::2], spans[1::2], strict=True))
     if any(pattern.search(text, *key) or _scalar_with(text, each, pattern) for key, each in members):
         yield (*span, NULL)
         return
     for _, each in members:
-        yield from _found(text, each, pattern, depth + 1)
+        yield from _found(text, each, pattern, depth + 1, within)
 
 
 def _scalar_with(text: bytes, span: tuple[int, int], pattern: re.Pattern[bytes]) -> bool:

@@ -14,6 +14,7 @@ from tellwire.meta.webhooks.items import AccountProblem, Item, Notice, NotUnders
 
 _CHANGE = re.compile(r"/entry/[0-9]+/changes/[0-9]+")
 _THREAD = re.compile(r"/entry/[0-9]+/changes/[0-9]+/value/history/[0-9]+/threads/[0-9]+(?=/)")
+_ENTRIES_AND_CHANGES = 2
 _EMPTY_CARD = b"{}"  # the number of entries stays: the only entry of a list also names whoever has none
 
 
@@ -76,7 +77,7 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
     whole = changes.pop("", None)
     left = replace.replaced(text, changes)
     if whole is not None:  # what was not read of the POST may be about others too
-        left = replace.redacted(left, pattern) if changes else whole
+        left = replace.redacted(left, pattern, within=_ENTRIES_AND_CHANGES) if changes else whole
     return mark + left
 
 
