@@ -19,7 +19,7 @@ from tellwire.errors import NotJson
 from tellwire.meta import parse
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks import envelope
-from tellwire.meta.webhooks.items import AccountProblem, Item, MessageItem, NotUnderstood, StatusUpdate
+from tellwire.meta.webhooks.items import MOST_ITEMS, AccountProblem, Item, MessageItem, NotUnderstood, StatusUpdate
 
 ENVELOPE = ["object", "entry", "id", "changes", "field", "value", "metadata", "phone_number_id", "display_phone_number"]
 ARRAYS = ["contacts", "messages", "message_echoes", "statuses", "history", "threads", "errors", "user_id_update"]
@@ -373,10 +373,10 @@ def test_of_too_many_items_the_rest_is_one(junk: str) -> None:
     post = load(GOOD[0].parent.parent / "messages" / "text.json")
     value = post["entry"][0]["changes"][0]["value"]
     value["messages"].append(MARK)
-    body = json.dumps(post).replace(f'"{MARK}"', ",".join([junk] * (2 * envelope.MOST_ITEMS))).encode()
+    body = json.dumps(post).replace(f'"{MARK}"', ",".join([junk] * (2 * MOST_ITEMS))).encode()
     first, *more = parse(body)
     assert isinstance(first, MessageItem)
-    assert len(more) == envelope.MOST_ITEMS
+    assert len(more) == MOST_ITEMS
     (rest,) = [item for item in more if item.place.pointer == ""]
     assert isinstance(rest, NotUnderstood)
     assert rest.kind == "post"

@@ -15,8 +15,7 @@ from tests.world import CUSTOMER, DISPLAY, USER_ID, contact, envelope, status, t
 from tellwire import meta
 from tellwire.meta.raw_json import replace as replace_json
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks import envelope as envelope_reader
-from tellwire.meta.webhooks.items import NotUnderstood
+from tellwire.meta.webhooks.items import MOST_ITEMS, NotUnderstood
 from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, spellings, values_of
 
 OTHERS = ("5215588390001", "447700900123", "MX.99999999999999999999")
@@ -207,7 +206,7 @@ def test_addresses_are_found_in_every_spelling_and_not_inside_others():
 
 
 def test_of_what_was_not_read_of_a_post_the_person_goes_too():
-    many = [text_message(f"wamid.{n}", sender=OTHERS[0]) for n in range(envelope_reader.MOST_ITEMS)]
+    many = [text_message(f"wamid.{n}", sender=OTHERS[0]) for n in range(MOST_ITEMS)]
     beyond = [text_message("wamid.ours"), text_message("wamid.theirs", sender=OTHERS[0])]
     body = json.dumps(envelope(value(messages=[text_message("wamid.first"), *many, *beyond]))).encode()
     sought = spellings([CUSTOMER])

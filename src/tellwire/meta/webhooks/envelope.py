@@ -19,9 +19,10 @@ from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks import account_updates, messages, statuses
 from tellwire.meta.webhooks.change import Change, ChangeContext, context_of
-from tellwire.meta.webhooks.fast_path import MOST_ITEMS, try_parse
+from tellwire.meta.webhooks.fast_path import try_parse
 from tellwire.meta.webhooks.identity import identify
 from tellwire.meta.webhooks.items import (
+    MOST_ITEMS,
     AccountProblem,
     AddressChange,
     CallMade,

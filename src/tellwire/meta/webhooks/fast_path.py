@@ -17,7 +17,7 @@ from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.identity import Card, People, identify
-from tellwire.meta.webhooks.items import Item, MessageItem, Place, WebhookContact
+from tellwire.meta.webhooks.items import MOST_ITEMS, Item, MessageItem, Place, WebhookContact
 
 _TYPES = (
     "text",
@@ -34,8 +34,6 @@ _TYPES = (
     "order",
 )
 """Types whose message is its id, sender, time and one member of the type's name, and does nothing else."""
-MOST_ITEMS = 10_000
-"""How many items of a POST are read: Meta sends up to 1,000 updates in one, of which one may hold a long history."""
 _MOST_BRACKETS = 100
 """A text with more brackets may be nested too deep to be read: `envelope.parse_any` finds that out."""
 

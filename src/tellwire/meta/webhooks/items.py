@@ -9,6 +9,9 @@ from msgspec import Struct
 from tellwire.model.messaging import Direction
 from tellwire.model.units import Seconds
 
+MOST_ITEMS = 10_000
+"""How many items of a POST are read: Meta sends up to 1,000 updates in one, of which one may hold a long history."""
+
 
 class Place(Struct, frozen=True, gc=False):
     """The place of an item in a POST: `pointer` is an RFC 6901 pointer into the body; a missing id is ""."""
