@@ -15,6 +15,8 @@ from tests.world import CUSTOMER, WABA, contact, envelope, text_message, value
 
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 SECRETS = {"111": "the-secret-of-111", "222": "the-secret-of-222"}
 BOB = "5215500000099"
 
