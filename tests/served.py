@@ -252,7 +252,8 @@ class Served:
 
     def key(self, *scopes: str, organization: str = DEFAULT_ORGANIZATION, operator: bool = False) -> str:
         """A new API key."""
-        draft: dict[str, Any] = {"name": "test", "organization_id": organization, "operator": operator}
+        draft: dict[str, Any] = {"name": "test", "organization_id": organization}
+        draft |= {"operator": True} if operator else {}
         made = self.post("/v1/api-keys", draft | ({"scopes": list(scopes)} if scopes else {}))
         return str(made["key"])
 

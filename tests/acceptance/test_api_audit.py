@@ -131,7 +131,7 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
     where, body, action = CHANGES[route]
     with served(tmp_path) as app:
         path = where(app)
-        by = app.key("admin")
+        by = app.key("admin", operator=True)
         before = len(app.get("/v1/audit?limit=200")["data"])
         assert app.call(route[0], path, body, key=by).status < 300
         entries = app.get("/v1/audit?limit=200")["data"]

@@ -15,6 +15,8 @@ from tests.world import CUSTOMER, WABA, contact, envelope, text_message, value
 
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 SECRETS = {"111": "the-secret-of-111", "222": "the-secret-of-222"}
 BOB = "5215500000099"
 
@@ -265,3 +267,23 @@ def test_items_are_paged(two: Two) -> None:
         wrong = f"/v1/inbound/{another['id']}/items?cursor={bad}"
         two.app.call("GET", wrong, headers=there).problem(422, "/cursor")
     two.app.call("GET", f"/v1/inbound/{MISSING}/items").problem(404)
+
+
+@pytest.mark.parametrize("outcome", ["", "applied", "duplicate"])
+def test_shared_posts_and_own_ones_are_one_list(two: Two, outcome: str) -> None:
+    for number in range(4):
+        own = said("111", f"wamid.{number}", "one")
+        for body in (envelope(own), envelope(own, said("222", f"wamid.o{number}", "two"), said("333", "w.3", "three"))):
+            two.kept(body)
+    wanted = f"&outcome={outcome}" if outcome else ""
+    every = two.app.get(f"/v1/inbound?limit=200{wanted}", key=two.first.key)["data"]
+    assert len(every) == (4 if outcome else 8)
+    assert [post["outcome"] for post in every] == ([outcome] * 4 if outcome else ["duplicate", "applied"] * 4)
+    found, cursor = [], ""
+    for limit in (1, 2, 3, 1, 1, 1):
+        page = two.app.get(f"/v1/inbound?limit={limit}{wanted}{cursor}", key=two.first.key)
+        found += page["data"]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert found == every

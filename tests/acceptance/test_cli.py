@@ -205,6 +205,24 @@ def test_a_key_may_do_what_its_scopes_say(tmp_path: Path) -> None:
         assert request(f"{url}/v1/accounts", key=made["key"], method="POST", body={"phone_number_id": "1"})[0] == 403
 
 
+def test_only_an_operators_key_reaches_beyond_its_organization(tmp_path: Path) -> None:
+    made = run("keys", "create", "--operator", cwd=tmp_path)
+    assert (made["operator"], made["scopes"]) == (True, ["admin"])
+    plain = run("keys", "create", "--scope", "admin", cwd=tmp_path)
+    assert plain["operator"] is False
+    with serving(tmp_path) as (url, _):
+        draft = {"name": "Another"}
+        assert request(f"{url}/v1/organizations", key=plain["key"], method="POST", body=draft)[0] == 403
+        status, organization = request(f"{url}/v1/organizations", key=made["key"], method="POST", body=draft)
+        assert status == 201
+        there = run("keys", "create", "--organization", organization["id"], cwd=tmp_path)
+        number = {"phone_number_id": "1001"}
+        assert request(f"{url}/v1/accounts", key=there["key"], method="POST", body=number)[0] == 422
+        assert request(f"{url}/v1/accounts", key=made["key"], method="POST", body=number)[0] == 201
+    listed = {row["id"]: row["operator"] for row in run("keys", "list", cwd=tmp_path)["data"]}
+    assert listed == {made["id"]: True, plain["id"]: False}
+
+
 def test_without_json_a_key_alone_is_on_stdout(tmp_path: Path) -> None:
     done = tellwire("keys", "create", cwd=tmp_path)
     assert re.fullmatch(r"tw_[A-Za-z0-9_-]{43}\n", done.stdout)

@@ -27,7 +27,7 @@ _PAGE = 200
 
 
 class Api:
-    """A caller of an ASGI application, as administrator of the named organization ("" for the default one)."""
+    """A caller of an ASGI application, as an operator in the named organization ("" for the default one)."""
 
     def __init__(self, application: WebApp, key: str, organization: str) -> None:
         self._application = application

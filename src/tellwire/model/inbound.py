@@ -35,11 +35,6 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.RECORDED)
 
 
-def as_bad_as(outcome: Outcome) -> list[Outcome]:
-    """Return the outcomes that a POST may have of which an item has this one."""
-    return [each for each in Outcome if _SEVERITY[each] >= _SEVERITY[outcome]]
-
-
 class ItemResult(Struct, frozen=True, gc=False):
     """What applying an item came to: why, where it was not plainly applied, and the id of its message's row."""
 

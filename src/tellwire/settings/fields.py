@@ -156,7 +156,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[AppSecret, ...],
         Setting(
             help="Verifies Meta's POSTs; without any they are answered 503. A secret changes only accounts that it "
-            "speaks for: every one, or the one that it is bound to.",
+            "speaks for: every one, or those of the id that it is bound to.",
             takes="app secrets, each alone or bound as `SECRET@ID` to a WABA id or phone number id (digits)",
             parse=values.app_secret,
             many=True,
@@ -197,8 +197,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     auto_accounts: Annotated[
         bool,
         Setting(
-            help="Create unknown phone number ids in the default organization. Otherwise their items are kept, shown "
-            "as unrouted, answered 200, and applied when the account is created.",
+            help="Create unknown phone number ids in the default organization, when a secret of META_APP_SECRET "
+            "signed for them. Otherwise their items are kept, shown as unrouted, answered 200, and applied when the "
+            "account is created.",
             takes="`true` or `false`",
             parse=values.flag,
             default="`false`; `true` under `dev`",

@@ -46,14 +46,9 @@ class Caller(Struct, frozen=True):
     key: ApiKey | None = None
     operator: bool = False
 
-    @property
-    def admin(self) -> bool:
-        """Return whether everything in the organization is allowed."""
-        return "admin" in self.scopes
-
     def may(self, scopes: Iterable[str]) -> bool:
-        """Return whether the caller has one of these scopes."""
-        return self.admin or not self.scopes.isdisjoint(scopes)
+        """Return whether the caller has one of these scopes, or `admin`."""
+        return "admin" in self.scopes or not self.scopes.isdisjoint(scopes)
 
 
 class KeyRing:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, text
+from sqlalchemy import ColumnElement, Connection, or_, select, text
 
-from tellwire.model.inbound import Inbound, Outcome, as_bad_as, share
+from tellwire.model.inbound import Inbound, Outcome, share
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, since
 from tellwire.stores.records import inbound_rows
-from tellwire.stores.schema.tables import UNUSUAL, inbound
+from tellwire.stores.schema.tables import SHARED, UNUSUAL, inbound
 
 _LISTED = tuple(column for column in inbound.c if column.name != "body")
 
@@ -26,14 +27,24 @@ def page(
 ) -> Page[Inbound]:
     """Return a page of an organization's POSTs without bodies: those with items of its own, whose reports are for
     `seen_by`. `whole`: as an operator sees them, also POSTs with items of nobody."""
-    query = select(*_LISTED).where(_seen(organization_id, whole=whole, outcome=outcome))
+    every = since(select(*_LISTED), inbound.c.id, inbound.c.received_at, from_)
+    mine = every.where(_whole(organization_id) if whole else inbound.c.organization_id == organization_id)
     if outcome:
-        worse = as_bad_as(Outcome(outcome))  # a POST with items of others may be worse than its own items
-        query = query.where(inbound.c.outcome == outcome if whole else inbound.c.outcome.in_(worse))
+        mine = mine.where(inbound.c.outcome == outcome)
     if outcome and outcome != Outcome.APPLIED:
-        query = query.where(text(UNUSUAL))
-    query = since(query, inbound.c.id, inbound.c.received_at, from_)
-    return newest(connection, query, inbound.c.id, request, _without_body)
+        mine = mine.where(text(UNUSUAL))
+    found = newest(connection, mine, inbound.c.id, request, _without_body)
+    if whole:
+        return found
+    shared = every.where(text(SHARED), _shared(organization_id, outcome))
+    return _merged(found, newest(connection, shared, inbound.c.id, request, _without_body), request.limit)
+
+
+def _merged(one: Page[Inbound], other: Page[Inbound], limit: int) -> Page[Inbound]:
+    """Return the page that two pages of the same request make together."""
+    rows = sorted((*one.items, *other.items), key=attrgetter("id"), reverse=True)
+    more = len(rows) > limit or one.after or other.after
+    return Page(rows[:limit], rows[:limit][-1].id if more else "")
 
 
 def get(
@@ -41,21 +52,20 @@ def get(
 ) -> Inbound | None:
     """Return a POST, None when the organization has no part in it; `whole` as for `page`, `body`: with its body."""
     listed = inbound.c if body else _LISTED
-    query = select(*listed).where(inbound.c.id == inbound_id, _seen(organization_id, whole=whole))
+    part = or_(inbound.c.organization_id == organization_id, _shared(organization_id))
+    query = select(*listed).where(inbound.c.id == inbound_id, _whole(organization_id) if whole else part)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
     return inbound_rows.inbound(columns(row)) if body else _without_body(row)
 
 
-def _seen(organization_id: str, *, whole: bool, outcome: str = "") -> ColumnElement[bool]:
-    if whole:
-        return inbound.c.organization_id.in_((organization_id, ""))
-    own = inbound.c.organization_id == organization_id
-    if outcome:
-        own = and_(own, inbound.c.outcome == outcome)
-    shared = inbound.c.shares.contains(share(organization_id, outcome), autoescape=True)
-    return or_(own, and_(inbound.c.organization_id == "", shared))
+def _whole(organization_id: str) -> ColumnElement[bool]:
+    return inbound.c.organization_id.in_((organization_id, ""))
+
+
+def _shared(organization_id: str, outcome: str = "") -> ColumnElement[bool]:
+    return inbound.c.shares.contains(share(organization_id, outcome), autoescape=True)
 
 
 def _without_body(row: Any) -> Inbound:

@@ -251,6 +251,9 @@ message_statuses = Table(
 UNUSUAL = "outcome <> 'applied'"
 """POSTs that are searched for by outcome: almost every POST has another one, and is left out of the index."""
 
+SHARED = "shares <> ''"
+"""POSTs with items of several organizations, or of one and of nobody: few, and searched for by each organization."""
+
 inbound = Table(
     "inbound",
     metadata,
@@ -269,6 +272,7 @@ inbound = Table(
         sqlite_where=text(UNUSUAL),
         postgresql_where=text(UNUSUAL),
     ),
+    Index("inbound_shared", "id", sqlite_where=text(SHARED), postgresql_where=text(SHARED)),
 )
 
 held_items = Table(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 
 from tellwire.errors import Invalid, NotAllowed, NotFound
@@ -39,7 +39,7 @@ class ApiKeyDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     """An API key to create."""
 
     name: Annotated[str, Meta(max_length=256, pattern=LINE)] = ""
-    scopes: _SCOPES | None = None
+    scopes: _SCOPES | UnsetType = UNSET
     expires_at: Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})] | None = None
     organization_id: (
         Annotated[str, Meta(max_length=64, description="Whose key it is; the caller's organization unless given.")]
@@ -121,7 +121,7 @@ async def create_api_key(
             key,
             organization_id=await _owner(context, data.organization_id),
             name=data.name,
-            scopes=tuple(dict.fromkeys(data.scopes or (("admin",) if data.operator else api_keys.DEFAULT_SCOPES))),
+            scopes=_scopes(data),
             operator=data.operator,
             expires_at=_expiry(data.expires_at, audit_change.at),
         )
@@ -132,6 +132,12 @@ async def create_api_key(
 
         _, body = await once.write(work)
     return raw_json_response(body, ApiKeyCreated, status=201)
+
+
+def _scopes(data: ApiKeyDraft) -> tuple[str, ...]:
+    if data.scopes is UNSET:
+        return ("admin",) if data.operator else api_keys.DEFAULT_SCOPES
+    return tuple(dict.fromkeys(data.scopes))
 
 
 def _expiry(text: str | None, now: Micros) -> Micros | None:

@@ -150,6 +150,8 @@ def _inbound() -> None:
     )
     where = sa.text("outcome <> 'applied'")
     op.create_index("inbound_by_outcome", "inbound", ["outcome", "id"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("shares <> ''")
+    op.create_index("inbound_shared", "inbound", ["id"], sqlite_where=where, postgresql_where=where)
 
 
 def _held_items() -> None:
