@@ -171,7 +171,7 @@ class BoundedProtocol(HttpToolsProtocol):
             pass  # RFC 9110, 7.8: an upgrade may be ignored
         except HttpParserError:
             return self._fault or _NOT_HTTP
-        return self._fault if self._started else self._fault or _NOT_HTTP
+        return None if self._started else self._fault or _NOT_HTTP
 
     def on_message_begin(self) -> None:
         """Begin a request, at its first line."""
@@ -201,10 +201,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request, if its head is in order."""
-        if self._is_chunked and (self._length is not None or self.parser.get_http_version() != "1.1"):
-            self._fault = rules.malformed("Transfer-Encoding stands beside Content-Length, or before HTTP/1.1.")
-        elif not self.headers and self.parser.get_http_version() not in _VERSIONS:
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
             self._fault = _NOT_HTTP
+        elif self._is_chunked and (self._length is not None or version != "1.1"):
+            self._fault = rules.malformed("Transfer-Encoding stands beside Content-Length, or before HTTP/1.1.")
         elif len(self.url) > self._bounds.url:
             self._fault = rules.url_too_long(self._bounds)
         if self._fault is None:
@@ -308,9 +309,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer that a request is not read any further, and close."""
         self._connections.closed(refusal.reason, self.peer)
         cycle = self.cycle
-        answered = False
-        if cycle is not None and self._state is not _HEAD:
-            answered = cycle.response_started
+        answered = self._state is not _HEAD and cycle.response_started
+        if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
         if answered:
@@ -403,11 +403,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _fault_of_line(data: bytes) -> Refusal | None:
-    """Return why the first line of a head, as far as it is there, cannot be one of HTTP/1.1."""
+    """Return why a head cannot be one of HTTP/1.1, as its first byte says, and its first line once that is there."""
+    if not data[:1].isupper():
+        return _NOT_HTTP
     end = data.find(b"\n") + 1
+    if not end:
+        return None
     parser = HttpRequestParser(_Deaf())
     try:
-        parser.feed_data(data[:end] or data)
+        parser.feed_data(data[:end])
     except (HttpParserError, HttpParserUpgrade):
         return _NOT_HTTP
-    return _NOT_HTTP if end and parser.get_http_version() not in _VERSIONS else None
+    return None if parser.get_http_version() in _VERSIONS else _NOT_HTTP

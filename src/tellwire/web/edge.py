@@ -32,7 +32,8 @@ _HEADERS = [
 
 
 class Edge:
-    """An ASGI app around another. The inner app finds the request's id in `scope["state"]["request_id"]`."""
+    """An ASGI app around another. The inner app finds the request's id in `scope["state"]["request_id"]`, and in
+    `"gone"` whether its client has left."""
 
     def __init__(self, app: Asgi, hosts: Sequence[str]) -> None:
         self._app = app
@@ -54,12 +55,18 @@ class Edge:
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
+        async def watched() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                scope["state"]["gone"] = True
+            return message
+
         if scope["path"] not in _UNCHECKED and not self.admits(host_of(scope)):
             words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
             await send_problem(stamped, problem_of(400, "host-not-allowed", words), request_id)
             return
         try:
-            await self._app(scope, receive, stamped)
+            await self._app(scope, watched, stamped)
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if not started:
