@@ -18,14 +18,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tellwire_sdk
 from tests.acceptance.processes import Running, logged_url, request
+
+import tellwire_sdk
 
 ADMIN_KEY = "hostile-tests-admin-key-0123456789abcdef"
 APP_SECRET = "an app secret of the hostile tests"
 MIB = 1024 * 1024
 T = TypeVar("T")
-_LIMITED = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); os.execv(sys.argv[1], sys.argv[1:])"
+_LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,7 +55,7 @@ class Target:
 
     def descriptors(self) -> int:
         """How many descriptors the process has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def call(self, path: str, *, method: str = "GET", body: Any = None, key: str = ADMIN_KEY) -> tuple[int, Any]:
         """Make a request as a client does; the status and the answer."""

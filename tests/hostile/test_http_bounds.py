@@ -1,4 +1,4 @@
-"""Strangers on raw connections to a real `serve`: heads, bodies, connections and answers cost no more than their bounds.
+"""Strangers on raw connections to a real `serve`: heads, bodies and connections cost no more than their bounds.
 
 Deadlines that would take long are shortened in tests/unit/web; here the real ones run side by side.
 """
@@ -282,7 +282,10 @@ def test_a_peer_has_a_share_of_the_connections(tmp_path: Path) -> None:
         b"POST /meta/webhook HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%064d\r\nContent-Length: 9\r\n"
         b"Expect: 100-continue\r\n\r\n" % 0
     )
-    with serving(tmp_path, HTTP_MAX_CONNECTIONS="30", HTTP_MAX_CONNECTIONS_PER_PEER="10") as target, ExitStack() as held:
+    with (
+        serving(tmp_path, HTTP_MAX_CONNECTIONS="30", HTTP_MAX_CONNECTIONS_PER_PEER="10") as target,
+        ExitStack() as held,
+    ):
         for _ in range(10):
             sock = held.enter_context(target.connect("127.0.0.2"))
             sock.sendall(started)

@@ -1,8 +1,8 @@
 """Bound what a connection may send and how long it may take (docs/reference/rest-api.md, "Limits").
 
-uvicorn's protocol gives every byte to llhttp and has no deadlines. Here a head is collected within its bounds and parsed
-as a whole; the body's length decides where the next head begins, llhttp never sees a body or a trailer. While a request
-is not answered what follows it waits as bytes. Deadlines cost no timers: a register looks at every connection
+uvicorn's protocol gives every byte to llhttp and has no deadlines. Here a head is collected within its bounds and
+parsed as a whole; the body's length decides where the next head begins, llhttp never sees a body or a trailer. While a
+request is not answered what follows it waits as bytes. Deadlines cost no timers: a register looks at every connection
 now and then.
 """
 
@@ -24,8 +24,9 @@ from tellwire.web.bounds import BodyProgress, CloseReason, ReadingProgress, Refu
 from tellwire.web.chunked import ChunkedBody, NotChunked
 from tellwire.web.connections import Connections, Peer
 from tellwire.web.heads import Head, read_head, refusal_of_part
-from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_of
+from tellwire.web.problems import MEDIA_TYPE, problem_body
 from tellwire.web.sockets import unsent
+
 
 class _State(Enum):
     HEAD = auto()
@@ -279,9 +280,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger()
 
     def _write(self, refusal: Refusal) -> None:
-        problem = problem_of(refusal.status, refusal.kind, refusal.detail)
         request_id = f"req_{uuid.uuid4().hex}"
-        body = problem_body(problem, request_id)
+        body = problem_body(refusal.problem, request_id)
         fields = (
             *self.server_state.default_headers,
             (b"x-request-id", request_id.encode()),
@@ -290,7 +290,7 @@ class BoundedProtocol(HttpToolsProtocol):
             (b"connection", b"close"),
         )
         lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[refusal.status], lines, body))
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[refusal.problem.status], lines, body))
 
     def _linger(self) -> None:
         """Close in a moment: a connection that is closed while bytes come in may take the answer with it."""

@@ -127,5 +127,3 @@ class Connections:
             connection.look(now)
         self._log.flush(now)
         self._timer = self._loop.call_later(self.bounds.sweep_seconds, self._sweep)
-
-

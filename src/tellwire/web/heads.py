@@ -110,7 +110,7 @@ def _fault_of_framing(head: Head, name: bytes, value: bytes) -> Refusal | None:
 
 
 def refusal_of_part(data: bytes, bounds: Bounds, *, looked_at: int) -> Refusal | None:
-    """Return why a head whose end is not there is refused already; the first `looked_at` bytes have been here before."""
+    """Return why a head without its end is refused already; its first `looked_at` bytes have been here before."""
     if len(data) >= bounds.head:
         allowed = data[: bounds.head]
         return fault_of_line(allowed) or rules.oversized(allowed, bounds)

@@ -61,9 +61,7 @@ class Server(uvicorn.Server):
         self.started = True
 
     def _protocol(self, peer: Peer) -> Protocol:
-        return Protocol(
-            self.config, self.server_state, self.lifespan.state, connections=self._connections, peer=peer
-        )
+        return Protocol(self.config, self.server_state, self.lifespan.state, connections=self._connections, peer=peer)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: end the streams first, then wait for requests in flight."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import uvicorn
@@ -144,4 +145,4 @@ class Wired:
 def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:
     """The data, cut at these places."""
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    return [data[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(places)]

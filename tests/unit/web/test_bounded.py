@@ -14,7 +14,9 @@ from tests.unit.web.connection_world import SMALL, Wired, deaf, pieces_of
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nAuthorization: z\r\n\r\n"
+CHUNKED = (
+    b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nAuthorization: z\r\n\r\n"
+)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

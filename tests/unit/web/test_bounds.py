@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,7 +112,7 @@ def test_a_chunked_body_is_decoded_however_it_is_cut(
     data = body + b"0\r\nTrailer: dropped\r\n\r\n" + after
     decoder, found, rest = ChunkedBody(), b"", None
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         if rest is not None:
             rest += data[begin:end]
             continue

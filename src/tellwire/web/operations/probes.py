@@ -16,8 +16,9 @@ from tellwire.stores.migrate import HEAD
 from tellwire.stores.queries import status_figures
 from tellwire.web.auth import Caller
 from tellwire.web.edge import is_local
+from tellwire.web.operations.exposition import exposition
 from tellwire.web.operations.figures import Waits
-from tellwire.web.operations.metrics import MetricSources, exposition
+from tellwire.web.operations.metrics import MetricSources
 from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
 from tellwire.web.services import Services
 
