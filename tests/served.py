@@ -285,7 +285,8 @@ def served(
     tmp_path: Path, *, settings: Settings = SETTINGS, clock: SetClock | None = None, **changes: Any
 ) -> Iterator[Served]:
     """Serve an app over a fresh database; `changes` replace fields of its `Services`, and with
-    `store_error` its store does nothing but raise that; with `probes_only` it is one that only delivers."""
+    `store_error` its store does nothing but raise that; with `probes_only` it is one that only delivers; `bounds` are
+    those of its connections."""
     ready: Future[Served] = Future()
     stop: Future[Callable[[], None]] = Future()
     kind = KIND.get()
@@ -334,7 +335,9 @@ async def _serve(
         if error := changes.pop("store_error", None):
             changes["store"] = BrokenStore(world.store, error)
         probes_only = changes.pop("probes_only", False)
-        server = Server(create_app(replace(services, **changes), probes_only=probes_only), grace_seconds=5)
+        bounds = changes.pop("bounds", None)
+        app = create_app(replace(services, **changes), probes_only=probes_only)
+        server = Server(app, grace_seconds=5, bounds=bounds)
     except Exception as error:  # noqa: BLE001 - the test's thread is told of it
         stop.set_result(lambda: None)
         ready.set_exception(error)

@@ -22,7 +22,7 @@ from tellwire.meta.outgoing import reference_page as limits
 from tellwire.meta.webhooks.envelope import FIELDS
 from tellwire.web.api import NOUNS
 from tellwire.web.asgi import openapi
-from tellwire.web.operations import metrics
+from tellwire.web.operations import exposition
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -32,7 +32,7 @@ CITING = [*PAGES, *CODE, *ROOT.glob("*/README.md"), *ROOT.glob("**/pyproject.tom
 
 GENERATED: dict[str, tuple[Callable[[], str], str]] = {
     "docs/reference/settings.md": (settings.reference, "./run config --reference > docs/reference/settings.md"),
-    "docs/reference/metrics.md": (metrics.reference, "./run config --metrics > docs/reference/metrics.md"),
+    "docs/reference/metrics.md": (exposition.reference, "./run config --metrics > docs/reference/metrics.md"),
     "docs/reference/sending-limits.md": (
         limits.reference,
         "./run config --sending-limits > docs/reference/sending-limits.md",

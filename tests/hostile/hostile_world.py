@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import resource
@@ -11,17 +12,25 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.acceptance.processes import Running, logged_url, request
+
+import tellwire_sdk
 
 ADMIN_KEY = "hostile-tests-admin-key-0123456789abcdef"
 APP_SECRET = "an app secret of the hostile tests"
 MIB = 1024 * 1024
-_LIMITED = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); os.execv(sys.argv[1], sys.argv[1:])"
+T = TypeVar("T")
+_LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,11 +55,17 @@ class Target:
 
     def descriptors(self) -> int:
         """How many descriptors the process has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def call(self, path: str, *, method: str = "GET", body: Any = None, key: str = ADMIN_KEY) -> tuple[int, Any]:
         """Make a request as a client does; the status and the answer."""
         return request(f"{self.url}{path}", key=key, method=method, body=body)
+
+    def post(self, body: Any) -> int:
+        """POST a signed body as Meta does; the status."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        signed = {"X-Hub-Signature-256": tellwire_sdk.hub_signature(raw, APP_SECRET)}
+        return request(f"{self.url}/meta/webhook", method="POST", body=raw, headers=signed)[0]
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric."""
@@ -134,3 +149,9 @@ def allow_many_descriptors() -> None:
     """Let this process open as many sockets as the system allows."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def together(*works: Callable[[], T]) -> list[T]:
+    """Do several things at the same time; what each returned."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [future.result() for future in [pool.submit(work) for work in works]]

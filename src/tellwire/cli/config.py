@@ -10,7 +10,7 @@ import typer
 from tellwire import settings
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.meta.outgoing import reference_page
-from tellwire.web.operations import metrics as metrics_room
+from tellwire.web.operations import exposition
 
 
 def config(
@@ -31,7 +31,7 @@ def config(
         sys.stdout.write(reference_page.reference())
         return
     if metrics:
-        sys.stdout.write(metrics_room.reference())
+        sys.stdout.write(exposition.reference())
         return
     if reference:
         sys.stdout.write(settings.reference())

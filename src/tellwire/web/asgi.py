@@ -18,7 +18,7 @@ from tellwire.observability.counters import Counters
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
-from tellwire.web.edge import Edge, Message, Receive, Scope, Send, request_id_of, send_problem
+from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
@@ -27,7 +27,6 @@ from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
 
 WEBHOOK_PATH = "/meta/webhook"
-_MOST_BODY = 1024 * 1024
 _APP_STATE = "app_state"
 
 
@@ -157,7 +156,7 @@ def _routed(*, probes_only: bool) -> Litestar:
         [*probes.PROBES] if probes_only else routes(),
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
-        request_max_body_size=_MOST_BODY,
+        request_max_body_size=LARGEST_BODY,
         openapi_config=None,
         logging_config=None,
     )

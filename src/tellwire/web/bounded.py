@@ -1,8 +1,8 @@
 """Bound what a connection may send and how long it may take (docs/reference/rest-api.md, "Limits").
 
-uvicorn's protocol gives every byte to llhttp and has no deadlines. Here a head is collected within its bounds and parsed
-as a whole; the body's length decides where the next head begins, llhttp never sees a body or a trailer. While a request
-is not answered what follows it waits as bytes. Deadlines cost no timers: a register looks at every connection
+uvicorn's protocol gives every byte to llhttp and has no deadlines. Here a head is collected within its bounds and
+parsed as a whole; the body's length decides where the next head begins, llhttp never sees a body or a trailer. While a
+request is not answered what follows it waits as bytes. Deadlines cost no timers: a register looks at every connection
 now and then.
 """
 
@@ -14,24 +14,18 @@ import uuid
 from enum import Enum, auto
 from typing import Any
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tellwire.web import bounds as rules
 from tellwire.web.bounds import BodyProgress, CloseReason, ReadingProgress, Refusal
 from tellwire.web.chunked import ChunkedBody, NotChunked
 from tellwire.web.connections import Connections, Peer
-from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_of
+from tellwire.web.heads import Head, read_head, refusal_of_part
+from tellwire.web.problems import MEDIA_TYPE, problem_body
 from tellwire.web.sockets import unsent
-
-_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"expect"))
-_LONGEST_LENGTH = 15
-"""Digits of a Content-Length."""
-_VERSIONS = frozenset(("1.0", "1.1"))
-_NOT_HTTP = rules.malformed("This is not HTTP/1.1.")
 
 
 class _State(Enum):
@@ -46,10 +40,6 @@ class _State(Enum):
 
 
 _HEAD, _BODY, _CHUNKED, _ANSWERING, _OVER = _State
-
-
-class _Deaf:
-    """What a parser calls that is only asked whether bytes are HTTP."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -73,10 +63,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._held = b""  # a head that has not ended, or what waits for an answer
         self._searched = 0  # of a head that has not ended, for its end
         self._requests = 0
-        self._started = False  # the request whose head is parsed
-        self._fault: Refusal | None = None
-        self._length: int | None = None
-        self._is_chunked = False
         self._left = self._received = self._unread = self._over = 0
         self._chunks: ChunkedBody | None = None
         self._watched: tuple[_State, int, bool] | None = None  # what the last look saw: the state, and of which request
@@ -120,113 +106,88 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- heads --------------------------------------------------------------------------------------------------------
 
     def _take_head(self, data: bytes) -> bytes:
-        """Parse a head if it is there; return what follows it."""
+        """Start a request if its head is there; return what follows the head."""
         if data[0] in b"\r\n":
             data = data.lstrip(b"\r\n")  # RFC 9112, 2.2: empty lines before a request
             if not data:
                 return data
-        most = self._bounds.head
-        end = data.find(b"\r\n\r\n", self._searched, most) + 4
+        end = data.find(b"\r\n\r\n", self._searched, self._bounds.head) + 4
         if end < 4:
-            self._take_part_of_head(data, most)
+            refusal = refusal_of_part(data, self._bounds, looked_at=self._searched)
+            if refusal is not None:
+                self._refuse(refusal)
+            else:
+                self._held, self._searched = data, max(len(data) - 3, 0)
             return b""
         self._searched = 0
-        head = data[:end]
-        if head.count(b"\n") - 2 > self._bounds.fields:
-            self._refuse(_fault_of_line(head) or rules.too_many_fields(self._bounds))
-            return b""
-        refusal = self._parse(head)
-        if refusal is not None:
-            self._refuse(refusal)
-            return b""
-        self._connections.busy(self)
-        if self._is_chunked:
-            self._state, self._chunks = _CHUNKED, ChunkedBody()
-        elif self._left:
-            self._state = _BODY
-        else:
-            self._end_message()
-        return data[end:]
-
-    def _take_part_of_head(self, data: bytes, most: int) -> None:
-        if len(data) >= most:
-            allowed = data[:most]
-            self._refuse(_fault_of_line(allowed) or rules.oversized(allowed, self._bounds))
-            return
-        if not self._searched or b"\n" in data[self._searched :]:
-            fault = _fault_of_line(data)  # said at once, where it can be known
-            if fault is not None:
-                self._refuse(fault)
-                return
-        self._held = data
-        self._searched = max(len(data) - 3, 0)
-
-    def _parse(self, head: bytes) -> Refusal | None:
         self._requests += 1
-        self._started = False
-        self.parser = HttpRequestParser(self)
-        try:
-            self.parser.feed_data(head)
-        except HttpParserUpgrade:
-            pass  # RFC 9110, 7.8: an upgrade may be ignored
-        except HttpParserError:
-            return self._fault or _NOT_HTTP
-        return self._fault if self._started else self._fault or _NOT_HTTP
+        head = read_head(data[:end], self._bounds)
+        if isinstance(head, Refusal):
+            self._refuse(head)
+            return b""
+        return self._start(head, data[end:])
 
-    def on_message_begin(self) -> None:
-        """Begin a request, at its first line."""
-        super().on_message_begin()
-        self._fault = self._length = None
-        self._is_chunked = False
-        self._left = self._received = self._unread = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field."""
-        name = name.lower()
-        if name in _FRAMING:
-            self._frame(name, value)
-        self.headers.append((name, value))
-
-    def _frame(self, name: bytes, value: bytes) -> None:
-        if name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-        elif name == b"transfer-encoding":
-            if self._is_chunked or value.lower() != b"chunked":
-                self._fault = rules.malformed("Transfer-Encoding takes `chunked`, once.")
-            self._is_chunked = True
-        elif self._length is not None or not value.isdigit() or len(value) > _LONGEST_LENGTH:
-            self._fault = rules.malformed("Content-Length takes one number.")
-        else:
-            self._length = self._left = int(value)
-
-    def on_headers_complete(self) -> None:
-        """Start the request, if its head is in order."""
-        if self._is_chunked and (self._length is not None or self.parser.get_http_version() != "1.1"):
-            self._fault = rules.malformed("Transfer-Encoding stands beside Content-Length, or before HTTP/1.1.")
-        elif not self.headers and self.parser.get_http_version() not in _VERSIONS:
-            self._fault = _NOT_HTTP
-        elif len(self.url) > self._bounds.url:
-            self._fault = rules.url_too_long(self._bounds)
-        if self._fault is None:
-            super().on_headers_complete()
-            self._started = True
-
-    def on_body(self, body: bytes) -> None:
-        """Refuse what llhttp takes for a body: it only gets heads."""
-        self._fault = rules.malformed("The head ends before its end.")
-
-    def on_message_complete(self) -> None:
-        """Leave the end of a request to its length."""
+    def _start(self, head: Head, rest: bytes) -> bytes:
+        """Start a request; return what follows its body, as far as that is there."""
+        self._connections.busy(self)
+        self.expect_100_continue = head.expects_100
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": head.method,
+            "root_path": "",
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": head.fields,
+            "state": self.app_state.copy(),
+        }
+        self.cycle = cycle = RequestResponseCycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            head.expects_100,
+            not head.closes and head.version == "1.1",
+            self.on_response_complete,
+        )
+        self._start_asgi_task(cycle, self.app)
+        self._received = self._unread = 0
+        if head.is_chunked:
+            self._state, self._chunks = _CHUNKED, ChunkedBody()
+            return rest
+        length = head.length or 0
+        if len(rest) < length:
+            self._state, self._left = _BODY, length
+            return rest
+        # Nearly always: all of it is there.
+        self._state = _ANSWERING
+        if length:
+            cycle.body += rest[:length]
+        cycle.more_body = False
+        cycle.message_event.set()
+        return rest[length:]
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
     def _take_body(self, data: bytes) -> bytes:
-        body, rest = data[: self._left], data[self._left :]
-        self._left -= len(body)
-        self._add(body)
-        if not self._left:
-            self._end_message()
-        return rest
+        left = self._left
+        if len(data) < left:
+            self._left = left - len(data)
+            self._add(data)
+            return b""
+        self._left = 0
+        self._add(data[:left])
+        self._end_message()
+        return data[left:]
 
     def _take_chunks(self, data: bytes) -> bytes:
         try:
@@ -308,9 +269,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer that a request is not read any further, and close."""
         self._connections.closed(refusal.reason, self.peer)
         cycle = self.cycle
-        answered = False
-        if cycle is not None and self._state is not _HEAD:
-            answered = cycle.response_started
+        answered = self._state is not _HEAD and cycle.response_started
+        if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
         if answered:
@@ -320,9 +280,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger()
 
     def _write(self, refusal: Refusal) -> None:
-        problem = problem_of(refusal.status, refusal.kind, refusal.detail)
         request_id = f"req_{uuid.uuid4().hex}"
-        body = problem_body(problem, request_id)
+        body = problem_body(refusal.problem, request_id)
         fields = (
             *self.server_state.default_headers,
             (b"x-request-id", request_id.encode()),
@@ -331,7 +290,7 @@ class BoundedProtocol(HttpToolsProtocol):
             (b"connection", b"close"),
         )
         lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[refusal.status], lines, body))
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[refusal.problem.status], lines, body))
 
     def _linger(self) -> None:
         """Close in a moment: a connection that is closed while bytes come in may take the answer with it."""
@@ -400,14 +359,3 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reading_progress = ReadingProgress(self._bounds, now=now, left=left)
         elif self._reading_progress.is_late(now=now, left=left):
             self._close("slow_reader")
-
-
-def _fault_of_line(data: bytes) -> Refusal | None:
-    """Return why the first line of a head, as far as it is there, cannot be one of HTTP/1.1."""
-    end = data.find(b"\n") + 1
-    parser = HttpRequestParser(_Deaf())
-    try:
-        parser.feed_data(data[:end] or data)
-    except (HttpParserError, HttpParserUpgrade):
-        return _NOT_HTTP
-    return _NOT_HTTP if end and parser.get_http_version() not in _VERSIONS else None

@@ -8,6 +8,9 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from tellwire.errors import Problem
+from tellwire.web.problems import problem_of
+
 KIB = 1024
 
 CloseReason = Literal[
@@ -63,25 +66,25 @@ class Bounds(Struct, frozen=True, kw_only=True):
 class Refusal(Struct, frozen=True):
     """Why a request is not read to its end: the answer, and the reason under which it is counted."""
 
-    status: int
-    kind: str
+    problem: Problem
     reason: CloseReason
-    detail: str
 
 
 def malformed(detail: str) -> Refusal:
     """Return the refusal of what is not HTTP, or so ambiguous that others may read it in another way."""
-    return Refusal(400, "malformed", "malformed", detail)
+    return Refusal(problem_of(400, "malformed", detail), "malformed")
 
 
 def too_many_fields(bounds: Bounds) -> Refusal:
     """Return the refusal of a head with too many header fields."""
-    return Refusal(431, "too-many-fields", "too_many_fields", f"The request has more than {bounds.fields} fields.")
+    words = f"The request has more than {bounds.fields} fields."
+    return Refusal(problem_of(431, "too-many-fields", words), "too_many_fields")
 
 
 def url_too_long(bounds: Bounds) -> Refusal:
     """Return the refusal of a URL that is too long."""
-    return Refusal(414, "url-too-long", "url_too_long", f"The URL is longer than {bounds.url // KIB} KiB.")
+    words = f"The URL is longer than {bounds.url // KIB} KiB."
+    return Refusal(problem_of(414, "url-too-long", words), "url_too_long")
 
 
 def oversized(head: bytes, bounds: Bounds) -> Refusal:
@@ -90,16 +93,16 @@ def oversized(head: bytes, bounds: Bounds) -> Refusal:
     if len(url) > bounds.url:
         return url_too_long(bounds)
     words = f"The request's head is larger than {bounds.head // KIB} KiB."
-    return Refusal(431, "head-too-large", "head_too_big", words)
+    return Refusal(problem_of(431, "head-too-large", words), "head_too_big")
 
 
 def late_head(bounds: Bounds) -> Refusal:
     """Return the refusal of a head that did not come in time."""
     words = f"The request's head was not there within {bounds.head_seconds:g} s."
-    return Refusal(408, "timeout", "head_timeout", words)
+    return Refusal(problem_of(408, "timeout", words), "head_timeout")
 
 
-LATE_BODY = Refusal(408, "timeout", "body_timeout", "The request's body comes too slowly, or not at all.")
+LATE_BODY = Refusal(problem_of(408, "timeout", "The request's body comes too slowly, or not at all."), "body_timeout")
 
 
 class BodyProgress:

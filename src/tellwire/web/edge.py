@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from tellwire.errors import Problem
+from tellwire.errors import Busy, Problem
 from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
 
 log = structlog.get_logger("tellwire.web")
@@ -20,6 +20,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LARGEST_BODY = 1024 * 1024
+"""How many bytes of a body are collected; a file is stored as it comes."""
+_MOST_HELD = 256 * 1024 * 1024
+"""How many bytes of all bodies may be in memory at once."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 _UNCHECKED = frozenset(("/livez", "/readyz"))
@@ -30,10 +34,12 @@ _HEADERS = [
 
 
 class Edge:
-    """An ASGI app around another. The inner app finds the request's id in `scope["state"]["request_id"]`."""
+    """An ASGI app around another. The inner app finds the request's id in `scope["state"]["request_id"]`, and in
+    `"gone"` whether its client has left."""
 
-    def __init__(self, app: Asgi, hosts: Sequence[str]) -> None:
+    def __init__(self, app: Asgi, hosts: Sequence[str], *, most_held: int = _MOST_HELD) -> None:
         self._app = app
+        self._held = _Held(most_held)
         self._hosts = [host.lower().strip("[]") for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,8 +62,9 @@ class Edge:
             words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
             await send_problem(stamped, problem_of(400, "host-not-allowed", words), request_id)
             return
+        incoming = _Incoming(receive, scope, self._held)
         try:
-            await self._app(scope, receive, stamped)
+            await self._app(scope, incoming, stamped)
         except Problem as problem:  # of an answer that had begun: the server ends its connection
             log.info("answer_cut_off", request_id=request_id, reason=problem.detail)
         except Exception:
@@ -65,6 +72,8 @@ class Edge:
             if not started:
                 words = "Something went wrong on our side; the server's log has it under this request_id."
                 await send_problem(stamped, Problem(words), request_id)
+        finally:
+            incoming.release()
 
     def admits(self, host: str) -> bool:
         """Return whether ALLOWED_HOSTS allows this host (without port)."""
@@ -72,6 +81,39 @@ class Edge:
             allowed in {"*", host} or (allowed.startswith("*.") and host.endswith(allowed[1:]))
             for allowed in self._hosts
         )
+
+
+class _Held:
+    """The bytes of all bodies that are in memory."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.size = 0
+
+
+class _Incoming:
+    """What comes of a request, counted until it is released."""
+
+    def __init__(self, receive: Receive, scope: Scope, held: _Held) -> None:
+        self._receive = receive
+        self._scope = scope
+        self._held = held
+        self._size = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._scope["state"]["gone"] = True
+        elif message.get("body"):
+            more = min(len(message["body"]), LARGEST_BODY - self._size)
+            self._size += more
+            self._held.size += more
+            if self._held.size > self._held.most:
+                raise Busy("Too many bytes are waiting.")
+        return message
+
+    def release(self) -> None:
+        self._held.size -= self._size
 
 
 def request_id_of(scope: Scope) -> str:

@@ -46,7 +46,7 @@ class Listener:
         self._loop = loop
         self._paused: asyncio.TimerHandle | None = None
         self._starting: set[asyncio.Task[None]] = set()
-        sock.setblocking(False)
+        sock.settimeout(0)
         self._listen()
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Listener:
         self._paused = self._loop.call_later(_PAUSE_SECONDS, self._listen)
 
     def _admit(self, sock: socket.socket, peer: Peer) -> None:
-        sock.setblocking(False)
+        sock.settimeout(0)
         reason = self._connections.make_room(peer)
         if reason is None:
             task = self._loop.create_task(self._start(sock, self._protocol_of(peer)))

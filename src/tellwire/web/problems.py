@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 
@@ -73,6 +73,8 @@ def problem_headers(problem: Problem) -> dict[str, str]:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer any exception of a handler, as Litestar's exception handler."""
+    if isinstance(error, InternalServerException) and request.scope["state"].get("gone"):
+        error = BadRequest("The client left before the body was there.")  # nobody reads it, and it is no defect
     problem, headers = as_problem(error)
     if problem.status >= 500 and not isinstance(problem, Busy):
         log.error(

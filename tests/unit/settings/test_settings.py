@@ -147,6 +147,11 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
         *(("DATABASE_URL", text) for text in ("x", "sqlite://", "sqlite:///", "sqlite:///:memory:", "mysql://h/d")),
         *(("DATABASE_URL", text) for text in ("postgresql://", "postgresql+asyncpg://h/d", "postgresql://h:port/d")),
         *(("HOST", text) for text in ("a b", "http://x")),
+        *(
+            (name, text)
+            for name in ("HTTP_MAX_CONNECTIONS", "HTTP_MAX_CONNECTIONS_PER_PEER")
+            for text in ("0", "-1", "many", "1.5")
+        ),
         *(("ALLOWED_HOSTS", text) for text in ("a/b", "*x y")),
         *(("ADMIN_KEY", text) for text in ("two words of more than 32 characters", "ключ" * 8, "x" * 31, "x" * 513)),
         *(("MASTER_KEY", text) for text in ("AAAA", "!" * 44, base64.b64encode(bytes(31)).decode())),

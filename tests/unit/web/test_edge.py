@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellwire.web.edge import Edge, host_of, request_id_of
+from tellwire.errors import Busy
+from tellwire.web.edge import LARGEST_BODY, Edge, host_of, request_id_of
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:
@@ -82,3 +84,44 @@ def test_any_request_id_is_kept_or_replaced(value: bytes) -> None:
     assert found.isascii()
     assert found.isprintable()
     assert 1 <= len(found) <= 128
+
+
+def test_bodies_of_all_requests_have_a_bound_together() -> None:
+    """A file counts as much as is collected of a body, because it is stored as it comes."""
+    refused: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await receive()
+        except Busy:
+            refused.append(scope["size"])
+        await scope["until"].wait()
+
+    async def request(edge: Edge, size: int, until: asyncio.Event) -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": bytes(size), "more_body": True}
+
+        made = {"type": "http", "path": "/livez", "headers": [], "size": size, "until": until}
+        await edge(made, receive, _nothing_sent)
+
+    async def work() -> None:
+        edge, later, now = Edge(app, ["*"], most_held=3 * LARGEST_BODY), asyncio.Event(), asyncio.Event()
+        now.set()
+        held = [asyncio.ensure_future(request(edge, size * LARGEST_BODY, later)) for size in (1, 5)]
+        await asyncio.sleep(0)
+        await request(edge, LARGEST_BODY, now)
+        assert refused == []
+        held.append(asyncio.ensure_future(request(edge, 1, later)))
+        await asyncio.sleep(0)
+        await request(edge, LARGEST_BODY, now)
+        assert refused == [LARGEST_BODY]
+        later.set()
+        await asyncio.gather(*held)
+        await request(edge, LARGEST_BODY, now)
+        assert refused == [LARGEST_BODY]
+
+    asyncio.run(work())
+
+
+async def _nothing_sent(message: Any) -> None:
+    """Where an answer would go."""

@@ -1,4 +1,4 @@
-"""Show the metrics in Prometheus' text format."""
+"""Show the metrics: to Prometheus, and as a reference page."""
 
 from __future__ import annotations
 
@@ -48,3 +48,26 @@ def exposition(now: MetricSources, *, whole: bool) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(now, whole=whole))
     return generate_latest(registry)
+
+
+_PREFACE = """<!-- Made from tellwire.web.operations.metrics by `./run config --metrics`; a test compares them. -->
+# Metrics
+
+`GET /metrics`, in Prometheus' text format, with an operator's API key, or without any where `OPEN_OPERATIONS` is set.
+Counters and histograms are one process's and begin at 0 with it: add them up over processes. Gauges of deliveries,
+endpoints and items are the whole installation's, as of at most 5 s ago: take one process's. No label holds an id, a
+phone number or an address. Any other key sees {own}, of its organization alone. Which ones to alarm on:
+[Operate](../how-to/operate.md).
+
+| metric | type | labels | meaning |
+|---|---|---|---|"""
+
+
+def reference() -> str:
+    """Return the reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
+        for each in METRICS
+    ]
+    *names, last = [f"`{each.name}`" for each in METRICS if each.for_all]
+    return "\n".join([_PREFACE.format(own=f"{', '.join(names)} and {last}"), *rows, ""])

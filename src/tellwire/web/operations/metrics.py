@@ -1,4 +1,4 @@
-"""Define every metric: its name, its meaning, and where its value comes from, for `/metrics` and the reference page.
+"""Define every metric: its name, its meaning, and where its value comes from.
 
 Counters and histograms cover one process; the gauges of deliveries and endpoints cover the whole installation (each
 process shows them). Label values come from small fixed sets.
@@ -364,26 +364,3 @@ METRICS = (
         read=lambda now: now.counters.retention_batches,
     ),
 )
-
-
-_PREFACE = """<!-- Made from tellwire.web.operations.metrics by `./run config --metrics`; a test compares them. -->
-# Metrics
-
-`GET /metrics`, in Prometheus' text format, with an operator's API key, or without any where `OPEN_OPERATIONS` is set.
-Counters and histograms are one process's and begin at 0 with it: add them up over processes. Gauges of deliveries,
-endpoints and items are the whole installation's, as of at most 5 s ago: take one process's. No label holds an id, a
-phone number or an address. Any other key sees {own}, of its organization alone. Which ones to alarm on:
-[Operate](../how-to/operate.md).
-
-| metric | type | labels | meaning |
-|---|---|---|---|"""
-
-
-def reference() -> str:
-    """Return the reference page of the metrics, in Markdown (docs/reference/metrics.md)."""
-    rows = [
-        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
-        for each in METRICS
-    ]
-    *names, last = [f"`{each.name}`" for each in METRICS if each.for_all]
-    return "\n".join([_PREFACE.format(own=f"{', '.join(names)} and {last}"), *rows, ""])
