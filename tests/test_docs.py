@@ -22,7 +22,7 @@ from tellwire.meta.outgoing import reference_page as limits
 from tellwire.meta.webhooks.envelope import FIELDS
 from tellwire.web.api import NOUNS
 from tellwire.web.asgi import openapi
-from tellwire.web.operations import exposition
+from tellwire.web.operations import exposition, metrics
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

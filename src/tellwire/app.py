@@ -33,7 +33,7 @@ from tellwire.http_client.url_check import UrlCheck
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
-from tellwire.loops import Loop, Runnable, in_turn, only_when
+from tellwire.loops import Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
@@ -103,7 +103,7 @@ class App:
         options = Options(
             auto_accounts=settings.auto_accounts, window=window, tracing=settings.tracing, public_url=settings.base_url
         )
-        self.ingest = Ingest(store, options)
+        self.ingest = Ingest(store, options, aside=in_a_thread_one_by_one())
         signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
         self.dispatcher = Dispatcher(
             opened.outbox,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 from msgspec import Struct
@@ -18,6 +18,8 @@ from msgspec import Struct
 from tellwire.errors import Unavailable
 
 log = structlog.get_logger("tellwire")
+
+T = TypeVar("T")
 
 
 class After(Struct, frozen=True):
@@ -140,3 +142,15 @@ def only_when(condition: Callable[[], bool], work: Callable[[], Awaitable[object
             await work()
 
     return round_
+
+
+def in_a_thread_one_by_one() -> Callable[[Callable[[], T]], Awaitable[T]]:
+    """Return a function that does heavy work in a thread, never two pieces at once: the event loop gets half of the
+    interpreter at least."""
+    alone = asyncio.Lock()
+
+    async def do(work: Callable[[], T]) -> T:
+        async with alone:
+            return await asyncio.to_thread(work)
+
+    return do

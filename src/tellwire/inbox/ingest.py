@@ -7,8 +7,9 @@ Each item is applied once and by itself: one that fails does not stop the others
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -104,13 +105,28 @@ class _Owners(Struct):
         return not self.before or account.organization_id in self.before
 
 
-class Ingest:
-    """Applies POSTs over a `LedgerRunner`."""
+Read = tuple[tuple[Item, ...], str]
+"""The items of a body, and its SHA-256 in hex."""
 
-    def __init__(self, store: LedgerRunner, options: Options) -> None:
+
+async def at_once(work: Callable[[], Read]) -> Read:
+    """Do the work here and now."""
+    return work()
+
+
+class Ingest:
+    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is."""
+
+    def __init__(
+        self,
+        store: LedgerRunner,
+        options: Options,
+        *,
+        aside: Callable[[Callable[[], Read]], Awaitable[Read]] = at_once,
+    ) -> None:
         self._store = store
         self._options = options
-        self._reading = asyncio.Lock()
+        self._aside = aside
 
     @property
     def options(self) -> Options:
@@ -154,13 +170,12 @@ class Ingest:
             if not more:
                 return kept
 
-    async def _read(self, body: bytes) -> tuple[tuple[Item, ...], str]:
-        """Return the items of a body and its digest. A large one is read in a thread, one at a time, so that others are
-        answered meanwhile."""
+    async def _read(self, body: bytes) -> Read:
+        """Return the items of a body and its digest; a large one is read aside, so that others are answered
+        meanwhile."""
         if len(body) <= _READ_AT_ONCE:
             return _items_and_digest(body)
-        async with self._reading:
-            return await asyncio.to_thread(_items_and_digest, body)
+        return await self._aside(partial(_items_and_digest, body))
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
@@ -176,7 +191,7 @@ class Ingest:
                 skip |= {failed.index}
 
 
-def _items_and_digest(body: bytes) -> tuple[tuple[Item, ...], str]:
+def _items_and_digest(body: bytes) -> Read:
     return meta.parse(body), hashlib.sha256(body).hexdigest()
 
 
