@@ -15,7 +15,7 @@ TellwireError
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
     ├── Conflict 409        ├── TooBig 413          ├── WrongType 415     ├── Invalid 422
-    ├── MetaRefused 422     ├── MetaUnreachable 502     └── Busy 503
+    ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     └── Busy 503
 
 Those that never leave the module that raises them, or only stand for an answer that is not Tellwire's:
 
@@ -111,6 +111,16 @@ class Conflict(Problem):
     status, title, kind = 409, "Conflict", "conflict"
 
 
+class QuotaExceeded(Conflict):
+    """The organization has all that a quota allows (`model.quotas`); `quota` is its name."""
+
+    title, kind = "Quota exceeded", "quota-exceeded"
+
+    def __init__(self, detail: str, *, quota: str) -> None:
+        super().__init__(detail)
+        self.quota = quota
+
+
 class TooBig(Problem):
     status, title, kind = 413, "Content too large", "too-large"
 
@@ -121,6 +131,16 @@ class WrongType(Problem):
 
 class Invalid(Problem):
     status, title, kind = 422, "Unprocessable content", "invalid"
+
+
+class TooMany(Problem):
+    """The caller asks too often; `retry_after` says after how many seconds it may ask again."""
+
+    status, title, kind = 429, "Too many requests", "too-many-requests"
+
+    def __init__(self, detail: str, *, retry_after: int, kind: str | None = None) -> None:
+        super().__init__(detail, kind=kind)
+        self.retry_after = retry_after
 
 
 class MetaRefused(Problem):

@@ -1,4 +1,4 @@
-"""One tenant's 800 endpoints hang; what another tenant's events take from Meta's POST to their arrival stays as it was."""
+"""One tenant's 800 endpoints hang; what another tenant's events take from POST to arrival stays as it was."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def measure(folder: Path, store: str) -> tuple[list[float], list[float], i
         meta, hole, hook = [await enter(listening(each)) for each in (graph, receivers.hang, receivers.take)]
         settings = {
             "META_GRAPH_URL": f"http://127.0.0.1:{meta.port}",
-            # "QUOTA_WEBHOOK_ENDPOINTS": str(HANGING),
+            "QUOTA_WEBHOOK_ENDPOINTS": str(HANGING),
             "DELIVERY_TIMEOUT_SECONDS": "60",
         }
         deployment = await enter(DEPLOYMENTS[store](folder, **settings))
@@ -143,6 +143,5 @@ async def measure(folder: Path, store: str) -> tuple[list[float], list[float], i
 def test_800_hanging_endpoints_of_one_tenant_do_not_slow_down_another(store: str, tmp_path: Path) -> None:
     alone, beside, hanging = asyncio.run(measure(tmp_path, store))
     p99 = [statistics.quantiles(some, n=100)[98] for some in (alone, beside)]
-    print(store, hanging, p99, statistics.median(alone), statistics.median(beside))
     assert hanging >= HANGING // 4
     assert p99[1] <= MOST * p99[0], (p99, hanging)

@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 
-from tellwire.errors import BadRequest, Busy, Invalid, NotFound, Problem, TooBig, Unauthorized, Unavailable
+from tellwire.errors import BadRequest, Busy, Invalid, NotFound, Problem, TooBig, TooMany, Unauthorized, Unavailable
 
 log = structlog.get_logger("tellwire.web")
 
@@ -62,6 +62,8 @@ def problem_headers(problem: Problem) -> dict[str, str]:
     match problem:
         case Busy():
             return {"retry-after": "1"}
+        case TooMany():
+            return {"retry-after": str(problem.retry_after)}
         case Unauthorized():
             wrong = ', error="invalid_token"' if problem.kind == "invalid-key" else ""
             return {"www-authenticate": f'Bearer realm="tellwire"{wrong}'}

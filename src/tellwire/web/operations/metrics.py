@@ -17,6 +17,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from tellwire import __version__
+from tellwire.model import quotas
 from tellwire.model.agents import RunOutcome
 from tellwire.model.deliveries import DeliveryState
 from tellwire.model.inbound import Outcome
@@ -143,6 +144,14 @@ METRICS = (
         help="Items that wait: `held` for a message, `unrouted` for an account.",
         labels=("outcome",),
         read=lambda now: _by([each.value for each in _WAITING], now.figures.held),
+    ),
+    Metric(
+        name="tellwire_quota_refusals_total",
+        kind="counter",
+        help="What was refused because an organization has all that a quota allows, by quota: `QUOTA_…` without the "
+        "beginning, in lower case.",
+        labels=("quota",),
+        read=lambda now: _by(quotas.NAMES, now.counters.quota_refusals),
     ),
     # --- the store
     Metric(

@@ -1,0 +1,40 @@
+"""PURE. Sharing what is bounded among organizations.
+
+An organization may take one more only while it has less than what is still free. So one alone gets half, two that want
+everything get a third each, and one that comes later always finds room. Source: docs/reference/delivery.md, "Lanes".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class FairShare:
+    """`limit` places, and who has how many of them."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken: Counter[str] = Counter()
+        self._used = 0
+
+    def admits(self, organization_id: str) -> bool:
+        """Return whether an organization may take one more."""
+        return self.taken.get(organization_id, 0) < self.limit - self._used
+
+    def take(self, organization_id: str) -> None:
+        """Take a place; `admits` has just allowed it."""
+        self.taken[organization_id] += 1
+        self._used += 1
+
+    def give_back(self, organization_id: str) -> None:
+        """Give a place back."""
+        self._used -= 1
+        self.taken[organization_id] -= 1
+        if not self.taken[organization_id]:
+            del self.taken[organization_id]
+
+    @property
+    def full(self) -> list[str]:
+        """The organizations that have places and may take no more."""
+        free = self.limit - self._used
+        return [who for who, count in self.taken.items() if count >= free]
