@@ -14,27 +14,31 @@ class FairShare:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.taken: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
         self._used = 0
 
     def admits(self, organization_id: str) -> bool:
         """Return whether an organization may take one more."""
-        return self.taken.get(organization_id, 0) < self.limit - self._used
+        return self.has(organization_id) < self.limit - self._used
+
+    def has(self, organization_id: str) -> int:
+        """Return how many places an organization has."""
+        return self._taken.get(organization_id, 0)
 
     def take(self, organization_id: str) -> None:
         """Take a place; `admits` has just allowed it."""
-        self.taken[organization_id] += 1
+        self._taken[organization_id] += 1
         self._used += 1
 
     def give_back(self, organization_id: str) -> None:
         """Give a place back."""
         self._used -= 1
-        self.taken[organization_id] -= 1
-        if not self.taken[organization_id]:
-            del self.taken[organization_id]
+        self._taken[organization_id] -= 1
+        if not self._taken[organization_id]:
+            del self._taken[organization_id]
 
     @property
     def full(self) -> list[str]:
         """The organizations that have places and may take no more."""
         free = self.limit - self._used
-        return [who for who, count in self.taken.items() if count >= free]
+        return [who for who, count in self._taken.items() if count >= free]

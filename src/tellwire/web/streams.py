@@ -83,7 +83,7 @@ class Streams:
 
     def _take_place(self, organization_id: str) -> _Place:
         bound = self._services.settings.quotas.event_streams
-        if self._open.taken.get(organization_id, 0) >= bound:
+        if self._open.has(organization_id) >= bound:
             self._services.counters.quota_refusals["event_streams"] += 1
             detail = quotas.explained("event_streams", bound)
             raise TooMany(detail, retry_after=_RETRY_SECONDS, kind="quota-exceeded")
