@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,7 @@ from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
+from tellwire.delivery.side_lanes import IN_FLIGHT, SideLaneLimits, places_within
 from tellwire.endpoints.tester import EndpointTester
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings
@@ -101,6 +103,7 @@ class App:
             clock,
             wire=replace(signed, traceparent=tracer.traceparent if tracer else None),
             schedule=settings.retry_schedule,
+            limits=SideLaneLimits(in_flight=places_within(_descriptors())),
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
@@ -252,6 +255,12 @@ def _sender(settings: Settings, *, limits: ConnectionLimits | None = None) -> Se
     return open_sender(
         allow=_allowed(settings), limits=limits, proxy=None if proxy is None else Proxy(proxy.host, proxy.port)
     )
+
+
+def _descriptors() -> int:
+    """Return how many file descriptors this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2 * IN_FLIGHT if soft == resource.RLIM_INFINITY else soft
 
 
 def _allowed(settings: Settings) -> tuple[Network, ...]:

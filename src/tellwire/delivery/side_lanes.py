@@ -13,8 +13,13 @@ from msgspec import Struct
 from tellwire.model.deliveries import Lane, Work
 
 IN_FLIGHT = 1024
-"""Attempts of a process; each has a connection, and so a file descriptor, of its own."""
+"""Attempts of a process, where it may have twice as many file descriptors: each has a connection of its own."""
 _SHARE = 8
+
+
+def places_within(descriptors: int) -> int:
+    """Return how many attempts a process may make at once that may have so many file descriptors."""
+    return max(1, min(IN_FLIGHT, descriptors // 2))
 
 
 class SideLaneLimits(Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
 from tellwire.http_client.proxy import Proxy, ProxyError, open_socket, tunnel
 from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, tls_cause
+from tellwire.loops import FairSlots
 from tellwire.security.addresses import Address, Network, ParsedTarget, check_resolved, is_allow_listed
-from tellwire.slots import FairSlots
 
 
 class Resolve(Protocol):

@@ -7,6 +7,8 @@ everything get a third each, and one that comes later always finds room. Source:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from heapq import heapify, heapreplace
 
 
 class FairShare:
@@ -42,3 +44,15 @@ class FairShare:
         """The organizations that have places and may take no more."""
         free = self.limit - self._used
         return [who for who, count in self._taken.items() if count >= free]
+
+    def divided(self, wanting: Iterable[str]) -> dict[str, int]:
+        """Return how many places each of some organizations that want many may take now."""
+        found: dict[str, int] = {}
+        free, turns = self.limit - self._used, [(self.has(who), who) for who in wanting]
+        heapify(turns)
+        while turns and turns[0][0] < free:
+            has, who = turns[0]
+            heapreplace(turns, (has + 1, who))
+            found[who] = found.get(who, 0) + 1
+            free -= 1
+        return found

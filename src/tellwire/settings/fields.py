@@ -9,7 +9,7 @@ from typing import Annotated, get_type_hints
 
 from msgspec import Struct
 
-from tellwire.model.quotas import NAMES, Quotas
+from tellwire.model.quotas import Quotas
 from tellwire.security.addresses import Network
 from tellwire.settings import values
 from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
@@ -291,7 +291,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def quotas(self) -> Quotas:
         """The bounds of all quotas."""
-        return Quotas(**{name: getattr(self, f"quota_{name}") for name in NAMES})
+        return Quotas(
+            accounts=self.quota_accounts,
+            agents=self.quota_agents,
+            api_keys=self.quota_api_keys,
+            event_streams=self.quota_event_streams,
+            scheduled_messages=self.quota_scheduled_messages,
+            webhook_endpoints=self.quota_webhook_endpoints,
+        )
 
     @property
     def accepted_hosts(self) -> tuple[str, ...]:

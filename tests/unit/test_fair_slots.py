@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tellwire.loops import FairSlots
 from tellwire.model.shares import FairShare
-from tellwire.slots import FairSlots
 
 LIMIT = 8
 
@@ -29,6 +29,22 @@ def test_a_share_keeps_its_limit_and_leaves_room_for_a_newcomer(steps: list[tupl
         assert share.admits("newcomer")
         assert {name: share.has(name) for name in "abc"} == {name: has[name] for name in "abc"}
         assert set(share.full) == {n for n in "abc" if has[n] and not share.admits(n)}
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 4)), st.lists(st.sampled_from("abcdef"), unique=True))
+def test_what_is_divided_is_what_would_be_taken_one_by_one(has: dict[str, int], wanting: list[str]) -> None:
+    share = FairShare(LIMIT)
+    for who, count in has.items():
+        for _ in range(count):
+            if share.admits(who):
+                share.take(who)
+    before = {who: share.has(who) for who in wanting}
+    divided = share.divided(wanting)
+    for who, count in divided.items():
+        for _ in range(count):
+            share.take(who)
+    assert not [who for who in wanting if share.admits(who)]
+    assert all(share.has(who) >= before[who] for who in wanting)
 
 
 @pytest.mark.anyio
