@@ -83,12 +83,12 @@ class Organizations:
 
     def _place(self, organization: Organization) -> None:
         """Give an organization its turn. Its level says how many places have to be free, and one more, for its next
-        attempt; among its endpoints the rule is the same once more, so what the endpoint has in flight counts too."""
+        attempt: as many as it has, and for the endpoint the rule is the same within its organization's half."""
         lowest = organization.turns.lowest
         if lowest < 0:
             self._turns.remove(organization)
         else:
-            self._turns.put(organization, organization.share.in_flight + lowest)
+            self._turns.put(organization, organization.share.in_flight + 2 * lowest)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

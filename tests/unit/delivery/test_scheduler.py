@@ -70,7 +70,7 @@ def test_one_endpoint_never_takes_all_places() -> None:
     )
     simulation.commits(*[("ep0", f"k{n}") for n in range(100)])
     simulation.run(1)
-    assert simulation.lanes.shares.in_flight == 6
+    assert simulation.lanes.shares.in_flight == 4
     simulation.commits(*[("ep1", f"k{n}") for n in range(100)])
     simulation.run(3)
     assert len(simulation.accepted("ep1")) == 100
