@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
+from tellwire.delivery.side_lanes import IN_FLIGHT, SideLaneLimits, places_within
 from tellwire.endpoints.tester import EndpointTester
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings
@@ -111,6 +113,7 @@ class App:
             clock,
             wire=replace(signed, traceparent=tracer.traceparent if tracer else None),
             schedule=settings.retry_schedule,
+            limits=SideLaneLimits(in_flight=places_within(_descriptors())),
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
@@ -286,6 +289,12 @@ def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetw
         is_own=is_own_address,
         shows_answers=settings.show_allow_listed_answers,
     )
+
+
+def _descriptors() -> int:
+    """Return how many file descriptors this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2 * IN_FLIGHT if soft == resource.RLIM_INFINITY else soft
 
 
 def _window(settings: Settings) -> Micros:

@@ -14,7 +14,7 @@ TellwireError
 ├── cli.dev.rest.Rejected       an answer of the server to `tellwire dev` that is not 2xx
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
-    ├── Conflict 409        ├── TooBig 413          ├── WrongType 415     ├── Invalid 422
+    ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415     ├── Invalid 422
     ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     └── Busy 503
 
 Those that never leave the module that raises them, or only stand for an answer that is not Tellwire's:
@@ -109,6 +109,16 @@ class NotFound(Problem):
 
 class Conflict(Problem):
     status, title, kind = 409, "Conflict", "conflict"
+
+
+class QuotaExceeded(Problem):
+    """The organization has all that a quota allows (`model.quotas`); `quota` is its name."""
+
+    status, title, kind = 409, "Quota exceeded", "quota-exceeded"
+
+    def __init__(self, detail: str, *, quota: str) -> None:
+        super().__init__(detail)
+        self.quota = quota
 
 
 class TooBig(Problem):

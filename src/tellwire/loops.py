@@ -1,4 +1,5 @@
-"""The loop of background work that is done again and again: a pause between rounds, and no end because of an error.
+"""The loop of background work that is done again and again: a pause between rounds, and no end because of an error;
+and the places that the tasks of such work share.
 
 Four loops differ on purpose. `sending.worker` ends between two rounds and not in the middle of one, and logs a failure
 once; `leases` renews before it pauses, under a deadline; `delivery.reader` remembers whether a pause ended by itself;
@@ -9,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import structlog
 from msgspec import Struct
 
 from tellwire.errors import Unavailable
+from tellwire.model.shares import FairShare
 
 log = structlog.get_logger("tellwire")
 
@@ -154,3 +157,51 @@ def in_a_thread_one_by_one() -> Callable[[Callable[[], T]], Awaitable[T]]:
             return await asyncio.to_thread(work)
 
     return do
+
+
+class FairSlots:
+    """`limit` places that tasks wait for, shared by organization after the rule of `model.shares`.
+
+    Who waits gets one in the order of asking within its organization; of several organizations the one that has the
+    fewest goes first.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._share = FairShare(limit)
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def place(self, organization_id: str) -> AsyncIterator[None]:
+        """Hold a place, once there is one for the organization."""
+        if organization_id not in self._waiting and self._share.admits(organization_id):
+            self._share.take(organization_id)
+        else:
+            await self._wait(organization_id)
+        try:
+            yield
+        finally:
+            self._leave(organization_id)
+
+    async def _wait(self, organization_id: str) -> None:
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(organization_id, deque()).append(granted)
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._leave(organization_id)
+            raise
+
+    def _leave(self, organization_id: str) -> None:
+        self._share.give_back(organization_id)
+        while able := [who for who in self._waiting if self._share.admits(who)]:
+            self._grant(min(able, key=self._share.has))
+
+    def _grant(self, organization_id: str) -> None:
+        waiting = self._waiting[organization_id]
+        granted = waiting.popleft()
+        if not waiting:
+            del self._waiting[organization_id]
+        if not granted.cancelled():
+            self._share.take(organization_id)
+            granted.set_result(None)

@@ -193,13 +193,13 @@ class Office:
         return found
 
 
-async def add_account(world: World, number: str) -> None:
+async def add_account(world: World, number: str, organization_id: str = DEFAULT_ORGANIZATION) -> None:
     """Add an account with a token."""
     store = world.store
     audit_change = AuditChange(DEFAULT_ORGANIZATION, "test", START, store.new_id)
     account = Account(
         id=store.new_id(),
-        organization_id=DEFAULT_ORGANIZATION,
+        organization_id=organization_id,
         phone_number_id=number,
         access_token="EAA-invented",
         created_at=START,

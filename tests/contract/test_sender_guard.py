@@ -31,7 +31,7 @@ def resolving(*answers: Sequence[str]) -> tuple[Resolve, list[str]]:
     """A resolver that gives these answers in turn, the last one for ever, and the names it was asked for."""
     asked: list[str] = []
 
-    async def resolve(host: str) -> Sequence[str]:
+    async def resolve(host: str, _: str = "", /) -> Sequence[str]:
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
@@ -260,7 +260,7 @@ async def test_ipv6_and_mapped_addresses_are_connected_to():
 
 
 def failing(error: Exception) -> Callable[[str], Awaitable[Sequence[str]]]:
-    async def resolve(_: str) -> Sequence[str]:
+    async def resolve(_: str, __: str = "", /) -> Sequence[str]:
         raise error
 
     return resolve
@@ -304,7 +304,7 @@ async def test_a_name_server_that_hangs_delays_no_other_name():
             hanging.wait(PATIENCE)
         return ["192.0.2.1"] if host != "lost.example" else OSError("no such name")
 
-    resolver = SystemResolver(ask, threads=2)
+    resolver = SystemResolver(ask, threads=4)
     slow = [asyncio.create_task(resolver("slow.example")) for _ in range(10)]
     for number in range(5):
         assert await resolver(f"quick{number}.example") == ["192.0.2.1"]
@@ -316,3 +316,36 @@ async def test_a_name_server_that_hangs_delays_no_other_name():
     assert asked.count("slow.example") == 1
     assert await resolver("slow.example") == ["192.0.2.1"]
     assert asked.count("slow.example") == 2
+
+
+@on_both_loops
+async def test_an_organization_whose_names_all_hang_leaves_threads_to_others():
+    hanging = threading.Event()
+
+    def ask(host: str) -> list[str] | OSError:
+        if host.endswith(".hangs.example"):
+            hanging.wait(PATIENCE)
+        return ["192.0.2.1"]
+
+    resolver = SystemResolver(ask, threads=8)
+    slow = [asyncio.create_task(resolver(f"{number}.hangs.example", "greedy")) for number in range(100)]
+    for number in range(20):
+        assert await resolver(f"quick{number}.example", "quiet") == ["192.0.2.1"]
+    slow[50].cancel()
+    hanging.set()
+    for task in slow[:50] + slow[51:]:
+        assert await task == ["192.0.2.1"]
+
+
+@on_both_loops
+async def test_an_attempt_is_resolved_for_its_organization():
+    for_whom: list[str] = []
+
+    async def resolve(_: str, organization_id: str = "", /) -> Sequence[str]:
+        for_whom.append(organization_id)
+        return ["127.0.0.1"]
+
+    async with listening(answering(OK)) as server, sending(resolver=resolve) as sender:
+        url = f"http://hooks.example:{server.port}/"
+        assert (await sender.send(Request(url=url, organization_id="whose"))).ok
+    assert for_whom == ["whose"]

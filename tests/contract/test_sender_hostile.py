@@ -179,7 +179,7 @@ async def test_a_host_that_lets_nobody_in():
 
 @on_both_loops
 async def test_a_name_server_that_hangs():
-    async def resolver(host: str) -> list[str]:
+    async def resolver(host: str, _: str = "", /) -> list[str]:
         await asyncio.Event().wait()
         return [host]
 

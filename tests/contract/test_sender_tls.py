@@ -24,7 +24,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(folder)
 
 
-async def here(_: str) -> Sequence[str]:
+async def here(_: str, __: str = "", /) -> Sequence[str]:
     return ["127.0.0.1"]
 
 

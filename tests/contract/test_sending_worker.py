@@ -8,8 +8,10 @@ import pytest
 from tests.contract.sending_world import LOST, PATIENCE, UNREACHED, Stumbling, add_account, error, hears, office, taken
 from tests.world import NUMBER, START, World, envelope, incoming, status, statuses
 
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
-from tellwire.stores.queries import service_windows
+from tellwire.stores.queries import organizations, service_windows
+from tellwire.stores.queries.audit import AuditChange
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
@@ -319,7 +321,7 @@ async def test_the_next_owner_knows_what_was_sent(world: World):
 
 
 async def test_more_calls_than_allowed_are_never_under_way(world: World):
-    async with office(world, most=2) as at:
+    async with office(world, most=4) as at:
         at.meta.gate.clear()
         for n in range(5):
             await at.queue(f"+491511234567{n}")
@@ -330,6 +332,35 @@ async def test_more_calls_than_allowed_are_never_under_way(world: World):
         at.meta.gate.set()
         await at.until(*["accepted"] * 5)
         assert at.meta.most_under_way == 2
+
+
+async def test_calls_of_one_organization_leave_places_for_anothers(world: World):
+    """Meta does not answer: one organization's many accounts have half of the calls, and the next one is called for."""
+    async with office(world, most=8) as at:
+        at.meta.gate.clear()
+        other = await another_organization(world)
+        for number in range(5):
+            await add_account(world, f"22{number}")
+            for n in range(3):
+                await at.queue(f"+4915112345{number}{n}", number=f"22{number}")
+        for _ in range(4):
+            await at.meta.came.acquire()
+        await at.rounds()
+        assert at.meta.under_way == 4
+        await add_account(world, "333", other)
+        await at.queue("+4915112345999", number="333")
+        await at.meta.came.acquire()
+        await at.rounds()
+        assert at.meta.under_way == 5
+        assert at.meta.asked[-1][1] == "333/messages"
+        at.meta.gate.set()
+        await at.until(*["accepted"] * 16)
+        assert at.meta.most_under_way <= 8
+
+
+async def another_organization(world: World) -> str:
+    change = AuditChange(DEFAULT_ORGANIZATION, "test", world.clock.now(), world.store.new_id)
+    return (await world.store.write(lambda c: organizations.add(c, change, "Another"))).id
 
 
 # --- the customer service window --------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ deletes them there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, Protocol
 
@@ -67,16 +67,25 @@ class TemplateSync:
     async def synchronise_due(self) -> int:
         """Synchronise every business account that is due, and return how many; a failure is recorded and tried again
         later."""
-        now, done = self._clock.now(), 0
+        done: set[tuple[str, str]] = set()
+        while due := await self._due(done):
+            for account, attempts in due:
+                with suppress(Problem):  # its cause is recorded
+                    await self.synchronise(account, attempts=attempts)
+                done.add((account.organization_id, account.waba_id))
+        return len(done)
+
+    async def _due(self, done: Container[tuple[str, str]]) -> list[tuple[Account, int]]:
+        """Return one business account of each organization that has some due and not `done`, with its failed attempts:
+        whoever has many waits for others, and who comes meanwhile has the next turn."""
+        now = self._clock.now()
         statuses = {(each.organization_id, each.waba_id): each for each in await self._repository.sync_statuses()}
+        found: dict[str, tuple[Account, int]] = {}
         for key, account in self._wanted().items():
             known = statuses.get(key)
-            if known is not None and known.due_at > now:
-                continue
-            with suppress(Problem):  # its cause is recorded
-                await self.synchronise(account, attempts=known.attempts if known else 0)
-            done += 1
-        return done
+            if key not in done and (known is None or known.due_at <= now):
+                found.setdefault(account.organization_id, (account, known.attempts if known else 0))
+        return list(found.values())
 
     def _wanted(self) -> Mapping[tuple[str, str], Account]:
         """Return an account with a token per organization and business account, if possible one whose token Meta did

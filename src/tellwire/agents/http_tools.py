@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tellwire.agents import tool_calls
 from tellwire.agents.settings import AgentSettings, Tool, headers_of
@@ -32,6 +33,7 @@ async def call(sender: Sender, agent: Agent, settings: AgentSettings, tool: Tool
         )
     except Forbidden as refusal:
         return _encode({"error": str(refusal)}).decode()
+    request = replace(request, organization_id=agent.organization_id)
     return tool_calls.result_for_model(await sender.send(request), _secrets(headers))
 
 

@@ -80,7 +80,7 @@ class _Run:
         self._agent = agent
         self._settings = settings_of(agent)
         self._sender = tools
-        self._transport = _Transport(models)
+        self._transport = _Transport(models, agent.organization_id)
         self._handed_over = ""
         self.tool_calls = 0
 
@@ -182,8 +182,9 @@ class _Transport(httpx2.AsyncBaseTransport):
     """Adapts our HTTP client to the library; `why` says in plain words why there was no answer. `told`: what the
     server says besides may be shown, of which the answer to the customer is the purpose."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender, organization_id: str) -> None:
         self._sender = sender
+        self._organization_id = organization_id
         self.why = ""
         self.retryable = self.told = True
 
@@ -193,7 +194,14 @@ class _Transport(httpx2.AsyncBaseTransport):
         kept = tuple((name, value) for name, value in request.headers.items() if name.lower() in _KEPT_HEADERS)
         body = await request.aread()
         answer = await self._sender.send(
-            Request(url=str(request.url), method="POST", headers=kept, body=body, timeout=TIMEOUT_SECONDS)
+            Request(
+                url=str(request.url),
+                method="POST",
+                headers=kept,
+                body=body,
+                timeout=TIMEOUT_SECONDS,
+                organization_id=self._organization_id,
+            )
         )
         self.told = answer.hidden is None
         match answer.failure:

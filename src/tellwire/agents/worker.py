@@ -26,6 +26,7 @@ from tellwire.loops import After, Loop
 from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message
+from tellwire.model.shares import FairShare
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
@@ -36,7 +37,8 @@ from tellwire.ports.storage import LedgerStore
 
 log = structlog.get_logger("tellwire.agents")
 
-MAX_CONCURRENT = 8
+MAX_CONCURRENT = 16
+"""Answers that are made at a time, shared by organization."""
 RUN_SECONDS = 120.0
 """The time limit of one answer, tools included."""
 _TYPING_SECONDS = 5.0
@@ -78,6 +80,7 @@ class AgentWorker:
         self._counters = counters
         self._graph = graph
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._share = FairShare(MAX_CONCURRENT)
         self._by_agent: Counter[str] = Counter()
         self._superseded: dict[str, int] = {}
         self._loop = Loop(
@@ -126,9 +129,9 @@ class AgentWorker:
             return None
         last: AgentTurn | None = None
         while len(self._running) < MAX_CONCURRENT:
-            page = await self._turns.due(now, limit=_PAGE, after=last)
+            page = await self._turns.due(now, limit=_PAGE, after=last, not_of=self._share.full)
             for turn in page:
-                if len(self._running) < MAX_CONCURRENT and self._is_ours(turn, owned):
+                if self._share.admits(turn.organization_id) and self._is_ours(turn, owned):
                     self._take_up(turn)
             if len(page) < _PAGE:
                 break
@@ -139,11 +142,13 @@ class AgentWorker:
         return turn.conversation_id not in self._running and partition_of(turn.account_id) in owned
 
     def _take_up(self, turn: AgentTurn) -> None:
+        self._share.take(turn.organization_id)
         task = self._running[turn.conversation_id] = asyncio.create_task(self._run(turn))
         task.add_done_callback(lambda _: self._done(turn))
 
     def _done(self, turn: AgentTurn) -> None:
         self._running.pop(turn.conversation_id, None)
+        self._share.give_back(turn.organization_id)
         self.wake()
 
     async def _run(self, turn: AgentTurn) -> None:

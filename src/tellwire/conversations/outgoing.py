@@ -46,6 +46,8 @@ def keys_of(draft: Draft) -> Keys:
     """Return what has to be loaded before a draft can be queued."""
     keys = Keys(latest=True)
     number = draft.account.phone_number_id
+    if draft.scheduled_at:
+        keys.scheduled.add(draft.account.organization_id)
     if draft.to:
         keys.addresses.add((number, alias(draft.to)))
     if draft.conversation is not None:

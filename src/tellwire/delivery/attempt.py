@@ -99,7 +99,14 @@ def request(
         headers += endpoint.headers.items()
     timeout = endpoint.timeout_seconds or wire.timeout_seconds
     url = edit.url or endpoint.url
-    return Request(url=url, headers=tuple(headers), body=body, timeout=timeout, may_send=may_send)
+    return Request(
+        url=url,
+        headers=tuple(headers),
+        body=body,
+        timeout=timeout,
+        may_send=may_send,
+        organization_id=endpoint.organization_id,
+    )
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

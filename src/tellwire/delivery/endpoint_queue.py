@@ -15,7 +15,7 @@ from tellwire.delivery.order import Key, Order
 from tellwire.delivery.quota import Quota
 from tellwire.delivery.read_cursor import ReadCursor
 from tellwire.delivery.retry import Kind
-from tellwire.delivery.side_lanes import Shares, SideLaneLimits, SideLanes
+from tellwire.delivery.side_lanes import OrganizationShare, Shares, SideLaneLimits, SideLanes
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
 from tellwire.model.units import MICROS, Micros, micros
 
@@ -51,21 +51,23 @@ class Attribution(Struct, frozen=True):
 
 
 class EndpointQueue:
-    """One endpoint's deliveries in memory. `listed` and `alarm` belong to the `Scheduler`."""
+    """One endpoint's deliveries in memory. `alarm` belongs to the `Scheduler`."""
 
-    def __init__(self, endpoint: Endpoint, *, limits: SideLaneLimits, shares: Shares, now: Micros) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, limits: SideLaneLimits, shares: Shares, share: OrganizationShare, now: Micros
+    ) -> None:
         self.limits = limits
         self.shares = shares
+        self.share = share
         self.health = Breaker()
         self.backlog = ReadCursor()
         self.order = Order(self.health, crowd=limits.window // 2)
         self.open = True
         self._told_to_stop = False
-        self.listed = False
         self.alarm: Micros = 0
         self.in_flight = 0
         self._known: set[str] = set()
-        self.extras = SideLanes(limits, shares)
+        self.extras = SideLanes(limits, share)
         self._turn = 0
         self.quota = Quota(endpoint.id)
         self._apply(endpoint, now)
@@ -117,7 +119,7 @@ class EndpointQueue:
         self.extras.clear()
         held = len(self._known)
         self._known = {key.works[0].delivery.id for key in self.order.keys.values()} | self.extras.in_flight
-        self.shares.held += len(self._known) - held
+        self.share.hold(len(self._known) - held)
 
     def stop(self) -> None:
         """Stop sending, because the receiver answered 410; the queue stays closed until the registry says so too."""
@@ -143,21 +145,22 @@ class EndpointQueue:
         """Whether the next page of rows should be read."""
         if not (self.open and self.quota.partitions and self.backlog.more) or self.backlog.reading:
             return False
-        return self._size() * 2 < self._window()
+        return self._size() * 2 < self.window()
 
     def _size(self) -> int:
         return len(self._known) - self.order.blocked
 
-    def _window(self) -> int:
+    def window(self) -> int:
+        """Return how many deliveries may be in memory, heads that wait for their next attempt aside."""
         if self.order.blocked >= self.limits.window * _BLOCKED_WINDOWS:
             return 0
-        return min(self.limits.window, max(_LEAST_WINDOW, self.limits.held - self.shares.held))
+        return min(self.limits.window, max(_LEAST_WINDOW, self.share.room))
 
     def _has_room(self) -> bool:
-        if self._size() < self._window():
+        if self._size() < self.window():
             return True
         self._forget(self.order.cut_blocked())
-        return self._size() < self._window()
+        return self._size() < self.window()
 
     def hint(self, work: Work, now: Micros) -> None:
         """Take in a delivery that was committed, or remember that it is on disk."""
@@ -200,7 +203,7 @@ class EndpointQueue:
         if key is not None and key.cut:
             return
         self._known.add(identifier)
-        self.shares.held += 1
+        self.share.hold(1)
         self.order.add(name, work, now)
 
     def offer_extra(self, work: Work, now: Micros) -> bool:
@@ -213,7 +216,7 @@ class EndpointQueue:
         if not self.extras.offer(work):
             return False
         self._known.add(identifier)
-        self.shares.held += 1
+        self.share.hold(1)
         return True
 
     def _becomes_replay(self, work: Work, now: Micros) -> bool:
@@ -233,23 +236,25 @@ class EndpointQueue:
             found = self.extras.remove(delivery_id)
         if found:
             self._known.discard(delivery_id)
-            self.shares.held -= 1
+            self.share.hold(-1)
         return found
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether there may be something to send now or later."""
+        order = self.order
+        return order.has_ready or order.blocked > 0 or self.health.down or self.extras.waiting
 
     # --- going out ----------------------------------------------------------------------------------------------------
 
     def pick(self, now: Micros) -> Ticket | None:
-        """Hand out the next attempt, if one may be made now.
-
-        An endpoint may use as many of the process's places as it leaves free, so that none can take them all.
-        """
-        free = self.limits.in_flight - self.shares.in_flight
-        if self.in_flight >= min(self.quota.places, free) or self.quota.ready_at(now) > now:
+        """Hand out the next attempt, if one may be made now; the `Scheduler` has found a place for it."""
+        if self.in_flight >= self.quota.places or self.quota.ready_at(now) > now:
             return None
         ticket = self._probe(now) if self.health.down else self._next()
         if ticket is not None:
             self.in_flight += 1
-            self.shares.in_flight += 1
+            self.share.fly(1)
             self.quota.take()
         return ticket
 
@@ -261,13 +266,13 @@ class EndpointQueue:
         return self._extra() if key is None else Ticket(key.works[0], self, key)
 
     def _probe(self, now: Micros) -> Ticket | None:
-        if not self.health.may_probe(now) or self.shares.probes >= self.limits.probes:
+        if not self.health.may_probe(now) or not self.share.may_probe():
             return None
         key = self.order.next_probe()
         ticket = self._extra() if key is None else Ticket(key.works[0], self, key)
         if ticket is not None:
             ticket.probe = True
-            self.shares.probes += 1
+            self.share.probe(1)
             self.health.probe(key.name if key is not None else ticket.work.delivery.id)
         return ticket
 
@@ -321,14 +326,14 @@ class EndpointQueue:
     def unsent(self, ticket: Ticket) -> None:
         """End an attempt that was not made or counts for nothing: another probe may go."""
         if ticket.probe:
-            self.shares.probes -= 1
+            self.share.probe(-1)
             self.health.probing = False
 
     def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
         """Go on after the result of an attempt is committed: the key continues, or its head waits."""
         if ticket.attempts:
             self.in_flight -= 1
-            self.shares.in_flight -= 1
+            self.share.fly(-1)
         key = ticket.key
         if key is None:
             self.extras.settled(ticket.work)
@@ -349,7 +354,7 @@ class EndpointQueue:
         it."""
         if ticket.attempts:
             self.in_flight -= 1
-            self.shares.in_flight -= 1
+            self.share.fly(-1)
         if ticket.key is None:
             self.extras.settled(ticket.work)
             self._forget((ticket.work,))
@@ -361,7 +366,7 @@ class EndpointQueue:
     def _forget(self, works: Sequence[Work]) -> None:
         for work in works:
             self._known.discard(work.delivery.id)
-        self.shares.held -= len(works)
+        self.share.hold(-len(works))
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -383,10 +388,12 @@ class EndpointQueue:
         if self.health.down:
             if not self.health.probing and (self.order.keys or self.extras.waiting):
                 extra = self.health.next_probe
-                if self.shares.probes >= self.limits.probes:
+                if not self.share.may_probe():
                     extra = max(extra, now + MICROS)
         elif self.order.has_ready or self.extras.waiting:
             extra = self.quota.ready_at(now)
+            if self.extras.refused and not self.order.has_ready:
+                extra = max(extra, now + MICROS)
         if extra is not None and extra > now:
             at = extra if at is None else min(at, extra)
         return at

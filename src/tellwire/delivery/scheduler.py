@@ -1,20 +1,23 @@
-"""PURE. Decides what is sent next: fair over the endpoints, in order within each key, within every limit.
+"""PURE. Decides what is sent next: fair over the organizations, then over the endpoints of each, in order within each
+key, within every limit.
 
 Source: docs/reference/delivery.md, "Lanes".
 
 Memory only: rows are the truth, and everything here can be dropped and read again. Time is an argument; nothing is
-sent, read or written here. Each step costs the same however many endpoints and keys there are.
+sent, read or written here. Each step costs the same however many organizations, endpoints and keys
+there are.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 
 from msgspec import Struct
 
 from tellwire.delivery.endpoint_queue import Attribution, EndpointQueue, Ticket
+from tellwire.delivery.organization import Organizations
 from tellwire.delivery.retry import Kind
 from tellwire.delivery.side_lanes import Shares, SideLaneLimits
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
@@ -43,17 +46,16 @@ def _turn(work: Work) -> tuple[Micros, str]:
 
 
 class Scheduler:
-    """The queues of all endpoints, and the turns among them."""
+    """The queues of all endpoints, and the turns among organizations."""
 
     def __init__(self, limits: SideLaneLimits) -> None:
         self.limits = limits
         self.shares = Shares()
         self.queues: dict[str, EndpointQueue] = {}
         self._endpoints: Mapping[str, Endpoint] = {}
-        self._active: deque[EndpointQueue] = deque()
+        self._organizations = Organizations(limits, self.shares)
         self._alarms: list[tuple[Micros, int, EndpointQueue]] = []
         self._serial = 0
-        self._wanting_page: dict[str, EndpointQueue] = {}
         self._swept = False
         self._left_extras: set[str] | None = None
         self._overtaken: list[Ticket] = []
@@ -124,7 +126,8 @@ class Scheduler:
         return self._under_way[partition]
 
     def _create(self, endpoint: Endpoint, now: Micros, *, read: bool) -> EndpointQueue:
-        queue = EndpointQueue(endpoint, limits=self.limits, shares=self.shares, now=now)
+        share = self._organizations.share_of(endpoint)
+        queue = EndpointQueue(endpoint, limits=self.limits, shares=self.shares, share=share, now=now)
         queue.backlog.more = read
         self.queues[endpoint.id] = queue
         return queue
@@ -188,16 +191,13 @@ class Scheduler:
                 self._touch(queue)
 
     def pages(self, most: int) -> list[BacklogPage]:
-        """Return up to `most` pages that are to be read now; each is to be answered with `page` or `unread`."""
+        """Return up to `most` pages that are to be read now, of each organization in turn; each is to be answered with
+        `page` or `unread`."""
         pages: list[BacklogPage] = []
-        for identifier, queue in list(self._wanting_page.items()):
-            if len(pages) == most:
-                break
-            del self._wanting_page[identifier]
+        while len(pages) < most and (queue := self._organizations.next_for_page()) is not None:
             if queue.wants_page:
-                pages.append(
-                    BacklogPage(queue, queue.quota.partitions, queue.backlog.begin(), min(_PAGE, self.limits.window))
-                )
+                limit = min(_PAGE, queue.window())
+                pages.append(BacklogPage(queue, queue.quota.partitions, queue.backlog.begin(), limit))
         return pages
 
     def page(self, page: BacklogPage, works: Sequence[Work], now: Micros) -> None:
@@ -216,12 +216,13 @@ class Scheduler:
         self._left_extras = set()
 
     def due(self, works: Iterable[Work], now: Micros) -> set[str]:
-        """Accept the late retries and replays that were read; return the endpoints that had no room for all of
-        theirs."""
+        """Accept the late retries and replays that were read; return the endpoints that have no room for more, of their
+        own or of their organization's."""
         left, self._left_extras = self._left_extras, None
         if left is None:
             return set()
         full: set[str] = set()
+        full_organizations: set[str] = set()
         for work in sorted(works, key=_turn):
             if work.delivery.id in left or work.delivery.partition not in self.shares.leases:
                 continue
@@ -230,7 +231,11 @@ class Scheduler:
                 continue
             if not queue.offer_extra(work, now):
                 full.add(work.delivery.endpoint_id)
+                if queue.share.full:
+                    full_organizations.add(queue.endpoint.organization_id)
             self._touch(queue)
+        if full_organizations:
+            full.update(e.id for e in self._endpoints.values() if e.organization_id in full_organizations)
         return full
 
     def forget(self, delivery_ids: Iterable[str], now: Micros) -> None:
@@ -244,18 +249,18 @@ class Scheduler:
     # --- going out ----------------------------------------------------------------------------------------------------
 
     def next(self, now: Micros) -> Ticket | None:
-        """Hand out the next attempt; each endpoint has its turn."""
+        """Hand out the next attempt: the organization that has the fewest in flight has its turn, and of it the
+        endpoint that has the fewest."""
         if self._alarms and self._alarms[0][0] <= now:
             self._advance(now)
-        active, limit, shares = self._active, self.limits.in_flight, self.shares
-        while active and shares.in_flight < limit:
-            queue = active.popleft()
+        organizations = self._organizations
+        while (queue := organizations.first()) is not None:
             ticket = queue.pick(now)
             if ticket is not None:
-                active.append(queue)
+                organizations.enlist(queue)
                 self._give(ticket)
                 return ticket
-            queue.listed = False
+            organizations.delist(queue)
             self._arm(queue, now)
         return None
 
@@ -303,7 +308,7 @@ class Scheduler:
         queue.settled(ticket, delivery, now)
         self._under_way[delivery.partition] -= 1
         if ticket.key is None:
-            self._extra_settled(delivery.id)
+            self._extra_settled(ticket)
         elif delivery.attempts > 1 or delivery.state is DeliveryState.RETRYING:
             self._arm(queue, now)
         self._touch(queue)
@@ -314,25 +319,23 @@ class Scheduler:
         ticket.queue.dropped(ticket)
         self._under_way[delivery.partition] -= 1
         if ticket.key is None:
-            self._extra_settled(delivery.id)
+            self._extra_settled(ticket)
         self._touch(ticket.queue)
 
-    def _extra_settled(self, delivery_id: str) -> None:
+    def _extra_settled(self, ticket: Ticket) -> None:
+        """Give some of those a turn that had no place for a late retry or a replay."""
         if self._left_extras is not None:
-            self._left_extras.add(delivery_id)
-        for queue in self.queues.values():
-            if queue.extras.waiting:
-                self._touch(queue)
+            self._left_extras.add(ticket.work.delivery.id)
+        for queue in self._organizations.wanting_lane(ticket.queue):
+            self._touch(queue)
 
     # --- turn and time ------------------------------------------------------------------------------------------------
 
     def _touch(self, queue: EndpointQueue) -> None:
         """Give a queue its turn again, because something changed."""
-        if not queue.listed:
-            queue.listed = True
-            self._active.append(queue)
+        self._organizations.enlist(queue)
         if queue.backlog.more:
-            self._wanting_page[queue.endpoint.id] = queue
+            self._organizations.want_page(queue)
         if queue.order.overtaken:
             tickets = queue.overtaken()
             for ticket in tickets:

@@ -12,13 +12,21 @@ from msgspec import Struct
 
 from tellwire.model.deliveries import Lane, Work
 
+IN_FLIGHT = 1024
+"""Attempts of a process, where it may have twice as many file descriptors: each has a connection of its own."""
 _SHARE = 8
 
 
-class SideLaneLimits(Struct, frozen=True, kw_only=True):
-    """Bounds; an endpoint's own settings win over `per_endpoint` and `head_of_line_seconds`."""
+def places_within(descriptors: int) -> int:
+    """Return how many attempts a process may make at once that may have so many file descriptors."""
+    return max(1, min(IN_FLIGHT, descriptors // 2))
 
-    in_flight: int = 512
+
+class SideLaneLimits(Struct, frozen=True, kw_only=True):
+    """Bounds, of which one organization alone gets half; an endpoint's own settings win over `per_endpoint` and
+    `head_of_line_seconds`."""
+
+    in_flight: int = IN_FLIGHT
     """attempts of the process"""
     per_endpoint: int = 128
     """attempts of an endpoint that sets none"""
@@ -26,14 +34,16 @@ class SideLaneLimits(Struct, frozen=True, kw_only=True):
     """deliveries of an endpoint in memory, heads that wait for their next attempt aside"""
     held: int = 16_384
     """deliveries of the process in memory; near it windows shrink"""
-    late: int = 32
+    late: int = 64
     """late retries of the process in flight"""
-    replays: int = 32
+    replays: int = 64
     """replays of the process in flight"""
-    probes: int = 64
+    probes: int = 128
     """probes in flight, of endpoints that are down"""
     extras: int = 32
     """late retries in memory of an endpoint, and as many replays"""
+    extras_per_organization: int = 1024
+    """late retries and replays in memory of an organization"""
     head_of_line_seconds: float = 60.0
 
     def of(self, lane: Lane) -> int:
@@ -42,8 +52,8 @@ class SideLaneLimits(Struct, frozen=True, kw_only=True):
 
 
 class Shares:
-    """The late retries and replays of all endpoints together. `leases`: the epoch of each partition that may be handed
-    out from."""
+    """What all organizations together have in flight and in memory. `leases`: the epoch of each partition that may be
+    handed out from."""
 
     __slots__ = ("flying", "held", "in_flight", "leases", "probes")
 
@@ -55,12 +65,73 @@ class Shares:
         self.flying: dict[Lane, int] = {"late": 0, "replay": 0}
 
 
-class SideLanes:
-    """One endpoint's late retries and replays in memory."""
+class OrganizationShare:
+    """What one organization has of what all share.
+
+    The rule is the same for each: an organization may take one more only while it has less than what is still free. So
+    one alone gets half, two that want everything a third each, and one that comes later always finds room.
+
+    `waiting`: its late retries and replays in memory that are not in flight.
+    """
+
+    __slots__ = ("_limits", "_shares", "flying", "held", "in_flight", "probes", "waiting")
 
     def __init__(self, limits: SideLaneLimits, shares: Shares) -> None:
         self._limits = limits
         self._shares = shares
+        self.in_flight = 0
+        self.held = 0
+        self.probes = 0
+        self.waiting = 0
+        self.flying: dict[Lane, int] = {"late": 0, "replay": 0}
+
+    def fly(self, count: int) -> None:
+        """Count an attempt that begins, or is settled with -1."""
+        self.in_flight += count
+        self._shares.in_flight += count
+
+    def hold(self, count: int) -> None:
+        """Count deliveries that come into memory, or leave it when `count` is negative."""
+        self.held += count
+        self._shares.held += count
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries may come into memory."""
+        return self._limits.held - self._shares.held - self.held
+
+    def may_probe(self) -> bool:
+        """Return whether another endpoint that is down may be probed."""
+        return self.probes < self._limits.probes - self._shares.probes
+
+    def probe(self, count: int) -> None:
+        """Count a probe that begins, or ends with -1."""
+        self.probes += count
+        self._shares.probes += count
+
+    def may_use(self, lane: Lane) -> bool:
+        """Return whether another late retry or replay may be sent."""
+        return self.flying[lane] < self._limits.of(lane) - self._shares.flying[lane]
+
+    def use(self, lane: Lane, count: int) -> None:
+        """Count a late retry or replay that is sent, or settled with -1."""
+        self.flying[lane] += count
+        self._shares.flying[lane] += count
+
+    @property
+    def full(self) -> bool:
+        """Whether no more late retries and replays may come into memory."""
+        return self.waiting >= self._limits.extras_per_organization
+
+
+class SideLanes:
+    """One endpoint's late retries and replays in memory. `refused`: the last that was to be taken had no place,
+    because of others."""
+
+    def __init__(self, limits: SideLaneLimits, share: OrganizationShare) -> None:
+        self._limits = limits
+        self._share = share
+        self.refused = False
         self._most = 1
         self._waiting: dict[Lane, deque[Work]] = {"late": deque(), "replay": deque()}
         self._flying: dict[Lane, int] = {"late": 0, "replay": 0}
@@ -82,23 +153,29 @@ class SideLanes:
     def offer(self, work: Work) -> bool:
         """Take in a delivery; return False when there is no room."""
         waiting = self._waiting[work.delivery.lane]
-        if len(waiting) >= self._limits.extras:
+        if len(waiting) >= self._limits.extras or self._share.full:
             return False
         waiting.append(work)
+        self._share.waiting += 1
         return True
 
     def take(self, busy: Container[str]) -> Work | None:
         """Take the next to be sent; `busy` names the order keys that have a live delivery in flight."""
+        self.refused = False
         for lane, waiting in self._waiting.items():
-            if not waiting or self._flying[lane] >= self._most or self._shares.flying[lane] >= self._limits.of(lane):
+            if not waiting or self._flying[lane] >= self._most:
+                continue
+            if not self._share.may_use(lane):
+                self.refused = True
                 continue
             flying = set(self._keys.values())
             for work in waiting:
                 name = work.delivery.order_key
                 if name not in flying and name not in busy:
                     waiting.remove(work)
+                    self._share.waiting -= 1
+                    self._share.use(lane, 1)
                     self._flying[lane] += 1
-                    self._shares.flying[lane] += 1
                     self._keys[work.delivery.id] = name
                     return work
         return None
@@ -106,7 +183,7 @@ class SideLanes:
     def settled(self, work: Work) -> None:
         """Release a delivery whose result is committed."""
         self._flying[work.delivery.lane] -= 1
-        self._shares.flying[work.delivery.lane] -= 1
+        self._share.use(work.delivery.lane, -1)
         del self._keys[work.delivery.id]
 
     def remove(self, delivery_id: str) -> bool:
@@ -115,6 +192,7 @@ class SideLanes:
             for work in waiting:
                 if work.delivery.id == delivery_id:
                     waiting.remove(work)
+                    self._share.waiting -= 1
                     return True
         return False
 
@@ -126,9 +204,11 @@ class SideLanes:
             for work in gone:
                 waiting.remove(work)
             dropped += gone
+        self._share.waiting -= len(dropped)
         return dropped
 
     def clear(self) -> None:
         """Forget the waiting deliveries."""
         for waiting in self._waiting.values():
+            self._share.waiting -= len(waiting)
             waiting.clear()

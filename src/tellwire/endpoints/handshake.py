@@ -27,7 +27,8 @@ async def ask_for_consent(
     Raises:
         Invalid: it does not consent; the text says what came back, as far as it may be shown.
     """
-    answer = await sender.send(replace(handshake.request(registration), timeout=timeout))
+    asked, whose = handshake.request(registration), registration.endpoint.organization_id
+    answer = await sender.send(replace(asked, timeout=timeout, organization_id=whose))
     reason = handshake.refusal(registration, answer)
     if not reason:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -84,6 +85,7 @@ def _loop(name: str, work: Work, seconds: float) -> Loop:
 
 
 _BATCHES = 20
+"""In a round, of each organization; more when it has more jobs."""
 
 
 _MOST_FAILURES = 5
@@ -146,15 +148,18 @@ class RecoveryRunner:
         self._failures: dict[str, int] = {}
 
     async def go_on(self) -> bool:
-        """Run some batches of every open job; return True when there is more to do at once.
+        """Run some batches of every open job, of each organization as many as of any other; return True when there is
+        more to do at once.
 
         Raises:
             Exception: what one of the jobs stumbled over.
         """
         more, failure = False, None
-        for job in await self._recoveries.open_jobs():
+        open_jobs = await self._recoveries.open_jobs()
+        jobs_of = Counter(job.organization_id for job in open_jobs)
+        for job in open_jobs:
             try:
-                more |= await self._some_batches(job)
+                more |= await self._some_batches(job, max(1, _BATCHES // jobs_of[job.organization_id]))
                 self._failures.pop(job.id, None)
             except Unavailable:
                 raise
@@ -165,9 +170,9 @@ class RecoveryRunner:
             raise failure
         return more
 
-    async def _some_batches(self, job: Job) -> bool:
+    async def _some_batches(self, job: Job, most: int) -> bool:
         done = job.done
-        for _ in range(_BATCHES):
+        for _ in range(most):
             step = await self._recoveries.advance(job, self._clock.now())
             job = step.job
             if step.came != "on":

@@ -65,11 +65,19 @@ class Exchange:
 
     __slots__ = (
         "_since", "_started", "allow_listed", "answered", "body", "cause", "complete", "durations", "failure",
-        "headers", "may_send", "phase", "request", "status", "timeout", "truncated", "withheld", "written",
+        "headers", "may_send", "organization_id", "phase", "request", "status", "timeout", "truncated", "withheld",
+        "written",
     )  # fmt: skip
 
-    def __init__(self, request: bytes, timeout: float, may_send: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        timeout: float,
+        may_send: Callable[[], bool] | None = None,
+        organization_id: str = "",
+    ) -> None:
         self.request = request
+        self.organization_id = organization_id
         self.may_send = may_send
         self.withheld = False
         self.written = False  # a byte of it may have been sent

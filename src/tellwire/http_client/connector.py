@@ -11,16 +11,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Thread
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from tellwire.errors import Forbidden
 from tellwire.http_client.connection import Connection, ConnectionLimits, Exchange
 from tellwire.http_client.proxy import Proxy, ProxyError, open_socket, tunnel
 from tellwire.http_client.tls_errors import EXPIRED, NOT_YET_VALID, date_cause, tls_cause
+from tellwire.loops import FairSlots
 from tellwire.security.addresses import Address, ParsedTarget, Reach, check_resolved, is_allow_listed
 
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""From a host name to the texts of its addresses, in the order to try them; raises OSError when there are none."""
+
+class Resolve(Protocol):
+    """From a host name to the texts of its addresses, in the order to try them; raises OSError when there are none.
+    `organization_id`: for whom."""
+
+    def __call__(self, host: str, organization_id: str = "", /) -> Awaitable[Sequence[str]]: ...
+
 
 _PLAIN: Final = {
     errno.ECONNREFUSED: "connection refused",
@@ -49,25 +55,26 @@ class SystemResolver:
     """The system's resolver, in threads of its own.
 
     One look-up per name runs at a time, so that a name server that hangs costs one thread and delays no other name;
-    the threads are daemons, so that it does not delay the end of the process either.
+    threads are shared by organization, so that one with many such names leaves some to others. They are daemons, so
+    that none delays the end of the process either.
     """
 
-    def __init__(self, ask: Callable[[str], list[str] | OSError] = look_up, *, threads: int = 64) -> None:
+    def __init__(self, ask: Callable[[str], list[str] | OSError] = look_up, *, threads: int = 128) -> None:
         self._ask = ask
-        self._slots = asyncio.Semaphore(threads)
+        self._slots = FairSlots(threads)
         self._running: dict[str, asyncio.Task[list[str] | OSError]] = {}
 
-    async def __call__(self, host: str) -> Sequence[str]:
+    async def __call__(self, host: str, organization_id: str = "", /) -> Sequence[str]:
         task = self._running.get(host)
         if task is None:
-            task = self._running[host] = asyncio.create_task(self._in_thread(host))
+            task = self._running[host] = asyncio.create_task(self._in_thread(host, organization_id))
             task.add_done_callback(lambda _: self._running.pop(host, None))
         found = await asyncio.shield(task)
         if isinstance(found, OSError):
             raise found
         return found
 
-    async def _in_thread(self, host: str) -> list[str] | OSError:
+    async def _in_thread(self, host: str, organization_id: str) -> list[str] | OSError:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str] | OSError] = loop.create_future()
 
@@ -80,7 +87,7 @@ class SystemResolver:
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(settle, found)
 
-        async with self._slots:
+        async with self._slots.place(organization_id):
             Thread(target=ask, name="resolver", daemon=True).start()
             return await future
 
@@ -145,7 +152,7 @@ class Connector:
             if target.address is not None:
                 return check_resolved(target, [str(target.address)], self._reach)
             exchange.enter("dns")
-            found = await self._resolve(target.host)
+            found = await self._resolve(target.host, exchange.organization_id)
             if found:
                 return check_resolved(target, found, self._reach)
         except Forbidden as refusal:

@@ -69,7 +69,9 @@ class HttpSender:
             raise RuntimeError("the sender has been closed")
         try:
             target = self._check(request.url)
-            exchange = Exchange(encode_request(request, target), request.timeout, request.may_send)
+            exchange = Exchange(
+                encode_request(request, target), request.timeout, request.may_send, request.organization_id
+            )
         except Forbidden as refusal:
             return Answer(failure="forbidden", cause=str(refusal))
         deadline = asyncio.get_running_loop().time() + request.timeout

@@ -23,6 +23,7 @@ from tellwire.media.download_rules import FetchRefused, MediaLink
 from tellwire.media.hosts import may_see_token
 from tellwire.model import operational_events
 from tellwire.model.messaging import Media
+from tellwire.model.shares import FairShare
 from tellwire.model.tenancy import Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
@@ -33,7 +34,8 @@ from tellwire.ports.storage import LedgerStore
 
 log = structlog.get_logger("tellwire")
 
-MAX_CONCURRENT = 4
+MAX_CONCURRENT = 8
+"""Files that are fetched at a time, shared by organization."""
 _POLL_SECONDS = 1.0
 _BATCH = 50
 _UNFINISHED_SECONDS = 3600.0
@@ -87,6 +89,7 @@ class DownloadWorker:
         )
         store.on_due_work(self.wake)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._share = FairShare(MAX_CONCURRENT)
         self._tokens: dict[str, str] = {}
         self._leftovers_removed = False
 
@@ -112,13 +115,19 @@ class DownloadWorker:
             self._leftovers_removed = True
         await self._resume_with_new_tokens()
         await self.sweep()
-        free = MAX_CONCURRENT - len(self._running)
-        if free <= 0:
-            return
-        now, under_way = self._clock.now(), list(self._running)
-        for media in await self._due.due(now, under_way, free):
-            task = self._running[media.id] = asyncio.create_task(self._fetch(media))
-            task.add_done_callback(partial(self._finished, media.id))
+        now = self._clock.now()
+        while (free := MAX_CONCURRENT - len(self._running)) > 0:
+            found = await self._due.due(now, list(self._running), free, not_of=self._share.full)
+            for media in found:
+                if self._share.admits(media.organization_id):
+                    self._begin(media)
+            if not found:
+                return
+
+    def _begin(self, media: Media) -> None:
+        self._share.take(media.organization_id)
+        task = self._running[media.id] = asyncio.create_task(self._fetch(media))
+        task.add_done_callback(partial(self._finished, media))
 
     async def settled(self) -> None:
         """Return once nothing is being fetched."""
@@ -133,8 +142,9 @@ class DownloadWorker:
                 await self._files.delete(media.id)
             await self._due.removed(erased, now)
 
-    def _finished(self, media_id: str, _: asyncio.Task[None]) -> None:
-        self._running.pop(media_id, None)
+    def _finished(self, media: Media, _: asyncio.Task[None]) -> None:
+        self._running.pop(media.id, None)
+        self._share.give_back(media.organization_id)
         self._loop.wake()
 
     async def _resume_with_new_tokens(self) -> None:

@@ -51,6 +51,8 @@ class Keys(Struct, kw_only=True):
 
     answers: set[tuple[str, str]] = field(default_factory=set)
     """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
+    scheduled: set[str] = field(default_factory=set)
+    """ids of organizations: how many messages they have scheduled"""
     agents: bool = False
     """whether turns and hand-overs of the conversations are needed even while there are no agents"""
 
@@ -68,6 +70,7 @@ class Keys(Struct, kw_only=True):
         self.conversations |= other.conversations
         self.own |= other.own
         self.answers |= other.answers
+        self.scheduled |= other.scheduled
         self.notices |= other.notices
         self.latest |= other.latest
         self.agents |= other.agents
@@ -150,6 +153,7 @@ class Ledger:
         self.unsent: set[str] = set()  # conversations with something still to be sent
         self.in_flight: dict[str, set[str]] = {}  # account id → whom (`phone_numbers.alias`) something is being sent to
         self.answered: dict[tuple[str, str], Micros] = {}  # (organization, Idempotency-Key) → when
+        self.scheduled: dict[str, int] = {}  # organization id → how many messages it has scheduled, when asked for
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
         self.aliases: dict[tuple[str, str], str] = {}
         self.contacts: dict[str, Contact] = {}
@@ -232,6 +236,8 @@ class Ledger:
     def put_send(self, send: Send) -> None:
         self.sends[send.message_id] = send
         self.changed_sends[send.message_id] = send
+        if send.state == "scheduled" and send.organization_id in self.scheduled:
+            self.scheduled[send.organization_id] += 1
         if send.open:
             self.unsent.add(send.conversation_id)
 

@@ -40,6 +40,8 @@ class Counters:
         """POSTs from Meta by the status of the answer."""
         self.items: Counter[str] = Counter()
         """Items of POSTs by outcome."""
+        self.quota_refusals: Counter[str] = Counter()
+        """What was refused because an organization has all that a quota allows, by quota."""
         self.commits = 0
         self.commit_jobs = Histogram(COMMIT_JOBS)
         """How many jobs (POSTs, batches of results, changes) shared a commit."""

@@ -47,7 +47,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `may_send` is called right before the first byte is written: a process that was frozen before may have lost its
     lease. `once`: what may have been written is never written again, not even when a kept connection turns out to be
-    closed.
+    closed. `organization_id`: for whom it is made, so that look-ups of names are shared fairly.
     """
 
     url: str
@@ -57,6 +57,7 @@ class Request(Struct, frozen=True, kw_only=True):
     timeout: float = 15.0
     may_send: Callable[[], bool] | None = None
     once: bool = False
+    organization_id: str = ""
 
 
 class Answer(Struct, frozen=True, kw_only=True):

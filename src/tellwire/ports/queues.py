@@ -116,8 +116,11 @@ class DueSends(Protocol):
 class Downloads(Protocol):
     """Files of messages that are to be fetched from Meta, and erased ones whose bytes are to be removed."""
 
-    async def due(self, now: Micros, without: Collection[str], limit: int) -> Sequence[Media]:
-        """Return the files that are due to be fetched, the longest due first; `without` names ids to leave out."""
+    async def due(
+        self, now: Micros, without: Collection[str], limit: int, *, not_of: Collection[str] = ()
+    ) -> Sequence[Media]:
+        """Return the files that are due to be fetched, the longest due first; `without` names ids to leave out,
+        `not_of` organizations."""
         ...
 
     async def hurry(self, account_ids: Collection[str], now: Micros) -> None:
@@ -163,8 +166,11 @@ class UploadedFiles(Protocol):
 class AgentTurns(Protocol):
     """Turns of AI agents that wait to be taken up."""
 
-    async def due(self, now: Micros, *, limit: int, after: AgentTurn | None = None) -> Sequence[AgentTurn]:
-        """Return turns that are due, the oldest first, from behind `after`, which was returned before."""
+    async def due(
+        self, now: Micros, *, limit: int, after: AgentTurn | None = None, not_of: Collection[str] = ()
+    ) -> Sequence[AgentTurn]:
+        """Return turns that are due, the oldest first, from behind `after`, which was returned before, without those of
+        the organizations `not_of`."""
         ...
 
     async def next_due(self, now: Micros) -> Micros | None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
+from tellwire.loops import FairSlots
 from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.erasures import Erasure, Phase
 from tellwire.model.ledger import Keys, Ledger
@@ -17,6 +18,8 @@ from tellwire.ports.clock import Clock
 from tellwire.ports.queues import ErasureBatch, ErasurePart, Erasures
 from tellwire.ports.storage import LedgerStore
 
+MAX_CONCURRENT = 16
+"""Erasures under way at a time, shared by organization."""
 _MOST_PAGES = 50
 """After how many pages of searched POSTs the position is written down, even when nothing was found."""
 
@@ -44,12 +47,13 @@ class ErasureWorker:
         self._forget = forget
         self._sweep = sweep
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._slots = FairSlots(MAX_CONCURRENT)
 
     def start(self, organization_id: str, erasure_id: str) -> asyncio.Task[None]:
         """Continue an erasure in the background; calling this again while it runs starts nothing new."""
         task = self._running.get(erasure_id)
         if task is None:
-            task = self._running[erasure_id] = asyncio.create_task(self.run(organization_id, erasure_id))
+            task = self._running[erasure_id] = asyncio.create_task(self._in_turn(organization_id, erasure_id))
             task.add_done_callback(lambda _: self._running.pop(erasure_id, None))
         return task
 
@@ -58,6 +62,10 @@ class ErasureWorker:
         for task in list(self._running.values()):
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _in_turn(self, organization_id: str, erasure_id: str) -> None:
+        async with self._slots.place(organization_id):
+            await self.run(organization_id, erasure_id)
 
     async def run(self, organization_id: str, erasure_id: str) -> None:
         """Continue an erasure to its end; return at once when it is done already."""

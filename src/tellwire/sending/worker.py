@@ -19,6 +19,7 @@ import structlog
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
+from tellwire.model.shares import FairShare
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros, micros
 from tellwire.observability.counters import Counters
@@ -57,7 +58,7 @@ class SendingWorker:
         leases: what this process may send.
         sender: sends the messages that are claimed.
         counters: counts.
-        most: calls at the same time.
+        most: calls at the same time, shared by organization.
     """
 
     def __init__(
@@ -69,14 +70,14 @@ class SendingWorker:
         sender: MessageSender,
         *,
         counters: Counters,
-        most: int = 256,
+        most: int = 512,
     ) -> None:
         self._store = store
         self._due = due
         self._clock = clock
         self._leases = leases
         self._sender = sender
-        self._most = most
+        self._share = FairShare(most)
         self._counters = counters
         self._epochs: Mapping[int, int] = {}
         self._taken_over: dict[int, int] = {}
@@ -189,16 +190,26 @@ class SendingWorker:
         ]
         turn = self.rounds % max(len(lines), 1)  # when there are more accounts than calls, others go first each time
         lines = lines[turn:] + lines[:turn]
-        room = max(self._most - len(self._carried), 0)
         times = [now + micros(_SWEEP_SECONDS), *(one.following for one in found if one.following)]
-        if lines and room:
-            share = max(room // len(lines), 1)
-            served = await asyncio.gather(*(self._serve(line, share) for line in lines[:room]), return_exceptions=True)
+        if shares := self._shares_of(lines):
+            served = await asyncio.gather(*(self._serve(*each) for each in shares), return_exceptions=True)
             for one in served:
                 if isinstance(one, BaseException):
                     raise one
                 times.append(one)
         return max(min(times) - self._clock.now(), 0) / MICROS
+
+    def _shares_of(self, lines: Sequence[_AccountQueue]) -> list[tuple[_AccountQueue, int]]:
+        """Return which accounts may start calls now, and how many: first organizations share what there is, then the
+        accounts of each share its part."""
+        by_organization: dict[str, list[_AccountQueue]] = {}
+        for line in lines:
+            by_organization.setdefault(line.account.organization_id, []).append(line)
+        shares = []
+        for organization_id, places in self._share.divided(by_organization).items():
+            theirs = by_organization[organization_id]
+            shares += [(line, max(places // len(theirs), 1)) for line in theirs[:places]]
+        return shares
 
     async def _serve(self, line: _AccountQueue, share: int) -> Micros:
         """Start what an account may send now; return when to look again."""
@@ -257,6 +268,7 @@ class SendingWorker:
                 line.pace.undo(keys, self._clock.now())
         for one in claimed:
             self._under_way[partition] += 1
+            self._share.take(one.send.organization_id)
             task = asyncio.create_task(self._carry(one, line.pace))
             self._carried[one.send.message_id] = task
 
@@ -268,6 +280,7 @@ class SendingWorker:
                 log.warning("account_paused", account_id=send.account_id)
         finally:
             del self._carried[send.message_id]
+            self._share.give_back(send.organization_id)
             self._under_way[send.partition] -= 1
             self._leases.finished()
             self.wake()

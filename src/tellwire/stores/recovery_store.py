@@ -29,7 +29,7 @@ class SqlRecoveryStore:
         self._bounds = pace or RecoveryBounds()
 
     async def open_jobs(self) -> list[Job]:
-        """Return the jobs that are not over, the oldest first."""
+        """Return the jobs that are not over, of each organization in turn."""
         return await self._store.read(lambda c: jobs.open_jobs(c, _MOST_JOBS))
 
     async def advance(self, job: Job, now: Micros) -> RecoveryStep:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -14,12 +14,13 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 from sqlalchemy import Connection
 
-from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unauthorized
+from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem, QuotaExceeded, Unauthorized
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.ledger import KeptAnswer, Keys, Ledger
+from tellwire.model.quotas import QuotaName
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.ports.formats import ShownIds
-from tellwire.stores.queries import conversations, idempotency
+from tellwire.stores.queries import conversations, idempotency, quotas
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.queries.paging import Page
@@ -106,10 +107,7 @@ class RequestContext:
                 return problem
 
         await self.check_key()
-        done = await self.services.store.write(guarded)
-        if isinstance(done, Problem):
-            raise done
-        return done
+        return await self.unless_refused(self.services.store.write(guarded))
 
     async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
         """Run a decision over a ledger, as the store does.
@@ -119,6 +117,32 @@ class RequestContext:
         """
         await self.check_key()
         return await self.services.store.apply(keys, decide)
+
+    async def unless_refused(self, change: Awaitable[T | Problem]) -> T:
+        """Return what a change of the store results in; count it if it is refused because of a quota.
+
+        Raises:
+            Problem: the change results in this problem.
+        """
+        try:
+            done = await change
+            if isinstance(done, Problem):
+                raise done
+        except QuotaExceeded as full:
+            self.services.counters.quota_refusals[full.quota] += 1
+            raise
+        return done
+
+    def check_quota(self, connection: Connection, name: QuotaName, organization_id: str = "") -> None:
+        """Check, in the transaction that makes one more, that an organization, by default the caller's, may have it.
+
+        Raises:
+            QuotaExceeded: it has all that its quota allows.
+        """
+        whose = organization_id or self.organization_id
+        count = quotas.count(connection, name, whose, self.services.clock.now())
+        if (refusal := self.services.settings.quotas.refusal(name, count)) is not None:
+            raise refusal
 
     async def still_allowed(self) -> bool:
         """Return whether the key of this request is still valid."""
@@ -305,10 +329,7 @@ class IdempotentRequest:
                 ledger.new_answers[place] = KeptAnswer(self._hash, status, body)
             return made, body
 
-        done = await self._context.apply(keys, job)
-        if isinstance(done, Problem):
-            raise done
-        return done
+        return await self._context.unless_refused(self._context.apply(keys, job))
 
 
 def _in_flight() -> Conflict:

@@ -4,15 +4,19 @@ memory."""
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from tellwire.errors import Busy
+from tellwire.errors import Busy, TooMany
+from tellwire.model import quotas
 from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.shares import FairShare
 from tellwire.stores.queries import events
 from tellwire.web.services import Services
 
 MOST = 200
-"""How many streams may be open at once."""
+"""How many streams may be open at once; organizations share them."""
+_RETRY_SECONDS = 30
 _PAGE = 20
 _POLL_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 15.0
@@ -22,12 +26,28 @@ _GATHER_SECONDS = 0.02
 StillAllowed = Callable[[], Awaitable[bool]]
 
 
+class _Place:
+    """The place of one stream, which is left once."""
+
+    def __init__(self, places: FairShare, organization_id: str) -> None:
+        self._places = places
+        self._organization_id = organization_id
+        self._left = False
+        places.take(organization_id)
+
+    def leave(self) -> None:
+        if not self._left:
+            self._left = True
+            self._places.give_back(self._organization_id)
+
+
 class Streams:
     """All open streams of one app."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._wakes: set[asyncio.Event] = set()
+        self._open = FairShare(MOST)
         self._stopping = False
         self._listening = False
 
@@ -46,18 +66,36 @@ class Streams:
         event and every second, and ends the stream.
 
         Raises:
+            TooMany: the organization has as many streams open as it may.
             Busy: too many streams are open, or the server is stopping.
         """
-        if self._stopping or len(self._wakes) >= MOST:
-            raise Busy("No more streams just now.")
-        if not self._listening:
-            self._services.store.on_events(self.wake)
-            self._listening = True
-        store = self._services.store
-        after = after or await store.read(lambda c: events.last_id(c, organization_id))
-        return self._frames(organization_id, after, still_allowed)
+        place = self._take_place(organization_id)
+        try:
+            if not self._listening:
+                self._services.store.on_events(self.wake)
+                self._listening = True
+            store = self._services.store
+            after = after or await store.read(lambda c: events.last_id(c, organization_id))
+            frames = self._frames(organization_id, after, still_allowed, place)
+            weakref.finalize(frames, place.leave)  # they never run when the client goes before the first of them
+        except BaseException:
+            place.leave()
+            raise
+        return frames
 
-    async def _frames(self, organization_id: str, after: str, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
+    def _take_place(self, organization_id: str) -> _Place:
+        bound = self._services.settings.quotas.event_streams
+        if self._open.has(organization_id) >= bound:
+            self._services.counters.quota_refusals["event_streams"] += 1
+            detail = quotas.explained("event_streams", bound)
+            raise TooMany(detail, retry_after=_RETRY_SECONDS, kind="quota-exceeded")
+        if self._stopping or not self._open.admits(organization_id):
+            raise Busy("No more streams just now.")
+        return _Place(self._open, organization_id)
+
+    async def _frames(
+        self, organization_id: str, after: str, still_allowed: StillAllowed, place: _Place
+    ) -> AsyncIterator[bytes]:
         wake = asyncio.Event()
         self._wakes.add(wake)
         loop = asyncio.get_running_loop()
@@ -82,6 +120,7 @@ class Streams:
                     await _wait(wake)
         finally:
             self._wakes.discard(wake)
+            place.leave()
 
     async def _after(self, organization_id: str, after: str) -> Sequence[Event]:
         return await self._services.store.read(lambda c: events.after(c, organization_id, after, _PAGE))

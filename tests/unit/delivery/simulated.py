@@ -60,8 +60,9 @@ class Sent(Struct):
     ok: bool
 
 
-def endpoint(identifier: str = "ep0", **settings: Any) -> Endpoint:
-    return Endpoint(id=identifier, organization_id="o", url=f"https://{identifier}.example/", format="row", **settings)
+def endpoint(identifier: str = "ep0", organization_id: str = "o", **settings: Any) -> Endpoint:
+    url = f"https://{identifier}.example/"
+    return Endpoint(id=identifier, organization_id=organization_id, url=url, format="row", **settings)
 
 
 class Simulation:
@@ -98,7 +99,7 @@ class Simulation:
         self._steps: list[tuple[Micros, int, Callable[[], None]]] = []
         self._world: list[tuple[Micros, int, Callable[[], None]]] = []
         self._serial = count()
-        self._flying: Counter[str] = Counter()
+        self.flying: Counter[str] = Counter()
         self._flying_keys: set[tuple[str, str]] = set()
         self._flying_ids: set[str] = set()
         self.kill()
@@ -112,7 +113,7 @@ class Simulation:
     def kill(self) -> None:
         """End the process and begin with empty memory: what was in flight is forgotten."""
         self._steps.clear()
-        self._flying.clear()
+        self.flying.clear()
         self._flying_keys.clear()
         self._flying_ids.clear()
         self.lanes = Scheduler(self.limits)
@@ -241,6 +242,14 @@ class Simulation:
     def states(self) -> Counter[str]:
         return Counter(row.state.value for row in self.rows.values())
 
+    def waits(self, endpoint_id: str) -> bool:
+        """Whether something live of an endpoint is due and not in flight."""
+        live = (i for i in self._live[endpoint_id] if i not in self._flying_ids)
+        return any(self.rows[i].due_at <= self.now for i in live)
+
+    def works(self, *, lane: str) -> list[Work]:
+        return [Work(row, EVENT) for row in self.rows.values() if row.lane == lane]
+
     # --- the disk -----------------------------------------------------------------------------------------------------
 
     def store(self, delivery: Delivery) -> None:
@@ -299,9 +308,9 @@ class Simulation:
         assert delivery.partition not in self.away, "sent though it is another's"
         assert self.epochs[delivery.partition] == ticket.epoch
         self._flying_ids.add(delivery.id)
-        self._flying[settings.id] += 1
-        assert self._flying[settings.id] <= (settings.max_in_flight or self.limits.per_endpoint)
-        assert self._flying.total() <= self.limits.in_flight
+        self.flying[settings.id] += 1
+        assert self.flying[settings.id] <= (settings.max_in_flight or self.limits.per_endpoint)
+        assert self.flying.total() <= self.limits.in_flight
         if delivery.lane == "live" and settings.ordering != "none":
             place = (settings.id, delivery.order_key)
             assert place not in self._flying_keys, "two of a key in flight"
@@ -358,7 +367,7 @@ class Simulation:
             self.store(delivery)
         if ticket.attempts:
             self._flying_ids.discard(delivery.id)
-            self._flying[delivery.endpoint_id] -= 1
+            self.flying[delivery.endpoint_id] -= 1
             if ticket.key is not None:
                 self._flying_keys.discard((delivery.endpoint_id, delivery.order_key))
         if refused:

@@ -70,9 +70,9 @@ def test_one_endpoint_never_takes_all_places() -> None:
     )
     simulation.commits(*[("ep0", f"k{n}") for n in range(100)])
     simulation.run(1)
-    assert simulation.lanes.shares.in_flight == 8
+    assert simulation.lanes.shares.in_flight == 4
     simulation.commits(*[("ep1", f"k{n}") for n in range(100)])
-    simulation.run(2)
+    simulation.run(3)
     assert len(simulation.accepted("ep1")) == 100
 
 
@@ -682,6 +682,7 @@ def _worlds(draw: st.DrawFn) -> World:
     endpoints = [
         endpoint(
             f"ep{n}",
+            draw(st.sampled_from(("o", "p"))),
             ordering=draw(st.sampled_from(("keyed", "keyed", "strict", "none"))),
             max_in_flight=draw(st.sampled_from((None, 1, 3))),
             rate_limit_per_second=draw(st.sampled_from((None, None, 5.0))),

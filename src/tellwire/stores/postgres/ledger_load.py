@@ -24,7 +24,7 @@ from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.records import ledger_keys, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.registry_rows import RegistryRows
-from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
+from tellwire.stores.schema.sending import IN_FLIGHT, NOT_ACCEPTED, OPEN_SEND
 
 _BYTES = {"record", "content", "pricing", "errors"}
 
@@ -113,6 +113,12 @@ _ANSWERED = (
 )
 
 
+_SCHEDULED = (
+    "SELECT k.a, (SELECT count(*) FROM sends s WHERE s.organization_id = k.a AND s.state = 'scheduled'"
+    f" AND s.{NOT_ACCEPTED}) FROM unnest($1::text[]) k(a)"
+)
+
+
 class ErasedMarks(Struct, frozen=True):
     """The marks that were `wanted`, with what each is of, and those `found`, with the times of the erasures."""
 
@@ -127,7 +133,8 @@ class LoadedRows(Struct, frozen=True):
     that they came in, by id.
 
     `floor`: the highest id of the organizations. `last`: the highest id of each organization's deliveries, from any
-    process. `answered`: the stored answers as (organization id, Idempotency-Key, time).
+    process. `answered`: the stored answers as (organization id, Idempotency-Key, time). `scheduled`: how many messages
+    organizations have scheduled.
     """
 
     version: int
@@ -138,6 +145,7 @@ class LoadedRows(Struct, frozen=True):
     answered: Sequence[tuple[str, str, Micros]]
     held: Sequence[tuple[str, str, str, str, str]]
     held_bodies: Mapping[str, bytes]
+    scheduled: Mapping[str, int]
 
 
 def pairs_of(keys: Keys) -> tuple[set[tuple[str, str]], ...]:
@@ -177,7 +185,17 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     held = msgspec.json.decode(row[_HELD]) if row[_HELD] else ()
     bodies = await connection.fetch(_BODIES, list({each[2] for each in held})) if held else ()
     answered = await _answered(connection, keys)
-    return LoadedRows(row[0], row[1] or "", highest, row, erased, answered, held, {each[0]: each[1] for each in bodies})
+    return LoadedRows(
+        version=row[0],
+        floor=row[1] or "",
+        last=highest,
+        row=row,
+        erased=erased,
+        answered=answered,
+        held=held,
+        held_bodies={each[0]: each[1] for each in bodies},
+        scheduled=await _scheduled(connection, keys),
+    )
 
 
 async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:
@@ -185,6 +203,13 @@ async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, 
     if not keys.answers:
         return []
     return [tuple(row) for row in await connection.fetch(_ANSWERED, *_columns(keys.answers))]
+
+
+async def _scheduled(connection: Connection, keys: Keys) -> Mapping[str, int]:
+    """Return how many messages organizations have scheduled; queried only when one more is to be."""
+    if not keys.scheduled:
+        return {}
+    return {row[0]: row[1] for row in await connection.fetch(_SCHEDULED, list(keys.scheduled))}
 
 
 async def _erased(connection: Connection, keys: Keys, registry: Registry) -> ErasedMarks:
@@ -203,6 +228,7 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
     """Put the rows that were read into the ledger."""
     tombstones.load(ledger, loaded.erased.wanted, loaded.erased.found)
     ledger.answered |= {(owner, key): at for owner, key, at in loaded.answered}
+    ledger.scheduled.update(loaded.scheduled)
     messages, facts, aliases, contacts, conversations, _, sends, sending = (
         msgspec.json.decode(text) if text else () for text in loaded.row[3:]
     )

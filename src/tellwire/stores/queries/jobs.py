@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import asdict
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from tellwire.endpoints.recovery import Job, Wanted
 from tellwire.stores.queries.audit import AuditChange, note
@@ -42,8 +42,9 @@ def open_of(connection: Connection, endpoint_id: str) -> str:
 
 
 def open_jobs(connection: Connection, limit: int) -> list[Job]:
-    """Return the jobs that are not over, oldest first."""
-    query = select(jobs).where(text(OPEN_JOB)).order_by(jobs.c.id).limit(limit)
+    """Return the jobs that are not over, of each organization in turn, its oldest first."""
+    place = func.row_number().over(partition_by=jobs.c.organization_id, order_by=jobs.c.id)
+    query = select(jobs).where(text(OPEN_JOB)).order_by(place, jobs.c.id).limit(limit)
     return [_job(row) for row in connection.execute(query)]
 
 

@@ -68,11 +68,16 @@ def add(connection: Connection, new: Media) -> None:
     connection.execute(insert(media).values(asdict(new)))
 
 
-def due(connection: Connection, now: Micros, without: Collection[str], limit: int) -> list[Media]:
-    """Return the files that are due to be downloaded, longest due first."""
+def due(
+    connection: Connection, now: Micros, without: Collection[str], limit: int, *, not_of: Collection[str] = ()
+) -> list[Media]:
+    """Return the files that are due to be downloaded, longest due first, without those of the organizations
+    `not_of`."""
     query = select(media).where(media.c.state == "waiting", media.c.due_at <= now)
     if without:
         query = query.where(media.c.id.not_in(without))
+    if not_of:
+        query = query.where(media.c.organization_id.not_in(not_of))
     return [_media(row) for row in connection.execute(query.order_by(media.c.due_at, media.c.id).limit(limit))]
 
 

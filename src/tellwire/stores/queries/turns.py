@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -18,13 +18,23 @@ _TURN = tuple(agent_turns.c[name] for name in sending_rows.TURN)
 _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
 
 
-def due(connection: Connection, now: Micros, *, limit: int, after: tuple[Micros, str] = (-1, "")) -> list[AgentTurn]:
-    """Return due turns, oldest first, behind the pair `after` of (`due_at`, conversation id)."""
+def due(
+    connection: Connection,
+    now: Micros,
+    *,
+    limit: int,
+    after: tuple[Micros, str] = (-1, ""),
+    not_of: Collection[str] = (),
+) -> list[AgentTurn]:
+    """Return due turns, oldest first, behind the pair `after` of (`due_at`, conversation id), without those of the
+    organizations `not_of`."""
     at, conversation = after
     behind = (agent_turns.c.due_at > at) | (
         (agent_turns.c.due_at == at) & (agent_turns.c.conversation_id > conversation)
     )
     query = select(*_TURN).where(agent_turns.c.due_at <= now, agent_turns.c.due_at >= at, behind)
+    if not_of:
+        query = query.where(agent_turns.c.organization_id.not_in(not_of))
     rows = connection.execute(query.order_by(agent_turns.c.due_at, agent_turns.c.conversation_id).limit(limit))
     return [sending_rows.turn(row) for row in rows]
 

@@ -12,7 +12,7 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.security.vault import Vault
 from tellwire.stores.records import inserts, ledger_keys, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.inserts import TableRows
-from tellwire.stores.schema.sending import IN_FLIGHT, OPEN_SEND
+from tellwire.stores.schema.sending import IN_FLIGHT, NOT_ACCEPTED, OPEN_SEND
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json
 
 _encode = msgspec.json.Encoder().encode
@@ -51,9 +51,18 @@ _ANSWERED = (
 )
 
 
+_SCHEDULED = (
+    "SELECT json_group_array(json_array(k.value, "
+    f"(SELECT count(*) FROM sends s WHERE s.organization_id = k.value AND s.state = 'scheduled' AND s.{NOT_ACCEPTED})))"
+    " FROM json_each(?) k"
+)
+
+
 def load_open(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
-    """Load which conversations have open sends, the recipients of sends in flight when a status needs them, and which
-    answers are stored."""
+    """Load which conversations have open sends, the recipients of sends in flight when a status needs them, which
+    answers are stored, and how many messages are scheduled."""
+    if keys.scheduled:
+        ledger.scheduled.update(read_json(db, _SCHEDULED, list(keys.scheduled)))
     if keys.answers:
         rows = read_json(db, _ANSWERED, list(keys.answers))
         ledger.answered |= {(owner, key): at for owner, key, at in rows}

@@ -20,9 +20,11 @@ class SqlMediaFiles:
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
 
-    async def due(self, now: Micros, without: Collection[str], limit: int) -> Sequence[Media]:
+    async def due(
+        self, now: Micros, without: Collection[str], limit: int, *, not_of: Collection[str] = ()
+    ) -> Sequence[Media]:
         """Return the files that are due to be downloaded."""
-        return await self._store.read(lambda c: media.due(c, now, without, limit))
+        return await self._store.read(lambda c: media.due(c, now, without, limit, not_of=not_of))
 
     async def hurry(self, account_ids: Collection[str], now: Micros) -> None:
         """Make the waiting files of these accounts due at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.units import Micros
@@ -18,10 +18,12 @@ class SqlAgentTurns:
     def __init__(self, store: Transactions) -> None:
         self._store = store
 
-    async def due(self, now: Micros, *, limit: int, after: AgentTurn | None = None) -> Sequence[AgentTurn]:
+    async def due(
+        self, now: Micros, *, limit: int, after: AgentTurn | None = None, not_of: Collection[str] = ()
+    ) -> Sequence[AgentTurn]:
         """Return due turns, from behind one that was returned before."""
         place = _FIRST if after is None else (after.due_at, after.conversation_id)
-        return await self._store.read(lambda c: turns.due(c, now, limit=limit, after=place))
+        return await self._store.read(lambda c: turns.due(c, now, limit=limit, after=place, not_of=not_of))
 
     async def next_due(self, now: Micros) -> Micros | None:
         """Return when the next turn becomes due after `now`; None when there is none."""

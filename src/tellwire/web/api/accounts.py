@@ -194,6 +194,7 @@ async def create_account(
                 updated_at=audit_change.at,
                 **asdict(data),
             )
+            context.check_quota(connection, "accounts")
             _check_agent(connection, context, account)
             return accounts.add(connection, audit_change, vault, account), _shown(account, audit_change.at)
 

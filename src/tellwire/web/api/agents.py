@@ -290,6 +290,7 @@ async def create_agent(
         agent = await _made(context, data, blank)
 
         def work(connection: Connection) -> tuple[Agent, bytes]:
+            context.check_quota(connection, "agents")
             made = agents.add(connection, audit_change, vault, replace(agent, id=audit_change.new_id()))
             return made, _shown(made)
 

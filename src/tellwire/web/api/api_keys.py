@@ -127,6 +127,7 @@ async def create_api_key(
         )
 
         def work(connection: Any) -> tuple[ApiKey, bytes]:
+            context.check_quota(connection, "api_keys", record.organization_id)
             made = organizations.add_key(connection, audit_change, record)
             return made, joined(_shown(made), {"key": key})
 

@@ -171,9 +171,12 @@ async def create_endpoint(
             return once.kept
         endpoint, secret = lifecycle.drafted(data), _new_secret()
         await lifecycle.admit(context.services, endpoint)
-        _, body = await once.write(
-            lambda c: _with_secret(context, lifecycle.create(context.endpoints(c), endpoint, secret=secret))
-        )
+
+        def work(connection: Connection) -> tuple[Endpoint, bytes]:
+            context.check_quota(connection, "webhook_endpoints")
+            return _with_secret(context, lifecycle.create(context.endpoints(connection), endpoint, secret=secret))
+
+        _, body = await once.write(work)
     return raw_json_response(body, EndpointWithSecret, status=201)
 
 

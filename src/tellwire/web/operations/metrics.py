@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from tellwire import __version__
+from tellwire.model import quotas
 from tellwire.model.agents import RunOutcome
 from tellwire.model.deliveries import DeliveryState, Endpoint
 from tellwire.model.inbound import Outcome
@@ -177,6 +178,14 @@ METRICS = (
         help="Wrong API keys by the answer: `refused` (401), or `throttled` (429) as their peer sent too many.",
         labels=("answer",),
         read=lambda now: _by(("refused", "throttled"), now.counters.wrong_keys),
+    ),
+    Metric(
+        name="tellwire_quota_refusals_total",
+        kind="counter",
+        help="What was refused because an organization has all that a quota allows, by quota: `QUOTA_…` without the "
+        "beginning, in lower case.",
+        labels=("quota",),
+        read=lambda now: _by(quotas.NAMES, now.counters.quota_refusals),
     ),
     # --- the store
     Metric(

@@ -29,13 +29,17 @@ async def send_message(
         if once.kept is not None:
             return once.kept
         draft = await checked(context, data)
-        window = context.services.ingest.options.window
+        window, quotas = context.services.ingest.options.window, context.services.settings.quotas
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
             if not outgoing.account_exists(ledger, draft):
                 return Conflict("The account of this message is there no more.", kind="no-account")
             if not outgoing.recipient_exists(ledger, draft):
                 return Conflict("The contact of this conversation is there no more.", kind="no-contact")
+            if draft.scheduled_at > ledger.now:
+                count = ledger.scheduled.get(context.organization_id, 0)
+                if (full := quotas.refusal("scheduled_messages", count)) is not None:
+                    return full
             message, send = outgoing.queue(ledger, draft, window=window)
             return MessageEntry(message, contacts.survivor(ledger, message.contact_id), send)
 
