@@ -14,8 +14,8 @@ TellwireError
 ├── cli.dev.rest.Rejected       an answer of the server to `tellwire dev` that is not 2xx
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
-    ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415     ├── Invalid 422
-    ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     └── Busy 503
+    ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415
+    ├── Invalid 422         ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     └── Busy 503
 
 Those that never leave the module that raises them, or only stand for an answer that is not Tellwire's:
 
@@ -27,6 +27,8 @@ Exception
 └── simulator.refusals.Refusal         what the simulated Meta answers to a request that it does not take
 OSError
 └── http_client.proxy.ProxyError       the egress proxy could not be reached, or made no tunnel
+ValueError
+└── web.chunked.NotChunked             a chunked body that is not one, or made to cost more than it brings
 """
 
 from __future__ import annotations

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
-from msgspec import Struct
-
-from tellwire.model.quotas import Quotas
 from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings import values
+from tellwire.settings.quota_fields import QuotaFields
+from tellwire.settings.setting import Setting
 from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
 
 PREFIX = "TELLWIRE_"
@@ -33,23 +32,7 @@ _NETWORKS = (
 )
 
 
-class Setting(Struct, frozen=True):
-    """How a field is read and described: its meaning, what it takes, and `parse`, which raises ValueError otherwise."""
-
-    help: str
-    takes: str
-    parse: Callable[[str], object] = str
-    many: bool = False
-    default: str = ""
-    secret: bool = False
-
-    @property
-    def all_it_takes(self) -> str:
-        """The text about what the whole value takes, a list or one thing."""
-        return f"{self.takes}; several are separated by commas" if self.many else self.takes
-
-
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(QuotaFields, frozen=True, kw_only=True):
     """Every setting with its value; secrets are plain in it and never in its repr."""
 
     database_url: Annotated[
@@ -312,66 +295,6 @@ class Settings(Struct, frozen=True, kw_only=True):
             default="until they are erased",
         ),
     ] = None
-    quota_accounts: Annotated[
-        int,
-        Setting(
-            help="How many accounts an organization may have that were created over the API.",
-            takes="a whole number, more than 0",
-            parse=values.count,
-        ),
-    ] = 1000
-    quota_agents: Annotated[
-        int,
-        Setting(
-            help="How many agents an organization may have, people included.",
-            takes="a whole number, more than 0",
-            parse=values.count,
-        ),
-    ] = 100
-    quota_api_keys: Annotated[
-        int,
-        Setting(
-            help="How many API keys of an organization may be valid at a time.",
-            takes="a whole number, more than 0",
-            parse=values.count,
-        ),
-    ] = 100
-    quota_event_streams: Annotated[
-        int,
-        Setting(
-            help="How many event streams an organization may have open at a time, of 200 that all share.",
-            takes="a whole number, more than 0",
-            parse=values.count,
-        ),
-    ] = 20
-    quota_scheduled_messages: Annotated[
-        int,
-        Setting(
-            help="How many messages an organization may have scheduled for later.",
-            takes="a whole number, more than 0",
-            parse=values.count,
-        ),
-    ] = 10_000
-    quota_webhook_endpoints: Annotated[
-        int,
-        Setting(
-            help="How many webhook endpoints an organization may have.",
-            takes="a whole number, more than 0",
-            parse=values.count,
-        ),
-    ] = 100
-
-    @property
-    def quotas(self) -> Quotas:
-        """The bounds of all quotas."""
-        return Quotas(
-            accounts=self.quota_accounts,
-            agents=self.quota_agents,
-            api_keys=self.quota_api_keys,
-            event_streams=self.quota_event_streams,
-            scheduled_messages=self.quota_scheduled_messages,
-            webhook_endpoints=self.quota_webhook_endpoints,
-        )
 
     @property
     def accepted_hosts(self) -> tuple[str, ...]:
@@ -411,7 +334,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def _described() -> Iterator[tuple[str, Setting]]:
-    for name, hint in get_type_hints(Settings, include_extras=True).items():
+    hints = get_type_hints(Settings, include_extras=True)
+    for name in (*Settings.__annotations__, *QuotaFields.__annotations__):
+        hint = hints[name]
         if not hasattr(hint, "__metadata__"):
             raise TypeError(f"annotate the field {name} of Settings with a Setting, as its neighbours are")
         yield name, hint.__metadata__[0]
@@ -430,32 +355,3 @@ def shown(settings: Settings, name: str) -> str:
     """Return a field's value in force as text, as the environment would take it; secrets masked, "" for none."""
     value = settings.accepted_hosts if name == "allowed_hosts" else getattr(settings, name)
     return MASK if SETTINGS[name].secret and value and isinstance(value, str) else values.to_text(value)
-
-
-_PREFACE = """<!-- Made from src/tellwire/settings/fields.py by `./run config --reference`; a test compares them. -->
-# Settings
-
-A setting is an environment variable `TELLWIRE_NAME`, or else a lower-case key `name` in `tellwire.toml`, or else its
-default. `TELLWIRE_NAME_FILE` names a file that holds the value, for secrets that arrive as files. An empty variable
-counts as not set. In `tellwire.toml` lists may be written as lists. A name that is not in this table is an error.
-
-`tellwire config` prints the values in force and where each comes from, secrets masked.
-
-| variable | default | meaning |
-|---|---|---|"""
-
-
-def reference() -> str:
-    """Return the reference page of the settings, in Markdown (docs/reference/settings.md)."""
-    rows = [
-        f"| `{variable_of(name)}` | {_default(name)} | {each.help} Takes {each.all_it_takes}. |"
-        for name, each in SETTINGS.items()
-    ]
-    others = [f"| `{name}` | none | {meaning} |" for name, meaning in OTHER_VARIABLES.items()]
-    return "\n".join([_PREFACE, *rows, *others, ""])
-
-
-def _default(name: str) -> str:
-    if SETTINGS[name].default:
-        return SETTINGS[name].default
-    return f"`{value}`" if (value := shown(Settings(), name)) else "none"
