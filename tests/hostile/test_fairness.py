@@ -23,7 +23,9 @@ import tellwire_sdk
 from tellwire.ports.http_out import Request, Sender
 
 HANGING = 800
-SAMPLES = 1000
+BLOCKS = 7
+SAMPLES = 200
+"""In a block. The p99 is the median of the blocks', so that what else the machine does for a moment is not counted."""
 MOST = 2.0
 """How many times as long the slowest hundredth may take beside the hanging ones."""
 NUMBERS = {"greedy": "100000000000001", "quiet": "100000000000002"}
@@ -129,19 +131,24 @@ async def measure(folder: Path, store: str) -> tuple[list[float], list[float], i
         for _ in range(0, HANGING, 8):
             await asyncio.gather(*(greedy("POST", "webhook-endpoints", draft) for _ in range(8)))
         await delays(receivers, sender, url, block="before", count=50)
-        alone = await delays(receivers, sender, url, block="alone", count=SAMPLES)
+        alone = await delays(receivers, sender, url, block="alone", count=BLOCKS * SAMPLES)
         await post(sender, url, "greedy", "to all")
         (late,) = await delays(receivers, sender, url, block="at once", count=1)
         assert late < 5, "nothing waits for a deadline"
         await receivers.until(lambda: receivers.hanging >= HANGING // 4)
-        beside = await delays(receivers, sender, url, block="beside", count=SAMPLES)
+        beside = await delays(receivers, sender, url, block="beside", count=BLOCKS * SAMPLES)
         return alone, beside, receivers.hanging
+
+
+def p99_of(seconds: list[float]) -> float:
+    blocks = [seconds[start : start + SAMPLES] for start in range(0, len(seconds), SAMPLES)]
+    return statistics.median(statistics.quantiles(block, n=100)[98] for block in blocks)
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("store", DEPLOYMENTS)
 def test_800_hanging_endpoints_of_one_tenant_do_not_slow_down_another(store: str, tmp_path: Path) -> None:
     alone, beside, hanging = asyncio.run(measure(tmp_path, store))
-    p99 = [statistics.quantiles(some, n=100)[98] for some in (alone, beside)]
+    p99 = [p99_of(some) for some in (alone, beside)]
     assert hanging >= HANGING // 4
     assert p99[1] <= MOST * p99[0], (p99, hanging)
