@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import resource
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -19,13 +18,14 @@ from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
-from tellwire.delivery.side_lanes import IN_FLIGHT, SideLaneLimits, places_within
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.endpoints.tester import EndpointTester
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings
 from tellwire.formats import FORMATS
 from tellwire.http_client.connection import ConnectionLimits
 from tellwire.http_client.connector import SystemResolver
+from tellwire.http_client.descriptors import Descriptors, descriptor_limit, shared_out
 from tellwire.http_client.graph import open_graph
 from tellwire.http_client.media import HttpMediaWire
 from tellwire.http_client.own_addresses import is_own_address
@@ -58,11 +58,6 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
-_DELIVERY_DESCRIPTORS = ConnectionLimits().connections + 256
-"""Descriptors of a process that delivers: its connections to endpoints, and as many to Meta as it sends messages at a
-time."""
-_OTHER_DESCRIPTORS = 64
-"""Descriptors for the database, files, models, name servers and logs."""
 _MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
 _BACKGROUND_PARTITION = 0
 """The process that owns this partition does the background work for all."""
@@ -90,6 +85,7 @@ class App:
         self.store = store = opened.store
         self.counters = counters = store.counters
         self.files = files = files or open_files(settings.media_location)
+        self.descriptors = descriptors = descriptors_of(role)
         graph_url, timeout = settings.meta_graph_url, settings.delivery_timeout_seconds
         self.graph: Graph = open_graph(graph_url)
         media_wire = HttpMediaWire(graph_url)
@@ -113,7 +109,7 @@ class App:
             clock,
             wire=replace(signed, traceparent=tracer.traceparent if tracer else None),
             schedule=settings.retry_schedule,
-            limits=SideLaneLimits(in_flight=places_within(_descriptors())),
+            limits=SideLaneLimits(in_flight=descriptors.deliveries),
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
@@ -144,6 +140,7 @@ class App:
                 ready=Uploads(queues.media, files, media_wire, clock).ready,
             ),
             counters=counters,
+            most=max(1, descriptors.meta),
         )
         source = DownloadSource(
             graph=self.graph, wire=media_wire, graph_url=graph_url, most_bytes=settings.media_max_bytes
@@ -220,13 +217,9 @@ class App:
             migrate=migrate,
             lenient=lenient,
         )
-        sender = _sender(settings, _deliveries(settings))
+        limits = ConnectionLimits(connections=max(1, descriptors_of(role).deliveries))
+        sender = _sender(settings, _deliveries(settings), limits=limits)
         return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
-
-    @property
-    def descriptors(self) -> int:
-        """Return how many descriptors are to be kept free for everything but the HTTP server."""
-        return _OTHER_DESCRIPTORS + (0 if self.role == "ingest" else _DELIVERY_DESCRIPTORS)
 
     async def start(self) -> None:
         """Start the loops of the role: delivery and background work, or only those that follow what other processes
@@ -263,6 +256,11 @@ class App:
         return _BACKGROUND_PARTITION in self.dispatcher.partitions
 
 
+def descriptors_of(role: Role) -> Descriptors:
+    """Return how a process of this role shares its file descriptors out."""
+    return shared_out(descriptor_limit(), delivers=role != "ingest")
+
+
 def _sender(settings: Settings, reach: Reach, *, limits: ConnectionLimits | None = None) -> Sender:
     proxy = settings.delivery_proxy
     return open_sender(reach=reach, limits=limits, proxy=None if proxy is None else Proxy(proxy.host, proxy.port))
@@ -289,12 +287,6 @@ def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetw
         is_own=is_own_address,
         shows_answers=settings.show_allow_listed_answers,
     )
-
-
-def _descriptors() -> int:
-    """Return how many file descriptors this process may have."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 2 * IN_FLIGHT if soft == resource.RLIM_INFINITY else soft
 
 
 def _window(settings: Settings) -> Micros:

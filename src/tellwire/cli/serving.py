@@ -21,11 +21,11 @@ from tellwire.app import App
 from tellwire.errors import TellwireError
 from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
+from tellwire.http_client.descriptors import raise_descriptor_limit
 from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.bounds import ConnectionCaps, connection_caps
 from tellwire.web.server import Server, listening
-from tellwire.web.sockets import raise_descriptor_limit
 
 log = structlog.get_logger("tellwire")
 
@@ -46,6 +46,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
 
     A second signal ends the process at once.
     """
+    raise_descriptor_limit()
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_with_signals(main))
@@ -168,19 +169,18 @@ class Site:
 
 def _caps(app: App) -> ConnectionCaps:
     """Return how many connections fit beside what the rest of the process needs; log it if that is too few."""
-    descriptors = raise_descriptor_limit()
+    descriptors = app.descriptors
     caps = connection_caps(
-        descriptors=descriptors,
-        reserved=app.descriptors,
+        fitting=descriptors.server,
         total=app.settings.http_max_connections,
         per_peer=app.settings.http_max_connections_per_peer,
     )
     wanted = app.settings.http_max_connections or 0
-    if descriptors < app.descriptors + caps.total or caps.total < wanted:
+    if descriptors.server < caps.total or caps.total < wanted:
         log.warning(
             "few_descriptors",
-            descriptors=descriptors,
-            reserved=app.descriptors,
+            descriptors=descriptors.total,
+            reserved=descriptors.total - descriptors.server,
             connections=caps.total,
             hint="raise the limit of open files (ulimit -n, LimitNOFILE)",
         )

@@ -12,22 +12,15 @@ from msgspec import Struct
 
 from tellwire.model.deliveries import Lane, Work
 
-IN_FLIGHT = 1024
-"""Attempts of a process, where it may have twice as many file descriptors: each has a connection of its own."""
 _SHARE = 8
-
-
-def places_within(descriptors: int) -> int:
-    """Return how many attempts a process may make at once that may have so many file descriptors."""
-    return max(1, min(IN_FLIGHT, descriptors // 2))
 
 
 class SideLaneLimits(Struct, frozen=True, kw_only=True):
     """Bounds, of which one organization alone gets half; an endpoint's own settings win over `per_endpoint` and
     `head_of_line_seconds`."""
 
-    in_flight: int = IN_FLIGHT
-    """attempts of the process"""
+    in_flight: int = 1024
+    """attempts of the process: each has a connection of its own"""
     per_endpoint: int = 128
     """attempts of an endpoint that sets none"""
     window: int = 512

@@ -70,7 +70,7 @@ class SendingWorker:
         sender: MessageSender,
         *,
         counters: Counters,
-        most: int = 512,
+        most: int,
     ) -> None:
         self._store = store
         self._due = due

@@ -169,16 +169,15 @@ _MOST = 4096
 _LEAST = 32
 
 
-def connection_caps(*, descriptors: int, reserved: int, total: int | None, per_peer: int | None) -> ConnectionCaps:
+def connection_caps(*, fitting: int, total: int | None, per_peer: int | None) -> ConnectionCaps:
     """Return how many connections may be open.
 
     Args:
-        descriptors: how many the process may have.
-        reserved: how many of them are for everything else: deliveries, the database, files.
+        fitting: how many descriptors are left beside everything else: deliveries, the database, files.
         total, per_peer: what was set, None for nothing. `total` is cut to what the descriptors allow; `per_peer` is
             half of the total unless it is set.
     """
-    fitting = max(descriptors - reserved, _LEAST)
+    fitting = max(fitting, _LEAST)
     total = min(total or _MOST, fitting)
     return ConnectionCaps(total, min(per_peer or max(total // 2, 1), total))
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.unit.delivery.simulated import Reply, Simulation, endpoint
 
 from tellwire.delivery.scheduler import Scheduler
-from tellwire.delivery.side_lanes import IN_FLIGHT, SideLaneLimits, places_within
+from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.delivery.turns import Turns
 from tellwire.model.deliveries import Delivery, DeliveryState
 
@@ -153,10 +153,6 @@ def test_a_place_for_a_late_retry_goes_to_whoever_waits_for_it() -> None:
     began = simulation.seconds
     simulation.run(began + 0.8)
     assert len(simulation.sent) == MANY
-
-
-def test_places_are_half_of_the_descriptors_at_most() -> None:
-    assert [places_within(descriptors) for descriptors in (256, 1024, 2048, 1 << 20)] == [128, 512, 1024, IN_FLIGHT]
 
 
 # --- whatever happens -------------------------------------------------------------------------------------------------

@@ -67,21 +67,21 @@ def test_a_client_reads_its_answer_bit_by_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("descriptors", "reserved", "total", "per_peer", "expected"),
+    ("fitting", "total", "per_peer", "expected"),
     [
-        (65_536, 832, None, None, (4096, 2048)),
-        (1024, 832, None, None, (192, 96)),
-        (1024, 832, 5000, 5000, (192, 192)),
-        (256, 832, None, None, (32, 16)),
-        (65_536, 832, 100, None, (100, 50)),
-        (65_536, 832, 100, 7, (100, 7)),
-        (65_536, 832, 1, None, (1, 1)),
+        (64_000, None, None, (4096, 2048)),
+        (320, None, None, (320, 160)),
+        (320, 5000, 5000, (320, 320)),
+        (-64, None, None, (32, 16)),
+        (64_000, 100, None, (100, 50)),
+        (64_000, 100, 7, (100, 7)),
+        (64_000, 1, None, (1, 1)),
     ],
 )
 def test_connections_fit_beside_everything_else(
-    descriptors: int, reserved: int, total: int | None, per_peer: int | None, expected: tuple[int, int]
+    fitting: int, total: int | None, per_peer: int | None, expected: tuple[int, int]
 ) -> None:
-    caps = connection_caps(descriptors=descriptors, reserved=reserved, total=total, per_peer=per_peer)
+    caps = connection_caps(fitting=fitting, total=total, per_peer=per_peer)
     assert (caps.total, caps.per_peer) == expected
 
 
