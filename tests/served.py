@@ -53,7 +53,12 @@ ADMIN = "an-invented-admin-key"
 APP_SECRET = "an-invented-app-secret"
 VERIFY = "an-invented-verify-token"
 SETTINGS = Settings(
-    admin_key=ADMIN, meta_app_secret=(AppSecret(APP_SECRET),), meta_verify_token=VERIFY, auto_accounts=True
+    admin_key=ADMIN,
+    meta_app_secret=(AppSecret(APP_SECRET),),
+    meta_verify_token=VERIFY,
+    auto_accounts=True,
+    quota_api_keys=10_000,  # the tests of a module share an app
+    quota_webhook_endpoints=10_000,
 )
 HOOK = "https://hooks.example.com/in"
 MISSING = "01970000-0000-7000-8000-000000000000"

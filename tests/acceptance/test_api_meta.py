@@ -93,7 +93,7 @@ HOSTILE = {
     "twice the right one": [b"sha256=" + sign(BODY).encode()] * 2,
     "ten": [b"sha256=" + sign(BODY).encode()] * 10,
     "a list": [b"sha256=" + sign(BODY).encode() + b", sha256=" + sign(BODY).encode()],
-    "64 KB": [b"sha256=" + b"a" * 65_536],
+    "16 KB": [b"sha256=" + b"a" * 16_384],
     "inner space": [b"sha256= " + sign(BODY).encode()],
 }
 

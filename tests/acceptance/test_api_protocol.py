@@ -104,9 +104,16 @@ def test_odd_fields_are_named(app: Served, body: bytes, pointer: str) -> None:
     app.call("POST", "/v1/organizations", body).problem(422, pointer)
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' + b"[" * 400_000 + b"]" * 400_000 + b"}"], ids=len)
+@pytest.mark.parametrize("body", [b"[" * 19_000, b'{"a":' + b"[" * 9_000 + b"]" * 9_000 + b"}"], ids=len)
 def test_deep_bodies_are_400(app: Served, body: bytes) -> None:
     assert app.call("POST", "/v1/organizations", body).problem(400)["type"] == "urn:tellwire:problem:not-json"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' + b"[" * 400_000 + b"]" * 400_000 + b"}", b"[" + b"0," * 300_000 + b"0]"], ids=len
+)
+def test_bodies_of_many_values_are_422(app: Served, body: bytes) -> None:
+    assert app.call("POST", "/v1/organizations", body).problem(422)["type"] == "urn:tellwire:problem:too-many-values"
 
 
 @pytest.mark.parametrize(("method", "path", "optional"), BODIES)
