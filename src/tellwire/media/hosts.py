@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 _BELOW = (".fbsbx.com", ".whatsapp.net")
 """The media hosts that Meta names are below these."""
-# One spelling only, so that no two parsers can find different hosts in it: no user, no backslash, ASCII only.
+# One spelling only, so that no two parsers can find different hosts in it: no user, no backslash, ASCII only, and below
+# Meta's hosts no name that some parsers decode ("xn--").
 _URL = re.compile(r"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]{1,5}))?(/[!-\[\]-~]*)?")
 _PORTS = {"http": 80, "https": 443}
 
@@ -28,7 +29,7 @@ def may_see_token(url: str, graph_url: str) -> bool:
     scheme, host, port = found[1], found[2].lower(), int(found[3] or _PORTS[found[1]])
     if (scheme, host, port) == _origin(graph_url):
         return True
-    return scheme == "https" and port == 443 and host.endswith(_BELOW)
+    return scheme == "https" and port == 443 and host.endswith(_BELOW) and "xn--" not in host
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -49,6 +49,8 @@ def test_metas_hosts_may(url: str) -> None:
         "https://fbsbx.com/a",
         "https://whatsapp.net/a",
         "https://evilfbsbx.com/a",
+        "https://xn--a.fbsbx.com/a",
+        "https://a.XN--bcher-kva.fbsbx.com/a",
         "https://evil-whatsapp.net/a",
         "https://fbsbx.com.example.com/a",
         "https://graph.facebook.com:8443/v24.0/a",
