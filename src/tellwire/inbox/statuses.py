@@ -18,7 +18,7 @@ from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
-UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
+_UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
 
 
 def our_id(item: StatusUpdate) -> str:
@@ -47,7 +47,7 @@ def apply_status(
     known = ledger.messages.get((account.id, item.wamid))
     if known is None:
         if ledger.now < held_until and _under_way(ledger, item, account):
-            return ItemResult(Outcome.HELD, UNDER_WAY)
+            return ItemResult(Outcome.HELD, _UNDER_WAY, retry_at=held_until)
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return ItemResult(Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id)

@@ -96,7 +96,6 @@ class Message(Struct, frozen=True, kw_only=True):
     from_: str = ""
     to: str = ""
     timestamp: Seconds = 0
-    content_at: Seconds = 0
     kind: Literal["message", "external", "placeholder", "edit"] = "message"
     history: bool = False
     created_at: Micros = 0

@@ -187,7 +187,6 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     from_: str = ""
     to: str = ""
     timestamp: Seconds = 0
-    content_at: Seconds = 0
     history: bool = False
     media: bytes = b""
 
@@ -220,7 +219,6 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.from_,
         value.to,
         value.timestamp,
-        value.content_at,
         value.history,
         value.media,
     )
