@@ -21,8 +21,8 @@ PARTS = {
     "echo": ("original", "status", "edit 5", "edit 9", "edit 9b", "revoke"),
     "past": ("original", "placeholder", "edit 5", "edit 9", "edit 9b", "revoke"),
 }
-"""What may come, by where the message is from. `edit 9b` is of the same second as `edit 9`. A `status` makes an external
-row of a message that other software sent; a `placeholder` stands for a file of the past."""
+"""What may come, by where the message is from. `edit 9b` is of the same second as `edit 9`. A `status` makes an
+external row of a message that other software sent; a `placeholder` stands for a file of the past."""
 TEXTS = ("original", "edit 5", "edit 9", "edit 9b")
 
 

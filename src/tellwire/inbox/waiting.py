@@ -48,7 +48,7 @@ def report_of(item: Item, result: ItemResult) -> ItemReport:
         case MessageItem():
             kind, wamid = item.type, item.wamid
         case StatusUpdate():
-            kind, wamid = f"status {item.name}", item.wamid
+            kind, wamid = f"{'payment' if item.payment else 'status'} {item.name}", item.wamid
         case AddressChange():
             kind, wamid = "address change", ""
         case CallMade():

@@ -176,6 +176,17 @@ OPERATIONAL = {
     "media.failed": operational_event(
         "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
     ),
+    "message.payment": operational_event(
+        "message.payment",
+        {
+            "message_id": MESSAGE,
+            "conversation_id": CONVERSATION,
+            "wa_id": "wamid.ORDER",
+            "status": "captured",
+            "at": "2026-05-06T03:40:09+00:00",
+            "payment": {"reference_id": "order-7", "transaction": {"id": "t2", "status": "success"}},
+        },
+    ),
     "agent.failed": operational_event(
         "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}
     ),

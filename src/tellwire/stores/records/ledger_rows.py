@@ -189,6 +189,7 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     timestamp: Seconds = 0
     history: bool = False
     media: bytes = b""
+    payments: bytes = b""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -221,6 +222,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.timestamp,
         value.history,
         value.media,
+        value.payments,
     )
     return (
         value.id,
