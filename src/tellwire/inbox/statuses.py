@@ -19,12 +19,15 @@ from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros, Seconds
+from tellwire.model.units import MICROS, Micros, Seconds
 
 _UNPAID = "a payment for a message that is not known"
 _UNKNOWN = "a status of a message that is not known"
 _INCOMING = "a status of a message that came in"
 _UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
+
+_LOOKED_AGAIN: Micros = MICROS
+"""How often it is looked whether what a status waits for is still being sent: as a rule that takes less."""
 
 
 def our_id(item: StatusUpdate) -> str:
@@ -55,7 +58,7 @@ def apply_status(
     known = ledger.messages.get((account.id, item.wamid))
     if known is None:
         if ledger.now < held_until and _under_way(ledger, item, account):
-            return ItemResult(Outcome.HELD, _UNDER_WAY, retry_at=held_until)
+            return ItemResult(Outcome.HELD, _UNDER_WAY, retry_at=min(held_until, ledger.now + _LOOKED_AGAIN))
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return ItemResult(Outcome.NOT_UNDERSTOOD, _INCOMING, known.id)
