@@ -54,7 +54,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
 class StatusError(Struct, frozen=True):
     """An error in the shape that both formats show."""
 
-    code: int | str
+    code: int
     title: str
     message: str
     details: str

@@ -53,7 +53,7 @@ class Case(Struct, frozen=True):
 
 
 ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")
-SEND_ERROR = StatusError("131030", "Recipient not allowed", "Recipient not allowed", "")
+SEND_ERROR = StatusError(131030, "Recipient not allowed", "Recipient not allowed", "")
 SHOWN_ERROR = {
     "code": ERROR.code,
     "title": ERROR.title,

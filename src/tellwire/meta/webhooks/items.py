@@ -64,7 +64,7 @@ class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
 class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
     """A status of a message that went out. `participant` is "" outside groups; `errors` is Meta's array verbatim.
 
-    `payment`: Meta's object of that name, verbatim, for the status of a payment, which is none of the message; else b"".
+    `payment`: Meta's object of that name, verbatim, for the status of a payment, which is none of the message.
     """
 
     place: Place
