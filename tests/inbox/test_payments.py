@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.inbox.payments import AT, CAPTURED, FAILED, PENDING, WAMID, payment
 from tests.inbox.sends import accepted, queued, stored, under_way, waited
 from tests.world import CUSTOMER, NUMBER, World, incoming, status, statuses
 
@@ -18,20 +19,6 @@ from tellwire.conversations import payments
 from tellwire.model.inbound import Outcome
 
 SECOND = 1_000_000
-AT = 1_778_038_800
-WAMID = "wamid.order"
-
-
-def payment(name: str, at: int, transaction: str | None = None, *, wamid: str = WAMID, **more: Any) -> dict[str, Any]:
-    about: dict[str, Any] = {"reference_id": "order-7", "amount": {"value": 21000, "offset": 100}, "currency": "INR"}
-    if transaction:
-        about["transaction"] = {"id": transaction, "status": "success" if name == "captured" else name}
-    return status(wamid, name, at, type="payment", payment=about, **more)
-
-
-PENDING = payment("pending", AT)
-FAILED = payment("failed", AT + 1, "t1")
-CAPTURED = payment("captured", AT + 9, "t2")
 
 
 async def sent(world: World, wamid: str = WAMID) -> Any:

@@ -103,7 +103,8 @@ def contact(row: Any) -> Contact:
 def conversation(row: Any) -> Conversation:
     """Return the conversation of a row: columns in `CONVERSATION`'s order, then the id of its last message (or None).
 
-    The column `last_row_at` says when it was opened; the ids of later messages hold their times.
+    The column `last_row_at` says when it was opened, or when a message went out that was recorded long before; the ids
+    of later messages hold their times.
     """
     *columns, last_message = row
     record = dict(zip(CONVERSATION, columns, strict=True))
