@@ -43,7 +43,7 @@ def standing(app: Served, state: str) -> str:
         own(app, made, lambda ledger: outgoing.claim(ledger, made, epoch=1, tries_until=2**60))
     match state:
         case "cancelled":
-            own(app, made, lambda ledger: outgoing.cancel(ledger, made))
+            own(app, made, lambda ledger: outgoing.cancel(ledger, account, made))
         case "unknown":
             own(app, made, lambda ledger: outgoing.mark_unknown(ledger, made, epoch=1, cause="a timeout"))
         case "accepted":
@@ -83,7 +83,7 @@ def test_an_unknown_outcome_is_for_a_person_to_decide(app: Served, state: str) -
         assert reply.json["cause"] == "marked as failed by ADMIN_KEY, after: a timeout"
         (error,) = reply.json["status"]["errors"]
         assert list(error) == ["code", "title", "message", "error_data"]
-        assert error["code"] == "marked_failed"
+        assert error["code"] == 990001
         event = app.get(f"/v1/events?conversation_id={reply.json['conversation_id']}")["data"][0]
         chat = app.get(f"/v1/events/{event['id']}/payloads/chat")
         assert chat["statuses"][0]["status"] == "failed"

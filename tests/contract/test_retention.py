@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from tests.inbox.sends import accepted, own, queued, under_way
+from tests.inbox.sends import an_account, accepted, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
 from tellwire.conversations import outgoing
@@ -253,7 +253,8 @@ async def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_se
     }
     await own(world, kept["unknown"], lambda g: outgoing.mark_unknown(g, kept["unknown"].id, epoch=1, cause="?"))
     cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
-    await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
+    account = await an_account(world)
+    await own(world, cancelled, lambda g: outgoing.cancel(g, account, cancelled.id))
     await accepted(world, done, "wamid.done")
     world.clock.move(200 * DAY)
     await Rounds(world, FORGETFUL).round()

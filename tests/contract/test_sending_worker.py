@@ -437,7 +437,7 @@ async def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_
         await at.until("failed")
         assert at.meta.asked == []
         assert at.counters.sends == {"retry": 4, "failed": 1}
-        assert (await at.statuses(sent))["errors"][0]["code"] == "not_made"
+        assert (await at.statuses(sent))["errors"][0]["code"] == 990002
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tellwire.conversations import agent_turns, contacts, lifecycle, message_eve
 from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
+from tellwire.meta import codes
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Keys, Ledger
@@ -162,6 +163,8 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
     send = ledger.sends.get(message_id)
     if send is None or send.state not in ("queued", "scheduled") or send.due_at > ledger.now:
         return None
+    if (conversation := ledger.conversations.get(send.conversation_id)) is not None:
+        lifecycle.goes_on(ledger, conversation)
     return _moved(
         ledger,
         send,
@@ -294,12 +297,14 @@ def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> M
 # --- what people decide -----------------------------------------------------------------------------------------------
 
 
-def cancel(ledger: Ledger, message_id: str) -> bool:
-    """Cancel a message that has not been sent; return False when it is too late."""
-    send = ledger.sends.get(message_id)
+def cancel(ledger: Ledger, account: Account, message_id: str, *, cause: str = "cancelled before it was sent") -> bool:
+    """Cancel a message that has not been sent, and tell it; return False when it is too late."""
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
     if send is None or send.state not in ("scheduled", "queued"):
         return False
-    _moved(ledger, send, "cancelled", cause="cancelled before it was sent")
+    _moved(ledger, send, "cancelled", cause=cause)
+    if message is not None:
+        update(ledger, replace(message, status={**message.status, "cancelled": ledger.now}), account, ("status",))
     return True
 
 
@@ -341,8 +346,8 @@ def resendable(message: Message, send: Send) -> bool:
 
 
 _DECIDED = StatusError(
-    "marked_failed",
-    "Marked as failed",
-    "Marked as failed",
+    codes.MARKED_FAILED,
+    codes.OWN_CODES[codes.MARKED_FAILED][0],
+    codes.OWN_CODES[codes.MARKED_FAILED][0],
     "Whether WhatsApp took this message was not known; a person decided that it counts as failed.",
 )

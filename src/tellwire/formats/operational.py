@@ -24,6 +24,7 @@ EVENTS: tuple[str, ...] = (
     "endpoint.disabled",
     "endpoint.recovered",
     "media.failed",
+    "message.payment",
     "template.updated",
 )
 

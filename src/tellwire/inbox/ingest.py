@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from tellwire import meta
 from tellwire.accounts import notices
 from tellwire.conversations.changes import Options
-from tellwire.inbox.held_items import release, report_of
+from tellwire.inbox.held_items import release
 from tellwire.inbox.item_keys import keys_of, waits_for
 from tellwire.inbox.items import apply_item
-from tellwire.inbox.statuses import UNDER_WAY
+from tellwire.inbox.waiting import report_of
 from tellwire.meta.webhooks.items import (
     Item,
     MessageItem,
@@ -61,7 +61,8 @@ _MOST_HELD = 100
 """How many items may wait for one message: all of them are applied in the commit that brings it."""
 _NOBODY: frozenset[str] = frozenset()
 _HELD_FOR: Micros = MINUTE
-"""How long a status of an unknown message waits for the answer to a send that is under way."""
+"""How long an edit waits for its message, and a status of an unknown message for the answer to a send that is under
+way."""
 
 
 class ItemFailed(Exception):  # noqa: N818
@@ -231,7 +232,7 @@ def decide_post(
         report = report_of(item, result)
         owners.append(tuple(sorted(whose.now)))
         reports.append(report)
-        _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
+        _settle(ledger, inbound_id, item, result, post, known=kept is not None)
         if kept:
             ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
     ledger.trace = ""
@@ -358,23 +359,12 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
     return account
 
 
-def _settle(
-    ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
-) -> None:
-    """Store a held or unrouted item where it will be found again; remove one of a `known` POST that waits no longer."""
-    place = item.place
-    if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
-        wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
-        ledger.put_held(
-            place.phone_number_id or place.waba_id,
-            wamid,
-            HeldItem(
-                inbound_id,
-                place.pointer,
-                report.outcome,
-                post.body,
-                held_until if report.reason == UNDER_WAY else 0,
-            ),
-        )
+def _settle(ledger: Ledger, inbound_id: str, item: Item, result: ItemResult, post: Post, *, known: bool) -> None:
+    """Store an item that waits where it will be found again; remove one of a `known` POST that waits no longer."""
+    place, outcome = item.place, result.outcome
+    if outcome in (Outcome.HELD, Outcome.UNROUTED) or result.waits:
+        wamid = "" if outcome == Outcome.UNROUTED else waits_for(item)
+        held = HeldItem(inbound_id, place.pointer, outcome, post.body, result.retry_at)
+        ledger.put_held(place.phone_number_id or place.waba_id, wamid, held)
     elif known:
         ledger.settle_held(inbound_id, place.pointer)

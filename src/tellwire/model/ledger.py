@@ -283,7 +283,7 @@ class Ledger:
     def touch(self, conversation: Conversation) -> Conversation:
         """Return the conversation with now as the time of its last row, and keep it so in the ledger.
 
-        Nothing is written: the store reads the time of the last row off that row's id.
+        Nothing is written: the store reads the time of a new row off its id.
         """
         touched = replace(conversation, last_row_at=self.now)
         self.conversations[touched.id] = touched

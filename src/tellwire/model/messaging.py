@@ -54,7 +54,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
 class StatusError(Struct, frozen=True):
     """An error in the shape that both formats show."""
 
-    code: int | str
+    code: int
     title: str
     message: str
     details: str
@@ -73,7 +73,7 @@ class StatusFact(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
-    `media` is the column of that name, a JSON array, b"" for none.
+    `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps.
     `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
     are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
@@ -96,9 +96,9 @@ class Message(Struct, frozen=True, kw_only=True):
     from_: str = ""
     to: str = ""
     timestamp: Seconds = 0
-    content_at: Seconds = 0
     kind: Literal["message", "external", "placeholder", "edit"] = "message"
     history: bool = False
+    payments: bytes = b""
     created_at: Micros = 0
     updated_at: Micros = 0
 

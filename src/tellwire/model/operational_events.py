@@ -36,6 +36,7 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
     data: bytes
     account_id: str = ""
     conversation_id: str = ""
+    message_id: str = ""
     order_key: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
@@ -50,6 +51,7 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
             order_key=self.order_key or self.endpoint_id or self.account_id,
             snapshot=Snapshot(row=Raw(self.data)),
             conversation_id=self.conversation_id,
+            message_id=self.message_id,
             created_at=at,
         )
 

@@ -18,6 +18,7 @@ from msgspec.json import Decoder
 
 from tellwire.conversations.changes import Options
 from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
+from tellwire.meta.codes import NOT_MADE, OWN_CODES
 from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Refused, SendAnswer, Unknown, read_answer
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import TEMPLATE, carries_code, mask
@@ -236,7 +237,8 @@ def _unmade(error: Exception) -> SendAnswer:
         return error.outcome
     log.error("request_not_made", exc_info=error)
     words = f"the request could not be made ({type(error).__name__})"
-    return Refused("retry", None, (StatusError("not_made", "Not made", "Not made", f"Not sent: {words}."),), tries=5)
+    title, _ = OWN_CODES[NOT_MADE]
+    return Refused("retry", None, (StatusError(NOT_MADE, title, title, f"Not sent: {words}."),), tries=5)
 
 
 def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:

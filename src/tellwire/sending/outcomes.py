@@ -211,7 +211,7 @@ def _words(errors: Sequence[StatusError]) -> str:
     if not errors:
         return "Meta refused it and did not say why"
     code = errors[0].code
-    known = CODES.get(code) if isinstance(code, int) else None
+    known = CODES.get(code)
     return f"{code}: {known.title if known else scalars.name(errors[0].title) or 'without a title'}"
 
 

@@ -53,7 +53,7 @@ class Case(Struct, frozen=True):
 
 
 ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")
-SEND_ERROR = StatusError("131030", "Recipient not allowed", "Recipient not allowed", "")
+SEND_ERROR = StatusError(131030, "Recipient not allowed", "Recipient not allowed", "")
 SHOWN_ERROR = {
     "code": ERROR.code,
     "title": ERROR.title,
@@ -175,6 +175,17 @@ OPERATIONAL = {
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
     "media.failed": operational_event(
         "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
+    ),
+    "message.payment": operational_event(
+        "message.payment",
+        {
+            "message_id": MESSAGE,
+            "conversation_id": CONVERSATION,
+            "wa_id": "wamid.ORDER",
+            "status": "captured",
+            "at": "2026-05-06T03:40:09+00:00",
+            "payment": {"reference_id": "order-7", "transaction": {"id": "t2", "status": "success"}},
+        },
     ),
     "agent.failed": operational_event(
         "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}

@@ -65,7 +65,10 @@ class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
-    """A status of a message that went out. `participant` is "" outside groups; `errors` is Meta's array verbatim."""
+    """A status of a message that went out. `participant` is "" outside groups; `errors` is Meta's array verbatim.
+
+    `payment`: Meta's object of that name, verbatim, for the status of a payment, which is none of the message.
+    """
 
     place: Place
     wamid: str
@@ -77,6 +80,7 @@ class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
     pricing: bytes = b""
     errors: bytes = b""
     callback_data: str = ""
+    payment: bytes = b""
 
 
 class AddressChange(Struct, frozen=True, kw_only=True, gc=False):

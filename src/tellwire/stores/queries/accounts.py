@@ -68,7 +68,7 @@ def remove(connection: Connection, change: AuditChange, account: Account) -> Non
     connection.execute(update(sends).where(mine, text(DUE_SEND)).values(state="cancelled", **over))
     connection.execute(update(sends).where(mine, text(IN_FLIGHT)).values(state="unknown", **over))
     waits = held_items.c.phone_number_id == account.phone_number_id
-    connection.execute(delete(held_items).where(waits, held_items.c.outcome == Outcome.HELD))
+    connection.execute(delete(held_items).where(waits, held_items.c.outcome != Outcome.UNROUTED))
     connection.execute(delete(accounts).where(accounts.c.id == account.id))
     note_change(connection, change, "account.deleted", account.id)
 

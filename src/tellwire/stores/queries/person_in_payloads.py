@@ -94,9 +94,8 @@ def erase(connection: Connection, registry: Registry, wanted: PersonSearch, ids:
         found = dict(zip(_NEW, inbound_rows.reported(with_items(kept, items)), strict=True))
         rows.append({"post": kept.id, "new_body": cut(kept.body, about_person, others, wanted.addresses)} | found)
         places |= {(item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item)}
-        if any(each.outcome in (Outcome.HELD, Outcome.UNROUTED) for each in kept.items if each.pointer in pointers):
-            waits = held_items.c.inbound_id == kept.id
-            connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(pointers)))
+        waits = held_items.c.inbound_id == kept.id
+        connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(pointers)))
     if rows:
         connection.execute(
             update(inbound)

@@ -103,7 +103,8 @@ def contact(row: Any) -> Contact:
 def conversation(row: Any) -> Conversation:
     """Return the conversation of a row: columns in `CONVERSATION`'s order, then the id of its last message (or None).
 
-    The column `last_row_at` says when it was opened; the ids of later messages hold their times.
+    The column `last_row_at` says when it was opened, or when a message went out that was recorded long before; the ids
+    of later messages hold their times.
     """
     *columns, last_message = row
     record = dict(zip(CONVERSATION, columns, strict=True))
@@ -187,9 +188,9 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     from_: str = ""
     to: str = ""
     timestamp: Seconds = 0
-    content_at: Seconds = 0
     history: bool = False
     media: bytes = b""
+    payments: bytes = b""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -220,9 +221,9 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.from_,
         value.to,
         value.timestamp,
-        value.content_at,
         value.history,
         value.media,
+        value.payments,
     )
     return (
         value.id,

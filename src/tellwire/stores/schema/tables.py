@@ -191,7 +191,8 @@ conversations = Table(
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; ids of later rows hold their times
+    # When it was opened, or a message went out that was recorded long before; ids of later rows hold their times.
+    Column("last_row_at", BigInteger, nullable=False),
     Column("check_at", BigInteger, nullable=False),  # when it is next checked for idleness; changed only then
     Index(
         "conversations_open",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
@@ -15,13 +17,15 @@ from sqlalchemy import Connection
 
 from tellwire.accounts import facts as account_facts
 from tellwire.accounts.templates import TemplateStatus
+from tellwire.conversations import outgoing
 from tellwire.errors import Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.id_form import looks_like_id
+from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros
-from tellwire.stores.queries import accounts, agents, operational
+from tellwire.stores.queries import accounts, agents, operational, sends
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.api.number_check import check_account
@@ -35,6 +39,7 @@ _READ = {"scopes": ("read", "accounts:manage")}
 _MANAGE = {"scopes": ("accounts:manage",)}
 _NOUN = "accounts"
 _ROUTING_SECONDS = 5.0
+_CANCELLED_AT_ONCE = 200
 _DEFAULTS = Account(id="", organization_id="", phone_number_id="")
 _CLAIMS = frozenset(("access_token", "display_phone_number", "waba_id"))
 
@@ -292,7 +297,20 @@ async def delete_account(account_id: FromPath[str], context: ContextDependency) 
     """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
     its number is unrouted from now on."""
     audit_change = context.audit_change()
+    account = await context.read(lambda c: _known(c, context, account_id))
+    unsent, after = partial(sends.unsent, account_id=account.id, limit=_CANCELLED_AT_ONCE), ""
+    while ids := await context.read(partial(unsent, after=after)):
+        await context.apply(Keys(own={(account.phone_number_id, each) for each in ids}), _cancelling(account, ids))
+        after = ids[-1]
     await context.write(lambda c: accounts.remove(c, audit_change, _known(c, context, account_id)))
+
+
+def _cancelling(account: Account, ids: Sequence[str]) -> Callable[[Ledger], None]:
+    def decide(ledger: Ledger) -> None:
+        for message_id in ids:
+            outgoing.cancel(ledger, account, message_id, cause="the account was deleted")
+
+    return decide
 
 
 async def _check_claims(context: RequestContext, account: Account, fields: dict[str, Any]) -> None:

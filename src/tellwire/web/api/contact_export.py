@@ -22,6 +22,7 @@ from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts
 from tellwire.stores.queries.person_in_payloads import PersonSearch
 from tellwire.stores.queries.person_rows import PersonRows
 from tellwire.web.api.media.rows import media_read
+from tellwire.web.api.messages.rows import payments_shown
 from tellwire.web.api.shapes import when
 from tellwire.web.request import RequestContext, joined
 
@@ -204,7 +205,10 @@ def _contact(contact: Contact) -> bytes:
 
 
 def _message(message: Message, send: Send | None = None) -> bytes:
-    row = joined(message_row(message, None), {"contact_id": message.contact_id, "account_id": message.account_id})
+    more: dict[str, Any] = {"contact_id": message.contact_id, "account_id": message.account_id}
+    if message.payments:
+        more["payments"] = payments_shown(message)
+    row = joined(message_row(message, None), more)
     return row if send is None else joined(row, {"send": _sent(send)})
 
 

@@ -35,10 +35,11 @@ class ReadMark(Struct, kw_only=True, forbid_unknown_fields=True):
 
 @post("/messages/{message_id:str}/cancel", summary="Cancel a message", opt=_WRITE, status_code=200)
 async def cancel_message(message_id: FromPath[str], context: ContextDependency) -> Response[MessageRead]:
-    """Take back a message that has not been sent; 409 when it is too late. A cancelled one stays as it is."""
+    """Take back a message that has not been sent, which subscribers are told; 409 when it is too late. A cancelled one
+    stays as it is."""
 
-    def decide(ledger: Ledger, _: Account, send: Send) -> Problem | None:
-        if send.state == "cancelled" or outgoing.cancel(ledger, send.message_id):
+    def decide(ledger: Ledger, account: Account, send: Send) -> Problem | None:
+        if send.state == "cancelled" or outgoing.cancel(ledger, account, send.message_id):
             return None
         return Conflict(f"It is too late to cancel this message: it is {send.state}.", kind="too-late")
 
