@@ -66,6 +66,13 @@ HubSignature = Annotated[bool, Meta(description="Add `X-Hub-Signature-256`, as M
 WappcloudSignature = Annotated[
     Literal["prefixed", "bare"], Meta(description="Format `chat`: its signature with `sha256=` before it, or without.")
 ]
+RotatingSignature = Annotated[
+    Literal["old", "new"],
+    Meta(
+        description="`X-Hub-Signature-256` and `X-Wappcloud-Signature` hold one value each. While a secret is being "
+        "rotated it is made with the `old` one until the overlap ends, or with the `new` one at once."
+    ),
+]
 Token = Annotated[str, Meta(max_length=4096, description="Sent as `Authorization: Bearer <token>`; never shown again.")]
 Headers = Annotated[
     dict[str, str], Meta(max_length=50, description="Headers of your own; their values are never shown again.")
@@ -112,6 +119,7 @@ class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     headers: Headers = {}
     hub_signature: HubSignature = False
     wappcloud_signature: WappcloudSignature = "prefixed"
+    rotating_signature: RotatingSignature = "old"
     timeout_seconds: Timeout | None = None
     head_of_line_seconds: HeadOfLine | None = None
     max_in_flight: InFlight | None = None
@@ -135,6 +143,7 @@ class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers: Headers | UnsetType | None = UNSET
     hub_signature: HubSignature | UnsetType | None = UNSET
     wappcloud_signature: WappcloudSignature | UnsetType | None = UNSET
+    rotating_signature: RotatingSignature | UnsetType | None = UNSET
     timeout_seconds: Timeout | UnsetType | None = UNSET
     head_of_line_seconds: HeadOfLine | UnsetType | None = UNSET
     max_in_flight: InFlight | UnsetType | None = UNSET
@@ -215,7 +224,8 @@ def change(shelf: EndpointRepository, endpoint_id: str, wanted: EndpointChange) 
 
 
 def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap: Micros) -> Endpoint:
-    """Sign with a new secret from now on; the old ones sign as well until the overlap ends.
+    """Sign with a new secret from now on; the old ones sign as well until the overlap ends. Signatures of one value
+    follow the endpoint's `rotating_signature`.
 
     The newest secret comes first.
 

@@ -61,14 +61,12 @@ def encode(event: Event, endpoint: Endpoint) -> bytes | None:
 
 
 def headers(event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-    """`X-Wappcloud-Event`, and `X-Wappcloud-Signature` made with the newest secret when the endpoint has one."""
+    """`X-Wappcloud-Event`, and `X-Wappcloud-Signature` when the endpoint has a secret."""
     named = ("X-Wappcloud-Event", _kind(event) or event.name)
-    # The newest one does not expire; of those rotated out the last to expire is the youngest.
-    secrets = sorted(endpoint.secrets, key=lambda secret: (secret.expires_at is not None, -(secret.expires_at or 0)))
-    if not secrets:
+    if not endpoint.secrets:
         return (named,)
     prefixed = endpoint.wappcloud_signature == "prefixed"
-    return (named, (SIGNATURE, wappcloud_signature(body, secrets[0].value, prefixed=prefixed)))
+    return (named, (SIGNATURE, wappcloud_signature(body, endpoint.secrets[0].value, prefixed=prefixed)))
 
 
 def _kind(event: Event) -> Kind | None:
