@@ -334,6 +334,25 @@ def test_unknown_endpoint_is_404(app: Served, endpoint_id: str, method: str, suf
     app.call(method, f"{PATH}/{endpoint_id}{suffix}", {} if method == "PATCH" else None).problem(404)
 
 
+CONVERSATIONS = ("conversations.insert", "conversations.update")
+
+
+@pytest.mark.parametrize("events", [CONVERSATIONS[:1], CONVERSATIONS[1:], CONVERSATIONS])
+def test_an_endpoint_that_would_get_nothing_is_refused_with_what_its_format_sends(
+    app: Served, events: tuple[str, ...]
+) -> None:
+    problem = app.call("POST", PATH, DRAFT | {"format": "chat", "events": events}).problem(422, "/events")
+    [fault] = problem["errors"]
+    assert fault["message"].startswith(
+        "names nothing that the format chat sends, which is: incoming_message, status_update, messages.insert, "
+        "messages.update, "
+    )
+    assert "conversations" not in fault["message"]
+    made = app.post(PATH, DRAFT | {"format": "chat", "events": ["incoming_message", *events]})
+    app.call("PATCH", f"{PATH}/{made['id']}", {"events": events}).problem(422, "/events")
+    assert app.post(PATH, DRAFT | {"format": "row", "events": events})["events"] == list(events)
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 

@@ -187,9 +187,9 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
     format_ = gate.formats.get(endpoint.format)
     if format_ is None:
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
-    events = tuple(dict.fromkeys((*gate.event_names, *format_.EVENTS)))
+    events = tuple(dict.fromkeys((*format_.EVENTS, *gate.event_names)))
     reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
-    if found := faults(endpoint, events, reserved):
+    if found := faults(endpoint, events, reserved, format_.UNSENT):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return

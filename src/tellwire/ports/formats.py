@@ -78,6 +78,10 @@ class Format(Protocol):
     EVENTS: tuple[str, ...]
     """The names that such an endpoint may list in `events`."""
 
+    UNSENT: tuple[str, ...]
+    """Those of `EVENTS` whose events have no place in it, ever: an endpoint that lists only such names would get
+    nothing."""
+
     SCHEMAS: Mapping[str, Mapping[str, Any]]
     """JSON Schema of its bodies, by schema name."""
 

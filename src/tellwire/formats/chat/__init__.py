@@ -19,6 +19,7 @@ from tellwire_sdk.signing import wappcloud_signature
 
 NAME = "chat"
 EVENTS: tuple[str, ...] = ("incoming_message", "status_update", *event_names.ALL)
+UNSENT: tuple[str, ...] = ("conversations.insert", "conversations.update")
 SCHEMAS: Mapping[str, Schema] = {
     "chat-incoming-message": INCOMING_MESSAGE,
     "chat-status-update": STATUS_UPDATE,
