@@ -28,7 +28,7 @@ ODD = {
     "space-before-colon": b"HTTP/1.1 200 OK\r\nX-Server : mine\r\nContent-Length: 4\r\n\r\ndone",
     "length-twice": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\ndone",
     "space-after-size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4 \r\ndone\r\n0\r\n\r\n",
-    "two-framings": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 14\r\n\r\n4\r\ndone\r\n0\r\n\r\n",
+    "two-framings": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n4\r\ndone\r\n0\r\n\r\n",
     "identity": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\ndone",
     "many-headers": b"HTTP/1.1 200 OK\r\n" + b"X-Many: y\r\n" * 300 + b"Content-Length: 4\r\n\r\ndone",
     "odd-name": b"HTTP/1.1 200 OK\r\nX(Odd) Name: y\r\nContent-Length: 4\r\n\r\ndone",

@@ -67,7 +67,7 @@ def test_an_upload_is_described_and_comes_back() -> None:
         ("?phone_number_id=1", {}),
     ],
 )
-def test_an_uploads_fields_may_stand_in_the_query(query: str, fields: dict[str, str]) -> None:
+def test_an_uploads_fields_may_stand_in_the_query(query: str, fields: dict[str, Any]) -> None:
     async def test(there: Meta) -> None:
         status, answer = await upload(there, query=query, **fields)
         assert status == 200, answer

@@ -21,6 +21,7 @@ from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.deliveries import Endpoint, Ordering, Secret
 from tellwire.model.units import Micros
+from tellwire.security.pasted import as_meant
 
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
@@ -157,7 +158,7 @@ _DEFAULTS = msgspec.structs.asdict(Endpoint(id="", organization_id="", url="", f
 
 def drafted(draft: EndpointDraft) -> Endpoint:
     """Return the endpoint that a draft describes, not yet anybody's and with only the secret that it brings."""
-    fields = msgspec.structs.asdict(draft)
+    fields = _with_token(msgspec.structs.asdict(draft))
     secret = fields.pop("secret")
     if secret is not None and (fault := secret_fault(secret)):
         raise Invalid("The secret cannot be used.", ("/secret", fault))
@@ -168,7 +169,13 @@ def drafted(draft: EndpointDraft) -> Endpoint:
 def changed(endpoint: Endpoint, change: EndpointChange) -> Endpoint:
     """Return the endpoint as a change wants it."""
     fields: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not UNSET}
-    return replace(endpoint, **_without_none(fields))
+    return replace(endpoint, **_without_none(_with_token(fields)))
+
+
+def _with_token(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with the token as it is meant; one of which nothing is left stays, for `faults` to name."""
+    token = fields.get("token")
+    return fields | {"token": as_meant(token) or token} if token else fields
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

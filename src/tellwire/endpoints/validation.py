@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tellwire.model.deliveries import Endpoint
+from tellwire.security.pasted import trimmed
 
 _MOST_VALUE = 4096
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -60,6 +61,8 @@ def secret_fault(secret: str) -> str:
     """Return what is wrong with a customer's own signing secret; "" when nothing is."""
     if not 16 <= len(secret) <= 128:
         return "must have 16 to 128 characters"
+    if secret != trimmed(secret):
+        return "must not begin or end with a blank"
     if not secret.isprintable():
         return "must have printable characters only"
     if not secret.startswith("whsec_"):

@@ -31,8 +31,8 @@ class MediaLink(Struct, frozen=True):
 
 
 class FetchRefused(Struct, frozen=True):
-    """Why there is no link. `missing`: Meta says that it has no such file, or that this token may not see it, in the same
-    words; `token`: the account's token does not work; `never`: nobody can be asked; else `later`."""
+    """Why there is no link. `missing`: Meta says that it has no such file, or that this token may not see it, which it
+    words alike; `token`: the account's token does not work; `never`: nobody can be asked; else `later`."""
 
     what: Literal["missing", "token", "later", "never"]
     cause: str
@@ -68,7 +68,8 @@ def is_an_id(meta_id: str) -> bool:
 
 
 def read_media_link(answer: Answer) -> MediaLink | FetchRefused:
-    """Read the answer to `GET /{media_id}`. What has no error object of Meta's may be a proxy's, whatever its status."""
+    """Read the answer to `GET /{media_id}`. One without an error object of Meta's may be a proxy's, whatever its
+    status."""
     if answer.ok:
         try:
             link = msgspec.json.decode(answer.body, type=_Link)

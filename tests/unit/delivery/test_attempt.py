@@ -139,11 +139,12 @@ GONE = Secret("gone", expires_at=NOW)
 def test_a_signature_of_one_value_keeps_the_oldest_live_secret_unless_told_otherwise(
     secrets: tuple[Secret, ...], by_old: str, by_new: str
 ) -> None:
-    for settings, signer in (
+    given: list[tuple[dict[str, Any], str]] = [
         ({}, by_old),
         ({"rotating_signature": "old"}, by_old),
         ({"rotating_signature": "new"}, by_new),
-    ):
+    ]
+    for settings, signer in given:
         headers = _headers(_made(secrets=secrets, hub_signature=True, **settings))
         assert headers["x-hub-signature-256"] == f"hub 20 {signer}"
         assert headers["x-tiny-secrets"] == signer

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.golden.formats.cases import CASES, OPERATIONAL, SILENT, STATUSES, UPDATES_OF_INCOMING, WRITTEN, Case
 from tests.golden.formats.contents import CONTENTS
-from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint, incoming
+from tests.golden.formats.events import CONVERSATION, MESSAGE, endpoint, incoming
 from tests.unit.sdk.test_json import unhurried
 
 from tellwire.formats import chat, operational, row
 from tellwire.formats.chat.ids import shown as chat_id
-from tellwire.model.deliveries import Secret
 
 ROW_EXAMPLES = {
     "example_new_incoming_message": """{

@@ -18,6 +18,7 @@ from tellwire.errors import Invalid
 from tellwire.model.agents import Agent, AgentRun, RunOutcome
 from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS, micros
+from tellwire.security.pasted import token_of
 from tellwire.stores.queries import agents
 from tellwire.web.api import agent_trial
 from tellwire.web.api.agent_trial import check_can_run, known_agent
@@ -200,6 +201,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
     if draft.kind == "human":
         _only_a_name(draft)
         return replace(agent, name=draft.name, kind="human", state=draft.state, secrets={})
+    api_key = token_of(draft.api_key, "/api_key")
     settings = AgentSettings(**{name: getattr(draft, name) for name in _SETTINGS})
     settings = replace(settings, tools=tuple(_with_values(tool, agent) for tool in settings.tools))
     faults = agent_settings.faults(settings)
@@ -211,8 +213,8 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
         for tool in settings.tools
         for name, value in tool.headers.items()
     }
-    if draft.api_key:
-        secrets[agent_settings.API_KEY] = draft.api_key
+    if api_key:
+        secrets[agent_settings.API_KEY] = api_key
     bare = tuple(replace(tool, headers=dict.fromkeys(tool.headers, "")) for tool in settings.tools)
     return replace(
         agent,
