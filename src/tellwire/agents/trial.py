@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter
 
 from msgspec import Struct
 
@@ -59,11 +58,12 @@ class AgentTrial:
 
     async def ask(self, agent: Agent, text: str) -> Tried:
         """Have the agent's model answer a text as a customer's first message; tools are called if it asks for them."""
-        usage, started = Usage(), perf_counter()
+        usage, clock = Usage(), asyncio.get_running_loop().time
+        started = clock()
         try:
             async with asyncio.timeout(TRY_SECONDS):
                 reply = await self._model_of(agent).answer(agent, [TranscriptLine(by_customer=True, text=text)], usage)
         except (ModelFailed, TimeoutError) as error:
             cause = str(error) or f"no answer within {TRY_SECONDS:.0f} s"
-            return Tried(cause=cause, usage=usage, seconds=perf_counter() - started)
-        return Tried(text=reply.text, handed_over=reply.handed_over, usage=usage, seconds=perf_counter() - started)
+            return Tried(cause=cause, usage=usage, seconds=clock() - started)
+        return Tried(text=reply.text, handed_over=reply.handed_over, usage=usage, seconds=clock() - started)
