@@ -24,6 +24,9 @@ from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
 from tellwire.accounts.template_sync import TemplateSync
+from tellwire.agents.ports import Model
+from tellwire.agents.scripted import ScriptedModel
+from tellwire.agents.trial import AgentTrial
 from tellwire.delivery.attempt import Wire
 from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
@@ -122,6 +125,7 @@ class Outside:
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
+        self.model: Model = ScriptedModel()
         self.download_worker: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
@@ -389,6 +393,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         check_url=outside.check_url,
         check_model_url=outside.check_url,
         check_tool_url=outside.check_tool_url,
+        agent_trial=AgentTrial(lambda _: outside.model, outside),
         ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,

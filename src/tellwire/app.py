@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
+from tellwire.agents.trial import AgentTrial
 from tellwire.agents.worker import AgentWorker
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
@@ -148,11 +149,13 @@ class App:
         self.download_worker = DownloadWorker(
             store, queues.media, files, clock, source, owns=self._does_background_work, counters=counters
         )
+        model_of = model_selector(model_sender, tool_sender)
+        self.agent_trial = AgentTrial(model_of, model_sender)
         self.agent_worker = AgentWorker(
             store,
             queues.turns,
             clock,
-            model_of=model_selector(model_sender, tool_sender),
+            model_of=model_of,
             owned=lambda: self.dispatcher.partitions,
             window=window,
             counters=counters,

@@ -121,6 +121,7 @@ def services_of(app: App) -> Services:
         check_url=app.check_url,
         check_model_url=app.check_model_url,
         check_tool_url=app.check_tool_url,
+        agent_trial=app.agent_trial,
         ask_for_consent=app.endpoint_tester.ask_for_consent,
         send_test=app.endpoint_tester.send_test,
         whsec_form=tellwire_sdk.whsec_form,

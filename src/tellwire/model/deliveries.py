@@ -115,6 +115,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = field(default_factory=dict)
     hub_signature: bool = False
     wappcloud_signature: Literal["prefixed", "bare"] = "prefixed"
+    rotating_signature: Literal["old", "new"] = "old"
     timeout_seconds: float | None = None
     head_of_line_seconds: float | None = None
     max_in_flight: int | None = None

@@ -120,7 +120,7 @@ def _as_text(label: str, value: object) -> str:
         case bool():
             return str(value).lower()
         case str() | int() | float():
-            return str(value)
+            return str(value).strip()
         case _:
             raise BadSettings(f"{label} must be a text, a number, true, false or a list of these")
 

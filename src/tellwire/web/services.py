@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from tellwire.accounts.template_sync import TemplateSync
+from tellwire.agents.trial import AgentTrial
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.observability.counters import Counters
@@ -60,6 +61,7 @@ class Services(Struct, frozen=True, kw_only=True):
     the OpenAPI document. `check_url` raises `Forbidden` where deliveries may not go, `check_model_url` and
     `check_tool_url` where requests to models and tools may not; `ask_for_consent` raises `Invalid`; `whsec_form` gives
     a customer's own secret as stock libraries want it.
+    `agent_trial` tries AI agents.
     `send_test` sends a test event of a name ("" for the usual one) and returns its name and the attempt.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
@@ -80,6 +82,7 @@ class Services(Struct, frozen=True, kw_only=True):
     check_url: Callable[[str], Awaitable[None]]
     check_model_url: Callable[[str], Awaitable[None]]
     check_tool_url: Callable[[str], Awaitable[None]]
+    agent_trial: AgentTrial
     ask_for_consent: Callable[[Endpoint, Handshake], Awaitable[None]]
     send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt]]]
     whsec_form: Callable[[str], str]

@@ -336,3 +336,11 @@ def test_a_malformed_secret_is_not_repeated(tmp_path: Path, variable: str) -> No
 def test_reference_has_a_row_for_each() -> None:
     for name in SETTINGS:
         assert f"| `{variable_of(name)}` |" in reference()
+
+
+def test_texts_are_taken_without_the_blanks_around_them(tmp_path: Path) -> None:
+    (tmp_path / "tellwire.toml").write_text('meta_verify_token = " pasted "\nmeta_app_secret = [" one ", "two "]')
+    found = settings_of(tmp_path)
+    assert found.meta_verify_token == "pasted"
+    assert [each.value for each in found.meta_app_secret] == ["one", "two"]
+    assert settings_of(tmp_path, META_VERIFY_TOKEN=" other\n").meta_verify_token == "other"

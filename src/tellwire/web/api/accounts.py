@@ -25,6 +25,7 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros
+from tellwire.security.pasted import token_of, trimmed
 from tellwire.stores.queries import accounts, agents, operational, sends
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
@@ -184,11 +185,12 @@ async def create_account(
     """What waited for the number is applied at once. Only for an operator nothing is asked outside: every other key
     must bring a token for which Meta shows the number, and the business account if one is named."""
     _check_ids(data.phone_number_id, data.waba_id)
+    draft = _as_meant(asdict(data))
     async with context.once(request) as once:
         if once.kept:
             return once.kept
         if not context.caller.operator:
-            await check_account(context.services.graph, Account(id="", organization_id="", **asdict(data)))
+            await check_account(context.services.graph, Account(id="", organization_id="", **draft))
         audit_change, vault = context.audit_change(), context.services.store.vault
 
         def work(connection: Connection) -> tuple[Account, bytes]:
@@ -197,7 +199,7 @@ async def create_account(
                 organization_id=context.organization_id,
                 created_at=audit_change.at,
                 updated_at=audit_change.at,
-                **asdict(data),
+                **draft,
             )
             context.check_quota(connection, "accounts")
             _check_agent(connection, context, account)
@@ -251,6 +253,7 @@ async def change_account(
     audit_change = context.audit_change()
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
     fields = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
+    fields = _as_meant(fields)
     _check_ids("", fields.get("waba_id", ""))
     if not context.caller.operator and not _CLAIMS.isdisjoint(fields):
         await _check_claims(context, await context.read(lambda c: _known(c, context, account_id)), fields)
@@ -318,6 +321,17 @@ async def _check_claims(context: RequestContext, account: Account, fields: dict[
     wanted = replace(account, **fields)
     if any(getattr(wanted, name) not in ("", getattr(account, name)) for name in _CLAIMS):
         await check_account(context.services.graph, wanted)
+
+
+def _as_meant(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an account with its secrets as they are meant.
+
+    Raises:
+        Invalid: the access token cannot be used.
+    """
+    token, secret = fields.get("access_token"), fields.get("app_secret")
+    meant = {"access_token": token_of(token, "/access_token")} if token else {}
+    return fields | meant | ({"app_secret": trimmed(secret)} if secret else {})
 
 
 def _check_ids(phone_number_id: str, waba_id: str) -> None:
