@@ -18,13 +18,19 @@ EVENTS: tuple[str, ...] = (
     "account.warning",
     "agent.failed",
     "contact.erased",
+    "contact.preference_changed",
     "conversation.handed_over",
     "conversation.resumed",
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
     "media.failed",
+    "standby.echo",
+    "standby.message",
+    "standby.status",
     "template.updated",
+    "thread.control_passed",
+    "thread.control_taken",
 )
 
 _SCHEMA = document(

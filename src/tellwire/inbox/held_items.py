@@ -9,15 +9,20 @@ from msgspec.structs import replace
 from tellwire import meta
 from tellwire.conversations import outgoing
 from tellwire.conversations.changes import Options
+from tellwire.inbox import told
 from tellwire.inbox.items import apply_item
 from tellwire.meta.webhooks.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
     CallMade,
+    ControlChange,
     Item,
     MessageItem,
     NotUnderstood,
+    PreferenceChange,
+    Recorded,
+    StandbyCopy,
     StatusUpdate,
     TemplateNotice,
 )
@@ -87,8 +92,10 @@ def report_of(item: Item, result: ItemResult) -> ItemReport:
             kind, wamid = "account problem", ""
         case AccountNotice() | TemplateNotice():
             kind, wamid = item.event or item.place.field, ""
-        case NotUnderstood():
-            kind, wamid = item.kind, item.wamid
+        case PreferenceChange() | StandbyCopy() | ControlChange():
+            kind, wamid = told.described(item)
+        case Recorded() | NotUnderstood():
+            kind, wamid = item.kind, item.wamid if isinstance(item, NotUnderstood) else ""
         case _:
             assert_never(item)
     return ItemReport(
