@@ -722,3 +722,40 @@ def test_several_conversations_are_answered_at_once(tmp_path):
         assert await agent_world.sent() == [GREETING] * len(customers)
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+# --- threads of other responders --------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_is_taken_is_not_taken_back_by_an_answer(tmp_path):
+    async def scenario(agent_world: AgentWorld):
+        taken = {
+            "recipient": {"phone_number_id": NUMBER},
+            "sender": {"phone_number": CUSTOMER},
+            "type": "control_taken",
+            "control_taken": {"new_owner_role": "escalation"},
+        }
+        await agent_world.customer("wamid.1")
+        await agent_world.world.post(taken, field="messaging_handovers")
+        await agent_world.turn()
+        assert await agent_world.world.query("SELECT * FROM sends") == []
+        await agent_world.world.post(
+            taken | {"type": "control_passed", "control_passed": {}}, field="messaging_handovers"
+        )
+        await agent_world.customer("wamid.2")
+        await agent_world.turn()
+        assert len(await agent_world.world.query("SELECT * FROM sends")) == 1
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+def test_a_copy_of_what_a_customer_wrote_to_another_responder_is_not_answered(tmp_path):
+    async def scenario(agent_world: AgentWorld):
+        await agent_world.customer("wamid.1")
+        await agent_world.turn()
+        copied = value(standby={"messages": [text_message("wamid.2")]})
+        await agent_world.world.post(copied, field="standby")
+        await agent_world.turn()
+        assert len(await agent_world.world.query("SELECT * FROM sends")) == 1
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tellwire.conversations import lifecycle
+from tellwire.conversations import lifecycle, marketing
 from tellwire.meta.phone_numbers import variants
 from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Ledger
@@ -95,6 +95,7 @@ def merge(ledger: Ledger, contacts: list[Contact]) -> Contact:
             username=survivor.username or other.username,
             phone=survivor.phone or other.phone,
             user_id=survivor.user_id or other.user_id,
+            marketing=marketing.merged(survivor.marketing, other.marketing),
             updated_at=max(ledger.now, survivor.updated_at + 1),
         )
         ledger.put_contact(replace(other, merged_into=survivor.id, updated_at=max(ledger.now, other.updated_at + 1)))

@@ -30,7 +30,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     """A checked request to send a message.
 
     `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. `content`: as
-    the row shows it. `scheduled_at` 0: at once. `unchecked`: the customer service window is not checked.
+    the row shows it. `scheduled_at` 0: at once. `unchecked`, `despite_stop`: as of a `Send`.
     """
 
     account: Account
@@ -40,6 +40,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     agent_id: str = ""
     scheduled_at: Micros = 0
     unchecked: bool = False
+    despite_stop: bool = False
     media: bytes = b""
 
 
@@ -110,6 +111,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _order_of(message.id),
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
+        despite_stop=draft.despite_stop,
         created_at=ledger.now,
         updated_at=ledger.now,
     )

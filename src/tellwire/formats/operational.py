@@ -18,6 +18,7 @@ EVENTS: tuple[str, ...] = (
     "account.warning",
     "agent.failed",
     "contact.erased",
+    "contact.preference_changed",
     "conversation.handed_over",
     "conversation.resumed",
     "delivery.exhausted",
@@ -25,7 +26,12 @@ EVENTS: tuple[str, ...] = (
     "endpoint.recovered",
     "media.failed",
     "message.payment",
+    "standby.echo",
+    "standby.message",
+    "standby.status",
     "template.updated",
+    "thread.control_passed",
+    "thread.control_taken",
 )
 
 _SCHEMA = document(

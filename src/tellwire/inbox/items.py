@@ -10,11 +10,11 @@ from typing import Literal, assert_never
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire.accounts import notices
+from tellwire.accounts import notices, standby
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
 from tellwire.conversations.changes import Options, seconds, update
 from tellwire.conversations.message_events import Subject
-from tellwire.inbox import revisions, statuses
+from tellwire.inbox import revisions, statuses, told
 from tellwire.media import attachments
 from tellwire.meta.errors import status_errors
 from tellwire.meta.phone_numbers import alias
@@ -23,9 +23,14 @@ from tellwire.meta.webhooks.items import (
     AccountProblem,
     AddressChange,
     CallMade,
+    ControlChange,
     Item,
     MessageItem,
+    Notice,
     NotUnderstood,
+    PreferenceChange,
+    Recorded,
+    StandbyCopy,
     StatusUpdate,
     TemplateNotice,
     WebhookContact,
@@ -64,12 +69,13 @@ def apply_item(
             return _address_change(ledger, item, account)
         case CallMade():
             return _call(ledger, item, account)
-        case AccountProblem():
-            return _account_problem(ledger, item, account, digest)
-        case AccountNotice() | TemplateNotice():
-            return ItemResult(notices.apply(ledger, item, account, digest))
-        case NotUnderstood():
-            return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
+        case AccountProblem() | AccountNotice() | TemplateNotice():
+            return _of_the_account(ledger, item, account, digest)
+        case PreferenceChange() | StandbyCopy() | ControlChange():
+            return told.apply(ledger, item, account)
+        case Recorded() | NotUnderstood():
+            understood = isinstance(item, Recorded)
+            return ItemResult(Outcome.RECORDED if understood else Outcome.NOT_UNDERSTOOD, item.reason)
         case _:
             assert_never(item)
 
@@ -116,6 +122,8 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         participant=address,
         business=item.place.display_phone_number,
     )
+    if item.origin == "customer" and standby.is_active(account.about):
+        told.message_came(ledger, account)
     match item.origin:
         case "customer" if not item.group_id and not item.edits and "deleted" not in message.status:
             agent_turns.customer_wrote(ledger, account, message, item.type)
@@ -198,7 +206,9 @@ def _call(ledger: Ledger, item: CallMade, account: Account) -> ItemResult:
     return ItemResult(Outcome.RECORDED, "a call: it opens the customer service window")
 
 
-def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> ItemResult:
+def _of_the_account(ledger: Ledger, item: AccountProblem | Notice, account: Account, digest: str) -> ItemResult:
+    if not isinstance(item, AccountProblem):
+        return ItemResult(notices.apply(ledger, item, account, digest))
     if not notices.record_once(ledger, account, notices.WARNING, notices.key_of(item, digest)):
         return ItemResult(Outcome.DUPLICATE)
     errors = Raw(errors_json(status_errors(item.errors)))

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import assert_never
 
 from tellwire import meta
+from tellwire.inbox import told
 from tellwire.meta.webhooks.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
     CallMade,
+    ControlChange,
     Item,
     MessageItem,
     NotUnderstood,
+    PreferenceChange,
+    Recorded,
+    StandbyCopy,
     StatusUpdate,
     TemplateNotice,
 )
@@ -57,8 +62,10 @@ def report_of(item: Item, result: ItemResult) -> ItemReport:
             kind, wamid = "account problem", ""
         case AccountNotice() | TemplateNotice():
             kind, wamid = item.event or item.place.field, ""
-        case NotUnderstood():
-            kind, wamid = item.kind, item.wamid
+        case PreferenceChange() | StandbyCopy() | ControlChange():
+            kind, wamid = told.described(item)
+        case Recorded() | NotUnderstood():
+            kind, wamid = item.kind, item.wamid if isinstance(item, NotUnderstood) else ""
         case _:
             assert_never(item)
     return ItemReport(

@@ -70,7 +70,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened and that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while
-    tracing is on, the id of the POST that caused it."""
+    tracing is on, the id of the POST that caused it. `contact_id`: the person that an event without a conversation is
+    about, so that it is found when they are erased."""
 
     id: str
     organization_id: str
@@ -82,6 +83,7 @@ class Event(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     conversation_id: str = ""
     message_id: str = ""
+    contact_id: str = ""
     direction: Literal["incoming", "outgoing", ""] = ""
     history: bool = False
     external: bool = False

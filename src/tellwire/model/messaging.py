@@ -14,7 +14,8 @@ Direction = Literal["incoming", "outgoing"]
 class Contact(Struct, frozen=True, kw_only=True):
     """A person; every phone number and user id known for them is an alias that points here.
 
-    `own_name`: the name was set here and stays, whatever name Meta gives.
+    `own_name`: the name was set here and stays, whatever name Meta gives. `marketing`: as `conversations/marketing.py`
+    says.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     created_at: Micros = 0
     updated_at: Micros = 0
     own_name: bool = False
+    marketing: str = ""
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -117,8 +119,8 @@ class Send(Struct, frozen=True, kw_only=True):
     `recipient` is the address that Meta is given: a number with `+`, a business-scoped user id, or a group's id. Sends
     of one `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: the earliest time to send it.
     `epoch`: that of the lease under which it was last claimed. `cause`: why the last attempt did not succeed, in plain
-    words. `unchecked`: the customer service window is not checked. `tries_until`: after then it is not tried again; 0
-    before the first attempt.
+    words. `unchecked`: the customer service window is not checked; `despite_stop`: nor whether they want marketing.
+    `tries_until`: after then it is not tried again; 0 before the first attempt.
     """
 
     message_id: str
@@ -138,6 +140,7 @@ class Send(Struct, frozen=True, kw_only=True):
     epoch: int = 0
     cause: str = ""
     unchecked: bool = False
+    despite_stop: bool = False
     resent_as: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0

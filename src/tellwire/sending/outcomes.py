@@ -24,16 +24,17 @@ from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message, Send, StatusError
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, MICROS, Micros, micros
+from tellwire.ports.queues import Refusal
 
 TRIED_FOR: Micros = DAY
 
 
 class SendTurn(Struct, frozen=True, kw_only=True):
-    """A send that is next in its conversation. `late`: its customer service window has closed. `not_before`: the time
+    """A send that is next in its conversation. `refused`: why it fails instead of being sent. `not_before`: the time
     that its recipient's limit allows; 0 for now."""
 
     message_id: str
-    late: bool = False
+    refused: Refusal = ""
     not_before: Micros = 0
 
 
@@ -78,8 +79,8 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
     for turn in turns:
         if turn.not_before > ledger.now:
             outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
-        elif turn.late:
-            _fail_unsent(ledger, known, turn.message_id, _LATE)
+        elif turn.refused:
+            _fail_unsent(ledger, known, turn.message_id, _LATE if turn.refused == "late" else _STOPPED)
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
             claimed.append(one)
     return claimed
@@ -220,6 +221,12 @@ _LATE = StatusError(
     CODES[131047].title,
     CODES[131047].title,
     "Not sent: more than 24 hours have passed since the recipient last wrote or called.",
+)
+_STOPPED = StatusError(
+    131050,
+    CODES[131050].title,
+    CODES[131050].title,
+    "Not sent: the recipient wants no marketing of this number (skip_opt_out_check sends it all the same).",
 )
 _ERASED = StatusError(
     131009, CODES[131009].title, CODES[131009].title, "Not sent: what it held was erased before its turn came."

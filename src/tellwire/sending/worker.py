@@ -236,10 +236,10 @@ class SendingWorker:
                 continue
             keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
             ready_at = line.pace.pairs.ready_at(keys, now)
-            if not due.late and ready_at <= now:
+            if not due.refused and ready_at <= now:
                 line.pace.begin(keys, now)
             turns.append(
-                SendTurn(message_id=send.message_id, late=due.late, not_before=0 if ready_at <= now else ready_at)
+                SendTurn(message_id=send.message_id, refused=due.refused, not_before=0 if ready_at <= now else ready_at)
             )
         return turns
 
@@ -247,7 +247,7 @@ class SendingWorker:
         self, line: _AccountQueue, partition: int, turns: Sequence[SendTurn], found: Mapping[str, DueSend]
     ) -> None:
         """Claim messages in one commit and send those that were claimed; the others give their place back."""
-        begun = {turn.message_id for turn in turns if not turn.late and not turn.not_before}
+        begun = {turn.message_id for turn in turns if not turn.refused and not turn.not_before}
         claimed: list[Claimed] = []
         self._under_way[partition] += 1
         try:

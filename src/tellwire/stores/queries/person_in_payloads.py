@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from tellwire import meta
-from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
+from tellwire.meta.webhooks.items import Item, MessageItem, NotUnderstood, StandbyCopy, StatusUpdate
 from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, values_of
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, owners_of, with_items
 from tellwire.model.registry import Registry
@@ -159,9 +159,13 @@ def _marks(
 
 
 def _wamids(item: Item) -> tuple[str, ...]:
-    if isinstance(item, AddressChange | CallMade | AccountProblem | Notice):
-        return ()
-    return (item.wamid, item.edits, item.revokes) if isinstance(item, MessageItem) else (item.wamid,)
+    match item:
+        case MessageItem():
+            return item.wamid, item.edits, item.revokes
+        case StatusUpdate() | StandbyCopy() | NotUnderstood():
+            return (item.wamid,)
+        case _:
+            return ()
 
 
 def _erased(report: ItemReport) -> ItemReport:

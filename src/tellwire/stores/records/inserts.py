@@ -58,7 +58,7 @@ _CONTACTS = Insert(
     ledger_rows.CONTACT,
     or_update(
         ("organization_id", "id"),
-        ("name", "username", "phone", "user_id", "merged_into", "updated_at", "own_name"),
+        ("name", "username", "phone", "user_id", "merged_into", "updated_at", "own_name", "marketing"),
     ),
 )
 _ALIASES = Insert(

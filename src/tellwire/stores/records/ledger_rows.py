@@ -30,6 +30,7 @@ CONTACT = (
     "created_at",
     "updated_at",
     "own_name",
+    "marketing",
 )
 CONVERSATION = (
     "id",
@@ -55,6 +56,7 @@ EVENT = (
     "created_at",
     "name",
     "body",
+    "contact_id",
 )
 MESSAGE = (
     "id",
@@ -137,7 +139,8 @@ _event_body = msgspec.json.Decoder(_EventBody)
 
 def event(row: Any) -> Event:
     """Return the event that a row holds, with the columns in `EVENT`'s order."""
-    identifier, organization_id, account_id, entity, action, conversation_id, message_id, created_at, name, body = row
+    *columns, body, contact_id = row
+    identifier, organization_id, account_id, entity, action, conversation_id, message_id, created_at, name = columns
     rest = _event_body.decode(body)
     return Event(
         id=identifier,
@@ -148,6 +151,7 @@ def event(row: Any) -> Event:
         name=name,
         conversation_id=conversation_id,
         message_id=message_id,
+        contact_id=contact_id,
         created_at=created_at,
         order_key=rest.order_key,
         snapshot=rest.snapshot,
@@ -173,6 +177,7 @@ def event_row(value: Event) -> tuple[Any, ...]:
         encode(
             _EventBody(value.order_key, value.snapshot, value.direction, value.history, value.external, value.trace)
         ),
+        value.contact_id,
     )
 
 

@@ -6,6 +6,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 from tellwire.stores.schema.metadata import Text, metadata
 
+OF_A_PERSON = "contact_id <> ''"
+"""The events that are found by their contact: few, because most are of a conversation."""
+
 events = Table(
     "events",
     metadata,
@@ -19,8 +22,10 @@ events = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the rest of model.Event as JSON
+    Column("contact_id", Text, nullable=False),  # see model.Event
     PrimaryKeyConstraint("organization_id", "id"),
     Index("events_by_conversation", "conversation_id", "id"),
+    Index("events_by_contact", "contact_id", "id", sqlite_where=text(OF_A_PERSON), postgresql_where=text(OF_A_PERSON)),
 )
 
 LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"

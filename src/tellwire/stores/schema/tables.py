@@ -24,6 +24,7 @@ from tellwire.stores.schema.deliveries import (
     DUE,
     FAILED,
     LIVE,
+    OF_A_PERSON,
     PARKED,
     REPLAYED,
     attempts,
@@ -52,6 +53,7 @@ __all__ = [
     "DUE",
     "FAILED",
     "LIVE",
+    "OF_A_PERSON",
     "OPEN_JOB",
     "PARKED",
     "REPLAYED",
@@ -162,6 +164,7 @@ contacts = Table(
     Column(
         "own_name", Boolean, nullable=False, server_default=false()
     ),  # the name was set here, and Meta's names do not replace it
+    Column("marketing", Text, nullable=False, server_default=""),  # who wants none of it: JSON by account
     PrimaryKeyConstraint("organization_id", "id"),
     Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
     sqlite_with_rowid=False,
@@ -235,6 +238,12 @@ messages = Table(
     PrimaryKeyConstraint("organization_id", "id"),
 )
 
+TOLD = (
+    "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+    " 'thread.control_passed', 'thread.control_taken')"
+)
+"""The rows that only say what was told already; no message goes and takes them along (`inbox/told.py`)."""
+
 message_statuses = Table(
     "message_statuses",
     metadata,
@@ -246,6 +255,7 @@ message_statuses = Table(
     Column("pricing", LargeBinary, nullable=False),
     Column("errors", LargeBinary, nullable=False),
     PrimaryKeyConstraint("account_id", "wamid", "name", "participant"),
+    Index("message_statuses_told", "at", sqlite_where=text(TOLD), postgresql_where=text(TOLD)),
     sqlite_with_rowid=False,
 )
 

@@ -21,6 +21,7 @@ from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts, Portion
 from tellwire.stores.queries.person_in_payloads import PersonSearch
 from tellwire.stores.queries.person_rows import PersonRows
+from tellwire.web.api.marketing_preferences import preferences_of
 from tellwire.web.api.media.rows import media_read
 from tellwire.web.api.messages.rows import payments_shown
 from tellwire.web.api.shapes import when
@@ -143,6 +144,8 @@ async def _deliveries(
 async def _event_pages(
     context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Sequence[Event]]:
+    async for page in _paged(context, exports.events_about, person.ids):
+        yield page
     async for page in _paged(context, exports.events_of, [each.id for each in conversations]):
         yield page
     async for group in _groups(context):
@@ -200,7 +203,7 @@ def _portion(
 
 
 def _contact(contact: Contact) -> bytes:
-    fields = msgspec.structs.asdict(contact)
+    fields = msgspec.structs.asdict(contact) | {"marketing": preferences_of(contact)}
     return _encode({**fields, "created_at": instant(contact.created_at), "updated_at": instant(contact.updated_at)})
 
 

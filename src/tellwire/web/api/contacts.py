@@ -17,6 +17,7 @@ from tellwire.model.messaging import Contact
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import erasures, messages, person_rows
 from tellwire.web.api.contact_export import export
+from tellwire.web.api.marketing_preferences import MarketingPreference, preferences_of
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, page_request
 from tellwire.web.request import JSON, ContextDependency, RequestContext, joined, page_response, raw_json_response
@@ -28,7 +29,8 @@ _ERASING_SECONDS = 5.0
 
 
 class ContactRead(Struct, kw_only=True):
-    """A contact. `merged_into` is the older contact that it turned out to be."""
+    """A contact. `merged_into` is the older contact that it turned out to be. `marketing`: by account, whether they
+    have stopped or resumed marketing; left out while they have done neither."""
 
     id: Id
     organization_id: Id
@@ -38,6 +40,7 @@ class ContactRead(Struct, kw_only=True):
     user_id: str | UnsetType = UNSET
     merged_into: str | UnsetType = UNSET
     own_name: Annotated[bool, Meta(description="The name was set here: no name of Meta's changes it.")]
+    marketing: list[MarketingPreference] | UnsetType = UNSET
     created_at: When
     updated_at: When
 
@@ -88,6 +91,7 @@ def _shown(contact: Contact) -> bytes:
             user_id=contact.user_id or UNSET,
             merged_into=contact.merged_into or UNSET,
             own_name=contact.own_name,
+            marketing=preferences_of(contact) or UNSET,
             created_at=instant(contact.created_at),
             updated_at=instant(contact.updated_at),
         )

@@ -31,6 +31,7 @@ def _contacts() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("own_name", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("marketing", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
@@ -121,6 +122,11 @@ def _message_statuses() -> None:
         sa.PrimaryKeyConstraint("account_id", "wamid", "name", "participant"),
         sqlite_with_rowid=False,
     )
+    where = sa.text(
+        "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+        " 'thread.control_passed', 'thread.control_taken')"
+    )
+    op.create_index("message_statuses_told", "message_statuses", ["at"], sqlite_where=where, postgresql_where=where)
 
 
 def _windows() -> None:

@@ -33,9 +33,12 @@ def _events() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("contact_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
     )
     op.create_index("events_by_conversation", "events", ["conversation_id", "id"])
+    where = sa.text("contact_id <> ''")
+    op.create_index("events_by_contact", "events", ["contact_id", "id"], sqlite_where=where, postgresql_where=where)
 
 
 def _endpoints() -> None:

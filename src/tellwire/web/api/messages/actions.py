@@ -20,6 +20,7 @@ from tellwire.model.tenancy import Account
 from tellwire.stores.queries import conversations, messages
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.rows import MessageRead, message_shown
+from tellwire.web.api.messages.template_check import check_wanted
 from tellwire.web.api.messages.validation import check_window
 from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
 
@@ -72,6 +73,7 @@ async def resend_message(
         entry, account, send = await _known(context, message_id)
         draft = await _copy(context, entry, account, send)
         await check_window(context, draft)
+        await check_wanted(context, draft)
         window, identifier = context.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
@@ -160,6 +162,7 @@ async def _copy(context: RequestContext, entry: MessageEntry, account: Account, 
         conversation=conversation if grouped else None,
         agent_id=message.agent_id,
         unchecked=send.unchecked,
+        despite_stop=send.despite_stop,
         media=message.media,
     )
 
