@@ -43,7 +43,11 @@ from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.template_repository import SqlTemplateRepository
+from tellwire.stores.verdict_store import SqlVerdictStore
 from tellwire.stores.work_queues.erasures import SqlErasures
+from tellwire.verdict.figures import Disk
+from tellwire.verdict.observed import Observed
+from tellwire.verdict.watch import Watch
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -112,6 +116,7 @@ class Outside:
 
     def __init__(self) -> None:
         self.woken = 0
+        self.disks: list[Disk] = []
         self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
@@ -169,6 +174,10 @@ class Outside:
 
     def wake(self) -> None:
         self.woken += 1
+
+    async def usage(self) -> list[Disk]:
+        """The disks that a test has."""
+        return self.disks
 
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
@@ -391,6 +400,12 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
+        watch=Watch(
+            SqlVerdictStore(world.store),
+            outside,
+            world.clock,
+            observed=Observed(lambda: world.clock.now() / 1_000_000),
+        ),
         graph=outside,
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

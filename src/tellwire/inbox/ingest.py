@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -42,7 +43,7 @@ from tellwire.model.inbound import (
 )
 from tellwire.model.ledger import HeldItem, Ledger
 from tellwire.model.tenancy import Account
-from tellwire.model.units import MINUTE, Micros
+from tellwire.model.units import MINUTE, Micros, Seconds
 from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
 
@@ -105,12 +106,16 @@ class _Owners(Struct):
 
 
 class Ingest:
-    """Applies POSTs over a `LedgerRunner`."""
+    """Applies POSTs over a `LedgerRunner`. `on_newest` is given the newest of Meta's times in each new POST that a
+    secret of META_APP_SECRET signed."""
 
-    def __init__(self, store: LedgerRunner, options: Options) -> None:
+    def __init__(
+        self, store: LedgerRunner, options: Options, *, on_newest: Callable[[Seconds], None] | None = None
+    ) -> None:
         self._store = store
         self._options = options
         self._reading = asyncio.Lock()
+        self._on_newest = on_newest
 
     @property
     def options(self) -> Options:
@@ -129,6 +134,8 @@ class Ingest:
             Unavailable: the POST could not be made durable; nothing was applied.
         """
         items, digest = await self._read(body)
+        if self._on_newest is not None and not speaks_for.account_ids:  # an account's own secret may be anybody's
+            self._on_newest(_newest(items))
         return await self._in_parts(Post(body, items, speaks_for, digest), None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
@@ -174,6 +181,11 @@ class Ingest:
                 return await self._store.apply(keys, decide)
             except ItemFailed as failed:
                 skip |= {failed.index}
+
+
+def _newest(items: Sequence[Item]) -> Seconds:
+    """Return the newest of Meta's times of messages and statuses, 0 for none."""
+    return max((item.timestamp or 0 for item in items if isinstance(item, MessageItem | StatusUpdate)), default=0)
 
 
 def _items_and_digest(body: bytes) -> tuple[tuple[Item, ...], str]:

@@ -34,7 +34,7 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import OPEN_JOB, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -56,6 +56,7 @@ __all__ = [
     "PARKED",
     "REPLAYED",
     "RUNNING",
+    "account_traffic",
     "agent_runs",
     "agent_turns",
     "agent_usage",
