@@ -117,6 +117,7 @@ class Outside:
     def __init__(self) -> None:
         self.woken = 0
         self.disks: list[Disk] = []
+        self.watch: Watch | None = None
         self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
@@ -197,6 +198,12 @@ class Served:
         self.outside = outside
         self.port = port
         self._loop = loop
+
+    @property
+    def watch(self) -> Watch:
+        """What computes the app's verdict."""
+        assert self.outside.watch is not None
+        return self.outside.watch
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the app's event loop."""
@@ -376,6 +383,9 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
     async def route_unrouted(phone_number_id: str) -> int:
         return await housekeeping.route_unrouted(world.store, world.ingest, phone_number_id)
 
+    outside.watch = Watch(
+        SqlVerdictStore(world.store), outside, world.clock, observed=Observed(lambda: world.clock.now() / 1_000_000)
+    )
     return Services(
         store=world.store,
         ingest=world.ingest,
@@ -400,12 +410,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
-        watch=Watch(
-            SqlVerdictStore(world.store),
-            outside,
-            world.clock,
-            observed=Observed(lambda: world.clock.now() / 1_000_000),
-        ),
+        watch=outside.watch,
         graph=outside,
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -59,6 +59,7 @@ class Watch:
         self._usage: Sequence[Disk] = ()
         self._known: dict[tuple[str, str, str], Line] = {}
         self._told_at: dict[tuple[str, str, str], Micros] = {}
+        self._open: set[tuple[str, str, str]] = set()
         self._reading = asyncio.Lock()
         self._loop = Loop("verdict", self.round, seconds=_SECONDS, failed="verdict_failed")
 
@@ -118,10 +119,13 @@ class Watch:
             log.warning("trouble", **_fields(line), cause=line.cause, remedy=line.remedy)
         if len(due) > _MOST_LINES:
             log.warning("more_trouble", count=len(due) - _MOST_LINES)
-        for line in over[:_MOST_LINES]:
-            log.info("trouble_over", **_fields(line))
         for line in due:
             self._told_at[line.about] = now
+            self._open.add(line.about)
+        for line in over:
+            if line.about in self._open:
+                log.info("trouble_over", **_fields(line))
+                self._open.discard(line.about)
         # A line that comes and goes is told once an hour all the same.
         self._told_at = {a: at for a, at in self._told_at.items() if a in current or now - at < _REMINDED}
         self._known = current
