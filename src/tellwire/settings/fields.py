@@ -375,7 +375,10 @@ _PREFACE = """<!-- Made from src/tellwire/settings/fields.py by `./run config --
 
 A setting is an environment variable `TELLWIRE_NAME`, or else a lower-case key `name` in `tellwire.toml`, or else its
 default. `TELLWIRE_NAME_FILE` names a file that holds the value, for secrets that arrive as files. An empty variable
-counts as not set. In `tellwire.toml` lists may be written as lists. A name that is not in this table is an error.
+counts as not set. In `tellwire.toml` lists may be written as lists. A name that is not in this table is an error,
+and so is one whose prefix is misspelt (`TELWIRE_…`, `tellwire_…`). A name of this table without its prefix, such as
+`META_APP_SECRET`, is not read, and a warning says so; `HOST`, `PORT`, `PUBLIC_URL`, `ALLOWED_HOSTS` and `TRACING` are
+other software's as well, and are not mentioned.
 
 `tellwire config` prints the values in force and where each comes from, secrets masked.
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import settings as settings_room
 from tellwire.app import App
+from tellwire.cli import settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.home import Home
@@ -71,7 +71,7 @@ def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings
         "meta_verify_token": home.verify_token,
         "meta_graph_url": "",
     }
-    given = settings_room.load(defaults={**DEV_DEFAULTS, **ours})
+    given = settings_in_force.load(defaults={**DEV_DEFAULTS, **ours})
     return replace(
         given,
         database_url=given.database_url if keep_database else f"sqlite:///{database}",
