@@ -102,6 +102,8 @@ def _deliveries() -> None:
     op.create_index(
         "deliveries_replayed", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
     )
+    where = sa.text("replay > 0")
+    op.create_index("deliveries_renamed", "deliveries", ["webhook_id"], sqlite_where=where, postgresql_where=where)
 
 
 def _attempts() -> None:
