@@ -46,7 +46,11 @@ from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.template_repository import SqlTemplateRepository
+from tellwire.stores.verdict_store import SqlVerdictStore
 from tellwire.stores.work_queues.erasures import SqlErasures
+from tellwire.verdict.figures import Disk
+from tellwire.verdict.observed import Observed
+from tellwire.verdict.watch import Watch
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -120,6 +124,8 @@ class Outside:
 
     def __init__(self) -> None:
         self.woken = 0
+        self.disks: list[Disk] = []
+        self.watch: Watch | None = None
         self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
@@ -179,6 +185,10 @@ class Outside:
     def wake(self) -> None:
         self.woken += 1
 
+    async def usage(self) -> list[Disk]:
+        """The disks that a test has."""
+        return self.disks
+
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
         if self.download_worker is not None:
@@ -197,6 +207,12 @@ class Served:
         self.outside = outside
         self.port = port
         self._loop = loop
+
+    @property
+    def watch(self) -> Watch:
+        """What computes the app's verdict."""
+        assert self.outside.watch is not None
+        return self.outside.watch
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the app's event loop."""
@@ -380,6 +396,9 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
     async def route_unrouted(phone_number_id: str) -> int:
         return await housekeeping.route_unrouted(world.store, world.ingest, phone_number_id)
 
+    outside.watch = Watch(
+        SqlVerdictStore(world.store), outside, world.clock, observed=Observed(lambda: world.clock.now() / 1_000_000)
+    )
     return Services(
         store=world.store,
         ingest=world.ingest,
@@ -405,6 +424,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
+        watch=outside.watch,
         graph=outside,
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -255,6 +255,7 @@ STAYS = {
     "agent_turns": "one row a conversation until it is answered, erased with its contact",
     "agent_usage": "counts",
     "endpoint_health": "one row an endpoint, deleted with it",
+    "account_traffic": "one row an account, deleted with it",
     "jobs": "tell what was asked for and done, without content",
     "audit": "tells who did what, without content",
     "erasures": "tell that a person was erased; go with the marks in `erased`",

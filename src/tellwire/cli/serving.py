@@ -131,6 +131,7 @@ def services_of(app: App) -> Services:
         wake_downloads=app.download_worker.wake,
         files=app.files,
         counters=app.counters,
+        watch=app.watch,
         graph=app.graph,
         template_sync=app.template_sync,
         engine=app.dispatcher,

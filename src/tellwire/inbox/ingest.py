@@ -8,7 +8,7 @@ Each item is applied once and by itself: one that fails does not stop the others
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -43,7 +43,7 @@ from tellwire.model.inbound import (
 )
 from tellwire.model.ledger import HeldItem, Ledger
 from tellwire.model.tenancy import Account
-from tellwire.model.units import MINUTE, Micros
+from tellwire.model.units import MINUTE, Micros, Seconds
 from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
 
@@ -116,7 +116,8 @@ async def at_once(work: Callable[[], Read]) -> Read:
 
 
 class Ingest:
-    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is."""
+    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is; `on_newest` is given the
+    newest of Meta's times in each new POST that a secret of META_APP_SECRET signed."""
 
     def __init__(
         self,
@@ -124,10 +125,12 @@ class Ingest:
         options: Options,
         *,
         aside: Callable[[Callable[[], Read]], Awaitable[Read]] = at_once,
+        on_newest: Callable[[Seconds], None] | None = None,
     ) -> None:
         self._store = store
         self._options = options
         self._aside = aside
+        self._on_newest = on_newest
 
     @property
     def options(self) -> Options:
@@ -146,6 +149,8 @@ class Ingest:
             Unavailable: the POST could not be made durable; nothing was applied.
         """
         items, digest = await self._read(body)
+        if self._on_newest is not None and not speaks_for.account_ids:  # an account's own secret may be anybody's
+            self._on_newest(_newest(items))
         return await self._in_parts(Post(body, items, speaks_for, digest), None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
@@ -190,6 +195,11 @@ class Ingest:
                 return await self._store.apply(keys, decide)
             except ItemFailed as failed:
                 skip |= {failed.index}
+
+
+def _newest(items: Sequence[Item]) -> Seconds:
+    """Return the newest of Meta's times of messages and statuses, 0 for none."""
+    return max((item.timestamp or 0 for item in items if isinstance(item, MessageItem | StatusUpdate)), default=0)
 
 
 def _items_and_digest(body: bytes) -> Read:

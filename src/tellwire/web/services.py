@@ -20,6 +20,7 @@ from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
 from tellwire.settings import Settings
 from tellwire.stores.opening import Store
+from tellwire.verdict.watch import Watch
 
 
 class SendingState(Protocol):
@@ -66,8 +67,8 @@ class Services(Struct, frozen=True, kw_only=True):
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
-    API. `counters` holds the process's counts; `engine` is its dispatcher and `sending_worker` the loop that sends to
-    Meta, None when it has none; `tracer` is there while tracing is on.
+    API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
+    `sending_worker` the loop that sends to Meta, None when it has none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -92,6 +93,7 @@ class Services(Struct, frozen=True, kw_only=True):
     wake_downloads: Callable[[], None]
     files: MediaStore
     counters: Counters
+    watch: Watch
     graph: Graph
     template_sync: TemplateSync
     engine: Engine | None = None

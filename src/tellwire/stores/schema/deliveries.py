@@ -32,6 +32,8 @@ LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
 DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
 PARKED = "state = 'parked'"
 FAILED = "state = 'failed'"
+RENAMED = "replay > 0"
+"""Deliveries whose `webhook_id` may be a new one; that of all others is made of their id."""
 REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
@@ -62,6 +64,7 @@ deliveries = Table(
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
+    Index("deliveries_renamed", "webhook_id", sqlite_where=text(RENAMED), postgresql_where=text(RENAMED)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),

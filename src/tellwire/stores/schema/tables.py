@@ -26,6 +26,7 @@ from tellwire.stores.schema.deliveries import (
     LIVE,
     OF_A_PERSON,
     PARKED,
+    RENAMED,
     REPLAYED,
     attempts,
     deliveries,
@@ -35,7 +36,7 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import OPEN_JOB, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -56,8 +57,10 @@ __all__ = [
     "OF_A_PERSON",
     "OPEN_JOB",
     "PARKED",
+    "RENAMED",
     "REPLAYED",
     "RUNNING",
+    "account_traffic",
     "agent_runs",
     "agent_turns",
     "agent_usage",

@@ -16,6 +16,7 @@ def create() -> None:
     _leases()
     _dispatchers()
     _endpoint_health()
+    _account_traffic()
     _replay_edits()
     _jobs()
 
@@ -104,6 +105,8 @@ def _deliveries() -> None:
     op.create_index(
         "deliveries_replayed", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
     )
+    where = sa.text("replay > 0")
+    op.create_index("deliveries_renamed", "deliveries", ["webhook_id"], sqlite_where=where, postgresql_where=where)
 
 
 def _attempts() -> None:
@@ -166,6 +169,21 @@ def _endpoint_health() -> None:
         sa.Column("cause", TEXT, nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "endpoint_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _account_traffic() -> None:
+    op.create_table(
+        "account_traffic",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("account_id", TEXT, nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("longest_gap", sa.BigInteger(), nullable=False),
+        sa.Column("gap_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "account_id"),
         sqlite_with_rowid=False,
     )
 
