@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from tests.inbox.sends import an_account, accepted, own, queued, under_way
+from tests.inbox.sends import accepted, an_account, own, queued, under_way
 from tests.world import DAY, World, incoming, play, status, statuses
 
 from tellwire.conversations import outgoing
