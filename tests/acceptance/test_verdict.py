@@ -213,9 +213,9 @@ def _handshake(asked: Asked) -> None:
 
 
 def _clock(asked: Asked, world: type[World], mine: str) -> None:
-    world.ahead, world.graph = 3600, (200, _taken("1"))
+    world.ahead, world.graph = 3000, (200, _taken("1"))
     _send(asked, mine)
-    asked.shows("clock_off", "59 minutes behind")
+    asked.shows("clock_off", "minutes behind the clock of Meta")
     world.ahead, world.graph = 0, (200, _taken("2"))
     _send(asked, mine)
     asked.is_over("clock_off")

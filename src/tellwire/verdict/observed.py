@@ -42,7 +42,7 @@ class Observed:
         self._monotonic = monotonic
         self._refusals = Refusals()
         self._signatures: dict[str, Micros] = {}
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, list[int]] = {}
         self._heard_at: dict[str, Micros] = {}
         self._offset: ClockOffset | None = None
         self._measured: tuple[Micros, float] = 0, 0.0
@@ -80,8 +80,11 @@ class Observed:
                 self._signatures.pop(name, None)
             if item.field == "messages" and item.outcome is Outcome.APPLIED and not item.kind.startswith("status "):
                 known = self._heard.get(name)
-                self._heard[name] = known.and_at(at) if known else Heard(1, at, at)
-                self._heard_at[name] = at
+                if known is None:
+                    self._heard[name] = [1, at, at]  # how many, the first and the last
+                else:
+                    known[0] += 1
+                    known[2] = at
 
     @property
     def refusals(self) -> Refusals:
@@ -91,20 +94,19 @@ class Observed:
     @property
     def heard_at(self) -> dict[str, Micros]:
         """Return when numbers last got a message, by phone_number_id."""
-        return dict(self._heard_at)
+        return self._heard_at | {name: last for name, (_, _, last) in self._heard.items()}
 
     def take_heard(self) -> dict[str, Heard]:
         """Return the messages since the last call, by phone_number_id."""
+        self._heard_at = self.heard_at
         heard, self._heard = self._heard, {}
-        return heard
+        return {name: Heard(*each) for name, each in heard.items()}
 
     def put_back(self, heard: dict[str, Heard]) -> None:
         """Take back what could not be written."""
         for name, each in heard.items():
-            newer = self._heard.get(name)
-            self._heard[name] = (
-                Heard(each.messages + newer.messages, each.first_at, newer.last_at) if newer is not None else each
-            )
+            messages, _, last = self._heard.get(name, (0, 0, each.last_at))
+            self._heard[name] = [each.messages + messages, each.first_at, last]
 
     # --- the clock ----------------------------------------------------------------------------------------------------
 

@@ -33,10 +33,6 @@ class Heard(Struct, frozen=True):
     first_at: Micros
     last_at: Micros
 
-    def and_at(self, at: Micros) -> Heard:
-        """Return this with one message more."""
-        return Heard(self.messages + 1, min(self.first_at, at), max(self.last_at, at))
-
 
 def merged(known: Traffic, heard: Heard) -> Traffic:
     """Return a number's traffic with new messages."""
