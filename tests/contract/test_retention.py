@@ -13,11 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 from tests.inbox.sends import accepted, an_account, own, queued, under_way
-<<<<<<< HEAD
 from tests.world import DAY, World, incoming, play, status, statuses, text_message, value
-=======
-from tests.world import DAY, World, incoming, play, status, statuses
->>>>>>> i11-items
 
 from tellwire.conversations import outgoing
 from tellwire.model.deliveries import ReplayEdit

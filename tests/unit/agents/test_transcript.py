@@ -43,12 +43,8 @@ from tellwire.model.messaging import Message
                 "nfm_reply": {
                     "name": "flow",
                     "body": "Sent",
-<<<<<<< HEAD
-                    "response_json": '{"flow_token":"tok-9","stars":"5","again":true,'
+                    "response_json": '{"flow_token":"tok-9","stars":"5","yes":true,'
                     '"why":["fast","kind"],"n":{"x":1}}',
-=======
-                    "response_json": '{"flow_token":"tok-9","stars":"5","yes":true,"why":["fast","kind"],"n":{"x":1}}',
->>>>>>> i11-items
                 },
             },
             '[a filled form]\nstars: 5\nyes: true\nwhy: fast, kind\nn: {"x":1}',
