@@ -58,7 +58,7 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
-_MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
+_MODEL_ANSWERS = ConnectionLimits(body=256 * 1024, wire=512 * 1024)
 _BACKGROUND_PARTITION = 0
 """The process that owns this partition does the background work for all."""
 
