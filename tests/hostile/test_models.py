@@ -58,33 +58,40 @@ def test_no_answer_of_a_model_holds_anybody_up(tmp_path: Path, name: str) -> Non
     def answer(heard: Heard) -> Said:
         return Said(200, said[0] if heard.path.endswith("/completions") else b"x" * 16_000)
 
-    with listening(answer) as inside:
-        allowed = {"MODEL_ALLOW_CIDRS": "127.0.0.0/8", "TOOL_ALLOW_CIDRS": "127.0.0.0/8"}
-        with serving(tmp_path, SHOW_ALLOW_LISTED_ANSWERS="true", META_GRAPH_URL=inside.url, **allowed) as target:
-            parameters = {"type": "object", "properties": {"what": {"type": "string"}}}
-            tool = {"name": "look", "url": f"{inside.url}/tool", "parameters": parameters}
-            agent = {"name": "A", "kind": "ai", "model": "m", "base_url": f"{inside.url}/v1", "debounce_seconds": 0}
-            agent |= {"tools": [tool], "allowed_tool_origins": [inside.url]}
-            status, made = target.call("/v1/agents", method="POST", body=agent)
-            assert status == 201, made
-            account = {"phone_number_id": NUMBER, "waba_id": WABA, "agent_id": made["id"]}
-            account |= {"display_phone_number": "+15550001111", "access_token": "an invented token"}
-            assert target.call("/v1/accounts", method="POST", body=account)[0] == 201
+    with (
+        listening(answer) as inside,
+        serving(
+            tmp_path,
+            SHOW_ALLOW_LISTED_ANSWERS="true",
+            META_GRAPH_URL=inside.url,
+            MODEL_ALLOW_CIDRS="127.0.0.0/8",
+            TOOL_ALLOW_CIDRS="127.0.0.0/8",
+        ) as target,
+    ):
+        parameters = {"type": "object", "properties": {"what": {"type": "string"}}}
+        tool = {"name": "look", "url": f"{inside.url}/tool", "parameters": parameters}
+        agent = {"name": "A", "kind": "ai", "model": "m", "base_url": f"{inside.url}/v1", "debounce_seconds": 0}
+        agent |= {"tools": [tool], "allowed_tool_origins": [inside.url]}
+        status, made = target.call("/v1/agents", method="POST", body=agent)
+        assert status == 201, made
+        account = {"phone_number_id": NUMBER, "waba_id": WABA, "agent_id": made["id"]}
+        account |= {"display_phone_number": "+15550001111", "access_token": "an invented token"}
+        assert target.call("/v1/accounts", method="POST", body=account)[0] == 201
 
-            def runs() -> list[Any]:
-                return list(target.call(f"/v1/agents/{made['id']}/runs")[1]["data"])
+        def runs() -> list[Any]:
+            return list(target.call(f"/v1/agents/{made['id']}/runs")[1]["data"])
 
-            target.post(message(1))
-            until(lambda: [run for run in runs() if run["outcome"] == "replied"], what="the library is loaded")
-            said[0], asked = hostile, len(inside.heard)
-            before = target.rss()
-            with Probe(target).running() as probe:
-                target.post(message(2))
-                outcome = until(lambda: runs()[0]["outcome"] != "replied" and runs()[0], what="the outcome")
-            assert outcome["outcome"] in ("retrying", "failed"), outcome
-            assert probe.longest <= _STALLED
-            assert target.rss() - before <= _GROWN
-            assert sum(heard.path.startswith("/tool") for heard in inside.heard[asked:]) <= 32
+        target.post(message(1))
+        until(lambda: [run for run in runs() if run["outcome"] == "replied"], what="the library is loaded")
+        said[0], asked = hostile, len(inside.heard)
+        before = target.rss()
+        with Probe(target).running() as probe:
+            target.post(message(2))
+            outcome = until(lambda: runs()[0]["outcome"] != "replied" and runs()[0], what="the outcome")
+        assert outcome["outcome"] in ("retrying", "failed"), outcome
+        assert probe.longest <= _STALLED
+        assert target.rss() - before <= _GROWN
+        assert sum(heard.path.startswith("/tool") for heard in inside.heard[asked:]) <= 32
 
 
 def message(number: int) -> dict[str, Any]:
