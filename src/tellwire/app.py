@@ -35,7 +35,7 @@ from tellwire.http_client.url_check import UrlCheck
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
-from tellwire.loops import Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
+from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
@@ -58,7 +58,9 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
-_MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
+_MODEL_ANSWERS = ConnectionLimits(body=256 * 1024, wire=512 * 1024)
+_LARGE_POSTS = 6
+"""How many large POSTs of Meta's are read and applied at a time, shared by organization."""
 _BACKGROUND_PARTITION = 0
 """The process that owns this partition does the background work for all."""
 
@@ -101,7 +103,7 @@ class App:
         options = Options(
             auto_accounts=settings.auto_accounts, window=window, tracing=settings.tracing, public_url=settings.base_url
         )
-        self.ingest = Ingest(store, options, aside=in_a_thread_one_by_one())
+        self.ingest = Ingest(store, options, aside=in_a_thread_one_by_one(), place=FairSlots(_LARGE_POSTS).place)
         signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
         self.dispatcher = Dispatcher(
             opened.outbox,

@@ -198,10 +198,10 @@ class FairSlots:
             self._grant(min(able, key=self._share.has))
 
     def _grant(self, organization_id: str) -> None:
-        waiting = self._waiting[organization_id]
+        waiting = self._waiting.pop(organization_id)
         granted = waiting.popleft()
-        if not waiting:
-            del self._waiting[organization_id]
+        if waiting:
+            self._waiting[organization_id] = waiting  # behind the others that have as few
         if not granted.cancelled():
             self._share.take(organization_id)
             granted.set_result(None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from tellwire.conversations.changes import Options
 from tellwire.inbox.held_items import release, report_of
 from tellwire.inbox.item_keys import keys_of, waits_for
 from tellwire.inbox.items import apply_item
+from tellwire.inbox.posts import Applied, Post, room_of
 from tellwire.inbox.statuses import UNDER_WAY
 from tellwire.meta.webhooks.items import (
     Item,
@@ -53,9 +55,6 @@ _READ_AT_ONCE = 16 * 1024
 """Bytes of a body that is read on the event loop: nearly all are smaller, and none so small holds it for long."""
 _APPLIED_AT_ONCE = 250
 """Items of one commit: a batch of Meta's has a few."""
-_MOST_ROWS = 16 * 1024 * 1024
-"""Bytes of rows that the events of one POST may hold beside as many as its body has. Every status of a message is an
-event with its whole row; of a large message there can be thousands."""
 _TOO_MUCH = "what this POST changes is too large to be told at once; apply this item again to go on"
 _MOST_HELD = 100
 """How many items may wait for one message: all of them are applied in the commit that brings it."""
@@ -70,27 +69,6 @@ class ItemFailed(Exception):  # noqa: N818
     def __init__(self, index: int, cause: Exception) -> None:
         super().__init__(f"item {index}: {type(cause).__name__}")
         self.index = index
-
-
-class Post(Struct, frozen=True):
-    """A parsed POST, or a part of its items. `speaks_for`: what its secrets may change. `digest`: SHA-256 of the whole
-    body in hex. `gone`: pointers of items that were asked for and are no longer in the body. `more`: whether a part
-    follows. `room`: how many bytes of rows its events may still hold."""
-
-    body: bytes
-    items: tuple[Item, ...]
-    speaks_for: SpeaksFor
-    digest: str
-    gone: frozenset[str] = frozenset()
-    more: bool = False
-    room: int = 0
-
-
-class Applied(Struct, frozen=True):
-    """A POST that was applied, and how many bytes of rows its events hold."""
-
-    inbound: Inbound
-    size: int
 
 
 class _Owners(Struct):
@@ -114,8 +92,14 @@ async def at_once(work: Callable[[], Read]) -> Read:
     return work()
 
 
+def nowhere(_organization_id: str) -> AbstractAsyncContextManager[None]:
+    """Return a place that nobody waits for."""
+    return nullcontext()
+
+
 class Ingest:
-    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is."""
+    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is; `place` is held by a
+    large POST, by its organization, from its reading to its last commit."""
 
     def __init__(
         self,
@@ -123,38 +107,48 @@ class Ingest:
         options: Options,
         *,
         aside: Callable[[Callable[[], Read]], Awaitable[Read]] = at_once,
+        place: Callable[[str], AbstractAsyncContextManager[None]] = nowhere,
     ) -> None:
         self._store = store
         self._options = options
         self._aside = aside
+        self._place = place
 
     @property
     def options(self) -> Options:
         """Return the options that the settings decide."""
         return self._options
 
-    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Inbound:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor, *, whose: str = "") -> Inbound:
         """Keep a verified POST and apply its items; both are durable when this returns.
 
         Args:
             body: the raw bytes that were signed.
             speaks_for: what the secrets that signed it may change.
+            whose: the organization whose account's secret signed it, with which POSTs of others take turns; "" for a
+                secret of the installation.
 
         Raises:
             NotJson: the body is not JSON; nothing was kept.
             Unavailable: the POST could not be made durable; nothing was applied.
         """
-        items, digest = await self._read(body)
-        return await self._in_parts(Post(body, items, speaks_for, digest), None)
+        async with self._turn(body, whose):
+            items, digest = await self._read(body)
+            return await self._in_parts(Post(body, items, speaks_for, digest, whose), None)
 
-    async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
-        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
-        gone = pointers
+    def _turn(self, body: bytes, whose: str) -> AbstractAsyncContextManager[None]:
+        return (self._place if len(body) > _READ_AT_ONCE else nowhere)(whose)
+
+    async def reapply(self, inbound: Inbound, pointers: frozenset[str], *, whose: str = "") -> Inbound:
+        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
+        `whose`: the organization that asks for it."""
+        gone, body = pointers, inbound.body
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
-        every, digest = await self._read(inbound.body)
-        items = tuple(item for item in every if item.place.pointer in pointers)
-        gone -= {item.place.pointer for item in items}
-        return await self._in_parts(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
+        async with self._turn(body, whose):
+            every, digest = await self._read(body)
+            items = tuple(item for item in every if item.place.pointer in pointers)
+            gone -= {item.place.pointer for item in items}
+            return await self._in_parts(Post(body, items, inbound.speaks_for, digest, whose, gone), inbound)
 
     async def _in_parts(self, post: Post, kept: Inbound | None) -> Inbound:
         """Apply the items in parts, one after the other, so that other POSTs are committed in between.
@@ -162,7 +156,7 @@ class Ingest:
         Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
         what was applied is a duplicate.
         """
-        body, room, at = post.body, _MOST_ROWS + len(post.body), 0
+        body, room, at = post.body, room_of(post.body), 0
         while True:
             items, more = post.items[at : at + _APPLIED_AT_ONCE], at + _APPLIED_AT_ONCE < len(post.items)
             done = await self._applied(replace(post, body=body, items=items, more=more, room=room), kept)
@@ -179,6 +173,7 @@ class Ingest:
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
+        keys.whose = post.whose
         while True:
             without = skip
 

@@ -53,6 +53,8 @@ class Keys(Struct, kw_only=True):
     """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
     scheduled: set[str] = field(default_factory=set)
     """ids of organizations: how many messages they have scheduled"""
+    whose: str = ""
+    """id of the organization in whose turn the decision is made; "" for what is no single one's"""
     agents: bool = False
     """whether turns and hand-overs of the conversations are needed even while there are no agents"""
 

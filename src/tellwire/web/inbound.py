@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from urllib.parse import parse_qsl
 
@@ -61,6 +61,13 @@ class ClientGoneError(Exception):
     """Raised when the client closed the connection before its body was complete."""
 
 
+class Signer(Struct, frozen=True):
+    """Who holds a secret: what it speaks for, and the organization of its accounts, "" for the installation."""
+
+    speaks_for: SpeaksFor
+    organization_id: str = ""
+
+
 class AccountSecrets:
     """The app secrets of single accounts, by the ids by which a body may name those accounts."""
 
@@ -81,7 +88,7 @@ class AccountSecrets:
                     self._by_id.setdefault(name.encode(), []).append(account)
         self.any = bool(self._by_id)
 
-    def named_in(self, body: bytes) -> list[tuple[str, SpeaksFor]]:
+    def named_in(self, body: bytes) -> list[tuple[str, Signer]]:
         """Return the secrets to try, each with its accounts' ids: those of accounts whose phone_number_id or WABA id
         stands near the beginning or the end of a body, in this order; for a large body only the first few."""
         near = body if len(body) <= 2 * _NEAR else b"%b %b" % (body[:_NEAR], body[-_NEAR:])
@@ -89,12 +96,12 @@ class AccountSecrets:
             found: Iterable[bytes] = sorted((name for name in self._by_id if name in near), key=near.find)
         else:
             found = [name for name in dict.fromkeys(_TOKENS.findall(near)) if name in self._by_id]
-        owners: dict[str, dict[str, None]] = {}
+        owners: dict[str, dict[str, Account]] = {}
         for name in found:
             for account in self._by_id[name]:
-                owners.setdefault(account.app_secret, {})[account.id] = None
+                owners.setdefault(account.app_secret, {})[account.id] = account
         most = max(3, _HASHED // (len(body) or 1))
-        return [(secret, SpeaksFor(account_ids=tuple(ids))) for secret, ids in islice(owners.items(), most)]
+        return [(secret, _signer(accounts)) for secret, accounts in islice(owners.items(), most)]
 
 
 class InboundRoute:
@@ -106,8 +113,8 @@ class InboundRoute:
         self._limits = limits or BodyLimits()
         meters.waits.most = self._limits.waiting
         self._accounts = AccountSecrets()
-        self._secrets: list[tuple[str, SpeaksFor]] = [
-            (secret.value, SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING)
+        self._secrets: list[tuple[str, Signer]] = [
+            (secret.value, Signer(SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING))
             for secret in services.settings.meta_app_secret
         ]
         self._bytes = 0
@@ -202,15 +209,17 @@ class InboundRoute:
             return self._too_big()
         return given[0]
 
-    async def _verified(self, body: bytes, signatures: Signatures[SpeaksFor], given: bytes) -> Problem | None:
+    async def _verified(self, body: bytes, signatures: Signatures[Signer], given: bytes) -> Problem | None:
         owners = signatures.matches(given)
         if self._accounts.any:
             owners += signature.matching(self._accounts.named_in(body), body, given)
         if not owners:
             return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
-        return await self._apply(body, together(owners))
+        whose = {owner.organization_id for owner in owners}
+        speaks_for = together([owner.speaks_for for owner in owners])
+        return await self._apply(body, speaks_for, whose.pop() if len(whose) == 1 else "")
 
-    async def _read(self, receive: Receive, held: _Held, signatures: Signatures[SpeaksFor]) -> Problem | None:
+    async def _read(self, receive: Receive, held: _Held, signatures: Signatures[Signer]) -> Problem | None:
         more = True
         while more:
             message = await receive()
@@ -226,7 +235,7 @@ class InboundRoute:
             more = message.get("more_body", False)
         return None
 
-    async def _apply(self, body: bytes, speaks_for: SpeaksFor) -> Problem | None:
+    async def _apply(self, body: bytes, speaks_for: SpeaksFor, whose: str) -> Problem | None:
         waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
         if waits.count >= self._limits.waiting:
             return Busy("Too many POSTs are waiting.")
@@ -234,7 +243,7 @@ class InboundRoute:
         started_at = clock.now() if tracer else 0
         try:
             async with asyncio.timeout(self._limits.commit_seconds):
-                inbound = await self._services.ingest.receive(body, speaks_for)
+                inbound = await self._services.ingest.receive(body, speaks_for, whose=whose)
         except TimeoutError:
             return Busy(f"This was not durable within {self._limits.commit_seconds:g} s.")
         except NotJson as error:
@@ -270,6 +279,12 @@ class _Held:
         self.size += len(chunk)
         before, self.counted = self.counted, max(0, self.size - self._small)
         return self.counted - before
+
+
+def _signer(accounts: Mapping[str, Account]) -> Signer:
+    """Return who holds a secret that these accounts have, by id; the first one's organization has the turn."""
+    first = next(iter(accounts.values()))
+    return Signer(SpeaksFor(account_ids=tuple(accounts)), first.organization_id)
 
 
 def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:

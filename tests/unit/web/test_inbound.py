@@ -17,7 +17,7 @@ from tellwire.errors import Unavailable
 from tellwire.model.inbound import Inbound, Outcome, SpeaksFor
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute
+from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute, Signer
 from tellwire.web.operations.figures import Meters
 
 BODY = b'{"entry": []}'
@@ -38,7 +38,7 @@ class Stalling:
         self.came = asyncio.Event()
         self.error: Exception | None = None
 
-    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Inbound:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor, *, whose: str = "") -> Inbound:
         self.came.set()
         await self.go.wait()
         if self.error is not None:
@@ -210,16 +210,20 @@ def _secrets(*accounts: Account) -> AccountSecrets:
 
 
 def _account(number: str, secret: str, waba: str = "") -> Account:
-    return Account(id=f"id-{number}", organization_id="", phone_number_id=number, app_secret=secret, waba_id=waba)
+    return Account(
+        id=f"id-{number}", organization_id=f"of-{number}", phone_number_id=number, app_secret=secret, waba_id=waba
+    )
 
 
 @pytest.mark.parametrize("others", [0, 100], ids=["few", "many"])
 def test_only_secrets_of_accounts_that_a_body_names_are_tried(others: int) -> None:
     more = [_account(f"9{index:05}", "x") for index in range(others)]
     secrets = _secrets(_account("111", "a"), _account("222", "b", "77"), _account("333", "b", "77"), *more)
-    assert secrets.named_in(b'{"phone_number_id":"111"}') == [("a", SpeaksFor(account_ids=("id-111",)))]
-    ((secret, speaks_for),) = secrets.named_in(b'{"entry":[{"id":"77"}]}')
-    assert (secret, sorted(speaks_for.account_ids)) == ("b", ["id-222", "id-333"])
+    assert secrets.named_in(b'{"phone_number_id":"111"}') == [
+        ("a", Signer(SpeaksFor(account_ids=("id-111",)), "of-111"))
+    ]
+    ((secret, signer),) = secrets.named_in(b'{"entry":[{"id":"77"}]}')
+    assert (secret, sorted(signer.speaks_for.account_ids)) == ("b", ["id-222", "id-333"])
     assert secrets.named_in(b'{"entry":[]}') == []
     assert secrets.named_in(b"\xff\x00") == []
 

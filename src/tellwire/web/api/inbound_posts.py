@@ -185,7 +185,7 @@ async def reapply_inbound(
     else:
         wanted = frozenset(pointer for pointer, item in known.items() if item.outcome in _WAITING)
     if wanted:
-        await context.services.ingest.reapply(inbound, wanted)
+        await context.services.ingest.reapply(inbound, wanted, whose=context.organization_id)
     after = _seen(context, await _known(context, inbound_id, body=False))
     return raw_json_response(_shown(after), InboundRead, status=202)
 
