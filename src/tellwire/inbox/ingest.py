@@ -53,6 +53,8 @@ _READ_AT_ONCE = 16 * 1024
 """Bytes of a body that is read on the event loop: nearly all are smaller, and none so small holds it for long."""
 _APPLIED_AT_ONCE = 250
 """Items of one commit: a batch of Meta's has a few."""
+_DELIVERED_AT_ONCE = 1000
+"""Deliveries of one commit, that of the last item beside them: an item has one for each endpoint that subscribes."""
 _MOST_ROWS = 16 * 1024 * 1024
 """Bytes of rows that the events of one POST may hold beside as many as its body has. Every status of a message is an
 event with its whole row; of a large message there can be thousands."""
@@ -87,10 +89,12 @@ class Post(Struct, frozen=True):
 
 
 class Applied(Struct, frozen=True):
-    """A POST that was applied, and how many bytes of rows its events hold."""
+    """A POST that was applied, how many bytes of rows its events hold, and how many of its items were gone through:
+    not all, when these had many deliveries."""
 
     inbound: Inbound
     size: int
+    count: int
 
 
 class _Owners(Struct):
@@ -162,13 +166,14 @@ class Ingest:
         Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
         what was applied is a duplicate.
         """
-        body, room, at = post.body, _MOST_ROWS + len(post.body), 0
+        body, room, at, most = post.body, _MOST_ROWS + len(post.body), 0, _APPLIED_AT_ONCE
         while True:
-            items, more = post.items[at : at + _APPLIED_AT_ONCE], at + _APPLIED_AT_ONCE < len(post.items)
+            items, more = post.items[at : at + most], at + most < len(post.items)
             done = await self._applied(replace(post, body=body, items=items, more=more, room=room), kept)
-            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + _APPLIED_AT_ONCE
-            if not more:
+            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + done.count
+            if at >= len(post.items):
                 return kept
+            most = min(_APPLIED_AT_ONCE, 2 * done.count)  # what a commit does not get to would be loaded in vain
 
     async def _read(self, body: bytes) -> Read:
         """Return the items of a body and its digest; a large one is read aside, so that others are answered
@@ -198,7 +203,7 @@ def _items_and_digest(body: bytes) -> Read:
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Applied:
-    """Apply every item of a POST to the ledger and record a report of each.
+    """Apply the items of a POST to the ledger, until they have made many deliveries, and record a report of each.
 
     Args:
         skip: the places of items that could not be applied before.
@@ -214,7 +219,7 @@ def decide_post(
     reports: list[ItemReport] = []
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
-    size, counted = 0, len(ledger.events)
+    size, counted, had = 0, len(ledger.events), len(ledger.work)
     for index, item in enumerate(post.items):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
@@ -234,12 +239,16 @@ def decide_post(
         _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
             ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
+        if len(ledger.work) - had >= _DELIVERED_AT_ONCE:
+            break
+    if len(reports) < len(post.items):
+        post = replace(post, items=post.items[: len(reports)], more=True)
     ledger.trace = ""
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size)
+        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size, len(reports))
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -251,7 +260,7 @@ def decide_post(
     )
     inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
-    return Applied(inbound, size)
+    return Applied(inbound, size, len(reports))
 
 
 def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:

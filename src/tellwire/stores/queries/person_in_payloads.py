@@ -18,11 +18,14 @@ from tellwire.model.registry import Registry
 from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
+from tellwire.stores.queries.paging import first
 from tellwire.stores.records import inbound_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
 _BATCH = 32
-"""The most POSTs in memory at once: one may have 4 MiB."""
+_MOST_BYTES = 256 * 1024
+"""POSTs are gone through in portions of so many, or of so many bytes, that of the last one beside them: one may have 4
+MiB, and it is read in a transaction."""
 _GONE = "its person was erased"
 _NEW = tuple(f"new_{name}" for name in inbound_rows.REPORTED)
 
@@ -60,9 +63,9 @@ def search(
         select(inbound.c.id, inbound.c.body, inbound.c["items"])
         .where(inbound.c.id > after, inbound.c.id < until, inbound.c.organization_id.in_((wanted.organization_id, "")))
         .order_by(inbound.c.id)
-        .limit(_BATCH)
+        .limit(_BATCH + 1)
     )
-    rows = connection.execute(query).all()
+    rows, more = first(connection.execute(query), _BATCH, _MOST_BYTES)
     needles = [each.encode() for each in wanted.addresses]
     reports = {row.id: _reports.decode(row[2]) for row in rows} if wanted.key else {}
     known = _known(connection, registry, wanted, [each for some in reports.values() for each in some])
@@ -72,7 +75,7 @@ def search(
         if any(needle in row.body for needle in needles)
         or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
     ]
-    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _BATCH else "")
+    return PayloadMatches(tuple(ids), rows[-1].id if more else "")
 
 
 def shown(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> list[PersonalPieces]:
