@@ -39,6 +39,7 @@ from tellwire.loops import Loop, Runnable, in_a_thread_one_by_one, in_turn, only
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.inbound import owner_of
 from tellwire.model.units import HOUR, Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
@@ -101,7 +102,9 @@ class App:
         options = Options(
             auto_accounts=settings.auto_accounts, window=window, tracing=settings.tracing, public_url=settings.base_url
         )
-        self.ingest = Ingest(store, options, aside=in_a_thread_one_by_one())
+        self.ingest = Ingest(
+            store, options, aside=in_a_thread_one_by_one(), whose=lambda signed: owner_of(store.registry(), signed)
+        )
         signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
         self.dispatcher = Dispatcher(
             opened.outbox,

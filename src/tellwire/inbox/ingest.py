@@ -8,7 +8,7 @@ Each item is applied once and by itself: one that fails does not stop the others
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 
 from msgspec import Struct
@@ -113,24 +113,27 @@ Read = tuple[tuple[Item, ...], str]
 """The items of a body, and its SHA-256 in hex."""
 
 
-async def at_once(work: Callable[[], Read]) -> Read:
+async def at_once(work: Callable[[], Read], organization_id: str) -> Read:  # noqa: ARG001
     """Do the work here and now."""
     return work()
 
 
 class Ingest:
-    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is."""
+    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is, in the turn of the
+    organization that `whose` finds by who signed it."""
 
     def __init__(
         self,
         store: LedgerRunner,
         options: Options,
         *,
-        aside: Callable[[Callable[[], Read]], Awaitable[Read]] = at_once,
+        aside: Callable[[Callable[[], Read], str], Awaitable[Read]] = at_once,
+        whose: Callable[[SpeaksFor], str] = lambda _: "",
     ) -> None:
         self._store = store
         self._options = options
         self._aside = aside
+        self._whose = whose
 
     @property
     def options(self) -> Options:
@@ -148,14 +151,15 @@ class Ingest:
             NotJson: the body is not JSON; nothing was kept.
             Unavailable: the POST could not be made durable; nothing was applied.
         """
-        items, digest = await self._read(body)
+        items, digest = await self._read(body, self._whose(speaks_for) if len(body) > _READ_AT_ONCE else "")
         return await self._in_parts(Post(body, items, speaks_for, digest), None)
 
-    async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
-        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
+    async def reapply(self, inbound: Inbound, pointers: frozenset[str], organization_id: str = "") -> Inbound:
+        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
+        `organization_id`: who asks for it, if somebody does."""
         gone = pointers
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
-        every, digest = await self._read(inbound.body)
+        every, digest = await self._read(inbound.body, organization_id)
         items = tuple(item for item in every if item.place.pointer in pointers)
         gone -= {item.place.pointer for item in items}
         return await self._in_parts(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
@@ -175,12 +179,12 @@ class Ingest:
                 return kept
             most = min(_APPLIED_AT_ONCE, 2 * done.count)  # what a commit does not get to would be loaded in vain
 
-    async def _read(self, body: bytes) -> Read:
+    async def _read(self, body: bytes, organization_id: str) -> Read:
         """Return the items of a body and its digest; a large one is read aside, so that others are answered
         meanwhile."""
         if len(body) <= _READ_AT_ONCE:
             return _items_and_digest(body)
-        return await self._aside(partial(_items_and_digest, body))
+        return await self._aside(partial(_items_and_digest, body), organization_id)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
@@ -219,8 +223,8 @@ def decide_post(
     reports: list[ItemReport] = []
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
-    size, counted, had = 0, len(ledger.events), len(ledger.work)
-    for index, item in enumerate(post.items):
+    size, counted = 0, len(ledger.events)
+    for index, item in enumerate(_few(ledger, post.items)):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
         if index in skip:
@@ -239,10 +243,7 @@ def decide_post(
         _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
             ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
-        if len(ledger.work) - had >= _DELIVERED_AT_ONCE:
-            break
-    if len(reports) < len(post.items):
-        post = replace(post, items=post.items[: len(reports)], more=True)
+    post = replace(post, items=post.items[: len(reports)], more=post.more or len(reports) < len(post.items))
     ledger.trace = ""
     body = _without_the_erased(post, reports)
     if kept:
@@ -261,6 +262,15 @@ def decide_post(
     inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
     return Applied(inbound, size, len(reports))
+
+
+def _few(ledger: Ledger, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items until those before have made many deliveries."""
+    had = len(ledger.work)
+    for item in items:
+        if len(ledger.work) - had >= _DELIVERED_AT_ONCE:
+            return
+        yield item
 
 
 def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:

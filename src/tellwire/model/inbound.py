@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.model.id_form import looks_like_id
+from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
@@ -87,6 +88,14 @@ class SpeaksFor(Struct, frozen=True, omit_defaults=True):
 
 
 EVERYTHING = SpeaksFor(everything=True)
+
+
+def owner_of(registry: Registry, signed: SpeaksFor) -> str:
+    """Return the organization whose account's secret signed a POST; "" when no account's alone did."""
+    if signed.everything or signed.meta_ids:
+        return ""
+    accounts = registry.accounts.values()
+    return next((each.organization_id for each in accounts if each.id in signed.account_ids), "")
 
 
 def together(some: Sequence[SpeaksFor]) -> SpeaksFor:

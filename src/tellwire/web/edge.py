@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from tellwire.errors import Busy, Problem
+from tellwire.model.shares import FairShare
 from tellwire.web import places
 from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
 
@@ -24,7 +25,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST_BODY = 1024 * 1024
 """How many bytes of a body are collected; a file is stored as it comes."""
 _MOST_HELD = 256 * 1024 * 1024
-"""How many bytes of all bodies may be in memory at once."""
+"""How many bytes of all bodies may be in memory at once; organizations share them."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 _UNCHECKED = frozenset(("/livez", "/readyz"))
@@ -40,7 +41,7 @@ class Edge:
 
     def __init__(self, app: Asgi, hosts: Sequence[str], *, most_held: int = _MOST_HELD) -> None:
         self._app = app
-        self._held = _Held(most_held)
+        self._held = FairShare(most_held)
         self._hosts = [host.lower().strip("[]") for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,37 +91,35 @@ class Edge:
         )
 
 
-class _Held:
-    """The bytes of all bodies that are in memory."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.size = 0
-
-
 class _Incoming:
-    """What comes of a request, counted until it is released."""
+    """What comes of a request, counted until it is released as its organization's, once that is known."""
 
-    def __init__(self, receive: Receive, scope: Scope, held: _Held) -> None:
+    def __init__(self, receive: Receive, scope: Scope, held: FairShare) -> None:
         self._receive = receive
         self._scope = scope
         self._held = held
         self._size = 0
+        self._whose = ""
 
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._scope["state"]["gone"] = True
         elif message.get("body"):
-            more = min(len(message["body"]), LARGEST_BODY - self._size)
-            self._size += more
-            self._held.size += more
-            if self._held.size > self._held.most:
-                raise Busy("Too many bytes are waiting.")
+            self._count(min(len(message["body"]), LARGEST_BODY - self._size))
         return message
 
+    def _count(self, more: int) -> None:
+        if not self._size and (place := places.of(self._scope)) is not None:
+            self._whose = place.organization_id
+        if not self._held.admits(self._whose):
+            raise Busy("Too many bytes are waiting.")
+        self._size += more
+        self._held.take(self._whose, more)
+
     def release(self) -> None:
-        self._held.size -= self._size
+        if self._size:
+            self._held.give_back(self._whose, self._size)
 
 
 class _Outgoing:

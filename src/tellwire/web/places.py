@@ -43,24 +43,24 @@ class Place:
 
     def __init__(self, places: Places, organization_id: str) -> None:
         self._places = places
-        self._organization_id = organization_id
+        self.organization_id = organization_id
         self._size = 0
         places.requests.take(organization_id)
 
     def holds(self, size: int) -> bool:
         """Take memory for an answer; return False if there is none for the organization now."""
         answers = self._places.answers
-        if not answers.admits(self._organization_id):
+        if not answers.admits(self.organization_id):
             return False
-        answers.take(self._organization_id, size)
+        answers.take(self.organization_id, size)
         self._size += size
         return True
 
     def leave(self) -> None:
         """Give everything back, once the request is answered."""
-        self._places.requests.give_back(self._organization_id)
+        self._places.requests.give_back(self.organization_id)
         if self._size:
-            self._places.answers.give_back(self._organization_id, self._size)
+            self._places.answers.give_back(self.organization_id, self._size)
 
 
 def of(scope: MutableMapping[str, Any]) -> Place | None:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 _READS = 4
-"""Queries at a time, shared by organization: as many as a store has readers, whose last one is for the process itself."""
+"""Queries at a time, shared by organization: as many as a store has readers, and one of them is always left."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 JSON = "application/json"
 
@@ -98,6 +98,11 @@ class RequestContext:
         """Run a query, in the organization's turn."""
         async with self.app_state.reads.place(self.organization_id):
             return await self.services.store.read(work)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do in a thread, in the organization's turn, what takes long."""
+        async with self.app_state.reads.place(self.organization_id):
+            return await asyncio.to_thread(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a change; a problem that it raises rolls back only this change, not others of the same commit.

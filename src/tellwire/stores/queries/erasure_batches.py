@@ -123,7 +123,7 @@ def _with_few_deliveries(connection: Connection, event_ids: Sequence[str]) -> Se
     if not event_ids:
         return event_ids
     query = select(deliveries.c.event_id, func.count()).where(deliveries.c.event_id.in_(event_ids))
-    counts = dict(connection.execute(query.group_by(deliveries.c.event_id)).tuples().all())
+    counts = {row[0]: row[1] for row in connection.execute(query.group_by(deliveries.c.event_id))}
     together = accumulate(counts.get(each, 0) for each in event_ids)
     count = 1 + sum(1 for each in together if each < _DELIVERIES)
     return event_ids[:count]
