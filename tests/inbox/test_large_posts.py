@@ -110,3 +110,23 @@ async def test_a_post_of_which_parts_were_durable_is_whole_when_meta_sends_it_ag
     again = await world.post_body(body)
     assert [item.outcome for item in again.items] == [Outcome.DUPLICATE] * 500 + [Outcome.APPLIED] * 100
     assert len(await world.rows("messages.insert")) == MANY
+
+
+async def test_items_that_have_many_deliveries_are_committed_in_smaller_parts(world):
+    for _ in range(30):
+        await world.endpoint(events=["messages.insert"])
+    parts: list[int] = []
+    world.store.on_committed(lambda work: parts.append(len(work)))
+    post = value(contacts=[contact()], messages=[text_message(f"wamid.{n}", f"{n}") for n in range(200)])
+    inbound = await world.post(post)
+    assert [item.outcome for item in inbound.items] == [Outcome.APPLIED] * 200
+    assert [report.pointer for report in inbound.items] == [
+        f"/entry/0/changes/0/value/messages/{n}" for n in range(200)
+    ]
+    assert sum(parts) == 200 * 30
+    assert max(parts) <= 1000 + 30
+    assert [row["content"]["text"]["body"] for row in await world.rows("messages.insert")] == [
+        str(n) for n in range(200)
+    ]
+    again = await world.post(post)
+    assert {item.outcome for item in again.items} == {Outcome.DUPLICATE}

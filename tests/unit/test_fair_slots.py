@@ -113,3 +113,16 @@ def test_no_place_is_lost_and_no_one_is_forgotten(steps: list[tuple[str, str]]) 
                     pass
 
     asyncio.run(play())
+
+
+@pytest.mark.anyio
+async def test_who_comes_later_waits_for_one_of_another_and_not_for_all() -> None:
+    slots, order = FairSlots(1), list[str]()
+
+    async def work(who: str) -> None:
+        async with slots.place(who):
+            order.append(who)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(work(who) for who in ["a"] * 10 + ["b", "c", "b"]))
+    assert order == ["a", "a", "b", "c", "a", "b", *"aaaaaaa"]

@@ -8,7 +8,7 @@ Each item is applied once and by itself: one that fails does not stop the others
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
@@ -55,6 +55,8 @@ _READ_AT_ONCE = 16 * 1024
 """Bytes of a body that is read on the event loop: nearly all are smaller, and none so small holds it for long."""
 _APPLIED_AT_ONCE = 250
 """Items of one commit: a batch of Meta's has a few."""
+_DELIVERED_AT_ONCE = 1000
+"""Deliveries of one commit, that of the last item beside them: an item has one for each endpoint that subscribes."""
 _TOO_MUCH = "what this POST changes is too large to be told at once; apply this item again to go on"
 _MOST_HELD = 100
 """How many items may wait for one message: all of them are applied in the commit that brings it."""
@@ -87,7 +89,7 @@ Read = tuple[tuple[Item, ...], str]
 """The items of a body, and its SHA-256 in hex."""
 
 
-async def at_once(work: Callable[[], Read]) -> Read:
+async def at_once(work: Callable[[], Read], organization_id: str) -> Read:  # noqa: ARG001
     """Do the work here and now."""
     return work()
 
@@ -106,7 +108,7 @@ class Ingest:
         store: LedgerRunner,
         options: Options,
         *,
-        aside: Callable[[Callable[[], Read]], Awaitable[Read]] = at_once,
+        aside: Callable[[Callable[[], Read], str], Awaitable[Read]] = at_once,
         place: Callable[[str], AbstractAsyncContextManager[None]] = nowhere,
     ) -> None:
         self._store = store
@@ -133,7 +135,7 @@ class Ingest:
             Unavailable: the POST could not be made durable; nothing was applied.
         """
         async with self._turn(body, whose):
-            items, digest = await self._read(body)
+            items, digest = await self._read(body, whose)
             return await self._in_parts(Post(body, items, speaks_for, digest, whose), None)
 
     def _turn(self, body: bytes, whose: str) -> AbstractAsyncContextManager[None]:
@@ -145,7 +147,7 @@ class Ingest:
         gone, body = pointers, inbound.body
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         async with self._turn(body, whose):
-            every, digest = await self._read(body)
+            every, digest = await self._read(body, whose)
             items = tuple(item for item in every if item.place.pointer in pointers)
             gone -= {item.place.pointer for item in items}
             return await self._in_parts(Post(body, items, inbound.speaks_for, digest, whose, gone), inbound)
@@ -156,20 +158,21 @@ class Ingest:
         Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
         what was applied is a duplicate.
         """
-        body, room, at = post.body, room_of(post.body), 0
+        body, room, at, most = post.body, room_of(post.body), 0, _APPLIED_AT_ONCE
         while True:
-            items, more = post.items[at : at + _APPLIED_AT_ONCE], at + _APPLIED_AT_ONCE < len(post.items)
+            items, more = post.items[at : at + most], at + most < len(post.items)
             done = await self._applied(replace(post, body=body, items=items, more=more, room=room), kept)
-            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + _APPLIED_AT_ONCE
-            if not more:
+            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + done.count
+            if at >= len(post.items):
                 return kept
+            most = min(_APPLIED_AT_ONCE, 2 * done.count)  # what a commit does not get to would be loaded in vain
 
-    async def _read(self, body: bytes) -> Read:
+    async def _read(self, body: bytes, organization_id: str) -> Read:
         """Return the items of a body and its digest; a large one is read aside, so that others are answered
         meanwhile."""
         if len(body) <= _READ_AT_ONCE:
             return _items_and_digest(body)
-        return await self._aside(partial(_items_and_digest, body))
+        return await self._aside(partial(_items_and_digest, body), organization_id)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
@@ -193,7 +196,7 @@ def _items_and_digest(body: bytes) -> Read:
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Applied:
-    """Apply every item of a POST to the ledger and record a report of each.
+    """Apply the items of a POST to the ledger, until they have made many deliveries, and record a report of each.
 
     Args:
         skip: the places of items that could not be applied before.
@@ -210,7 +213,7 @@ def decide_post(
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
     size, counted = 0, len(ledger.events)
-    for index, item in enumerate(post.items):
+    for index, item in enumerate(_few(ledger, post.items)):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
         if index in skip:
@@ -229,12 +232,13 @@ def decide_post(
         _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
         if kept:
             ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
+    post = replace(post, items=post.items[: len(reports)], more=post.more or len(reports) < len(post.items))
     ledger.trace = ""
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size)
+        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size, len(reports))
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -246,7 +250,16 @@ def decide_post(
     )
     inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
-    return Applied(inbound, size)
+    return Applied(inbound, size, len(reports))
+
+
+def _few(ledger: Ledger, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items until those before have made many deliveries."""
+    had = len(ledger.work)
+    for item in items:
+        if len(ledger.work) - had >= _DELIVERED_AT_ONCE:
+            return
+        yield item
 
 
 def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:

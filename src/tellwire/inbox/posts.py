@@ -30,10 +30,12 @@ class Post(Struct, frozen=True):
 
 
 class Applied(Struct, frozen=True):
-    """A POST that was applied, and how many bytes of rows its events hold."""
+    """A POST that was applied, how many bytes of rows its events hold, and how many of its items were gone through:
+    not all, when these had many deliveries."""
 
     inbound: Inbound
     size: int
+    count: int
 
 
 def room_of(body: bytes) -> int:
