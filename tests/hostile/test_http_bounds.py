@@ -278,18 +278,14 @@ def test_a_server_without_descriptors_goes_on_accepting(tmp_path: Path) -> None:
 
 
 def test_a_peer_has_a_share_of_the_connections(tmp_path: Path) -> None:
-    started = (
-        b"POST /meta/webhook HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%064d\r\nContent-Length: 9\r\n"
-        b"Expect: 100-continue\r\n\r\n" % 0
-    )
     with (
         serving(tmp_path, HTTP_MAX_CONNECTIONS="30", HTTP_MAX_CONNECTIONS_PER_PEER="10") as target,
         ExitStack() as held,
     ):
         for _ in range(10):
             sock = held.enter_context(target.connect("127.0.0.2"))
-            sock.sendall(started)
-            assert sock.recv(100).startswith(b"HTTP/1.1 100 "), "the request is in progress: it makes no room"
+            sock.sendall(b"GET /v1/events/stream HTTP/1.1\r\n%b\r\n" % FIELDS)
+            assert sock.recv(100).startswith(b"HTTP/1.1 200 "), "the request is in progress: it makes no room"
         with target.connect("127.0.0.2") as refused:
             answer = rest_of(refused)
         assert status_of(answer) == 503
@@ -298,6 +294,33 @@ def test_a_peer_has_a_share_of_the_connections(tmp_path: Path) -> None:
         with target.connect("127.0.0.3") as other:
             other.sendall(get(b"/livez", b"Connection: close"))
             assert status_of(rest_of(other)) == 200
+
+
+META = b"POST /meta/webhook HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%064d\r\n" % 0
+HOLDERS = {
+    "bodies that do not end": META + b"Content-Length: 60000\r\n\r\n{",
+    "chunks that do not end": META + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    "100 Continue without a body": META + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    "answers that are not taken": get(b"/openapi.json") * 40,
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_strangers_who_hold_every_connection_keep_nobody_out(tmp_path: Path, name: str) -> None:
+    with (
+        serving(tmp_path, HTTP_MAX_CONNECTIONS="60", AUTO_ACCOUNTS="true") as target,
+        ExitStack() as held,
+    ):
+        assert target.call("/openapi.json")[0] == 200
+        for number in range(80):
+            sock = held.enter_context(target.connect(f"127.0.0.{2 + number % 4}", receives=2048))
+            sock.sendall(HOLDERS[name])
+        until(lambda: all(target.call("/livez")[0] == 200 for _ in range(30)), what="an end of what they asked for")
+        assert target.metric("tellwire_http_connections") >= 60
+        for number in range(10):
+            assert target.post(envelope(incoming(f"wamid.held.{number}"))) == 200
+        assert target.call("/v1/accounts")[0] == 200
+        assert target.closed("made_room") >= 12
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------

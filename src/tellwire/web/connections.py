@@ -25,16 +25,37 @@ class Registered(Protocol):
         ...
 
 
+class Spare:
+    """Connections that may be closed for a new one, of each kind the one that has been so for longest first."""
+
+    __slots__ = ("held_up", "idle")
+
+    def __init__(self) -> None:
+        self.idle: dict[Registered, None] = {}
+        """Those without a request in progress."""
+        self.held_up: dict[Registered, None] = {}
+        """Those whose client holds its request up: the rest of the body does not come, or the answer is not taken."""
+
+    def first(self) -> Registered | None:
+        """Return the connection that goes first: an idle one if there is any."""
+        return next(iter(self.idle), None) or next(iter(self.held_up), None)
+
+    def remove(self, connection: Registered) -> None:
+        """Note that a connection is to be kept."""
+        self.idle.pop(connection, None)
+        if self.held_up:
+            self.held_up.pop(connection, None)
+
+
 class Peer:
     """What comes from one address."""
 
-    __slots__ = ("idle", "name", "open")
+    __slots__ = ("name", "open", "spare")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.open = 0
-        self.idle: dict[Registered, None] = {}
-        """Those without a request in progress, the one that has been so for longest first."""
+        self.spare = Spare()
 
 
 class Connections:
@@ -47,7 +68,7 @@ class Connections:
         self._log = RareLog("tellwire.web", "http_connection_refused")
         self._peers: dict[str, Peer] = {}
         self._open: set[Registered] = set()
-        self._idle: dict[Registered, None] = {}
+        self._spare = Spare()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -66,17 +87,18 @@ class Connections:
         return self._peers.get(name) or Peer(name)
 
     def make_room(self, peer: Peer) -> CloseReason | None:
-        """Make room for one more connection of a peer, by closing the one that is idle longest; return why there is
-        none."""
+        """Make room for one more connection of a peer, by closing one that can be spared; return why there is none."""
         if peer.open >= self.caps.per_peer:
-            return None if self.drop_idle(peer.idle) else "too_many_from_peer"
+            return None if self.drop_spare(peer) else "too_many_from_peer"
         if len(self._open) >= self.caps.total:
-            return None if self.drop_idle(self._idle) else "too_many_connections"
+            return None if self.drop_spare() else "too_many_connections"
         return None
 
-    def drop_idle(self, idle: dict[Registered, None] | None = None) -> bool:
-        """Close the connection that is idle longest; return whether there was one."""
-        oldest = next(iter(self._idle if idle is None else idle), None)
+    def drop_spare(self, peer: Peer | None = None) -> bool:
+        """Close the connection, perhaps of one peer, that can be spared most easily: the one that has been idle for
+        longest, and if there is none, the one whose client has held its request up for longest. Return whether there
+        was one."""
+        oldest = (peer.spare if peer else self._spare).first()
         if oldest is None:
             return False
         self.closed("made_room", oldest.peer)
@@ -106,13 +128,20 @@ class Connections:
 
     def idle(self, connection: Registered) -> None:
         """Note that a connection has no request in progress."""
-        self._idle[connection] = None
-        connection.peer.idle[connection] = None
+        for spare in (self._spare, connection.peer.spare):
+            spare.remove(connection)
+            spare.idle[connection] = None
+
+    def held_up(self, connection: Registered) -> None:
+        """Note that from now on it is the client that holds the request of a connection up."""
+        for spare in (self._spare, connection.peer.spare):
+            spare.remove(connection)
+            spare.held_up[connection] = None
 
     def busy(self, connection: Registered) -> None:
-        """Note that a connection has a request in progress."""
-        self._idle.pop(connection, None)
-        connection.peer.idle.pop(connection, None)
+        """Note that a connection has a request in progress, which waits for this server."""
+        self._spare.remove(connection)
+        connection.peer.spare.remove(connection)
 
     def closed(self, reason: CloseReason, peer: Peer) -> None:
         """Count and log a connection that was refused or closed."""
