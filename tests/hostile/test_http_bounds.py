@@ -316,7 +316,7 @@ def test_strangers_who_hold_every_connection_keep_nobody_out(tmp_path: Path, nam
             sock = held.enter_context(target.connect(f"127.0.0.{2 + number % 4}", receives=2048))
             sock.sendall(HOLDERS[name])
         until(lambda: all(target.call("/livez")[0] == 200 for _ in range(30)), what="an end of what they asked for")
-        assert target.metric("tellwire_http_connections") >= 60
+        assert target.metric("tellwire_http_connections") > 50
         for number in range(10):
             assert target.post(envelope(incoming(f"wamid.held.{number}"))) == 200
         assert target.call("/v1/accounts")[0] == 200
