@@ -76,6 +76,8 @@ REFUSED = {
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"),
     "HTTP/0.9": (b"GET /livez\r\n", 400, "malformed"),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed"),
+    "two spaces": (b"GET  /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "malformed"),
+    "a fragment": (get(b"/livez#x"), 400, "malformed"),
     "CONNECT": (b"CONNECT localhost:22 HTTP/1.1\r\n\r\n", 400, "malformed"),
     "length and chunked": (
         b"POST /v1/accounts HTTP/1.1\r\n%bContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % JSON,

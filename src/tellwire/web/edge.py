@@ -62,6 +62,10 @@ class Edge:
             words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
             await send_problem(stamped, problem_of(400, "host-not-allowed", words), request_id)
             return
+        if not _is_plain(scope["path"]):
+            words = "There is nothing at this path: slashes at its end or beside each other count."
+            await send_problem(stamped, problem_of(404, "not-found", words), request_id)
+            return
         incoming = _Incoming(receive, scope, self._held)
         try:
             await self._app(scope, incoming, stamped)
@@ -81,6 +85,12 @@ class Edge:
             allowed in {"*", host} or (allowed.startswith("*.") and host.endswith(allowed[1:]))
             for allowed in self._hosts
         )
+
+
+def _is_plain(path: str) -> bool:
+    """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
+    there. Only under `/v1`, where everything takes a key, a slash at the end does not matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
 
 
 class _Held:
