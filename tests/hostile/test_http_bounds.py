@@ -6,6 +6,7 @@ Deadlines that would take long are shortened in tests/unit/web; here the real on
 from __future__ import annotations
 
 import json
+import select
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -323,6 +324,23 @@ def test_strangers_who_hold_every_connection_keep_nobody_out(tmp_path: Path, nam
             assert target.post(envelope(incoming(f"wamid.held.{number}"))) == 200
         assert target.call("/v1/accounts")[0] == 200
         assert target.closed("made_room") >= 12
+
+
+@pytest.mark.alone
+def test_strangers_who_fill_the_memory_for_bodies_keep_nobody_out(tmp_path: Path) -> None:
+    allow_many_descriptors()
+    with serving(tmp_path, AUTO_ACCOUNTS="true") as target, ExitStack() as held:
+        target.call("/v1/accounts")
+        for size in [4 * MIB] * 63 + [MIB // 8] * 150:
+            sock = held.enter_context(target.connect())
+            sock.sendall(META + b"Content-Length: %d\r\n\r\n{" % size + b" " * (size - 2))
+            if size < MIB and select.select([sock], [], [], 0.03)[0]:
+                break  # refused: as much as may be is there
+        before = target.rss()
+        for number in range(5):
+            large = envelope(*[incoming(f"wamid.large.{number}.{each}", "x" * 4000) for each in range(200)])
+            assert target.post(large) == 200
+        assert target.rss() - before < 60 * MIB
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------

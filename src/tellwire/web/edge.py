@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from tellwire.errors import Busy, Problem
+from tellwire.errors import Problem
+from tellwire.web.held_bodies import HeldBodies
 from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
 
 log = structlog.get_logger("tellwire.web")
@@ -39,7 +40,7 @@ class Edge:
 
     def __init__(self, app: Asgi, hosts: Sequence[str], *, most_held: int = _MOST_HELD) -> None:
         self._app = app
-        self._held = _Held(most_held)
+        self._bodies = HeldBodies(most_held)
         self._hosts = [host.lower().strip("[]") for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +67,7 @@ class Edge:
             words = "There is nothing at this path: slashes at its end or beside each other count."
             await send_problem(stamped, problem_of(404, "not-found", words), request_id)
             return
-        incoming = _Incoming(receive, scope, self._held)
+        incoming = _Incoming(receive, scope, self._bodies)
         try:
             await self._app(scope, incoming, stamped)
         except Problem as problem:  # of an answer that had begun: the server ends its connection
@@ -93,37 +94,25 @@ def _is_plain(path: str) -> bool:
     return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
 
 
-class _Held:
-    """The bytes of all bodies that are in memory."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.size = 0
-
-
 class _Incoming:
     """What comes of a request, counted until it is released."""
 
-    def __init__(self, receive: Receive, scope: Scope, held: _Held) -> None:
+    def __init__(self, receive: Receive, scope: Scope, bodies: HeldBodies) -> None:
         self._receive = receive
         self._scope = scope
-        self._held = held
-        self._size = 0
+        self._held = bodies.begin()
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        message = await self._held.wait(self._receive)
         if message["type"] == "http.disconnect":
             self._scope["state"]["gone"] = True
         elif message.get("body"):
-            more = min(len(message["body"]), LARGEST_BODY - self._size)
-            self._size += more
-            self._held.size += more
-            if self._held.size > self._held.most:
-                raise Busy("Too many bytes are waiting.")
+            count = min(len(message["body"]), LARGEST_BODY - self._held.size)
+            self._held.add(count, more=message.get("more_body", False))
         return message
 
     def release(self) -> None:
-        self._held.size -= self._size
+        self._held.release()
 
 
 def request_id_of(scope: Scope) -> str:

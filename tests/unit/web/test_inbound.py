@@ -126,11 +126,27 @@ def test_slow_large_bodies_keep_no_usual_post_out(tmp_path: Path) -> None:
         ingest.go.set()
         slow = Post(route, b"x" * 2 * len(BODY), ends=False)
         await slow.stuck.wait()
-        assert await Post(route, b"x" * 3 * len(BODY)).status() == 503
         assert await Post(route, BODY).status() == 200
         assert await slow.status() == 408
 
     over(tmp_path, BodyLimits(seconds=0.2, waiting=1, held=len(BODY), small=len(BODY)), scenario)
+
+
+def test_the_body_that_stalls_for_longest_gives_way(tmp_path: Path) -> None:
+    async def scenario(route: InboundRoute, ingest: Stalling) -> None:
+        ingest.go.set()
+        stalled = [Post(route, BODY, ends=False) for _ in range(3)]
+        for each in stalled:
+            await each.stuck.wait()
+        assert await Post(route, BODY[:1], BODY[1:]).status() == 200
+        assert await stalled[0].status() == 503
+        assert stalled[0].detail == "Too many bytes are waiting."
+        assert await route.accept_complete(SCOPE["headers"], BODY) is None
+        assert [each.task.done() for each in stalled] == [True, False, False]
+        for each in stalled[1:]:
+            each.task.cancel()
+
+    over(tmp_path, BodyLimits(held=3 * len(BODY), small=0), scenario)
 
 
 def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> None:
