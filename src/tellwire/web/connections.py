@@ -25,28 +25,6 @@ class Registered(Protocol):
         ...
 
 
-class Spare:
-    """Connections that may be closed for a new one, of each kind the one that has been so for longest first."""
-
-    __slots__ = ("held_up", "idle")
-
-    def __init__(self) -> None:
-        self.idle: dict[Registered, None] = {}
-        """Those without a request in progress."""
-        self.held_up: dict[Registered, None] = {}
-        """Those whose client holds its request up: the rest of the body does not come, or the answer is not taken."""
-
-    def first(self) -> Registered | None:
-        """Return the connection that goes first: an idle one if there is any."""
-        return next(iter(self.idle), None) or next(iter(self.held_up), None)
-
-    def remove(self, connection: Registered) -> None:
-        """Note that a connection is to be kept."""
-        self.idle.pop(connection, None)
-        if self.held_up:
-            self.held_up.pop(connection, None)
-
-
 class Peer:
     """What comes from one address."""
 
@@ -55,7 +33,9 @@ class Peer:
     def __init__(self, name: str) -> None:
         self.name = name
         self.open = 0
-        self.spare = Spare()
+        self.spare: dict[Registered, None] = {}
+        """Those that wait for their client (for a request, the rest of a body, or an answer to be taken), the one that
+        has done so for longest first."""
 
 
 class Connections:
@@ -68,7 +48,7 @@ class Connections:
         self._log = RareLog("tellwire.web", "http_connection_refused")
         self._peers: dict[str, Peer] = {}
         self._open: set[Registered] = set()
-        self._spare = Spare()
+        self._spare: dict[Registered, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -95,10 +75,9 @@ class Connections:
         return None
 
     def drop_spare(self, peer: Peer | None = None) -> bool:
-        """Close the connection, perhaps of one peer, that can be spared most easily: the one that has been idle for
-        longest, and if there is none, the one whose client has held its request up for longest. Return whether there
+        """Close the connection, perhaps of one peer, that has waited for its client for longest; return whether there
         was one."""
-        oldest = (peer.spare if peer else self._spare).first()
+        oldest = next(iter(peer.spare if peer else self._spare), None)
         if oldest is None:
             return False
         self.closed("made_room", oldest.peer)
@@ -126,22 +105,16 @@ class Connections:
         if not peer.open:
             del self._peers[peer.name]
 
-    def idle(self, connection: Registered) -> None:
-        """Note that a connection has no request in progress."""
+    def waits(self, connection: Registered) -> None:
+        """Note that from now on a connection waits for its client."""
         for spare in (self._spare, connection.peer.spare):
-            spare.remove(connection)
-            spare.idle[connection] = None
-
-    def held_up(self, connection: Registered) -> None:
-        """Note that from now on it is the client that holds the request of a connection up."""
-        for spare in (self._spare, connection.peer.spare):
-            spare.remove(connection)
-            spare.held_up[connection] = None
+            spare.pop(connection, None)
+            spare[connection] = None
 
     def busy(self, connection: Registered) -> None:
         """Note that a connection has a request in progress, which waits for this server."""
-        self._spare.remove(connection)
-        connection.peer.spare.remove(connection)
+        self._spare.pop(connection, None)
+        connection.peer.spare.pop(connection, None)
 
     def closed(self, reason: CloseReason, peer: Peer) -> None:
         """Count and log a connection that was refused or closed."""

@@ -35,6 +35,8 @@ _NEAR = 32 * 1024
 the order of its keys, what stands far inside is content."""
 _HASHED = 12 * 1024 * 1024
 """How many bytes are hashed under accounts' own secrets for one POST, whose signature may be anybody's."""
+_LEAST_HASHED = 8 * 1024
+"""What one secret counts at least: so much could be hashed in the time that it takes by itself."""
 _OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}
 
@@ -47,8 +49,8 @@ class BodyLimits(Struct, frozen=True, kw_only=True):
     `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: complete POSTs at once. `held`: bytes of all large
     bodies in memory, without the first `small` of each, so that nobody keeps usual POSTs out by sending large ones;
     beyond it the one that has stalled for longest is given up. `seconds`: a body that is not complete by then is
-    answered 408. `commit_seconds`: a POST that is not durable by then is answered 503, and removed from the queue if its
-    commit has not begun.
+    answered 408. `commit_seconds`: a POST that is not durable by then is answered 503, and removed from the queue if
+    its commit has not begun.
     """
 
     largest: int = 4 * 1024 * 1024
@@ -95,7 +97,7 @@ class AccountSecrets:
         for name in found:
             for account in self._by_id[name]:
                 owners.setdefault(account.app_secret, {})[account.id] = None
-        most = max(3, _HASHED // (len(body) or 1))
+        most = max(3, _HASHED // max(len(body), _LEAST_HASHED))
         return [(secret, SpeaksFor(account_ids=tuple(ids))) for secret, ids in islice(owners.items(), most)]
 
 

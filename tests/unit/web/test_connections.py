@@ -279,6 +279,22 @@ def test_who_holds_its_request_up_makes_room(held_up: str) -> None:
     run(work())
 
 
+def test_a_connection_that_is_new_outlives_one_that_is_held_up() -> None:
+    async def work() -> None:
+        wired = Wired(stuck, caps=CAPS)
+        slow = [wired.connect(f"192.0.2.{number}") for number in range(2, 4)]
+        for _, protocol in slow:
+            protocol.data_received(BODY)
+        await wired.give(HEAD + b"\r\n\r\n")
+        new, _ = wired.connect("192.0.2.8")  # its request is still on its way
+        for wire, _ in slow:
+            assert wired.connections.make_room(wired.connections.peer("192.0.2.9")) is None
+            assert (wire.closing, new.closing) == (True, False)
+            wired.connect("192.0.2.9")[1].data_received(BODY)
+
+    run(work())
+
+
 @pytest.mark.parametrize("done", ["a body", "an answer"])
 def test_a_request_that_waits_for_this_server_again_makes_no_room(done: str) -> None:
     async def work() -> None:

@@ -21,12 +21,13 @@ from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute
 from tellwire.web.operations.figures import Meters
 
 BODY = b'{"entry": []}'
+HEADERS = [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())]
 SCOPE = {
     "type": "http",
     "method": "POST",
     "path": "/meta/webhook",
     "query_string": b"",
-    "headers": [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())],
+    "headers": HEADERS,
 }
 
 
@@ -141,7 +142,7 @@ def test_the_body_that_stalls_for_longest_gives_way(tmp_path: Path) -> None:
         assert await Post(route, BODY[:1], BODY[1:]).status() == 200
         assert await stalled[0].status() == 503
         assert stalled[0].detail == "Too many bytes are waiting."
-        assert await route.accept_complete(SCOPE["headers"], BODY) is None
+        assert await route.accept_complete(HEADERS, BODY) is None
         assert [each.task.done() for each in stalled] == [True, False, False]
         for each in stalled[1:]:
             each.task.cancel()
@@ -252,6 +253,11 @@ def test_few_secrets_are_tried_for_a_large_body() -> None:
         assert [secret for secret, _ in secrets.named_in(b"[%b]" % names + b" " * 4_000_000)] == ["s0", "s1", "s2"]
         assert secrets.named_in(b" " * 2_000_000 + b'"5"' + b" " * 2_000_000) == []
         assert [secret for secret, _ in secrets.named_in(b" " * 4_000_000 + b'"5"')] == ["s5"]
+
+
+def test_a_small_body_that_names_very_many_accounts_is_not_tried_with_all_their_secrets() -> None:
+    secrets = _secrets(*[_account(f"{number}", f"s{number}", "77") for number in range(5000)])
+    assert len(secrets.named_in(b'"77"')) == 12 * 1024 // 8
 
 
 def test_accounts_without_a_secret_have_none() -> None:
