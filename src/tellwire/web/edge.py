@@ -12,6 +12,7 @@ import structlog
 from tellwire.errors import Busy, Problem
 from tellwire.model.shares import FairShare
 from tellwire.web import places
+from tellwire.web.held_bodies import HeldBodies
 from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
 
 log = structlog.get_logger("tellwire.web")
@@ -41,7 +42,8 @@ class Edge:
 
     def __init__(self, app: Asgi, hosts: Sequence[str], *, most_held: int = _MOST_HELD) -> None:
         self._app = app
-        self._held = FairShare(most_held)
+        self._shared = FairShare(most_held)
+        self._bodies = HeldBodies(most_held)
         self._hosts = [host.lower().strip("[]") for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,11 +65,10 @@ class Edge:
             started = True
             await outgoing(message)
 
-        if scope["path"] not in _UNCHECKED and not self.admits(host_of(scope)):
-            words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
-            await send_problem(stamped, problem_of(400, "host-not-allowed", words), request_id)
+        if (refusal := self._refusal(scope)) is not None:
+            await send_problem(stamped, refusal, request_id)
             return
-        incoming = _Incoming(receive, scope, self._held)
+        incoming = _Incoming(receive, scope, self._bodies, self._shared)
         outgoing = _Outgoing(stamped, scope, request_id)
         try:
             await self._app(scope, incoming, in_pieces)
@@ -83,6 +84,16 @@ class Edge:
             if (place := places.of(scope)) is not None:
                 place.leave()
 
+    def _refusal(self, scope: Scope) -> Problem | None:
+        """Return what is wrong with the Host header or the path, None for nothing."""
+        if scope["path"] not in _UNCHECKED and not self.admits(host_of(scope)):
+            words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
+            return problem_of(400, "host-not-allowed", words)
+        if not _is_plain(scope["path"]):
+            words = "There is nothing at this path: slashes at its end or beside each other count."
+            return problem_of(404, "not-found", words)
+        return None
+
     def admits(self, host: str) -> bool:
         """Return whether ALLOWED_HOSTS allows this host (without port)."""
         return any(
@@ -91,35 +102,48 @@ class Edge:
         )
 
 
+def _is_plain(path: str) -> bool:
+    """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
+    there. Only under `/v1`, where everything takes a key, a slash at the end does not matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
+
+
 class _Incoming:
     """What comes of a request, counted until it is released as its organization's, once that is known."""
 
-    def __init__(self, receive: Receive, scope: Scope, held: FairShare) -> None:
+    def __init__(self, receive: Receive, scope: Scope, bodies: HeldBodies, shared: FairShare) -> None:
         self._receive = receive
         self._scope = scope
-        self._held = held
-        self._size = 0
+        self._held = bodies.begin()
+        self._shared = shared
+        self._taken = 0
         self._whose = ""
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        message = await self._held.wait(self._receive)
         if message["type"] == "http.disconnect":
             self._scope["state"]["gone"] = True
         elif message.get("body"):
-            self._count(min(len(message["body"]), LARGEST_BODY - self._size))
+            count = min(len(message["body"]), LARGEST_BODY - self._held.size)
+            self._count(count)
+            self._held.add(count, more=message.get("more_body", False))
         return message
 
     def _count(self, more: int) -> None:
-        if not self._size and (place := places.of(self._scope)) is not None:
-            self._whose = place.organization_id
-        if not self._held.admits(self._whose):
+        """Count what has come as the organization's, if the request is one's."""
+        place = places.of(self._scope)
+        if place is None:
+            return
+        self._whose = place.organization_id
+        if not self._shared.admits(self._whose):
             raise Busy("Too many bytes are waiting.")
-        self._size += more
-        self._held.take(self._whose, more)
+        self._taken += more
+        self._shared.take(self._whose, more)
 
     def release(self) -> None:
-        if self._size:
-            self._held.give_back(self._whose, self._size)
+        if self._taken:
+            self._shared.give_back(self._whose, self._taken)
+        self._held.release()
 
 
 class _Outgoing:

@@ -179,6 +179,42 @@ def test_answers_that_wait_for_their_clients_have_a_bound_which_organizations_sh
     asyncio.run(work())
 
 
+def test_a_body_that_stalls_gives_way_to_another() -> None:
+    ended: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while (await receive())["more_body"]:
+                pass
+        except Busy:
+            ended.append(f"{scope['name']} is given up")
+            return
+        ended.append(f"{scope['name']} is there")
+
+    async def request(edge: Edge, name: str, *, stalls: bool) -> None:
+        pieces = 0
+
+        async def receive() -> dict[str, Any]:
+            nonlocal pieces
+            pieces += 1
+            if stalls and pieces > 1:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": bytes(LARGEST_BODY // 2), "more_body": pieces < 2}
+
+        made = {"type": "http", "path": "/livez", "headers": [], "name": name}
+        await edge(made, receive, _nothing_sent)
+
+    async def work() -> None:
+        edge = Edge(app, ["*"], most_held=LARGEST_BODY)
+        stalled = [asyncio.ensure_future(request(edge, name, stalls=True)) for name in ("the first", "the second")]
+        await asyncio.sleep(0)
+        await request(edge, "the third", stalls=False)
+        await asyncio.wait_for(asyncio.gather(*stalled), 5)
+        assert sorted(ended) == ["the first is given up", "the second is given up", "the third is there"]
+
+    asyncio.run(work())
+
+
 def test_requests_of_an_organization_that_are_under_way_have_a_bound() -> None:
     shared, made = Places(requests=4), list[dict[str, Any]]()
 

@@ -21,12 +21,13 @@ from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute, Signe
 from tellwire.web.operations.figures import Meters
 
 BODY = b'{"entry": []}'
+HEADERS = [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())]
 SCOPE = {
     "type": "http",
     "method": "POST",
     "path": "/meta/webhook",
     "query_string": b"",
-    "headers": [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())],
+    "headers": HEADERS,
 }
 
 
@@ -126,11 +127,27 @@ def test_slow_large_bodies_keep_no_usual_post_out(tmp_path: Path) -> None:
         ingest.go.set()
         slow = Post(route, b"x" * 2 * len(BODY), ends=False)
         await slow.stuck.wait()
-        assert await Post(route, b"x" * 3 * len(BODY)).status() == 503
         assert await Post(route, BODY).status() == 200
         assert await slow.status() == 408
 
     over(tmp_path, BodyLimits(seconds=0.2, waiting=1, held=len(BODY), small=len(BODY)), scenario)
+
+
+def test_the_body_that_stalls_for_longest_gives_way(tmp_path: Path) -> None:
+    async def scenario(route: InboundRoute, ingest: Stalling) -> None:
+        ingest.go.set()
+        stalled = [Post(route, BODY, ends=False) for _ in range(3)]
+        for each in stalled:
+            await each.stuck.wait()
+        assert await Post(route, BODY[:1], BODY[1:]).status() == 200
+        assert await stalled[0].status() == 503
+        assert stalled[0].detail == "Too many bytes are waiting."
+        assert await route.accept_complete(HEADERS, BODY) is None
+        assert [each.task.done() for each in stalled] == [True, False, False]
+        for each in stalled[1:]:
+            each.task.cancel()
+
+    over(tmp_path, BodyLimits(held=3 * len(BODY), small=0), scenario)
 
 
 def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> None:
@@ -240,6 +257,11 @@ def test_few_secrets_are_tried_for_a_large_body() -> None:
         assert [secret for secret, _ in secrets.named_in(b"[%b]" % names + b" " * 4_000_000)] == ["s0", "s1", "s2"]
         assert secrets.named_in(b" " * 2_000_000 + b'"5"' + b" " * 2_000_000) == []
         assert [secret for secret, _ in secrets.named_in(b" " * 4_000_000 + b'"5"')] == ["s5"]
+
+
+def test_a_small_body_that_names_very_many_accounts_is_not_tried_with_all_their_secrets() -> None:
+    secrets = _secrets(*[_account(f"{number}", f"s{number}", "77") for number in range(5000)])
+    assert len(secrets.named_in(b'"77"')) == 12 * 1024 // 8
 
 
 def test_accounts_without_a_secret_have_none() -> None:
