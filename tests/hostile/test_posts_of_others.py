@@ -139,5 +139,15 @@ def test_small_posts_about_a_large_message_write_little(tmp_path: Path) -> None:
         assert on_disk(tmp_path) - before < 40 * 3 * MIB
 
 
+def test_a_message_that_large_posts_wait_for_holds_no_commit_up(target: Target) -> None:
+    for number in range(30):
+        taken_back: dict[str, Any] = {"from": "15551230001", "id": f"wamid.r{number}", "timestamp": "1790000001"}
+        taken_back |= {"type": "revoke", "revoke": {"original_message_id": "wamid.1"}}
+        assert signed(target, THEIRS, body(THEIRS, messages=[taken_back], pad="x" * 3_900_000)) == 200
+    began = time.monotonic()
+    assert signed(target, THEIRS, body(THEIRS, messages=[message("wamid.1", "15551230001")])) == 200
+    assert time.monotonic() - began <= 0.5
+
+
 def on_disk(folder: Path) -> int:
     return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())

@@ -15,10 +15,12 @@ from tests.inbox.test_statuses import echo, revoke
 from tests.world import contact, envelope, incoming, status, statuses, text_message, value
 
 from tellwire.errors import Unavailable
+from tellwire.inbox import housekeeping
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.inbound import EVERYTHING, Outcome
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.ports.storage import LedgerRunner
+from tellwire.stores.work_queues.held_items import SqlHeldItems
 
 MANY = 600
 """More than two parts."""
@@ -87,6 +89,31 @@ async def test_a_message_that_is_larger_than_any_of_metas_is_kept_raw(world):
     for wamid, size in sizes.items():
         alone = await world.post(value(contacts=[contact()], messages=[text_message(f"{wamid}.alone", "x" * size)]))
         assert alone.outcome == (Outcome.NOT_UNDERSTOOD if size > 256 * 1024 else Outcome.APPLIED)
+
+
+async def test_what_waits_in_large_posts_is_applied_soon_after_its_message(world):
+    """Reading them holds up the commit that others wait for."""
+    for number in range(4):
+        revoked = value(messages=[revoke(f"wamid.r{number}", f"wamid.{number % 2}")], pad="x" * 400_000)
+        assert (await world.post(revoked)).outcome == Outcome.HELD
+    originals = value(contacts=[contact()], messages=[text_message(f"wamid.{n}") for n in range(2)])
+    await world.post(originals)
+    assert len(await world.query("SELECT * FROM held_items")) == 2
+    await housekeeping.apply_held(SqlHeldItems(world.store), world.ingest, world.clock)
+    assert await world.query("SELECT * FROM held_items") == []
+    assert {outcome for (outcome,) in await world.query("SELECT outcome FROM inbound")} == {"applied"}
+
+
+async def test_of_one_message_so_many_statuses_are_kept(world):
+    def read_by(*people: int) -> dict[str, Any]:
+        group = status("wamid.1", "read", to="GROUP", recipient_type="group")
+        return statuses(*(group | {"recipient_participant_id": f"1555{n:07}"} for n in people))
+
+    await world.post(read_by(*range(3_000)))
+    inbound = await world.post(read_by(*range(2_999, 5_010)))
+    outcomes = {Outcome.DUPLICATE: 1, Outcome.APPLIED: 2_000, Outcome.NOT_UNDERSTOOD: 10}
+    assert Counter(item.outcome for item in inbound.items) == outcomes
+    assert {item.outcome for item in (await world.post(read_by(7, 4_999))).items} == {Outcome.DUPLICATE}
 
 
 class Stopping:

@@ -22,7 +22,7 @@ from tellwire.meta.webhooks.items import (
     TemplateNotice,
 )
 from tellwire.model.inbound import ItemReport, ItemResult, Outcome
-from tellwire.model.ledger import HeldItem, Keys, Ledger
+from tellwire.model.ledger import MOST_HELD_BYTES, HeldItem, Keys, Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
 
@@ -53,6 +53,9 @@ def accept(
 def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> None:
     """Apply the items that were held until the message `wamid` was known."""
     for held in ledger.held.pop((account.phone_number_id, wamid), ()):
+        if not _is_read(ledger, held):
+            ledger.put_off(account.phone_number_id, wamid, held)
+            continue
         item = _item(ledger, held)
         if item is None:
             continue
@@ -62,6 +65,16 @@ def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> N
         ledger.new_reports.append((held.inbound_id, report_of(item, result)))
         if result.outcome != Outcome.HELD:
             ledger.settle_held(held.inbound_id, held.pointer)
+
+
+def _is_read(ledger: Ledger, held: HeldItem) -> bool:
+    """Return whether the POST of a held item is read in this transaction, which others wait for meanwhile."""
+    if held.inbound_id in ledger.read_posts:
+        return True
+    if not held.body or ledger.read_bytes + len(held.body) > MOST_HELD_BYTES:
+        return False
+    ledger.read_bytes += len(held.body)
+    return True
 
 
 def _item(ledger: Ledger, held: HeldItem) -> Item | None:

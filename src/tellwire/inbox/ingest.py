@@ -134,19 +134,19 @@ class Ingest:
             NotJson: the body is not JSON; nothing was kept.
             Unavailable: the POST could not be made durable; nothing was applied.
         """
-        async with self._turn(body, whose):
+        if len(body) <= _READ_AT_ONCE:
+            items, digest = _items_and_digest(body)
+            return await self._in_parts(Post(body, items, speaks_for, digest, whose), None)
+        async with self._place(whose):
             items, digest = await self._read(body, whose)
             return await self._in_parts(Post(body, items, speaks_for, digest, whose), None)
-
-    def _turn(self, body: bytes, whose: str) -> AbstractAsyncContextManager[None]:
-        return (self._place if len(body) > _READ_AT_ONCE else nowhere)(whose)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str], *, whose: str = "") -> Inbound:
         """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
         `whose`: the organization that asks for it."""
         gone, body = pointers, inbound.body
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
-        async with self._turn(body, whose):
+        async with (self._place if len(body) > _READ_AT_ONCE else nowhere)(whose):
             every, digest = await self._read(body, whose)
             items = tuple(item for item in every if item.place.pointer in pointers)
             gone -= {item.place.pointer for item in items}

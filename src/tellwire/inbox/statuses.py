@@ -19,6 +19,8 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 
 UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
+_MOST_STATUSES = 5_000
+"""How many statuses of one message are kept, each of a participant and name; all are loaded for each further one."""
 
 
 def our_id(item: StatusUpdate) -> str:
@@ -51,6 +53,9 @@ def apply_status(
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return ItemResult(Outcome.NOT_UNDERSTOOD, "a status of a message that came in", known.id)
+    facts = ledger.facts.get((account.id, item.wamid), {})
+    if len(facts) >= _MOST_STATUSES and (fact.name, fact.participant) not in facts:
+        return ItemResult(Outcome.NOT_UNDERSTOOD, f"{_MOST_STATUSES:,} statuses of this message are known", known.id)
     if repeated(ledger, account, known, fact):
         return ItemResult(Outcome.DUPLICATE, message_id=known.id)
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None

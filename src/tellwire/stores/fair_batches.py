@@ -87,6 +87,8 @@ class FairBatches:
 def decide_in_turn(ledger: Ledger, decisions: Sequence[Callable[[Ledger], Any]]) -> list[Any]:
     """Return the results of decisions, of which at least one is made; `LATER` for those that the commit has no room
     for."""
+    if len(decisions) == 1:
+        return [decisions[0](ledger)]
     results: list[Any] = []
     size = events = posts = 0
     for decide in decisions:
@@ -94,7 +96,9 @@ def decide_in_turn(ledger: Ledger, decisions: Sequence[Callable[[Ledger], Any]])
             results.append(LATER)
             continue
         results.append(decide(ledger))
-        size += sum(len(memoryview(event.snapshot.row)) for event in ledger.events[events:])
-        size += sum(len(post.body) for post in ledger.new_inbound[posts:])
+        for event in ledger.events[events:]:
+            size += len(memoryview(event.snapshot.row))
+        for post in ledger.new_inbound[posts:]:
+            size += len(post.body)
         events, posts = len(ledger.events), len(ledger.new_inbound)
     return results
