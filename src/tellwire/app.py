@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from tellwire.accounts import template_sync
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
 from tellwire.agents.worker import AgentWorker
@@ -35,7 +36,7 @@ from tellwire.http_client.url_check import UrlCheck
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
-from tellwire.loops import Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
+from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
@@ -161,7 +162,8 @@ class App:
             counters=counters,
             graph=self.graph,
         )
-        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random)
+        turn = FairSlots(template_sync.MAX_CONCURRENT).place
+        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random, turn)
         self.housekeeping = Housekeeping(store, queues.held_items, self.ingest, clock, window=window)
         self.erasure_worker = ErasureWorker(
             store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep

@@ -125,6 +125,29 @@ def test_a_model_that_calls_tools_for_ever_is_stopped(tmp_path):
     with_shop(tmp_path, [calling("order_status", order="1")], lambda _: (200, b"{}"), scenario)
 
 
+def test_a_model_that_calls_very_many_tools_at_once_is_stopped(tmp_path):
+    once = json.loads(calling("order_status", order="1")[1])
+    [call] = once["choices"][0]["message"]["tool_calls"]
+    calls = [call | {"id": f"call_{number}"} for number in range(2000)]
+    once["choices"][0]["message"]["tool_calls"] = calls
+
+    async def scenario(agent_world: AgentWorld, shop: Loopback):
+        [run] = await agent_world.runs()
+        assert run.outcome == "failed"
+        assert "more than 16 calls of tools at once" in run.detail
+        assert shop.asked == []
+
+    with_shop(tmp_path, [(200, json.dumps(once).encode())], lambda _: (200, b"{}"), scenario)
+
+
+def test_an_answer_that_is_nested_very_deeply_is_the_models_failure(tmp_path):
+    async def scenario(agent_world: AgentWorld, shop: Loopback):
+        [run] = await agent_world.runs()
+        assert (run.outcome, run.detail) == ("failed", "the model's answer is nested too deeply")
+
+    with_shop(tmp_path, [(200, b'{"choices":' + b"[" * 100_000)], lambda _: (200, b"{}"), scenario)
+
+
 # --- without a model --------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx2
+import msgspec
 import pydantic_ai
+from msgspec import Raw, Struct
 from openai import AsyncOpenAI
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import ModelSettings, RunUsage, UsageLimits
@@ -34,6 +36,8 @@ from tellwire.ports.http_out import Request, Sender
 pydantic_ai.BANNER_ENABLED = False  # the library prints nothing to the terminal
 TIMEOUT_SECONDS = 30.0
 MAX_ROUNDS = 10
+MAX_CALLS = 16
+"""Calls of tools that a model may ask for at once: whoever chose its server decides how many it asks for."""
 SYSTEM_PROMPT = """\
 You answer customers of one business on WhatsApp, on behalf of that business and about its business only.
 Answer shortly, in plain text, in the customer's language. Never claim to be a person.
@@ -99,6 +103,8 @@ class _Run:
                 if self._handed_over:
                     return Reply(handed_over=self._handed_over)
                 raise self._failure(error) from None
+            except RecursionError:
+                raise ModelFailed("the model's answer is nested too deeply", retryable=False) from None
         text = _storable(done.output).strip()
         if not text and not self._handed_over:
             raise ModelFailed("the model's answer was empty")
@@ -160,6 +166,33 @@ class _Run:
                 return ModelFailed("the model's answer could not be used")
 
 
+class _Said(Struct):
+    tool_calls: list[Raw] | None = None
+
+
+class _Choice(Struct):
+    message: _Said | None = None
+
+
+class _Completion(Struct):
+    """As much of a completion as has to be bounded before the library reads it."""
+
+    choices: list[_Choice] | None = None
+
+
+_completion = msgspec.json.Decoder(_Completion)
+
+
+def _asks_for_too_much(body: bytes) -> bool:
+    """Return whether an answer has more calls of tools than a model may ask for. What is no completion is the
+    library's to refuse."""
+    try:
+        choices = _completion.decode(body).choices or []
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return any(len((each.message or _Said()).tool_calls or ()) > MAX_CALLS for each in choices)
+
+
 def _storable(text: str) -> str:
     """Return a text without lone surrogates and NUL: JSON cannot hold the former, PostgreSQL not the latter."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
@@ -216,6 +249,9 @@ class _Transport(httpx2.AsyncBaseTransport):
         came = answer.actual
         if not self.why and came.truncated:
             self.why = "the model's answer was too long to be read"
+        if not self.why and _asks_for_too_much(came.body):
+            self.why = f"the model asked for more than {MAX_CALLS} calls of tools at once"
+            self.retryable = False
         if self.why:
             raise httpx2.ConnectError(self.why, request=request)
         content_type = [(name, value) for name, value in came.headers if name.lower() == "content-type"]
