@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from tellwire.accounts import template_sync
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
 from tellwire.agents.worker import AgentWorker
@@ -160,7 +161,8 @@ class App:
             counters=counters,
             graph=self.graph,
         )
-        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random)
+        turn = FairSlots(template_sync.MAX_CONCURRENT).place
+        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random, turn)
         self.housekeeping = Housekeeping(store, queues.held_items, self.ingest, clock, window=window)
         self.erasure_worker = ErasureWorker(
             store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep

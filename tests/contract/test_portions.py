@@ -6,26 +6,48 @@ Source: docs/reference/delivery.md, "What one step may cost".
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from tests.world import CUSTOMER, World, contact, envelope, text_message, value
 
+from tellwire.accounts.templates import Listed, SyncCounts
 from tellwire.model.erasures import Erasure
 from tellwire.model.ledger import KeptAnswer
+from tellwire.model.messaging import Message
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import erasures, exports, idempotency, person_in_payloads, person_rows
 from tellwire.stores.queries.audit import AuditChange
+from tellwire.stores.queries.exports import Portion
 from tellwire.stores.queries.person_in_payloads import PersonSearch
+from tellwire.stores.query_runner import QueryRunner
 from tellwire.stores.schema.tables import contacts, inbound
+from tellwire.stores.template_repository import SqlTemplateRepository
 from tellwire.stores.work_queues.erasures import SqlErasures
 
 pytestmark = pytest.mark.usefixtures("each_store")
 
 KIB = 1024
+T = TypeVar("T")
 LARGE = "x" * 100 * KIB
+
+
+class Counted:
+    """A store whose transactions that write are counted."""
+
+    def __init__(self, store: QueryRunner) -> None:
+        self._store = store
+        self.writes = 0
+        self.vault, self.registry, self.new_id = store.vault, store.registry, store.new_id
+        self.read, self.purge_erased = store.read, store.purge_erased
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        self.writes += 1
+        return await self._store.write(work)
 
 
 async def write_to(world: World, count: int, text: str = "hello") -> None:
@@ -43,13 +65,16 @@ async def begun(world: World) -> tuple[SqlErasures, Erasure]:
     return SqlErasures(world.store), erasure
 
 
+def messages_behind(connection: Connection, *, conversation_id: str, after: str) -> Portion[Message]:
+    return exports.messages_of(connection, [conversation_id], after, 200)
+
+
 async def test_an_export_reads_large_messages_in_small_portions(world: World) -> None:
     await write_to(world, 20, LARGE)
     ((conversation_id,),) = await world.query("SELECT id FROM conversations")
     found, after = list[str](), ""
     while True:
-        read = partial(exports.messages_of, conversation_ids=[conversation_id], after=after, limit=200)
-        portion = await world.store.read(read)
+        portion = await world.store.read(partial(messages_behind, conversation_id=conversation_id, after=after))
         assert sum(len(each.content) for each in portion.rows) < 700 * KIB
         found += [each.id for each in portion.rows]
         if not (after := portion.after):
@@ -128,3 +153,25 @@ async def test_a_post_that_changes_while_the_person_is_cut_out_is_cut_anew(world
     assert json.loads(bytes(body))["new"] == 1
     again = [replace(each) for each in done]
     assert await world.store.write(lambda c: person_in_payloads.erase(c, registry, wanted, again, 0)) == 0
+
+
+async def test_templates_are_kept_in_small_transactions(world: World) -> None:
+    await write_to(world, 1)
+    (account,) = world.store.registry().accounts.values()
+    store = Counted(world.store)
+    repository, account = SqlTemplateRepository(store), replace(account, waba_id="900")
+
+    async def keep(text: str, count: int) -> tuple[SyncCounts, int]:
+        listed = [
+            Listed(meta_id=f"{n}", name=f"t{n}", language="en", status="APPROVED", reason=text) for n in range(count)
+        ]
+        before, now = store.writes, world.clock.now()
+        counts = await repository.keep(account, listed, started=now, now=now, due_at=now)
+        return counts, store.writes - before
+
+    assert await keep("first", 250) == (SyncCounts(added=250, changed=0, removed=0, total=250), 4)
+    world.clock.move(1)
+    assert await keep("then", 250) == (SyncCounts(added=0, changed=250, removed=0, total=250), 4)
+    world.clock.move(1)
+    assert await keep("then", 3) == (SyncCounts(added=0, changed=0, removed=247, total=3), 2)
+    assert await world.query("SELECT count(*) FROM templates WHERE status = 'DELETED'") == [(247,)]

@@ -80,15 +80,15 @@ async def test_a_post_that_changes_too_much_stops_and_goes_on_when_it_is_applied
 
 
 async def test_a_message_that_is_larger_than_any_of_metas_is_kept_raw(world):
-    sizes = {"wamid.large": 300_000, "wamid.most": 250_000, "wamid.near": 242_000, "wamid.usual": 4_096}
+    sizes = {"wamid.large": 1_200_000, "wamid.most": 1_040_000, "wamid.near": 1_028_000, "wamid.usual": 4_096}
     inbound = await world.post(
         value(contacts=[contact()], messages=[text_message(n, "x" * s) for n, s in sizes.items()])
     )
     assert [item.outcome for item in inbound.items] == [*[Outcome.APPLIED] * 3, Outcome.NOT_UNDERSTOOD]
-    assert (inbound.items[-1].wamid, inbound.items[-1].reason) == ("wamid.large", "it is larger than 256 KiB")
+    assert (inbound.items[-1].wamid, inbound.items[-1].reason) == ("wamid.large", "it is larger than 1 MiB")
     for wamid, size in sizes.items():
         alone = await world.post(value(contacts=[contact()], messages=[text_message(f"{wamid}.alone", "x" * size)]))
-        assert alone.outcome == (Outcome.NOT_UNDERSTOOD if size > 256 * 1024 else Outcome.APPLIED)
+        assert alone.outcome == (Outcome.NOT_UNDERSTOOD if size > 1024 * 1024 else Outcome.APPLIED)
 
 
 async def test_what_waits_in_large_posts_is_applied_soon_after_its_message(world):

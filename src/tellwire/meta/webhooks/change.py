@@ -48,9 +48,9 @@ class ChangeContext(Struct, frozen=True, gc=False):
         return bool(address and self.display_phone_number) and same_address(address, self.display_phone_number)
 
 
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 1024 * 1024
 """How large a message or a status may be. Every event about a message holds it whole; Meta's own are far smaller."""
-_TOO_LARGE = f"it is larger than {MOST_BYTES // 1024} KiB"
+_TOO_LARGE = f"it is larger than {MOST_BYTES // 1024 // 1024} MiB"
 
 
 def object_and_wamid(
