@@ -116,6 +116,16 @@ async def test_of_one_message_so_many_statuses_are_kept(world):
     assert {item.outcome for item in (await world.post(read_by(7, 4_999))).items} == {Outcome.DUPLICATE}
 
 
+async def test_names_of_statuses_that_nobody_knows_do_not_make_a_row_grow_without_end(world):
+    await world.post(statuses(status("wamid.1", "sent")))
+    inbound = await world.post(statuses(*(status("wamid.1", f"s{n}") for n in range(60)), status("wamid.1", "sent")))
+    outcomes = Counter(item.outcome for item in inbound.items)
+    assert outcomes.pop(Outcome.DUPLICATE) == 1
+    assert set(outcomes) == {Outcome.APPLIED, Outcome.NOT_UNDERSTOOD}
+    assert inbound.items[-2].reason == "50 names of statuses of this message are known"
+    assert len((await world.rows("messages.update"))[-1]["status"]) <= 51
+
+
 class Stopping:
     """A store that makes so many decisions durable and no more."""
 

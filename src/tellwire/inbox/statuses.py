@@ -21,6 +21,8 @@ from tellwire.model.units import Micros
 UNDER_WAY = "a status of a message that is not known, while one to its recipient is being sent"
 _MOST_STATUSES = 5_000
 """How many statuses of one message are kept, each of a participant and name; all are loaded for each further one."""
+_MOST_NAMES = 50
+"""How many names the statuses of one message have; Meta knows a dozen. Each makes every further event larger."""
 
 
 def our_id(item: StatusUpdate) -> str:
@@ -56,6 +58,10 @@ def apply_status(
     facts = ledger.facts.get((account.id, item.wamid), {})
     if len(facts) >= _MOST_STATUSES and (fact.name, fact.participant) not in facts:
         return ItemResult(Outcome.NOT_UNDERSTOOD, f"{_MOST_STATUSES:,} statuses of this message are known", known.id)
+    if len(known.status) >= _MOST_NAMES and fact.name not in known.status:
+        return ItemResult(
+            Outcome.NOT_UNDERSTOOD, f"{_MOST_NAMES} names of statuses of this message are known", known.id
+        )
     if repeated(ledger, account, known, fact):
         return ItemResult(Outcome.DUPLICATE, message_id=known.id)
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
