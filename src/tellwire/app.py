@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
+from tellwire.accounts import template_sync
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
 from tellwire.agents.trial import AgentTrial
@@ -39,7 +40,7 @@ from tellwire.http_client.url_check import UrlCheck
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
-from tellwire.loops import Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
+from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
@@ -68,7 +69,9 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
-_MODEL_ANSWERS = ConnectionLimits(body=1024 * 1024, wire=2 * 1024 * 1024)
+_MODEL_ANSWERS = ConnectionLimits(body=256 * 1024, wire=512 * 1024)
+_LARGE_POSTS = 6
+"""How many large POSTs of Meta's are read and applied at a time, shared by organization."""
 _BACKGROUND_PARTITION = 0
 """The process that owns this partition does the background work for all."""
 
@@ -117,6 +120,7 @@ class App:
             store,
             options,
             aside=in_a_thread_one_by_one(),
+            place=FairSlots(_LARGE_POSTS).place,
             on_newest=lambda at: observed.newest_item(at, clock.now()),
         )
         signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
@@ -177,7 +181,8 @@ class App:
             counters=counters,
             graph=self.graph,
         )
-        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random)
+        turn = FairSlots(template_sync.MAX_CONCURRENT).place
+        self.template_sync = TemplateSync(queues.templates, self.graph, clock, random.random, turn)
         self.housekeeping = Housekeeping(store, queues.held_items, self.ingest, clock, window=window)
         self.erasure_worker = ErasureWorker(
             store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep

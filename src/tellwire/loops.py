@@ -147,23 +147,11 @@ def only_when(condition: Callable[[], bool], work: Callable[[], Awaitable[object
     return round_
 
 
-def in_a_thread_one_by_one() -> Callable[[Callable[[], T]], Awaitable[T]]:
-    """Return a function that does heavy work in a thread, never two pieces at once: the event loop gets half of the
-    interpreter at least."""
-    alone = asyncio.Lock()
-
-    async def do(work: Callable[[], T]) -> T:
-        async with alone:
-            return await asyncio.to_thread(work)
-
-    return do
-
-
 class FairSlots:
     """`limit` places that tasks wait for, shared by organization after the rule of `model.shares`.
 
     Who waits gets one in the order of asking within its organization; of several organizations the one that has the
-    fewest goes first.
+    fewest goes first, and of those that have as few each in turn.
     """
 
     def __init__(self, limit: int) -> None:
@@ -198,10 +186,22 @@ class FairSlots:
             self._grant(min(able, key=self._share.has))
 
     def _grant(self, organization_id: str) -> None:
-        waiting = self._waiting[organization_id]
+        waiting = self._waiting.pop(organization_id)
         granted = waiting.popleft()
-        if not waiting:
-            del self._waiting[organization_id]
+        if waiting:
+            self._waiting[organization_id] = waiting  # behind the others that have as few
         if not granted.cancelled():
             self._share.take(organization_id)
             granted.set_result(None)
+
+
+def in_a_thread_one_by_one() -> Callable[[Callable[[], T], str], Awaitable[T]]:
+    """Return a function that does heavy work of an organization in a thread, never two pieces at once: the event loop
+    gets half of the interpreter at least. Organizations that wait take turns."""
+    alone = FairSlots(1)
+
+    async def do(work: Callable[[], T], organization_id: str) -> T:
+        async with alone.place(organization_id):
+            return await asyncio.to_thread(work)
+
+    return do

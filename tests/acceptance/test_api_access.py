@@ -27,7 +27,8 @@ TEMPLATE = {
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("access")) as running:
+    settings = replace(SETTINGS, quota_api_keys=1000)  # each test makes some
+    with served(tmp_path_factory.mktemp("access"), settings=settings) as running:
         yield running
 
 

@@ -291,7 +291,7 @@ class Refusing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Any:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor, *, whose: str = "") -> Any:
         raise self.error
 
 

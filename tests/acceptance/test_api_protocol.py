@@ -67,6 +67,18 @@ def test_other_methods_are_405(app: Served, method: str) -> None:
         assert reply.problem(405)["type"] == "urn:tellwire:problem:method-not-allowed"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("//metrics", "///metrics", "/metrics/", "/metrics%2f", "/%2Fmetrics", "/%6detrics", "/metri%63s"),
+        *("//", "//livez", "/livez/", "/version/", "/%76ersion", "/openapi%2ejson", "/%6deta/webhook"),
+        *("//v1/accounts", "/v1//accounts", "/v1/accounts//", "/v1%2faccounts", "/v1/%61ccounts"),
+    ],
+)
+def test_a_path_has_one_spelling(app: Served, path: str) -> None:
+    app.call("GET", path).problem(404)
+
+
 def test_trailing_slashes_do_not_matter(app: Served) -> None:
     assert app.call("GET", "/v1/accounts/").status == 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,24 @@ def test_a_write_that_is_broken_off_leaves_what_was_there(place: str, size: int)
             assert await content(store) == before
 
     run(place, test)
+
+
+def _descriptors_of_the_file() -> list[Path]:
+    return [each for each in Path("/proc/self/fd").iterdir() if each.resolve().name == NAME]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
+def test_a_reader_who_does_not_go_on_costs_a_piece_and_no_descriptor(tmp_path: Path) -> None:
+    async def test(store: MediaStore) -> None:
+        await store.write(NAME, pieces(b"x" * 1_000_000))
+        chunks = await store.read(NAME)
+        assert chunks is not None
+        first = await anext(chunks)
+        assert len(first) <= 64 * 1024
+        assert not await asyncio.to_thread(_descriptors_of_the_file)
+        assert len(first) + sum([len(chunk) async for chunk in chunks]) == 1_000_000
+
+    run((tmp_path / "media").as_uri(), test)
 
 
 def test_a_folder_is_this_users_alone_and_tidy(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Deadlines that would take long are shortened in tests/unit/web; here the real on
 from __future__ import annotations
 
 import json
+import select
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -76,6 +77,8 @@ REFUSED = {
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"),
     "HTTP/0.9": (b"GET /livez\r\n", 400, "malformed"),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed"),
+    "two spaces": (b"GET  /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "malformed"),
+    "a fragment": (get(b"/livez#x"), 400, "malformed"),
     "CONNECT": (b"CONNECT localhost:22 HTTP/1.1\r\n\r\n", 400, "malformed"),
     "length and chunked": (
         b"POST /v1/accounts HTTP/1.1\r\n%bContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % JSON,
@@ -278,18 +281,14 @@ def test_a_server_without_descriptors_goes_on_accepting(tmp_path: Path) -> None:
 
 
 def test_a_peer_has_a_share_of_the_connections(tmp_path: Path) -> None:
-    started = (
-        b"POST /meta/webhook HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%064d\r\nContent-Length: 9\r\n"
-        b"Expect: 100-continue\r\n\r\n" % 0
-    )
     with (
         serving(tmp_path, HTTP_MAX_CONNECTIONS="30", HTTP_MAX_CONNECTIONS_PER_PEER="10") as target,
         ExitStack() as held,
     ):
         for _ in range(10):
             sock = held.enter_context(target.connect("127.0.0.2"))
-            sock.sendall(started)
-            assert sock.recv(100).startswith(b"HTTP/1.1 100 "), "the request is in progress: it makes no room"
+            sock.sendall(b"GET /v1/events/stream HTTP/1.1\r\n%b\r\n" % FIELDS)
+            assert sock.recv(100).startswith(b"HTTP/1.1 200 "), "the request is in progress: it makes no room"
         with target.connect("127.0.0.2") as refused:
             answer = rest_of(refused)
         assert status_of(answer) == 503
@@ -298,6 +297,50 @@ def test_a_peer_has_a_share_of_the_connections(tmp_path: Path) -> None:
         with target.connect("127.0.0.3") as other:
             other.sendall(get(b"/livez", b"Connection: close"))
             assert status_of(rest_of(other)) == 200
+
+
+META = b"POST /meta/webhook HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%064d\r\n" % 0
+HOLDERS = {
+    "bodies that do not end": META + b"Content-Length: 60000\r\n\r\n{",
+    "chunks that do not end": META + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    "100 Continue without a body": META + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    "answers that are not taken": get(b"/openapi.json") * 40,
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_strangers_who_hold_every_connection_keep_nobody_out(tmp_path: Path, name: str) -> None:
+    with (
+        serving(tmp_path, HTTP_MAX_CONNECTIONS="60", AUTO_ACCOUNTS="true") as target,
+        ExitStack() as held,
+    ):
+        assert target.call("/openapi.json")[0] == 200
+        for number in range(80):
+            sock = held.enter_context(target.connect(f"127.0.0.{2 + number % 4}", receives=2048))
+            sock.sendall(HOLDERS[name])
+        until(lambda: all(target.call("/livez")[0] == 200 for _ in range(30)), what="an end of what they asked for")
+        assert target.metric("tellwire_http_connections") > 50
+        for number in range(10):
+            assert target.post(envelope(incoming(f"wamid.held.{number}"))) == 200
+        assert target.call("/v1/accounts")[0] == 200
+        assert target.closed("made_room") >= 12
+
+
+@pytest.mark.alone
+def test_strangers_who_fill_the_memory_for_bodies_keep_nobody_out(tmp_path: Path) -> None:
+    allow_many_descriptors()
+    with serving(tmp_path, AUTO_ACCOUNTS="true") as target, ExitStack() as held:
+        target.call("/v1/accounts")
+        for size in [4 * MIB] * 63 + [MIB // 8] * 150:
+            sock = held.enter_context(target.connect())
+            sock.sendall(META + b"Content-Length: %d\r\n\r\n{" % size + b" " * (size - 2))
+            if size < MIB and select.select([sock], [], [], 0.03)[0]:
+                break  # refused: as much as may be is there
+        before = target.rss()
+        for number in range(5):
+            large = envelope(*[incoming(f"wamid.large.{number}.{each}", "x" * 4000) for each in range(200)])
+            assert target.post(large) == 200
+        assert target.rss() - before < 60 * MIB
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,19 @@ async def test_one_alone_gets_half_and_another_does_not_wait() -> None:
     assert not holding.total()
 
 
+@pytest.mark.anyio
+async def test_those_that_have_as_few_take_turns() -> None:
+    slots, order = FairSlots(1), list[str]()
+
+    async def hold(who: str) -> None:
+        async with slots.place(who):
+            order.append(who)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(hold(who) for who in ["greedy"] * 5 + ["quiet"] * 2))
+    assert order == ["greedy", "greedy", "quiet", "greedy", "quiet", "greedy", "greedy"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("ask", "end", "cancel"))), max_size=60))
 def test_no_place_is_lost_and_no_one_is_forgotten(steps: list[tuple[str, str]]) -> None:
     async def play() -> None:
@@ -100,3 +113,16 @@ def test_no_place_is_lost_and_no_one_is_forgotten(steps: list[tuple[str, str]]) 
                     pass
 
     asyncio.run(play())
+
+
+@pytest.mark.anyio
+async def test_who_comes_later_waits_for_one_of_another_and_not_for_all() -> None:
+    slots, order = FairSlots(1), list[str]()
+
+    async def work(who: str) -> None:
+        async with slots.place(who):
+            order.append(who)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(work(who) for who in ["a"] * 10 + ["b", "c", "b"]))
+    assert order == ["a", "a", "b", "c", "a", "b", *"aaaaaaa"]

@@ -4,7 +4,7 @@ deletes them there."""
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Literal, Protocol
 
 import msgspec
@@ -22,6 +22,8 @@ from tellwire.ports.http_out import Answer, Graph
 
 _EVERY = HOUR
 _FIRST_GAP = MINUTE
+MAX_CONCURRENT = 4
+"""Synchronisations at a time, shared by organization."""
 _MOST_PAGES = 200
 _LIMITS = ("100", "20", "5")
 """Templates per page: fewer when the answer is too large to be read."""
@@ -56,13 +58,22 @@ class TemplateRepository(Protocol):
 
 
 class TemplateSync:
-    """Synchronises the templates of business accounts with Meta. `random` in [0, 1) spreads the times."""
+    """Synchronises the templates of business accounts with Meta. `random` in [0, 1) spreads the times; `turn` is held
+    while those of an organization are synchronised."""
 
-    def __init__(self, repository: TemplateRepository, graph: Graph, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        repository: TemplateRepository,
+        graph: Graph,
+        clock: Clock,
+        random: Callable[[], float],
+        turn: Callable[[str], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
+    ) -> None:
         self._repository = repository
         self._graph = graph
         self._clock = clock
         self._random = random
+        self._turn = turn
 
     async def synchronise_due(self) -> int:
         """Synchronise every business account that is due, and return how many; a failure is recorded and tried again
@@ -97,11 +108,15 @@ class TemplateSync:
         return found
 
     async def synchronise(self, account: Account, *, attempts: int = 0) -> SyncCounts:
-        """Make the stored templates of the account's business account those that Meta lists.
+        """Make the stored templates of a business account those that Meta lists, in the organization's turn.
 
         Raises:
             MetaRefused, MetaUnreachable: Meta gave no list; the cause is recorded, and another try follows later.
         """
+        async with self._turn(account.organization_id):
+            return await self._synchronise(account, attempts)
+
+    async def _synchronise(self, account: Account, attempts: int) -> SyncCounts:
         started = self._clock.now()
         listed = await self._list(account, attempts)
         now = self._clock.now()

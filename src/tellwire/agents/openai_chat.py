@@ -24,7 +24,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tellwire.agents import http_tools
+from tellwire.agents import answer_bounds, http_tools
 from tellwire.agents.ports import Reply, TranscriptLine, Usage
 from tellwire.agents.settings import API_KEY, HAND_OVER_TOOL, AgentSettings, Tool, settings_of
 from tellwire.errors import ModelFailed
@@ -34,6 +34,8 @@ from tellwire.ports.http_out import Request, Sender
 pydantic_ai.BANNER_ENABLED = False  # the library prints nothing to the terminal
 TIMEOUT_SECONDS = 30.0
 MAX_ROUNDS = 10
+MAX_TOOL_CALLS = 32
+"""Calls of tools in all rounds of one answer to the customer."""
 SYSTEM_PROMPT = """\
 You answer customers of one business on WhatsApp, on behalf of that business and about its business only.
 Answer shortly, in plain text, in the customer's language. Never claim to be a person.
@@ -53,6 +55,8 @@ _KEPT_HEADERS = frozenset({"authorization", "content-type", "accept"})
 _CODE = re.compile(r"[a-z_]{1,64}")
 _NOT_RETRIED = frozenset({400, 401, 403, 404, 405, 413, 422})
 _MAX_REASON = 200
+_MOST_TOKENS = 2**40
+"""So many tokens are believed of one answer: a server may say any number."""
 
 
 class OpenAIChat:
@@ -69,7 +73,7 @@ class OpenAIChat:
         try:
             return await run.answer(history, counted)
         finally:
-            usage.input_tokens, usage.output_tokens = counted.input_tokens, counted.output_tokens
+            usage.input_tokens, usage.output_tokens = map(_believed, (counted.input_tokens, counted.output_tokens))
             usage.tool_calls = run.tool_calls
 
 
@@ -93,7 +97,7 @@ class _Run:
                     last.text,
                     message_history=[_message(line) for line in before],
                     usage=usage,
-                    usage_limits=UsageLimits(request_limit=MAX_ROUNDS),
+                    usage_limits=UsageLimits(request_limit=MAX_ROUNDS, tool_calls_limit=MAX_TOOL_CALLS),
                 )
             except AgentRunError as error:
                 if self._handed_over:
@@ -153,11 +157,16 @@ class _Run:
                 known = f" ({code})" if self._transport.told and _CODE.fullmatch(code) else ""
                 return ModelFailed(f"the model's server answered {status}{known}", retryable=status not in _NOT_RETRIED)
             case UsageLimitExceeded():
-                return ModelFailed(f"the model asked for more than {MAX_ROUNDS} rounds", retryable=False)
+                why = f"the model asked for more than {MAX_ROUNDS} rounds or {MAX_TOOL_CALLS} calls of tools"
+                return ModelFailed(why, retryable=False)
             case ContentFilterError():
                 return ModelFailed("the model refused to answer", retryable=False)
             case _:
                 return ModelFailed("the model's answer could not be used")
+
+
+def _believed(tokens: int) -> int:
+    return max(0, min(tokens, _MOST_TOKENS))
 
 
 def _storable(text: str) -> str:
@@ -216,6 +225,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         came = answer.actual
         if not self.why and came.truncated:
             self.why = "the model's answer was too long, or broke off"
+        self.why = self.why or answer_bounds.fault(came.status, came.body)
         if self.why:
             raise httpx2.ConnectError(self.why, request=request)
         content_type = [(name, value) for name, value in came.headers if name.lower() == "content-type"]

@@ -46,7 +46,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 def keys_of(draft: Draft) -> Keys:
     """Return what has to be loaded before a draft can be queued."""
-    keys = Keys(latest=True)
+    keys = Keys(latest=True, whose=draft.account.organization_id)
     number = draft.account.phone_number_id
     if draft.scheduled_at:
         keys.scheduled.add(draft.account.organization_id)

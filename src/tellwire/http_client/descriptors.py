@@ -14,7 +14,8 @@ class Descriptors(Struct, frozen=True):
     """How many descriptors of a process are for what.
 
     `deliveries`: attempts at once. `meta`: calls to Meta at once. `other`: the database, files, models, tools, name
-    servers and logs. `server`: what is left for connections of the HTTP server.
+    servers and logs. `server`: connections of the HTTP server, of which what is left allows so many, because every
+    second one may have a file open for its upload or download.
     """
 
     total: int
@@ -24,7 +25,7 @@ class Descriptors(Struct, frozen=True):
 
     @property
     def server(self) -> int:
-        return self.total - self.deliveries - self.meta - self.other
+        return (self.total - self.deliveries - self.meta - self.other) * 2 // 3
 
 
 def shared_out(total: int, *, delivers: bool) -> Descriptors:

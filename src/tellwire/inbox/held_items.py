@@ -46,4 +46,6 @@ def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> N
         # The addresses of a status were not loaded; the row has them.
         known = replace(item, who=None) if isinstance(item, StatusUpdate) else item
         waiting.settle(ledger, held, item, apply_item(ledger, known, account, options, ""))
-    del ledger.held[place]
+    for held in ledger.held.pop(place):
+        if not waiting.is_read(ledger, held):
+            ledger.put_off(*place, held)

@@ -13,6 +13,8 @@ from tellwire.ports.clock import Clock
 from tellwire.ports.queues import HeldItems, WaitingItems
 
 _BATCH = 200
+_POSTS_AT_ONCE = 8
+"""POSTs that are read at once, each with a body of up to 4 MiB."""
 
 
 class Housekeeping:
@@ -88,7 +90,7 @@ async def route_unrouted(store: WaitingItems, ingest: Ingest, phone_number_id: s
     account, done = store.registry().accounts.get(phone_number_id), 0
     for name in (phone_number_id, account.waba_id if account else ""):
         after = ""
-        while waiting := await store.unrouted(name, after=after, limit=_BATCH) if name else []:
+        while waiting := await store.unrouted(name, after=after, limit=_POSTS_AT_ONCE) if name else []:
             for post in waiting:
                 await ingest.reapply(post.inbound, post.pointers)
                 after = post.inbound.id
@@ -102,8 +104,8 @@ async def apply_held(held: HeldItems, ingest: Ingest, clock: Clock) -> int:
     Returns: how many POSTs were applied again.
     """
     done = 0
-    while posts := await held.waited_long_enough(clock.now(), _BATCH):
+    while posts := await held.waited_long_enough(clock.now(), _POSTS_AT_ONCE):
         for post in posts:
-            await ingest.reapply(post.inbound, post.pointers)
+            await ingest.reapply(post.inbound, post.pointers, whose=post.inbound.organization_id)
             done += 1
     return done

@@ -8,7 +8,8 @@ Each item is applied once and by itself: one that fails does not stop the others
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from tellwire.conversations.changes import Options
 from tellwire.inbox.held_items import release
 from tellwire.inbox.item_keys import keys_of, waits_for
 from tellwire.inbox.items import apply_item
+from tellwire.inbox.posts import Applied, Post, room_of
 from tellwire.inbox.waiting import report_of
 from tellwire.meta.webhooks.items import (
     Item,
@@ -53,9 +55,8 @@ _READ_AT_ONCE = 16 * 1024
 """Bytes of a body that is read on the event loop: nearly all are smaller, and none so small holds it for long."""
 _APPLIED_AT_ONCE = 250
 """Items of one commit: a batch of Meta's has a few."""
-_MOST_ROWS = 16 * 1024 * 1024
-"""Bytes of rows that the events of one POST may hold beside as many as its body has. Every status of a message is an
-event with its whole row; of a large message there can be thousands."""
+_DELIVERED_AT_ONCE = 1000
+"""Deliveries of one commit, that of the last item beside them: an item has one for each endpoint that subscribes."""
 _TOO_MUCH = "what this POST changes is too large to be told at once; apply this item again to go on"
 _MOST_HELD = 100
 """How many items may wait for one message: all of them are applied in the commit that brings it."""
@@ -71,27 +72,6 @@ class ItemFailed(Exception):  # noqa: N818
     def __init__(self, index: int, cause: Exception) -> None:
         super().__init__(f"item {index}: {type(cause).__name__}")
         self.index = index
-
-
-class Post(Struct, frozen=True):
-    """A parsed POST, or a part of its items. `speaks_for`: what its secrets may change. `digest`: SHA-256 of the whole
-    body in hex. `gone`: pointers of items that were asked for and are no longer in the body. `more`: whether a part
-    follows. `room`: how many bytes of rows its events may still hold."""
-
-    body: bytes
-    items: tuple[Item, ...]
-    speaks_for: SpeaksFor
-    digest: str
-    gone: frozenset[str] = frozenset()
-    more: bool = False
-    room: int = 0
-
-
-class Applied(Struct, frozen=True):
-    """A POST that was applied, and how many bytes of rows its events hold."""
-
-    inbound: Inbound
-    size: int
 
 
 class _Owners(Struct):
@@ -110,57 +90,76 @@ Read = tuple[tuple[Item, ...], str]
 """The items of a body, and its SHA-256 in hex."""
 
 
-async def at_once(work: Callable[[], Read]) -> Read:
+async def at_once(work: Callable[[], Read], organization_id: str) -> Read:  # noqa: ARG001
     """Do the work here and now."""
     return work()
 
 
+def nowhere(_organization_id: str) -> AbstractAsyncContextManager[None]:
+    """Return a place that nobody waits for."""
+    return nullcontext()
+
+
 class Ingest:
-    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is; `on_newest` is given the
-    newest of Meta's times in each new POST that a secret of META_APP_SECRET signed."""
+    """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is; `place` is held by a
+    large POST, by its organization, from its reading to its last commit; `on_newest` is given the newest of Meta's
+    times in each new POST that a secret of META_APP_SECRET signed."""
 
     def __init__(
         self,
         store: LedgerRunner,
         options: Options,
         *,
-        aside: Callable[[Callable[[], Read]], Awaitable[Read]] = at_once,
+        aside: Callable[[Callable[[], Read], str], Awaitable[Read]] = at_once,
+        place: Callable[[str], AbstractAsyncContextManager[None]] = nowhere,
         on_newest: Callable[[Seconds], None] | None = None,
     ) -> None:
         self._store = store
         self._options = options
         self._aside = aside
         self._on_newest = on_newest
+        self._place = place
 
     @property
     def options(self) -> Options:
         """Return the options that the settings decide."""
         return self._options
 
-    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Inbound:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor, *, whose: str = "") -> Inbound:
         """Keep a verified POST and apply its items; both are durable when this returns.
 
         Args:
             body: the raw bytes that were signed.
             speaks_for: what the secrets that signed it may change.
+            whose: the organization whose account's secret signed it, with which POSTs of others take turns; "" for a
+                secret of the installation.
 
         Raises:
             NotJson: the body is not JSON; nothing was kept.
             Unavailable: the POST could not be made durable; nothing was applied.
         """
-        items, digest = await self._read(body)
-        if self._on_newest is not None and not speaks_for.account_ids:  # an account's own secret may be anybody's
-            self._on_newest(_newest(items))
-        return await self._in_parts(Post(body, items, speaks_for, digest), None)
+        if len(body) <= _READ_AT_ONCE:
+            items, digest = _items_and_digest(body)
+            return await self._apply_new(Post(body, items, speaks_for, digest, whose))
+        async with self._place(whose):
+            items, digest = await self._read(body, whose)
+            return await self._apply_new(Post(body, items, speaks_for, digest, whose))
 
-    async def reapply(self, inbound: Inbound, pointers: frozenset[str]) -> Inbound:
-        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them."""
-        gone = pointers
+    async def _apply_new(self, post: Post) -> Inbound:
+        if self._on_newest is not None and not post.speaks_for.account_ids:  # an account's own secret may be anybody's
+            self._on_newest(_newest(post.items))
+        return await self._in_parts(post, None)
+
+    async def reapply(self, inbound: Inbound, pointers: frozenset[str], *, whose: str = "") -> Inbound:
+        """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
+        `whose`: the organization that asks for it."""
+        gone, body = pointers, inbound.body
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
-        every, digest = await self._read(inbound.body)
-        items = tuple(item for item in every if item.place.pointer in pointers)
-        gone -= {item.place.pointer for item in items}
-        return await self._in_parts(Post(inbound.body, items, inbound.speaks_for, digest, gone), inbound)
+        async with (self._place if len(body) > _READ_AT_ONCE else nowhere)(whose):
+            every, digest = await self._read(body, whose)
+            items = tuple(item for item in every if item.place.pointer in pointers)
+            gone -= {item.place.pointer for item in items}
+            return await self._in_parts(Post(body, items, inbound.speaks_for, digest, whose, gone), inbound)
 
     async def _in_parts(self, post: Post, kept: Inbound | None) -> Inbound:
         """Apply the items in parts, one after the other, so that other POSTs are committed in between.
@@ -168,23 +167,25 @@ class Ingest:
         Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
         what was applied is a duplicate.
         """
-        body, room, at = post.body, _MOST_ROWS + len(post.body), 0
+        body, room, at, most = post.body, room_of(post.body), 0, _APPLIED_AT_ONCE
         while True:
-            items, more = post.items[at : at + _APPLIED_AT_ONCE], at + _APPLIED_AT_ONCE < len(post.items)
+            items, more = post.items[at : at + most], at + most < len(post.items)
             done = await self._applied(replace(post, body=body, items=items, more=more, room=room), kept)
-            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + _APPLIED_AT_ONCE
-            if not more:
+            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + done.count
+            if at >= len(post.items):
                 return kept
+            most = min(_APPLIED_AT_ONCE, 2 * done.count)  # what a commit does not get to would be loaded in vain
 
-    async def _read(self, body: bytes) -> Read:
+    async def _read(self, body: bytes, organization_id: str) -> Read:
         """Return the items of a body and its digest; a large one is read aside, so that others are answered
         meanwhile."""
         if len(body) <= _READ_AT_ONCE:
             return _items_and_digest(body)
-        return await self._aside(partial(_items_and_digest, body))
+        return await self._aside(partial(_items_and_digest, body), organization_id)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         keys, skip = keys_of(post.items, post.digest), frozenset[int]()
+        keys.whose = post.whose
         while True:
             without = skip
 
@@ -209,7 +210,7 @@ def _items_and_digest(body: bytes) -> Read:
 def decide_post(
     ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
 ) -> Applied:
-    """Apply every item of a POST to the ledger and record a report of each.
+    """Apply the items of a POST to the ledger, until they have made many deliveries, and record a report of each.
 
     Args:
         skip: the places of items that could not be applied before.
@@ -226,7 +227,7 @@ def decide_post(
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
     size, counted = 0, len(ledger.events)
-    for index, item in enumerate(post.items):
+    for index, item in enumerate(_few(ledger, post.items)):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
         if index in skip:
@@ -245,12 +246,13 @@ def decide_post(
         _settle(ledger, inbound_id, item, result, post, known=kept is not None)
         if kept:
             ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
+    post = replace(post, items=post.items[: len(reports)], more=post.more or len(reports) < len(post.items))
     ledger.trace = ""
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size)
+        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size, len(reports))
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -262,7 +264,16 @@ def decide_post(
     )
     inbound = owned_by(inbound, owners)
     ledger.new_inbound.append(inbound)
-    return Applied(inbound, size)
+    return Applied(inbound, size, len(reports))
+
+
+def _few(ledger: Ledger, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items until those before have made many deliveries."""
+    had = len(ledger.work)
+    for item in items:
+        if len(ledger.work) - had >= _DELIVERED_AT_ONCE:
+            return
+        yield item
 
 
 def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:

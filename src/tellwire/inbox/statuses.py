@@ -28,6 +28,10 @@ _UNDER_WAY = "a status of a message that is not known, while one to its recipien
 
 _LOOKED_AGAIN: Micros = MICROS
 """How often it is looked whether what a status waits for is still being sent: as a rule that takes less."""
+_MOST_STATUSES = 5_000
+"""How many statuses of one message are kept, each of a participant and name; all are loaded for each further one."""
+_MOST_NAMES = 50
+"""How many names the statuses of one message have; Meta knows a dozen. Each makes every further event larger."""
 
 
 def our_id(item: StatusUpdate) -> str:
@@ -62,6 +66,8 @@ def apply_status(
         return _external(ledger, item, account, options, fact)
     if known.direction == "incoming":
         return ItemResult(Outcome.NOT_UNDERSTOOD, _INCOMING, known.id)
+    if too_many := _too_many(ledger, item, account, known, fact):
+        return ItemResult(Outcome.NOT_UNDERSTOOD, too_many, known.id)
     if repeated(ledger, account, known, fact):
         return ItemResult(Outcome.DUPLICATE, message_id=known.id)
     person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
@@ -99,6 +105,16 @@ def _spellings(ledger: Ledger, account: Account, who: WebhookContact) -> set[str
     people = [ledger.contacts[each] for each in ids if each in ledger.contacts]
     known = {address for person in people for address in (person.phone, person.user_id) if address}
     return given | known | {spelling for address in known for spelling in variants(address)}
+
+
+def _too_many(ledger: Ledger, item: StatusUpdate, account: Account, known: Message, fact: StatusFact) -> str:
+    """Return why a message takes no further status, "" when it does."""
+    facts = ledger.facts.get((account.id, item.wamid), {})
+    if len(facts) >= _MOST_STATUSES and (fact.name, fact.participant) not in facts:
+        return f"{_MOST_STATUSES:,} statuses of this message are known"
+    if len(known.status) >= _MOST_NAMES and fact.name not in known.status:
+        return f"{_MOST_NAMES} names of statuses of this message are known"
+    return ""
 
 
 def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Options, fact: StatusFact) -> ItemResult:

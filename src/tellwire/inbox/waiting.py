@@ -22,14 +22,25 @@ from tellwire.meta.webhooks.items import (
     TemplateNotice,
 )
 from tellwire.model.inbound import ItemReport, ItemResult, Outcome
-from tellwire.model.ledger import HeldItem, Ledger
+from tellwire.model.ledger import MOST_HELD_BYTES, HeldItem, Ledger
 
 
 def items_for(ledger: Ledger, phone_number_id: str, wamid: str) -> list[tuple[HeldItem, Item]]:
-    """Return the items that wait for a message, each as it was held and as it reads."""
+    """Return the items that wait for a message, each as it was held and as it reads; without those of POSTs that are
+    too large to be read in this transaction."""
     waiting = ledger.held.get((phone_number_id, wamid), ())
-    read = [(held, _item(ledger, held)) for held in waiting]
+    read = [(held, _item(ledger, held)) for held in waiting if is_read(ledger, held)]
     return [(held, item) for held, item in read if item is not None]
+
+
+def is_read(ledger: Ledger, held: HeldItem) -> bool:
+    """Return whether the POST of a held item is read in this transaction, which others wait for meanwhile."""
+    if held.inbound_id in ledger.read_posts:
+        return True
+    if not held.body or ledger.read_bytes + len(held.body) > MOST_HELD_BYTES:
+        return False
+    ledger.read_bytes += len(held.body)
+    return True
 
 
 def _item(ledger: Ledger, held: HeldItem) -> Item | None:

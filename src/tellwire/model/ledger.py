@@ -6,7 +6,7 @@ and a decision never sees a database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -53,6 +53,8 @@ class Keys(Struct, kw_only=True):
     """(organization id, Idempotency-Key): whether another process has kept an answer meanwhile"""
     scheduled: set[str] = field(default_factory=set)
     """ids of organizations: how many messages they have scheduled"""
+    whose: str = ""
+    """id of the organization in whose turn the decision is made; "" for what is no single one's"""
     agents: bool = False
     """whether turns and hand-overs of the conversations are needed even while there are no agents"""
 
@@ -76,10 +78,26 @@ class Keys(Struct, kw_only=True):
         self.agents |= other.agents
 
 
+MOST_HELD_BYTES = 1024 * 1024
+"""Of POSTs with items that wait so many bytes are read in one transaction; the other items are applied soon after."""
+
+
+def within_the_bytes(sizes: Iterable[tuple[str, int]]) -> list[str]:
+    """Return the ids of the POSTs that one transaction reads, of (id, bytes of its body)."""
+    found: list[str] = []
+    left = MOST_HELD_BYTES
+    for name, size in sizes:
+        if size <= left:
+            found.append(name)
+            left -= size
+    return found
+
+
 class HeldItem(Struct, frozen=True):
     """An item that waits for a message (or an account), with the POST that it came in.
 
-    `retry_at`: when it is applied even if what it waits for has not come; 0 for never.
+    `retry_at`: when it is applied even if what it waits for has not come; 0 for never. `body`: b"" when it was not
+    loaded, because the transaction has no room for it.
     """
 
     inbound_id: str
@@ -163,6 +181,7 @@ class Ledger:
         self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
         self.handovers: dict[str, Handover] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
+        self.read_bytes = 0  # of the bodies of these
         self.read_posts: dict[str, dict[str, Any]] = {}  # items of POSTs with held ones, by inbound id and pointer
         self.erased: dict[tuple[str, str], Micros] = {}  # see `privacy/tombstones.py`
         # changes: read by the store
@@ -302,6 +321,11 @@ class Ledger:
         self.new_held[row.inbound_id, row.pointer] = row
         if wamid:
             self.held.setdefault((phone_number_id, wamid), []).append(held)
+
+    def put_off(self, phone_number_id: str, wamid: str, held: HeldItem) -> None:
+        """Leave a held item, whose message is there, to the work that applies what has waited for long enough."""
+        row = HeldRow(held.inbound_id, held.pointer, phone_number_id, wamid, held.outcome, self.now)
+        self.new_held[row.inbound_id, row.pointer] = row
 
     def forget_held(self, inbound_id: str, pointers: Container[str]) -> None:
         """Forget held items of a POST that is being applied just now, so that nothing else releases them."""

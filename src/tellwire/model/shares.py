@@ -27,15 +27,15 @@ class FairShare:
         """Return how many places an organization has."""
         return self._taken.get(organization_id, 0)
 
-    def take(self, organization_id: str) -> None:
-        """Take a place; `admits` has just allowed it."""
-        self._taken[organization_id] += 1
-        self._used += 1
+    def take(self, organization_id: str, count: int = 1) -> None:
+        """Take a place, or several; `admits` has just allowed it."""
+        self._taken[organization_id] += count
+        self._used += count
 
-    def give_back(self, organization_id: str) -> None:
-        """Give a place back."""
-        self._used -= 1
-        self._taken[organization_id] -= 1
+    def give_back(self, organization_id: str, count: int = 1) -> None:
+        """Give places back."""
+        self._used -= count
+        self._taken[organization_id] -= count
         if not self._taken[organization_id]:
             del self._taken[organization_id]
 

@@ -67,8 +67,8 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
     http_max_connections: Annotated[
         int | None,
         Setting(
-            help="How many connections may be open. At the cap the one that has had no request for longest is closed "
-            "for a new one; if every one has a request in progress, the new one is answered 503.",
+            help="How many connections may be open. At the cap the one that has waited for its client for longest "
+            "is closed for a new one; if every one waits for the server, the new one is answered 503.",
             takes="a whole number, more than 0",
             parse=values.count,
             default="4096, or what the limit of descriptors (`ulimit -n`) leaves beside deliveries and the database; "

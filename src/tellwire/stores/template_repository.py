@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, select, update
@@ -15,6 +16,9 @@ from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import registry_version, templates
 from tellwire.stores.query_runner import QueryRunner
 from tellwire.stores.schema.tables import accounts
+
+_AT_ONCE = 100
+"""Templates of one transaction."""
 
 
 class SqlTemplateRepository:
@@ -34,11 +38,18 @@ class SqlTemplateRepository:
     async def keep(
         self, account: Account, listed: Sequence[Listed], *, started: Micros, now: Micros, due_at: Micros
     ) -> SyncCounts:
-        """Replace the templates of the account's business account by those that Meta listed."""
+        """Replace the templates of the account's business account by those that Meta listed, in portions."""
+        every = {(each.name, each.language): each for each in listed}
+        places = list(every)
+        added = changed = 0
+        for start in range(0, len(places), _AT_ONCE):
+            some = {place: every[place] for place in places[start : start + _AT_ONCE]}
+            done = await self._store.write(partial(self._portion, account=account, some=some, started=started, now=now))
+            added, changed = added + done.added, changed + done.changed
 
-        def work(connection: Connection) -> SyncCounts:
+        def end(connection: Connection) -> SyncCounts:
             before = _sync_status(connection, account)
-            counts = templates.keep(connection, self._store.new_id, of_=before, listed=listed, started=started, now=now)
+            gone = templates.drop_unlisted(connection, of_=before, listed=every, started=started, now=now)
             stale = before.asked_at > started
             after = replace(
                 before,
@@ -50,9 +61,21 @@ class SqlTemplateRepository:
             )
             templates.put_sync_status(connection, after)
             _note_token(connection, account, "accepted", now)
-            return counts
+            return SyncCounts(added=added, changed=changed, removed=gone, total=len(every))
 
-        return await self._store.write(work)
+        return await self._store.write(end)
+
+    def _portion(
+        self,
+        connection: Connection,
+        *,
+        account: Account,
+        some: Mapping[tuple[str, str], Listed],
+        started: Micros,
+        now: Micros,
+    ) -> SyncCounts:
+        of_ = _sync_status(connection, account)
+        return templates.keep(connection, self._store.new_id, of_=of_, listed=some, started=started, now=now)
 
     async def failed(
         self, account: Account, cause: str, *, now: Micros, due_at: Micros, token_refused: bool = False

@@ -22,6 +22,7 @@ from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send,
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
+from tellwire.web.places import Places
 from tellwire.web.problems import answer
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
@@ -79,6 +80,10 @@ class WebApp:
                 raise
             await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
 
+    def share_connections(self, count: int) -> None:
+        """Let requests of organizations take so many connections; call it before the first request."""
+        self.app_state.places = Places(count)
+
     @property
     def takes_posts(self) -> bool:
         """Return whether this process accepts Meta's POSTs."""
@@ -108,8 +113,10 @@ def create_app(services: Services, *, probes_only: bool = False) -> WebApp:
 
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Authenticate the caller and check the scope, as a guard of Litestar's."""
-    await shared(connection.scope).auth.guard(connection, handler)
+    """Authenticate the caller, check the scope, and take a place for the request, as a guard of Litestar's."""
+    app_state = shared(connection.scope)
+    await app_state.auth.guard(connection, handler)
+    app_state.places.take(connection.scope, connection.auth.organization_id)  # type: ignore[arg-type]
 
 
 def context(request: Request[Any, Any, Any]) -> RequestContext:

@@ -64,6 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._searched = 0  # of a head that has not ended, for its end
         self._requests = 0
         self._left = self._received = self._unread = self._over = 0
+        self._renewed = 0  # how much of a body had come when the connection last began to wait anew
         self._chunks: ChunkedBody | None = None
         self._watched: tuple[_State, int, bool] | None = None  # what the last look saw: the state, and of which request
         self._watched_since = 0.0
@@ -76,13 +77,27 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._connections.idle(self)
+        self._connections.waits(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._state, self._held = _OVER, b""
         self._connections.leave(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Note that the client does not take its answer."""
+        super().pause_writing()
+        if self._state is not _OVER:
+            self._connections.waits(self)
+
+    def resume_writing(self) -> None:
+        """Note that the client has taken what was written."""
+        super().resume_writing()
+        if self._state is _ANSWERING:
+            self._connections.busy(self)
+        elif self._state is not _OVER:
+            self._connections.waits(self)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, however it is cut."""
@@ -129,7 +144,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start(self, head: Head, rest: bytes) -> bytes:
         """Start a request; return what follows its body, as far as that is there."""
-        self._connections.busy(self)
+        if self.flow.write_paused:
+            self._connections.waits(self)  # by the answer to the request before
+        else:
+            self._connections.busy(self)
         self.expect_100_continue = head.expects_100
         scope: Any = {
             "type": "http",
@@ -160,13 +178,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self.on_response_complete,
         )
         self._start_asgi_task(cycle, self.app)
-        self._received = self._unread = 0
+        self._received = self._unread = self._renewed = 0
         if head.is_chunked:
             self._state, self._chunks = _CHUNKED, ChunkedBody()
+            self._connections.waits(self)
             return rest
         length = head.length or 0
         if len(rest) < length:
             self._state, self._left = _BODY, length
+            self._connections.waits(self)
             return rest
         # Nearly always: all of it is there.
         self._state = _ANSWERING
@@ -209,6 +229,9 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._unread > self._bounds.unread:
                 self._close("too_much_unread")
             return
+        if self._received - self._renewed >= self._bounds.body_renews:
+            self._renewed = self._received
+            self._connections.waits(self)  # as of now
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -223,6 +246,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._state = _HEAD
             return
         self._state = _ANSWERING
+        if not self.flow.write_paused:
+            self._connections.busy(self)
         cycle.more_body = False
         cycle.message_event.set()
 
@@ -233,7 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing() or self._state is _OVER:
             return
-        self._connections.idle(self)
+        self._connections.waits(self)
         if self._state is not _ANSWERING:
             if self.expect_100_continue:
                 self._linger()  # whether the body still comes is for the client to choose, so nobody knows what is next
@@ -295,7 +320,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Close in a moment: a connection that is closed while bytes come in may take the answer with it."""
         self._state, self._held = _OVER, b""
-        self._connections.idle(self)
+        self._connections.waits(self)
         self.flow.resume_reading()
         with contextlib.suppress(OSError, RuntimeError):  # the client has closed it meanwhile
             self.transport.write_eof()

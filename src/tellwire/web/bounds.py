@@ -49,6 +49,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     body_seconds: float = 30.0
     """for a body altogether, and more at `body_rate` for what has come of it"""
     body_rate: int = 4 * KIB
+    body_renews: int = 64 * KIB
+    """of a body, for each of which its client counts as prompt again when a connection has to go"""
     read_seconds: float = 30.0
     """for a client to take `read_window` of its answer"""
     read_window: int = KIB

@@ -28,13 +28,14 @@ class Registered(Protocol):
 class Peer:
     """What comes from one address."""
 
-    __slots__ = ("idle", "name", "open")
+    __slots__ = ("name", "open", "spare")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.open = 0
-        self.idle: dict[Registered, None] = {}
-        """Those without a request in progress, the one that has been so for longest first."""
+        self.spare: dict[Registered, None] = {}
+        """Those that wait for their client (for a request, the rest of a body, or an answer to be taken), the one that
+        has done so for longest first."""
 
 
 class Connections:
@@ -47,7 +48,7 @@ class Connections:
         self._log = RareLog("tellwire.web", "http_connection_refused")
         self._peers: dict[str, Peer] = {}
         self._open: set[Registered] = set()
-        self._idle: dict[Registered, None] = {}
+        self._spare: dict[Registered, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -66,17 +67,17 @@ class Connections:
         return self._peers.get(name) or Peer(name)
 
     def make_room(self, peer: Peer) -> CloseReason | None:
-        """Make room for one more connection of a peer, by closing the one that is idle longest; return why there is
-        none."""
+        """Make room for one more connection of a peer, by closing one that can be spared; return why there is none."""
         if peer.open >= self.caps.per_peer:
-            return None if self.drop_idle(peer.idle) else "too_many_from_peer"
+            return None if self.drop_spare(peer) else "too_many_from_peer"
         if len(self._open) >= self.caps.total:
-            return None if self.drop_idle(self._idle) else "too_many_connections"
+            return None if self.drop_spare() else "too_many_connections"
         return None
 
-    def drop_idle(self, idle: dict[Registered, None] | None = None) -> bool:
-        """Close the connection that is idle longest; return whether there was one."""
-        oldest = next(iter(self._idle if idle is None else idle), None)
+    def drop_spare(self, peer: Peer | None = None) -> bool:
+        """Close the connection, perhaps of one peer, that has waited for its client for longest; return whether there
+        was one."""
+        oldest = next(iter(peer.spare if peer else self._spare), None)
         if oldest is None:
             return False
         self.closed("made_room", oldest.peer)
@@ -104,15 +105,16 @@ class Connections:
         if not peer.open:
             del self._peers[peer.name]
 
-    def idle(self, connection: Registered) -> None:
-        """Note that a connection has no request in progress."""
-        self._idle[connection] = None
-        connection.peer.idle[connection] = None
+    def waits(self, connection: Registered) -> None:
+        """Note that from now on a connection waits for its client."""
+        for spare in (self._spare, connection.peer.spare):
+            spare.pop(connection, None)
+            spare[connection] = None
 
     def busy(self, connection: Registered) -> None:
-        """Note that a connection has a request in progress."""
-        self._idle.pop(connection, None)
-        connection.peer.idle.pop(connection, None)
+        """Note that a connection has a request in progress, which waits for this server."""
+        self._spare.pop(connection, None)
+        connection.peer.spare.pop(connection, None)
 
     def closed(self, reason: CloseReason, peer: Peer) -> None:
         """Count and log a connection that was refused or closed."""

@@ -10,6 +10,9 @@ from typing import Any
 import structlog
 
 from tellwire.errors import Busy, Problem
+from tellwire.model.shares import FairShare
+from tellwire.web import places
+from tellwire.web.held_bodies import HeldBodies
 from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
 
 log = structlog.get_logger("tellwire.web")
@@ -23,7 +26,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST_BODY = 1024 * 1024
 """How many bytes of a body are collected; a file is stored as it comes."""
 _MOST_HELD = 256 * 1024 * 1024
-"""How many bytes of all bodies may be in memory at once."""
+"""How many bytes of all bodies may be in memory at once; organizations share them."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 _UNCHECKED = frozenset(("/livez", "/readyz"))
@@ -39,7 +42,8 @@ class Edge:
 
     def __init__(self, app: Asgi, hosts: Sequence[str], *, most_held: int = _MOST_HELD) -> None:
         self._app = app
-        self._held = _Held(most_held)
+        self._shared = FairShare(most_held)
+        self._bodies = HeldBodies(most_held)
         self._hosts = [host.lower().strip("[]") for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,22 +53,25 @@ class Edge:
         started = False
 
         async def stamped(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 kept = [pair for pair in message["headers"] if pair[0].lower() != b"x-request-id"]
                 message["headers"] = [*kept, (b"x-request-id", request_id.encode()), *_HEADERS]
                 if scope["path"].startswith("/v1/"):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
-        if scope["path"] not in _UNCHECKED and not self.admits(host_of(scope)):
-            words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
-            await send_problem(stamped, problem_of(400, "host-not-allowed", words), request_id)
+        async def in_pieces(message: Message) -> None:
+            nonlocal started
+            started = True
+            await outgoing(message)
+
+        if (refusal := self._refusal(scope)) is not None:
+            await send_problem(stamped, refusal, request_id)
             return
-        incoming = _Incoming(receive, scope, self._held)
+        incoming = _Incoming(receive, scope, self._bodies, self._shared)
+        outgoing = _Outgoing(stamped, scope, request_id)
         try:
-            await self._app(scope, incoming, stamped)
+            await self._app(scope, incoming, in_pieces)
         except Problem as problem:  # of an answer that had begun: the server ends its connection
             log.info("answer_cut_off", request_id=request_id, reason=problem.detail)
         except Exception:
@@ -74,6 +81,18 @@ class Edge:
                 await send_problem(stamped, Problem(words), request_id)
         finally:
             incoming.release()
+            if (place := places.of(scope)) is not None:
+                place.leave()
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        """Return what is wrong with the Host header or the path, None for nothing."""
+        if scope["path"] not in _UNCHECKED and not self.admits(host_of(scope)):
+            words = f"The Host header {host_of(scope)!r} is not one of ALLOWED_HOSTS."
+            return problem_of(400, "host-not-allowed", words)
+        if not _is_plain(scope["path"]):
+            words = "There is nothing at this path: slashes at its end or beside each other count."
+            return problem_of(404, "not-found", words)
+        return None
 
     def admits(self, host: str) -> bool:
         """Return whether ALLOWED_HOSTS allows this host (without port)."""
@@ -83,37 +102,83 @@ class Edge:
         )
 
 
-class _Held:
-    """The bytes of all bodies that are in memory."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.size = 0
+def _is_plain(path: str) -> bool:
+    """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
+    there. Only under `/v1`, where everything takes a key, a slash at the end does not matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
 
 
 class _Incoming:
-    """What comes of a request, counted until it is released."""
+    """What comes of a request, counted until it is released as its organization's, once that is known."""
 
-    def __init__(self, receive: Receive, scope: Scope, held: _Held) -> None:
+    def __init__(self, receive: Receive, scope: Scope, bodies: HeldBodies, shared: FairShare) -> None:
         self._receive = receive
         self._scope = scope
-        self._held = held
-        self._size = 0
+        self._held = bodies.begin()
+        self._shared = shared
+        self._taken = 0
+        self._whose = ""
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        message = await self._held.wait(self._receive)
         if message["type"] == "http.disconnect":
             self._scope["state"]["gone"] = True
         elif message.get("body"):
-            more = min(len(message["body"]), LARGEST_BODY - self._size)
-            self._size += more
-            self._held.size += more
-            if self._held.size > self._held.most:
-                raise Busy("Too many bytes are waiting.")
+            count = min(len(message["body"]), LARGEST_BODY - self._held.size)
+            self._count(count)
+            self._held.add(count, more=message.get("more_body", False))
         return message
 
+    def _count(self, more: int) -> None:
+        """Count what has come as the organization's, if the request is one's."""
+        place = places.of(self._scope)
+        if place is None:
+            return
+        self._whose = place.organization_id
+        if not self._shared.admits(self._whose):
+            raise Busy("Too many bytes are waiting.")
+        self._taken += more
+        self._shared.take(self._whose, more)
+
     def release(self) -> None:
-        self._held.size -= self._size
+        if self._taken:
+            self._shared.give_back(self._whose, self._taken)
+        self._held.release()
+
+
+class _Outgoing:
+    """An answer, given to the connection piece by piece as its client takes it. A large one is counted meanwhile, and
+    when there is no memory for it, the answer is that instead."""
+
+    def __init__(self, send: Send, scope: Scope, request_id: str) -> None:
+        self._send = send
+        self._scope = scope
+        self._request_id = request_id
+        self._start: Message | None = None
+        self._refused = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        body = message.get("body", b"")
+        if self._start is not None:
+            start, self._start = self._start, None
+            place = places.of(self._scope)
+            if len(body) > places.PIECE and place is not None and not place.holds(len(body)):
+                self._refused = True
+                busy = Busy("Too many answers to this organization wait for their clients; read those first.")
+                await send_problem(self._send, busy, self._request_id)
+                return
+            await self._send(start)
+        if not self._refused:
+            await self._all(message, body)
+
+    async def _all(self, message: Message, body: bytes) -> None:
+        for at in range(0, len(body) - places.PIECE, places.PIECE):
+            await self._send({"type": message["type"], "body": body[at : at + places.PIECE], "more_body": True})
+        last = max(0, len(body) - 1) // places.PIECE * places.PIECE
+        await self._send({**message, "body": body[last:] if last else body})
 
 
 def request_id_of(scope: Scope) -> str:

@@ -6,6 +6,7 @@ this server does (RFC 9112, 6.3 and 11.2).
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
@@ -19,6 +20,10 @@ Field = tuple[bytes, bytes]
 _FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding"))
 _LONGEST_LENGTH = 15
 """Digits of a Content-Length."""
+_NEEDLESS = re.compile(r"%(?:2[DEF]|3\d|[46][1-9A-F]|5[\dAF]|7[\dA])", re.IGNORECASE)
+"""A slash, or what RFC 3986, 2.3 says is not to be percent-encoded."""
+_SPACES = 2
+"""Of a first line."""
 _VERSIONS = frozenset(("1.0", "1.1"))
 _NOT_HTTP = rules.malformed("This is not HTTP/1.1.")
 
@@ -44,7 +49,11 @@ class _Heard:
 
 
 class Head(Struct):
-    """The head of a request; `length`: of its body, None where none is given."""
+    """The head of a request.
+
+    `path` is decoded, unless it encodes what needs no encoding: then it is as it came, and nothing is there, so that a
+    proxy's rule for a path holds for all that is served there. `length`: of its body, None where none is given.
+    """
 
     method: str
     version: str
@@ -80,7 +89,7 @@ def read_head(data: bytes, bounds: Bounds) -> Head | Refusal:
         parser.get_method().decode("ascii"),
         version,
         url.path,
-        unquote(path) if "%" in path else path,
+        unquote(path) if "%" in path and not _NEEDLESS.search(path) else path,
         url.query or b"",
         heard.fields,
     )
@@ -137,7 +146,12 @@ def _fault_of_bytes(parser: HttpRequestParser, data: bytes) -> Refusal | None:
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
-        return None  # RFC 9110, 7.8: an upgrade may be ignored
+        pass  # RFC 9110, 7.8: an upgrade may be ignored
     except HttpParserError as error:
         return rules.malformed(f"This is not HTTP/1.1: {error}.")
+    line = data[: data.find(b"\n")]
+    if line.count(b" ") != _SPACES or b"#" in line:
+        return rules.malformed(
+            "The first line is a method, a URL without a fragment, and a version, one space between."
+        )
     return None

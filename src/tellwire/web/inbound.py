@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from urllib.parse import parse_qsl
 
@@ -21,6 +21,7 @@ from tellwire.model.inbound import EVERYTHING, SpeaksFor, together
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
+from tellwire.web.held_bodies import HeldBodies, HeldBody
 from tellwire.web.operations.figures import Meters
 from tellwire.web.problems import problem_of
 from tellwire.web.services import Services
@@ -34,6 +35,8 @@ _NEAR = 32 * 1024
 the order of its keys, what stands far inside is content."""
 _HASHED = 12 * 1024 * 1024
 """How many bytes are hashed under accounts' own secrets for one POST, whose signature may be anybody's."""
+_LEAST_HASHED = 8 * 1024
+"""What one secret counts at least: so much could be hashed in the time that it takes by itself."""
 _OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}
 
@@ -44,9 +47,10 @@ class BodyLimits(Struct, frozen=True, kw_only=True):
     """How much is accepted at once.
 
     `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: complete POSTs at once. `held`: bytes of all large
-    bodies in memory, without the first `small` of each, so that nobody keeps usual POSTs out by sending large ones
-    slowly. `seconds`: a body that is not complete by then is answered 408. `commit_seconds`: a POST that is not durable
-    by then is answered 503, and removed from the queue if its commit has not begun.
+    bodies in memory, without the first `small` of each, so that nobody keeps usual POSTs out by sending large ones;
+    beyond it the one that has stalled for longest is given up. `seconds`: a body that is not complete by then is
+    answered 408. `commit_seconds`: a POST that is not durable by then is answered 503, and removed from the queue if
+    its commit has not begun.
     """
 
     largest: int = 4 * 1024 * 1024
@@ -59,6 +63,13 @@ class BodyLimits(Struct, frozen=True, kw_only=True):
 
 class ClientGoneError(Exception):
     """Raised when the client closed the connection before its body was complete."""
+
+
+class Signer(Struct, frozen=True):
+    """Who holds a secret: what it speaks for, and the organization of its accounts, "" for the installation."""
+
+    speaks_for: SpeaksFor
+    organization_id: str = ""
 
 
 class AccountSecrets:
@@ -81,7 +92,7 @@ class AccountSecrets:
                     self._by_id.setdefault(name.encode(), []).append(account)
         self.any = bool(self._by_id)
 
-    def named_in(self, body: bytes) -> list[tuple[str, SpeaksFor]]:
+    def named_in(self, body: bytes) -> list[tuple[str, Signer]]:
         """Return the secrets to try, each with its accounts' ids: those of accounts whose phone_number_id or WABA id
         stands near the beginning or the end of a body, in this order; for a large body only the first few."""
         near = body if len(body) <= 2 * _NEAR else b"%b %b" % (body[:_NEAR], body[-_NEAR:])
@@ -89,12 +100,12 @@ class AccountSecrets:
             found: Iterable[bytes] = sorted((name for name in self._by_id if name in near), key=near.find)
         else:
             found = [name for name in dict.fromkeys(_TOKENS.findall(near)) if name in self._by_id]
-        owners: dict[str, dict[str, None]] = {}
+        owners: dict[str, dict[str, Account]] = {}
         for name in found:
             for account in self._by_id[name]:
-                owners.setdefault(account.app_secret, {})[account.id] = None
-        most = max(3, _HASHED // (len(body) or 1))
-        return [(secret, SpeaksFor(account_ids=tuple(ids))) for secret, ids in islice(owners.items(), most)]
+                owners.setdefault(account.app_secret, {})[account.id] = account
+        most = max(3, _HASHED // max(len(body), _LEAST_HASHED))
+        return [(secret, _signer(accounts)) for secret, accounts in islice(owners.items(), most)]
 
 
 class InboundRoute:
@@ -106,11 +117,11 @@ class InboundRoute:
         self._limits = limits or BodyLimits()
         meters.waits.most = self._limits.waiting
         self._accounts = AccountSecrets()
-        self._secrets: list[tuple[str, SpeaksFor]] = [
-            (secret.value, SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING)
+        self._secrets: list[tuple[str, Signer]] = [
+            (secret.value, Signer(SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING))
             for secret in services.settings.meta_app_secret
         ]
-        self._bytes = 0
+        self._bodies = HeldBodies(self._limits.held, free=self._limits.small)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -140,33 +151,33 @@ class InboundRoute:
 
     async def accept_complete(self, headers: Headers, body: bytes) -> Problem | None:
         """Accept a POST whose body is complete. Return None once it is durable, else the problem."""
-        counted = max(0, len(body) - self._limits.small)
-        self._bytes += counted
+        held = self._bodies.begin()
         try:
             given = self._admitted(headers)
             if isinstance(given, Problem):
                 refusal: Problem | None = given
             elif len(body) > self._limits.largest:
                 refusal = self._too_big()
-            elif counted and self._bytes > self._limits.held:
-                refusal = _too_much()
             else:
+                held.add(len(body), more=False)
                 signatures = Signatures(self._secrets)
                 signatures.update(body)
                 refusal = await self._verified(body, signatures, given)
+        except Busy as busy:
+            refusal = busy
         finally:
-            self._bytes -= counted
+            held.release()
         self._meters.post_answered(refusal.status if refusal else 200)
         return refusal
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        held = _Held(self._limits.small)
+        held = self._bodies.begin()
         try:
             refusal = await self._taken(scope["headers"], receive, held)
         except ClientGoneError:
             return
         finally:
-            self._bytes -= held.counted
+            held.release()
         if refusal is None:
             self._meters.post_answered(200)
             await send(_OK)
@@ -175,7 +186,7 @@ class InboundRoute:
             self._meters.post_answered(refusal.status)
             await send_problem(send, refusal, request_id_of(scope))
 
-    async def _taken(self, headers: Headers, receive: Receive, held: _Held) -> Problem | None:
+    async def _taken(self, headers: Headers, receive: Receive, held: HeldBody) -> Problem | None:
         """Read, verify and apply a POST. Return None once it is durable, else the problem."""
         given = self._admitted(headers)
         if isinstance(given, Problem):
@@ -183,13 +194,11 @@ class InboundRoute:
         signatures = Signatures(self._secrets)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                refusal = await self._read(receive, held, signatures)
+                body = await self._read(receive, held, signatures)
         except TimeoutError:
-            refusal = problem_of(408, "timeout", f"The body was not there within {self._limits.seconds:g} s.")
-        if refusal is not None:
-            return refusal
-        body = b"".join(held.chunks)
-        held.chunks.clear()
+            return problem_of(408, "timeout", f"The body was not there within {self._limits.seconds:g} s.")
+        except (Busy, TooBig) as problem:
+            return problem
         return await self._verified(body, signatures, given)
 
     def _admitted(self, headers: Headers) -> bytes | Problem:
@@ -205,32 +214,33 @@ class InboundRoute:
             return self._too_big()
         return given[0]
 
-    async def _verified(self, body: bytes, signatures: Signatures[SpeaksFor], given: bytes) -> Problem | None:
+    async def _verified(self, body: bytes, signatures: Signatures[Signer], given: bytes) -> Problem | None:
         owners = signatures.matches(given)
         if self._accounts.any:
             owners += signature.matching(self._accounts.named_in(body), body, given)
         if not owners:
             self._meters.observed.refused_signature(given, body, self._services.clock.now())
             return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
-        return await self._apply(body, together(owners))
+        whose = {owner.organization_id for owner in owners}
+        speaks_for = together([owner.speaks_for for owner in owners])
+        return await self._apply(body, speaks_for, whose.pop() if len(whose) == 1 else "")
 
-    async def _read(self, receive: Receive, held: _Held, signatures: Signatures[SpeaksFor]) -> Problem | None:
-        more = True
+    async def _read(self, receive: Receive, held: HeldBody, signatures: Signatures[Signer]) -> bytes:
+        chunks, more = list[bytes](), True
         while more:
-            message = await receive()
+            message = await held.wait(receive)
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             chunk: bytes = message.get("body", b"")
-            self._bytes += held.add(chunk)
-            if held.size > self._limits.largest:
-                return self._too_big()
-            if held.counted and self._bytes > self._limits.held:
-                return _too_much()
-            signatures.update(chunk)
             more = message.get("more_body", False)
-        return None
+            if held.size + len(chunk) > self._limits.largest:
+                raise self._too_big()
+            held.add(len(chunk), more=more)
+            chunks.append(chunk)
+            signatures.update(chunk)
+        return b"".join(chunks)
 
-    async def _apply(self, body: bytes, speaks_for: SpeaksFor) -> Problem | None:
+    async def _apply(self, body: bytes, speaks_for: SpeaksFor, whose: str) -> Problem | None:
         waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
         if waits.count >= self._limits.waiting:
             return Busy("Too many POSTs are waiting.")
@@ -238,7 +248,7 @@ class InboundRoute:
         started_at = clock.now() if tracer else 0
         try:
             async with asyncio.timeout(self._limits.commit_seconds):
-                inbound = await self._services.ingest.receive(body, speaks_for)
+                inbound = await self._services.ingest.receive(body, speaks_for, whose=whose)
         except TimeoutError:
             return Busy(f"This was not durable within {self._limits.commit_seconds:g} s.")
         except NotJson as error:
@@ -255,25 +265,14 @@ class InboundRoute:
         self._meters.post_applied(inbound)
         return None
 
-    def _too_big(self) -> Problem:
+    def _too_big(self) -> TooBig:
         return TooBig(f"The body is larger than {self._limits.largest / 1024 / 1024:g} MiB.")
 
 
-class _Held:
-    """The part of a request's body that was read; of its size, `counted` is what exceeds `small`."""
-
-    def __init__(self, small: int) -> None:
-        self._small = small
-        self.chunks: list[bytes] = []
-        self.size = 0
-        self.counted = 0
-
-    def add(self, chunk: bytes) -> int:
-        """Add a chunk; return by how much the counted size grew."""
-        self.chunks.append(chunk)
-        self.size += len(chunk)
-        before, self.counted = self.counted, max(0, self.size - self._small)
-        return self.counted - before
+def _signer(accounts: Mapping[str, Account]) -> Signer:
+    """Return who holds a secret that these accounts have, by id; the first one's organization has the turn."""
+    first = next(iter(accounts.values()))
+    return Signer(SpeaksFor(account_ids=tuple(accounts)), first.organization_id)
 
 
 def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -281,10 +280,6 @@ def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value[:20])
     return 0
-
-
-def _too_much() -> Problem:
-    return Busy("Too many bytes are waiting.")
 
 
 def _unsigned(words: str) -> Problem:

@@ -77,9 +77,9 @@ class Listener:
             self._admit(sock, self._connections.peer(peer_of(address[0])))
 
     def _pause(self) -> None:
-        """Give up a connection that does nothing, and go on in a moment: the one that waits stays where it is."""
+        """Give up a connection that can be spared, and go on in a moment: the one that waits stays where it is."""
         self._connections.closed("no_descriptor", Peer("-"))
-        self._connections.drop_idle()
+        self._connections.drop_spare()
         self._loop.remove_reader(self._sock)
         self._paused = self._loop.call_later(_PAUSE_SECONDS, self._listen)
 

@@ -14,7 +14,18 @@ from litestar.exceptions import HTTPException, InternalServerException, Validati
 from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 
-from tellwire.errors import BadRequest, Busy, Invalid, NotFound, Problem, TooBig, TooMany, Unauthorized, Unavailable
+from tellwire.errors import (
+    BadRequest,
+    Busy,
+    Invalid,
+    MetaUnreachable,
+    NotFound,
+    Problem,
+    TooBig,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)
 
 log = structlog.get_logger("tellwire.web")
 
@@ -76,7 +87,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if isinstance(error, InternalServerException) and request.scope["state"].get("gone"):
         error = BadRequest("The client left before the body was there.")  # nobody reads it, and it is no defect
     problem, headers = as_problem(error)
-    if problem.status >= 500 and not isinstance(problem, Busy):
+    if problem.status >= 500 and not isinstance(problem, Busy | MetaUnreachable):  # those are no defects
         log.error(
             "request_failed",
             request_id=request.scope["state"].get("request_id", ""),

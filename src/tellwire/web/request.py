@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from sqlalchemy import Connection
 
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem, QuotaExceeded, Unauthorized
+from tellwire.loops import FairSlots
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.ledger import KeptAnswer, Keys, Ledger
 from tellwire.model.quotas import QuotaName
@@ -27,6 +28,7 @@ from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
 from tellwire.web.parameters import cursor_of, our_id
+from tellwire.web.places import Places
 from tellwire.web.problems import problem_of
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
@@ -34,6 +36,8 @@ from tellwire.web.streams import Streams
 T = TypeVar("T")
 A = TypeVar("A")
 
+_READS = 4
+"""Queries at a time, shared by organization: as many as a store has readers, and one of them is always left."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 JSON = "application/json"
 
@@ -45,7 +49,9 @@ class AppState:
         self.services = services
         self.auth = Auth(services)
         self.in_flight: set[tuple[str, str]] = set()
-        self.streams = Streams(services)
+        self.places = Places()
+        self.reads = FairSlots(_READS)
+        self.streams = Streams(services, self.reads)
         self.meters = Meters(services)
         self.describe: Callable[[], dict[str, Any]] = dict
         self._openapi = b""
@@ -89,8 +95,14 @@ class RequestContext:
         return self.caller.operator and self.organization_id == DEFAULT_ORGANIZATION
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a query."""
-        return await self.services.store.read(work)
+        """Run a query, in the organization's turn."""
+        async with self.app_state.reads.place(self.organization_id):
+            return await self.services.store.read(work)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do in a thread, in the organization's turn, what takes long."""
+        async with self.app_state.reads.place(self.organization_id):
+            return await asyncio.to_thread(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a change; a problem that it raises rolls back only this change, not others of the same commit.

@@ -47,6 +47,7 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+        app.share_connections(min(caps.per_peer, max(caps.total // 2, 1)))
         self._connections = Connections(bounds or Bounds(), caps, app.counters)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from tellwire.errors import Busy, TooMany
+from tellwire.loops import FairSlots
 from tellwire.model import quotas
 from tellwire.model.deliveries import Endpoint, Event
 from tellwire.model.shares import FairShare
@@ -42,10 +43,11 @@ class _Place:
 
 
 class Streams:
-    """All open streams of one app."""
+    """All open streams of one app; `reads` are the places for queries, which they share with requests."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, reads: FairSlots) -> None:
         self._services = services
+        self._reads = reads
         self._wakes: set[asyncio.Event] = set()
         self._open = FairShare(MOST)
         self._stopping = False
@@ -123,7 +125,8 @@ class Streams:
             place.leave()
 
     async def _after(self, organization_id: str, after: str) -> Sequence[Event]:
-        return await self._services.store.read(lambda c: events.after(c, organization_id, after, _PAGE))
+        async with self._reads.place(organization_id):
+            return await self._services.store.read(lambda c: events.after(c, organization_id, after, _PAGE))
 
     def _frame(self, event: Event) -> bytes:
         form = self._services.stream_format

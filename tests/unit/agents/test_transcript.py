@@ -43,8 +43,7 @@ from tellwire.model.messaging import Message
                 "nfm_reply": {
                     "name": "flow",
                     "body": "Sent",
-                    "response_json": '{"flow_token":"tok-9","stars":"5","yes":true,'
-                    '"why":["fast","kind"],"n":{"x":1}}',
+                    "response_json": '{"flow_token":"tok-9","stars":"5","yes":true,"why":["fast","kind"],"n":{"x":1}}',
                 },
             },
             '[a filled form]\nstars: 5\nyes: true\nwhy: fast, kind\nn: {"x":1}',

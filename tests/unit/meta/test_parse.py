@@ -399,7 +399,7 @@ def test_a_message_of_too_many_values_is_named_and_costs_no_neighbour() -> None:
     post = load(GOOD[0].parent.parent / "messages" / "text.json")
     messages = post["entry"][0]["changes"][0]["value"]["messages"]
     messages.append({**messages[0], "id": "wamid.many", "text": {"body": "x", "more": [0] * verbatim.MAX_VALUES}})
-    first, second = parse(json.dumps(post).encode())
+    first, second = parse(json.dumps(post, separators=(",", ":")).encode())
     assert isinstance(first, MessageItem)
     assert isinstance(second, NotUnderstood)
     assert (second.wamid, second.reason) == ("wamid.many", f"it holds more than {verbatim.MAX_VALUES} values")

@@ -253,6 +253,82 @@ def test_a_peer_whose_connections_all_have_requests_is_refused() -> None:
     run(work())
 
 
+@pytest.mark.parametrize("held_up", ["by the rest of a body", "by chunks", "by an answer", "by the answer before"])
+def test_who_holds_its_request_up_makes_room(held_up: str) -> None:
+    async def work() -> None:
+        wired = Wired(stuck, caps=CAPS)
+        slow, protocol = wired.connect("192.0.2.2")
+        for number in range(3, 5):
+            wired.connect(f"192.0.2.{number}")[1].data_received(HEAD + b"\r\n\r\n")
+        match held_up:
+            case "by the rest of a body":
+                protocol.data_received(BODY)
+            case "by chunks":
+                protocol.data_received(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+            case "by an answer":
+                protocol.data_received(HEAD + b"\r\n\r\n")
+                protocol.pause_writing()
+            case _:
+                protocol.pause_writing()
+                protocol.data_received(HEAD + b"\r\n\r\n")
+        await wired.give(HEAD + b"\r\n\r\n")
+        assert wired.connections.make_room(wired.connections.peer("192.0.2.9")) is None
+        assert (slow.closing, wired.closed) == (True, {"made_room": 1})
+        protocol.connection_lost(None)
+
+    run(work())
+
+
+def test_a_connection_that_is_new_outlives_one_that_is_held_up() -> None:
+    async def work() -> None:
+        wired = Wired(stuck, caps=CAPS)
+        slow = [wired.connect(f"192.0.2.{number}") for number in range(2, 4)]
+        for _, protocol in slow:
+            protocol.data_received(BODY)
+        await wired.give(HEAD + b"\r\n\r\n")
+        new, _ = wired.connect("192.0.2.8")  # its request is still on its way
+        for wire, _ in slow:
+            assert wired.connections.make_room(wired.connections.peer("192.0.2.9")) is None
+            assert (wire.closing, new.closing) == (True, False)
+            wired.connect("192.0.2.9")[1].data_received(BODY)
+
+    run(work())
+
+
+@pytest.mark.parametrize("done", ["a body", "an answer"])
+def test_a_request_that_waits_for_this_server_again_makes_no_room(done: str) -> None:
+    async def work() -> None:
+        wired = Wired(stuck, caps=CAPS)
+        for number in range(2, 5):
+            wired.connect(f"192.0.2.{number}")[1].data_received(HEAD + b"\r\n\r\n")
+        if done == "a body":
+            await wired.give(BODY, b"x" * 19_999)
+        else:
+            await wired.give(HEAD + b"\r\n\r\n")
+            wired.protocol.pause_writing()
+            wired.protocol.resume_writing()
+        assert wired.connections.make_room(wired.connections.peer("192.0.2.9")) == "too_many_connections"
+
+    run(work())
+
+
+def test_a_body_that_comes_well_makes_room_after_one_that_drips() -> None:
+    async def work() -> None:
+        wired = Wired(stuck, replace(SMALL, body_renews=1000), caps=CAPS)
+        slow, dripping = wired.connect("192.0.2.2")
+        await wired.give(BODY)
+        dripping.data_received(BODY)
+        for _ in range(3):
+            wired.protocol.data_received(b"x" * 400)
+            dripping.data_received(b"x")
+        for number in range(3, 5):
+            wired.connect(f"192.0.2.{number}")[1].data_received(HEAD + b"\r\n\r\n")
+        assert wired.connections.make_room(wired.connections.peer("192.0.2.9")) is None
+        assert (slow.closing, wired.wire.closing) == (True, False)
+
+    run(work())
+
+
 def test_nothing_is_left_of_connections_that_are_gone() -> None:
     async def work() -> None:
         wired = Wired()
@@ -261,7 +337,7 @@ def test_nothing_is_left_of_connections_that_are_gone() -> None:
             protocol.connection_lost(None)
             protocol.connection_lost(None)
         assert wired.counters.http_connections == 0
-        assert not wired.connections.drop_idle()
+        assert not wired.connections.drop_spare()
         assert wired.connections.peer("192.0.2.1").open == 0
 
     run(work())

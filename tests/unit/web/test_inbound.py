@@ -17,16 +17,17 @@ from tellwire.errors import Unavailable
 from tellwire.model.inbound import Inbound, Outcome, SpeaksFor
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute
+from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute, Signer
 from tellwire.web.operations.figures import Meters
 
 BODY = b'{"entry": []}'
+HEADERS = [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())]
 SCOPE = {
     "type": "http",
     "method": "POST",
     "path": "/meta/webhook",
     "query_string": b"",
-    "headers": [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())],
+    "headers": HEADERS,
 }
 
 
@@ -38,7 +39,7 @@ class Stalling:
         self.came = asyncio.Event()
         self.error: Exception | None = None
 
-    async def receive(self, body: bytes, speaks_for: SpeaksFor) -> Inbound:
+    async def receive(self, body: bytes, speaks_for: SpeaksFor, *, whose: str = "") -> Inbound:
         self.came.set()
         await self.go.wait()
         if self.error is not None:
@@ -126,11 +127,27 @@ def test_slow_large_bodies_keep_no_usual_post_out(tmp_path: Path) -> None:
         ingest.go.set()
         slow = Post(route, b"x" * 2 * len(BODY), ends=False)
         await slow.stuck.wait()
-        assert await Post(route, b"x" * 3 * len(BODY)).status() == 503
         assert await Post(route, BODY).status() == 200
         assert await slow.status() == 408
 
     over(tmp_path, BodyLimits(seconds=0.2, waiting=1, held=len(BODY), small=len(BODY)), scenario)
+
+
+def test_the_body_that_stalls_for_longest_gives_way(tmp_path: Path) -> None:
+    async def scenario(route: InboundRoute, ingest: Stalling) -> None:
+        ingest.go.set()
+        stalled = [Post(route, BODY, ends=False) for _ in range(3)]
+        for each in stalled:
+            await each.stuck.wait()
+        assert await Post(route, BODY[:1], BODY[1:]).status() == 200
+        assert await stalled[0].status() == 503
+        assert stalled[0].detail == "Too many bytes are waiting."
+        assert await route.accept_complete(HEADERS, BODY) is None
+        assert [each.task.done() for each in stalled] == [True, False, False]
+        for each in stalled[1:]:
+            each.task.cancel()
+
+    over(tmp_path, BodyLimits(held=3 * len(BODY), small=0), scenario)
 
 
 def test_body_that_does_not_come_is_given_up_and_let_go_of(tmp_path: Path) -> None:
@@ -210,16 +227,20 @@ def _secrets(*accounts: Account) -> AccountSecrets:
 
 
 def _account(number: str, secret: str, waba: str = "") -> Account:
-    return Account(id=f"id-{number}", organization_id="", phone_number_id=number, app_secret=secret, waba_id=waba)
+    return Account(
+        id=f"id-{number}", organization_id=f"of-{number}", phone_number_id=number, app_secret=secret, waba_id=waba
+    )
 
 
 @pytest.mark.parametrize("others", [0, 100], ids=["few", "many"])
 def test_only_secrets_of_accounts_that_a_body_names_are_tried(others: int) -> None:
     more = [_account(f"9{index:05}", "x") for index in range(others)]
     secrets = _secrets(_account("111", "a"), _account("222", "b", "77"), _account("333", "b", "77"), *more)
-    assert secrets.named_in(b'{"phone_number_id":"111"}') == [("a", SpeaksFor(account_ids=("id-111",)))]
-    ((secret, speaks_for),) = secrets.named_in(b'{"entry":[{"id":"77"}]}')
-    assert (secret, sorted(speaks_for.account_ids)) == ("b", ["id-222", "id-333"])
+    assert secrets.named_in(b'{"phone_number_id":"111"}') == [
+        ("a", Signer(SpeaksFor(account_ids=("id-111",)), "of-111"))
+    ]
+    ((secret, signer),) = secrets.named_in(b'{"entry":[{"id":"77"}]}')
+    assert (secret, sorted(signer.speaks_for.account_ids)) == ("b", ["id-222", "id-333"])
     assert secrets.named_in(b'{"entry":[]}') == []
     assert secrets.named_in(b"\xff\x00") == []
 
@@ -236,6 +257,11 @@ def test_few_secrets_are_tried_for_a_large_body() -> None:
         assert [secret for secret, _ in secrets.named_in(b"[%b]" % names + b" " * 4_000_000)] == ["s0", "s1", "s2"]
         assert secrets.named_in(b" " * 2_000_000 + b'"5"' + b" " * 2_000_000) == []
         assert [secret for secret, _ in secrets.named_in(b" " * 4_000_000 + b'"5"')] == ["s5"]
+
+
+def test_a_small_body_that_names_very_many_accounts_is_not_tried_with_all_their_secrets() -> None:
+    secrets = _secrets(*[_account(f"{number}", f"s{number}", "77") for number in range(5000)])
+    assert len(secrets.named_in(b'"77"')) == 12 * 1024 // 8
 
 
 def test_accounts_without_a_secret_have_none() -> None:

@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from tellwire.errors import Unavailable
 
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
+"""So much of a file is in memory for a reader who does not go on."""
 _UNFINISHED = ".unfinished"
 
 
@@ -93,31 +94,22 @@ def _finish(file: BinaryIO, temporary: Path, path: Path) -> None:
             os.close(number)
 
 
-def _opened(path: Path, start: int) -> BinaryIO:
-    with _translating_errors():
-        file = path.open("rb")
-        file.seek(start)
-        return file
-
-
 async def _pieces(path: Path, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
-    left = None if end is None else end - start
-    file = await asyncio.to_thread(_opened, path, start)  # the caller may never ask for a piece
-    try:
-        while left is None or left > 0:
-            piece = await asyncio.to_thread(_next, file, _CHUNK if left is None else min(_CHUNK, left))
-            if not piece:
-                return
-            if left is not None:
-                left -= len(piece)
-            yield piece
-    finally:
-        file.close()
+    position = start
+    while end is None or position < end:
+        size = _CHUNK if end is None else min(_CHUNK, end - position)
+        piece = await asyncio.to_thread(_piece_of, path, position, size)
+        if not piece:
+            return
+        position += len(piece)
+        yield piece
 
 
-def _next(file: BinaryIO, size: int) -> bytes:
-    with _translating_errors():
-        return file.read(size)
+def _piece_of(path: Path, position: int, size: int) -> bytes:
+    """Return a piece of a file, which is opened for it alone: who reads slowly keeps no descriptor."""
+    with _translating_errors(), path.open("rb", buffering=0) as file:
+        file.seek(position)
+        return file.read(size) or b""
 
 
 def _remove(path: Path) -> None:

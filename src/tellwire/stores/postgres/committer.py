@@ -1,8 +1,8 @@
 """Group commit on the event loop: all waiting jobs become one transaction.
 
-As in `writer`, jobs of one commit run in the order they came; if one raises, the transaction is rolled back and each
-runs alone, so that only the job at fault fails. When the database cannot commit, every job of the commit fails with
-`Unavailable`, and the next commit tries again.
+As in `writer`, jobs of one organization run in the order they came; if one raises, the transaction is rolled back and
+each runs alone, so that only the job at fault fails. When the database cannot commit, every job of the commit fails
+with `Unavailable`, and the next commit tries again.
 """
 
 from __future__ import annotations
@@ -16,21 +16,18 @@ import structlog
 
 from tellwire.errors import Unavailable
 from tellwire.observability.counters import Counters
+from tellwire.stores.fair_batches import LATER, FairBatches, Job
 
 log = structlog.get_logger("tellwire.store")
 
 Transaction = Callable[[Sequence[Any]], Awaitable[tuple[Sequence[Any], Callable[[], None]]]]
 """Does the jobs of one commit; returns their results and a callback for when they are durable."""
 
-_Job = tuple[Any, "asyncio.Future[Any]"]
-_MOST_PER_COMMIT = 512
-"""How large the jobs of one commit are together, by `size`; the last of them may exceed it."""
-
 
 class Committer:
     """Runs jobs: `transaction` does a whole commit, and `broken` returns whether an error is the database's.
 
-    `size` returns how much a job decides, 1 for a small one: large jobs share a commit with few others.
+    `size` and `whose` are those of `FairBatches`. A job whose result is `LATER` is done in the next commit.
     """
 
     def __init__(
@@ -40,11 +37,11 @@ class Committer:
         *,
         counters: Counters,
         size: Callable[[Any], int] = lambda _: 1,
+        whose: Callable[[Any], str] = lambda _: "",
     ) -> None:
         self._transaction = transaction
         self._broken = broken
-        self._size = size
-        self._waiting: list[_Job] = []
+        self._waiting = FairBatches(size=size, whose=whose)
         self._some = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -67,7 +64,7 @@ class Committer:
         if self._stopping:
             raise Unavailable("the store is stopping")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((job, future))
+        self._waiting.add((job, future))
         self._some.set()
         return await future
 
@@ -76,29 +73,19 @@ class Committer:
         if not self._stopping:
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._waiting.append((job, future))
+            self._waiting.add((job, future))
             self._some.set()
 
     async def _run(self) -> None:
         while self._waiting or not self._stopping:
             await self._some.wait()
-            count = self._count()
-            batch, self._waiting = self._waiting[:count], self._waiting[count:]
+            batch = self._waiting.take()
             if not self._waiting and not self._stopping:
                 self._some.clear()
             if batch:
                 await self._commit(batch)
 
-    def _count(self) -> int:
-        """Return how many of the waiting jobs the next commit takes."""
-        size = 0
-        for count, (job, _) in enumerate(self._waiting, 1):
-            size += self._size(job)
-            if size >= _MOST_PER_COMMIT:
-                return count
-        return len(self._waiting)
-
-    async def _commit(self, batch: list[_Job]) -> None:
+    async def _commit(self, batch: list[Job]) -> None:
         batch = [one for one in batch if not one[1].cancelled()]  # its caller has stopped waiting
         if not batch:
             return
@@ -115,11 +102,17 @@ class Committer:
         self._counters.commit_jobs.add(len(batch))
         self._counters.commit_seconds.add(time.perf_counter() - started)
         asyncio.get_running_loop().call_soon(durable)  # the loop logs what it raises
-        for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+        later: list[Job] = []
+        for job, result in zip(batch, results, strict=True):
+            if result is LATER:
+                later.append(job)
+            elif not job[1].done():
+                job[1].set_result(result)
+        if later:
+            self._waiting.put_back(later)
+            self._some.set()
 
-    async def _failed(self, batch: list[_Job], error: Exception) -> None:
+    async def _failed(self, batch: list[Job], error: Exception) -> None:
         if self._broken(error):
             reason = (str(error).splitlines() or [""])[0] or type(error).__name__
             if not self.failing:

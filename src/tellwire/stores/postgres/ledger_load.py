@@ -14,7 +14,7 @@ from msgspec import Struct
 from tellwire.accounts import notices
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.inbound import Outcome
-from tellwire.model.ledger import HeldItem, Keys, Ledger
+from tellwire.model.ledger import HeldItem, Keys, Ledger, within_the_bytes
 from tellwire.model.messaging import StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
@@ -99,6 +99,7 @@ SELECT
 """
 
 
+_SIZES = "SELECT id, length(body) FROM inbound WHERE id = ANY($1::text[]) ORDER BY id"
 _BODIES = "SELECT id, body FROM inbound WHERE id = ANY($1::text[])"
 _ERASED = f"""
 SELECT e.organization_id, e.mark, e.erased_at FROM unnest($1::text[], $2::text[]) k(a, b)
@@ -183,7 +184,7 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
     last: dict[str, str | None] = msgspec.json.decode(row[2])
     highest = {organization: found or "" for organization, found in last.items()}
     held = msgspec.json.decode(row[_HELD]) if row[_HELD] else ()
-    bodies = await connection.fetch(_BODIES, list({each[2] for each in held})) if held else ()
+    bodies = await _held_bodies(connection, {each[2] for each in held}) if held else {}
     answered = await _answered(connection, keys)
     return LoadedRows(
         version=row[0],
@@ -193,9 +194,16 @@ async def read(connection: Connection, keys: Keys, registry: Registry, organizat
         erased=erased,
         answered=answered,
         held=held,
-        held_bodies={each[0]: each[1] for each in bodies},
+        held_bodies=bodies,
         scheduled=await _scheduled(connection, keys),
     )
+
+
+async def _held_bodies(connection: Connection, names: Collection[str]) -> Mapping[str, bytes]:
+    """Return the bodies of POSTs with items that wait; b"" for those that this transaction has no room for."""
+    sizes = [(row[0], row[1]) for row in await connection.fetch(_SIZES, list(names))]
+    bodies = await connection.fetch(_BODIES, within_the_bytes(sizes))
+    return {name: b"" for name, _ in sizes} | {row[0]: row[1] for row in bodies}
 
 
 async def _answered(connection: Connection, keys: Keys) -> list[tuple[str, str, Micros]]:

@@ -26,6 +26,7 @@ from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
+from tellwire.stores.fair_batches import decide_in_turn
 from tellwire.stores.listeners import Listeners
 from tellwire.stores.postgres import ledger_load, ledger_write, sending
 from tellwire.stores.postgres.committer import Committer
@@ -75,6 +76,10 @@ def _size(job: _Apply) -> int:
     return job.size
 
 
+def _whose(job: _Apply) -> str:
+    return job.keys.whose
+
+
 class PostgresStore(Listeners):
     """`LedgerStore` and the runner of queries over one database; `PostgresOutbox` uses it.
 
@@ -101,7 +106,7 @@ class PostgresStore(Listeners):
         self._applying = LedgerConnection(server)
         self._recording = LedgerConnection(server)
         self.counters = Counters()
-        self._appliers = Committer(self._apply_batch, is_server_error, counters=self.counters, size=_size)
+        self._appliers = Committer(self._apply_batch, is_server_error, counters=self.counters, size=_size, whose=_whose)
         self._recorders = Committer(self._record_batch, is_server_error, counters=self.counters)
         self._queries = PostgresQueryRunner(server)
         self._lenient = False
@@ -207,9 +212,9 @@ class PostgresStore(Listeners):
         ledger_load.fill(ledger, loaded)
         await sending.load_agents(connection, ledger, keys)
         if loaded.held_bodies or any(job.size >= _LARGE for job in jobs):
-            results = await asyncio.to_thread(lambda: [job.decide(ledger) for job in jobs])
+            results = await asyncio.to_thread(decide_in_turn, ledger, [job.decide for job in jobs])
         else:
-            results = [job.decide(ledger) for job in jobs]
+            results = decide_in_turn(ledger, [job.decide for job in jobs])
         work = await ledger_write.write(connection, ledger, self.vault, self._window)
         fresh = registry
         if ledger.changes_registry:

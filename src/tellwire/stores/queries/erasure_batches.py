@@ -6,9 +6,10 @@ A batch begins at the stored cursor, so two processes that work on one erasure o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.redaction import pattern_of
@@ -20,7 +21,7 @@ from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import erasures, exports, idempotency, media, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
-from tellwire.stores.queries.paging import unindexed
+from tellwire.stores.queries.paging import first, unindexed
 from tellwire.stores.records import attempt_rows
 from tellwire.stores.schema.tables import (
     OF_A_PERSON,
@@ -34,7 +35,10 @@ from tellwire.stores.schema.tables import (
 )
 
 _BATCH = 500
+_DELIVERIES = 1000
+"""Deliveries of the events of one batch, those of the last one beside them: an event has one for each endpoint."""
 _CONVERSATIONS = 200
+_ANSWER_BYTES = 256 * 1024
 
 
 def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
@@ -49,7 +53,7 @@ def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) 
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="groups", cursor=""))
     found = select(events.c.id).where(events.c.conversation_id.in_(some)).limit(_BATCH)
     if event_ids := connection.execute(found).scalars().all():
-        return _events_erased(connection, now, erasure, event_ids)
+        return _events_erased(connection, now, erasure, _with_few_deliveries(connection, event_ids))
     rows = connection.execute(
         select(messages.c.id, messages.c.account_id, messages.c.wamid)
         .where(messages.c.conversation_id.in_(some))
@@ -70,8 +74,9 @@ def group_events(connection: Connection, vault: Vault, now: Micros, erasure: Era
     if not page:
         return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=f"{group} messages "))
     theirs = exports.only_about(connection, page, erasure.contact_ids, erasure.subject.addresses)
-    event_ids = [event.id for event in theirs]
-    return _events_erased(connection, now, erasure, event_ids, cursor=f"{group} events {page[-1].id}")
+    event_ids = _with_few_deliveries(connection, [event.id for event in theirs])
+    last = page[-1].id if len(event_ids) == len(theirs) else event_ids[-1]
+    return _events_erased(connection, now, erasure, event_ids, cursor=f"{group} events {last}")
 
 
 def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
@@ -93,21 +98,40 @@ def group_messages(connection: Connection, vault: Vault, now: Micros, erasure: E
 
 
 def answers(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:  # noqa: ARG001
-    """Empty stored answers (`Idempotency-Key`) that quote the person; what was done is still not done twice."""
+    """Empty some stored answers (`Idempotency-Key`) that quote the person; what was done is still not done twice."""
     pattern = pattern_of(erasure.subject.addresses)
-    query = select(idempotency_keys.c.key, idempotency_keys.c.answer).where(
-        idempotency_keys.c.organization_id == erasure.organization_id, idempotency_keys.c.answer != b""
+    query = (
+        select(idempotency_keys.c.key, idempotency_keys.c.answer)
+        .where(idempotency_keys.c.organization_id == erasure.organization_id, idempotency_keys.c.key > erasure.cursor)
+        .order_by(idempotency_keys.c.key)
+        .limit(_BATCH + 1)
     )
-    for row in connection.execute(query).all():
+    rows, more = first(connection.execute(query), _BATCH, _ANSWER_BYTES)
+    for row in rows:
+        if not row.answer:
+            continue
         answer = idempotency.opened(vault, erasure.organization_id, row.key, row.answer)
         if answer is None or pattern.search(answer) or any(each.encode() in answer for each in erasure.contact_ids):
             idempotency.erase(connection, erasure.organization_id, row.key)
+    if more:
+        return ErasureBatch(erasures.advance(connection, erasure, Counts(), cursor=rows[-1].key))
     return ErasureBatch(erasures.advance(connection, erasure, Counts(), phase="told", cursor=""))
 
 
 def _place(erasure: Erasure) -> tuple[str, str, str]:
     group, what, after = erasure.cursor.split(" ")
     return group, what, after
+
+
+def _with_few_deliveries(connection: Connection, event_ids: Sequence[str]) -> Sequence[str]:
+    """Return the first events, so many that they have few deliveries together."""
+    if not event_ids:
+        return event_ids
+    query = select(deliveries.c.event_id, func.count()).where(deliveries.c.event_id.in_(event_ids))
+    counts = {row[0]: row[1] for row in connection.execute(query.group_by(deliveries.c.event_id))}
+    together = accumulate(counts.get(each, 0) for each in event_ids)
+    count = 1 + sum(1 for each in together if each < _DELIVERIES)
+    return event_ids[:count]
 
 
 def _events_erased(

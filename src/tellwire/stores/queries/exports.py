@@ -12,7 +12,7 @@ from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Attempt, Delivery, Event
 from tellwire.model.messaging import Message
 from tellwire.model.units import Micros
-from tellwire.stores.queries.paging import columns, unindexed
+from tellwire.stores.queries.paging import columns, first, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows, sending_rows
 from tellwire.stores.schema.tables import OF_A_PERSON, agent_runs, attempts, deliveries, events, handovers, messages
 
@@ -22,6 +22,10 @@ _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
 _EVENT = tuple(events.c[name] for name in ledger_rows.EVENT)
 _DELIVERY = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 _RUN = tuple(agent_runs.c[name] for name in sending_rows.RUN)
+
+
+_MOST_BYTES = 512 * 1024
+"""A portion ends with the row that exceeds this: reading it holds a thread, sending it holds memory."""
 
 
 class Portion(Struct, Generic[T], frozen=True):
@@ -80,8 +84,8 @@ def _portion(
     after: str,
     limit: int,
 ) -> Portion[T]:
-    rows = connection.execute(query.where(key > after).order_by(key).limit(limit)).all()
-    return Portion([make(row) for row in rows], rows[-1].id if len(rows) == limit else "")
+    rows, more = first(connection.execute(query.where(key > after).order_by(key).limit(limit + 1)), limit, _MOST_BYTES)
+    return Portion([make(row) for row in rows], rows[-1].id if more else "")
 
 
 def handovers_of(

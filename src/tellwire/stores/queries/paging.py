@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -41,15 +41,21 @@ def newest(
     """
     if request.before:
         query = query.where(key < request.before)
+    kept, more = first(connection.execute(query.order_by(key.desc()).limit(request.limit + 1)), request.limit)
+    return Page([make(row) for row in kept], kept[-1].id if more else "")
+
+
+def first(rows: Iterable[Any], limit: int, most: int = MOST_BYTES) -> tuple[list[Any], bool]:
+    """Return the first rows, and whether there are more: `limit` at the most, and no further than the row with which
+    they hold more than `most` bytes."""
     kept: list[Any] = []
-    size, more = 0, False
-    for row in connection.execute(query.order_by(key.desc()).limit(request.limit + 1)):
-        if len(kept) == request.limit or size > MOST_BYTES:
-            more = True
-            break
+    size = 0
+    for row in rows:
+        if len(kept) == limit or size > most:
+            return kept, True
         kept.append(row)
         size += sum(len(value) for value in row if isinstance(value, bytes | str))
-    return Page([make(row) for row in kept], kept[-1].id if more else "")
+    return kept, False
 
 
 def matching(query: Select[Any], *wanted: tuple[ColumnElement[str], str]) -> Select[Any]:

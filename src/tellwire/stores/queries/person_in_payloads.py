@@ -18,11 +18,14 @@ from tellwire.model.registry import Registry
 from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
+from tellwire.stores.queries.paging import first
 from tellwire.stores.records import inbound_rows
 from tellwire.stores.schema.tables import held_items, inbound
 
 _BATCH = 32
-"""The most POSTs in memory at once: one may have 4 MiB."""
+_MOST_BYTES = 256 * 1024
+"""POSTs are gone through in portions of so many, or of so many bytes, that of the last one beside them: one may have 4
+MiB, and it is read in a transaction."""
 _GONE = "its person was erased"
 _NEW = tuple(f"new_{name}" for name in inbound_rows.REPORTED)
 
@@ -60,9 +63,9 @@ def search(
         select(inbound.c.id, inbound.c.body, inbound.c["items"])
         .where(inbound.c.id > after, inbound.c.id < until, inbound.c.organization_id.in_((wanted.organization_id, "")))
         .order_by(inbound.c.id)
-        .limit(_BATCH)
+        .limit(_BATCH + 1)
     )
-    rows = connection.execute(query).all()
+    rows, more = first(connection.execute(query), _BATCH, _MOST_BYTES)
     needles = [each.encode() for each in wanted.addresses]
     reports = {row.id: _reports.decode(row[2]) for row in rows} if wanted.key else {}
     known = _known(connection, registry, wanted, [each for some in reports.values() for each in some])
@@ -72,7 +75,7 @@ def search(
         if any(needle in row.body for needle in needles)
         or any((each.phone_number_id, each.wamid) in known for each in reports.get(row.id, ()))
     ]
-    return PayloadMatches(tuple(ids), rows[-1].id if len(rows) == _BATCH else "")
+    return PayloadMatches(tuple(ids), rows[-1].id if more else "")
 
 
 def shown(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> list[PersonalPieces]:
@@ -83,28 +86,53 @@ def shown(connection: Connection, registry: Registry, wanted: PersonSearch, ids:
     ]
 
 
-def erase(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str], at: int) -> int:
-    """Remove the person from these POSTs and from the held items; return how many POSTs changed."""
-    rows: list[dict[str, Any]] = []
-    places: set[tuple[str, str]] = set()
-    for split in _split(connection, registry, wanted, ids):
-        kept, about_person, others = split.kept, split.about_person, split.others
-        pointers = {item.place.pointer for item in about_person}
-        items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
-        found = dict(zip(_NEW, inbound_rows.reported(with_items(kept, items)), strict=True))
-        rows.append({"post": kept.id, "new_body": cut(kept.body, about_person, others, wanted.addresses)} | found)
-        places |= {(item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item)}
-        waits = held_items.c.inbound_id == kept.id
-        connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(pointers)))
-    if rows:
+class Cut(Struct, frozen=True):
+    """A POST without the person: what to write of it. `kept` is the POST as it was read, `pointers` are those of
+    the person's items, of which some may wait, `places` those of their messages."""
+
+    kept: Inbound
+    columns: dict[str, Any]
+    pointers: frozenset[str]
+    places: frozenset[tuple[str, str]]
+
+
+def cuts(connection: Connection, registry: Registry, wanted: PersonSearch, ids: Sequence[str]) -> list[Cut]:
+    """Return these POSTs without the person. That takes long, so do it outside of a transaction that writes."""
+    return [_cut(each, wanted) for each in _split(connection, registry, wanted, ids)]
+
+
+def erase(connection: Connection, registry: Registry, wanted: PersonSearch, done: Sequence[Cut], at: int) -> int:
+    """Write what `cuts` has returned, and remove the person from held items; return how many POSTs changed. A POST that
+    was changed in between is cut anew."""
+    query = select(inbound).where(inbound.c.id.in_([each.kept.id for each in done])).order_by(inbound.c.id)
+    now = {row["id"]: inbound_rows.inbound(row) for row in connection.execute(query).mappings()}
+    fresh = [each for each in done if now.get(each.kept.id) == each.kept]
+    cut_already = {each.kept.id for each in fresh}
+    changed = [each for each in done if each.kept.id in now and each.kept.id not in cut_already]
+    found = [*fresh, *cuts(connection, registry, wanted, [each.kept.id for each in changed])]
+    for each in found:
+        waits = held_items.c.inbound_id == each.kept.id
+        connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(each.pointers)))
+    if found:
         connection.execute(
             update(inbound)
             .where(inbound.c.id == bindparam("post"))
             .values({name.removeprefix("new_"): bindparam(name) for name in ("new_body", *_NEW)}),
-            rows,
+            [each.columns for each in found],
         )
+        places = frozenset[tuple[str, str]]().union(*(each.places for each in found))
         tombstone_queries.mark(connection, _marks(registry, wanted, places).values(), at)
-    return len(rows)
+    return len(found)
+
+
+def _cut(split: _Split, wanted: PersonSearch) -> Cut:
+    kept, about_person, others = split.kept, split.about_person, split.others
+    pointers = frozenset(item.place.pointer for item in about_person)
+    items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
+    found = dict(zip(_NEW, inbound_rows.reported(with_items(kept, items)), strict=True))
+    places = frozenset((item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item))
+    body = cut(kept.body, about_person, others, wanted.addresses)
+    return Cut(kept, {"post": kept.id, "new_body": body} | found, pointers, places)
 
 
 _reports = msgspec.json.Decoder(list[ItemReport])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from tellwire.stores.schema.sending import template_syncs, templates
 
 _LISTED = Listed.__struct_fields__
 _GONE = "Meta lists it no longer"
+_AT_ONCE = 500
 
 
 class TemplateFilter(Struct, frozen=True, kw_only=True):
@@ -100,21 +101,20 @@ def keep(
     new_id: Callable[[], str],
     *,
     of_: TemplateStatus,
-    listed: Sequence[Listed],
+    listed: Mapping[tuple[str, str], Listed],
     started: Micros,
     now: Micros,
 ) -> SyncCounts:
-    """Replace the templates of a business account by those that Meta listed for a request at `started`.
+    """Make some templates of a business account, by name and language, what Meta listed for a request at `started`.
 
-    Changes by webhooks since then are newer and stay; templates that Meta lists no longer are marked as deleted.
+    Changes by webhooks since then are newer and stay.
     """
     owner = _of(of_.organization_id, of_.waba_id)
-    known = {
-        (row.name, row.language): row for row in map(_template, connection.execute(select(templates).where(owner)))
-    }
-    added = changed = 0
-    seen = {(each.name, each.language): each for each in listed}
-    for place, each in seen.items():
+    query = select(templates).where(owner, templates.c.name.in_({name for name, _ in listed}))
+    known = {(row.name, row.language): row for row in map(_template, connection.execute(query))}
+    changed = 0
+    added: list[dict[str, Any]] = []
+    for place, each in listed.items():
         row = known.get(place)
         if row is None:
             made = Template(
@@ -126,22 +126,32 @@ def keep(
                 created_at=now,
                 updated_at=now,
             )
-            connection.execute(insert(templates).values(asdict(made)))
-            added += 1
+            added.append(asdict(made))
         elif row.updated_at <= started and any(getattr(row, name) != getattr(each, name) for name in _LISTED):
             values = asdict(each) | {"updated_at": now}
             connection.execute(update(templates).where(owner, templates.c.id == row.id).values(values))
             changed += 1
-    unlisted = [
-        row.id
-        for place, row in known.items()
-        if place not in seen and row.status != DELETED and row.updated_at <= started
-    ]
-    for identifier in unlisted:
+    if added:
+        connection.execute(insert(templates), added)
+    return SyncCounts(added=len(added), changed=changed, removed=0, total=len(listed))
+
+
+def drop_unlisted(
+    connection: Connection, *, of_: TemplateStatus, listed: Container[tuple[str, str]], started: Micros, now: Micros
+) -> int:
+    """Mark templates that Meta lists no longer as deleted, and return how many; the others are synchronised now."""
+    owner = _of(of_.organization_id, of_.waba_id)
+    kept = owner & (templates.c.status != DELETED)
+    query = select(templates.c.id, templates.c.name, templates.c.language).where(
+        kept, templates.c.updated_at <= started
+    )
+    unlisted = [row.id for row in connection.execute(query) if (row.name, row.language) not in listed]
+    for start in range(0, len(unlisted), _AT_ONCE):
+        some = templates.c.id.in_(unlisted[start : start + _AT_ONCE])
         values = {"status": DELETED, "reason": _GONE, "updated_at": now}
-        connection.execute(update(templates).where(owner, templates.c.id == identifier).values(values))
-    connection.execute(update(templates).where(owner, templates.c.status != DELETED).values(synchronised_at=now))
-    return SyncCounts(added=added, changed=changed, removed=len(unlisted), total=len(seen))
+        connection.execute(update(templates).where(owner, some).values(values))
+    connection.execute(update(templates).where(kept).values(synchronised_at=now))
+    return len(unlisted)
 
 
 def _of(organization_id: str, waba_id: str) -> ColumnElement[bool]:

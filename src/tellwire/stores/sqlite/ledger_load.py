@@ -9,7 +9,7 @@ import msgspec
 
 from tellwire.accounts import notices
 from tellwire.model.inbound import Outcome
-from tellwire.model.ledger import HeldItem, Keys, Ledger
+from tellwire.model.ledger import HeldItem, Keys, Ledger, within_the_bytes
 from tellwire.model.messaging import StatusFact
 from tellwire.model.registry import Registry
 from tellwire.privacy import tombstones
@@ -57,6 +57,7 @@ _HELD = (
     f"FROM {KEYS} k CROSS JOIN held_items h ON h.phone_number_id = k.a AND h.wamid = k.b "
     "ORDER BY h.inbound_id, h.pointer"
 )
+_SIZES = f"SELECT i.id, length(i.body) FROM {KEYS} k CROSS JOIN inbound i ON i.id = k.a ORDER BY i.id"
 _BODIES = f"SELECT i.id, i.body FROM {KEYS} k CROSS JOIN inbound i ON i.id = k.a"
 _SEALED_KEY = "SELECT sealed FROM sealed_keys WHERE name = ?"
 _ERASED = (
@@ -100,7 +101,9 @@ def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     if not found:
         return
     posts = {(inbound_id, "") for _, _, inbound_id, _, _ in found}
-    bodies = dict(db.execute(_BODIES, (_encode(list(posts)).decode(),)).fetchall())
+    sizes = db.execute(_SIZES, (_encode(list(posts)).decode(),)).fetchall()
+    read = [(name, "") for name in within_the_bytes(sizes)]
+    bodies = {name: b"" for name, _ in sizes} | dict(db.execute(_BODIES, (_encode(read).decode(),)).fetchall())
     for number, wamid, inbound_id, pointer, outcome in found:
         if (body := bodies.get(inbound_id)) is not None:
             item = HeldItem(inbound_id, pointer, Outcome(outcome), body)

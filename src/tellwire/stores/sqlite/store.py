@@ -28,6 +28,7 @@ from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
+from tellwire.stores.fair_batches import decide_in_turn
 from tellwire.stores.listeners import Listeners
 from tellwire.stores.queries import operational, write_probe
 from tellwire.stores.records import inbound_rows, ledger_keys, registry_rows
@@ -57,6 +58,10 @@ class _Write(Struct, frozen=True):
 
 def _size(job: _Apply | _Record | _Write) -> int:
     return job.size if isinstance(job, _Apply) else 1
+
+
+def _whose(job: _Apply | _Record | _Write) -> str:
+    return job.keys.whose if isinstance(job, _Apply) else type(job).__name__
 
 
 class SqliteStore(Listeners):
@@ -123,6 +128,7 @@ class SqliteStore(Listeners):
             self._close_writer,
             asyncio.get_running_loop(),
             size=_size,
+            whose=_whose,
             counters=self.counters,
         )
         self._writer.start()
@@ -288,8 +294,9 @@ class SqliteStore(Listeners):
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=routes)
         ledger_load.load(db, ledger, keys)
-        for index, job in applies:
-            results[index] = job.decide(ledger)
+        done = decide_in_turn(ledger, [job.decide for _, job in applies])
+        for (index, _), result in zip(applies, done, strict=True):
+            results[index] = result
         return ledger, registry
 
     def _fresh_registry(self, db: sqlite3.Connection, known: Registry) -> Registry:

@@ -1,14 +1,13 @@
 """SQLite's one writer: a thread that turns all waiting jobs into one transaction (group commit).
 
-A job is a function of the connection. Jobs of one commit run in the order they came; if one raises, the transaction
-is rolled back and each runs alone, so that only the job at fault fails. When the disk is full or read-only, every job
-of the commit fails with `Unavailable` and none was applied; the next commit tries again.
+A job is a function of the connection. Those of one organization run in the order they came (`fair_batches`); if one
+raises, the transaction is rolled back and each runs alone, so that only the job at fault fails. When the disk is full
+or read-only, every job of the commit fails with `Unavailable` and none was applied; the next commit tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
 import threading
 import time
@@ -20,24 +19,19 @@ from sqlalchemy.exc import OperationalError
 
 from tellwire.errors import Unavailable
 from tellwire.observability.counters import Counters
+from tellwire.stores.fair_batches import LATER, FairBatches, Job
 
 log = structlog.get_logger("tellwire.store")
 
-_MOST_PER_COMMIT = 512
-"""How large the jobs of one commit are together, by `size`; the last of them may exceed it."""
-
 Committed = Callable[[], Callable[[], None]]
 """Called in the writer's thread right after the commit; returns what to do on the event loop."""
-
-Job = tuple[Any, "asyncio.Future[Any]"]
 
 
 class Writer(threading.Thread):
     """Runs jobs; `run_batch(db, jobs)` does a whole commit and returns (results, callback after the commit).
 
-    `size` returns how much a job decides, 1 for a small one: large jobs share a commit with few others, so that nobody
-    waits long for theirs. `between` is called in the thread after each commit, `closing` in the thread before the
-    connection closes.
+    `size` and `whose` are those of `FairBatches`. A job whose result is `LATER` is done in the next commit.
+    `between` is called in the thread after each commit, `closing` in the thread before the connection closes.
     """
 
     def __init__(
@@ -49,16 +43,17 @@ class Writer(threading.Thread):
         loop: asyncio.AbstractEventLoop,
         *,
         size: Callable[[Any], int],
+        whose: Callable[[Any], str],
         counters: Counters,
     ) -> None:
         super().__init__(name="tellwire-writer", daemon=True)
-        self._size = size
         self._connect = connect
         self._run_batch = run_batch
         self._between = between
         self._closing = closing
         self._loop = loop
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._waiting = FairBatches(size=size, whose=whose)
+        self._some = threading.Condition()
         self._stopping = False
         self._counters = counters
         self.failing = ""
@@ -68,42 +63,34 @@ class Writer(threading.Thread):
         if self._stopping:
             raise Unavailable("the store is stopping")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put((job, future))
+        with self._some:
+            self._waiting.add((job, future))
+            self._some.notify()
         return await future
 
     def stop(self) -> None:
         """Commit the waiting jobs, end the thread, and return when it has ended."""
-        self._stopping = True
-        self._queue.put(None)
+        with self._some:
+            self._stopping = True
+            self._some.notify()
         self.join()
 
     def run(self) -> None:
         db = self._connect()
         try:
-            running = True
-            while running:
-                batch, running = self._gather()
-                if batch:
-                    self._commit(db, batch)
-                    self._between(db)
+            while batch := self._gather():
+                self._commit(db, batch)
+                self._between(db)
         finally:
             self._closing()
             db.close()
 
-    def _gather(self) -> tuple[list[Job], bool]:
-        batch: list[Job] = []
-        size = 0
-        item = self._queue.get()
-        while item is not None:
-            batch.append(item)
-            size += self._size(item[0])
-            if size >= _MOST_PER_COMMIT:
-                return batch, True
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
+    def _gather(self) -> list[Job]:
+        """Return the jobs of the next commit once there are any; none when the writer has stopped."""
+        with self._some:
+            while not self._waiting and not self._stopping:
+                self._some.wait()
+            return self._waiting.take()
 
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
         batch = [one for one in batch if not one[1].cancelled()]  # its caller has stopped waiting
@@ -121,7 +108,11 @@ class Writer(threading.Thread):
             self._counters.commits += 1
             self._counters.commit_jobs.add(len(batch))
             self._counters.commit_seconds.add(time.perf_counter() - started)
-            self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True)], durable)
+            later = [one for one, result in zip(batch, results, strict=True) if result is LATER]
+            if later:
+                with self._some:
+                    self._waiting.put_back(later)
+            self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True) if r is not LATER], durable)
 
     def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:
         if _is_database_error(error):

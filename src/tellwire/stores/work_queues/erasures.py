@@ -55,10 +55,13 @@ class SqlErasures:
         self, erasure: Erasure, registry: Registry, ids: Sequence[str], phase: Phase, cursor: str
     ) -> ErasureBatch:
         """Remove the person from stored POSTs."""
+        done = await self._store.read(
+            lambda c: person_in_payloads.cuts(c, registry, self._search(c, erasure), ids) if ids else []
+        )
 
         def work(connection: Connection, current: Erasure) -> ErasureBatch:
             wanted = self._search(connection, erasure)
-            changed = person_in_payloads.erase(connection, registry, wanted, ids, erasure.erased_at)
+            changed = person_in_payloads.erase(connection, registry, wanted, done, erasure.erased_at)
             counts = Counts(received=changed)
             return ErasureBatch(erasures.advance(connection, current, counts, phase=phase, cursor=cursor))
 

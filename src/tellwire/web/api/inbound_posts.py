@@ -5,7 +5,6 @@ An organization sees its own items and its own part of the body, an operator see
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections import Counter
 from typing import Annotated, Any
@@ -148,8 +147,12 @@ async def read_inbound(inbound_id: FromPath[str], context: ContextDependency) ->
     for the rest."""
     inbound = await _known(context, inbound_id)
     seen = _seen(context, inbound)
-    body = inbound.body if context.caller.operator else await asyncio.to_thread(_own_body, inbound, seen)
-    return raw_json_response(joined(_shown(seen), _body(body)), InboundWithBody)
+
+    def shown() -> bytes:
+        body = inbound.body if context.caller.operator else _own_body(inbound, seen)
+        return joined(_shown(seen), _body(body))
+
+    return raw_json_response(await context.aside(shown), InboundWithBody)
 
 
 @get("/inbound/{inbound_id:str}/items", summary="List the items of a received POST", opt=_READ)
@@ -185,7 +188,7 @@ async def reapply_inbound(
     else:
         wanted = frozenset(pointer for pointer, item in known.items() if item.outcome in _WAITING)
     if wanted:
-        await context.services.ingest.reapply(inbound, wanted)
+        await context.services.ingest.reapply(inbound, wanted, whose=context.organization_id)
     after = _seen(context, await _known(context, inbound_id, body=False))
     return raw_json_response(_shown(after), InboundRead, status=202)
 

@@ -150,7 +150,7 @@ METRICS = (
         name="tellwire_http_closed_total",
         kind="counter",
         help="Connections that were refused or closed because of what their client did or did not do, by reason; "
-        "`made_room`: a new one took the place of the one that was idle longest.",
+        "`made_room`: a new one took the place of the one that had waited for its client for longest.",
         labels=("reason",),
         read=lambda now: _by(CLOSE_REASONS, now.counters.http_closed),
     ),

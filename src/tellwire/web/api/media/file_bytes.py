@@ -50,6 +50,7 @@ async def media_bytes(
     media = await services.store.read(lambda c: media_queries.find(c, media_id))
     if media is None:
         raise NotFound("There is no such file.")
+    app_state.places.take(request.scope, media.organization_id)  # type: ignore[arg-type]
     return await answer_with(request, services, media)
 
 
