@@ -18,7 +18,7 @@ from tellwire.inbox import waiting
 from tellwire.media import attachments
 from tellwire.meta.webhooks.items import Item, MessageItem
 from tellwire.model.inbound import ItemResult, Outcome
-from tellwire.model.ledger import HeldItem, Ledger
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, StatusFact
 from tellwire.model.tenancy import Account
 
@@ -68,17 +68,16 @@ def apply_early(ledger: Ledger, message: Message, account: Account) -> Message:
     if place not in ledger.held:
         return message
     erased = erasure_waits(ledger, message.wamid, account)
-    left: list[HeldItem] = []
+    settled = set[tuple[str, str]]()
     for held, item in waiting.items_for(ledger, *place):
         revised = None
         if erased or held.outcome == Outcome.APPLIED:
             revised = _revised(ledger, item, message, account)
-        if revised is None:
-            left.append(held)
-        else:
+        if revised is not None:
             message = revised
+            settled.add((held.inbound_id, held.pointer))
             waiting.settle(ledger, held, item, ItemResult(Outcome.APPLIED, message_id=message.id))
-    ledger.held[place] = left
+    ledger.held[place] = [held for held in ledger.held[place] if (held.inbound_id, held.pointer) not in settled]
     return message
 
 
