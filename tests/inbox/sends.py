@@ -52,7 +52,11 @@ async def queued(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message
 async def under_way(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message:
     """A message of ours that is just being sent."""
     message = await queued(world, to, **more)
-    claimed = await own(world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60))
+    claimed = await own(
+        world,
+        message,
+        lambda ledger: outgoing.claim(ledger, ledger.registry.accounts[NUMBER], message.id, epoch=1, tries_until=2**60),
+    )
     assert claimed is not None
     return message
 

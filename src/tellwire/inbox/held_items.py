@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tellwire import meta
 from tellwire.conversations import outgoing
-from tellwire.conversations.changes import Options
+from tellwire.conversations.changes import Options, seconds
+from tellwire.conversations.outgoing import Named
 from tellwire.inbox.items import apply_item
 from tellwire.meta.webhooks.items import (
     AccountNotice,
@@ -23,7 +24,6 @@ from tellwire.meta.webhooks.items import (
 )
 from tellwire.model.inbound import ItemReport, ItemResult, Outcome
 from tellwire.model.ledger import HeldItem, Keys, Ledger
-from tellwire.model.messaging import Message
 from tellwire.model.tenancy import Account
 
 
@@ -42,26 +42,34 @@ def accept(
     *,
     status: str = "",
     content: bytes = b"",
-) -> Message | None:
-    """Record that Meta accepted a message of ours and apply what was held for it; see `outgoing.accept`."""
+) -> list[Named]:
+    """Record that Meta accepted a message of ours and apply what was held for it; see `outgoing.accept`, `release`."""
     if outgoing.accept(ledger, account, message_id, wamid, status=status, content=content) is None:
-        return None
-    release(ledger, account, wamid, options)
-    return ledger.by_id[message_id]
+        return []
+    return release(ledger, account, wamid, options)
 
 
-def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> None:
-    """Apply the items that were held until the message `wamid` was known."""
+def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> list[Named]:
+    """Apply the items that were held until the message `wamid` was known.
+
+    Returns: whom statuses named by addresses that were not loaded; that is still to be applied (`outgoing.name`).
+    """
+    named: list[Named] = []
     for held in ledger.held.pop((account.phone_number_id, wamid), ()):
         item = _item(ledger, held)
         if item is None:
             continue
-        if isinstance(item, StatusUpdate):
-            item = replace(item, who=None)  # its addresses were not loaded; the row has them
+        if isinstance(item, StatusUpdate) and item.who is not None:
+            number = item.place.phone_number_id
+            if not all((number, address) in ledger.asked for address in item.who.aliases):
+                if not item.group_id:
+                    named.append(Named(item.who, seconds(item.timestamp, ledger.now)))
+                item = replace(item, who=None)
         result = apply_item(ledger, item, account, options, "")
         ledger.new_reports.append((held.inbound_id, report_of(item, result)))
         if result.outcome != Outcome.HELD:
             ledger.settle_held(held.inbound_id, held.pointer)
+    return named
 
 
 def _item(ledger: Ledger, held: HeldItem) -> Item | None:

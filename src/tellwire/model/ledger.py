@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tellwire.model.agents import AgentRun, AgentTurn
 from tellwire.model.deliveries import Delivery, DeliveryState, Event, Work
 from tellwire.model.inbound import Inbound, ItemReport, Outcome
-from tellwire.model.messaging import Contact, Conversation, Media, Message, Send, StatusFact
+from tellwire.model.messaging import Alias, Contact, Conversation, Media, Message, Send, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Routes, partition
 from tellwire.model.tenancy import Account
@@ -123,6 +123,26 @@ class Handover(Struct, frozen=True):
     by: str
 
 
+class Left(NamedTuple):
+    """A contact has left, at a time of Meta's, the addresses of one kind (user ids or numbers) that were first seen until
+    `seen`, but for those in `kept`; of those that the ledger knows, this is in the ledger already."""
+
+    organization_id: str
+    contact_id: str
+    user_ids: bool
+    at: Seconds
+    seen: Seconds
+    kept: frozenset[str]
+
+
+class Merged(NamedTuple):
+    """A younger contact has become one with an older one."""
+
+    organization_id: str
+    survivor: str
+    younger: str
+
+
 class TemplateChange(Struct, frozen=True, kw_only=True):
     """A change of a template that Meta has announced: `values` are columns of its row and their new values."""
 
@@ -151,7 +171,8 @@ class Ledger:
         self.in_flight: dict[str, set[str]] = {}  # account id → whom (`phone_numbers.alias`) something is being sent to
         self.answered: dict[tuple[str, str], Micros] = {}  # (organization, Idempotency-Key) → when
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
-        self.aliases: dict[tuple[str, str], str] = {}
+        self.aliases: dict[tuple[str, str], tuple[Alias, ...]] = {}  # (organization, address) → by their ends
+        self.asked: set[tuple[str, str]] = set()  # (phone_number_id, address): of these every alias is known
         self.contacts: dict[str, Contact] = {}
         self.conversations: dict[str, Conversation] = {}
         self.open: dict[tuple[str, str], Conversation] = {}
@@ -176,9 +197,10 @@ class Ledger:
         self.new_answers: dict[tuple[str, str], KeptAnswer] = {}  # (organization, Idempotency-Key) → the answer
         self.changed_messages: dict[str, Message] = {}
         self.changed_contacts: dict[str, Contact] = {}
-        self.changed_aliases: dict[tuple[str, str], str] = {}
+        self.changed_aliases: dict[tuple[str, str, str], Alias] = {}  # (organization, address, contact)
+        self.dropped_aliases: set[tuple[str, str, str]] = set()
         self.changed_conversations: dict[str, Conversation] = {}
-        self.merged_contacts: list[tuple[str, str]] = []
+        self.moves: list[Left | Merged] = []  # in the order in which they were decided
         self.new_facts: dict[FactKey, StatusFact] = {}
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
@@ -259,9 +281,23 @@ class Ledger:
         self.contacts[contact.id] = contact
         self.changed_contacts[contact.id] = contact
 
-    def put_alias(self, organization_id: str, value: str, contact_id: str) -> None:
-        self.aliases[organization_id, value] = contact_id
-        self.changed_aliases[organization_id, value] = contact_id
+    def know_alias(self, organization_id: str, value: str, alias: Alias) -> None:
+        """Add an alias as it is stored."""
+        known = self.aliases.get((organization_id, value), ())
+        others = (each for each in known if each.contact_id != alias.contact_id)
+        self.aliases[organization_id, value] = tuple(sorted((*others, alias), key=lambda each: each.until))
+
+    def put_alias(self, organization_id: str, value: str, alias: Alias) -> None:
+        self.know_alias(organization_id, value, alias)
+        place = (organization_id, value, alias.contact_id)
+        self.changed_aliases[place] = alias
+        self.dropped_aliases.discard(place)
+
+    def drop_alias(self, organization_id: str, value: str, contact_id: str) -> None:
+        place = (organization_id, value, contact_id)
+        self.aliases[place[:2]] = tuple(each for each in self.aliases[place[:2]] if each.contact_id != contact_id)
+        self.changed_aliases.pop(place, None)
+        self.dropped_aliases.add(place)
 
     def put_conversation(self, conversation: Conversation) -> None:
         self.conversations[conversation.id] = conversation

@@ -16,6 +16,7 @@ import structlog
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
+from tellwire.conversations import outgoing
 from tellwire.conversations.changes import Options
 from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
 from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Refused, SendAnswer, Unknown, read_answer
@@ -173,6 +174,7 @@ class MessageSender:
         """Record the result, however long that takes."""
         keys = outcomes.keys_of_result(claimed, came)
         pause = _FIRST_PAUSE
+        settled: Settled | None = None
         self.unrecorded += 1
         try:
             while True:
@@ -181,7 +183,11 @@ class MessageSender:
                     if content and content != claimed.message.content:
                         # Before the acceptance is recorded: whoever finds it accepted finds the code nowhere.
                         await self._sends.mask_events(claimed.send, content)
-                    settled = await self._book.apply(keys, partial(_settled, settle, content))
+                    if settled is None:
+                        settled = await self._book.apply(keys, partial(_settled, settle, content))
+                    if named := settled.named:
+                        names = outgoing.keys_of_names(claimed.account, claimed.send.message_id, named)
+                        await self._book.apply(names, partial(outcomes.names, claimed=claimed, named=named))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
                     self._fails(error)
                 else:

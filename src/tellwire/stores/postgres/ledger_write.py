@@ -8,14 +8,22 @@ from operator import attrgetter
 from typing import Any
 
 from tellwire.model.deliveries import Attempt, Work
-from tellwire.model.ledger import Ledger
+from tellwire.model.ledger import Ledger, Merged
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres import sending
 from tellwire.stores.postgres.bulk import array, placeholder, type_of, write_rows
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
-from tellwire.stores.records import attempt_rows, inbound_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records import (
+    attempt_rows,
+    inbound_rows,
+    inserts,
+    ledger_rows,
+    person_moves,
+    registry_rows,
+    result_rows,
+)
 from tellwire.stores.records.inserts import Insert, TableRows
 
 _REPORTED = f"SELECT {','.join(inbound_rows.REPORTED)} FROM inbound WHERE id=$1"
@@ -51,12 +59,23 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
             inserts.deliveries(work),
         ),
     )
-    for survivor, younger in ledger.merged_contacts:
-        await connection.execute("UPDATE contact_aliases SET contact_id=$1 WHERE contact_id=$2", survivor, younger)
-        await connection.execute("UPDATE conversations SET party=$1 WHERE party=$2", survivor, younger)
+    await _move_people(connection, ledger)
     await _write_held(connection, ledger)
     await sending.write(connection, ledger, vault)
     return work
+
+
+async def _move_people(connection: Connection, ledger: Ledger) -> None:
+    for dropped in ledger.dropped_aliases:
+        await connection.execute(person_moves.DROPPED, *dropped)
+    for move in ledger.moves:
+        if isinstance(move, Merged):
+            statements = person_moves.merging(ledger, move)
+        else:
+            rows = await connection.fetch(person_moves.ALIASES_OF, move.contact_id)
+            statements = person_moves.ending(ledger, move, [tuple(row) for row in rows])
+        for statement, values in statements:
+            await connection.execute(statement, *values)
 
 
 async def _write_accounts(connection: Connection, ledger: Ledger, vault: Vault) -> None:

@@ -58,13 +58,13 @@ _CONTACTS = Insert(
     ledger_rows.CONTACT,
     or_update(
         ("organization_id", "id"),
-        ("name", "username", "phone", "user_id", "merged_into", "updated_at", "own_name"),
+        ("name", "username", "phone", "user_id", "merged_into", "updated_at", "own_name", "phone_at", "user_id_at"),
     ),
 )
 _ALIASES = Insert(
     "contact_aliases",
-    ("organization_id", "value", "contact_id"),
-    or_update(("organization_id", "value"), ("contact_id",)),
+    ("organization_id", "value", "contact_id", "since", "until"),
+    or_update(("organization_id", "value", "contact_id"), ("since", "until")),
 )
 _CONVERSATIONS = Insert(
     "conversations",
@@ -112,7 +112,7 @@ def contacts(ledger: Ledger) -> TableRows:
 
 def aliases(ledger: Ledger) -> TableRows:
     """Return the addresses of contacts that a ledger added or changed."""
-    return TableRows(_ALIASES, [(*place, contact_id) for place, contact_id in ledger.changed_aliases.items()])
+    return TableRows(_ALIASES, [(*place, each.since, each.until) for place, each in ledger.changed_aliases.items()])
 
 
 def conversations(ledger: Ledger, window: int) -> TableRows:

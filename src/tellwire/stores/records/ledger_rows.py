@@ -30,6 +30,8 @@ CONTACT = (
     "created_at",
     "updated_at",
     "own_name",
+    "phone_at",
+    "user_id_at",
 )
 CONVERSATION = (
     "id",

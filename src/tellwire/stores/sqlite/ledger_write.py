@@ -10,10 +10,18 @@ from typing import Any
 import msgspec
 
 from tellwire.model.deliveries import Attempt, Delivery, Work
-from tellwire.model.ledger import Ledger
+from tellwire.model.ledger import Ledger, Merged
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
-from tellwire.stores.records import attempt_rows, inbound_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records import (
+    attempt_rows,
+    inbound_rows,
+    inserts,
+    ledger_rows,
+    person_moves,
+    registry_rows,
+    result_rows,
+)
 from tellwire.stores.records.inserts import Insert, TableRows, or_update
 from tellwire.stores.sqlite import sending
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json, write_rows
@@ -36,15 +44,26 @@ def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> 
     insert_rows(db, inserts.contacts(ledger))
     insert_rows(db, inserts.aliases(ledger))
     insert_rows(db, inserts.conversations(ledger, window))
-    for survivor, younger in ledger.merged_contacts:
-        db.execute("UPDATE contact_aliases SET contact_id=? WHERE contact_id=?", (survivor, younger))
-        db.execute("UPDATE conversations SET party=? WHERE party=?", (survivor, younger))
+    _move_people(db, ledger)
     insert_rows(db, inserts.messages(ledger))
     insert_rows(db, inserts.status_facts(ledger))
     _write_inbound(db, ledger)
     sending.write(db, ledger, vault)
     insert_rows(db, inserts.events(ledger))
     return _write_deliveries(db, ledger)
+
+
+def _move_people(db: sqlite3.Connection, ledger: Ledger) -> None:
+    for dropped in ledger.dropped_aliases:
+        db.execute(person_moves.sqlite(person_moves.DROPPED), dropped)
+    for move in ledger.moves:
+        if isinstance(move, Merged):
+            statements = person_moves.merging(ledger, move)
+        else:
+            rows = db.execute(person_moves.sqlite(person_moves.ALIASES_OF), (move.contact_id,)).fetchall()
+            statements = person_moves.ending(ledger, move, rows)
+        for statement, values in statements:
+            db.execute(person_moves.sqlite(statement), values)
 
 
 def _write_accounts(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
