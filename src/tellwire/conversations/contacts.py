@@ -140,6 +140,9 @@ def moved(
         if contact is None and not create:
             return None, False
         contact = _given(ledger, contact or _new(ledger, organization_id), who, who.aliases, at)
+        for each in who.aliases:
+            if is_user_id(each) and aliases.owner(ledger, organization_id, each, at) is None:
+                ledger.put_alias(organization_id, each, Alias(contact.id, at, at))  # it was replaced by a known one
     before, count = contact, len(ledger.changed_aliases)
     kept = {each for address in who.adds for each in spellings(address)}
     user_ids = [each for each in who.adds if is_user_id(each)]
@@ -174,10 +177,15 @@ def _told_before(ledger: Ledger, organization_id: str, who: WebhookContact, at: 
 
 def _at_new_address(ledger: Ledger, organization_id: str, who: WebhookContact, at: Seconds) -> Contact | None:
     """Return who is known by the new addresses only: their first message came before Meta's word of the change."""
-    for address in who.adds:
+    named = [each for each in (*who.aliases, *who.adds) if is_user_id(each)]
+    for address in sorted(who.adds, key=is_user_id, reverse=True):
         owner = aliases.owner(ledger, organization_id, address, at)
-        if owner is not None and (is_user_id(address) or owner.since >= at - aliases.SAME):
-            return ledger.contacts[owner.contact_id]
+        contact = ledger.contacts[owner.contact_id] if owner is not None else None
+        if owner is None or contact is None:
+            continue
+        other = bool(named and contact.user_id and contact.user_id not in named)
+        if is_user_id(address) or (owner.since >= at - aliases.SAME and not other):
+            return contact
     return None
 
 
@@ -210,7 +218,9 @@ def _with_numbers(ledger: Ledger, contact: Contact, numbers: Sequence[str], at: 
             and owner.contact_id != contact.id
             and owner.since >= at - aliases.SAME
         ]
-        same = {each.id: each for each in others if not _differ(each, contact)}
+        own = aliases.of_contact(ledger, contact, address)
+        known = own is not None and at <= own.until
+        same = {each.id: each for each in others if not known and not _differ(each, contact)}
         contact = merge(ledger, [contact, *same.values()])
         contact, loser = aliases.give(ledger, contact, address, at)
         if loser is not None:
