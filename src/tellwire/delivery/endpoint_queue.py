@@ -234,6 +234,7 @@ class EndpointQueue:
         if found:
             self._known.discard(delivery_id)
             self.shares.held -= 1
+            self.order.out_of_line((delivery_id,))
         return found
 
     # --- going out ----------------------------------------------------------------------------------------------------
@@ -343,6 +344,8 @@ class EndpointQueue:
             self.backlog.left(delivery.id)
             if self.order.release(key, now):
                 self.backlog.rewind(delivery.id)
+            if self.order.barred and not delivery.in_line:
+                self.order.out_of_line((delivery.id,))
 
     def dropped(self, ticket: Ticket) -> None:
         """Drop a delivery whose attempt has no result: only its row is true, so it is read again with all that follows

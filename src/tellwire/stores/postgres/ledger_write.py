@@ -20,6 +20,7 @@ from tellwire.stores.records import (
     inbound_rows,
     inserts,
     ledger_rows,
+    merge_order,
     person_moves,
     registry_rows,
     result_rows,
@@ -34,13 +35,15 @@ _SEQUENCES = (
     "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
     " ON CONFLICT(endpoint_id,order_key) DO UPDATE SET last = s.last + excluded.last"
-    " RETURNING endpoint_id, order_key, last"
+    " RETURNING endpoint_id, order_key, last, behind"
 )
 
 
 async def write(connection: Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
     """Write the changes of a ledger; return its deliveries with their sequence numbers."""
     await _write_accounts(connection, ledger, vault)
+    if ledger.moves:
+        await _remember_merges(connection, ledger)
     work = await _numbered(connection, ledger.work)
     await write_rows(
         connection,
@@ -63,6 +66,19 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
     await _write_held(connection, ledger)
     await sending.write(connection, ledger, vault)
     return work
+
+
+async def _remember_merges(connection: Connection, ledger: Ledger) -> None:
+    """Note for the survivor of each merge what goes out before its next events; the rows are still those of before."""
+    behind: merge_order.Behind = {}
+    for merged in merge_order.merged_of(ledger):
+        keys = merge_order.keys_of(ledger, merged)
+        last = [tuple(row) for row in await connection.fetch(merge_order.LAST, merged.younger)]
+        places = merge_order.places_of(ledger, keys)
+        found = {place: await connection.fetchval(merge_order.REMEMBERED, *place) for place in places}
+        merge_order.put_behind(behind, ledger, keys, last, {place: each for place, each in found.items() if each})
+    for place, names in behind.items():
+        await connection.execute(merge_order.REMEMBER, *place, " ".join(sorted(names)))
 
 
 async def _move_people(connection: Connection, ledger: Ledger) -> None:
@@ -93,8 +109,11 @@ async def _numbered(connection: Connection, work: Sequence[Work]) -> list[Work]:
     more = Counter((w.delivery.endpoint_id, w.delivery.order_key) for w in work)
     columns = [endpoint for endpoint, _ in more], [key for _, key in more], list(more.values())
     rows = await connection.fetch(_SEQUENCES, *columns)
-    last = {(endpoint, key): value - more[endpoint, key] for endpoint, key, value in rows}
-    return inserts.numbered(work, last)
+    last = {(endpoint, key): value - more[endpoint, key] for endpoint, key, value, _ in rows}
+    behind = {(endpoint, key): first for endpoint, key, _, first in rows if first}
+    for place in behind:
+        await connection.execute(merge_order.FORGET, *place)
+    return inserts.numbered(work, last, behind)
 
 
 async def _write_held(connection: Connection, ledger: Ledger) -> None:

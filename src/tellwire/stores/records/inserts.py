@@ -153,13 +153,17 @@ def events(ledger: Ledger) -> TableRows:
     return TableRows(_EVENTS, [ledger_rows.event_row(event) for event in ledger.events])
 
 
-def numbered(work: Sequence[Work], last: dict[tuple[str, str], int]) -> list[Work]:
-    """Give each delivery the next sequence number of its (endpoint, order key), and raise the numbers in `last`."""
+def numbered(work: Sequence[Work], last: dict[tuple[str, str], int], behind: dict[tuple[str, str], str]) -> list[Work]:
+    """Give each delivery the next sequence number of its (endpoint, order key), and raise the numbers in `last`; the
+    first of each takes what is to go before it out of `behind`."""
     found = []
     for item in work:
         place = (item.delivery.endpoint_id, item.delivery.order_key)
         last[place] += 1
-        found.append(Work(replace(item.delivery, sequence=last[place]), item.event))
+        changed = replace(item.delivery, sequence=last[place])
+        if behind and place in behind:
+            changed = replace(changed, behind=behind.pop(place))
+        found.append(Work(changed, item.event))
     return found
 
 

@@ -92,6 +92,7 @@ DELIVERY = (
     "delivered_at",
     "created_at",
     "updated_at",
+    "behind",
 )
 
 
