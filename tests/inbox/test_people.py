@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.inbox.sends import HELLO, accepted, an_account, own, queued, send_of, stored, under_way
-from tests.world import NUMBER, START, contact, incoming, status, statuses, text_message, value
+from tests.world import START, contact, incoming, status, statuses, text_message, value
 
 from tellwire.conversations import outgoing
 from tellwire.conversations.outgoing import Draft, Named
@@ -257,4 +257,3 @@ async def test_messages_that_wait_are_in_one_line_after_a_merge(world):
     assert (await send_of(world, older)).order_key == (await send_of(world, younger)).order_key
     await own(world, younger, lambda ledger: outgoing.cancel(ledger, younger.id))
     assert (await send_of(world, older)).order_key == (await send_of(world, younger)).order_key
-    assert NUMBER

@@ -24,7 +24,7 @@ from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import TEMPLATE, carries_code, mask
 from tellwire.meta.outgoing.recipient import known
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import StatusError
+from tellwire.model.messaging import Send, StatusError
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
@@ -99,7 +99,7 @@ class MessageSender:
 
     async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
         """Send a message once and record the result; its account's limits have let it begin."""
-        send, keys = claimed.send, pair_keys(claimed)
+        send, keys = claimed.send, keys_of_pair(claimed.send)
         try:
             body = await self._body(claimed)
         except asyncio.CancelledError:  # we are stopping, in the middle of an upload: the message itself has not left
@@ -249,6 +249,6 @@ def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> 
     return settle(ledger, content=content) if content else settle(ledger)
 
 
-def pair_keys(claimed: Claimed) -> tuple[str, str]:
+def keys_of_pair(send: Send) -> tuple[str, str]:
     """Return the keys under which the limit of a send's recipient is kept."""
-    return rate_limits.keys_of(claimed.send.account_id, claimed.send.order_key, claimed.send.recipient)
+    return rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
