@@ -7,6 +7,7 @@ Source: docs/reference/delivery.md, "Order".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
+        self._took = asyncio.Event()
         self.taken: list[str] = []
         self.refused: set[str] = set()
         self.asked = itertools.count()
@@ -55,7 +57,15 @@ class Gate:
             self.refused.add(name)
             return Answer(status=500, cause="not yet")
         self.taken.append(name)
+        self._took.set()
         return Answer(status=200)
+
+    async def took(self) -> None:
+        """Return when more was taken, or a little later: what was taken is recorded after that."""
+        self._took.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await self._took.wait()
 
     async def close(self) -> None:
         self.open.set()
@@ -78,7 +88,7 @@ class Stage:
         self.gate.open.set()
         async with asyncio.timeout(PATIENCE):
             while await self.world.query("SELECT id FROM deliveries WHERE state <> 'delivered' LIMIT 1"):
-                await asyncio.sleep(0.01)
+                await self.gate.took()
         await self._check(self.gate.taken[begun:])
 
     async def _do(self, step: str, number: str, user_id: str, other: str, wamid: str) -> None:
@@ -114,7 +124,7 @@ class Stage:
         for name, endpoint, key, delivery_id in rows:
             if name in place:
                 lines.setdefault((endpoint, key), []).append((delivery_id, place[name]))
-        for (_, _), line in lines.items():
+        for line in lines.values():
             assert [at for _, at in line] == sorted(at for _, at in line), "out of order within a contact"
         for younger, survivor in merged:
             keys = order_key(account.id, younger), order_key(account.id, survivor)

@@ -199,7 +199,7 @@ async def test_a_status_with_another_user_id_makes_nobody_of_two_people(world):
 # --- what waits -------------------------------------------------------------------------------------------------------
 
 
-async def claimed_to(world, message) -> str:
+async def claimed_to(world, message):
     account, send = await an_account(world), await send_of(world, message)
     keys = outgoing.keys_of_sends(account, [send])
     world.clock.move(1)
@@ -207,7 +207,8 @@ async def claimed_to(world, message) -> str:
     def claim(ledger):
         if outgoing.has_left(ledger, message.id):
             return ""
-        return outgoing.claim(ledger, account, message.id, epoch=1, tries_until=1 << 60).recipient
+        claimed = outgoing.claim(ledger, account, message.id, epoch=1, tries_until=1 << 60)
+        return claimed and claimed.recipient
 
     return await world.store.apply(keys, claim)
 

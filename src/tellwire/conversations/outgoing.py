@@ -31,7 +31,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     """A checked request to send a message.
 
     `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
-    used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at once. `unchecked`: the customer service window is not checked.
+    used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
+    once. `unchecked`: the customer service window is not checked.
     """
 
     account: Account

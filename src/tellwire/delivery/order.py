@@ -24,9 +24,10 @@ from tellwire.model.units import Micros
 class Key(Struct, eq=False):
     """An order key with its deliveries, the head first.
 
-    `due_at`: when a waiting head goes; `held_until`: when the receiver wants it at the earliest; `first_at`: the head's
-    first attempt; `behind`: deliveries of another key that go first; `failed_at`: its last failure that may be its own fault, of the attempt sent at `sent_at`. `cut`: the
-    deliveries behind it were left on disk. `ripe`: it may be overtaken as soon as somebody is there to do so.
+    `due_at`: when a waiting head goes; `behind`: deliveries of another key that go first; `held_until`: when the
+    receiver wants it at the earliest; `first_at`: the head's first attempt; `failed_at`: its last failure that may be
+    its own fault, of the attempt sent at `sent_at`. `cut`: the deliveries behind it were left on disk. `ripe`: it may
+    be overtaken as soon as somebody is there to do so.
     """
 
     name: str

@@ -124,8 +124,8 @@ class Handover(Struct, frozen=True):
 
 
 class Left(NamedTuple):
-    """A contact has left, at a time of Meta's, the addresses of one kind (user ids or numbers) that were first seen until
-    `seen`, but for those in `kept`; of those that the ledger knows, this is in the ledger already."""
+    """A contact has left, at a time of Meta's, the addresses of one kind (user ids or numbers) that were first seen
+    until `seen`, but for those in `kept`; of those that the ledger knows, this is in the ledger already."""
 
     organization_id: str
     contact_id: str

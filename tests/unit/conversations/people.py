@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
-from msgspec import Struct, field
-from tests.world import DISPLAY, NUMBER, START, envelope, status, statuses, text_message, value
+from msgspec import Struct
+from tests.world import DISPLAY, NUMBER, START, envelope, text_message, value
 
 from tellwire.conversations import contacts, outgoing
 from tellwire.conversations.changes import Options
-from tellwire.conversations.outgoing import Draft, Named
+from tellwire.conversations.outgoing import Draft
 from tellwire.inbox.items import apply_item
 from tellwire.meta import parse
 from tellwire.meta.phone_numbers import alias
-from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Conversation
 from tellwire.model.registry import Registry
@@ -54,16 +53,8 @@ class Fact(Struct, frozen=True):
 class Life(Struct):
     """One person as they are at the moment."""
 
-    number: str = ""
-    user_id: str = ""
-    name: str = ""
-
-
-class History(Struct):
-    """What happened, in the order in which it did."""
-
-    facts: list[Fact] = field(default_factory=list)
-    people: int = 0
+    number: str
+    user_id: str
 
 
 ACTS = st.lists(
@@ -75,52 +66,66 @@ ACTS = st.lists(
 )
 
 
-def happened(acts: Sequence[tuple[int, str, int]], *, with_ids: bool) -> History:
-    """Let people act, one act every three days. `with_ids`: Meta names user ids beside the numbers."""
-    lives: dict[int, Life] = {}
-    history, serial = History(), itertools.count()
-    ends: dict[str, int] = {}  # number → the fact by which it was left last
-    for step, (person, act, choice) in enumerate(acts):
-        at, taken = FIRST + step * STEP, {life.number for life in lives.values()}
-        life = lives.get(person)
+class History:
+    """What people do, one act every three days. `with_ids`: Meta names user ids beside the numbers."""
+
+    def __init__(self, acts: Sequence[tuple[int, str, int]], *, with_ids: bool) -> None:
+        self.facts: list[Fact] = []
+        self.with_ids = with_ids
+        self._lives: dict[int, Life] = {}
+        self._ends: dict[str, int] = {}  # number → the fact by which it was left last
+        for step, (person, act, choice) in enumerate(acts):
+            self._happen(person, act, choice, FIRST + step * STEP)
+
+    def _happen(self, person: int, act: str, choice: int, at: int) -> None:
+        taken = {life.number for life in self._lives.values()}
         free = [number for number in POOL if number not in taken]
-        if life is None:
-            if not free:
-                continue
-            user_id = f"DE.{person}x0" if with_ids else ""
-            life = lives[person] = Life(free[choice % len(free)], user_id, f"Person {person}")
-            act = "write"
-        wamid = f"wamid.{next(serial)}"
-        who = {"from": life.number} | ({"from_user_id": life.user_id} if with_ids else {})
-        needs = (ends[life.number],) if life.number in ends and not with_ids else ()
-        if act == "write" or (act == "rename" and not with_ids):
-            told = text_message(wamid, f"of {person}", sender=life.number, at=at, **who)
-            history.facts.append(Fact(person, at, value(messages=[told]), life.number, gained=life.number, needs=needs))
-            continue
-        if act in ("move", "both") and not free:
-            continue
-        system: dict[str, Any] = {"body": "changed", "type": "user_changed_number"}
-        left, gained = "", ""
-        if act in ("move", "both"):
-            left, gained = life.number, free[choice % len(free)]
+        chosen = free[choice % len(free)] if free else ""
+        if person not in self._lives:
+            if chosen:
+                self._lives[person] = Life(chosen, f"DE.{person}x0" if self.with_ids else "")
+                self._write(person, at)
+        elif act == "write" or (act == "rename" and not self.with_ids):
+            self._write(person, at)
+        elif act == "rename" or chosen:
+            self._change(person, at, chosen if act != "rename" else "", renamed=act != "move" and self.with_ids)
+
+    def _sender(self, person: int) -> dict[str, str]:
+        life = self._lives[person]
+        return {"from": life.number} | ({"from_user_id": life.user_id} if self.with_ids else {})
+
+    def _write(self, person: int, at: int) -> None:
+        number = self._lives[person].number
+        message = text_message(f"wamid.{len(self.facts)}", f"of {person}", at=at, **self._sender(person))
+        told = value(messages=[message])
+        self.facts.append(Fact(person, at, told, number, gained=number, needs=self._needed(number)))
+
+    def _change(self, person: int, at: int, gained: str, *, renamed: bool) -> None:
+        life, sender = self._lives[person], self._sender(person)
+        system: dict[str, Any] = {
+            "body": "changed",
+            "type": "user_changed_number" if gained else "user_changed_user_id",
+        }
+        left, needs = (life.number if gained else ""), self._needed(life.number)
+        if gained:
             life.number = system["wa_id"] = gained
-        if act in ("rename", "both") and with_ids:
+            needs += self._needed_to_gain(person, gained)
+        if renamed:
             system["previous_user_id"] = life.user_id
-            life.user_id = system["user_id"] = f"DE.{person}x{next(serial)}"
-            if act == "rename":
-                system["type"] = "user_changed_user_id"
-        told = {**who, "id": wamid, "timestamp": str(at), "type": "system", "system": system}
-        before: tuple[int, ...] = ()
-        if gained and not with_ids:  # who comes back to a number has one alias there, of its last time
-            theirs = [(i, each) for i, each in enumerate(history.facts) if each.person == person]
-            mine = [i for i, each in theirs if gained in (each.place, each.gained)]
-            before = (*mine, *([ends[gained]] if gained in ends else []))
-        place = who["from"]
-        history.facts.append(Fact(person, at, value(messages=[told]), place, left, gained, (*needs, *before)))
+            life.user_id = system["user_id"] = f"DE.{person}x{len(self.facts)}"
+        told = {**sender, "id": f"wamid.{len(self.facts)}", "timestamp": str(at), "type": "system", "system": system}
+        self.facts.append(Fact(person, at, value(messages=[told]), sender["from"], left, gained, needs))
         if left:
-            ends[left] = len(history.facts) - 1
-    history.people = len(lives)
-    return history
+            self._ends[left] = len(self.facts) - 1
+
+    def _needed(self, number: str) -> tuple[int, ...]:
+        """Without user ids, who has a number is known only once Meta has told that it was left."""
+        return (self._ends[number],) if number in self._ends and not self.with_ids else ()
+
+    def _needed_to_gain(self, person: int, number: str) -> tuple[int, ...]:
+        """Who comes back to a number has one alias there, of the last time."""
+        mine = [i for i, each in enumerate(self.facts) if each.person == person and number in (each.place, each.gained)]
+        return () if self.with_ids else (*mine, *self._needed(number))
 
 
 def arrival(facts: Sequence[Fact], ranks: Sequence[float]) -> list[int]:
@@ -170,11 +175,6 @@ class Book:
         assert claimed is not None
         return alias(claimed.recipient)
 
-    def answered(self, message_id: str, *addresses: str) -> None:
-        self.ledger.now += MICROS
-        who = WebhookContact(address=addresses[0], aliases=tuple(alias(each) for each in addresses))
-        outgoing.name(self.ledger, message_id, Named(who, self.ledger.now // MICROS))
-
     def party_of(self, wamid: str) -> str:
         message = self.ledger.messages[ACCOUNT.id, wamid]
         found = contacts.survivor(self.ledger, message.contact_id)
@@ -196,11 +196,3 @@ def told_left(facts: Sequence[Fact], arrived: Sequence[int], person: int) -> set
         for each in mine
         if each.left and not any(other.gained == each.left and other.at > each.at for other in mine)
     }
-
-
-def status_of(wamid: str, name: str, at: int, **more: Any) -> dict[str, Any]:
-    """A POST's value with one status."""
-    return statuses(status(wamid, name, at, to=None, **more))
-
-
-Check = Callable[[Book, Sequence[Fact], Sequence[int]], None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.conversations.people import ACTS, Book, arrival, happened, told_left, wamid_of
+from tests.unit.conversations.people import ACTS, Book, History, arrival, told_left, wamid_of
 
 RANKS = st.lists(st.floats(0, 1), min_size=1, max_size=14)
 
@@ -20,8 +20,7 @@ RANKS = st.lists(st.floats(0, 1), min_size=1, max_size=14)
 def test_people_stay_themselves_in_any_order(
     acts: list[tuple[int, str, int]], ranks: list[float], writes: set[int], *, with_ids: bool
 ) -> None:
-    history = happened(acts, with_ids=with_ids)
-    facts, book = history.facts, Book()
+    facts, book = History(acts, with_ids=with_ids).facts, Book()
     waiting: dict[str, int] = {}
     arrived: list[int] = []
     for place, index in enumerate(arrival(facts, ranks)):
@@ -35,9 +34,9 @@ def test_people_stay_themselves_in_any_order(
         for known in arrived:
             seen.setdefault(book.party_of(wamid_of(facts[known])), set()).add(facts[known].person)
         assert all(len(people) == 1 for people in seen.values()), "two people are one"
-    parties = {facts[index].person: set() for index in arrived}
+    parties: dict[int, set[str]] = {}
     for index in arrived:
-        parties[facts[index].person].add(book.party_of(wamid_of(facts[index])))
+        parties.setdefault(facts[index].person, set()).add(book.party_of(wamid_of(facts[index])))
     assert all(len(theirs) == 1 for theirs in parties.values()), "one person is two"
     for message_id, person in waiting.items():
         assert book.claimed(message_id) not in told_left(facts, arrived, person)

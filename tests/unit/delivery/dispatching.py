@@ -170,6 +170,10 @@ class MemoryOutbox:
             self._committed([self._work(identifier) for identifier in ids])
         return ids
 
+    def tell(self, *ids: str) -> None:
+        """Hint at deliveries that were committed without one."""
+        self._committed([self._work(identifier) for identifier in ids])
+
     def erase(self, account_id: str, contact_id: str) -> None:
         """Another process has begun to erase a person."""
         account = Account(id=account_id, organization_id="", phone_number_id="1")

@@ -18,7 +18,7 @@ from tellwire.model.ledger import HeldItem, Keys, Ledger
 from tellwire.model.messaging import Alias, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, Seconds
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
@@ -218,9 +218,7 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
         )
         ledger.facts.setdefault((account_id, wamid), {})[name, participant] = fact
     ledger.contacts |= {row[0]: ledger_rows.contact(row) for row in contacts}
-    for owner, value, contact, since, until in aliases:
-        if contact in ledger.contacts:
-            ledger.know_alias(owner, value, Alias(contact, since, until))
+    _fill_aliases(ledger, aliases)
     for *columns, latest, unsent in conversations:
         conversation = ledger_rows.conversation(columns)
         ledger.conversations[conversation.id] = conversation
@@ -231,6 +229,12 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
         elif conversation.status == "open":
             ledger.open[conversation.account_id, conversation.party] = conversation
     _fill_held(ledger, loaded)
+
+
+def _fill_aliases(ledger: Ledger, aliases: Iterable[tuple[str, str, str, Seconds, Seconds]]) -> None:
+    for owner, value, contact, since, until in aliases:
+        if contact in ledger.contacts:
+            ledger.know_alias(owner, value, Alias(contact, since, until))
 
 
 def _fill_held(ledger: Ledger, loaded: LoadedRows) -> None:

@@ -61,7 +61,7 @@ def get(connection: Connection, organization_id: str, contact_id: str) -> Person
         contact_aliases.c.value.in_(aliases),
         contact_aliases.c.contact_id.not_in(everyone),
     )
-    before = {value: -1 for value in aliases}
+    before = dict.fromkeys(aliases, -1)
     for row in connection.execute(others):
         if row.until < aliases[row.value]:
             before[row.value] = max(before[row.value], row.until)

@@ -1,4 +1,4 @@
-"""The order of deliveries across a merge: what follows of the survivor goes out behind what waits of the younger contact.
+"""The order of deliveries across a merge: what follows of the survivor goes out behind what waits of the younger.
 
 The next delivery of the survivor to each endpoint names the younger's last one that waits there (`Delivery.behind`);
 until it is made, `sequences.behind` of the survivor's key remembers that. Source: docs/reference/delivery.md, "Order".
