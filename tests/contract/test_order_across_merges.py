@@ -20,8 +20,8 @@ from tests.inbox.sends import an_account, queued
 from tests.world import DAY, KIND, START, SetClock, World, contact, text_message, value
 
 from tellwire.clock import SystemClock
-from tellwire.conversations import outgoing
-from tellwire.conversations.outgoing import Named
+from tellwire.conversations import recipients
+from tellwire.conversations.recipients import Named
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.formats import FORMATS
@@ -112,8 +112,8 @@ class Stage:
             case _:
                 message = await queued(world, f"+{number}")
                 named = Named(WebhookContact(address=other, aliases=(other,)), NOW)
-                keys = outgoing.keys_of_names(await an_account(world), message.id, [named])
-                await world.store.apply(keys, lambda ledger: outgoing.name(ledger, message.id, named))
+                keys = recipients.keys_of_names(await an_account(world), message.id, [named])
+                await world.store.apply(keys, lambda ledger: recipients.name(ledger, message.id, named))
 
     async def _check(self, taken: list[str]) -> None:
         account = await an_account(self.world)

@@ -11,8 +11,9 @@ import pytest
 from tests.inbox.sends import HELLO, accepted, an_account, own, queued, send_of, stored, under_way
 from tests.world import START, contact, incoming, status, statuses, text_message, value
 
-from tellwire.conversations import outgoing
-from tellwire.conversations.outgoing import Draft, Named
+from tellwire.conversations import outgoing, recipients
+from tellwire.conversations.outgoing import Draft
+from tellwire.conversations.recipients import Named
 from tellwire.inbox import held_items
 from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.inbound import Outcome
@@ -135,8 +136,8 @@ async def test_a_change_that_several_of_our_numbers_are_told_of_is_one(world):
 async def answer(world, message, *addresses: str) -> None:
     """Meta's answer to a send, which names its recipient."""
     account, named = await an_account(world), Named(WebhookContact(address=addresses[0], aliases=addresses), NOW)
-    keys = outgoing.keys_of_names(account, message.id, [named])
-    await world.store.apply(keys, lambda ledger: outgoing.name(ledger, message.id, named))
+    keys = recipients.keys_of_names(account, message.id, [named])
+    await world.store.apply(keys, lambda ledger: recipients.name(ledger, message.id, named))
 
 
 async def test_the_answer_to_a_send_makes_one_contact_of_two_addresses(world):
@@ -177,8 +178,8 @@ async def test_a_status_of_our_message_ties_the_addresses_that_it_names(world, *
     )
     assert bool(left) == held
     for named in left:
-        keys = outgoing.keys_of_names(account, message.id, [named])
-        await world.store.apply(keys, lambda ledger, named=named: outgoing.name(ledger, message.id, named))
+        keys = recipients.keys_of_names(account, message.id, [named])
+        await world.store.apply(keys, lambda ledger, named=named: recipients.name(ledger, message.id, named))
     if not held:
         await world.post(told)
     await world.post(wrote("wamid.IN1", NOW + 60, None, "US.779", "Ana"))
@@ -201,11 +202,11 @@ async def test_a_status_with_another_user_id_makes_nobody_of_two_people(world):
 
 async def claimed_to(world, message):
     account, send = await an_account(world), await send_of(world, message)
-    keys = outgoing.keys_of_sends(account, [send])
+    keys = recipients.keys_of_sends(account, [send])
     world.clock.move(1)
 
     def claim(ledger):
-        if outgoing.has_left(ledger, message.id):
+        if recipients.has_left(ledger, message.id):
             return ""
         claimed = outgoing.claim(ledger, account, message.id, epoch=1, tries_until=1 << 60)
         return claimed and claimed.recipient

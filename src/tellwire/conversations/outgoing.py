@@ -8,12 +8,10 @@ sent again unless it is certain that Meta did not accept it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
+from tellwire.conversations import agent_turns, contacts, lifecycle, message_events, recipients
 from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
@@ -24,7 +22,7 @@ from tellwire.model.messaging import Contact, Conversation, Message, Send, SendS
 from tellwire.model.routing import order_key, partition
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
-from tellwire.model.units import MICROS, Micros, Seconds
+from tellwire.model.units import MICROS, Micros
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -43,13 +41,6 @@ class Draft(Struct, frozen=True, kw_only=True):
     scheduled_at: Micros = 0
     unchecked: bool = False
     media: bytes = b""
-
-
-class Named(Struct, frozen=True):
-    """Whom Meta named for a message of ours, and when, by its time."""
-
-    who: WebhookContact
-    at: Seconds
 
 
 def keys_of(draft: Draft) -> Keys:
@@ -155,14 +146,9 @@ def _recipient_of(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, st
         return None, known.party, known.contact_address
     person = contacts.survivor(ledger, known.party)
     if person is None:
-        return None, known.party, _as_sent(draft.to or known.contact_address)
+        return None, known.party, recipients.as_sent(draft.to or known.contact_address)
     address = contacts.reachable(ledger, person, known, draft.to) or known.contact_address
-    return person, person.id, _as_sent(address)
-
-
-def _as_sent(address: str) -> str:
-    """Return an address as Meta is given it."""
-    return f"+{alias(address)}" if alias(address).isdecimal() else address
+    return person, person.id, recipients.as_sent(address)
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------
@@ -176,7 +162,7 @@ def claim(ledger: Ledger, account: Account, message_id: str, *, epoch: int, trie
     send = ledger.sends.get(message_id)
     if send is None or send.state not in ("queued", "scheduled") or send.due_at > ledger.now:
         return None
-    send = _readdressed(ledger, account, send)
+    send = recipients.readdressed(ledger, account, send)
     return _moved(
         ledger,
         send,
@@ -186,54 +172,6 @@ def claim(ledger: Ledger, account: Account, message_id: str, *, epoch: int, trie
         tries_until=send.tries_until or tries_until,
         epoch=epoch,
     )
-
-
-def has_left(ledger: Ledger, message_id: str) -> bool:
-    """Return whether a message that is to be sent has nowhere to go: its recipient has left every address known."""
-    message = ledger.by_id.get(message_id)
-    return message is not None and _address_now(ledger, ledger.sends[message_id], message) == ""
-
-
-def _address_now(ledger: Ledger, send: Send, message: Message) -> str:
-    """Return the address that a message goes to now, "" for none."""
-    conversation = ledger.conversations.get(message.conversation_id)
-    person = contacts.survivor(ledger, message.contact_id)
-    if conversation is None or conversation.is_group or person is None:
-        return send.recipient
-    return contacts.reachable(ledger, person, conversation, send.recipient)
-
-
-def _readdressed(ledger: Ledger, account: Account, send: Send) -> Send:
-    """Return a send to the address that its recipient has now; the row then shows that one too."""
-    message = ledger.by_id.get(send.message_id)
-    address = _address_now(ledger, send, message) if message is not None else ""
-    if message is None or not address or alias(address) == alias(send.recipient):
-        return send
-    update(ledger, replace(message, to=alias(address)), account, ("to",))
-    return replace(send, recipient=_as_sent(address))
-
-
-def keys_of_sends(account: Account, sends: Iterable[Send]) -> Keys:
-    """Return what has to be loaded before messages can be claimed: whose their addresses are now is part of it."""
-    keys = Keys()
-    for send in sends:
-        keys.own.add((account.phone_number_id, send.message_id))
-        keys.addresses.add((account.phone_number_id, alias(send.recipient)))
-    return keys
-
-
-def keys_of_names(account: Account, message_id: str, named: Iterable[Named]) -> Keys:
-    """Return what has to be loaded before `name` can be decided."""
-    addresses = {(account.phone_number_id, address) for each in named for address in each.who.aliases}
-    return Keys(own={(account.phone_number_id, message_id)}, addresses=addresses)
-
-
-def name(ledger: Ledger, message_id: str, named: Named) -> None:
-    """Record whom Meta named for a message of ours: its contact has these addresses too."""
-    message = ledger.by_id.get(message_id)
-    contact = contacts.survivor(ledger, message.contact_id) if message is not None else None
-    if contact is not None:
-        contacts.tie(ledger, contact, named.who, named.at)
 
 
 def defer(ledger: Ledger, message_id: str, *, due_at: Micros, cause: str) -> None:

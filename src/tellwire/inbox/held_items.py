@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tellwire import meta
 from tellwire.conversations import outgoing
 from tellwire.conversations.changes import Options, seconds
-from tellwire.conversations.outgoing import Named
+from tellwire.conversations.recipients import Named
 from tellwire.inbox.items import apply_item
 from tellwire.meta.webhooks.items import (
     AccountNotice,
@@ -52,7 +52,7 @@ def accept(
 def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> list[Named]:
     """Apply the items that were held until the message `wamid` was known.
 
-    Returns: whom statuses named by addresses that were not loaded; that is still to be applied (`outgoing.name`).
+    Returns: whom statuses named by addresses that were not loaded; that is still to be applied (`recipients.name`).
     """
     named: list[Named] = []
     for held in ledger.held.pop((account.phone_number_id, wamid), ()):

@@ -18,8 +18,8 @@ Spans = Mapping[str, tuple[Seconds, Seconds]]
 class Subject(Struct, frozen=True):
     """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at.
 
-    `spans`: of those addresses that were also another person's, when they were theirs (see `theirs_at`). `nobodys`: also
-    in what came from Meta and is no organization's, as only an operator may.
+    `spans`: of those addresses that were also another person's, when they were theirs (`theirs_at`). `nobodys`: also in
+    what came from Meta and is no organization's, as only an operator may.
     """
 
     addresses: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ import structlog
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
-from tellwire.conversations import outgoing
+from tellwire.conversations import recipients
 from tellwire.conversations.changes import Options
 from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
 from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Refused, SendAnswer, Unknown, read_answer
@@ -186,7 +186,7 @@ class MessageSender:
                     if settled is None:
                         settled = await self._book.apply(keys, partial(_settled, settle, content))
                     if named := settled.named:
-                        names = outgoing.keys_of_names(claimed.account, claimed.send.message_id, named)
+                        names = recipients.keys_of_names(claimed.account, claimed.send.message_id, named)
                         await self._book.apply(names, partial(outcomes.names, claimed=claimed, named=named))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
                     self._fails(error)

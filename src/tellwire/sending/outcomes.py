@@ -13,9 +13,9 @@ from typing import Literal, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import outgoing
+from tellwire.conversations import outgoing, recipients
 from tellwire.conversations.changes import Options
-from tellwire.conversations.outgoing import Named
+from tellwire.conversations.recipients import Named
 from tellwire.inbox import held_items
 from tellwire.meta import scalars
 from tellwire.meta.codes import CODES, CodeKind
@@ -72,7 +72,7 @@ def keys_of_result(claimed: Claimed, outcome: SendAnswer | None) -> Keys:
     if isinstance(outcome, Accepted):
         keys = held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
         if named := _named(claimed, outcome):
-            keys.add(outgoing.keys_of_names(claimed.account, claimed.send.message_id, [Named(named, 0)]))
+            keys.add(recipients.keys_of_names(claimed.account, claimed.send.message_id, [Named(named, 0)]))
             keys.addresses.add((claimed.account.phone_number_id, alias(claimed.send.recipient)))
         return keys
     return keys_of(claimed.account, [claimed.send.message_id])
@@ -89,7 +89,7 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
             outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
         elif turn.late:
             _fail_unsent(ledger, known, turn.message_id, _LATE)
-        elif outgoing.has_left(ledger, turn.message_id):
+        elif recipients.has_left(ledger, turn.message_id):
             _fail_unsent(ledger, known, turn.message_id, _LEFT)
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
             claimed.append(one)
@@ -120,7 +120,7 @@ def settle(
         case Accepted():
             status = outcome.message_status if outcome.message_status != "accepted" else ""
             if named := _named(claimed, outcome):
-                outgoing.name(ledger, identifier, Named(named, ledger.now // MICROS))
+                recipients.name(ledger, identifier, Named(named, ledger.now // MICROS))
             left = held_items.accept(
                 ledger, account, identifier, outcome.wamid, options, status=status, content=content
             )
@@ -156,7 +156,7 @@ def _named(claimed: Claimed, outcome: Accepted) -> WebhookContact | None:
 def names(ledger: Ledger, claimed: Claimed, named: Sequence[Named]) -> None:
     """Record whom statuses named that had waited for Meta's answer."""
     for each in named:
-        outgoing.name(ledger, claimed.send.message_id, each)
+        recipients.name(ledger, claimed.send.message_id, each)
 
 
 def withheld(ledger: Ledger, claimed: Claimed) -> Settled:

@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from tellwire.conversations import outgoing
+from tellwire.conversations import recipients
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
@@ -243,7 +243,7 @@ class SendingWorker:
         try:
             ids = [turn.message_id for turn in turns]
             claimed = await self._store.apply(
-                outgoing.keys_of_sends(line.account, [found[each].send for each in ids]),
+                recipients.keys_of_sends(line.account, [found[each].send for each in ids]),
                 lambda ledger: outcomes.claim(ledger, line.account, turns, epoch=line.epoch),
             )
         except Exception:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from tests.world import DISPLAY, NUMBER, START, envelope, text_message, value
 
-from tellwire.conversations import contacts, outgoing
+from tellwire.conversations import contacts, outgoing, recipients
 from tellwire.conversations.changes import Options
 from tellwire.conversations.outgoing import Draft
 from tellwire.inbox.items import apply_item
@@ -169,7 +169,7 @@ class Book:
     def claimed(self, message_id: str) -> str:
         """The address that a message is sent to, "" when it has none left."""
         self.ledger.now += MICROS
-        if outgoing.has_left(self.ledger, message_id):
+        if recipients.has_left(self.ledger, message_id):
             return ""
         claimed = outgoing.claim(self.ledger, ACCOUNT, message_id, epoch=1, tries_until=1 << 60)
         assert claimed is not None

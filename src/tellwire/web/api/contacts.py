@@ -140,9 +140,9 @@ async def change_contact(
 )
 async def export_contact(contact_id: FromPath[str], context: ContextDependency) -> Stream:
     """Everything that is kept of a person, also under contacts that were merged, as one JSON object: `contacts`,
-    `aliases`, `former_aliases`, `conversations`, `messages`, `media`, `handovers` and `agent_runs` of the conversations,
-    `events`, `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is sent while it is
-    read: an object that breaks off is not whole."""
+    `aliases`, `former_aliases`, `conversations`, `messages`, `media`, `handovers` and `agent_runs` of the
+    conversations, `events`, `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is
+    sent while it is read: an object that breaks off is not whole."""
     name = our_id(contact_id, "contact")
     person = await context.read(lambda c: person_rows.get(c, context.organization_id, name))
     if person is None:
