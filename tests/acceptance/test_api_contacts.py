@@ -345,6 +345,33 @@ def test_a_second_erasure_says_how_the_first_one_stands(app: Served) -> None:
     app.call("DELETE", f"/v1/contacts/{MISSING}").problem(404)
 
 
+def test_of_a_number_with_two_owners_only_what_is_of_the_persons_time_is_erased(app: Served, tmp_path: Path) -> None:
+    new, change, later = "5215588392299", START // 1_000_000 + 60, START // 1_000_000 + 90 * 86_400
+    meta(app, said("wamid.L1"))
+    system = {"body": "x", "wa_id": new, "type": "user_changed_number"}
+    told = {"from": CUSTOMER, "id": "wamid.RC", "timestamp": str(change), "type": "system", "system": system}
+    meta(app, value(messages=[told]))
+    meta(app, incoming("wamid.P1", "of the next owner", name="Pedro", at=later))
+    first, second = person(app, new), person(app)
+    assert first != second
+    shown = app.get(f"/v1/contacts/{first}")
+    assert shown["aliases"] == [new]
+    assert shown["former_aliases"] == [{"alias": CUSTOMER, "until": "2026-05-06T03:40:23+00:00"}]
+    export = app.get(f"/v1/contacts/{second}/export")
+    assert [piece["text"]["body"] for post in export["received"] for piece in post["items"] if "text" in piece] == [
+        "of the next owner"
+    ]
+    erase(app, first)
+    assert [row["wa_id"] for row in app.get("/v1/messages")["data"]] == ["wamid.P1"]
+    posts = app.get("/v1/inbound")["data"]
+    assert [[item["outcome"] for item in post["items"]] for post in posts] == [["applied"], ["erased"], ["erased"]]
+    meta(app, said("wamid.L0"))
+    assert outcomes(app) == ["erased"]
+    meta(app, incoming("wamid.P2", "again", name="Pedro", at=change + 1))
+    assert outcomes(app) == ["applied"]
+    assert person(app) == second
+
+
 def test_an_erasure_that_broke_off_is_gone_on_with_and_bars_meanwhile(app: Served, tmp_path: Path) -> None:
     for number in range(30):
         meta(app, said(f"wamid.{number}"), statuses(status(f"wamid.out{number}", "sent")))

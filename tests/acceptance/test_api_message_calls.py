@@ -40,7 +40,11 @@ def standing(app: Served, state: str) -> str:
     made: str = send(app, to=f"+4915155{next(NUMBERS):06}", text={"body": state})["id"]
     account = app.world.store.registry().accounts[NUMBER]
     if state in ("sending", "unknown", "accepted"):
-        own(app, made, lambda ledger: outgoing.claim(ledger, made, epoch=1, tries_until=2**60))
+        own(
+            app,
+            made,
+            lambda ledger: outgoing.claim(ledger, ledger.registry.accounts[NUMBER], made, epoch=1, tries_until=2**60),
+        )
     match state:
         case "cancelled":
             own(app, made, lambda ledger: outgoing.cancel(ledger, account, made))
@@ -250,7 +254,13 @@ def test_an_erased_persons_messages_are_taken_back_and_statuses_bring_nothing_ba
         app.meta(envelope(value(calls=[call | {"timestamp": "1778038000"}]), field="calls"))
         assert app.query("SELECT count(*) FROM windows") == [(1,)]
         unknown = send(app)["id"]
-        own(app, unknown, lambda ledger: outgoing.claim(ledger, unknown, epoch=1, tries_until=2**60))
+        own(
+            app,
+            unknown,
+            lambda ledger: outgoing.claim(
+                ledger, ledger.registry.accounts[NUMBER], unknown, epoch=1, tries_until=2**60
+            ),
+        )
         plant(app, waits["conversation_id"])
         assert app.call("DELETE", path).json["state"] == "done"
         for table in ("messages", "sends", "windows", "handovers", "agent_turns", "agent_runs", "conversations"):

@@ -141,7 +141,10 @@ def test_what_a_deleted_account_was_still_to_send_is_cancelled_and_told(app: Ser
 def test_a_message_that_counts_as_failed_has_an_error_with_a_number(app: Served) -> None:
     made = send(app)["id"]
     keys = Keys(own={(NUMBER, made)})
-    app.run(app.world.store.apply(keys, lambda ledger: outgoing.claim(ledger, made, epoch=1, tries_until=2**60)))
+    account = app.world.store.registry().accounts[NUMBER]
+    app.run(
+        app.world.store.apply(keys, lambda ledger: outgoing.claim(ledger, account, made, epoch=1, tries_until=2**60))
+    )
     app.run(app.world.store.apply(keys, lambda ledger: outgoing.mark_unknown(ledger, made, epoch=1, cause="?")))
     reply = app.call("POST", f"/v1/messages/{made}/mark-failed")
     (error,) = reply.json["status"]["errors"]

@@ -52,9 +52,17 @@ async def queued(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message
 async def under_way(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message:
     """A message of ours that is just being sent."""
     message = await queued(world, to, **more)
-    claimed = await own(world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60))
-    assert claimed is not None
+    await claim(world, message)
     return message
+
+
+async def claim(world: World, message: Message) -> None:
+    """The start of an attempt."""
+    account = await an_account(world)
+    claimed = await own(
+        world, message, lambda ledger: outgoing.claim(ledger, account, message.id, epoch=1, tries_until=2**60)
+    )
+    assert claimed is not None
 
 
 async def own(world: World, message: Message, decide: Callable[[Ledger], T]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from tests.inbox.orders import whatever_order
-from tests.inbox.sends import accepted, an_account, own, queued, send_of, stored, under_way, waited
+from tests.inbox.sends import accepted, an_account, claim, own, queued, send_of, stored, under_way, waited
 from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, incoming, status, statuses
 
 from tellwire.conversations import outgoing
@@ -219,7 +219,7 @@ async def test_a_status_waits_a_minute_at_the_most(world):
 async def test_what_goes_out_late_keeps_its_conversation_open_from_then_on(world):
     message = await queued(world, scheduled_at=START + 3 * DAY)
     world.clock.move(3 * DAY)
-    assert await own(world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60))
+    await claim(world, message)
     await accepted(world, message, "wamid.late")
     world.clock.move(DAY - SECOND)
     assert await close_idle_conversations(world.store, window=DAY) == 0
@@ -233,6 +233,6 @@ async def test_what_goes_out_at_once_writes_no_conversation(world):
     message = await queued(world)
     (before,) = await world.query("SELECT last_row_at FROM conversations")
     world.clock.move(SECOND)
-    await own(world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60))
+    await claim(world, message)
     await accepted(world, message, "wamid.soon")
     assert await world.query("SELECT last_row_at FROM conversations") == [before]

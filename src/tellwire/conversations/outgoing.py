@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
+from tellwire.conversations import agent_turns, contacts, lifecycle, message_events, recipients
 from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
@@ -29,8 +29,9 @@ from tellwire.model.units import MICROS, Micros
 class Draft(Struct, frozen=True, kw_only=True):
     """A checked request to send a message.
 
-    `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. `content`: as
-    the row shows it. `scheduled_at` 0: at once. `unchecked`, `despite_stop`: as of a `Send`.
+    `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
+    used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
+    once. `unchecked`, `despite_stop`: as of a `Send`.
     """
 
     account: Account
@@ -143,21 +144,22 @@ def _recipient_of(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, st
     """Return the contact (None in a group), the party of the conversation, and the recipient as Meta gets it."""
     if draft.conversation is None:
         who = WebhookContact(address=draft.to, aliases=(alias(draft.to),))
-        contact = contacts.resolve(ledger, draft.account.organization_id, who)
+        contact = contacts.resolve(ledger, draft.account.organization_id, who, ledger.now // MICROS)
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
-    address = known.contact_address
     if known.is_group:
-        return None, known.party, address
+        return None, known.party, known.contact_address
     person = contacts.survivor(ledger, known.party)
-    party = person.id if person else known.party
-    return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
+    if person is None:
+        return None, known.party, recipients.as_sent(draft.to or known.contact_address)
+    address = contacts.reachable(ledger, person, known, draft.to) or known.contact_address
+    return person, person.id, recipients.as_sent(address)
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------
 
 
-def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
+def claim(ledger: Ledger, account: Account, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
     """Mark a due send as `sending`; return None when it is not due yet or not to be sent any more.
 
     After the commit, a crash leaves the send `sending`, so its next owner knows that Meta may have received it.
@@ -167,6 +169,7 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
         return None
     if (conversation := ledger.conversations.get(send.conversation_id)) is not None:
         lifecycle.goes_on(ledger, conversation)
+    send = recipients.readdressed(ledger, account, send)
     return _moved(
         ledger,
         send,

@@ -17,7 +17,6 @@ from tellwire.conversations.message_events import Subject
 from tellwire.inbox import revisions, statuses, told
 from tellwire.media import attachments
 from tellwire.meta.errors import status_errors
-from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import (
     AccountNotice,
     AccountProblem,
@@ -33,7 +32,6 @@ from tellwire.meta.webhooks.items import (
     StandbyCopy,
     StatusUpdate,
     TemplateNotice,
-    WebhookContact,
 )
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
@@ -89,8 +87,9 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         return _known_message(ledger, item, account, known, options)
     if item.who is None and not item.group_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "nobody to attribute it to")
-    contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
     at = seconds(item.timestamp, ledger.now)
+    contact = contacts.resolve(ledger, account.organization_id, item.who, at) if item.who else None
+    conversation = _join(ledger, account, contact, item, options)
     incoming = item.direction == "incoming"
     address = item.who.address if item.who else item.group_id
     message = Message(
@@ -185,11 +184,10 @@ def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options,
 
 
 def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> ItemResult:
-    contact = contacts.find(ledger, account.organization_id, item.who.aliases)
+    before, at = len(ledger.events), seconds(item.timestamp, ledger.now)
+    contact, new = contacts.moved(ledger, account.organization_id, item.who, at)
     if contact is None:
         return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
-    before = len(ledger.events)
-    _, new = contacts.add_addresses(ledger, contact, item.who.adds)
     if not new:
         return ItemResult(Outcome.DUPLICATE)
     if len(ledger.events) == before:
@@ -198,11 +196,12 @@ def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> It
 
 
 def _call(ledger: Ledger, item: CallMade, account: Account) -> ItemResult:
-    contact = contacts.find(ledger, account.organization_id, item.who.aliases)
+    at = seconds(item.timestamp, ledger.now)
+    contact = contacts.find(ledger, account.organization_id, item.who.aliases, at)
     if contact is None:
         return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
     key = (account.organization_id, account.id, contact.id)
-    ledger.new_calls[key] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(key, 0))
+    ledger.new_calls[key] = max(at, ledger.new_calls.get(key, 0))
     return ItemResult(Outcome.RECORDED, "a call: it opens the customer service window")
 
 
@@ -221,20 +220,11 @@ def _of_the_account(ledger: Ledger, item: AccountProblem | Notice, account: Acco
 
 
 def _join(
-    ledger: Ledger, account: Account, who: WebhookContact | None, group_id: str, options: Options, *, history: bool
-) -> tuple[Contact | None, Conversation]:
-    """Return an item's contact (None in a group without a sender) and the conversation that its row joins."""
-    contact = contacts.resolve(ledger, account.organization_id, who) if who else None
-    if contact and who and who.adds:
-        contact, _ = contacts.add_addresses(ledger, contact, who.adds)
-    party, address = group_id, group_id
-    if contact and not group_id:
-        party, address = contact.id, _address(contact, who)
-    return contact, lifecycle.open_with(ledger, account, party, address, window=options.window, history=history)
-
-
-def _address(contact: Contact, who: WebhookContact | None) -> str:
-    """Return the address of a new conversation: the phone number that Meta just used, else the contact's known one."""
-    if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
-        return given
-    return contact.phone or contact.user_id
+    ledger: Ledger, account: Account, contact: Contact | None, item: MessageItem, options: Options
+) -> Conversation:
+    """Return the conversation that the row of an item joins; `contact` is None in a group without a sender."""
+    party, address = item.group_id, item.group_id
+    if contact and item.who and not item.group_id:
+        given = "" if item.who.adds else item.who.address
+        party, address = contact.id, contacts.address_to_use(ledger, contact, given)
+    return lifecycle.open_with(ledger, account, party, address, window=options.window, history=item.origin == "history")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire.conversations import contacts, lifecycle, message_events, outgoing, payments
+from tellwire.conversations import aliases, contacts, lifecycle, message_events, outgoing, payments
 from tellwire.conversations.changes import Options, emit_status, repeated, seconds, update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import merge
@@ -16,7 +16,7 @@ from tellwire.meta.webhooks.items import StatusUpdate, WebhookContact
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import Message, StatusFact
+from tellwire.model.messaging import Contact, Message, StatusFact
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros, Seconds
@@ -70,11 +70,21 @@ def apply_status(
         return ItemResult(Outcome.NOT_UNDERSTOOD, too_many, known.id)
     if repeated(ledger, account, known, fact):
         return ItemResult(Outcome.DUPLICATE, message_id=known.id)
-    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    person = _recipient(ledger, item, account, known, fact.at)
     message = merge(known, fact)
     changed = ("status", *(name for name in ("timestamp", "pricing") if getattr(message, name) != getattr(known, name)))
     update(ledger, message, account, changed, item=item, fact=fact, person=person)
     return ItemResult(Outcome.APPLIED, message_id=known.id)
+
+
+def _recipient(ledger: Ledger, item: StatusUpdate, account: Account, message: Message, at: Seconds) -> Contact | None:
+    """Return whom a status is about: outside groups the message's contact, who has every address that it names."""
+    if item.who is None:
+        return None
+    contact = None if item.group_id else contacts.survivor(ledger, message.contact_id)
+    if contact is None:
+        return contacts.resolve(ledger, account.organization_id, item.who, at)
+    return contacts.tie(ledger, contact, item.who, at)
 
 
 def _settle_own(ledger: Ledger, item: StatusUpdate, account: Account) -> None:
@@ -101,8 +111,8 @@ def _under_way(ledger: Ledger, item: StatusUpdate, account: Account) -> bool:
 
 def _spellings(ledger: Ledger, account: Account, who: WebhookContact) -> set[str]:
     given = {spelling for address in who.aliases for spelling in (address, *variants(address))}
-    ids = {ledger.aliases.get((account.organization_id, address)) for address in given}
-    people = [ledger.contacts[each] for each in ids if each in ledger.contacts]
+    owners = {each.contact_id for address in given for each in aliases.known(ledger, account.organization_id, address)}
+    people = [ledger.contacts[each] for each in owners]
     known = {address for person in people for address in (person.phone, person.user_id) if address}
     return given | known | {spelling for address in known for spelling in variants(address)}
 
@@ -122,7 +132,7 @@ def _external(ledger: Ledger, item: StatusUpdate, account: Account, options: Opt
     subject = _external_row(ledger, item, account, options, fact.at)
     if subject is None:
         return ItemResult(Outcome.HELD, _UNKNOWN)
-    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    person = contacts.resolve(ledger, account.organization_id, item.who, fact.at) if item.who else None
     subject = replace(subject, message=merge(subject.message, fact))
     ledger.put_message(subject.message)
     ledger.put_fact(account.id, item.wamid, fact)
@@ -137,14 +147,15 @@ def _external_row(
     named whose it could be."""
     if account.unknown_statuses == "hold" or (item.who is None and not item.group_id):
         return None
-    person = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    person = contacts.resolve(ledger, account.organization_id, item.who, at) if item.who else None
     contact = None if item.group_id else person
     party = item.group_id or (contact.id if contact else "")
     key = (account.id, party)
     address = item.group_id or (item.who.address if item.who else "")
     conversation = ledger.open.get(key) or ledger.latest.get(key)
     if conversation is None:
-        conversation = lifecycle.open_with(ledger, account, party, address, window=options.window)
+        place = contacts.address_to_use(ledger, contact, address) if contact else address
+        conversation = lifecycle.open_with(ledger, account, party, place, window=options.window)
     message = Message(
         id=ledger.new_id(),
         organization_id=account.organization_id,
@@ -185,6 +196,7 @@ def _payment(ledger: Ledger, item: StatusUpdate, account: Account, options: Opti
         return ItemResult(Outcome.DUPLICATE, message_id=message.id)
     if len(payments.of(message)) >= payments.MOST:
         return ItemResult(Outcome.NOT_UNDERSTOOD, f"{payments.MOST} payments for this message are kept", message.id)
+    _recipient(ledger, item, account, message, payment.at)
     message = payments.added(message, (payment,))
     ledger.put_message(message)
     payments.tell(ledger, message, account, payment)

@@ -85,11 +85,12 @@ def message_came(ledger: Ledger, account: Account) -> None:
 
 
 def _preference(ledger: Ledger, item: PreferenceChange, account: Account) -> ItemResult:
-    contact = contacts.resolve(ledger, account.organization_id, item.who)
+    at = seconds(item.timestamp, ledger.now)
+    contact = contacts.resolve(ledger, account.organization_id, item.who, at)
     choice = next((each for each in marketing.CHOICES if each == item.choice), None)
     if item.category == marketing.CATEGORY and choice is not None:
         known = marketing.known(contact.marketing).get(account.id)
-        new = Preference(choice, seconds(item.timestamp, ledger.now))
+        new = Preference(choice, at)
         if known is not None and (known == new or (item.timestamp is None and known.choice == choice)):
             return ItemResult(Outcome.DUPLICATE)
         if known is not None and known.rank > new.rank:
@@ -109,7 +110,7 @@ def _copy(ledger: Ledger, item: StandbyCopy, account: Account) -> ItemResult:
     if item.kind == "message":
         _warn(ledger, account)
     # The person is made a contact, so that what they wrote can be exported and erased; there is no row to answer.
-    contact = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    contact = _person(ledger, account, item)
     _tell(ledger, account, item, contact, {"wa_id": item.wamid})
     return ItemResult(Outcome.APPLIED)
 
@@ -132,11 +133,18 @@ def _keep(ledger: Ledger, account: Account, about: str) -> None:
 def _control(ledger: Ledger, item: ControlChange, account: Account) -> ItemResult:
     if not notices.record_once(ledger, account, name_of(item), key_of(item)):
         return ItemResult(Outcome.DUPLICATE)
-    contact = contacts.resolve(ledger, account.organization_id, item.who) if item.who else None
+    contact = _person(ledger, account, item)
     if contact is not None and item.event == "control_taken":
         _leave(ledger, account, contact)
     _tell(ledger, account, item, contact, {"event": item.event})
     return ItemResult(Outcome.APPLIED)
+
+
+def _person(ledger: Ledger, account: Account, item: StandbyCopy | ControlChange) -> Contact | None:
+    """Return the person in a thread, None when nobody is named."""
+    if item.who is None:
+        return None
+    return contacts.resolve(ledger, account.organization_id, item.who, seconds(item.timestamp, ledger.now))
 
 
 def _leave(ledger: Ledger, account: Account, contact: Contact) -> None:

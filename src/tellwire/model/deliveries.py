@@ -35,6 +35,10 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
+IN_LINE = frozenset({DeliveryState.PENDING, DeliveryState.DELIVERING, DeliveryState.RETRYING, DeliveryState.PARKED})
+"""The states of a delivery that is still to be made."""
+
+
 class Participants(Struct, frozen=True, omit_defaults=True):
     """The two sides of a message, as the `chat` format shows them: digits without `+`, else the id as Meta gave it."""
 
@@ -134,7 +138,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """One event for one endpoint. `sequence` is 0 when it has none, because a recovery created it later.
 
     `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
-    against the retry schedule.
+    against the retry schedule. `behind`: ids of deliveries of another order key that go out before this one, separated
+    by spaces: two contacts have become one.
     """
 
     id: str
@@ -156,6 +161,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     delivered_at: Micros = 0
     created_at: Micros = 0
     updated_at: Micros = 0
+    behind: str = ""
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it still has its turn in the order of its key."""
+        return self.lane == "live" and self.state in IN_LINE
 
 
 class ReplayEdit(Struct, frozen=True, kw_only=True):

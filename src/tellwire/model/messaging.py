@@ -10,12 +10,16 @@ from tellwire.model.units import Micros, Seconds
 
 Direction = Literal["incoming", "outgoing"]
 
+NEVER: Seconds = 1 << 62
+"""The end of what has not ended."""
+
 
 class Contact(Struct, frozen=True, kw_only=True):
     """A person; every phone number and user id known for them is an alias that points here.
 
-    `own_name`: the name was set here and stays, whatever name Meta gives. `marketing`: as `conversations/marketing.py`
-    says.
+    `phone` and `user_id` are those in use now, "" for none; `phone_at` and `user_id_at` say since when, by Meta's time,
+    where Meta told of a change. `own_name`: the name was set here and stays, whatever name Meta gives. `marketing`: as
+    `conversations/marketing.py` says.
     """
 
     id: str
@@ -29,6 +33,21 @@ class Contact(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
     own_name: bool = False
     marketing: str = ""
+    phone_at: Seconds = 0
+    user_id_at: Seconds = 0
+
+
+class Alias(Struct, frozen=True):
+    """An address of a contact, by Meta's times in seconds: first seen at `since`, the contact's `until` then."""
+
+    contact_id: str
+    since: Seconds = 0
+    until: Seconds = NEVER
+
+    @property
+    def ended(self) -> bool:
+        """Whether the contact has left the address."""
+        return self.until != NEVER
 
 
 class Conversation(Struct, frozen=True, kw_only=True):

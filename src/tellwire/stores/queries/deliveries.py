@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Select, and_, select, text
 
-from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.deliveries import IN_LINE, Attempt, Delivery
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows
@@ -77,6 +77,17 @@ _INDEXED = {
 }
 """State → the conditions of the partial indexes that hold it."""
 _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
+
+
+def in_line(connection: Connection, organization_id: str, delivery_ids: Collection[str]) -> list[str]:
+    """Return those of these deliveries of an organization that still have their turn in order."""
+    query = select(deliveries.c.id).where(
+        deliveries.c.organization_id == organization_id,
+        deliveries.c.id.in_(delivery_ids),
+        deliveries.c.lane == "live",
+        deliveries.c.state.in_([state.value for state in IN_LINE]),
+    )
+    return list(connection.execute(query).scalars())
 
 
 def page(

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from tellwire import meta
 from tellwire.meta.webhooks.items import Item, MessageItem, NotUnderstood, StandbyCopy, StatusUpdate
 from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, values_of
+from tellwire.model.erasures import Spans, theirs_at
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, owners_of, with_items
 from tellwire.model.registry import Registry
+from tellwire.model.units import MICROS, Seconds
 from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
@@ -32,12 +34,13 @@ _NEW = tuple(f"new_{name}" for name in inbound_rows.REPORTED)
 
 class PersonSearch(Struct, frozen=True):
     """The person of an organization to search for: by all spellings of their addresses and, when erased, by marks
-    under `key`. `nobodys`: also in items that are no organization's."""
+    under `key`. `nobodys`: also in items that are no organization's. `spans` as in `erasures.Subject`."""
 
     organization_id: str
     addresses: Collection[str]
     key: bytes = b""
     nobodys: bool = False
+    spans: Spans = {}
 
 
 class PersonalPieces(Struct, frozen=True):
@@ -154,9 +157,16 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
             if item.place.pointer in over or not _is_theirs(wanted, owners.get(item.place.pointer, ())):
                 continue
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
-            (about_person if theirs or is_about(item, values, wanted.addresses, pattern) else others).append(item)
+            sought = theirs_at(wanted.addresses, wanted.spans, _time_of(item, kept))
+            words = pattern if len(sought) == len(wanted.addresses) else pattern_of(sought)
+            (about_person if theirs or is_about(item, values, sought, words) else others).append(item)
         if about_person:
             yield _Split(kept, about_person, others)
+
+
+def _time_of(item: Item, kept: Inbound) -> Seconds:
+    """Return Meta's time of an item, else the time of receipt."""
+    return getattr(item, "timestamp", None) or kept.received_at // MICROS
 
 
 def _is_theirs(wanted: PersonSearch, owners: Collection[str]) -> bool:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select, text
 
 from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias, variants
+from tellwire.model.messaging import NEVER
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 from tellwire.stores.records import ledger_rows
@@ -82,6 +83,7 @@ def party_of(connection: Connection, account: Account, address: str) -> str:
     query = select(contact_aliases.c.value, contact_aliases.c.contact_id).where(
         contact_aliases.c.organization_id == account.organization_id,
         contact_aliases.c.value.in_((known, *variants(address))),
+        contact_aliases.c.until == NEVER,
     )
     found = {row.value: row.contact_id for row in connection.execute(query)}
     return found.get(known) or next(iter(found.values()), "")

@@ -31,6 +31,8 @@ CONTACT = (
     "updated_at",
     "own_name",
     "marketing",
+    "phone_at",
+    "user_id_at",
 )
 CONVERSATION = (
     "id",
@@ -92,6 +94,7 @@ DELIVERY = (
     "delivered_at",
     "created_at",
     "updated_at",
+    "behind",
 )
 
 

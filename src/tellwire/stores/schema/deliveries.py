@@ -59,6 +59,7 @@ deliveries = Table(
     Column("delivered_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("behind", Text, nullable=False, server_default=""),  # ids of deliveries of another key that go first
     Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
@@ -91,6 +92,7 @@ sequences = Table(
     Column("endpoint_id", Text, nullable=False),
     Column("order_key", Text, nullable=False),
     Column("last", BigInteger, nullable=False),
+    Column("behind", Text, nullable=False, server_default=""),  # of the next delivery, see there
     PrimaryKeyConstraint("endpoint_id", "order_key"),
     sqlite_with_rowid=False,
 )

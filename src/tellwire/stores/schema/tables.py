@@ -168,6 +168,8 @@ contacts = Table(
         "own_name", Boolean, nullable=False, server_default=false()
     ),  # the name was set here, and Meta's names do not replace it
     Column("marketing", Text, nullable=False, server_default=""),  # who wants none of it: JSON by account
+    Column("phone_at", BigInteger, nullable=False, server_default="0"),  # Meta's time of the last change of the number
+    Column("user_id_at", BigInteger, nullable=False, server_default="0"),  # and of the user id, in seconds
     PrimaryKeyConstraint("organization_id", "id"),
     Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
     sqlite_with_rowid=False,
@@ -179,7 +181,9 @@ contact_aliases = Table(
     Column("organization_id", Text, nullable=False),
     Column("value", Text, nullable=False),  # a phone number's digits, or a user id
     Column("contact_id", Text, nullable=False),
-    PrimaryKeyConstraint("organization_id", "value"),
+    Column("since", BigInteger, nullable=False),  # Meta's time in seconds at which it was first seen
+    Column("until", BigInteger, nullable=False),  # and the last at which it is the contact's (model.messaging.NEVER)
+    PrimaryKeyConstraint("organization_id", "value", "contact_id"),
     Index("contact_aliases_by_contact", "contact_id"),
     sqlite_with_rowid=False,
 )

@@ -16,6 +16,7 @@ from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Event
 from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.row_json import conversation_row, instant, message_row
+from tellwire.model.units import MICROS
 from tellwire.stores.queries import exports, media, person_in_payloads, person_rows
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts, Portion
@@ -42,7 +43,9 @@ async def export(context: RequestContext, person: PersonRows) -> AsyncIterator[b
         _encode(instant(context.audit_change().at)),
     )
     yield b',"contacts":[' + b",".join(map(_contact, person.contacts)) + b"]"
-    yield b',"aliases":' + _encode(person.aliases)
+    yield b',"aliases":' + _encode([each for each in person.aliases if each not in person.left])
+    left = [{"alias": alias, "until": instant(until * MICROS)} for alias, until in sorted(person.left.items())]
+    yield b',"former_aliases":' + _encode(left)
     yield b',"conversations":[' + b",".join(map(conversation_row, conversations)) + b"]"
     async for portion in _list("messages", _messages(context, person, conversations)):
         yield portion
@@ -157,7 +160,7 @@ async def _event_pages(
 
 async def _received(context: RequestContext, person: PersonRows) -> AsyncIterator[Iterable[bytes]]:
     registry = context.services.store.registry()
-    wanted = PersonSearch(context.organization_id, person.addresses, nobodys=context.sees_nobodys)
+    wanted = PersonSearch(context.organization_id, person.addresses, nobodys=context.sees_nobodys, spans=person.spans)
     after, until = "", "~"
     while True:
 

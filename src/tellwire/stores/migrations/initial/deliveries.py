@@ -84,6 +84,7 @@ def _deliveries() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("behind", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
@@ -130,6 +131,7 @@ def _sequences() -> None:
         sa.Column("endpoint_id", TEXT, nullable=False),
         sa.Column("order_key", TEXT, nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("behind", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("endpoint_id", "order_key"),
         sqlite_with_rowid=False,
     )

@@ -147,7 +147,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
 
 
 async def _copy(context: RequestContext, entry: MessageEntry, account: Account, send: Send) -> outgoing.Draft:
-    """Return the draft of a copy of a message, to the same address or into the same group."""
+    """Return the draft of a copy of a message, to the same person or into the same group."""
     message = entry.message
     if not outgoing.resendable(message, send):
         raise _not_resendable(send)
@@ -159,7 +159,7 @@ async def _copy(context: RequestContext, entry: MessageEntry, account: Account, 
         account=account,
         content=message.content,
         to="" if grouped else send.recipient,
-        conversation=conversation if grouped else None,
+        conversation=conversation,
         agent_id=message.agent_id,
         unchecked=send.unchecked,
         despite_stop=send.despite_stop,
