@@ -77,7 +77,7 @@ class Place:
     def __init__(self, url: str, graph: Graph) -> None:
         self.url, self.graph = url, graph
         account = {"phone_number_id": NUMBER, "waba_id": WABA, "display_phone_number": DISPLAY}
-        self.made("accounts", account | {"access_token": "an invented token"})
+        self.made("accounts", account | {"access_token": "an-invented-token"})
 
     def made(self, path: str, body: Any, method: str = "POST") -> Any:
         code, answer = request(f"{self.url}/v1/{path}", key=ADMIN, method=method, body=body)
