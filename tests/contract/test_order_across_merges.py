@@ -25,6 +25,7 @@ from tellwire.conversations.recipients import Named
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher
 from tellwire.formats import FORMATS
+from tellwire.inbox.told import PREFERENCE
 from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.routing import order_key
 from tellwire.ports.http_out import Answer, Request
@@ -36,7 +37,9 @@ NOW = START // 1_000_000
 PATIENCE = 30.0
 _numbers = itertools.count(1)
 STEPS = st.lists(
-    st.sampled_from(["number", "user id", "other", "tie both", "tie other", "open", "shut"]), min_size=3, max_size=16
+    st.sampled_from(["number", "user id", "other", "stops", "tie both", "tie other", "open", "shut"]),
+    min_size=3,
+    max_size=16,
 )
 
 
@@ -87,8 +90,7 @@ class Stage:
         self.gate.open.clear()
         begun = len(self.gate.taken)
         for step in [*steps, "number", "tie both", "number", "tie other", "number", "user id", "other"]:
-            ((last,),) = await self.world.query("SELECT coalesce(max(id), '') FROM deliveries")
-            await self._do(step, number, user_id, other, f"wamid.{one}.{next(self.serial)}")
+            last = await self._do(step, number, user_id, other, f"wamid.{one}.{next(self.serial)}")
             for pair in await self.world.query("SELECT id, merged_into FROM contacts WHERE merged_into <> ''"):
                 self.joined.setdefault((pair[0], pair[1]), last)
         self.gate.open.set()
@@ -97,8 +99,13 @@ class Stage:
                 await self.gate.took()
         await self._check(self.gate.taken[begun:])
 
-    async def _do(self, step: str, number: str, user_id: str, other: str, wamid: str) -> None:
-        world = self.world
+    async def _last(self) -> str:
+        ((last,),) = await self.world.query("SELECT coalesce(max(id), '') FROM deliveries")
+        return str(last)
+
+    async def _do(self, step: str, number: str, user_id: str, other: str, wamid: str) -> str:
+        """Take a step; return the last delivery before it made one contact of two, if it did."""
+        world, last = self.world, await self._last()
         world.clock.move(1000)
         match step:
             case "open":
@@ -112,14 +119,19 @@ class Stage:
                 await world.post(value(messages=[text_message(wamid, sender=other)]))
             case "user id":
                 await world.post(value(messages=[text_message(wamid, sender=None, from_user_id=user_id)]))
+            case "stops":
+                stop = {"wa_id": other, "category": "marketing_messages", "value": f"word {wamid}", "timestamp": NOW}
+                await world.post(value(user_preferences=[stop]), field="user_preferences")
             case "tie both":
                 card = contact(number, "Ana", user_id)
                 await world.post(value(contacts=[card], messages=[text_message(wamid, sender=number)]))
             case _:
                 message = await queued(world, f"+{number}")
+                last = await self._last()
                 named = Named(WebhookContact(address=other, aliases=(other,)), NOW)
                 keys = recipients.keys_of_names(await an_account(world), message.id, [named])
                 await world.store.apply(keys, lambda ledger: recipients.name(ledger, message.id, named))
+        return last
 
     async def _check(self, taken: list[str]) -> None:
         account = await an_account(self.world)
@@ -147,8 +159,8 @@ async def staged(path: Path) -> AsyncIterator[Stage]:
     await world.store.open()
     try:
         await world.endpoint()
-        await world.endpoint(events=("messages.insert",))
-        await world.endpoint(ordering="strict", events=("conversations.update", "messages.insert"))
+        await world.endpoint(events=("messages.insert", PREFERENCE))
+        await world.endpoint(ordering="strict", events=("conversations.update", "messages.insert", PREFERENCE))
         clock, gate, store = SystemClock(), Gate(), world.store
         postgres = isinstance(store, PostgresStore)
         outbox = PostgresOutbox(store, clock=clock) if postgres else SqliteOutbox(store, clock=clock)  # type: ignore[arg-type]
@@ -185,6 +197,7 @@ def test_a_later_message_never_overtakes_what_waits_of_the_younger_contact(
     @settings(max_examples=25, deadline=None)
     @example(steps=["number", "user id", "user id", "tie both", "number"])
     @example(steps=["user id", "other", "tie other", "user id"])
+    @example(steps=["number", "open", "shut", "stops", "stops", "stops", "tie other"])
     @example(steps=["number", "other", "open", "user id", "shut", "tie other", "other", "tie both"])
     @given(steps=STEPS)
     def in_any_order(steps: list[str]) -> None:

@@ -10,17 +10,20 @@ from collections.abc import Iterable, Mapping
 
 from tellwire.model.ledger import Ledger, Merged
 from tellwire.model.routing import order_key
+from tellwire.stores.schema.deliveries import OF_A_PERSON
 
 Behind = dict[tuple[str, str], set[str]]
 """(endpoint, order key) → ids of deliveries of other keys that go first."""
 
 LAST = (
-    "SELECT d.endpoint_id, d.order_key, max(d.id) FROM conversations c"
-    " JOIN events e ON e.conversation_id = c.id JOIN deliveries d ON d.event_id = e.id"
-    " WHERE c.party = $1 AND d.lane = 'live' AND d.state IN ('pending', 'delivering', 'retrying', 'parked')"
+    "SELECT d.endpoint_id, d.order_key, max(d.id) FROM ("
+    "SELECT e.id FROM conversations c JOIN events e ON e.conversation_id = c.id WHERE c.party = $1"
+    f" UNION SELECT id FROM events WHERE contact_id = $1 AND {OF_A_PERSON}"
+    ") e JOIN deliveries d ON d.event_id = e.id"
+    " WHERE d.lane = 'live' AND d.state IN ('pending', 'delivering', 'retrying', 'parked')"
     " GROUP BY d.endpoint_id, d.order_key"
 )
-"""The last delivery to each endpoint that waits of a contact's conversations."""
+"""The last delivery to each endpoint that waits of a contact's conversations, and of what was told of the contact."""
 REMEMBERED = "SELECT behind FROM sequences WHERE endpoint_id = $1 AND order_key = $2 AND behind <> ''"
 REMEMBER = (
     "INSERT INTO sequences(endpoint_id, order_key, last, behind) VALUES ($1, $2, 0, $3)"
