@@ -176,7 +176,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind() -> None:
 
         _, writer = await asyncio.open_connection("127.0.0.1", int(there.simulator.url.rpartition(":")[2]))
         writer.write(
-            f"POST /{NUMBER}/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"POST /{NUMBER}/media HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\n\r\n".encode()
         )
         writer.write(begun)

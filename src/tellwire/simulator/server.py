@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import re
 import socket
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from tellwire.errors import Problem
+from tellwire.errors import NotAllowed, Problem
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Sender
 from tellwire.security.addresses import ANYWHERE
@@ -42,6 +44,7 @@ class Simulator:
         self._sender: Sender | None = None
         self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()
+        self._loopback = False
 
     @property
     def url(self) -> str:
@@ -61,6 +64,7 @@ class Simulator:
         listening = sock or socket.create_server(("127.0.0.1", port))
         await web.SockSite(self._runner, listening).start()
         host, number = listening.getsockname()[:2]
+        self._loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
         self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
         self._sender = open_sender(reach=ANYWHERE)
         self.set_callback(self._callback, self._secret)
@@ -90,6 +94,7 @@ class Simulator:
         if _VERSION.fullmatch(version):
             path = rest
         try:
+            self._keep_web_pages_out(request)
             if path.startswith("_simulator"):
                 return await self._control(request, path.removeprefix("_simulator").strip("/"))
             self.state.journal.counts.requests += 1
@@ -101,6 +106,15 @@ class Simulator:
             return _json(refused.body(trace), refused.http)
         except Problem as problem:
             return _json({"error": problem.detail, "fields": dict(problem.fields)}, problem.status)
+
+    def _keep_web_pages_out(self, request: web.Request) -> None:
+        """Raise `NotAllowed` for what a web page may have sent that is open in a browser on this machine: browsers say
+        so in `Origin`, and pages whose name leads here (DNS rebinding) name it in `Host`."""
+        if "Origin" in request.headers:
+            raise NotAllowed("the simulator takes nothing from web pages")
+        name = _name_of(request.host)
+        if self._loopback and name not in {"localhost", urlsplit(self.url).hostname} and not _is_address(name):
+            raise NotAllowed("the Host header names neither localhost nor an address")
 
     async def _control(self, request: web.Request, path: str) -> web.StreamResponse:
         body = _object(await request.read())  # not by Content-Type: `curl -d` says that it is a form
@@ -161,6 +175,21 @@ class Simulator:
 
 def _base(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
+
+
+def _name_of(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _json(value: object, status: int = 200) -> web.Response:
