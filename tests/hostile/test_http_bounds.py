@@ -138,8 +138,7 @@ def test_trailers_authorize_nobody(target: Target) -> None:
     )
     assert status_of(target.answer_to(asked)) == 401
     with target.connect() as sock:  # also where the head and the trailers come apart
-        for piece in asked.partition(b"0\r\nAuth"):
-            sock.sendall(piece)
+        send(sock, asked.partition(b"0\r\nAuth"))
         assert status_of(rest_of(sock)) == 401
     assert "made by a trailer" not in json.dumps(target.call("/v1/api-keys")[1])
 
@@ -285,10 +284,13 @@ def test_a_peer_has_a_share_of_the_connections(tmp_path: Path) -> None:
         serving(tmp_path, HTTP_MAX_CONNECTIONS="30", HTTP_MAX_CONNECTIONS_PER_PEER="10") as target,
         ExitStack() as held,
     ):
-        for _ in range(10):
-            sock = held.enter_context(target.connect("127.0.0.2"))
-            sock.sendall(b"GET /v1/events/stream HTTP/1.1\r\n%b\r\n" % FIELDS)
-            assert sock.recv(100).startswith(b"HTTP/1.1 200 "), "the request is in progress: it makes no room"
+        made = [target.call("/v1/organizations", method="POST", body={"name": f"{n}"})[1]["id"] for n in range(3)]
+        for organization_id, streams in zip(["", *made], (5, 3, 1, 1), strict=True):  # as organizations share requests
+            acting = b"Tellwire-Organization: %b\r\n" % organization_id.encode() if organization_id else b""
+            for _ in range(streams):
+                sock = held.enter_context(target.connect("127.0.0.2"))
+                sock.sendall(b"GET /v1/events/stream HTTP/1.1\r\n%b%b\r\n" % (FIELDS, acting))
+                assert sock.recv(100).startswith(b"HTTP/1.1 200 "), "the request is in progress: it makes no room"
         with target.connect("127.0.0.2") as refused:
             answer = rest_of(refused)
         assert status_of(answer) == 503

@@ -15,12 +15,10 @@ from tests.inbox.test_statuses import echo, revoke
 from tests.world import contact, envelope, incoming, status, statuses, text_message, value
 
 from tellwire.errors import Unavailable
-from tellwire.inbox import housekeeping
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.inbound import EVERYTHING, Outcome
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.ports.storage import LedgerRunner
-from tellwire.stores.work_queues.held_items import SqlHeldItems
 
 MANY = 600
 """More than two parts."""
@@ -77,53 +75,6 @@ async def test_a_post_that_changes_too_much_stops_and_goes_on_when_it_is_applied
         inbound = await world.ingest.reapply(inbound, left)
     assert {item.outcome for item in inbound.items} == {Outcome.APPLIED}
     assert len(await world.rows("messages.update")) == 30
-
-
-async def test_a_message_that_is_larger_than_any_of_metas_is_kept_raw(world):
-    sizes = {"wamid.large": 1_200_000, "wamid.most": 1_040_000, "wamid.near": 1_028_000, "wamid.usual": 4_096}
-    inbound = await world.post(
-        value(contacts=[contact()], messages=[text_message(n, "x" * s) for n, s in sizes.items()])
-    )
-    assert [item.outcome for item in inbound.items] == [*[Outcome.APPLIED] * 3, Outcome.NOT_UNDERSTOOD]
-    assert (inbound.items[-1].wamid, inbound.items[-1].reason) == ("wamid.large", "it is larger than 1 MiB")
-    for wamid, size in sizes.items():
-        alone = await world.post(value(contacts=[contact()], messages=[text_message(f"{wamid}.alone", "x" * size)]))
-        assert alone.outcome == (Outcome.NOT_UNDERSTOOD if size > 1024 * 1024 else Outcome.APPLIED)
-
-
-async def test_what_waits_in_large_posts_is_applied_soon_after_its_message(world):
-    """Reading them holds up the commit that others wait for."""
-    for number in range(4):
-        revoked = value(messages=[revoke(f"wamid.r{number}", f"wamid.{number % 2}")], pad="x" * 400_000)
-        assert (await world.post(revoked)).outcome == Outcome.HELD
-    originals = value(contacts=[contact()], messages=[text_message(f"wamid.{n}") for n in range(2)])
-    await world.post(originals)
-    assert len(await world.query("SELECT * FROM held_items")) == 2
-    await housekeeping.apply_held(SqlHeldItems(world.store), world.ingest, world.clock)
-    assert await world.query("SELECT * FROM held_items") == []
-    assert {outcome for (outcome,) in await world.query("SELECT outcome FROM inbound")} == {"applied"}
-
-
-async def test_of_one_message_so_many_statuses_are_kept(world):
-    def read_by(*people: int) -> dict[str, Any]:
-        group = status("wamid.1", "read", to="GROUP", recipient_type="group")
-        return statuses(*(group | {"recipient_participant_id": f"1555{n:07}"} for n in people))
-
-    await world.post(read_by(*range(3_000)))
-    inbound = await world.post(read_by(*range(2_999, 5_010)))
-    outcomes = {Outcome.DUPLICATE: 1, Outcome.APPLIED: 2_000, Outcome.NOT_UNDERSTOOD: 10}
-    assert Counter(item.outcome for item in inbound.items) == outcomes
-    assert {item.outcome for item in (await world.post(read_by(7, 4_999))).items} == {Outcome.DUPLICATE}
-
-
-async def test_names_of_statuses_that_nobody_knows_do_not_make_a_row_grow_without_end(world):
-    await world.post(statuses(status("wamid.1", "sent")))
-    inbound = await world.post(statuses(*(status("wamid.1", f"s{n}") for n in range(60)), status("wamid.1", "sent")))
-    outcomes = Counter(item.outcome for item in inbound.items)
-    assert outcomes.pop(Outcome.DUPLICATE) == 1
-    assert set(outcomes) == {Outcome.APPLIED, Outcome.NOT_UNDERSTOOD}
-    assert inbound.items[-2].reason == "50 names of statuses of this message are known"
-    assert len((await world.rows("messages.update"))[-1]["status"]) <= 51
 
 
 class Stopping:

@@ -48,16 +48,11 @@ class ChangeContext(Struct, frozen=True, gc=False):
         return bool(address and self.display_phone_number) and same_address(address, self.display_phone_number)
 
 
-MOST_BYTES = 1024 * 1024
-"""How large a message or a status may be. Every event about a message holds it whole; Meta's own are far smaller."""
-_TOO_LARGE = f"it is larger than {MOST_BYTES // 1024 // 1024} MiB"
-
-
 def object_and_wamid(
     context: ChangeContext, text: bytes, pointer: str, kind: str
 ) -> tuple[dict[str, Any], str] | NotUnderstood:
     """Read a message or a status as far as both are alike: the object and its wamid."""
-    item, refused = (None, _TOO_LARGE) if len(text) > MOST_BYTES else verbatim.read(text)
+    item, refused = verbatim.read(text)
     if refused:
         wamid = scalars.ident(verbatim.readable_members(text).get("id"), scalars.WAMID_LIMIT)
         return context.not_understood(pointer, kind, refused, wamid or "")

@@ -16,7 +16,6 @@ from msgspec.json import Decoder
 from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks.change import MOST_BYTES
 from tellwire.meta.webhooks.identity import Card, People, identify
 from tellwire.meta.webhooks.items import MOST_ITEMS, Item, MessageItem, Place, WebhookContact
 
@@ -35,8 +34,6 @@ _TYPES = (
     "order",
 )
 """Types whose message is its id, sender, time and one member of the type's name, and does nothing else."""
-_AROUND = 16 * 1024
-"""More than what stands around the content of a message: a text near the limit is left to `envelope.parse_any`."""
 _MOST_BRACKETS = 100
 """A text with more brackets may be nested too deep to be read: `envelope.parse_any` finds that out."""
 
@@ -152,7 +149,7 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
 def _content(message: Any) -> bytes:
     """Return a message's content as `messages.content` writes it; b"" when it might not be readable."""
     raw = bytes(message.content)
-    if len(raw) > MOST_BYTES - _AROUND or raw.count(b"{") + raw.count(b"[") > _MOST_BRACKETS or verbatim.read(raw)[1]:
+    if raw.count(b"{") + raw.count(b"[") > _MOST_BRACKETS or verbatim.read(raw)[1]:
         return b""
     return b"%b%b}" % (message.head, raw)
 
