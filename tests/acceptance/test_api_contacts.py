@@ -289,7 +289,7 @@ def test_what_waits_unrouted_held_or_not_understood_goes_too(tmp_path: Path) -> 
 def test_what_was_done_for_an_erased_person_is_not_done_again(app: Served, tmp_path: Path) -> None:
     """The answer is erased, and with it a key and a body that name the person; that they were answered is not."""
     meta(app, said("wamid.1"))
-    app.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an invented token"})
+    app.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an-invented-token"})
     message = {"account": NUMBER, "to": f"+{CUSTOMER}", "type": "text", "text": {"body": WORDS}}
     endpoint = {"url": f"https://hooks.example.com/{CUSTOMER}", "format": "row"}
     sent, made = ({"idempotency-key": f"{word}-{CUSTOMER}"} for word in ("order", "hook"))

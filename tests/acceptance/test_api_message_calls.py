@@ -186,7 +186,7 @@ def test_marking_as_read_asks_meta_and_then_tells(app: Served) -> None:
     ("answer", "status"),
     [
         (Answer(status=400, body=b'{"error":{"code":100,"message":"Invalid parameter"}}'), 422),
-        (Answer(status=401, body=b'{"error":{"code":190,"message":"bad an invented token"}}'), 422),
+        (Answer(status=401, body=b'{"error":{"code":190,"message":"bad an-invented-token"}}'), 422),
         (Answer(status=500, body=b"oops"), 502),
         (Answer(failure="timeout", cause="no answer within 20 s", written=True), 502),
     ],
@@ -198,7 +198,7 @@ def test_when_meta_refuses_nothing_changes(app: Served, answer: Answer, status: 
         problem = app.call("POST", f"/v1/messages/{message['id']}/read").problem(status)
     finally:
         app.outside.refused = None
-    assert "an invented token" not in problem["detail"]
+    assert "an-invented-token" not in problem["detail"]
     assert app.get(f"/v1/messages/{message['id']}")["status"] == message["status"]
 
 
@@ -223,7 +223,7 @@ def test_a_conversation_is_not_closed_while_something_is_to_be_sent(app: Served)
 
 def test_a_template_is_held_against_what_meta_lists(app: Served) -> None:
     waba = "4455"
-    app.post("/v1/accounts", {"phone_number_id": "4456", "waba_id": waba, "access_token": "an invented token"})
+    app.post("/v1/accounts", {"phone_number_id": "4456", "waba_id": waba, "access_token": "an-invented-token"})
     template = {"name": "hello", "language": {"code": "en"}}
     body = draft(account="4456", type="template", template=template)
     del body["text"]

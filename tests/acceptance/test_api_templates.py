@@ -161,7 +161,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("drafts")) as app:
         app.post("/v1/accounts", ACCOUNT)
         app.post("/v1/accounts", {"phone_number_id": "1", "waba_id": "5"})
-        app.post("/v1/accounts", {"phone_number_id": "2", "access_token": "an invented token"})
+        app.post("/v1/accounts", {"phone_number_id": "2", "access_token": "an-invented-token"})
         yield app
 
 

@@ -33,7 +33,7 @@ async def an_account(world: World) -> Account:
                     organization_id=DEFAULT_ORGANIZATION,
                     phone_number_id=NUMBER,
                     display_phone_number=DISPLAY,
-                    access_token="an invented token",
+                    access_token="an-invented-token",
                 )
             )
 
