@@ -62,7 +62,7 @@ def release(ledger: Ledger, account: Account, wamid: str, options: Options) -> N
         if isinstance(item, StatusUpdate):
             item = replace(item, who=None)  # its addresses were not loaded; the row has them
         result = apply_item(ledger, item, account, options, "")
-        ledger.new_reports.append((held.inbound_id, report_of(item, result)))
+        ledger.put_report(held.inbound_id, report_of(item, result))
         if result.outcome != Outcome.HELD:
             ledger.settle_held(held.inbound_id, held.pointer)
 
