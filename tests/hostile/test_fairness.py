@@ -23,8 +23,8 @@ import tellwire_sdk
 from tellwire.ports.http_out import Request, Sender
 
 HANGING = 800
-BLOCKS = 7
-SAMPLES = 200
+BLOCKS = 5
+SAMPLES = 150
 """In a block. The p99 is the median of the blocks', so that what else the machine does for a moment is not counted."""
 MOST = 2.0
 """How many times as long the slowest hundredth may take beside the hanging ones."""

@@ -53,5 +53,4 @@ def test_unfinished_requests_of_one_tenant_leave_room_for_another(target: Target
         for _ in range(20):
             assert quiet.call("/v1/messages")[0] == 200
             assert target.call("/livez")[0] == 200
-        assert greedy.call("/v1/messages")[0] == 503
     until(lambda: greedy.call("/v1/messages")[0] == 200 or None, what="an answer")

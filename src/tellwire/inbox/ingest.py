@@ -226,7 +226,7 @@ def decide_post(
     reports: list[ItemReport] = []
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
-    size, counted = 0, len(ledger.events)
+    told = ledger.event_bytes
     for index, item in enumerate(_few(ledger, post.items)):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
@@ -235,19 +235,19 @@ def decide_post(
             result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                result = _one(ledger, item, post, options, whose, held_until=held_until, room=post.room - size)
+                room = post.room + told - ledger.event_bytes
+                result = _one(ledger, item, post, options, whose, held_until=held_until, room=room)
             except Exception as error:
                 raise ItemFailed(index, error) from error
-        size += sum(len(memoryview(event.snapshot.row)) for event in ledger.events[counted:])
-        counted = len(ledger.events)
         report = report_of(item, result)
         owners.append(tuple(sorted(whose.now)))
         reports.append(report)
         _settle(ledger, inbound_id, item, result, post, known=kept is not None)
         if kept:
-            ledger.new_reports.append((inbound_id, replace(report, owners=owners[-1])))
+            ledger.put_report(inbound_id, replace(report, owners=owners[-1]))
     post = replace(post, items=post.items[: len(reports)], more=post.more or len(reports) < len(post.items))
     ledger.trace = ""
+    size = ledger.event_bytes - told
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:
@@ -278,16 +278,15 @@ def _few(ledger: Ledger, items: Iterable[Item]) -> Iterator[Item]:
 
 def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:
     """Return the POST with its new reports. They are stored with its last part: each time rewrites its row."""
-    new = {report.pointer: report for name, report in ledger.new_reports if name == kept.id}
-    kept = with_reports(kept, new)
-    others = [each for each in ledger.new_reports if each[0] != kept.id]
-    ledger.new_reports = others if more else [*others, *((kept.id, owned(kept, each)) for each in kept.items)]
+    kept = with_reports(kept, ledger.new_reports.pop(kept.id, {}))
+    if not more:
+        ledger.new_reports[kept.id] = {each.pointer: owned(kept, each) for each in kept.items}
     return kept
 
 
 def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
     """Return the reports, with the newer one where a later item of the same POST released a held item."""
-    released = {report.pointer: report for name, report in ledger.new_reports if name == inbound_id}
+    released = ledger.new_reports.get(inbound_id, {})
     return [released.get(report.pointer, report) for report in reports]
 
 

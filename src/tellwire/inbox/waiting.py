@@ -53,7 +53,7 @@ def _item(ledger: Ledger, held: HeldItem) -> Item | None:
 
 def settle(ledger: Ledger, held: HeldItem, item: Item, result: ItemResult) -> None:
     """Report what became of an item that waited; unless it goes on waiting, it is no longer kept for that."""
-    ledger.new_reports.append((held.inbound_id, report_of(item, result)))
+    ledger.put_report(held.inbound_id, report_of(item, result))
     if result.outcome != Outcome.HELD:
         ledger.settle_held(held.inbound_id, held.pointer)
 

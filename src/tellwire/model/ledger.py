@@ -180,6 +180,8 @@ class Ledger:
 
     trace = ""  # of the POST whose items are being applied, while tracing is on
     read_bytes = 0  # of the bodies of POSTs with items that waited
+    event_bytes = 0
+    """Bytes of the rows that `events` hold."""
 
     def __init__(self, *, now: Micros, new_id: Callable[[], str], registry: Registry, routes: Routes) -> None:
         self.now = now
@@ -230,7 +232,7 @@ class Ledger:
         self.new_marks: set[tuple[str, str]] = set()
         self.new_held: dict[tuple[str, str], HeldRow] = {}
         self.settled_held: list[tuple[str, str]] = []
-        self.new_reports: list[tuple[str, ItemReport]] = []
+        self.new_reports: dict[str, dict[str, ItemReport]] = {}  # by the POST's id and the item's pointer
         self.work: list[Work] = []
         self.events: list[Event] = []
 
@@ -372,11 +374,16 @@ class Ledger:
         self.settled_held.append((inbound_id, pointer))
         self.new_held.pop((inbound_id, pointer), None)
 
+    def put_report(self, inbound_id: str, report: ItemReport) -> None:
+        """Report an item of a POST that is stored already; of several reports of one item the last counts."""
+        self.new_reports.setdefault(inbound_id, {})[report.pointer] = report
+
     def emit(self, event: Event) -> None:
         """Record an event and one delivery for every endpoint that it goes to."""
         if self.trace:
             event = replace(event, trace=self.trace)
         self.events.append(event)
+        self.event_bytes += len(memoryview(event.snapshot.row))
         for endpoint in self.routes.of(event):
             identifier = self.new_id()
             self.work.append(

@@ -90,15 +90,12 @@ def decide_in_turn(ledger: Ledger, decisions: Sequence[Callable[[Ledger], Any]])
     if len(decisions) == 1:
         return [decisions[0](ledger)]
     results: list[Any] = []
-    size = events = posts = 0
+    told, bodies, posts = ledger.event_bytes, 0, 0
     for decide in decisions:
-        if size >= _MOST_BYTES:
+        if ledger.event_bytes - told + bodies >= _MOST_BYTES:
             results.append(LATER)
             continue
         results.append(decide(ledger))
-        for event in ledger.events[events:]:
-            size += len(memoryview(event.snapshot.row))
-        for post in ledger.new_inbound[posts:]:
-            size += len(post.body)
-        events, posts = len(ledger.events), len(ledger.new_inbound)
+        bodies += sum(len(post.body) for post in ledger.new_inbound[posts:])
+        posts = len(ledger.new_inbound)
     return results

@@ -129,6 +129,11 @@ def most_values(text: bytes) -> int:
     return text.count(b",") + text.count(b"[") + text.count(b"{") + 1
 
 
+def has_many(text: bytes, mark: bytes) -> bool:
+    """Return whether a byte stands in a text more than `MAX_VALUES` times, so that cutting it all would cost much."""
+    return len(text) > MAX_VALUES and bytes(text).count(mark) > MAX_VALUES
+
+
 def members(text: bytes) -> Mapping[str, bytes] | None:
     """Cut a JSON object into its members, verbatim and in order; None when the text is no object.
 
@@ -136,7 +141,7 @@ def members(text: bytes) -> Mapping[str, bytes] | None:
     than `MAX_VALUES` colons, only those members are cut that are looked for in any part of a POST.
     """
     try:
-        if len(text) > MAX_VALUES and bytes(text).count(b":") > MAX_VALUES:
+        if has_many(text, b":"):
             return _set_fields(_looked_for().decode(text))
         return _OBJECT.decode(text)
     except REFUSALS:
@@ -158,7 +163,7 @@ def elements(text: bytes) -> Sequence[bytes] | None:
     Of an array with more than `MAX_PIECES` elements only the first `MAX_PIECES` + 1 are cut.
     """
     try:
-        if len(text) > MAX_VALUES and bytes(text).count(b",") > MAX_VALUES:
+        if has_many(text, b","):
             return list(_set_fields(_first_elements().decode(text)).values())
         return _ARRAY.decode(text)[: MAX_PIECES + 1]
     except REFUSALS:

@@ -111,7 +111,7 @@ def _rank(item: Item) -> int:
 
 def _regular(body: bytes) -> Iterator[Change | NotUnderstood] | None:
     """Cut an envelope that is as Meta documents it; None for any other."""
-    if len(body) > verbatim.MAX_VALUES and body.count(b"{") > verbatim.MAX_VALUES:
+    if verbatim.has_many(body, b"{"):
         return None
     try:
         post = _POST.decode(body)

@@ -95,7 +95,7 @@ _POST = Decoder(_Post)
 
 def try_parse(body: bytes) -> tuple[Item, ...] | None:
     """Return the messages of a POST, in document order; None for any POST that holds anything else."""
-    if len(body) > verbatim.MAX_VALUES and body.count(b"{") > verbatim.MAX_VALUES:
+    if verbatim.has_many(body, b"{"):
         return None
     try:
         post = _POST.decode(body)

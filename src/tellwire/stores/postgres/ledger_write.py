@@ -127,7 +127,7 @@ async def _write_held(connection: Connection, ledger: Ledger) -> None:
     await write_rows(connection, [inserts.held_items(ledger)])
     for inbound_id, body in ledger.new_bodies.items():
         await connection.execute("UPDATE inbound SET body=$1 WHERE id=$2", body, inbound_id)
-    for inbound_id, reports in inbound_rows.reports_by_post(ledger).items():
+    for inbound_id, reports in ledger.new_reports.items():
         row = await connection.fetchrow(_REPORTED, inbound_id)
         if row is not None:
             await connection.execute(_REPORT, inbound_id, *inbound_rows.reported_anew(row, reports))

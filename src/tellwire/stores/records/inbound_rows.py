@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, SpeaksFor, with_reports
-from tellwire.model.ledger import Ledger
 
 _encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
@@ -50,14 +49,6 @@ def inbound(row: Any) -> Inbound:
 def reported(inbound: Inbound) -> tuple[bytes, str, str, str]:
     """Return the columns `REPORTED` of a POST."""
     return _encode(inbound.items), str(inbound.outcome), inbound.organization_id, inbound.shares
-
-
-def reports_by_post(ledger: Ledger) -> dict[str, dict[str, ItemReport]]:
-    """Return the new reports of a ledger by the POST's id and the item's pointer; of several the last counts."""
-    found: dict[str, dict[str, ItemReport]] = {}
-    for inbound_id, report in ledger.new_reports:
-        found.setdefault(inbound_id, {})[report.pointer] = report
-    return found
 
 
 def reported_anew(row: Any, reports: Mapping[str, ItemReport]) -> tuple[bytes, str, str, str]:
