@@ -158,8 +158,10 @@ class TemplateChange(Struct, frozen=True, kw_only=True):
 class Ledger:
     """The working set of one transaction: the rows that a decision needs, and what it changes."""
 
-    event_bytes = 0
+    told_bytes = 0
     """Bytes of the rows that `events` hold."""
+    kept_bytes = 0
+    """Bytes of the bodies that `new_inbound` holds."""
 
     def __init__(self, *, now: Micros, new_id: Callable[[], str], registry: Registry, routes: Routes) -> None:
         self.now = now
@@ -342,6 +344,11 @@ class Ledger:
         self.settled_held.append((inbound_id, pointer))
         self.new_held.pop((inbound_id, pointer), None)
 
+    def keep(self, inbound: Inbound) -> None:
+        """Keep a new POST."""
+        self.new_inbound.append(inbound)
+        self.kept_bytes += len(inbound.body)
+
     def put_report(self, inbound_id: str, report: ItemReport) -> None:
         """Report an item of a POST that is stored already; of several reports of one item the last counts."""
         self.new_reports.setdefault(inbound_id, {})[report.pointer] = report
@@ -351,7 +358,7 @@ class Ledger:
         if self.trace:
             event = replace(event, trace=self.trace)
         self.events.append(event)
-        self.event_bytes += len(memoryview(event.snapshot.row))
+        self.told_bytes += len(memoryview(event.snapshot.row))
         for endpoint in self.routes.of(event):
             identifier = self.new_id()
             self.work.append(
