@@ -24,6 +24,8 @@ pytestmark = pytest.mark.alone
 _STALLED = 0.1
 """Seconds that the loop may be held. A machine that is busy otherwise adds to it: the best of a few runs counts."""
 _TRIES = 4
+_WRONGLY_SIGNED = 0.02
+"""Seconds of CPU that a body with a signature of nobody may cost; the best of as many tries counts."""
 _ON_DISK = 40
 """How many times its own size a body may take on disk."""
 
@@ -130,11 +132,13 @@ def test_a_wrongly_signed_body_costs_little_however_many_accounts_hold_secrets(t
     names = b",".join(b'"2%05d"' % number for number in range(200))
     body = envelope(b'"messages":[%b]' % names).ljust(LARGEST)
     assert post(target, body, secret="nobody's")[0] == 401
-    before, sent = target.cpu(), 20
-    for _ in range(sent):
-        assert post(target, body, secret="nobody's")[0] == 401
-    with_secrets = (target.cpu() - before) / sent
-    assert with_secrets <= 0.040, with_secrets
+    seconds: list[float] = []
+    while len(seconds) < _TRIES and (not seconds or min(seconds) > _WRONGLY_SIGNED):
+        before, sent = target.cpu(), 20
+        for _ in range(sent):
+            assert post(target, body, secret="nobody's")[0] == 401
+        seconds.append((target.cpu() - before) / sent)
+    assert min(seconds) <= _WRONGLY_SIGNED, seconds
     assert post(target, body, secret="the secret of account 1")[0] == 200
 
 

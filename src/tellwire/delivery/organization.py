@@ -39,6 +39,7 @@ class Organizations:
         self._shares = shares
         self._known: dict[str, Organization] = {}
         self._turns: Turns[Organization] = Turns()
+        self._changed: dict[EndpointQueue, None] = {}
         self._wanting_page: OrderedDict[Organization, None] = OrderedDict()
         self._wanting_lane: OrderedDict[Organization, None] = OrderedDict()
 
@@ -58,13 +59,21 @@ class Organizations:
     def first(self) -> EndpointQueue | None:
         """Return the endpoint whose turn it is, if there is a place for it: of the organization that has the fewest in
         flight the endpoint that has the fewest."""
+        if self._changed:
+            for queue in self._changed:
+                self._enlist(queue)
+            self._changed.clear()
         turns = self._turns
         if 0 <= turns.lowest < self._limits.in_flight - self._shares.in_flight:
             return turns.first().turns.first()
         return None
 
     def enlist(self, queue: EndpointQueue) -> None:
-        """Give an endpoint its turn if it wants one, or another after what it has in flight has changed."""
+        """Give an endpoint its turn if it wants one, or another after what it has in flight has changed: before the
+        next look at whose turn it is, since much may change until then."""
+        self._changed[queue] = None
+
+    def _enlist(self, queue: EndpointQueue) -> None:
         organization = self._of(queue)
         if queue.wants_turn:
             organization.turns.put(queue, queue.in_flight)

@@ -40,6 +40,7 @@ from tellwire.model.inbound import (
     owned,
     owned_by,
     owners_of,
+    sole_owner,
     with_reports,
     worst,
 )
@@ -61,6 +62,7 @@ _TOO_MUCH = "what this POST changes is too large to be told at once; apply this 
 _MOST_HELD = 100
 """How many items may wait for one message: all of them are applied in the commit that brings it."""
 _NOBODY: frozenset[str] = frozenset()
+_NONE: frozenset[int] = frozenset()
 _HELD_FOR: Micros = MINUTE
 """How long an edit waits for its message, and a status of an unknown message for the answer to a send that is under
 way."""
@@ -87,7 +89,7 @@ class _Owners(Struct):
 
 
 Read = tuple[tuple[Item, ...], str]
-"""The items of a body, and its SHA-256 in hex."""
+"""The items of a body; if one of them is neither a message nor a status, its SHA-256 in hex, else ""."""
 
 
 async def at_once(work: Callable[[], Read], organization_id: str) -> Read:  # noqa: ARG001
@@ -140,10 +142,10 @@ class Ingest:
         """
         if len(body) <= _READ_AT_ONCE:
             items, digest = _items_and_digest(body)
-            return await self._apply_new(Post(body, items, speaks_for, digest, whose))
+            return await self._apply_new(Post(body, items, speaks_for, digest, room_of(body), whose))
         async with self._place(whose):
             items, digest = await self._read(body, whose)
-            return await self._apply_new(Post(body, items, speaks_for, digest, whose))
+            return await self._apply_new(Post(body, items, speaks_for, digest, room_of(body), whose))
 
     async def _apply_new(self, post: Post) -> Inbound:
         if self._on_newest is not None and not post.speaks_for.account_ids:  # an account's own secret may be anybody's
@@ -159,7 +161,8 @@ class Ingest:
             every, digest = await self._read(body, whose)
             items = tuple(item for item in every if item.place.pointer in pointers)
             gone -= {item.place.pointer for item in items}
-            return await self._in_parts(Post(body, items, inbound.speaks_for, digest, whose, gone), inbound)
+            post = Post(body, items, inbound.speaks_for, digest, room_of(body), whose, gone)
+            return await self._in_parts(post, inbound)
 
     async def _in_parts(self, post: Post, kept: Inbound | None) -> Inbound:
         """Apply the items in parts, one after the other, so that other POSTs are committed in between.
@@ -167,13 +170,14 @@ class Ingest:
         Until the last part is durable Meta gets no 200. If the process ends before, Meta sends all of it again, and
         what was applied is a duplicate.
         """
-        body, room, at, most = post.body, room_of(post.body), 0, _APPLIED_AT_ONCE
+        items, most = post.items, _APPLIED_AT_ONCE
         while True:
-            items, more = post.items[at : at + most], at + most < len(post.items)
-            done = await self._applied(replace(post, body=body, items=items, more=more, room=room), kept)
-            kept, body, room, at = done.inbound, done.inbound.body, room - done.size, at + done.count
-            if at >= len(post.items):
-                return kept
+            part = post if len(items) <= most else replace(post, items=items[:most], more=True)
+            done = await self._applied(part, kept)
+            items = items[done.count :]
+            if not items:
+                return done.inbound
+            kept, post = done.inbound, replace(post, body=done.inbound.body, items=items, room=post.room - done.size)
             most = min(_APPLIED_AT_ONCE, 2 * done.count)  # what a commit does not get to would be loaded in vain
 
     async def _read(self, body: bytes, organization_id: str) -> Read:
@@ -184,7 +188,7 @@ class Ingest:
         return await self._aside(partial(_items_and_digest, body), organization_id)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
-        keys, skip = keys_of(post.items, post.digest), frozenset[int]()
+        keys, skip = keys_of(post.items, post.digest), _NONE
         keys.whose = post.whose
         while True:
             without = skip
@@ -204,11 +208,13 @@ def _newest(items: Sequence[Item]) -> Seconds:
 
 
 def _items_and_digest(body: bytes) -> Read:
-    return meta.parse(body), hashlib.sha256(body).hexdigest()
+    items = meta.parse(body)
+    keyless = any(not isinstance(item, MessageItem | StatusUpdate) for item in items)
+    return items, hashlib.sha256(body).hexdigest() if keyless else ""
 
 
 def decide_post(
-    ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = frozenset(), kept: Inbound | None = None
+    ledger: Ledger, post: Post, options: Options, skip: frozenset[int] = _NONE, kept: Inbound | None = None
 ) -> Applied:
     """Apply the items of a POST to the ledger, until they have made many deliveries, and record a report of each.
 
@@ -226,7 +232,7 @@ def decide_post(
     reports: list[ItemReport] = []
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
-    told = ledger.event_bytes
+    told = ledger.told_bytes
     for index, item in enumerate(_few(ledger, post.items)):
         was = before.get(item.place.pointer, _NOBODY)
         whose = _Owners(was, set(was))
@@ -235,19 +241,20 @@ def decide_post(
             result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
-                room = post.room + told - ledger.event_bytes
+                room = post.room + told - ledger.told_bytes
                 result = _one(ledger, item, post, options, whose, held_until=held_until, room=room)
             except Exception as error:
                 raise ItemFailed(index, error) from error
         report = report_of(item, result)
-        owners.append(tuple(sorted(whose.now)))
+        owners.append(tuple(sorted(whose.now)) if len(whose.now) > 1 else tuple(whose.now))
         reports.append(report)
         _settle(ledger, inbound_id, item, result, post, known=kept is not None)
         if kept:
             ledger.put_report(inbound_id, replace(report, owners=owners[-1]))
-    post = replace(post, items=post.items[: len(reports)], more=post.more or len(reports) < len(post.items))
+    if len(reports) < len(post.items):
+        post = replace(post, items=post.items[: len(reports)], more=True)
     ledger.trace = ""
-    size = ledger.event_bytes - told
+    size = ledger.told_bytes - told
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:
@@ -260,10 +267,11 @@ def decide_post(
         body=body,
         outcome=worst(report.outcome for report in reports),
         items=tuple(reports),
+        organization_id=sole_owner(owners),
         speaks_for=post.speaks_for,
     )
     inbound = owned_by(inbound, owners)
-    ledger.new_inbound.append(inbound)
+    ledger.keep(inbound)
     return Applied(inbound, size, len(reports))
 
 
@@ -286,16 +294,18 @@ def _reported(ledger: Ledger, kept: Inbound, *, more: bool) -> Inbound:
 
 def _latest(ledger: Ledger, inbound_id: str, reports: list[ItemReport]) -> list[ItemReport]:
     """Return the reports, with the newer one where a later item of the same POST released a held item."""
-    released = ledger.new_reports.get(inbound_id, {})
+    released = ledger.new_reports.get(inbound_id)
+    if released is None:
+        return reports
     return [released.get(report.pointer, report) for report in reports]
 
 
 def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
     """Return the body to keep: the items of erased people are cut out."""
+    if not any(report.outcome == Outcome.ERASED for report in reports):
+        return post.body
     outcomes = [(item, report.outcome == Outcome.ERASED) for item, report in zip(post.items, reports, strict=True)]
     gone = [item for item, erased in outcomes if erased]
-    if not gone:
-        return post.body
     return cut(post.body, gone, [item for item, erased in outcomes if not erased])
 
 

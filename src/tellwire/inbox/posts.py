@@ -15,18 +15,18 @@ can be thousands, in POSTs as small as you like."""
 
 class Post(Struct, frozen=True):
     """A parsed POST, or a part of its items. `speaks_for`: what its secrets may change. `digest`: SHA-256 of the whole
-    body in hex. `whose`: the organization in whose turn it is applied. `gone`: pointers of items that were asked for
-    and are no longer in the body. `more`: whether a part follows. `room`: how many bytes of rows its events may still
-    hold."""
+    body in hex, "" if no item has its key from it. `room`: how many bytes of rows its events may still hold. `whose`:
+    the organization in whose turn it is applied. `gone`: pointers of items that were asked for and are no longer in the
+    body. `more`: whether a part follows."""
 
     body: bytes
     items: tuple[Item, ...]
     speaks_for: SpeaksFor
     digest: str
+    room: int
     whose: str = ""
     gone: frozenset[str] = frozenset()
     more: bool = False
-    room: int = 0
 
 
 class Applied(Struct, frozen=True):

@@ -146,11 +146,17 @@ def share(organization_id: str, outcome: str = "") -> str:
     return f"|{organization_id}:{outcome}|" if outcome else f"|{organization_id}:"
 
 
+def sole_owner(owners: Sequence[tuple[str, ...]]) -> str:
+    """Return the organization that all of a POST's items are of, given that of each; "" when there is none. Almost
+    every POST has one, and its reports then need not say it."""
+    first = owners[0] if owners else ()
+    return first[0] if len(first) == 1 and owners.count(first) == len(owners) else ""
+
+
 def owned_by(inbound: Inbound, owners: Sequence[tuple[str, ...]]) -> Inbound:
     """Return a new POST whose items are of these organizations, in their order."""
-    first = owners[0] if owners else ()
-    if len(first) == 1 and all(each == first for each in owners):
-        return replace(inbound, organization_id=first[0])  # almost every POST: its reports stay as they are
+    if only := sole_owner(owners):
+        return inbound if inbound.organization_id == only else replace(inbound, organization_id=only)
     items = [replace(report, owners=each) for report, each in zip(inbound.items, owners, strict=True)]
     return with_items(inbound, items)
 

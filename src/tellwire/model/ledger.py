@@ -180,8 +180,10 @@ class Ledger:
 
     trace = ""  # of the POST whose items are being applied, while tracing is on
     read_bytes = 0  # of the bodies of POSTs with items that waited
-    event_bytes = 0
+    told_bytes = 0
     """Bytes of the rows that `events` hold."""
+    kept_bytes = 0
+    """Bytes of the bodies that `new_inbound` holds."""
 
     def __init__(self, *, now: Micros, new_id: Callable[[], str], registry: Registry, routes: Routes) -> None:
         self.now = now
@@ -374,6 +376,11 @@ class Ledger:
         self.settled_held.append((inbound_id, pointer))
         self.new_held.pop((inbound_id, pointer), None)
 
+    def keep(self, inbound: Inbound) -> None:
+        """Keep a new POST."""
+        self.new_inbound.append(inbound)
+        self.kept_bytes += len(inbound.body)
+
     def put_report(self, inbound_id: str, report: ItemReport) -> None:
         """Report an item of a POST that is stored already; of several reports of one item the last counts."""
         self.new_reports.setdefault(inbound_id, {})[report.pointer] = report
@@ -383,7 +390,7 @@ class Ledger:
         if self.trace:
             event = replace(event, trace=self.trace)
         self.events.append(event)
-        self.event_bytes += len(memoryview(event.snapshot.row))
+        self.told_bytes += len(memoryview(event.snapshot.row))
         for endpoint in self.routes.of(event):
             identifier = self.new_id()
             self.work.append(

@@ -89,13 +89,5 @@ def decide_in_turn(ledger: Ledger, decisions: Sequence[Callable[[Ledger], Any]])
     for."""
     if len(decisions) == 1:
         return [decisions[0](ledger)]
-    results: list[Any] = []
-    told, bodies, posts = ledger.event_bytes, 0, 0
-    for decide in decisions:
-        if ledger.event_bytes - told + bodies >= _MOST_BYTES:
-            results.append(LATER)
-            continue
-        results.append(decide(ledger))
-        bodies += sum(len(post.body) for post in ledger.new_inbound[posts:])
-        posts = len(ledger.new_inbound)
-    return results
+    most = ledger.told_bytes + ledger.kept_bytes + _MOST_BYTES
+    return [decide(ledger) if ledger.told_bytes + ledger.kept_bytes < most else LATER for decide in decisions]

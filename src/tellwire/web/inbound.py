@@ -33,7 +33,7 @@ _FEW = 16
 _NEAR = 32 * 1024
 """So many bytes from either end of a body an account's ids are looked for: Meta names the account first, and whatever
 the order of its keys, what stands far inside is content."""
-_HASHED = 12 * 1024 * 1024
+_HASHED = 8 * 1024 * 1024
 """How many bytes are hashed under accounts' own secrets for one POST, whose signature may be anybody's."""
 _LEAST_HASHED = 8 * 1024
 """What one secret counts at least: so much could be hashed in the time that it takes by itself."""
@@ -104,7 +104,7 @@ class AccountSecrets:
         for name in found:
             for account in self._by_id[name]:
                 owners.setdefault(account.app_secret, {})[account.id] = account
-        most = max(3, _HASHED // max(len(body), _LEAST_HASHED))
+        most = max(2, _HASHED // max(len(body), _LEAST_HASHED))
         return [(secret, _signer(accounts)) for secret, accounts in islice(owners.items(), most)]
 
 
@@ -115,7 +115,7 @@ class InboundRoute:
         self._services = services
         self._meters = meters
         self._limits = limits or BodyLimits()
-        meters.waits.most = self._limits.waiting
+        meters.waits.most, meters.waits.seconds = self._limits.waiting, self._limits.commit_seconds
         self._accounts = AccountSecrets()
         self._secrets: list[tuple[str, Signer]] = [
             (secret.value, Signer(SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING))
@@ -151,24 +151,29 @@ class InboundRoute:
 
     async def accept_complete(self, headers: Headers, body: bytes) -> Problem | None:
         """Accept a POST whose body is complete. Return None once it is durable, else the problem."""
-        held = self._bodies.begin()
-        try:
-            given = self._admitted(headers)
-            if isinstance(given, Problem):
-                refusal: Problem | None = given
-            elif len(body) > self._limits.largest:
-                refusal = self._too_big()
-            else:
+        if len(body) <= self._limits.small:
+            refusal = await self._complete(headers, body)
+        else:
+            held = self._bodies.begin()
+            try:
                 held.add(len(body), more=False)
-                signatures = Signatures(self._secrets)
-                signatures.update(body)
-                refusal = await self._verified(body, signatures, given)
-        except Busy as busy:
-            refusal = busy
-        finally:
-            held.release()
+                refusal = await self._complete(headers, body)
+            except Busy as busy:
+                refusal = busy
+            finally:
+                held.release()
         self._meters.post_answered(refusal.status if refusal else 200)
         return refusal
+
+    async def _complete(self, headers: Headers, body: bytes) -> Problem | None:
+        given = self._admitted(headers)
+        if isinstance(given, Problem):
+            return given
+        if len(body) > self._limits.largest:
+            return self._too_big()
+        signatures = Signatures(self._secrets)
+        signatures.update(body)
+        return await self._verified(body, signatures, given)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         held = self._bodies.begin()
@@ -244,12 +249,13 @@ class InboundRoute:
         waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
         if waits.count >= self._limits.waiting:
             return Busy("Too many POSTs are waiting.")
-        waiting = waits.begin()
+        task = waits.begin()
         started_at = clock.now() if tracer else 0
         try:
-            async with asyncio.timeout(self._limits.commit_seconds):
-                inbound = await self._services.ingest.receive(body, speaks_for, whose=whose)
-        except TimeoutError:
+            inbound = await self._services.ingest.receive(body, speaks_for, whose=whose)
+        except asyncio.CancelledError:
+            if not waits.is_late(task):
+                raise
             return Busy(f"This was not durable within {self._limits.commit_seconds:g} s.")
         except NotJson as error:
             return problem_of(400, "not-json", f"The body is not JSON: {error}")
@@ -259,7 +265,7 @@ class InboundRoute:
             log.exception("a POST from Meta could not be applied")
             return Problem("Something went wrong on our side; nothing was applied.")
         finally:
-            waits.end(waiting)
+            waits.end(task)
         if tracer:
             tracer.posted(inbound, started_at=started_at, durable_at=clock.now())
         self._meters.post_applied(inbound)

@@ -254,14 +254,14 @@ def test_few_secrets_are_tried_for_a_large_body() -> None:
         ids = [account.phone_number_id.encode() for account in some]
         names = b",".join(b'"%b"' % each for each in ids)
         assert len(secrets.named_in(b"[%b]" % names)) == len(some)
-        assert [secret for secret, _ in secrets.named_in(b"[%b]" % names + b" " * 4_000_000)] == ["s0", "s1", "s2"]
+        assert [secret for secret, _ in secrets.named_in(b"[%b]" % names + b" " * 4_000_000)] == ["s0", "s1"]
         assert secrets.named_in(b" " * 2_000_000 + b'"5"' + b" " * 2_000_000) == []
         assert [secret for secret, _ in secrets.named_in(b" " * 4_000_000 + b'"5"')] == ["s5"]
 
 
 def test_a_small_body_that_names_very_many_accounts_is_not_tried_with_all_their_secrets() -> None:
     secrets = _secrets(*[_account(f"{number}", f"s{number}", "77") for number in range(5000)])
-    assert len(secrets.named_in(b'"77"')) == 12 * 1024 // 8
+    assert len(secrets.named_in(b'"77"')) == 8 * 1024 // 8
 
 
 def test_accounts_without_a_secret_have_none() -> None:

@@ -8,10 +8,12 @@ or read-only, every job of the commit fails with `Unavailable` and none was appl
 from __future__ import annotations
 
 import asyncio
+import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -52,8 +54,8 @@ class Writer(threading.Thread):
         self._between = between
         self._closing = closing
         self._loop = loop
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._waiting = FairBatches(size=size, whose=whose)
-        self._some = threading.Condition()
         self._stopping = False
         self._counters = counters
         self.failing = ""
@@ -63,16 +65,13 @@ class Writer(threading.Thread):
         if self._stopping:
             raise Unavailable("the store is stopping")
         future: asyncio.Future[Any] = self._loop.create_future()
-        with self._some:
-            self._waiting.add((job, future))
-            self._some.notify()
+        self._queue.put((job, future))
         return await future
 
     def stop(self) -> None:
         """Commit the waiting jobs, end the thread, and return when it has ended."""
-        with self._some:
-            self._stopping = True
-            self._some.notify()
+        self._stopping = True
+        self._queue.put(None)
         self.join()
 
     def run(self) -> None:
@@ -87,10 +86,14 @@ class Writer(threading.Thread):
 
     def _gather(self) -> list[Job]:
         """Return the jobs of the next commit once there are any; none when the writer has stopped."""
-        with self._some:
-            while not self._waiting and not self._stopping:
-                self._some.wait()
-            return self._waiting.take()
+        waits = not self._waiting and not self._stopping
+        with suppress(queue.Empty):
+            while True:
+                job = self._queue.get(block=waits)
+                waits = False
+                if job is not None:
+                    self._waiting.add(job)
+        return self._waiting.take()
 
     def _commit(self, db: sqlite3.Connection, batch: list[Job]) -> None:
         batch = [one for one in batch if not one[1].cancelled()]  # its caller has stopped waiting
@@ -109,9 +112,7 @@ class Writer(threading.Thread):
             self._counters.commit_jobs.add(len(batch))
             self._counters.commit_seconds.add(time.perf_counter() - started)
             later = [one for one, result in zip(batch, results, strict=True) if result is LATER]
-            if later:
-                with self._some:
-                    self._waiting.put_back(later)
+            self._waiting.put_back(later)
             self._answer([(f, r) for (_, f), r in zip(batch, results, strict=True) if r is not LATER], durable)
 
     def _failed(self, db: sqlite3.Connection, batch: list[Job], error: Exception) -> None:

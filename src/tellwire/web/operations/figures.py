@@ -12,6 +12,7 @@ from tellwire.model.inbound import Inbound
 from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import status_figures
 from tellwire.stores.queries.status_figures import Day
+from tellwire.web.commit_waits import CommitWaits
 from tellwire.web.services import Services
 
 _FRESH_MICROS = micros(5)
@@ -36,36 +37,6 @@ class Figures(Struct, frozen=True, kw_only=True):
     send_due: Micros
 
 
-class Waits:
-    """The POSTs from Meta that wait for their commit; `most`: how many may wait."""
-
-    def __init__(self) -> None:
-        self.most = 0
-        self._since: dict[int, float] = {}
-        self._serial = 0
-
-    def begin(self) -> int:
-        """Note that a POST begins to wait; return the number to call `end` with."""
-        self._serial += 1
-        self._since[self._serial] = asyncio.get_running_loop().time()
-        return self._serial
-
-    def end(self, serial: int) -> None:
-        """Note that a POST does not wait any more."""
-        del self._since[serial]
-
-    @property
-    def count(self) -> int:
-        """Return how many POSTs wait."""
-        return len(self._since)
-
-    @property
-    def longest(self) -> float:
-        """Return how many seconds the oldest waiting POST has waited, 0 for none."""
-        first = next(iter(self._since.values()), None)
-        return 0.0 if first is None else asyncio.get_running_loop().time() - first
-
-
 class Meters:
     """The counts and figures of one app."""
 
@@ -73,7 +44,7 @@ class Meters:
         self._services = services
         self._counters = services.counters
         self.observed = services.watch.observed
-        self.waits = Waits()
+        self.waits = CommitWaits()
         self._figures: Figures | None = None
         self._lock = asyncio.Lock()
 

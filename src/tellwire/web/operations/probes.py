@@ -19,8 +19,8 @@ from tellwire.stores.queries import status_figures
 from tellwire.verdict import rules
 from tellwire.verdict.rules import Line
 from tellwire.web.auth import Caller
+from tellwire.web.commit_waits import CommitWaits
 from tellwire.web.operations.exposition import exposition
-from tellwire.web.operations.figures import Waits
 from tellwire.web.operations.metrics import MetricSources
 from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
 from tellwire.web.services import Services
@@ -126,7 +126,7 @@ async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) ->
     return json_response(Ready(status="ok", trouble=told_lines))
 
 
-def _unready(services: Services, waits: Waits) -> tuple[str, str]:
+def _unready(services: Services, waits: CommitWaits) -> tuple[str, str]:
     """Return why this process is not ready, and what only operators are told of it; "" when it is ready."""
     if services.store.failing:
         return "The last commit failed", services.store.failing
