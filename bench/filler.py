@@ -124,7 +124,7 @@ def fill_sqlite(path: Path, plan: Fill) -> Filled:
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", _not_durable)
     with engine.begin() as connection:
-        past, rows = fill(connection, plan, Vault((read_or_make_master_key(path),)))
+        past, rows = fill(connection, plan, Vault((read_or_make_master_key(path, holds_sealed=lambda: False),)))
     engine.dispose()
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -174,7 +174,6 @@ class Past:
             wamid=webhooks.wamid_of(number, who),
             from_=contact.phone,
             timestamp=at // _SECOND,
-            content_at=at // _SECOND,
             created_at=at,
             updated_at=at,
         )

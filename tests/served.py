@@ -24,6 +24,9 @@ from tests.world import DAY, KIND, START, Kind, SetClock, World
 
 import tellwire_sdk
 from tellwire.accounts.template_sync import TemplateSync
+from tellwire.agents.ports import Model
+from tellwire.agents.scripted import ScriptedModel
+from tellwire.agents.trial import AgentTrial
 from tellwire.delivery.attempt import Wire
 from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
@@ -43,7 +46,11 @@ from tellwire.settings import AppSecret, Settings
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.template_repository import SqlTemplateRepository
+from tellwire.stores.verdict_store import SqlVerdictStore
 from tellwire.stores.work_queues.erasures import SqlErasures
+from tellwire.verdict.figures import Disk
+from tellwire.verdict.observed import Observed
+from tellwire.verdict.watch import Watch
 from tellwire.web import Services, create_app
 from tellwire.web.server import Server, listening
 
@@ -117,11 +124,14 @@ class Outside:
 
     def __init__(self) -> None:
         self.woken = 0
+        self.disks: list[Disk] = []
+        self.watch: Watch | None = None
         self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
         self.hold: threading.Event | None = None
         self.sent: list[Request] = []
+        self.model: Model = ScriptedModel()
         self.download_worker: DownloadWorker | None = None
         self.asked: list[tuple[str, str, Any, bytes]] = []
         self.graph: HttpGraph | None = None
@@ -175,6 +185,10 @@ class Outside:
     def wake(self) -> None:
         self.woken += 1
 
+    async def usage(self) -> list[Disk]:
+        """The disks that a test has."""
+        return self.disks
+
     async def sweep(self) -> None:
         """Remove the bytes of erased media, where a test has any."""
         if self.download_worker is not None:
@@ -193,6 +207,12 @@ class Served:
         self.outside = outside
         self.port = port
         self._loop = loop
+
+    @property
+    def watch(self) -> Watch:
+        """What computes the app's verdict."""
+        assert self.outside.watch is not None
+        return self.outside.watch
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the app's event loop."""
@@ -376,6 +396,9 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
     async def route_unrouted(phone_number_id: str) -> int:
         return await housekeeping.route_unrouted(world.store, world.ingest, phone_number_id)
 
+    outside.watch = Watch(
+        SqlVerdictStore(world.store), outside, world.clock, observed=Observed(lambda: world.clock.now() / 1_000_000)
+    )
     return Services(
         store=world.store,
         ingest=world.ingest,
@@ -389,6 +412,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         check_url=outside.check_url,
         check_model_url=outside.check_url,
         check_tool_url=outside.check_tool_url,
+        agent_trial=AgentTrial(lambda _: outside.model, outside),
         ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
@@ -400,6 +424,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         wake_downloads=outside.wake,
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
+        watch=outside.watch,
         graph=outside,
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
 from tellwire.accounts import template_sync
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
+from tellwire.agents.trial import AgentTrial
 from tellwire.agents.worker import AgentWorker
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
@@ -51,9 +55,15 @@ from tellwire.security.addresses import AllowedNetwork, Reach
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
+from tellwire.stores.disks import FileSystems
 from tellwire.stores.files import open_files
 from tellwire.stores.opening import OpenedStore, open_store
+from tellwire.stores.verdict_store import SqlVerdictStore
 from tellwire.stores.work_queues import WorkQueues
+from tellwire.verdict.graph_clock import ClockedGraph
+from tellwire.verdict.observed import Observed
+from tellwire.verdict.ports import Disks
+from tellwire.verdict.watch import Watch
 from tellwire_sdk import hub_signature, sign
 
 _LEAST_GRACE = 1.0
@@ -83,6 +93,7 @@ class App:
         role: Role = "all",
         on_attempt: Callable[[Attempt, Delivery], None] | None = None,
         tracer: OtelTracer | None = None,
+        disks: Disks | None = None,
     ) -> None:
         self.settings, self.clock, self.role, self.tracer = settings, clock, role, tracer
         self.store = store = opened.store
@@ -90,7 +101,8 @@ class App:
         self.files = files = files or open_files(settings.media_location)
         self.descriptors = descriptors = descriptors_of(role)
         graph_url, timeout = settings.meta_graph_url, settings.delivery_timeout_seconds
-        self.graph: Graph = open_graph(graph_url)
+        observed = Observed(time.monotonic)
+        self.graph: Graph = ClockedGraph(open_graph(graph_url), clock, observed)
         media_wire = HttpMediaWire(graph_url)
         models, tools = _models(settings), _tools(settings)
         model_sender, tool_sender = _sender(settings, models, limits=_MODEL_ANSWERS), _sender(settings, tools)
@@ -104,7 +116,13 @@ class App:
         options = Options(
             auto_accounts=settings.auto_accounts, window=window, tracing=settings.tracing, public_url=settings.base_url
         )
-        self.ingest = Ingest(store, options, aside=in_a_thread_one_by_one(), place=FairSlots(_LARGE_POSTS).place)
+        self.ingest = Ingest(
+            store,
+            options,
+            aside=in_a_thread_one_by_one(),
+            place=FairSlots(_LARGE_POSTS).place,
+            on_newest=lambda at: observed.newest_item(at, clock.now()),
+        )
         signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
         self.dispatcher = Dispatcher(
             opened.outbox,
@@ -151,11 +169,13 @@ class App:
         self.download_worker = DownloadWorker(
             store, queues.media, files, clock, source, owns=self._does_background_work, counters=counters
         )
+        model_of = model_selector(model_sender, tool_sender)
+        self.agent_trial = AgentTrial(model_of, model_sender)
         self.agent_worker = AgentWorker(
             store,
             queues.turns,
             clock,
-            model_of=model_selector(model_sender, tool_sender),
+            model_of=model_of,
             owned=lambda: self.dispatcher.partitions,
             window=window,
             counters=counters,
@@ -167,13 +187,21 @@ class App:
         self.erasure_worker = ErasureWorker(
             store, queues.erasures, clock, self.dispatcher.forget, self.download_worker.sweep
         )
+        self.watch = Watch(
+            SqlVerdictStore(store),
+            disks or FileSystems(_folders(settings)),
+            clock,
+            observed=observed,
+            failing=lambda: [each for each in (self.dispatcher.failing, self.sending_worker.failing) if each],
+        )
         periods = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
         retention = Retention(queues.retention, clock, periods, rest=asyncio.sleep, counters=counters)
         here = partial(only_when, self._does_background_work)
         background = here(
             in_turn(self.housekeeping.round, self.erasure_worker.round, self.housekeeping.route_new_accounts)
         )
-        everywhere = (
+        everywhere: tuple[Runnable, ...] = (
+            self.watch,
             Loop("background", in_turn(store.refresh, background), seconds=1.0, failed="chore_failed"),
             Loop("templates", here(self.template_sync.synchronise_due), seconds=2.0, failed="templates_failed"),
             Loop("retention", here(retention.round), seconds=600.0, failed="retention_failed"),
@@ -291,6 +319,13 @@ def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetw
         is_own=is_own_address,
         shows_answers=settings.show_allow_listed_answers,
     )
+
+
+def _folders(settings: Settings) -> list[tuple[str, Path]]:
+    """Return what we keep on this machine's disks, and where."""
+    media = urlsplit(settings.media_location)
+    database = [("the database", settings.sqlite_path.absolute().parent)] if settings.sqlite_path else []
+    return [*database, *([("media", Path(unquote(media.path)))] if media.scheme == "file" else [])]
 
 
 def _window(settings: Settings) -> Micros:

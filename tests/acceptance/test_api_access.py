@@ -294,6 +294,9 @@ def test_lists_show_nothing_of_anothers(populated: tuple[Served, str, dict[str, 
         "events?conversation_id={conversations}",
         "deliveries?endpoint_id={webhook-endpoints}",
         "deliveries?event_id={events}",
+        "deliveries?contact={contacts}",
+        "deliveries?message_id={messages}",
+        "deliveries?webhook_id={webhook-id}",
         "messages?conversation_id={conversations}",
         "conversations?contact={contacts}",
         f"events?account={NUMBER}",
@@ -301,6 +304,7 @@ def test_lists_show_nothing_of_anothers(populated: tuple[Served, str, dict[str, 
 )
 def test_filters_find_nothing_of_anothers(populated: tuple[Served, str, dict[str, str]], query: str) -> None:
     app, key, ids = populated
+    ids |= {"webhook-id": f"msg_{ids['deliveries'].replace('-', '')}"}
     path = "/v1/" + re.sub(r"\{([\w-]+)\}", lambda found: ids[found[1]], query)
     assert app.get(path)["data"] != []
     assert app.get(path, key=key)["data"] == []

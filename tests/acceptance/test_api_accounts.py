@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
-from tests.served import MISSING, SETTINGS, Served, served
+from tests.served import HOOK, MISSING, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
 PATH = "/v1/accounts"
@@ -209,3 +209,41 @@ def test_deleting_an_account_cancels_what_is_still_to_be_sent(app: Served) -> No
     sent = app.post("/v1/messages", draft, status=202)
     assert app.call("DELETE", f"{PATH}/1103").status == 204
     assert app.query(f"SELECT state FROM sends WHERE message_id = '{sent['id']}'") == [("cancelled",)]
+
+
+@pytest.mark.parametrize("pasted", ["Bearer EAAG-as-meant", " EAAG-as-meant ", "bearer  EAAG-as-meant"])
+def test_tokens_are_taken_as_they_are_meant_wherever_they_are_given(tmp_path: Path, pasted: str) -> None:
+    with served(tmp_path) as app:
+        made = app.post("/v1/accounts", {"phone_number_id": "900000000000077", "access_token": pasted})
+        account = app.world.store.registry().accounts["900000000000077"]
+        assert account.access_token == "EAAG-as-meant"
+        app.call("PATCH", f"/v1/accounts/{made['id']}", {"access_token": "another", "app_secret": " a secret "})
+        app.call("PATCH", f"/v1/accounts/{made['id']}", {"access_token": pasted})
+        account = app.world.store.registry().accounts["900000000000077"]
+        assert (account.access_token, account.app_secret) == ("EAAG-as-meant", "a secret")
+        endpoint = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row", "token": pasted})
+        app.post(f"/v1/webhook-endpoints/{endpoint['id']}/test", {}, status=200)
+        assert ("Authorization", "Bearer EAAG-as-meant") in app.outside.sent[-1].headers
+        app.call("PATCH", f"/v1/webhook-endpoints/{endpoint['id']}", {"token": "another"})
+        app.call("PATCH", f"/v1/webhook-endpoints/{endpoint['id']}", {"token": pasted})
+        app.post(f"/v1/webhook-endpoints/{endpoint['id']}/test", {}, status=200)
+        assert ("Authorization", "Bearer EAAG-as-meant") in app.outside.sent[-1].headers
+        draft = {"name": "Ada", "kind": "ai", "model": "m", "base_url": "https://models.example.com/v1"}
+        agent = app.post("/v1/agents", draft | {"api_key": pasted})
+        assert app.world.store.registry().agents[agent["id"]].secrets["api_key"] == "EAAG-as-meant"
+
+
+@pytest.mark.parametrize("pasted", ["EAAG\u00e9", "EA AG", "Bearer ", "   "])
+def test_tokens_that_no_header_takes_are_refused_wherever_they_are_given(tmp_path: Path, pasted: str) -> None:
+    with served(tmp_path) as app:
+        number = {"phone_number_id": "900000000000078"}
+        app.call("POST", "/v1/accounts", number | {"access_token": pasted}).problem(422, "/access_token")
+        made = app.post("/v1/accounts", number)
+        app.call("PATCH", f"/v1/accounts/{made['id']}", {"access_token": pasted}).problem(422, "/access_token")
+        hook = {"url": HOOK, "format": "row"}
+        app.call("POST", "/v1/webhook-endpoints", hook | {"token": pasted}).problem(422, "/token")
+        endpoint = app.post("/v1/webhook-endpoints", hook)
+        app.call("PATCH", f"/v1/webhook-endpoints/{endpoint['id']}", {"token": pasted}).problem(422, "/token")
+        app.call("POST", "/v1/webhook-endpoints", hook | {"secret": " a secret of sixteen "}).problem(422, "/secret")
+        draft = {"name": "Ada", "kind": "ai", "model": "m", "base_url": "https://models.example.com/v1"}
+        app.call("POST", "/v1/agents", draft | {"api_key": pasted}).problem(422, "/api_key")

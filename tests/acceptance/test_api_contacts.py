@@ -289,7 +289,7 @@ def test_what_waits_unrouted_held_or_not_understood_goes_too(tmp_path: Path) -> 
 def test_what_was_done_for_an_erased_person_is_not_done_again(app: Served, tmp_path: Path) -> None:
     """The answer is erased, and with it a key and a body that name the person; that they were answered is not."""
     meta(app, said("wamid.1"))
-    app.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an invented token"})
+    app.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an-invented-token"})
     message = {"account": NUMBER, "to": f"+{CUSTOMER}", "type": "text", "text": {"body": WORDS}}
     endpoint = {"url": f"https://hooks.example.com/{CUSTOMER}", "format": "row"}
     sent, made = ({"idempotency-key": f"{word}-{CUSTOMER}"} for word in ("order", "hook"))
@@ -343,6 +343,33 @@ def test_a_second_erasure_says_how_the_first_one_stands(app: Served) -> None:
     assert app.get(f"/v1/contacts/{contact_id}/erasure") == first
     app.call("GET", f"/v1/contacts/{MISSING}/erasure").problem(404)
     app.call("DELETE", f"/v1/contacts/{MISSING}").problem(404)
+
+
+def test_of_a_number_with_two_owners_only_what_is_of_the_persons_time_is_erased(app: Served, tmp_path: Path) -> None:
+    new, change, later = "5215588392299", START // 1_000_000 + 60, START // 1_000_000 + 90 * 86_400
+    meta(app, said("wamid.L1"))
+    system = {"body": "x", "wa_id": new, "type": "user_changed_number"}
+    told = {"from": CUSTOMER, "id": "wamid.RC", "timestamp": str(change), "type": "system", "system": system}
+    meta(app, value(messages=[told]))
+    meta(app, incoming("wamid.P1", "of the next owner", name="Pedro", at=later))
+    first, second = person(app, new), person(app)
+    assert first != second
+    shown = app.get(f"/v1/contacts/{first}")
+    assert shown["aliases"] == [new]
+    assert shown["former_aliases"] == [{"alias": CUSTOMER, "until": "2026-05-06T03:40:23+00:00"}]
+    export = app.get(f"/v1/contacts/{second}/export")
+    assert [piece["text"]["body"] for post in export["received"] for piece in post["items"] if "text" in piece] == [
+        "of the next owner"
+    ]
+    erase(app, first)
+    assert [row["wa_id"] for row in app.get("/v1/messages")["data"]] == ["wamid.P1"]
+    posts = app.get("/v1/inbound")["data"]
+    assert [[item["outcome"] for item in post["items"]] for post in posts] == [["applied"], ["erased"], ["erased"]]
+    meta(app, said("wamid.L0"))
+    assert outcomes(app) == ["erased"]
+    meta(app, incoming("wamid.P2", "again", name="Pedro", at=change + 1))
+    assert outcomes(app) == ["applied"]
+    assert person(app) == second
 
 
 def test_an_erasure_that_broke_off_is_gone_on_with_and_bars_meanwhile(app: Served, tmp_path: Path) -> None:
@@ -487,6 +514,80 @@ def test_marks_say_nothing_without_the_key(app: Served) -> None:
     assert all(len(mark) == 32 for (mark,) in rows)
     ((sealed,),) = app.query("SELECT sealed FROM sealed_keys WHERE name = 'erased'")
     assert app.world.store.registry().erased_key.hex() not in sealed
+
+
+# --- what is no row ---------------------------------------------------------------------------------------------------
+
+STOP = {"wa_id": CUSTOMER, "category": "marketing_messages", "value": "stop", "timestamp": FIRST}
+OF_THREADS = (
+    "contact.preference_changed",
+    "standby.echo",
+    "standby.message",
+    "standby.status",
+    "thread.control_passed",
+    "thread.control_taken",
+)
+
+
+def told_of_threads(app: Served) -> None:
+    """Copies, a handover and a preference of a person with whom there is no conversation here."""
+    copies = {"contacts": [contact(CUSTOMER, NAME)], "messages": [text_message("wamid.copy", WORDS)]}
+    meta(app, value(standby=copies), field="standby")
+    echo = {"id": "wamid.echo", "timestamp": str(FIRST), "message": {"to": CUSTOMER, "text": {"body": WORDS}}}
+    meta(app, value(standby={"message_echoes": [echo], "statuses": [status("wamid.echo", "read")]}), field="standby")
+    summary = {"type": "summary", "summary": {"text": f"They said {WORDS}"}}
+    handover = {
+        "recipient": {"phone_number_id": NUMBER},
+        "sender": {"phone_number": CUSTOMER},
+        "type": "control_passed",
+        "timestamp": str(FIRST),
+        "control_passed": {"conversation_context": summary},
+    }
+    meta(app, handover, field="messaging_handovers")
+    meta(app, value(user_preferences=[STOP], contacts=[contact(CUSTOMER, NAME)]), field="user_preferences")
+
+
+def test_copies_handovers_and_preferences_are_exported_and_erased_with_the_person(app: Served, tmp_path: Path) -> None:
+    app.post(
+        "/v1/webhook-endpoints",
+        {"url": "https://hooks.example.com/threads", "format": "row", "events": list(OF_THREADS)},
+    )
+    told_of_threads(app)
+    told = app.get(f"/v1/contacts/{person(app)}/export")
+    assert sorted(each["name"] for each in told["events"]) == sorted({*OF_THREADS} - {"thread.control_taken"})
+    assert [each["choice"] for each in told["contacts"][0]["marketing"]] == ["stop"]
+    assert len(told["deliveries"]) == 5
+    assert len(told["received"]) == 4
+    assert WORDS.encode() in everything(app, tmp_path)
+    counts = erase(app, person(app))["erased"]
+    assert (counts["events"], counts["deliveries_cancelled"], counts["received"]) == (5, 5, 4)
+    for gone in (CUSTOMER, NAME, WORDS, "wamid.copy", "wamid.echo"):
+        gone_from_the_files(app, tmp_path, gone)
+    told_of_threads(app)  # sent again, for up to seven days
+    assert known(app) == []
+    assert [each["name"] for each in app.get("/v1/events?entity=operational")["data"]].count("standby.message") == 0
+    gone_from_the_files(app, tmp_path, WORDS)
+
+
+def test_metas_summary_of_what_a_person_wrote_goes_with_their_message(app: Served, tmp_path: Path) -> None:
+    summary = {"type": "summary", "summary": {"text": f"They said {WORDS}"}}
+    meta(app, said("wamid.1", "hello") | {"conversation_context": summary})
+    received = app.get(f"/v1/contacts/{person(app)}/export")["received"]
+    assert WORDS in json.dumps(received)
+    erase(app, person(app))
+    gone_from_the_files(app, tmp_path, WORDS)
+
+
+def test_what_a_contact_wants_is_shown_wherever_contacts_are(app: Served) -> None:
+    meta(app, said("wamid.1"))
+    assert "marketing" not in known(app)[0]
+    meta(app, value(user_preferences=[STOP]), field="user_preferences")
+    account = app.get("/v1/accounts")["data"][0]["id"]
+    shown = [{"account_id": account, "choice": "stop", "at": "2026-05-06T03:39:23+00:00"}]
+    assert known(app)[0]["marketing"] == shown
+    assert app.get(f"/v1/contacts/{person(app)}")["marketing"] == shown
+    renamed = app.call("PATCH", f"/v1/contacts/{person(app)}", {"name": "Quin"}).json
+    assert (renamed["name"], renamed["marketing"]) == ("Quin", shown)
 
 
 # --- exported ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 from tests.served import HOOK, MISSING, Reply, Served, served
 from tests.world import envelope, incoming
 
+import tellwire_sdk
 from tellwire.errors import Invalid
 from tellwire.model.deliveries import Endpoint
 
@@ -46,6 +47,7 @@ DEFAULTS = {
     "headers": {},
     "hub_signature": False,
     "wappcloud_signature": "prefixed",
+    "rotating_signature": "old",
     "timeout_seconds": None,
     "head_of_line_seconds": None,
     "max_in_flight": None,
@@ -73,6 +75,7 @@ FULL: dict[str, Any] = {
     "history": True,
     "hub_signature": True,
     "wappcloud_signature": "bare",
+    "rotating_signature": "new",
     "timeout_seconds": 0.5,
     "head_of_line_seconds": 10,
     "max_in_flight": 3,
@@ -331,6 +334,25 @@ def test_unknown_endpoint_is_404(app: Served, endpoint_id: str, method: str, suf
     app.call(method, f"{PATH}/{endpoint_id}{suffix}", {} if method == "PATCH" else None).problem(404)
 
 
+CONVERSATIONS = ("conversations.insert", "conversations.update")
+
+
+@pytest.mark.parametrize("events", [CONVERSATIONS[:1], CONVERSATIONS[1:], CONVERSATIONS])
+def test_an_endpoint_that_would_get_nothing_is_refused_with_what_its_format_sends(
+    app: Served, events: tuple[str, ...]
+) -> None:
+    problem = app.call("POST", PATH, DRAFT | {"format": "chat", "events": events}).problem(422, "/events")
+    [fault] = problem["errors"]
+    assert fault["message"].startswith(
+        "names nothing that the format chat sends, which is: incoming_message, status_update, messages.insert, "
+        "messages.update, "
+    )
+    assert "conversations" not in fault["message"]
+    made = app.post(PATH, DRAFT | {"format": "chat", "events": ["incoming_message", *events]})
+    app.call("PATCH", f"{PATH}/{made['id']}", {"events": events}).problem(422, "/events")
+    assert app.post(PATH, DRAFT | {"format": "row", "events": events})["events"] == list(events)
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +378,24 @@ def test_rotation_overlaps(tmp_path: Path) -> None:
         assert app.get(path)["secrets"] == [{"expires_at": None}]
         app.post(f"{path}/rotate-secret", {"overlap_seconds": 0}, status=200)
         assert len(stored(app, made["id"]).secrets) == 1
+
+
+@pytest.mark.parametrize("rotating", ["old", "new"])
+def test_signatures_of_one_value_keep_the_old_secret_until_the_overlap_ends(app: Served, rotating: str) -> None:
+    draft = {"format": "chat", "hub_signature": True, "rotating_signature": rotating, "events": ["endpoint.disabled"]}
+    made = app.post(PATH, DRAFT | draft)
+    path = f"{PATH}/{made['id']}"
+    app.post(f"{path}/rotate-secret", status=200)
+    app.post(f"{path}/test", {}, status=200)
+    sent = app.outside.sent[-1]
+    headers = {name.lower(): value for name, value in sent.headers}
+    newest = stored(app, made["id"]).secrets[0].value
+    signer = made["secret"] if rotating == "old" else newest
+    assert headers["x-hub-signature-256"] == tellwire_sdk.hub_signature(sent.body, signer)
+    assert headers["x-wappcloud-signature"] == tellwire_sdk.wappcloud_signature(sent.body, signer)
+    tellwire_sdk.verify(sent.body, {"x-hub-signature-256": headers["x-hub-signature-256"]}, signer)
+    for secret in (made["secret"], newest):
+        tellwire_sdk.verify(sent.body, headers, secret, now=int(headers["webhook-timestamp"]))
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,12 @@ def test_another_organizations_key_sees_nothing_of_others(app: Served) -> None:
     theirs = app.organization()
     for key in (app.key("read", organization=theirs), app.key("admin", organization=theirs)):
         found = metrics(app, key=key)
-        assert {name for name, _ in found} == {"tellwire_info", "tellwire_endpoints", "tellwire_accounts_paused"}
+        assert {name for name, _ in found} == {
+            "tellwire_info",
+            "tellwire_trouble",
+            "tellwire_endpoints",
+            "tellwire_accounts_paused",
+        }
         assert sum(value for (name, _), value in found.items() if name == "tellwire_endpoints") == 0
         assert "✓ Working." in app.call("GET", "/", key=key).body.decode()
 
@@ -310,8 +315,10 @@ def test_page_names_what_fails_first(app: Served) -> None:
     app.meta(envelope(incoming("wamid.1")))
     app.clock.move(3 * 3600 * 1_000_000)
     page = Page(app.call("GET", "/")).text
-    assert "1 endpoint fell behind: the oldest delivery has waited 3 hours." in page
-    assert page.index(late) < page.index(gone) < page.index(working)
+    assert "Deliveries to a webhook endpoint fell behind." in page
+    assert f"{late}: the oldest delivery has waited 3 hours." in page
+    table = page[page.index("<caption>Webhook endpoints") :]
+    assert table.index(late) < table.index(gone) < table.index(working)
     assert "disabled: answered &lt;b&gt;410&lt;/b&gt;" in page
 
 

@@ -27,7 +27,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def with_token(app: Served, number: str = NUMBER) -> str:
-    draft = {"phone_number_id": number, "display_phone_number": "+91 91234 56789", "access_token": "an invented token"}
+    draft = {"phone_number_id": number, "display_phone_number": "+91 91234 56789", "access_token": "an-invented-token"}
     return str(app.post("/v1/accounts", draft)["id"])
 
 

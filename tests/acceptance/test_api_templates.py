@@ -161,7 +161,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("drafts")) as app:
         app.post("/v1/accounts", ACCOUNT)
         app.post("/v1/accounts", {"phone_number_id": "1", "waba_id": "5"})
-        app.post("/v1/accounts", {"phone_number_id": "2", "access_token": "an invented token"})
+        app.post("/v1/accounts", {"phone_number_id": "2", "access_token": "an-invented-token"})
         yield app
 
 
@@ -204,6 +204,80 @@ def test_only_what_meta_would_take_is_queued(tmp_path: Path) -> None:
         assert sent(app).status == 422
         assert sent(app, "17", "18").status == 422
         assert len(app.query("SELECT 1 FROM sends")) == 2
+
+
+@pytest.mark.parametrize(
+    ("whose", "to"),
+    [
+        ("5215588392274", "+52 1 55 8839 2274"),
+        ("5215588392274", "525588392274"),  # Mexico's other spelling
+        ("525588392274", "+5215588392274"),
+        ("5491155550001", "+541155550001"),  # Argentina's
+        ("553198887777", "+5531998887777"),  # Brazil's
+        ("491701234567", "+491701234567"),
+        ("MX.13491208655302741918", "MX.13491208655302741918"),
+    ],
+)
+def test_marketing_is_not_sent_to_who_has_stopped_it(tmp_path: Path, whose: str, to: str) -> None:
+    key = "wa_id" if whose.isdigit() else "user_id"
+
+    def says(app: Served, word: str, at: int) -> None:
+        entry = {key: whose, "category": "marketing_messages", "value": word, "timestamp": at}
+        found = {"metadata": {"phone_number_id": NUMBER}, "user_preferences": [entry]}
+        change = {"field": "user_preferences", "value": found}
+        assert (
+            app.meta({"object": "whatsapp_business_account", "entry": [{"id": WABA, "changes": [change]}]}).status
+            == 200
+        )
+
+    def sends(app: Served, name: str = "order_ready", **more: Any) -> Any:
+        template = {"name": name, "language": {"code": "en_US"}}
+        draft = {"account": NUMBER, "to": to, "type": "template", "template": template}
+        return app.call("POST", "/v1/messages", draft | more)
+
+    with served(tmp_path) as app, meta(app) as there:
+        app.post("/v1/accounts", ACCOUNT)
+        plain = {"components": [{"type": "BODY", "text": "It is ready."}]}
+        there.templates[WABA].add(ORDER | plain | {"name": "offer", "category": "MARKETING"}, "APPROVED")
+        there.templates[WABA].add(ORDER | plain, "APPROVED")
+        sync(app)
+        first = sends(app, "offer")
+        assert first.status == 202
+        says(app, "stop", 1_778_038_800)
+        problem = sends(app, "offer").problem(422, "/template/name")
+        assert problem["type"] == "urn:tellwire:problem:opted-out"
+        draft = {"account": NUMBER, "type": "template", "template": {"name": "offer", "language": {"code": "en_US"}}}
+        there_too = draft | {"conversation_id": first.json["conversation_id"]}
+        app.call("POST", "/v1/messages", there_too).problem(422, "/template/name")
+        sends(app, "offer", scheduled_at="2026-06-01T00:00:00+00:00").problem(422, "/template/name")
+        assert sends(app).status == 202
+        assert sends(app, "offer", skip_opt_out_check=True).status == 202
+        sends(app, "offer", skip_opt_out_check="yes").problem(422, "/skip_opt_out_check")
+        assert app.post(f"/v1/messages/{first.json['id']}/cancel", status=200)["send_state"] == "cancelled"
+        app.call("POST", f"/v1/messages/{first.json['id']}/resend").problem(422, "/template/name")
+        says(app, "resume", 1_778_038_900)
+        assert sends(app, "offer").status == 202
+
+
+def test_a_stop_holds_for_its_number_and_its_organization(tmp_path: Path) -> None:
+    other = {"phone_number_id": "900000000000009", "waba_id": WABA, "access_token": TOKEN}
+    with served(tmp_path) as app, meta(app) as there:
+        for account in (ACCOUNT, other):
+            app.post("/v1/accounts", account)
+        plain = {"components": [{"type": "BODY", "text": "It is ready."}], "category": "MARKETING"}
+        there.templates[WABA].add(ORDER | plain, "APPROVED")
+        sync(app)
+        entry = {"wa_id": CUSTOMER, "category": "marketing_messages", "value": "stop", "timestamp": 1_778_038_800}
+        found = {"metadata": {"phone_number_id": NUMBER}, "user_preferences": [entry]}
+        change = {"field": "user_preferences", "value": found}
+        app.meta({"object": "whatsapp_business_account", "entry": [{"id": WABA, "changes": [change]}]})
+        draft = {
+            "to": f"+{CUSTOMER}",
+            "type": "template",
+            "template": {"name": "order_ready", "language": {"code": "en_US"}},
+        }
+        app.call("POST", "/v1/messages", {"account": NUMBER, **draft}).problem(422, "/template/name")
+        app.post("/v1/messages", {"account": other["phone_number_id"], **draft}, status=202)
 
 
 def test_a_webhook_stops_and_opens_what_may_be_sent(tmp_path: Path) -> None:

@@ -106,3 +106,44 @@ def test_strides_go_on_behind_one_another(tmp_path: Path) -> None:
             assert request(f"{url}/v1/accounts", key=ADMIN, method="POST", body=body)[0] == 201
         server.stop()
     assert reencrypt(tmp_path, f"{NEW},{OLD}")[1]["reencrypted"] == 230 + 1  # and the key of links to media
+
+
+COMMANDS = (
+    ("serve",),
+    ("keys", "list"),
+    ("keys", "create", "--name", "x"),
+    ("keys", "reencrypt"),
+    ("accounts", "list"),
+    ("endpoints", "list"),
+)
+
+
+def test_no_key_is_made_for_a_database_whose_key_was_left_behind(tmp_path: Path) -> None:
+    """As a restore without the key file is: nothing may be written that looks like the key that was lost."""
+    assert tellwire("accounts", "create", "1", "--access-token", "t", cwd=tmp_path).returncode == 0
+    beside = tmp_path / "tellwire.db.master-key"
+    kept = beside.read_bytes()
+    beside.unlink()
+    before = {path.name for path in tmp_path.iterdir()}
+    for command in COMMANDS:
+        done = tellwire(*command, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert "put back the file that was made with the database" in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+        left = {
+            path.name for path in tmp_path.iterdir() if not path.name.startswith(("tellwire.db-", "tellwire.db.lock"))
+        }
+        assert left == before, command
+    beside.write_bytes(kept)
+    assert tellwire("accounts", "list", cwd=tmp_path).returncode == 0
+
+
+def test_dev_makes_no_key_either(tmp_path: Path) -> None:
+    with serving(tmp_path, ADMIN_KEY=ADMIN) as (url, server):
+        filled(url)
+        server.stop()
+    (tmp_path / "tellwire.db.master-key").unlink()
+    done = tellwire("dev", "--no-traffic", cwd=tmp_path, DATABASE_URL="sqlite:///tellwire.db")
+    assert done.returncode == 2
+    assert "put back the file" in done.stderr
+    assert not (tmp_path / "tellwire.db.master-key").exists()

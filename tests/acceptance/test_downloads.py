@@ -6,19 +6,21 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 from sqlalchemy import text
 from tests.media_world import BASE, MediaWorld, visit
 from tests.simulator.running import CUSTOMER
 from tests.world import DAY
 
 from tellwire.media import links
+from tellwire.ports.http_out import Answer
 from tellwire.simulator import TOKEN
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.queries import media as media_queries
@@ -149,6 +151,72 @@ def test_a_token_that_fails_waits_for_another(tmp_path: Path) -> None:
         await media_world.set_token("")
         assert (await media_world.fetched()).cause == "the account has no access token"
         await media_world.set_token(TOKEN)
+        assert (await media_world.fetched()).state == "stored"
+
+    visit(tmp_path, scenario)
+
+
+MISSING = {"error": {"code": 100, "error_subcode": 33, "message": "Unsupported get request."}}
+
+
+class Refusing:
+    """Meta's Graph API, which refuses every token but `good`; `during` runs while the next question is under way."""
+
+    def __init__(self, graph: Any, good: str, answer: Answer) -> None:
+        self.graph, self.good, self.answer = graph, good, answer
+        self.during: Callable[[], Awaitable[None]] | None = None
+
+    async def ask(self, token: str, path: str, **given: Any) -> Answer:
+        during, self.during = self.during, None
+        if during is not None:
+            await during()
+        return await self.graph.ask(TOKEN, path, **given) if token == self.good else self.answer
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=400, body=json.dumps(MISSING).encode()),
+        Answer(status=404, body=json.dumps(MISSING).encode()),
+        Answer(status=404, body=b"<html>proxy"),
+        Answer(status=403, body=b'{"error":{"code":10}}'),
+        Answer(status=200, body=b"<html>welcome"),
+    ],
+)
+def test_a_refusal_waits_for_another_token_and_is_no_end(tmp_path: Path, answer: Answer) -> None:
+    async def scenario(media_world: MediaWorld) -> None:
+        source = media_world.download_worker._source
+        media_world.download_worker._source = replace(source, graph=Refusing(source.graph, TOKEN, answer))
+        await media_world.set_token("poor")
+        await media_world.receives(base64=SENT)
+        for _ in range(12):
+            media = await media_world.fetched()
+            assert media.state == "waiting"
+            media_world.clock.at = media.due_at
+        assert await media_world.told("media.failed") == []
+        await media_world.fetched()
+        await media_world.set_token(TOKEN)
+        assert (await media_world.fetched()).state == "stored"  # at once, though its time has not come
+
+    visit(tmp_path, scenario)
+
+
+def test_a_token_that_comes_while_the_old_one_is_refused_is_used_at_once(tmp_path: Path) -> None:
+    async def scenario(media_world: MediaWorld) -> None:
+        source = media_world.download_worker._source
+        refusing = Refusing(source.graph, TOKEN, Answer(status=401, body=b'{"error":{"code":190}}'))
+        media_world.download_worker._source = replace(source, graph=refusing)
+        await media_world.set_token("poor")
+        await media_world.receives(base64=SENT)
+
+        async def another() -> None:
+            await media_world.set_token(TOKEN)
+            await media_world.download_worker._resume_with_new_tokens()
+
+        refusing.during = another
+        assert (await media_world.fetched()).state == "waiting"
         assert (await media_world.fetched()).state == "stored"
 
     visit(tmp_path, scenario)

@@ -95,7 +95,7 @@ def test_a_quota_is_kept_below_at_and_above_its_bound(app: Served, name: QuotaNa
     """An operator acts under it as well; another organization has its own; whoever takes one away has room again."""
     case, key = CASES[name], ADMIN
     if name == "scheduled_messages":
-        app.call("POST", "/v1/accounts", {"phone_number_id": "sends", "access_token": "an invented token"})
+        app.call("POST", "/v1/accounts", {"phone_number_id": "sends", "access_token": "an-invented-token"})
     before = counted(app, name)
     had = {"accounts": len(app.world.store.registry().accounts)}.get(name, 0)
     made = [case.make(app, key, number) for number in range(BOUND - had)]
@@ -119,7 +119,7 @@ def test_a_quota_is_kept_below_at_and_above_its_bound(app: Served, name: QuotaNa
 def test_no_race_goes_past_a_bound(app: Served, name: QuotaName) -> None:
     case = CASES[name]
     if name == "scheduled_messages":
-        app.call("POST", "/v1/accounts", {"phone_number_id": "sends", "access_token": "an invented token"})
+        app.call("POST", "/v1/accounts", {"phone_number_id": "sends", "access_token": "an-invented-token"})
     had = {"accounts": len(app.world.store.registry().accounts)}.get(name, 0)
     with ThreadPoolExecutor(10) as pool:
         replies = list(pool.map(partial(case.make, app, ADMIN), range(100, 110)))

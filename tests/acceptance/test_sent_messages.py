@@ -72,7 +72,15 @@ def test_what_an_agent_sends_comes_out_as_in_the_documents(tmp_path: Path, each_
         body = {"account": NUMBER, "to": CUSTOMER, **HELLO, "agent_id": agent_id}
         made = app.post("/v1/messages", body, status=202)
         message = app.run(named(app.world, made["id"]))
-        app.run(own(app.world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60)))
+        app.run(
+            own(
+                app.world,
+                message,
+                lambda ledger: outgoing.claim(
+                    ledger, ledger.registry.accounts[NUMBER], message.id, epoch=1, tries_until=2**60
+                ),
+            )
+        )
         app.run(accepted(app.world, message, "wamid.out"))
         at = START // SECOND
         for name, seconds in (("sent", 3), ("delivered", 4), ("read", 12)):

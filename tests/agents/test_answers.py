@@ -17,8 +17,10 @@ from tests.world import CUSTOMER, NUMBER, START, incoming, status, statuses, tex
 from tellwire.agents.decisions import BACKOFF
 from tellwire.agents.ports import Reply, TranscriptLine, Usage
 from tellwire.agents.settings import Budget
+from tellwire.conversations import outgoing
 from tellwire.conversations.agent_turns import MAX_DEBOUNCES
 from tellwire.model.agents import Agent
+from tellwire.model.ledger import Keys
 from tellwire.model.units import DAY
 from tellwire.observability import logs
 from tellwire.ports.http_out import Answer
@@ -182,6 +184,11 @@ def test_a_long_answer_goes_in_parts_and_in_order(tmp_path):
         {"type": "edit", "edit": {"original_message_id": "wamid.before", "message": {"type": "text"}}},
         {"type": "edit", "edit": {"original_message_id": "wamid.none", "message": {"type": "text"}}},
         {"type": "revoke", "revoke": {"original_message_id": "wamid.before"}},
+        *(
+            {"type": "interactive", "interactive": {"type": kind, kind: {"response": answer}}}
+            for kind in ("call_permission_reply",)
+            for answer in ("accept", "reject")
+        ),
     ],
     ids=lambda item: item["type"],
 )
@@ -274,6 +281,60 @@ def test_what_the_customer_took_back_is_not_answered_alone(tmp_path):
         await agent_world.world.post(value(messages=[revoke("wamid.6", "wamid.5")]))
         await agent_world.turn()
         assert await agent_world.outcomes() == ["replied", "declined", "replied"]
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+@pytest.mark.parametrize(
+    "message", [{"type": "text", "text": {"body": " "}}, {"type": "interactive", "interactive": {}}]
+)
+def test_a_message_that_says_nothing_is_not_answered_alone(tmp_path, message):
+    async def scenario(agent_world: AgentWorld):
+        await agent_world.customer("wamid.1")
+        await agent_world.turn()
+        head = {"from": CUSTOMER, "timestamp": str(agent_world.world.clock.now() // SECOND)}
+        await agent_world.world.post(value(messages=[head | {"id": "wamid.2"} | message]))
+        await agent_world.turn()
+        assert await agent_world.outcomes() == ["replied", "declined"]
+        assert (await agent_world.runs())[-1].detail == "the message says nothing that could be answered"
+        await agent_world.customer("wamid.3", "Are you open?")
+        await agent_world.world.post(value(messages=[head | {"id": "wamid.4"} | message]))
+        await agent_world.turn()
+        assert await agent_world.outcomes() == ["replied", "declined", "replied"]
+        assert agent_world.server.asked[-1].said[-1] == ("user", "Are you open?")
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+def test_what_was_cancelled_is_no_answer_and_was_never_said(tmp_path):
+    async def scenario(agent_world: AgentWorld):
+        await agent_world.customer("wamid.1")
+        sent = await agent_world.send("Wait, wrong chat")
+        keys = Keys(own={(NUMBER, sent.id)})
+        account = agent_world.world.store.registry().accounts[NUMBER]
+        assert await agent_world.world.store.apply(keys, lambda ledger: outgoing.cancel(ledger, account, sent.id))
+        await agent_world.turn()
+        assert await agent_world.outcomes() == ["replied"]
+        assert "wrong chat" not in str(agent_world.server.asked[-1].said)
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+def test_a_read_mark_of_the_agent_shows_on_the_row_and_is_told(tmp_path):
+    async def scenario(agent_world: AgentWorld):
+        endpoint = await agent_world.world.endpoint("row", events=("messages.insert", "messages.update"))
+        token = agent_world.world.store.vault.seal("token", await token_place(agent_world))
+        await agent_world.world.set_account(access_token=token)
+        await agent_world.customer("wamid.1")
+        await agent_world.turn()
+        asked, read, _ = await agent_world.world.delivered(endpoint)
+        assert (asked["action"], read["action"]) == ("insert", "update")
+        assert read["data"]["id"] == asked["data"]["id"]
+        assert list(read["data"]["status"]) == ["pending", "read"]
+        agent_world.meta.answer = Answer(status=400, body=b'{"error":{"code":131000}}')
+        await agent_world.customer("wamid.2")
+        await agent_world.turn()
+        assert (await agent_world.world.names()).count("messages.update") == 1
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)
 
@@ -659,5 +720,42 @@ def test_several_conversations_are_answered_at_once(tmp_path):
             await agent_world.world.post(incoming(f"wamid.{each}", sender=each))
         await agent_world.turn()
         assert await agent_world.sent() == [GREETING] * len(customers)
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+# --- threads of other responders --------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_is_taken_is_not_taken_back_by_an_answer(tmp_path):
+    async def scenario(agent_world: AgentWorld):
+        taken = {
+            "recipient": {"phone_number_id": NUMBER},
+            "sender": {"phone_number": CUSTOMER},
+            "type": "control_taken",
+            "control_taken": {"new_owner_role": "escalation"},
+        }
+        await agent_world.customer("wamid.1")
+        await agent_world.world.post(taken, field="messaging_handovers")
+        await agent_world.turn()
+        assert await agent_world.world.query("SELECT * FROM sends") == []
+        await agent_world.world.post(
+            taken | {"type": "control_passed", "control_passed": {}}, field="messaging_handovers"
+        )
+        await agent_world.customer("wamid.2")
+        await agent_world.turn()
+        assert len(await agent_world.world.query("SELECT * FROM sends")) == 1
+
+    at_work(tmp_path, in_turn(completion(GREETING)), scenario)
+
+
+def test_a_copy_of_what_a_customer_wrote_to_another_responder_is_not_answered(tmp_path):
+    async def scenario(agent_world: AgentWorld):
+        await agent_world.customer("wamid.1")
+        await agent_world.turn()
+        copied = value(standby={"messages": [text_message("wamid.2")]})
+        await agent_world.world.post(copied, field="standby")
+        await agent_world.turn()
+        assert len(await agent_world.world.query("SELECT * FROM sends")) == 1
 
     at_work(tmp_path, in_turn(completion(GREETING)), scenario)

@@ -13,6 +13,7 @@ from tests.world import CUSTOMER, DAY, HOUR, USER_ID, World, contact, incoming, 
 from tellwire.formats.chat import ids
 from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.ledger import KeptAnswer
+from tellwire.model.messaging import NEVER
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
 from tellwire.security import api_keys
 from tellwire.stores.queries import (
@@ -141,7 +142,8 @@ async def test_people_are_found_by_any_alias_and_after_a_merge(world: World) -> 
         found = await read(world, message_queries.contacts_page, ORG, alias, ALL)
         assert found.items == [survivor]
         assert await read(world, conversations.party_of, ORG, alias) == survivor.id
-    assert await world.store.read(lambda c: message_queries.aliases_of(c, survivor.id)) == [CUSTOMER, USER_ID]
+    known = await world.store.read(lambda c: message_queries.aliases_of(c, survivor.id))
+    assert known == [(CUSTOMER, NEVER), (USER_ID, NEVER)]
     messages = await world.store.read(lambda c: message_queries.page(c, ORG, MessageFilter(), ALL))
     assert {entry.contact for entry in messages.items} == {survivor}
     ((younger,),) = await world.query("SELECT id FROM contacts WHERE merged_into <> ''")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from tests.inbox.sends import accepted, own, queued, under_way
-from tests.world import DAY, World, incoming, play, status, statuses
+from tests.inbox.sends import accepted, an_account, own, queued, under_way
+from tests.world import DAY, World, incoming, play, status, statuses, text_message, value
 
 from tellwire.conversations import outgoing
 from tellwire.model.deliveries import ReplayEdit
@@ -253,7 +253,8 @@ async def test_messages_stay_until_they_are_sent_or_decided_and_go_with_their_se
     }
     await own(world, kept["unknown"], lambda g: outgoing.mark_unknown(g, kept["unknown"].id, epoch=1, cause="?"))
     cancelled, done = await queued(world, "+4915155500005"), await under_way(world, "+4915155500006")
-    await own(world, cancelled, lambda g: outgoing.cancel(g, cancelled.id))
+    account = await an_account(world)
+    await own(world, cancelled, lambda g: outgoing.cancel(g, account, cancelled.id))
     await accepted(world, done, "wamid.done")
     world.clock.move(200 * DAY)
     await Rounds(world, FORGETFUL).round()
@@ -387,7 +388,8 @@ async def test_every_search_follows_a_key(world: World) -> None:
         cutoffs = FORGETFUL.cutoffs(world.clock.now())
         for kind in retention.ROW_KINDS:
             kind.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
-            keys = [("a", "b")] if kind.name == "held_items" else ["a", "b"]
+            of_several: dict[str, list[Any]] = {"held_items": [("a", "b")], "told": [("a", "b", "c")]}
+            keys = of_several.get(kind.name, ["a", "b"])
             kind.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
         db.set_trace_callback(None)
         for statement in statements:
@@ -398,6 +400,17 @@ async def test_every_search_follows_a_key(world: World) -> None:
     scans = [plan for plan in seen if plan.startswith("SCAN")]
     assert [plan for plan in scans if "CONSTANT ROW" not in plan and "(subquery" not in plan] == []
     assert not [plan for plan in seen if "TEMP B-TREE" in plan]
+
+
+async def test_what_only_says_that_something_was_told_goes_after_eight_days(world: World) -> None:
+    copied = value(standby={"messages": [text_message("wamid.copy")]})
+    await world.post(incoming("wamid.1"))
+    await world.post(copied, field="standby")
+    await world.post(statuses(status("wamid.out", "read")))
+    for days, left in ((7, ["read", "standby.message"]), (2, ["read"])):
+        world.clock.move(days * DAY)
+        await Rounds(world).round()
+        assert sorted(name for (name,) in await world.query("SELECT name FROM message_statuses")) == left
 
 
 # --- any history ------------------------------------------------------------------------------------------------------

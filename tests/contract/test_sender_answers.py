@@ -39,37 +39,38 @@ async def test_of_a_whole_answer_its_status_is_left(status, cause):
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "cause"),
+    ("said", "cause"),
     [
-        (SECRET + b"\r\n\r\n", 0, "your server's answer is not valid HTTP: "),
-        (
-            b"HTTP/1.1 101 Switching Protocols\r\nX-Secret: planted\r\n\r\n",
-            0,
-            "your server's answer is not an HTTP/1.1 ",
-        ),
-        (
-            b"HTTP/1.1 200 OK\r\nX-Secret: " + SECRET * 9999 + b"\r\n\r\n",
-            0,
-            "your server's answer has too many or too ",
-        ),
-        (b"HTTP/1.1 200 OK\r\nplanted: \x00planted\r\n\r\n", 0, "your server's answer is not valid HTTP: "),
-        (b"HTTP/1.1 200 OK\r\nplanted planted\r\n\r\n", 0, "your server's answer is not valid HTTP: "),
-        (b"HTTP/1.1 200 OK\r\n" + HEAD % 99 + SECRET, 200, "your server closed the connection in the middle of its an"),
-        (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nplanted\r\n",
-            200,
-            "your server's answer is not valid ",
-        ),
-        (b"", 0, "your server closed the connection before answering"),
+        (SECRET + b"\r\n\r\n", "your server's answer is not valid HTTP: "),
+        (b"HTTP/1.1 101 Switching Protocols\r\nX-Secret: planted\r\n\r\n", "your server's answer is not an HTTP/1.1 "),
+        (b"HTTP/1.1 100 Continue\r\nX-Secret: planted\r\n\r\n" * 2000, "your server's answer has too many or too "),
+        (b"", "your server closed the connection before answering"),
     ],
 )
 @on_both_loops
-async def test_a_failure_is_told_in_our_own_words(said, status, cause):
+async def test_a_failure_is_told_in_our_own_words(said, cause):
     async with listening(saying(said)) as server, sending(shows_answers=False) as sender:
         came = await sender.send(Request(url=server.url))
-        assert (came.status, came.headers, came.body, came.truncated) == (status, (), b"", False)
+        assert (came.status, came.headers, came.body, came.truncated) == (0, (), b"", False)
         assert came.cause.startswith(cause)
         assert "planted" not in came.cause
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 planted\r\nX-Secret: " + SECRET * 9999 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nplanted: \x00planted\r\n\r\n",
+        b"HTTP/1.1 200 OK\nplanted planted\n\nplanted",
+        b"HTTP/1.1 200 OK\r\n" + HEAD % 99 + SECRET,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nplanted\r\n",
+    ],
+)
+@on_both_loops
+async def test_of_an_odd_answer_its_status_is_left(said):
+    async with listening(saying(said)) as server, sending(shows_answers=False) as sender:
+        came = await sender.send(Request(url=server.url))
+    assert seen(came) == (200, "", "", (), b"", False)
 
 
 @on_both_loops

@@ -148,14 +148,14 @@ async def test_a_kept_connection_that_ends_within_an_answer_is_not_tried_twice()
         await peer.request()
         await peer.say(OK)
         await peer.request()
-        await peer.say(OK[:-1])
+        await peer.say(OK[:8])
 
     async with listening(script) as server, sending() as sender:
         assert (await sender.send(Request(url=server.url))).ok
         came = await sender.send(Request(url=server.url))
         assert (came.failure, came.cause) == (
             "broken",
-            "your server closed the connection in the middle of its answer",
+            "your server closed the connection in the middle of its headers",
         )
         assert (server.connections, len(server.requests)) == (1, 2)
 
@@ -251,30 +251,49 @@ async def test_the_bound_is_exact(size, truncated):
 @pytest.mark.parametrize(
     ("beginning", "again"),
     [
-        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
-        (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 100),
-        (b"HTTP/1.1 200 OK\r\n", b"x" * 100),
-        (b"HTTP/1.1 200 ", b"x" * 100),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         (b"", b"HTTP/1.1 103 Early\r\nX: y\r\n\r\n"),
         (b"", b"\r\n"),
     ],
 )
 @on_both_loops
-async def test_endless_headers_are_refused(beginning, again):
+async def test_endless_beginnings_are_refused(beginning, again):
     async with listening(flooding(beginning, again)) as server, sending() as sender:
         came = await sender.send(Request(url=server.url))
         assert (came.status, came.failure) == (0, "protocol")
         assert came.cause == "your server's answer has too many or too long headers"
 
 
+@pytest.mark.parametrize(
+    ("beginning", "again"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 200 OK\n", b"X: y\n"),
+        (b"HTTP/1.1 200 OK\r\n", b" folded\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 100),
+        (b"HTTP/1.1 200 OK\r\n", b"x" * 100),
+        (b"HTTP/1.1 200 ", b"x" * 100),
+        (b"HTTP/1.1 200 OK\n\r", b"x" * 100),
+    ],
+)
+@on_both_loops
+async def test_endless_headers_are_cut_and_the_status_counts(beginning, again):
+    async with listening(flooding(beginning, again)) as server, sending() as sender:
+        for number in (1, 2):
+            came = await sender.send(Request(url=server.url))
+            assert (came.status, came.failure, came.ok, came.truncated) == (200, "", True, True)
+            assert len(came.headers) <= ConnectionLimits().headers
+            assert server.connections == number
+
+
 @pytest.mark.parametrize("headers", [b"X: y\r\n" * 129, b"X: " + b"y" * 33_000 + b"\r\n", b"X: " + b"y" * 250_000])
 @on_both_loops
-async def test_huge_headers_are_refused(headers):
+async def test_of_huge_headers_a_bounded_part_is_kept(headers):
     async with listening(saying(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n")) as server, sending() as sender:
         came = await sender.send(Request(url=server.url))
-        assert (came.status, came.failure) == (0, "protocol")
+        assert (came.status, came.failure) == (200, "")
         assert len(came.headers) <= ConnectionLimits().headers
+        assert sum(len(name) + len(value) for name, value in came.headers) < 2 * ConnectionLimits().head
 
 
 # --- nonsense ---------------------------------------------------------------------------------------------------------
@@ -291,19 +310,13 @@ GARBAGE = (
     b"HTTP/1.1 2000 Long\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nBad Name: x\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1e3\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    CHUNKED + b"zz\r\n",
-    CHUNKED + b"-1\r\nx\r\n",
-    CHUNKED + b"ffffffffffffffffffff\r\n",
-    CHUNKED + b"1\r\nxyz\r\n",
+    b"HTTP/1.1 200OK\r\n\r\n",
+    b"HTTP/1.1 2\r\n\r\n",
+    b"HTTP/1.1 100 Continue\n\nnonsense\r\n\r\n",
+    b"http/1.1 200 ok\n\n",
+    b"X: HTTP/1.1 200 OK\n\n",
 )
 
 
@@ -318,19 +331,17 @@ async def test_garbage_is_a_failure_of_the_protocol(raw):
 
 
 @pytest.mark.parametrize(
-    ("raw", "where", "status"),
+    ("raw", "where"),
     [
-        (b"", "before answering", 0),
-        (b"HTT", "in the middle of its headers", 0),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "in the middle of its headers", 0),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", "in the middle of its headers", 0),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", "in the middle of its answer", 200),
-        (CHUNKED + b"2\r\nok\r\n", "in the middle of its answer", 200),
+        (b"", "before answering"),
+        (b"HTT", "in the middle of its headers"),
+        (b"HTTP/1.1 20", "in the middle of its headers"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "in the middle of its headers"),
     ],
 )
 @pytest.mark.parametrize("how", ["closed", "reset"])
 @on_both_loops
-async def test_a_connection_that_ends_too_soon(raw, where, status, how):
+async def test_a_connection_that_ends_before_a_status_can_be_read(raw, where, how):
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(raw)
@@ -339,13 +350,13 @@ async def test_a_connection_that_ends_too_soon(raw, where, status, how):
 
     async with listening(script) as server, sending() as sender:
         came = await sender.send(Request(url=server.url))
-        assert (came.status, came.failure, came.ok) == (status, "broken", False)
+        assert (came.status, came.failure, came.ok) == (0, "broken", False)
         assert came.cause == f"your server {how} the connection {where}"
         assert server.connections == 1
 
 
 @on_both_loops
-async def test_a_close_delimited_body_that_ends_in_a_reset_is_not_whole():
+async def test_a_close_delimited_body_that_ends_in_a_reset_is_marked_as_cut():
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(b"HTTP/1.1 200 OK\r\n\r\nhalf")
@@ -353,8 +364,7 @@ async def test_a_close_delimited_body_that_ends_in_a_reset_is_not_whole():
 
     async with listening(script) as server, sending() as sender:
         came = await sender.send(Request(url=server.url))
-    assert came.failure == "broken"
-    assert "reset" in came.cause
+    assert (came.ok, came.body, came.truncated) == (True, b"half", True)
 
 
 @on_both_loops

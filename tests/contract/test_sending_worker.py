@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 from tests.contract.sending_world import LOST, PATIENCE, UNREACHED, Stumbling, add_account, error, hears, office, taken
-from tests.world import NUMBER, START, World, envelope, incoming, status, statuses
+from tests.world import NUMBER, START, WABA, World, envelope, incoming, status, statuses, value
 
+from tellwire.accounts.templates import Template
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
-from tellwire.stores.queries import organizations, service_windows
+from tellwire.stores.queries import organizations, service_windows, templates
 from tellwire.stores.queries.audit import AuditChange
 
 pytestmark = pytest.mark.usefixtures("each_store")
@@ -394,6 +395,53 @@ async def test_the_window_is_looked_at_again_when_a_scheduled_message_is_due(
             assert error["error_data"]["details"].startswith("Not sent")
 
 
+# --- marketing that its recipient has stopped -------------------------------------------------------------------------
+
+
+async def offered(world: World, category: str) -> None:
+    """A template that the business account has."""
+    made = Template(
+        id=world.store.new_id(), organization_id=DEFAULT_ORGANIZATION, waba_id=WABA, meta_id="1", name="x",
+        language="en", category=category, status="APPROVED",
+    )  # fmt: skip
+    await world.store.write(lambda c: templates.put(c, made))
+
+
+async def prefers(world: World, word: str, at: int, **whose: str) -> None:
+    entry = {"category": "marketing_messages", "value": word, "timestamp": at} | (whose or {"wa_id": "5491155550001"})
+    await world.post(value(user_preferences=[entry]), field="user_preferences")
+
+
+@pytest.mark.parametrize(
+    ("category", "words", "options", "state"),
+    [
+        ("MARKETING", ["stop"], {}, "failed"),
+        ("MARKETING", ["stop", "resume"], {}, "accepted"),
+        ("MARKETING", [], {}, "accepted"),
+        ("UTILITY", ["stop"], {}, "accepted"),
+        ("", ["stop"], {}, "accepted"),
+        ("MARKETING", ["stop"], {"despite_stop": True}, "accepted"),
+        ("MARKETING", ["stop"], {"unchecked": True}, "failed"),
+        ("MARKETING", ["stop"], {"unchecked": True, "despite_stop": True}, "accepted"),
+    ],
+)
+async def test_a_stop_is_looked_at_again_when_scheduled_marketing_is_due(world: World, category, words, options, state):
+    async with office(world) as at:
+        await at.change(waba_id=WABA)
+        if category:
+            await offered(world, category)
+        due = world.clock.now() + 2 * 3600 * SECOND
+        sent = await at.queue("+5491155550001", TEMPLATE, scheduled_at=due, **options)
+        for number, word in enumerate(words):
+            await prefers(world, word, START // SECOND + number)
+        world.clock.move(2 * 3600 * SECOND)
+        await at.until(state)
+        assert len(at.meta.asked) == (state == "accepted")
+        if state == "failed":
+            (error,) = (await at.statuses(sent))["errors"]
+            assert (error["code"], error["error_data"]["details"][:9]) == (131050, "Not sent:")
+
+
 # --- a store that fails -----------------------------------------------------------------------------------------------
 
 
@@ -437,7 +485,7 @@ async def test_a_request_that_cannot_be_made_is_tried_five_times_and_then_fails_
         await at.until("failed")
         assert at.meta.asked == []
         assert at.counters.sends == {"retry": 4, "failed": 1}
-        assert (await at.statuses(sent))["errors"][0]["code"] == "not_made"
+        assert (await at.statuses(sent))["errors"][0]["code"] == 990002
 
 
 @pytest.mark.parametrize(

@@ -292,7 +292,7 @@ def test_a_list_is_for_one_purpose_and_its_ports(tmp_path: Path, purpose: str) -
             answers = {
                 "DELIVERY": (there.endpoint(f"{service.url}/hook"), "/url"),
                 "MODEL": (there.agent("x", f"{service.url}/v1"), "/base_url"),
-                "TOOL": (there.agent("x", "https://models.example/v1", **tools), "/tools/0/url"),
+                "TOOL": (there.agent("x", "https://models.example/v1", state="paused", **tools), "/tools/0/url"),
             }
             for name, (answer, pointer) in answers.items():
                 if name == purpose and service is inside:

@@ -75,7 +75,7 @@ def test_no_answer_of_a_model_holds_anybody_up(tmp_path: Path, name: str) -> Non
         status, made = target.call("/v1/agents", method="POST", body=agent)
         assert status == 201, made
         account = {"phone_number_id": NUMBER, "waba_id": WABA, "agent_id": made["id"]}
-        account |= {"display_phone_number": "+15550001111", "access_token": "an invented token"}
+        account |= {"display_phone_number": "+15550001111", "access_token": "an-invented-token"}
         assert target.call("/v1/accounts", method="POST", body=account)[0] == 201
 
         def runs() -> list[Any]:

@@ -33,7 +33,7 @@ async def an_account(world: World) -> Account:
                     organization_id=DEFAULT_ORGANIZATION,
                     phone_number_id=NUMBER,
                     display_phone_number=DISPLAY,
-                    access_token="an invented token",
+                    access_token="an-invented-token",
                 )
             )
 
@@ -52,9 +52,17 @@ async def queued(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message
 async def under_way(world: World, to: str = f"+{CUSTOMER}", **more: Any) -> Message:
     """A message of ours that is just being sent."""
     message = await queued(world, to, **more)
-    claimed = await own(world, message, lambda ledger: outgoing.claim(ledger, message.id, epoch=1, tries_until=2**60))
-    assert claimed is not None
+    await claim(world, message)
     return message
+
+
+async def claim(world: World, message: Message) -> None:
+    """The start of an attempt."""
+    account = await an_account(world)
+    claimed = await own(
+        world, message, lambda ledger: outgoing.claim(ledger, account, message.id, epoch=1, tries_until=2**60)
+    )
+    assert claimed is not None
 
 
 async def own(world: World, message: Message, decide: Callable[[Ledger], T]) -> T:

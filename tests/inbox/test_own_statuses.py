@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from tests.inbox.orders import whatever_order
-from tests.inbox.sends import accepted, own, queued, send_of, stored, under_way, waited
-from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, status, statuses
+from tests.inbox.sends import accepted, an_account, claim, own, queued, send_of, stored, under_way, waited
+from tests.world import CUSTOMER, DAY, NUMBER, START, USER_ID, incoming, status, statuses
 
 from tellwire.conversations import outgoing
 from tellwire.inbox.housekeeping import close_idle_conversations
@@ -144,7 +144,8 @@ async def test_a_conversation_stays_open_while_something_is_to_be_sent(world):
     message = await queued(world, scheduled_at=START + 3 * DAY)
     world.clock.move(2 * DAY)
     assert await close_idle_conversations(world.store, window=DAY) == 0
-    await own(world, message, lambda ledger: outgoing.cancel(ledger, message.id))
+    account = await an_account(world)
+    await own(world, message, lambda ledger: outgoing.cancel(ledger, account, message.id))
     world.clock.move(DAY)
     assert await close_idle_conversations(world.store, window=DAY) == 1
 
@@ -178,3 +179,60 @@ async def test_a_decision_sees_the_answers_that_other_processes_kept(world):
     await world.store.apply(Keys(), lambda ledger: ledger.new_answers.update({mine: answer}))
     seen = await world.store.apply(Keys(answers={mine, others}), lambda ledger: dict(ledger.answered))
     assert seen == {mine: START}
+
+
+@pytest.mark.parametrize("state", ["accepted", "failed", "unknown"])
+async def test_a_status_waits_no_longer_than_the_send_that_it_waits_for(world, state):
+    message = await under_way(world)
+    before = len(await world.names())
+    assert (await world.post(statuses(status("wamid.other", "sent")))).outcome == Outcome.HELD
+    for _ in range(3):
+        world.clock.move(SECOND)
+        await waited(world)
+    assert await world.query("SELECT count(*) FROM held_items") == [(1,)]
+    account = await an_account(world)
+    match state:
+        case "accepted":
+            await accepted(world, message, "wamid.ours")
+        case "failed":
+            await own(world, message, lambda ledger: outgoing.fail(ledger, account, message.id, (), "no"))
+        case _:
+            await own(world, message, lambda ledger: outgoing.mark_unknown(ledger, message.id, epoch=1, cause="?"))
+    world.clock.move(SECOND)
+    await waited(world)
+    assert await world.query("SELECT count(*) FROM held_items") == [(0,)]
+    assert (await world.names())[before:].count("messages.insert") == 1
+
+
+async def test_a_status_waits_a_minute_at_the_most(world):
+    await under_way(world)
+    await world.post(statuses(status("wamid.other", "sent")))
+    for _ in range(59):
+        world.clock.move(SECOND)
+        await waited(world)
+    assert await world.query("SELECT count(*) FROM held_items") == [(1,)]
+    world.clock.move(SECOND)
+    await waited(world)
+    assert await world.query("SELECT count(*) FROM held_items") == [(0,)]
+
+
+async def test_what_goes_out_late_keeps_its_conversation_open_from_then_on(world):
+    message = await queued(world, scheduled_at=START + 3 * DAY)
+    world.clock.move(3 * DAY)
+    await claim(world, message)
+    await accepted(world, message, "wamid.late")
+    world.clock.move(DAY - SECOND)
+    assert await close_idle_conversations(world.store, window=DAY) == 0
+    await world.post(incoming("wamid.answer"))
+    assert (await world.names()).count("conversations.insert") == 1
+    world.clock.move(DAY)
+    assert await close_idle_conversations(world.store, window=DAY) == 1
+
+
+async def test_what_goes_out_at_once_writes_no_conversation(world):
+    message = await queued(world)
+    (before,) = await world.query("SELECT last_row_at FROM conversations")
+    world.clock.move(SECOND)
+    await claim(world, message)
+    await accepted(world, message, "wamid.soon")
+    assert await world.query("SELECT last_row_at FROM conversations") == [before]

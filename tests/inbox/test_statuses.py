@@ -184,21 +184,7 @@ async def test_an_edit_replaces_the_content_once(world):
     assert (await world.rows())[-1]["content"] == edited
 
 
-async def test_an_edit_of_an_unknown_message_becomes_the_row(world):
-    edit = {
-        "from": CUSTOMER,
-        "id": "wamid.e",
-        "timestamp": "1778038770",
-        "type": "edit",
-        "edit": {"original_message_id": "wamid.gone", "message": {"type": "text", "text": {"body": "x"}}},
-    }
-    await world.post(value(contacts=[contact()], messages=[edit]))
-    (row,) = await world.rows("messages.insert")
-    assert row["wa_id"] == "wamid.e"
-    assert (await world.post(value(contacts=[contact()], messages=[edit]))).outcome == Outcome.DUPLICATE
-
-
-async def test_an_edit_that_became_the_row_changes_nothing_when_it_is_repeated_after_its_original(world):
+async def test_an_edit_that_waited_changes_nothing_when_it_is_repeated_after_its_original(world):
     edit = {
         "from": CUSTOMER,
         "id": "wamid.e",

@@ -22,13 +22,15 @@ DAY = 24 * 60 * MINUTE
 PNG = b"\x89PNG" + bytes(5000)
 
 
-async def upload(there: Meta, content: bytes = PNG, kind: str = "image/png", **fields: str) -> tuple[int, Any]:
+async def upload(
+    there: Meta, content: bytes = PNG, kind: str = "image/png", query: str = "", **fields: str
+) -> tuple[int, Any]:
     form = aiohttp.FormData()
     for name, value in {"messaging_product": "whatsapp", "type": kind, **fields}.items():
         if value:
             form.add_field(name, value)
     form.add_field("file", io.BytesIO(content), filename="x", content_type=kind)
-    return await there.call("POST", f"/v24.0/{NUMBER}/media", data=form)
+    return await there.call("POST", f"/v24.0/{NUMBER}/media{query}", data=form)
 
 
 async def bytes_at(there: Meta, url: str, token: str = TOKEN) -> tuple[int, str, bytes]:
@@ -51,6 +53,26 @@ def test_an_upload_is_described_and_comes_back() -> None:
         assert await bytes_at(there, told["url"]) == (200, "image/png", PNG)
         assert (await bytes_at(there, told["url"], token=""))[0] == 401
         assert (await bytes_at(there, told["url"], token="another"))[0] == 401
+
+    running(test)
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ("?messaging_product=whatsapp", {"messaging_product": ""}),
+        ("?messaging_product=whatsapp&type=image/png", {"messaging_product": "", "type": ""}),
+        ("?messaging_product=whatsapp", {}),
+        ("?messaging_product=other", {}),
+        ("?phone_number_id=1", {}),
+    ],
+)
+def test_an_uploads_fields_may_stand_in_the_query(query: str, fields: dict[str, Any]) -> None:
+    async def test(there: Meta) -> None:
+        status, answer = await upload(there, query=query, **fields)
+        assert status == 200, answer
+        _, told = await there.call("GET", f"/{answer['id']}")
+        assert told["mime_type"] == "image/png"
 
     running(test)
 
@@ -137,6 +159,7 @@ def test_media_is_its_numbers_own_and_can_be_deleted() -> None:
         pytest.param({"content": bytes(500 * 1024 + 1), "kind": "image/webp"}, 131053, id="sticker too large"),
         pytest.param({"content": bytes(5 * 1024 * 1024 + 1)}, 131053, id="image too large"),
         pytest.param({"messaging_product": ""}, 100, id="no product"),
+        pytest.param({"messaging_product": "", "query": "?messaging_product=sms"}, 100, id="another product"),
     ],
 )
 def test_what_meta_would_not_take_is_refused_and_not_kept(given: dict[str, Any], code: int) -> None:

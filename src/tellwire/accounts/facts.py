@@ -12,8 +12,15 @@ from tellwire.meta.scalars import seconds
 from tellwire.meta.webhooks.account_updates import ban_states
 from tellwire.model.units import Seconds
 
+STANDBY = "standby"
+"""The name of the fact that only copies of messages come (`accounts/standby.py`)."""
 TOKEN = "access_token"  # noqa: S105 - the name of a fact
 """The name of the fact that says whether Meta accepts the token; its value is `accepted` or `refused`."""
+
+_ONLY_COPIES = (
+    "Meta sends only copies (standby) of what customers write: another app, a partner or Meta's Business Agent answers"
+    " them, and nothing of them becomes a message here."
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -38,11 +45,21 @@ _known = msgspec.json.Decoder(dict[str, Known])
 
 def merged(about: str, facts: Mapping[str, bytes], at: Seconds) -> str:
     """Return `about` (JSON) with new facts; one that is older than the known one of its name changes nothing."""
-    kept = _kept.decode(about)
+    found = _kept.decode(about)
     for name, value in facts.items():
-        if name not in kept or at >= kept[name].at:
-            kept[name] = Fact(Raw(value), at)
-    return _encode(kept).decode()
+        if name not in found or at >= found[name].at:
+            found[name] = Fact(Raw(value), at)
+    return _encode(found).decode()
+
+
+def kept(about: str) -> dict[str, Fact]:
+    """Return every fact in `about` (JSON) by its name, its value as JSON."""
+    return _kept.decode(about)
+
+
+def without(about: str, name: str) -> str:
+    """Return `about` (JSON) without a fact."""
+    return _encode({each: fact for each, fact in _kept.decode(about).items() if each != name}).decode()
 
 
 def known(about: str) -> dict[str, Known]:
@@ -69,9 +86,11 @@ def problems(facts: Mapping[str, Known], now: Seconds) -> list[str]:
         found.append("Meta flags the number's quality as low.")
     if _is(facts, "name_review", "REJECTED"):
         found.append("Meta rejected the display name.")
-    if token_refused(facts):
-        found.append("Meta refuses the access token.")
-    return found
+    said = (
+        (STANDBY in facts, _ONLY_COPIES),
+        (token_refused(facts), "Meta refuses the access token."),
+    )
+    return [*found, *(words for true, words in said if true)]
 
 
 def token_refused(facts: Mapping[str, Known]) -> bool:

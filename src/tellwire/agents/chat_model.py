@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from tellwire.agents.ports import Model, Reply, TranscriptLine, Usage
 from tellwire.errors import ModelFailed
@@ -12,6 +13,12 @@ from tellwire.model.agents import Agent
 from tellwire.ports.http_out import Sender
 
 _MISSING = "AI agents need the extra `agents`: pip install 'tellwire[agents]'"
+_LIBRARIES = ("pydantic_ai", "openai", "httpx2")
+
+
+def missing() -> str:
+    """Return what to install before a model can be asked; "" when everything is there. Nothing is loaded."""
+    return _MISSING if any(find_spec(each) is None for each in _LIBRARIES) else ""
 
 
 class ChatModel:

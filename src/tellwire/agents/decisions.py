@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tellwire.agents.ports import Reply, Usage
 from tellwire.agents.settings import AgentSettings, settings_of
+from tellwire.agents.transcript import said
 from tellwire.conversations import agent_turns, contacts, outgoing
 from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias
@@ -35,6 +36,7 @@ FAILED = "agent.failed"
 MODEL_FAILED = "the model failed"
 
 _MAX_DETAIL = 500
+_UNSENT = frozenset(("failed", "cancelled"))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,20 +79,22 @@ def obstacle(turn: AgentTurn, agent: Agent | None, found: Situation, *, now: Mic
         return "the customer service window is closed"
     if any(each.id > asked.id and _answers(each, agent) for each in found.messages):
         return "it was answered by somebody else"
+    if not said(asked) and not _still_asked(found.messages):
+        return "the message says nothing that could be answered"
     return _used_up_budget(settings_of(agent), found, in_flight)
 
 
 def _still_asked(messages: Sequence[Message]) -> bool:
-    """Return whether the last message that was not taken back is the customer's."""
-    said = [each for each in messages if "deleted" not in each.status]
-    return bool(said) and said[-1].direction == "incoming"
+    """Return whether the last message that says something is the customer's."""
+    last = next((each for each in reversed(messages) if said(each)), None)
+    return last is not None and last.direction == "incoming"
 
 
 def _answers(message: Message, agent: Agent) -> bool:
     """Return whether the message is an answer of ours by someone other than the agent that was sent or is to be
     sent."""
     ours = message.direction == "outgoing" and message.agent_id != agent.id
-    return ours and not message.history and "failed" not in message.status
+    return ours and not message.history and _UNSENT.isdisjoint(message.status)
 
 
 def _used_up_budget(settings: AgentSettings, found: Situation, in_flight: int) -> str:

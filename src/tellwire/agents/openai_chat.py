@@ -224,7 +224,7 @@ class _Transport(httpx2.AsyncBaseTransport):
                 self.why = f"the model's server could not be reached ({failure})"
         came = answer.actual
         if not self.why and came.truncated:
-            self.why = "the model's answer was too long to be read"
+            self.why = "the model's answer was too long, or broke off"
         self.why = self.why or answer_bounds.fault(came.status, came.body)
         if self.why:
             raise httpx2.ConnectError(self.why, request=request)

@@ -5,12 +5,13 @@ Phone numbers and ids are left out: no model needs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tellwire.agents.ports import TranscriptLine
+from tellwire.meta.raw_json import verbatim
 from tellwire.model.messaging import Message
 
 _FILES = {
@@ -22,6 +23,8 @@ _FILES = {
     "sticker": "a sticker",
 }
 _MAX_CHARACTERS = 4096
+_UNSAID = frozenset(("deleted", "failed", "cancelled"))
+_NO_ANSWERS = frozenset(("flow_token",))
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -30,9 +33,7 @@ def transcript(messages: Sequence[Message], asked: Message) -> list[TranscriptLi
     line."""
     lines: list[TranscriptLine] = []
     for message in (*(each for each in messages if each.id != asked.id), asked):
-        text = words(message.content) if message.kind in ("message", "edit") and not _taken_back(message) else ""
-        if not text and message.id == asked.id:
-            text = "[an empty message]"
+        text = said(message)
         if not text:
             continue
         by_customer = message.direction == "incoming"
@@ -43,8 +44,11 @@ def transcript(messages: Sequence[Message], asked: Message) -> list[TranscriptLi
     return lines
 
 
-def _taken_back(message: Message) -> bool:
-    return "deleted" in message.status or "failed" in message.status
+def said(message: Message) -> str:
+    """Return what a message says in words; "" for one that says nothing, or was taken back or never sent."""
+    if message.kind not in ("message", "edit") or not _UNSAID.isdisjoint(message.status):
+        return ""
+    return words(message.content)
 
 
 def words(content: bytes) -> str:
@@ -89,13 +93,43 @@ def _interactive(part: Any) -> str:
         if chosen := _text(part, reply, "title"):
             return chosen
     if _text(part, "nfm_reply", "name"):
-        return f"[a filled form] {_text(part, 'nfm_reply', 'body')}".strip()
+        return _form(part["nfm_reply"])
     texts = [_text(part, section, "text") for section in ("header", "body", "footer")]
     action = part.get("action") if isinstance(part, dict) else None
     options = [_text(button, "reply", "title") for button in _list(action, "buttons")]
     options += [_text(row, "title") for section in _list(action, "sections") for row in _list(section, "rows")]
     offered = " / ".join(option for option in options if option)
     return "\n".join(text for text in (*texts, f"[choices: {offered}]" if offered else "") if text)
+
+
+def _form(reply: Any) -> str:
+    """Return what a customer filled in, line by line. A Flow's own text is the same for all answers ("Sent"), and its
+    token is no answer."""
+    answers = "\n".join(_answers(_text(reply, "response_json")))
+    text = "" if answers and _text(reply, "name") == "flow" else _text(reply, "body")
+    return "\n".join(part for part in (f"[a filled form] {text}".strip(), answers) if part)
+
+
+def _answers(given: str) -> Iterator[str]:
+    value, refused = verbatim.read(given.encode(errors="replace"))
+    answers = value if isinstance(value, dict) and not refused else {}
+    nested = answers.get("values")  # those of an address
+    for name, answer in (nested if isinstance(nested, dict) else answers).items():
+        text = _answer(answer)
+        if text and name not in _NO_ANSWERS:
+            yield f"{name}: {text}"
+
+
+def _answer(given: Any) -> str:
+    match given:
+        case str():
+            return given.strip()
+        case None:
+            return ""
+        case [*some] if all(isinstance(each, str) for each in some):
+            return ", ".join(some)
+        case _:
+            return msgspec.json.encode(given).decode()
 
 
 def _list(part: Any, name: str) -> list[Any]:

@@ -19,12 +19,12 @@ from tellwire.agents.decisions import AnswerContext
 from tellwire.agents.ports import Model, Reply, TranscriptLine, Usage
 from tellwire.agents.settings import settings_of
 from tellwire.agents.transcript import transcript
-from tellwire.conversations import agent_turns
+from tellwire.conversations import agent_turns, outgoing
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import ModelFailed, Unavailable
 from tellwire.loops import After, Loop
 from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
-from tellwire.model.ledger import Ledger
+from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.shares import FairShare
 from tellwire.model.tenancy import Account
@@ -250,6 +250,9 @@ class AgentWorker:
         )
         if not answer.ok:
             log.info("typing_not_shown", account_id=account.id, status=answer.status, failure=answer.failure)
+            return
+        keys = Keys(own={(account.phone_number_id, asked.id)})
+        await self._store.apply(keys, lambda ledger: outgoing.mark_read(ledger, account, asked.id))
 
 
 def _internal_failure(context: AnswerContext, usage: Usage, error: Exception) -> partial[AgentRun]:

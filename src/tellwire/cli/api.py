@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import replace
 
-from tellwire import settings as settings_room
 from tellwire.app import App
+from tellwire.cli import settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.serving import log_to_stderr, services_of
 from tellwire.errors import TellwireError
@@ -27,9 +27,13 @@ _PAGE = 200
 
 
 class Api:
-    """A caller of an ASGI application, as an operator in the named organization ("" for the default one)."""
+    """A caller of an ASGI application, as an operator in the named organization ("" for the default one).
 
-    def __init__(self, application: WebApp, key: str, organization: str) -> None:
+    `server_url`: where the server of the same settings is reached, if one runs.
+    """
+
+    def __init__(self, application: WebApp, key: str, organization: str, server_url: str) -> None:
+        self.server_url = server_url
         self._application = application
         self._headers = {"host": _HOST, "authorization": f"Bearer {key}", "content-type": "application/json"}
         if organization:
@@ -100,13 +104,13 @@ def ask(work: Callable[[Api], Coroutine[Any, Any, T]], *, organization: str = ""
 
 async def _ask(work: Callable[[Api], Coroutine[Any, Any, T]], organization: str) -> T:
     key = f"tw_{secrets.token_urlsafe(32)}"
-    settings = replace(settings_room.load(), admin_key=key, allowed_hosts=(_HOST,))
+    settings = replace(settings_in_force.load(), admin_key=key, allowed_hosts=(_HOST,))
     with usable(settings):
         app = await App.open(settings, serving=False)
     try:
         web = create_app(replace(services_of(app), route_unrouted=_left_to_the_server))
         try:
-            return await work(Api(web, key, organization))
+            return await work(Api(web, key, organization, replace(settings, public_url="").base_url))
         finally:
             await web.app_state.close()
     finally:

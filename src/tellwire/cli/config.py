@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tellwire import settings
+from tellwire.cli import settings_in_force
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.meta.outgoing import reference_page
 from tellwire.web.operations import exposition
@@ -36,7 +37,7 @@ def config(
     if reference:
         sys.stdout.write(settings.reference())
         return
-    loaded = settings.read()
+    loaded = settings_in_force.read()
     if json:
         print_json(
             {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 import typer
 
-from tellwire.cli.api import ask
+from tellwire.cli.api import Api, ask
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import Organization, print_once, print_record, print_records, secret_of
+from tellwire.cli.through_server import server_of
 from tellwire.errors import BadSettings
 from tellwire.formats import FORMATS
 
@@ -110,10 +112,24 @@ def send_test(
     organization: Organization = "",
     json: Json = False,
 ) -> None:
-    """Send a test event now and print what came back; exit code 1 when it was not taken."""
-    path = ("POST", _NOUN, endpoint_id, "test")
-    came = ask(lambda api: api.call(*path, body={"event": event}), organization=organization)
-    print_record(came, as_json=json)
+    """Have the running server send a test event now, and print what came back; exit code 1 when it was not taken.
+
+    Where no server of this database answers at HOST and PORT, this command sends it by its own settings, and says so.
+    """
+
+    async def test(api: Api) -> tuple[bool, Any]:
+        async with server_of(api) as server:
+            if server is None:
+                return False, await api.call("POST", _NOUN, endpoint_id, "test", body={"event": event})
+            return True, await server.call("POST", f"/v1/{_NOUN}/{quote(endpoint_id, safe='')}/test", {"event": event})
+
+    by_server, came = ask(test, organization=organization)
+    if not by_server:
+        sys.stderr.write(
+            "no server of this database answers at TELLWIRE_HOST and TELLWIRE_PORT: this was sent from here, by the "
+            "settings of this command (DELIVERY_ALLOW_CIDRS, DELIVERY_PROXY, DELIVERY_TIMEOUT_SECONDS)\n"
+        )
+    print_record(came | {"sent_by": "the server" if by_server else "this command"}, as_json=json)
     if not came["ok"]:
         raise typer.Exit(1)
 

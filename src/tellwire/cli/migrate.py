@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tellwire import settings as settings_room
+from tellwire.cli import settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import log_to_stderr
@@ -14,7 +14,7 @@ from tellwire.stores.opening import migrate_store
 
 def migrate(*, json: Json = False) -> None:
     """Migrate the database, or make it. Safe to run twice, and by several processes at once."""
-    settings = settings_room.load()
+    settings = settings_in_force.load()
     log_to_stderr()
     with usable(settings):
         name = asyncio.run(migrate_store(settings.database_url, pooled=settings.database_pooler))

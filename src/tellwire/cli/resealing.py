@@ -8,8 +8,8 @@ from functools import partial
 
 from msgspec import Struct
 
-from tellwire import settings as settings_room
 from tellwire.app import App
+from tellwire.cli import settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import log_to_stderr
@@ -31,7 +31,7 @@ def reseal(*, json: Json = False) -> int:
     Safe beside a running server that has the same keys, at any time, again.
     """
     log_to_stderr()
-    done = asyncio.run(_reseal(settings_room.load()))
+    done = asyncio.run(_reseal(settings_in_force.load()))
     if json:
         print_json(done)
     else:

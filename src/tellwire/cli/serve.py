@@ -10,9 +10,8 @@ import structlog
 import typer
 from msgspec.structs import replace
 
-from tellwire import settings as settings_room
 from tellwire.app import App
-from tellwire.cli import DONE
+from tellwire.cli import DONE, settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import GRACE_SECONDS, Site, bind, log_to_stderr, run, url_of
@@ -44,7 +43,7 @@ def serve(
 
     Settings come from TELLWIRE_* variables and tellwire.toml; `tellwire config` shows them.
     """
-    settings = settings_room.load()
+    settings = settings_in_force.load()
     log_to_stderr()
     return run(lambda stop: _serve(stop, settings, role, migrate=migrate, as_json=json))
 

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tellwire import settings
-from tellwire.cli import DONE, FAILED
+from tellwire.cli import DONE, FAILED, settings_in_force
 from tellwire.cli.dev.home import read_home
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import secret_of
@@ -133,7 +132,7 @@ def _names(types: str) -> Sequence[str]:
 
 def _configured_secret(phone_number_id: str) -> str:
     """Return the app secret of the settings for this number or for all, else that of a `dev` in this folder."""
-    given = settings.load().meta_app_secret
+    given = settings_in_force.load().meta_app_secret
     for secret in given:
         if secret.bound_to in ("", phone_number_id):
             return secret.value

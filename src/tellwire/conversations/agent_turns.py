@@ -6,6 +6,7 @@ The decision is made in the transaction that records the message, so that no tur
 from __future__ import annotations
 
 import msgspec
+from msgspec import Struct
 
 from tellwire.model.agents import Agent, AgentTurn
 from tellwire.model.ledger import Handover, Ledger
@@ -31,7 +32,21 @@ RESUMED = "conversation.resumed"
 A_PERSON_WROTE = "a person wrote"
 THE_PHONE_APP = "the WhatsApp Business app"
 
+_UNANSWERED = frozenset({"call_permission_reply"})
+"""What customers tap that is said to nobody: whether they may be called."""
+
 _encode = msgspec.json.Encoder().encode
+
+
+class _Interactive(Struct):
+    type: object = None
+
+
+class _Content(Struct):
+    interactive: _Interactive
+
+
+_kind_of = msgspec.json.Decoder(_Content).decode
 
 
 def agent_of(registry: Registry, account: Account) -> Agent | None:
@@ -48,6 +63,8 @@ def customer_wrote(ledger: Ledger, account: Account, message: Message, kind: str
     agent = agent_of(ledger.registry, account)
     if agent is None or kind not in ANSWERABLE or message.conversation_id in ledger.handovers:
         return
+    if kind == "interactive" and _interactive(message.content) in _UNANSWERED:
+        return
     known = ledger.turns.get(message.conversation_id)
     began = known.created_at if known and not known.attempts else ledger.now
     ledger.put_turn(
@@ -61,6 +78,13 @@ def customer_wrote(ledger: Ledger, account: Account, message: Message, kind: str
             created_at=began,
         )
     )
+
+
+def _interactive(content: bytes) -> object:
+    try:
+        return _kind_of(content).interactive.type
+    except msgspec.ValidationError:
+        return None
 
 
 def _due(now: Micros, began: Micros, debounce: Micros) -> Micros:

@@ -11,7 +11,7 @@ from tellwire.model.messaging import Conversation
 from tellwire.model.routing import order_key
 from tellwire.model.row_json import conversation_row
 from tellwire.model.tenancy import Account
-from tellwire.model.units import Micros
+from tellwire.model.units import MINUTE, Micros
 
 
 def open_with(
@@ -64,6 +64,13 @@ def close_if_idle(ledger: Ledger, conversation: Conversation, *, window: Micros)
         return False
     close(ledger, conversation)
     return True
+
+
+def goes_on(ledger: Ledger, conversation: Conversation) -> None:
+    """Count now as the time of a conversation's last row: a message goes out that was recorded long ago, because it was
+    scheduled or had to wait. Soon after its recording that changes nothing worth a write."""
+    if conversation.status == "open" and ledger.now - conversation.last_row_at > MINUTE:
+        ledger.put_conversation(replace(conversation, last_row_at=ledger.now))
 
 
 def close(ledger: Ledger, conversation: Conversation) -> Conversation:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
+from tellwire.conversations import agent_turns, contacts, lifecycle, message_events, recipients
 from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
+from tellwire.meta import codes
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model.ledger import Keys, Ledger
@@ -28,8 +29,9 @@ from tellwire.model.units import MICROS, Micros
 class Draft(Struct, frozen=True, kw_only=True):
     """A checked request to send a message.
 
-    `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. `content`: as
-    the row shows it. `scheduled_at` 0: at once. `unchecked`: the customer service window is not checked.
+    `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
+    used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
+    once. `unchecked`, `despite_stop`: as of a `Send`.
     """
 
     account: Account
@@ -39,6 +41,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     agent_id: str = ""
     scheduled_at: Micros = 0
     unchecked: bool = False
+    despite_stop: bool = False
     media: bytes = b""
 
 
@@ -109,6 +112,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         order_at=draft.scheduled_at if draft.scheduled_at > ledger.now else _order_of(message.id),
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
+        despite_stop=draft.despite_stop,
         created_at=ledger.now,
         updated_at=ledger.now,
     )
@@ -140,21 +144,22 @@ def _recipient_of(ledger: Ledger, draft: Draft) -> tuple[Contact | None, str, st
     """Return the contact (None in a group), the party of the conversation, and the recipient as Meta gets it."""
     if draft.conversation is None:
         who = WebhookContact(address=draft.to, aliases=(alias(draft.to),))
-        contact = contacts.resolve(ledger, draft.account.organization_id, who)
+        contact = contacts.resolve(ledger, draft.account.organization_id, who, ledger.now // MICROS)
         return contact, contact.id, draft.to
     known = ledger.conversations.get(draft.conversation.id, draft.conversation)
-    address = known.contact_address
     if known.is_group:
-        return None, known.party, address
+        return None, known.party, known.contact_address
     person = contacts.survivor(ledger, known.party)
-    party = person.id if person else known.party
-    return person, party, f"+{alias(address)}" if alias(address).isdecimal() else address
+    if person is None:
+        return None, known.party, recipients.as_sent(draft.to or known.contact_address)
+    address = contacts.reachable(ledger, person, known, draft.to) or known.contact_address
+    return person, person.id, recipients.as_sent(address)
 
 
 # --- being sent -------------------------------------------------------------------------------------------------------
 
 
-def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
+def claim(ledger: Ledger, account: Account, message_id: str, *, epoch: int, tries_until: Micros) -> Send | None:
     """Mark a due send as `sending`; return None when it is not due yet or not to be sent any more.
 
     After the commit, a crash leaves the send `sending`, so its next owner knows that Meta may have received it.
@@ -162,6 +167,9 @@ def claim(ledger: Ledger, message_id: str, *, epoch: int, tries_until: Micros) -
     send = ledger.sends.get(message_id)
     if send is None or send.state not in ("queued", "scheduled") or send.due_at > ledger.now:
         return None
+    if (conversation := ledger.conversations.get(send.conversation_id)) is not None:
+        lifecycle.goes_on(ledger, conversation)
+    send = recipients.readdressed(ledger, account, send)
     return _moved(
         ledger,
         send,
@@ -294,12 +302,14 @@ def _folded(ledger: Ledger, account: Account, message: Message, wamid: str) -> M
 # --- what people decide -----------------------------------------------------------------------------------------------
 
 
-def cancel(ledger: Ledger, message_id: str) -> bool:
-    """Cancel a message that has not been sent; return False when it is too late."""
-    send = ledger.sends.get(message_id)
+def cancel(ledger: Ledger, account: Account, message_id: str, *, cause: str = "cancelled before it was sent") -> bool:
+    """Cancel a message that has not been sent, and tell it; return False when it is too late."""
+    send, message = ledger.sends.get(message_id), ledger.by_id.get(message_id)
     if send is None or send.state not in ("scheduled", "queued"):
         return False
-    _moved(ledger, send, "cancelled", cause="cancelled before it was sent")
+    _moved(ledger, send, "cancelled", cause=cause)
+    if message is not None:
+        update(ledger, replace(message, status={**message.status, "cancelled": ledger.now}), account, ("status",))
     return True
 
 
@@ -341,8 +351,8 @@ def resendable(message: Message, send: Send) -> bool:
 
 
 _DECIDED = StatusError(
-    "marked_failed",
-    "Marked as failed",
-    "Marked as failed",
+    codes.MARKED_FAILED,
+    codes.OWN_CODES[codes.MARKED_FAILED][0],
+    codes.OWN_CODES[codes.MARKED_FAILED][0],
     "Whether WhatsApp took this message was not known; a person decided that it counts as failed.",
 )

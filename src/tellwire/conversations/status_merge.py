@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from tellwire.conversations import payments
 from tellwire.model.messaging import Message, StatusFact
 from tellwire.model.units import MICROS
 
@@ -47,12 +48,13 @@ def merge(message: Message, fact: StatusFact) -> Message:
 
 
 def joined(message: Message, other: Message) -> Message:
-    """Return the row with every status fact of another row of the same message."""
+    """Return the row with every status fact and payment of another row of the same message."""
     for name, at in other.status.items():
         message = merge(message, StatusFact(name=name, at=at // MICROS))
     pricing = _best((message.pricing_rank, message.pricing), (other.pricing_rank, other.pricing))
     errors = _best((message.errors_rank, message.errors), (other.errors_rank, other.errors))
-    return replace(message, pricing_rank=pricing[0], pricing=pricing[1], errors_rank=errors[0], errors=errors[1])
+    message = replace(message, pricing_rank=pricing[0], pricing=pricing[1], errors_rank=errors[0], errors=errors[1])
+    return payments.added(message, payments.of(other))
 
 
 _Ranked = tuple[tuple[int, int], bytes]

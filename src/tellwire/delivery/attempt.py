@@ -85,12 +85,13 @@ def request(
     secrets = _live(endpoint.secrets, now)
     timestamp = now // MICROS
     headers.append(("webhook-timestamp", str(timestamp)))
+    single = _single(endpoint, secrets)
     if secrets:
         signature = wire.sign(body, webhook_id=work.delivery.webhook_id, timestamp=timestamp, secrets=secrets)
         headers.append(("webhook-signature", signature))
         if endpoint.hub_signature:
-            headers.append(("X-Hub-Signature-256", wire.hub_signature(body, secrets[0])))
-    headers += form.headers(work.event, endpoint, body)
+            headers.append(("X-Hub-Signature-256", wire.hub_signature(body, single.secrets[0].value)))
+    headers += form.headers(work.event, single, body)
     if wire.traceparent is not None and (trace := wire.traceparent(work)):
         headers.append(("traceparent", trace))
     if not edit.url or _origin(edit.url) == _origin(endpoint.url):
@@ -141,6 +142,14 @@ def _live(secrets: tuple[Secret, ...], now: Micros) -> list[str]:
     live = [s for s in secrets if s.expires_at is None or s.expires_at > now]
     live.sort(key=lambda s: (s.expires_at is not None, -(s.expires_at or 0)))
     return [s.value for s in live]
+
+
+def _single(endpoint: Endpoint, live: list[str]) -> Endpoint:
+    """Return the endpoint with the one secret of those that still sign that makes signatures of one value."""
+    if len(endpoint.secrets) == 1 and live:
+        return endpoint
+    chosen = live[-1:] if endpoint.rotating_signature == "old" else live[:1]
+    return replace(endpoint, secrets=tuple(map(Secret, chosen)))
 
 
 class Try(Struct, frozen=True, kw_only=True, gc=False):

@@ -237,6 +237,7 @@ class EndpointQueue:
         if found:
             self._known.discard(delivery_id)
             self.share.hold(-1)
+            self.order.out_of_line((delivery_id,))
         return found
 
     @property
@@ -348,6 +349,8 @@ class EndpointQueue:
             self.backlog.left(delivery.id)
             if self.order.release(key, now):
                 self.backlog.rewind(delivery.id)
+            if self.order.barred and not delivery.in_line:
+                self.order.out_of_line((delivery.id,))
 
     def dropped(self, ticket: Ticket) -> None:
         """Drop a delivery whose attempt has no result: only its row is true, so it is read again with all that follows
@@ -376,8 +379,6 @@ class EndpointQueue:
 
     def overtaken(self) -> list[Ticket]:
         """Return the heads that are to be recorded as overtaken."""
-        if not self.order.overtaken:
-            return []
         keys, self.order.overtaken = self.order.overtaken, []
         return [Ticket(k.works[0], self, k, attempts=False, followed=len(k.works) > 1 or k.cut) for k in keys]
 

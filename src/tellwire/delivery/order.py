@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from heapq import heappop, heappush
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tellwire.delivery.breaker import Breaker
 from tellwire.model.deliveries import Ordering, Work
@@ -24,15 +24,17 @@ from tellwire.model.units import Micros
 class Key(Struct, eq=False):
     """An order key with its deliveries, the head first.
 
-    `due_at`: when a waiting head goes; `held_until`: when the receiver wants it at the earliest; `first_at`: the head's
-    first attempt; `failed_at`: its last failure that may be its own fault, of the attempt sent at `sent_at`. `cut`: the
-    deliveries behind it were left on disk. `ripe`: it may be overtaken as soon as somebody is there to do so.
+    `due_at`: when a waiting head goes; `behind`: deliveries of another key that go first; `held_until`: when the
+    receiver wants it at the earliest; `first_at`: the head's first attempt; `failed_at`: its last failure that may be
+    its own fault, of the attempt sent at `sent_at`. `cut`: the deliveries behind it were left on disk. `ripe`: it may
+    be overtaken as soon as somebody is there to do so.
     """
 
     name: str
     works: list[Work]
     place: Literal["ready", "flying", "waiting", "gone"] = "gone"
     due_at: Micros = 0
+    behind: set[str] = field(default_factory=set)
     held_until: Micros = 0
     first_at: Micros = 0
     failed_at: Micros = 0
@@ -53,6 +55,8 @@ class Order:
         self.keys: dict[str, Key] = {}
         self.blocked = 0
         self.overtaken: list[Key] = []
+        self.barred: dict[str, Key] = {}
+        self.newly_barred = False
         self._health = health
         self._crowd = crowd
         self._ready: deque[Key] = deque()
@@ -94,11 +98,35 @@ class Order:
         key.first_at = head.first_attempt_at
         key.failed_at = key.sent_at = key.held_until = 0
         key.ripe = False
-        if head.attempts and head.due_at > now:
+        if head.behind and not head.attempts and self._ordering != "none":
+            self._bar(key, head.behind)
+        elif head.attempts and head.due_at > now:
             self._wait(key, head.due_at)
         else:
             key.place = "ready"
             self._ready.append(key)
+
+    def _bar(self, key: Key, behind: str) -> None:
+        """Let a head wait until deliveries of another key are out of its way, not for a time."""
+        key.place = "waiting"
+        key.behind = set(behind.split())
+        self.blocked += 1
+        self.barred[key.name] = key
+        self.newly_barred = True
+
+    def out_of_line(self, delivery_ids: Iterable[str]) -> None:
+        """Let the heads go that waited for these deliveries alone, which have had their turn."""
+        for key in list(self.barred.values()):
+            key.behind.difference_update(delivery_ids)
+            if not key.behind:
+                self._unbar(key)
+                key.place = "ready"
+                self._ready.append(key)
+
+    def _unbar(self, key: Key) -> None:
+        if self.barred.pop(key.name, None) is not None:
+            self.blocked -= 1
+            key.behind = set()
 
     def _wait(self, key: Key, due_at: Micros) -> None:
         key.place = "waiting"
@@ -130,7 +158,7 @@ class Order:
         """Take the head with which an endpoint that is down is probed: the one tried last until it has had its tries,
         then another."""
         tried = self.keys.get(self._health.tried)
-        if tried is not None and tried.place not in ("ready", "waiting"):
+        if tried is not None and (tried.place not in ("ready", "waiting") or tried.behind):
             tried = None
         if tried is not None and not self._health.wants_another:
             return self._fly(tried)
@@ -219,7 +247,7 @@ class Order:
             else:
                 key.place = "gone"
         self.keys = {name: key for name, key in self.keys.items() if key.place == "flying"}
-        for some in (self._ready, self._waiting, self._bounds, self._unproven, self.overtaken):
+        for some in (self._ready, self._waiting, self._bounds, self._unproven, self.overtaken, self.barred):
             some.clear()
         self.blocked = 0
 
@@ -236,6 +264,7 @@ class Order:
                 key.cut = False
             else:
                 self.blocked -= key.place == "waiting"
+                self.barred.pop(key.name, None)
                 dropped += self.discard(key)
         self.overtaken = [key for key in self.overtaken if key.place != "gone"]
         return dropped
@@ -255,6 +284,8 @@ class Order:
                         del key.works[index]
                     else:
                         self.blocked -= key.place == "waiting"
+                        self.barred.pop(key.name, None)
+                        key.behind = set()
                         self.release(key, now)
                     return True
         return False
@@ -290,7 +321,7 @@ class Order:
     def forgive(self, now: Micros) -> None:
         """Let every head go at once after an outage of the whole endpoint, unless the receiver asked to wait."""
         for key in self.keys.values():
-            if key.place == "waiting" and key.due_at > (due_at := max(now, key.held_until)):
+            if key.place == "waiting" and not key.behind and key.due_at > (due_at := max(now, key.held_until)):
                 key.due_at = due_at
                 self._push(self._waiting, due_at, key)
 

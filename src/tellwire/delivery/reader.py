@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
+from tellwire.delivery.endpoint_queue import EndpointQueue
 from tellwire.delivery.scheduler import BacklogPage, Scheduler
 from tellwire.model.deliveries import Work
 from tellwire.model.units import MICROS, Micros
@@ -70,6 +71,19 @@ class Reader:
             task = asyncio.create_task(self._read(page))
             self._pages.add(task)
             task.add_done_callback(self._page_done)
+        for queue, names in self._scheduler.barred():
+            task = asyncio.create_task(self._look_up(queue, names))
+            self._pages.add(task)
+            task.add_done_callback(self._page_done)
+
+    async def _look_up(self, queue: EndpointQueue, names: Collection[str]) -> None:
+        """See which deliveries that heads wait for have had their turn; the next sweep asks again for the others."""
+        try:
+            waiting = await self._outbox.in_line(queue.endpoint.organization_id, names)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next sweep asks again
+            log.warning("order_unread", endpoint_id=queue.endpoint.id, error=type(error).__name__)
+        else:
+            self._scheduler.unbarred(queue, set(names).difference(waiting))
 
     def _page_done(self, task: asyncio.Task[None]) -> None:
         self._pages.discard(task)

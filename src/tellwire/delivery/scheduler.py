@@ -60,6 +60,7 @@ class Scheduler:
         self._left_extras: set[str] | None = None
         self._overtaken: list[Ticket] = []
         self._under_way: Counter[int] = Counter()
+        self._barred: set[EndpointQueue] = set()
 
     # --- endpoints ----------------------------------------------------------------------------------------------------
 
@@ -186,6 +187,7 @@ class Scheduler:
                 queue.backlog.rewind("")
             self._touch(queue)
         self._swept = self._swept or leases is self.shares.leases
+        self._barred |= {queue for queue in self.queues.values() if queue.order.barred}
         for queue in self.queues.values():
             if queue.backlog.more:
                 self._touch(queue)
@@ -210,6 +212,18 @@ class Scheduler:
         """Ask again for a page that could not be read."""
         page.queue.backlog.end(complete=False)
         self._touch(page.queue)
+
+    def barred(self) -> list[tuple[EndpointQueue, frozenset[str]]]:
+        """Return what is to be looked up now: deliveries that heads wait for, by endpoint; to be answered with
+        `unbarred`."""
+        some, self._barred = self._barred, set()
+        found = [(queue, frozenset[str]().union(*(k.behind for k in queue.order.barred.values()))) for queue in some]
+        return [(queue, names) for queue, names in found if names]
+
+    def unbarred(self, queue: EndpointQueue, delivery_ids: Iterable[str]) -> None:
+        """Let the heads go that waited for these deliveries alone, which have had their turn."""
+        queue.order.out_of_line(delivery_ids)
+        self._touch(queue)
 
     def begin_due(self) -> None:
         """Note that the late retries and replays that are due are being read."""
@@ -336,6 +350,9 @@ class Scheduler:
         self._organizations.enlist(queue)
         if queue.backlog.more:
             self._organizations.want_page(queue)
+        if queue.order.newly_barred:
+            queue.order.newly_barred = False
+            self._barred.add(queue)
         if queue.order.overtaken:
             tickets = queue.overtaken()
             for ticket in tickets:

@@ -21,6 +21,7 @@ from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.deliveries import Endpoint, Ordering, Secret
 from tellwire.model.units import Micros
+from tellwire.security.pasted import as_meant
 
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
@@ -65,6 +66,13 @@ History = Annotated[bool, Meta(description="Also events of the past that Meta se
 HubSignature = Annotated[bool, Meta(description="Add `X-Hub-Signature-256`, as Meta signs.")]
 WappcloudSignature = Annotated[
     Literal["prefixed", "bare"], Meta(description="Format `chat`: its signature with `sha256=` before it, or without.")
+]
+RotatingSignature = Annotated[
+    Literal["old", "new"],
+    Meta(
+        description="`X-Hub-Signature-256` and `X-Wappcloud-Signature` hold one value each. While a secret is being "
+        "rotated it is made with the `old` one until the overlap ends, or with the `new` one at once."
+    ),
 ]
 Token = Annotated[str, Meta(max_length=4096, description="Sent as `Authorization: Bearer <token>`; never shown again.")]
 Headers = Annotated[
@@ -112,6 +120,7 @@ class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     headers: Headers = {}
     hub_signature: HubSignature = False
     wappcloud_signature: WappcloudSignature = "prefixed"
+    rotating_signature: RotatingSignature = "old"
     timeout_seconds: Timeout | None = None
     head_of_line_seconds: HeadOfLine | None = None
     max_in_flight: InFlight | None = None
@@ -135,6 +144,7 @@ class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers: Headers | UnsetType | None = UNSET
     hub_signature: HubSignature | UnsetType | None = UNSET
     wappcloud_signature: WappcloudSignature | UnsetType | None = UNSET
+    rotating_signature: RotatingSignature | UnsetType | None = UNSET
     timeout_seconds: Timeout | UnsetType | None = UNSET
     head_of_line_seconds: HeadOfLine | UnsetType | None = UNSET
     max_in_flight: InFlight | UnsetType | None = UNSET
@@ -148,7 +158,7 @@ _DEFAULTS = msgspec.structs.asdict(Endpoint(id="", organization_id="", url="", f
 
 def drafted(draft: EndpointDraft) -> Endpoint:
     """Return the endpoint that a draft describes, not yet anybody's and with only the secret that it brings."""
-    fields = msgspec.structs.asdict(draft)
+    fields = _with_token(msgspec.structs.asdict(draft))
     secret = fields.pop("secret")
     if secret is not None and (fault := secret_fault(secret)):
         raise Invalid("The secret cannot be used.", ("/secret", fault))
@@ -159,7 +169,13 @@ def drafted(draft: EndpointDraft) -> Endpoint:
 def changed(endpoint: Endpoint, change: EndpointChange) -> Endpoint:
     """Return the endpoint as a change wants it."""
     fields: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not UNSET}
-    return replace(endpoint, **_without_none(fields))
+    return replace(endpoint, **_without_none(_with_token(fields)))
+
+
+def _with_token(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with the token as it is meant; one of which nothing is left stays, for `faults` to name."""
+    token = fields.get("token")
+    return fields | {"token": as_meant(token) or token} if token else fields
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
@@ -178,9 +194,9 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
     format_ = gate.formats.get(endpoint.format)
     if format_ is None:
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
-    events = tuple(dict.fromkeys((*gate.event_names, *format_.EVENTS)))
+    events = tuple(dict.fromkeys((*format_.EVENTS, *gate.event_names)))
     reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
-    if found := faults(endpoint, events, reserved):
+    if found := faults(endpoint, events, reserved, format_.UNSENT):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return
@@ -215,7 +231,8 @@ def change(shelf: EndpointRepository, endpoint_id: str, wanted: EndpointChange) 
 
 
 def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap: Micros) -> Endpoint:
-    """Sign with a new secret from now on; the old ones sign as well until the overlap ends.
+    """Sign with a new secret from now on; the old ones sign as well until the overlap ends. Signatures of one value
+    follow the endpoint's `rotating_signature`.
 
     The newest secret comes first.
 

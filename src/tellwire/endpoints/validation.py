@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tellwire.model.deliveries import Endpoint
+from tellwire.security.pasted import trimmed
 
 _MOST_VALUE = 4096
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -38,20 +39,30 @@ Fault = tuple[str, str]
 """JSON pointer, what is wrong there"""
 
 
-def faults(endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...]) -> list[Fault]:
+def faults(
+    endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...], unsent: Sequence[str] = ()
+) -> list[Fault]:
     """Return everything that is wrong with an endpoint's fields.
 
     Args:
         events: the names it may subscribe to.
         reserved: how the names of the formats' own headers begin, in lower case.
+        unsent: those of `events` that its format never sends.
     """
-    return [*_events(endpoint, events), *_accounts(endpoint), *_token(endpoint), *_headers(endpoint, reserved)]
+    return [
+        *(_events(endpoint, events) or _silent(endpoint, events, unsent)),
+        *_accounts(endpoint),
+        *_token(endpoint),
+        *_headers(endpoint, reserved),
+    ]
 
 
 def secret_fault(secret: str) -> str:
     """Return what is wrong with a customer's own signing secret; "" when nothing is."""
     if not 16 <= len(secret) <= 128:
         return "must have 16 to 128 characters"
+    if secret != trimmed(secret):
+        return "must not begin or end with a blank"
     if not secret.isprintable():
         return "must have printable characters only"
     if not secret.startswith("whsec_"):
@@ -65,12 +76,21 @@ def secret_fault(secret: str) -> str:
     return "" if 24 <= len(key) <= 64 else "must be base64 of 24 to 64 bytes after whsec_"
 
 
-def _events(endpoint: Endpoint, events: Sequence[str]) -> Iterator[Fault]:
+def _events(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:
+    found = []
     for index, name in enumerate(endpoint.events):
         if name not in events:
-            yield f"/events/{index}", f"must be one of {', '.join(events)}"
+            found.append((f"/events/{index}", f"must be one of {', '.join(events)}"))
         elif name in endpoint.events[:index]:
-            yield f"/events/{index}", "is there twice"
+            found.append((f"/events/{index}", "is there twice"))
+    return found
+
+
+def _silent(endpoint: Endpoint, events: Sequence[str], unsent: Sequence[str]) -> list[Fault]:
+    if not endpoint.events or set(endpoint.events) - set(unsent):
+        return []
+    sent = ", ".join(each for each in events if each not in unsent)
+    return [("/events", f"names nothing that the format {endpoint.format} sends, which is: {sent}")]
 
 
 def _accounts(endpoint: Endpoint) -> Iterator[Fault]:

@@ -18,13 +18,20 @@ EVENTS: tuple[str, ...] = (
     "account.warning",
     "agent.failed",
     "contact.erased",
+    "contact.preference_changed",
     "conversation.handed_over",
     "conversation.resumed",
     "delivery.exhausted",
     "endpoint.disabled",
     "endpoint.recovered",
     "media.failed",
+    "message.payment",
+    "standby.echo",
+    "standby.message",
+    "standby.status",
     "template.updated",
+    "thread.control_passed",
+    "thread.control_taken",
 )
 
 _SCHEMA = document(

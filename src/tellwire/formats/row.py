@@ -101,6 +101,7 @@ _CONVERSATION_EVENT = document(
 
 NAME = "row"
 EVENTS: tuple[str, ...] = event_names.ALL
+UNSENT: tuple[str, ...] = ()
 SCHEMAS: Mapping[str, Schema] = {
     "row-messages": _MESSAGE_EVENT,
     "row-conversations": _CONVERSATION_EVENT,

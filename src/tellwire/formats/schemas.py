@@ -25,7 +25,7 @@ ERRORS: Schema = {
         "type": "object",
         "required": ["code", "title", "message", "error_data"],
         "properties": {
-            "code": {"type": ["integer", "string"], "description": "Meta's error code."},
+            "code": {"type": "integer", "description": "Meta's error code, or one of ours (990000 to 990999)."},
             "title": {"type": "string"},
             "message": {"type": "string"},
             "error_data": {

@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection as a client: a request written in one piece, an answer read by llhttp within bounds.
 
-An `Exchange` holds what is known of one request and its answer at any moment, so that a deadline in the middle can
-still say what had happened. RFC 9110 and 9112; decision record 0002 says why this is not a library.
+What llhttp refuses is read again by `TolerantReader`, and then the connection is not kept. An `Exchange` holds what is
+known of one request and its answer at any moment, so that a deadline in the middle can still say what had happened.
+RFC 9110 and 9112; decision record 0002 says why this is not a library, 0023 why a readable status counts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from msgspec import Struct
 from tellwire import __version__
 from tellwire.errors import Forbidden
 from tellwire.http_client.tls_errors import tls_cause
+from tellwire.http_client.tolerant import ReadLimits, TolerantReader
 from tellwire.ports.http_out import Failure, Request
 from tellwire.security.addresses import ParsedTarget
 
@@ -40,6 +42,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_FOR_CALLERS: Final = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect")
 )
+_FRAMING: Final = frozenset(("content-length", "transfer-encoding"))
 _USER_AGENT: Final = f"User-Agent: Tellwire/{__version__}\r\n"
 
 
@@ -47,9 +50,10 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     """How much of an answer is read and how many connections are kept. Sizes in bytes, times in seconds."""
 
     body: int = 16 * 1024
-    head: int = 32 * 1024
-    """of the names and values of all headers; as much again is read for what surrounds them"""
+    head: int = 64 * 1024
+    """of everything that comes before the body"""
     headers: int = 128
+    """that are kept; the others are left out"""
     wire: int = 128 * 1024
     """of an answer as sent: chunk headers can outweigh the body"""
     connections: int = 512
@@ -162,8 +166,8 @@ class Connection(asyncio.Protocol):
     """A connection that carries one exchange after the other; `lost` is called once when it is gone."""
 
     __slots__ = (
-        "_allow_listed", "_exchange", "_head", "_limits", "_lost", "_parser", "_paused", "_timer", "_transport",
-        "_waiter", "_wire", "reusable",
+        "_allow_listed", "_exchange", "_limits", "_lost", "_parser", "_paused", "_raw", "_refusal", "_timer",
+        "_tolerant", "_transport", "_waiter", "_wire", "reusable",
     )  # fmt: skip
 
     def __init__(self, limits: ConnectionLimits, lost: Callable[[Connection], None], *, allow_listed: bool) -> None:
@@ -176,7 +180,10 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._exchange = Exchange(b"", 0.0)
         self._paused = False
-        self._wire = self._head = 0
+        self._wire = 0
+        self._raw: list[bytes] = []  # the answer as it came, for the tolerant reader
+        self._tolerant: TolerantReader | None = None
+        self._refusal = ""  # why the parser gave the answer up
         self.reusable = False
 
     def run(self, exchange: Exchange, deadline: float) -> asyncio.Future[None]:
@@ -189,7 +196,7 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._waiter = waiter = loop.create_future()
         self._exchange = exchange
-        self._wire = self._head = 0
+        self._wire = 0
         exchange.allow_listed = self._allow_listed
         if self._transport is None or self._transport.is_closing():  # lost while it was idle
             self._end_of_stream(None)
@@ -222,10 +229,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self, cause: str = "") -> None:
-        """Drop the connection at once; an exchange that runs on it fails with `cause`."""
+        """Drop the connection at once; an exchange that runs on it fails with `cause` if no status has come."""
         self.reusable = False
         if self._waiter is not None:
-            self._exchange.fail("broken", cause)
+            self._cut("broken", cause)
             self._settle()
         if self._transport is not None:
             self._transport.abort()
@@ -236,6 +243,7 @@ class Connection(asyncio.Protocol):
 
     def _settle(self) -> None:
         waiter, self._waiter = self._waiter, None
+        self._raw.clear()
         if self._timer is not None:
             self._timer.cancel()
         self._exchange.enter("")
@@ -266,15 +274,19 @@ class Connection(asyncio.Protocol):
             exchange.answered = True
             exchange.enter("body")
         self._wire += len(data)
-        try:
-            self._parser.feed_data(data)
-        except HttpParserError as error:
-            self.reusable = False
-            if not exchange.complete:
-                exchange.fail("protocol", f"your server's answer is not valid HTTP: {error}")
+        if self._tolerant is not None:
+            self._read_on(self._tolerant, data)
         else:
-            if not exchange.complete and self._wire > (self._limits.wire if exchange.status else 2 * self._limits.head):
-                self._cut()
+            self._raw.append(data)
+            try:
+                self._parser.feed_data(data)
+            except HttpParserError as error:
+                self.reusable = False
+                if not exchange.complete and not exchange.failure:
+                    self._refusal = f"your server's answer is not valid HTTP: {error}"
+                    self._read_on(self._read_again(), b"".join(self._raw))
+        if not exchange.complete and self._wire > (self._limits.wire if exchange.status else self._limits.head):
+            self._cut("protocol", "your server's answer has too many or too long headers")
         if exchange.complete or exchange.failure:
             self._settle()
 
@@ -287,17 +299,54 @@ class Connection(asyncio.Protocol):
 
     def _end_of_stream(self, exc: Exception | None) -> None:
         exchange = self._exchange
-        if exchange.status and exc is None and _until_close(exchange.headers):
+        if self._tolerant is not None:
+            self._tolerant.end(orderly=exc is None)
+            self._take_over(self._tolerant)
+        elif exchange.status and exc is None and _until_close(exchange.headers):
             exchange.complete = True
-        elif isinstance(exc, ssl.SSLError):
-            exchange.fail("tls", tls_cause(exc))
-        else:
+        if not exchange.complete:
             how = "closed" if exc is None else "reset"
-            where = "before answering"
-            if exchange.answered:
-                where = "in the middle of its answer" if exchange.status else "in the middle of its headers"
-            exchange.fail("broken", f"your server {how} the connection {where}")
+            where = "in the middle of its headers" if exchange.answered else "before answering"
+            if isinstance(exc, ssl.SSLError):
+                self._cut("tls", tls_cause(exc))
+            else:
+                self._cut("broken", f"your server {how} the connection {where}")
         self._settle()
+
+    def _read_again(self) -> TolerantReader:
+        """Begin to read with patience what the parser has refused or not understood yet."""
+        self.reusable = False
+        self._tolerant = TolerantReader(ReadLimits(self._limits.body, self._limits.headers))
+        return self._tolerant
+
+    def _read_on(self, reader: TolerantReader, data: bytes) -> None:
+        reader.feed(data)
+        self._take_over(reader)
+        if reader.unreadable:
+            self._cut("protocol", self._refusal)
+
+    def _take_over(self, reader: TolerantReader) -> None:
+        """Let the exchange have what the tolerant reader has read."""
+        if reader.status:
+            exchange = self._exchange
+            exchange.status, exchange.headers, exchange.body = reader.status, reader.headers, reader.body
+            exchange.truncated, exchange.complete = reader.truncated, reader.complete
+
+    def _cut(self, failure: Failure, cause: str) -> None:
+        """Stop reading: an answer whose status can be read counts, cut as it is; else the exchange has failed."""
+        self.reusable = False
+        exchange = self._exchange
+        if not exchange.status:
+            reader = self._tolerant
+            if reader is None:
+                reader = self._read_again()
+                reader.feed(b"".join(self._raw))
+            reader.end(orderly=False)
+            self._take_over(reader)
+        if exchange.status:
+            exchange.truncated = exchange.complete = True
+        else:
+            exchange.fail(failure, cause)
 
     # --- called by the parser -----------------------------------------------------------------------------------------
 
@@ -307,12 +356,11 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         exchange = self._exchange
-        self._head += len(name) + len(value)
-        if self._head > self._limits.head or len(exchange.headers) >= self._limits.headers:
-            self._cut()
-            raise _Enough
-        if not exchange.status:  # else it is a trailer
-            exchange.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        if exchange.status:  # a trailer
+            return
+        known = name.decode("latin-1").lower()
+        if len(exchange.headers) < self._limits.headers or known in _FRAMING:
+            exchange.headers.append((known, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         exchange = self._exchange
@@ -330,21 +378,13 @@ class Connection(asyncio.Protocol):
         left = self._limits.body - len(body)
         body += data[:left]
         if len(data) > left:
-            self._cut()
+            self._exchange.truncated = self._exchange.complete = True
             raise _Enough
 
     def on_message_complete(self) -> None:
         if self._exchange.status:
             self._exchange.complete = True
             self.reusable = self.reusable and not self._paused and self._parser.should_keep_alive()
-
-    def _cut(self) -> None:
-        """Stop reading: an answer whose headers are there counts, cut as it is."""
-        self.reusable = False
-        if self._exchange.status:
-            self._exchange.truncated = self._exchange.complete = True
-        else:
-            self._exchange.fail("protocol", "your server's answer has too many or too long headers")
 
 
 def _until_close(headers: list[tuple[str, str]]) -> bool:

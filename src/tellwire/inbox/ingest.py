@@ -8,7 +8,7 @@ Each item is applied once and by itself: one that fails does not stop the others
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
@@ -18,11 +18,11 @@ from msgspec.structs import replace
 from tellwire import meta
 from tellwire.accounts import notices
 from tellwire.conversations.changes import Options
-from tellwire.inbox.held_items import release, report_of
+from tellwire.inbox.held_items import release
 from tellwire.inbox.item_keys import keys_of, waits_for
 from tellwire.inbox.items import apply_item
 from tellwire.inbox.posts import Applied, Post, room_of
-from tellwire.inbox.statuses import UNDER_WAY
+from tellwire.inbox.waiting import report_of
 from tellwire.meta.webhooks.items import (
     Item,
     MessageItem,
@@ -46,7 +46,7 @@ from tellwire.model.inbound import (
 )
 from tellwire.model.ledger import HeldItem, Ledger
 from tellwire.model.tenancy import Account
-from tellwire.model.units import MINUTE, Micros
+from tellwire.model.units import MINUTE, Micros, Seconds
 from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
 
@@ -64,7 +64,8 @@ _MOST_HELD = 100
 _NOBODY: frozenset[str] = frozenset()
 _NONE: frozenset[int] = frozenset()
 _HELD_FOR: Micros = MINUTE
-"""How long a status of an unknown message waits for the answer to a send that is under way."""
+"""How long an edit waits for its message, and a status of an unknown message for the answer to a send that is under
+way."""
 
 
 class ItemFailed(Exception):  # noqa: N818
@@ -103,7 +104,8 @@ def nowhere(_organization_id: str) -> AbstractAsyncContextManager[None]:
 
 class Ingest:
     """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is; `place` is held by a
-    large POST, by its organization, from its reading to its last commit."""
+    large POST, by its organization, from its reading to its last commit; `on_newest` is given the newest of Meta's
+    times in each new POST that a secret of META_APP_SECRET signed."""
 
     def __init__(
         self,
@@ -112,10 +114,12 @@ class Ingest:
         *,
         aside: Callable[[Callable[[], Read], str], Awaitable[Read]] = at_once,
         place: Callable[[str], AbstractAsyncContextManager[None]] = nowhere,
+        on_newest: Callable[[Seconds], None] | None = None,
     ) -> None:
         self._store = store
         self._options = options
         self._aside = aside
+        self._on_newest = on_newest
         self._place = place
 
     @property
@@ -138,10 +142,15 @@ class Ingest:
         """
         if len(body) <= _READ_AT_ONCE:
             items, digest = _items_and_digest(body)
-            return await self._in_parts(Post(body, items, speaks_for, digest, room_of(body), whose), None)
+            return await self._apply_new(Post(body, items, speaks_for, digest, room_of(body), whose))
         async with self._place(whose):
             items, digest = await self._read(body, whose)
-            return await self._in_parts(Post(body, items, speaks_for, digest, room_of(body), whose), None)
+            return await self._apply_new(Post(body, items, speaks_for, digest, room_of(body), whose))
+
+    async def _apply_new(self, post: Post) -> Inbound:
+        if self._on_newest is not None and not post.speaks_for.account_ids:  # an account's own secret may be anybody's
+            self._on_newest(_newest(post.items))
+        return await self._in_parts(post, None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str], *, whose: str = "") -> Inbound:
         """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
@@ -193,6 +202,11 @@ class Ingest:
                 skip |= {failed.index}
 
 
+def _newest(items: Sequence[Item]) -> Seconds:
+    """Return the newest of Meta's times of messages and statuses, 0 for none."""
+    return max((item.timestamp or 0 for item in items if isinstance(item, MessageItem | StatusUpdate)), default=0)
+
+
 def _items_and_digest(body: bytes) -> Read:
     items = meta.parse(body)
     keyless = any(not isinstance(item, MessageItem | StatusUpdate) for item in items)
@@ -234,7 +248,7 @@ def decide_post(
         report = report_of(item, result)
         owners.append(tuple(sorted(whose.now)) if len(whose.now) > 1 else tuple(whose.now))
         reports.append(report)
-        _settle(ledger, inbound_id, item, report, post, known=kept is not None, held_until=held_until)
+        _settle(ledger, inbound_id, item, result, post, known=kept is not None)
         if kept:
             ledger.put_report(inbound_id, replace(report, owners=owners[-1]))
     if len(reports) < len(post.items):
@@ -375,23 +389,12 @@ def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
     return account
 
 
-def _settle(
-    ledger: Ledger, inbound_id: str, item: Item, report: ItemReport, post: Post, *, known: bool, held_until: Micros
-) -> None:
-    """Store a held or unrouted item where it will be found again; remove one of a `known` POST that waits no longer."""
-    place = item.place
-    if report.outcome in (Outcome.HELD, Outcome.UNROUTED):
-        wamid = waits_for(item) if report.outcome == Outcome.HELD else ""
-        ledger.put_held(
-            place.phone_number_id or place.waba_id,
-            wamid,
-            HeldItem(
-                inbound_id,
-                place.pointer,
-                report.outcome,
-                post.body,
-                held_until if report.reason == UNDER_WAY else 0,
-            ),
-        )
+def _settle(ledger: Ledger, inbound_id: str, item: Item, result: ItemResult, post: Post, *, known: bool) -> None:
+    """Store an item that waits where it will be found again; remove one of a `known` POST that waits no longer."""
+    place, outcome = item.place, result.outcome
+    if outcome in (Outcome.HELD, Outcome.UNROUTED) or result.waits:
+        wamid = "" if outcome == Outcome.UNROUTED else waits_for(item)
+        held = HeldItem(inbound_id, place.pointer, outcome, post.body, result.retry_at)
+        ledger.put_held(place.phone_number_id or place.waba_id, wamid, held)
     elif known:
         ledger.settle_held(inbound_id, place.pointer)

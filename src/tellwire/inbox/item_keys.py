@@ -6,16 +6,21 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from tellwire.accounts import notices
+from tellwire.inbox import told
 from tellwire.inbox.statuses import our_id
 from tellwire.meta.webhooks.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
     CallMade,
+    ControlChange,
     Item,
     MessageItem,
     Notice,
     NotUnderstood,
+    PreferenceChange,
+    Recorded,
+    StandbyCopy,
     StatusUpdate,
     TemplateNotice,
     WebhookContact,
@@ -30,7 +35,9 @@ def waits_for(item: Item) -> str:
             return item.revokes or item.edits
         case StatusUpdate():
             return item.wamid
-        case AddressChange() | CallMade() | AccountProblem() | AccountNotice() | TemplateNotice() | NotUnderstood():
+        case AddressChange() | CallMade() | AccountProblem() | AccountNotice() | TemplateNotice():
+            return ""
+        case PreferenceChange() | StandbyCopy() | ControlChange() | Recorded() | NotUnderstood():
             return ""
         case _:
             assert_never(item)
@@ -56,13 +63,15 @@ def keys_of(items: Iterable[Item], digest: str) -> Keys:
                 if own := our_id(item):
                     keys.own.add((number, own))
                 _add_who(keys, number, item.who, item.group_id)
+            case StandbyCopy() | ControlChange() | PreferenceChange():
+                keys.statuses.add((number, told.key_of(item)))
+                _add_who(keys, number, item.who, "")
             case AddressChange() | CallMade():
                 _add_who(keys, number, item.who, "")
             case AccountProblem() | AccountNotice() | TemplateNotice():
                 _add_notice_keys(keys, number, item, notices.key_of(item, digest))
-            case NotUnderstood():
-                if item.wamid:
-                    keys.messages.add((number, item.wamid))
+            case Recorded() | NotUnderstood():
+                keys.messages |= {(number, item.wamid)} if isinstance(item, NotUnderstood) and item.wamid else set()
             case _:
                 assert_never(item)
     return keys

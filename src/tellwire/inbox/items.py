@@ -5,36 +5,37 @@ Source: docs/reference/formats.md, "What emits what".
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Literal, assert_never
 
-import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tellwire.accounts import notices
+from tellwire.accounts import notices, standby
 from tellwire.conversations import agent_turns, contacts, lifecycle, message_events
-from tellwire.conversations.changes import Options, repeated, seconds, update
+from tellwire.conversations.changes import Options, seconds, update
 from tellwire.conversations.message_events import Subject
-from tellwire.conversations.status_merge import merge
-from tellwire.inbox import statuses
+from tellwire.inbox import revisions, statuses, told
 from tellwire.media import attachments
 from tellwire.meta.errors import status_errors
-from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import (
     AccountNotice,
     AccountProblem,
     AddressChange,
     CallMade,
+    ControlChange,
     Item,
     MessageItem,
+    Notice,
     NotUnderstood,
+    PreferenceChange,
+    Recorded,
+    StandbyCopy,
     StatusUpdate,
     TemplateNotice,
-    WebhookContact,
 )
 from tellwire.model.inbound import ItemResult, Outcome
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import Contact, Conversation, Message, StatusFact
+from tellwire.model.messaging import Contact, Conversation, Message
 from tellwire.model.row_json import errors_json
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros, Seconds
@@ -50,13 +51,14 @@ def apply_item(
 
     Args:
         digest: SHA-256 of the POST in hex, for items that have no key of their own.
-        held_until: until when (micros) a status may wait for the answer to a send that is under way.
+        held_until: until when (micros) an edit may wait for its message, and a status for the answer to a send that is
+            under way.
     """
     match item:
-        case MessageItem(edits=original) if original and (account.id, original) in ledger.messages:
-            return _edit(ledger, item, account, options)
-        case MessageItem(revokes=original) if original:
-            return _revoke(ledger, item, account)
+        case MessageItem() if item.edits:
+            return _edit(ledger, item, account, options, held_until=held_until)
+        case MessageItem() if item.revokes:
+            return revisions.revoke(ledger, item, account)
         case MessageItem():
             return _message(ledger, item, account, options)
         case StatusUpdate():
@@ -65,12 +67,13 @@ def apply_item(
             return _address_change(ledger, item, account)
         case CallMade():
             return _call(ledger, item, account)
-        case AccountProblem():
-            return _account_problem(ledger, item, account, digest)
-        case AccountNotice() | TemplateNotice():
-            return ItemResult(notices.apply(ledger, item, account, digest))
-        case NotUnderstood():
-            return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason)
+        case AccountProblem() | AccountNotice() | TemplateNotice():
+            return _of_the_account(ledger, item, account, digest)
+        case PreferenceChange() | StandbyCopy() | ControlChange():
+            return told.apply(ledger, item, account)
+        case Recorded() | NotUnderstood():
+            understood = isinstance(item, Recorded)
+            return ItemResult(Outcome.RECORDED if understood else Outcome.NOT_UNDERSTOOD, item.reason)
         case _:
             assert_never(item)
 
@@ -84,8 +87,9 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         return _known_message(ledger, item, account, known, options)
     if item.who is None and not item.group_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "nobody to attribute it to")
-    contact, conversation = _join(ledger, account, item.who, item.group_id, options, history=item.origin == "history")
     at = seconds(item.timestamp, ledger.now)
+    contact = contacts.resolve(ledger, account.organization_id, item.who, at) if item.who else None
+    conversation = _join(ledger, account, contact, item, options)
     incoming = item.direction == "incoming"
     address = item.who.address if item.who else item.group_id
     message = Message(
@@ -101,13 +105,13 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         from_=item.who.address if item.who and incoming else "",
         to="" if incoming else (item.group_id or address),
         timestamp=at,
-        content_at=at,
         kind="placeholder" if item.type == _PLACEHOLDER else "edit" if item.edits else "message",
         history=item.origin == "history",
         created_at=ledger.now,
         updated_at=ledger.now,
     )
-    if item.type in attachments.TYPES:
+    message = revisions.apply_early(ledger, message, account)
+    if item.type in attachments.TYPES or message.content is not item.content:
         message = attachments.attach(ledger, message, options.public_url)
     ledger.put_message(message)
     message_events.emit(
@@ -117,8 +121,10 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         participant=address,
         business=item.place.display_phone_number,
     )
+    if item.origin == "customer" and standby.is_active(account.about):
+        told.message_came(ledger, account)
     match item.origin:
-        case "customer" if not item.group_id and not item.edits:
+        case "customer" if not item.group_id and not item.edits and "deleted" not in message.status:
             agent_turns.customer_wrote(ledger, account, message, item.type)
         case "echo" if not item.group_id:
             agent_turns.person_wrote(ledger, account, conversation, by=agent_turns.THE_PHONE_APP)
@@ -142,11 +148,14 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
         at = seconds(item.timestamp, ledger.now) * MICROS
         status = {**status, item.status: min(at, status.get(item.status, at))} if item.status else status
     at = item.timestamp or known.timestamp or ledger.now // MICROS
-    message = replace(known, status=status, kind="message", timestamp=at)
-    if "deleted" in status and account.on_revoke == "erase":
-        message = replace(message, content=_type_only(item.content), content_at=at)
-    elif "edited" not in status:
-        message = replace(message, content=item.content, content_at=at)
+    kind: Literal["placeholder", "message"] = "placeholder" if item.type == _PLACEHOLDER else "message"
+    message = replace(known, status=status, kind=kind, timestamp=at)
+    if "edited" in status:
+        pass  # the edit's content is the newer one, whenever it came
+    elif "deleted" in status and account.on_revoke == "erase":
+        message = replace(message, content=revisions.erase(item.content))
+    else:
+        message = replace(message, content=item.content)
         if item.type in attachments.TYPES:
             message = attachments.attach(ledger, message, options.public_url)
     changed = tuple(
@@ -156,50 +165,29 @@ def _known_message(ledger: Ledger, item: MessageItem, account: Account, known: M
     return ItemResult(Outcome.APPLIED, message_id=message.id)
 
 
-def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options) -> ItemResult:
-    original = ledger.messages[account.id, item.edits]
-    fact = StatusFact(name="edited", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
-    if (account.id, item.wamid) in ledger.messages or repeated(ledger, account, original, fact):
-        return ItemResult(Outcome.DUPLICATE, message_id=original.id)
-    message = merge(original, fact)
-    changed: tuple[str, ...] = ("status",)
-    if fact.at >= original.content_at and not ("deleted" in original.status and account.on_revoke == "erase"):
-        message = replace(message, content=item.edited_content, content_at=fact.at)
-        message = attachments.attach_anew(ledger, message, options.public_url)
-        changed = ("content", "status", "media") if message.media != original.media else ("content", "status")
-    update(ledger, message, account, changed)
-    return ItemResult(Outcome.APPLIED, message_id=original.id)
-
-
-def _revoke(ledger: Ledger, item: MessageItem, account: Account) -> ItemResult:
-    original = ledger.messages.get((account.id, item.revokes))
-    if original is None:
-        return ItemResult(Outcome.HELD, "it revokes a message that has not come")
-    fact = StatusFact(name="deleted", at=seconds(item.timestamp, ledger.now), participant=item.wamid)
-    if repeated(ledger, account, original, fact):
-        return ItemResult(Outcome.DUPLICATE, message_id=original.id)
-    message = merge(original, fact)
-    changed: tuple[str, ...] = ("status",)
-    if account.on_revoke == "erase":
-        message = attachments.detach(ledger, replace(message, content=_type_only(original.content)))
-        changed = ("content", "status", "media") if original.media else ("content", "status")
-    update(ledger, message, account, changed)
-    return ItemResult(Outcome.APPLIED, message_id=original.id)
-
-
-def _type_only(content: bytes) -> bytes:
-    return msgspec.json.encode({"type": msgspec.json.decode(content, type=dict[str, Raw])["type"]})
+def _edit(ledger: Ledger, item: MessageItem, account: Account, options: Options, *, held_until: Micros) -> ItemResult:
+    """Apply an edit to its message. While that has not come the edit waits, at most a minute; then it becomes a row of
+    its own, so that it is seen, and still waits for the message."""
+    original = ledger.messages.get((account.id, item.edits))
+    if original is not None:
+        return revisions.edit(ledger, item, original, account, options)
+    if (account.id, item.wamid) not in ledger.messages:
+        if ledger.now < held_until:
+            return ItemResult(Outcome.HELD, "it edits a message that has not come", retry_at=held_until)
+        if revisions.erasure_waits(ledger, item.edits, account):
+            return ItemResult(Outcome.HELD, "it edits a message that has not come, and that is revoked")
+    result = _message(ledger, item, account, options)
+    return replace(result, waits=True) if result.outcome == Outcome.APPLIED else result
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
 def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> ItemResult:
-    contact = contacts.find(ledger, account.organization_id, item.who.aliases)
+    before, at = len(ledger.events), seconds(item.timestamp, ledger.now)
+    contact, new = contacts.moved(ledger, account.organization_id, item.who, at)
     if contact is None:
         return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
-    before = len(ledger.events)
-    _, new = contacts.add_addresses(ledger, contact, item.who.adds)
     if not new:
         return ItemResult(Outcome.DUPLICATE)
     if len(ledger.events) == before:
@@ -208,15 +196,18 @@ def _address_change(ledger: Ledger, item: AddressChange, account: Account) -> It
 
 
 def _call(ledger: Ledger, item: CallMade, account: Account) -> ItemResult:
-    contact = contacts.find(ledger, account.organization_id, item.who.aliases)
+    at = seconds(item.timestamp, ledger.now)
+    contact = contacts.find(ledger, account.organization_id, item.who.aliases, at)
     if contact is None:
         return ItemResult(Outcome.RECORDED, "nobody is known by these addresses")
     key = (account.organization_id, account.id, contact.id)
-    ledger.new_calls[key] = max(seconds(item.timestamp, ledger.now), ledger.new_calls.get(key, 0))
+    ledger.new_calls[key] = max(at, ledger.new_calls.get(key, 0))
     return ItemResult(Outcome.RECORDED, "a call: it opens the customer service window")
 
 
-def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, digest: str) -> ItemResult:
+def _of_the_account(ledger: Ledger, item: AccountProblem | Notice, account: Account, digest: str) -> ItemResult:
+    if not isinstance(item, AccountProblem):
+        return ItemResult(notices.apply(ledger, item, account, digest))
     if not notices.record_once(ledger, account, notices.WARNING, notices.key_of(item, digest)):
         return ItemResult(Outcome.DUPLICATE)
     errors = Raw(errors_json(status_errors(item.errors)))
@@ -229,20 +220,11 @@ def _account_problem(ledger: Ledger, item: AccountProblem, account: Account, dig
 
 
 def _join(
-    ledger: Ledger, account: Account, who: WebhookContact | None, group_id: str, options: Options, *, history: bool
-) -> tuple[Contact | None, Conversation]:
-    """Return an item's contact (None in a group without a sender) and the conversation that its row joins."""
-    contact = contacts.resolve(ledger, account.organization_id, who) if who else None
-    if contact and who and who.adds:
-        contact, _ = contacts.add_addresses(ledger, contact, who.adds)
-    party, address = group_id, group_id
-    if contact and not group_id:
-        party, address = contact.id, _address(contact, who)
-    return contact, lifecycle.open_with(ledger, account, party, address, window=options.window, history=history)
-
-
-def _address(contact: Contact, who: WebhookContact | None) -> str:
-    """Return the address of a new conversation: the phone number that Meta just used, else the contact's known one."""
-    if who and not who.adds and not contacts.is_user_id(given := alias(who.address)):
-        return given
-    return contact.phone or contact.user_id
+    ledger: Ledger, account: Account, contact: Contact | None, item: MessageItem, options: Options
+) -> Conversation:
+    """Return the conversation that the row of an item joins; `contact` is None in a group without a sender."""
+    party, address = item.group_id, item.group_id
+    if contact and item.who and not item.group_id:
+        given = "" if item.who.adds else item.who.address
+        party, address = contact.id, contacts.address_to_use(ledger, contact, given)
+    return lifecycle.open_with(ledger, account, party, address, window=options.window, history=item.origin == "history")

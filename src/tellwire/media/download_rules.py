@@ -31,13 +31,14 @@ class MediaLink(Struct, frozen=True):
 
 
 class FetchRefused(Struct, frozen=True):
-    """Why there is no link. `gone`: Meta has no such file; `token`: the account's token does not work; else `later`."""
+    """Why there is no link. `missing`: Meta says that it has no such file, or that this token may not see it, which it
+    words alike; `token`: the account's token does not work; `never`: nobody can be asked; else `later`."""
 
-    what: Literal["gone", "token", "later"]
+    what: Literal["missing", "token", "later", "never"]
     cause: str
 
 
-NOT_AN_ID = FetchRefused("gone", "what Meta gave as the id of the file is no id")
+NOT_AN_ID = FetchRefused("never", "what Meta gave as the id of the file is no id")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -67,11 +68,14 @@ def is_an_id(meta_id: str) -> bool:
 
 
 def read_media_link(answer: Answer) -> MediaLink | FetchRefused:
-    """Read the answer to `GET /{media_id}`."""
+    """Read the answer to `GET /{media_id}`. One without an error object of Meta's may be a proxy's, whatever its
+    status."""
     if answer.ok:
         try:
             link = msgspec.json.decode(answer.body, type=_Link)
         except (msgspec.MsgspecError, ValueError):
+            link = _Link()
+        if not link.url:
             return FetchRefused("later", "Meta's answer about the file could not be read")
         return MediaLink(link.url, hex_of(link.sha256), link.mime_type)
     if not answer.status:
@@ -83,8 +87,8 @@ def read_media_link(answer: Answer) -> MediaLink | FetchRefused:
     said = f"Meta answered {answer.status}" + (f" with code {error.code}" if error.code else "")
     if answer.status == 401 or (error.code and kind_of_code(error.code) == "pause"):
         return FetchRefused("token", f"{said}: the account's access token does not work")
-    if answer.status == 404 or (error.code, error.error_subcode) == (_INVALID, _THERE_IS_NONE):
-        return FetchRefused("gone", f"{said}: it has no such file, or none for this token")
+    if (error.code, error.error_subcode) == (_INVALID, _THERE_IS_NONE):
+        return FetchRefused("missing", f"{said}: it has no such file, or none for this token")
     return FetchRefused("later", said)
 
 
@@ -99,7 +103,9 @@ def stored(media: Media, *, size: int, sha256: str, mime_type: str, now: Micros)
 def refused(media: Media, refusal: FetchRefused, now: Micros) -> Media:
     """Return the row of a file for which there was no link."""
     match refusal.what:
-        case "gone":
+        case "never":
+            return give_up(media, "failed", refusal.cause, now)
+        case "missing" if now - media.meta_id_at >= ID_LIFETIME:
             return give_up(media, "expired", refusal.cause, now)
         case "token":
             return try_again(media, refusal.cause, now, seconds=NO_TOKEN_RETRY_SECONDS)
@@ -118,6 +124,11 @@ def try_again(media: Media, cause: str, now: Micros, *, seconds: int = 0) -> Med
 def give_up(media: Media, state: Literal["failed", "expired"], cause: str, now: Micros) -> Media:
     """Return the row in a final state: only a request to retry it has it fetched again."""
     return replace(media, state=state, cause=cause, attempts=media.attempts + 1, due_at=0, updated_at=now)
+
+
+def with_new_token(media: Media, now: Micros) -> Media:
+    """Return the row of a file that waits, due at once: its account has another token than was refused."""
+    return replace(media, due_at=now) if media.state == "waiting" else media
 
 
 def requested_again(media: Media, now: Micros) -> Media:

@@ -157,7 +157,10 @@ class DownloadWorker:
 
     async def _fetch(self, media: Media) -> None:
         try:
+            token = self._token_of(media)
             after = await self._fetch_once(media)
+            if self._token_of(media) != token:  # it came while the other one was asked with
+                after = download_rules.with_new_token(after, self._clock.now())
             await self._settle(media, after)
         except Unavailable as error:
             log.warning("media_unavailable", media_id=media.id, detail=str(error))
@@ -233,6 +236,10 @@ class DownloadWorker:
             yield chunk
         if expected and digest.hexdigest() != expected:
             raise Mismatch
+
+    def _token_of(self, media: Media) -> str:
+        account = self._account(media)
+        return account.access_token if account else ""
 
     def _account(self, media: Media) -> Account | None:
         accounts = self._store.registry().accounts.values()

@@ -95,6 +95,17 @@ CODES: dict[int, Code] = {
 }
 
 
+MARKED_FAILED = 990001
+NOT_MADE = 990002
+
+OWN_CODES: dict[int, tuple[str, str]] = {
+    MARKED_FAILED: ("Marked as failed", "nobody knew whether Meta took the message, and a person decided"),
+    NOT_MADE: ("Not made", "the request to Meta could not be made; the server's log says why"),
+}
+"""Codes of ours for failures that Meta does not know of, each with its title and when it comes. They are 990000 to
+990999, where Meta has none."""
+
+
 def kind_of_code(code: int) -> CodeKind:
     """Return what follows from a code; after an unknown one the message fails."""
     known = CODES.get(code)

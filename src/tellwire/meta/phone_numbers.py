@@ -47,3 +47,8 @@ def same_address(one: str, other: str) -> bool:
     """Return whether two addresses are one person's: equal, or spellings of one phone number."""
     a, b = alias(one), alias(other)
     return a == b or b in variants(a)
+
+
+def is_user_id(address: str) -> bool:
+    """Return whether an address is a business-scoped user id (`CC.…`), not a phone number."""
+    return not address.lstrip("+").isdigit()

@@ -35,6 +35,10 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
+IN_LINE = frozenset({DeliveryState.PENDING, DeliveryState.DELIVERING, DeliveryState.RETRYING, DeliveryState.PARKED})
+"""The states of a delivery that is still to be made."""
+
+
 class Participants(Struct, frozen=True, omit_defaults=True):
     """The two sides of a message, as the `chat` format shows them: digits without `+`, else the id as Meta gave it."""
 
@@ -70,7 +74,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened and that subscribers are told. `name` is the `tellwire-event` header; `trace`, only while
-    tracing is on, the id of the POST that caused it."""
+    tracing is on, the id of the POST that caused it. `contact_id`: the person that an event without a conversation is
+    about, so that it is found when they are erased."""
 
     id: str
     organization_id: str
@@ -82,6 +87,7 @@ class Event(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     conversation_id: str = ""
     message_id: str = ""
+    contact_id: str = ""
     direction: Literal["incoming", "outgoing", ""] = ""
     history: bool = False
     external: bool = False
@@ -115,6 +121,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = field(default_factory=dict)
     hub_signature: bool = False
     wappcloud_signature: Literal["prefixed", "bare"] = "prefixed"
+    rotating_signature: Literal["old", "new"] = "old"
     timeout_seconds: float | None = None
     head_of_line_seconds: float | None = None
     max_in_flight: int | None = None
@@ -131,7 +138,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """One event for one endpoint. `sequence` is 0 when it has none, because a recovery created it later.
 
     `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
-    against the retry schedule.
+    against the retry schedule. `behind`: ids of deliveries of another order key that go out before this one, separated
+    by spaces: two contacts have become one.
     """
 
     id: str
@@ -153,6 +161,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     delivered_at: Micros = 0
     created_at: Micros = 0
     updated_at: Micros = 0
+    behind: str = ""
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it still has its turn in the order of its key."""
+        return self.lane == "live" and self.state in IN_LINE
 
 
 class ReplayEdit(Struct, frozen=True, kw_only=True):

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, Seconds
 
 Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
+
+
+Spans = Mapping[str, tuple[Seconds, Seconds]]
 
 
 class Subject(Struct, frozen=True):
     """Whom to look for: every spelling of their addresses, their conversations, and the last id to look at.
 
-    `nobodys`: also in what came from Meta and is no organization's, as only an operator may.
+    `spans`: of those addresses that were also another person's, when they were theirs (`theirs_at`). `nobodys`: also in
+    what came from Meta and is no organization's, as only an operator may.
     """
 
     addresses: tuple[str, ...] = ()
     conversation_ids: tuple[str, ...] = ()
     until: str = ""
     nobodys: bool = False
+    spans: Spans = {}
+
+
+def theirs_at(addresses: Collection[str], spans: Spans, at: Seconds) -> Collection[str]:
+    """Return those of a person's addresses that were theirs at a time of Meta's: of an address in `spans`, after the
+    first of its two times until the second."""
+    if not spans:
+        return addresses
+    return frozenset(each for each in addresses if each not in spans or spans[each][0] < at <= spans[each][1])
 
 
 class Counts(Struct, frozen=True):

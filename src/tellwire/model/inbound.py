@@ -36,11 +36,17 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 class ItemResult(Struct, frozen=True, gc=False):
-    """What applying an item came to: why, where it was not plainly applied, and the id of its message's row."""
+    """What applying an item came to: why, where it was not plainly applied, and the id of its message's row.
+
+    `retry_at`: when a held item is applied again though what it waits for has not come, 0 for never. `waits`: it was
+    applied, and is to be applied once more when the message comes that it is about.
+    """
 
     outcome: Outcome
     reason: str = ""
     message_id: str = ""
+    retry_at: Micros = 0
+    waits: bool = False
 
 
 class ItemReport(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tellwire.model.agents import AgentRun, AgentTurn
 from tellwire.model.deliveries import Delivery, DeliveryState, Event, Work
 from tellwire.model.inbound import Inbound, ItemReport, Outcome
-from tellwire.model.messaging import Contact, Conversation, Media, Message, Send, StatusFact
+from tellwire.model.messaging import Alias, Contact, Conversation, Media, Message, Send, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Routes, partition
 from tellwire.model.tenancy import Account
@@ -144,6 +144,26 @@ class Handover(Struct, frozen=True):
     by: str
 
 
+class Left(NamedTuple):
+    """A contact has left, at a time of Meta's, the addresses of one kind (user ids or numbers) that were first seen
+    until `seen`, but for those in `kept`; of those that the ledger knows, this is in the ledger already."""
+
+    organization_id: str
+    contact_id: str
+    user_ids: bool
+    at: Seconds
+    seen: Seconds
+    kept: frozenset[str]
+
+
+class Merged(NamedTuple):
+    """A younger contact has become one with an older one."""
+
+    organization_id: str
+    survivor: str
+    younger: str
+
+
 class TemplateChange(Struct, frozen=True, kw_only=True):
     """A change of a template that Meta has announced: `values` are columns of its row and their new values."""
 
@@ -158,6 +178,8 @@ class TemplateChange(Struct, frozen=True, kw_only=True):
 class Ledger:
     """The working set of one transaction: the rows that a decision needs, and what it changes."""
 
+    trace = ""  # of the POST whose items are being applied, while tracing is on
+    read_bytes = 0  # of the bodies of POSTs with items that waited
     told_bytes = 0
     """Bytes of the rows that `events` hold."""
     kept_bytes = 0
@@ -168,7 +190,6 @@ class Ledger:
         self.new_id = new_id
         self.registry = registry
         self.routes = routes
-        self.trace = ""  # of the POST whose items are being applied, while tracing is on
         # known: filled by the store, kept current by the setters below
         self.messages: dict[tuple[str, str], Message] = {}
         self.by_id: dict[str, Message] = {}
@@ -178,7 +199,8 @@ class Ledger:
         self.answered: dict[tuple[str, str], Micros] = {}  # (organization, Idempotency-Key) → when
         self.scheduled: dict[str, int] = {}  # organization id → how many messages it has scheduled, when asked for
         self.facts: dict[tuple[str, str], dict[tuple[str, str], StatusFact]] = {}
-        self.aliases: dict[tuple[str, str], str] = {}
+        self.aliases: dict[tuple[str, str], tuple[Alias, ...]] = {}  # (organization, address) → by their ends
+        self.asked: set[tuple[str, str]] = set()  # (phone_number_id, address): of these every alias is known
         self.contacts: dict[str, Contact] = {}
         self.conversations: dict[str, Conversation] = {}
         self.open: dict[tuple[str, str], Conversation] = {}
@@ -186,7 +208,6 @@ class Ledger:
         self.turns: dict[str, AgentTurn] = {}  # by conversation, while there are agents; as `handovers`
         self.handovers: dict[str, Handover] = {}
         self.held: dict[tuple[str, str], list[HeldItem]] = {}
-        self.read_bytes = 0  # of the bodies of these
         self.read_posts: dict[str, dict[str, Any]] = {}  # items of POSTs with held ones, by inbound id and pointer
         self.erased: dict[tuple[str, str], Micros] = {}  # see `privacy/tombstones.py`
         # changes: read by the store
@@ -204,9 +225,9 @@ class Ledger:
         self.new_answers: dict[tuple[str, str], KeptAnswer] = {}  # (organization, Idempotency-Key) → the answer
         self.changed_messages: dict[str, Message] = {}
         self.changed_contacts: dict[str, Contact] = {}
-        self.changed_aliases: dict[tuple[str, str], str] = {}
+        self.changed_aliases: dict[tuple[str, str, str], Alias | None] = {}  # (organization, address, contact)
         self.changed_conversations: dict[str, Conversation] = {}
-        self.merged_contacts: list[tuple[str, str]] = []
+        self.moves: list[Left | Merged] = []  # in the order in which they were decided
         self.new_facts: dict[FactKey, StatusFact] = {}
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
@@ -289,9 +310,20 @@ class Ledger:
         self.contacts[contact.id] = contact
         self.changed_contacts[contact.id] = contact
 
-    def put_alias(self, organization_id: str, value: str, contact_id: str) -> None:
-        self.aliases[organization_id, value] = contact_id
-        self.changed_aliases[organization_id, value] = contact_id
+    def know_alias(self, organization_id: str, value: str, alias: Alias) -> None:
+        """Add an alias as it is stored."""
+        known = self.aliases.get((organization_id, value), ())
+        others = (each for each in known if each.contact_id != alias.contact_id)
+        self.aliases[organization_id, value] = tuple(sorted((*others, alias), key=lambda each: each.until))
+
+    def put_alias(self, organization_id: str, value: str, alias: Alias) -> None:
+        self.know_alias(organization_id, value, alias)
+        self.changed_aliases[organization_id, value, alias.contact_id] = alias
+
+    def drop_alias(self, organization_id: str, value: str, contact_id: str) -> None:
+        place = (organization_id, value, contact_id)
+        self.aliases[place[:2]] = tuple(each for each in self.aliases[place[:2]] if each.contact_id != contact_id)
+        self.changed_aliases[place] = None
 
     def put_conversation(self, conversation: Conversation) -> None:
         self.conversations[conversation.id] = conversation
@@ -307,7 +339,7 @@ class Ledger:
     def touch(self, conversation: Conversation) -> Conversation:
         """Return the conversation with now as the time of its last row, and keep it so in the ledger.
 
-        Nothing is written: the store reads the time of the last row off that row's id.
+        Nothing is written: the store reads the time of a new row off its id.
         """
         touched = replace(conversation, last_row_at=self.now)
         self.conversations[touched.id] = touched

@@ -10,11 +10,16 @@ from tellwire.model.units import Micros, Seconds
 
 Direction = Literal["incoming", "outgoing"]
 
+NEVER: Seconds = 1 << 62
+"""The end of what has not ended."""
+
 
 class Contact(Struct, frozen=True, kw_only=True):
     """A person; every phone number and user id known for them is an alias that points here.
 
-    `own_name`: the name was set here and stays, whatever name Meta gives.
+    `phone` and `user_id` are those in use now, "" for none; `phone_at` and `user_id_at` say since when, by Meta's time,
+    where Meta told of a change. `own_name`: the name was set here and stays, whatever name Meta gives. `marketing`: as
+    `conversations/marketing.py` says.
     """
 
     id: str
@@ -27,6 +32,22 @@ class Contact(Struct, frozen=True, kw_only=True):
     created_at: Micros = 0
     updated_at: Micros = 0
     own_name: bool = False
+    marketing: str = ""
+    phone_at: Seconds = 0
+    user_id_at: Seconds = 0
+
+
+class Alias(Struct, frozen=True):
+    """An address of a contact, by Meta's times in seconds: first seen at `since`, the contact's `until` then."""
+
+    contact_id: str
+    since: Seconds = 0
+    until: Seconds = NEVER
+
+    @property
+    def ended(self) -> bool:
+        """Whether the contact has left the address."""
+        return self.until != NEVER
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -54,7 +75,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
 class StatusError(Struct, frozen=True):
     """An error in the shape that both formats show."""
 
-    code: int | str
+    code: int
     title: str
     message: str
     details: str
@@ -73,7 +94,7 @@ class StatusFact(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
-    `media` is the column of that name, a JSON array, b"" for none.
+    `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps.
     `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
     are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
@@ -96,9 +117,9 @@ class Message(Struct, frozen=True, kw_only=True):
     from_: str = ""
     to: str = ""
     timestamp: Seconds = 0
-    content_at: Seconds = 0
     kind: Literal["message", "external", "placeholder", "edit"] = "message"
     history: bool = False
+    payments: bytes = b""
     created_at: Micros = 0
     updated_at: Micros = 0
 
@@ -117,8 +138,8 @@ class Send(Struct, frozen=True, kw_only=True):
     `recipient` is the address that Meta is given: a number with `+`, a business-scoped user id, or a group's id. Sends
     of one `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: the earliest time to send it.
     `epoch`: that of the lease under which it was last claimed. `cause`: why the last attempt did not succeed, in plain
-    words. `unchecked`: the customer service window is not checked. `tries_until`: after then it is not tried again; 0
-    before the first attempt.
+    words. `unchecked`: the customer service window is not checked; `despite_stop`: nor whether they want marketing.
+    `tries_until`: after then it is not tried again; 0 before the first attempt.
     """
 
     message_id: str
@@ -138,6 +159,7 @@ class Send(Struct, frozen=True, kw_only=True):
     epoch: int = 0
     cause: str = ""
     unchecked: bool = False
+    despite_stop: bool = False
     resent_as: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0

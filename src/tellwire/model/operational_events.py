@@ -28,7 +28,8 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
     """An operational event that is to be emitted. It is never delivered to the endpoint that it is about.
 
     `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
-    endpoints of some accounts only, too. `order_key`: "" for that of the endpoint, else of the account.
+    endpoints of some accounts only, too. `contact_id`: as of an `Event`. `order_key`: "" for that of the endpoint, else
+    of the account.
     """
 
     name: str
@@ -36,6 +37,8 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
     data: bytes
     account_id: str = ""
     conversation_id: str = ""
+    message_id: str = ""
+    contact_id: str = ""
     order_key: str = ""
 
     def event(self, identifier: str, organization_id: str, at: Micros) -> Event:
@@ -50,6 +53,8 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
             order_key=self.order_key or self.endpoint_id or self.account_id,
             snapshot=Snapshot(row=Raw(self.data)),
             conversation_id=self.conversation_id,
+            message_id=self.message_id,
+            contact_id=self.contact_id,
             created_at=at,
         )
 

@@ -78,6 +78,10 @@ class Format(Protocol):
     EVENTS: tuple[str, ...]
     """The names that such an endpoint may list in `events`."""
 
+    UNSENT: tuple[str, ...]
+    """Those of `EVENTS` whose events have no place in it, ever: an endpoint that lists only such names would get
+    nothing."""
+
     SCHEMAS: Mapping[str, Mapping[str, Any]]
     """JSON Schema of its bodies, by schema name."""
 
@@ -85,7 +89,7 @@ class Format(Protocol):
     """The `content-type` of its bodies."""
 
     SIGNATURE: str
-    """The header with the signature of the format's own vendor, made with the newest secret; "" when there is none."""
+    """The header with the signature of the format's own vendor, made with one secret; "" when there is none."""
 
     RESERVED: tuple[str, ...]
     """How the names of the format's own headers begin, in lower case: endpoints may not set such headers themselves."""
@@ -115,5 +119,6 @@ class Format(Protocol):
         ...
 
     def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-        """The headers that only this format has, for a body that `encode` gave."""
+        """The headers that only this format has, for a body that `encode` gave. `endpoint.secrets` holds the one secret
+        that a signature of one value is made with, if there is any."""
         ...

@@ -63,6 +63,7 @@ class Request(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """The result of a request. `cause` says in plain words what went wrong ("connection refused", "certificate expired
     on …", "redirects are not followed", "your server answered 401"), "" for a 2xx. `body` is cut to 16 KiB.
+    `truncated`: it is not the whole one, or nobody can say whether it is; the status counts all the same.
     `durations`: milliseconds by phase (dns, connect, tls, send, first_byte, body, total; the phases that ran).
     `withheld`: `may_send` returned False, so nothing was sent; there is no answer, and that is no failure. `written`: a
     byte of the request may have been sent, so the other side may have acted on it.

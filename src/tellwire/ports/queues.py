@@ -48,11 +48,15 @@ class HeldItems(Protocol):
 # --- messages to be sent to Meta --------------------------------------------------------------------------------------
 
 
+Refusal = Literal["", "late", "stopped"]
+"""Since it was asked for, the customer service window has closed, or the contact has stopped marketing."""
+
+
 class DueSend(Struct, frozen=True):
-    """A send that may go out now. `late`: the customer service window has closed since it was asked for."""
+    """A send whose turn it is. `refused`: why it may not go out any more, "" when it may."""
 
     send: Send
-    late: bool
+    refused: Refusal = ""
 
 
 class AccountSends(Struct, frozen=True):

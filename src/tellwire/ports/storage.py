@@ -118,6 +118,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def in_line(self, organization_id: str, delivery_ids: Collection[str]) -> Collection[str]:
+        """Return those of these deliveries of an organization that still have their turn in order."""
+        ...
+
     async def due(
         self, now: Micros, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
     ) -> list[Work]:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
-from tellwire.meta.webhooks.items import AccountProblem, Item, MessageItem, Notice, NotUnderstood, StatusUpdate
+from tellwire.meta.webhooks.items import (
+    AccountProblem,
+    Item,
+    MessageItem,
+    Notice,
+    NotUnderstood,
+    Recorded,
+    StandbyCopy,
+    StatusUpdate,
+)
 from tellwire.meta.webhooks.redaction import addresses_of
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.registry import Registry
@@ -76,7 +85,7 @@ def mark_messages(ledger: Ledger, item: Item, account: Account) -> None:
 
 
 def _too_old(ledger: Ledger, item: Item, account: Account) -> bool:
-    if isinstance(item, AccountProblem | Notice | NotUnderstood) or item.timestamp is None:
+    if isinstance(item, AccountProblem | Notice | Recorded | NotUnderstood) or item.timestamp is None:
         return False
     at, organization_id = item.timestamp * MICROS, account.organization_id
     return any(at <= ledger.erased.get((organization_id, address), -1) for address in addresses_of(item))
@@ -88,7 +97,7 @@ def _wamids(item: Item) -> tuple[str, ...]:
             return item.wamid, item.edits, item.revokes
         case StatusUpdate():
             return item.wamid, item.callback_data
-        case NotUnderstood():
+        case StandbyCopy() | NotUnderstood():
             return (item.wamid,)
         case _:
             return ()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -57,21 +58,45 @@ class Vault:
             ) from None
 
 
-def read_or_make_master_key(database: Path) -> bytes:
-    """Read the 32-byte key from the 0600 file beside an SQLite database, making it on the first start."""
+def read_or_make_master_key(database: Path, *, holds_sealed: Callable[[], bool]) -> bytes:
+    """Read the 32-byte key from the 0600 file beside an SQLite database, making it on the first start.
+
+    Args:
+        database: its file.
+        holds_sealed: returns whether anything in it is sealed already; then another key was lost, and none is made.
+
+    Raises:
+        BadSettings: the file holds no key, or is not there though the database needs it.
+    """
     path = database.with_name(database.name + ".master-key")
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key = base64.b64decode(path.read_text().strip())
-        if len(key) != 32:
+    if not path.exists():
+        if holds_sealed():
             raise BadSettings(
-                f"{path} does not hold a 32-byte key in base64: put back the file that was made with the database"
-            ) from None
-        return key
-    key = os.urandom(32)
-    with os.fdopen(handle, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+                f"{database} holds secrets that are sealed with a master key, and {path} is not there: put back the "
+                "file that was made with the database, or set TELLWIRE_MASTER_KEY to its key. No new key was made, "
+                "because it would open none of them"
+            )
+        _make_key(path)
+    try:
+        key = base64.b64decode(path.read_text().strip(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise BadSettings(
+            f"{path} does not hold a 32-byte key in base64: put back the file that was made with the database"
+        )
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Make a key file, whole or not at all; one that another process made meanwhile stays."""
+    draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(base64.b64encode(os.urandom(32)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

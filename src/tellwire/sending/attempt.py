@@ -16,14 +16,16 @@ import structlog
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
+from tellwire.conversations import recipients
 from tellwire.conversations.changes import Options
 from tellwire.media.uploads import NotUploaded, Ready, nothing_to_upload
+from tellwire.meta.codes import NOT_MADE, OWN_CODES
 from tellwire.meta.outgoing.answers import LONGEST_PAUSE, Accepted, NotSent, Refused, SendAnswer, Unknown, read_answer
 from tellwire.meta.outgoing.body import body_of
 from tellwire.meta.outgoing.masking import TEMPLATE, carries_code, mask
 from tellwire.meta.outgoing.recipient import known
 from tellwire.model.ledger import Ledger
-from tellwire.model.messaging import StatusError
+from tellwire.model.messaging import Send, StatusError
 from tellwire.model.units import MICROS, Micros
 from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
@@ -98,7 +100,7 @@ class MessageSender:
 
     async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
         """Send a message once and record the result; its account's limits have let it begin."""
-        send, keys = claimed.send, pair_keys(claimed)
+        send, keys = claimed.send, keys_of_pair(claimed.send)
         try:
             body = await self._body(claimed)
         except asyncio.CancelledError:  # we are stopping, in the middle of an upload: the message itself has not left
@@ -173,6 +175,7 @@ class MessageSender:
         """Record the result, however long that takes."""
         keys = outcomes.keys_of_result(claimed, came)
         pause = _FIRST_PAUSE
+        settled: Settled | None = None
         self.unrecorded += 1
         try:
             while True:
@@ -181,7 +184,11 @@ class MessageSender:
                     if content and content != claimed.message.content:
                         # Before the acceptance is recorded: whoever finds it accepted finds the code nowhere.
                         await self._sends.mask_events(claimed.send, content)
-                    settled = await self._book.apply(keys, partial(_settled, settle, content))
+                    if settled is None:
+                        settled = await self._book.apply(keys, partial(_settled, settle, content))
+                    if named := settled.named:
+                        names = recipients.keys_of_names(claimed.account, claimed.send.message_id, named)
+                        await self._book.apply(names, partial(outcomes.names, claimed=claimed, named=named))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the result must not be lost
                     self._fails(error)
                 else:
@@ -236,13 +243,14 @@ def _unmade(error: Exception) -> SendAnswer:
         return error.outcome
     log.error("request_not_made", exc_info=error)
     words = f"the request could not be made ({type(error).__name__})"
-    return Refused("retry", None, (StatusError("not_made", "Not made", "Not made", f"Not sent: {words}."),), tries=5)
+    title, _ = OWN_CODES[NOT_MADE]
+    return Refused("retry", None, (StatusError(NOT_MADE, title, title, f"Not sent: {words}."),), tries=5)
 
 
 def _settled(settle: Callable[..., Settled], content: bytes, ledger: Ledger) -> Settled:
     return settle(ledger, content=content) if content else settle(ledger)
 
 
-def pair_keys(claimed: Claimed) -> tuple[str, str]:
+def keys_of_pair(send: Send) -> tuple[str, str]:
     """Return the keys under which the limit of a send's recipient is kept."""
-    return rate_limits.keys_of(claimed.send.account_id, claimed.send.order_key, claimed.send.recipient)
+    return rate_limits.keys_of(send.account_id, send.order_key, send.recipient)

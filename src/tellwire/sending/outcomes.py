@@ -13,27 +13,31 @@ from typing import Literal, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import outgoing
+from tellwire.conversations import outgoing, recipients
 from tellwire.conversations.changes import Options
+from tellwire.conversations.recipients import Named
 from tellwire.inbox import held_items
 from tellwire.meta import scalars
 from tellwire.meta.codes import CODES, CodeKind
 from tellwire.meta.outgoing.answers import Accepted, NotSent, Refused, SendAnswer, Unknown, next_after
+from tellwire.meta.phone_numbers import alias
+from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model import operational_events
 from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.messaging import Message, Send, StatusError
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, MICROS, Micros, micros
+from tellwire.ports.queues import Refusal
 
 TRIED_FOR: Micros = DAY
 
 
 class SendTurn(Struct, frozen=True, kw_only=True):
-    """A send that is next in its conversation. `late`: its customer service window has closed. `not_before`: the time
+    """A send that is next in its conversation. `refused`: why it fails instead of being sent. `not_before`: the time
     that its recipient's limit allows; 0 for now."""
 
     message_id: str
-    late: bool = False
+    refused: Refusal = ""
     not_before: Micros = 0
 
 
@@ -51,10 +55,12 @@ Word = Literal["accepted", "unknown", "failed", "paused", "not_sent", "withheld"
 
 
 class Settled(Struct, frozen=True):
-    """The outcome of an attempt, and when the message is tried again (0: never)."""
+    """The outcome of an attempt, and when the message is tried again (0: never). `named`: whom statuses that had
+    waited named, which is still to be recorded (`names`)."""
 
     word: Word
     due_at: Micros = 0
+    named: tuple[Named, ...] = ()
 
 
 def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
@@ -65,7 +71,11 @@ def keys_of(account: Account, message_ids: Sequence[str]) -> Keys:
 def keys_of_result(claimed: Claimed, outcome: SendAnswer | None) -> Keys:
     """Return what has to be loaded to record what an attempt came to."""
     if isinstance(outcome, Accepted):
-        return held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
+        keys = held_items.keys_of_acceptance(claimed.account, claimed.send.message_id, outcome.wamid)
+        if named := _named(claimed, outcome):
+            keys.add(recipients.keys_of_names(claimed.account, claimed.send.message_id, [Named(named, 0)]))
+            keys.addresses.add((claimed.account.phone_number_id, alias(claimed.send.recipient)))
+        return keys
     return keys_of(claimed.account, [claimed.send.message_id])
 
 
@@ -78,16 +88,18 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
     for turn in turns:
         if turn.not_before > ledger.now:
             outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
-        elif turn.late:
-            _fail_unsent(ledger, known, turn.message_id, _LATE)
+        elif turn.refused:
+            _fail_unsent(ledger, known, turn.message_id, _LATE if turn.refused == "late" else _STOPPED)
+        elif recipients.has_left(ledger, turn.message_id):
+            _fail_unsent(ledger, known, turn.message_id, _LEFT)
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
             claimed.append(one)
     return claimed
 
 
 def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Claimed | None:
+    send = outgoing.claim(ledger, account, message_id, epoch=epoch, tries_until=ledger.now + TRIED_FOR)
     message = ledger.by_id.get(message_id)
-    send = outgoing.claim(ledger, message_id, epoch=epoch, tries_until=ledger.now + TRIED_FOR)
     if send is None or message is None:
         return None
     conversation = ledger.conversations[message.conversation_id]
@@ -108,8 +120,12 @@ def settle(
     match outcome:
         case Accepted():
             status = outcome.message_status if outcome.message_status != "accepted" else ""
-            held_items.accept(ledger, account, identifier, outcome.wamid, options, status=status, content=content)
-            return Settled("accepted")
+            if named := _named(claimed, outcome):
+                recipients.name(ledger, identifier, Named(named, ledger.now // MICROS))
+            left = held_items.accept(
+                ledger, account, identifier, outcome.wamid, options, status=status, content=content
+            )
+            return Settled("accepted", named=tuple(left))
         case Unknown():
             outgoing.mark_unknown(ledger, identifier, epoch=claimed.send.epoch, cause=outcome.cause)
             return Settled("unknown")
@@ -129,6 +145,19 @@ def settle(
             return _again(ledger, account, claimed, outcome, jitter)
         case _:
             assert_never(outcome)
+
+
+def _named(claimed: Claimed, outcome: Accepted) -> WebhookContact | None:
+    """Return whom Meta's answer names: whose number and user id they are; None in a group."""
+    given = [alias(outcome.wa_id), outcome.user_id]
+    found = tuple(each for each in given if each)
+    return WebhookContact(address=found[0], aliases=found) if found and not claimed.grouped else None
+
+
+def names(ledger: Ledger, claimed: Claimed, named: Sequence[Named]) -> None:
+    """Record whom statuses named that had waited for Meta's answer."""
+    for each in named:
+        recipients.name(ledger, claimed.send.message_id, each)
 
 
 def withheld(ledger: Ledger, claimed: Claimed) -> Settled:
@@ -211,7 +240,7 @@ def _words(errors: Sequence[StatusError]) -> str:
     if not errors:
         return "Meta refused it and did not say why"
     code = errors[0].code
-    known = CODES.get(code) if isinstance(code, int) else None
+    known = CODES.get(code)
     return f"{code}: {known.title if known else scalars.name(errors[0].title) or 'without a title'}"
 
 
@@ -220,6 +249,18 @@ _LATE = StatusError(
     CODES[131047].title,
     CODES[131047].title,
     "Not sent: more than 24 hours have passed since the recipient last wrote or called.",
+)
+_STOPPED = StatusError(
+    131050,
+    CODES[131050].title,
+    CODES[131050].title,
+    "Not sent: the recipient wants no marketing of this number (skip_opt_out_check sends it all the same).",
+)
+_LEFT = StatusError(
+    131026,
+    CODES[131026].title,
+    CODES[131026].title,
+    "Not sent: the recipient has left this address, and no other one of theirs is known.",
 )
 _ERASED = StatusError(
     131009, CODES[131009].title, CODES[131009].title, "Not sent: what it held was erased before its turn came."

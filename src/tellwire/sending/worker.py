@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from tellwire.conversations import recipients
 from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import TellwireError
 from tellwire.leases import Leases
@@ -27,7 +28,7 @@ from tellwire.ports.clock import Clock
 from tellwire.ports.queues import DueSend, DueSends
 from tellwire.ports.storage import LedgerStore
 from tellwire.sending import outcomes, rate_limits
-from tellwire.sending.attempt import MessageSender
+from tellwire.sending.attempt import MessageSender, keys_of_pair
 from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
 
@@ -234,12 +235,12 @@ class SendingWorker:
             send = due.send
             if send.message_id in self._carried:
                 continue
-            keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
+            keys = keys_of_pair(send)
             ready_at = line.pace.pairs.ready_at(keys, now)
-            if not due.late and ready_at <= now:
+            if not due.refused and ready_at <= now:
                 line.pace.begin(keys, now)
             turns.append(
-                SendTurn(message_id=send.message_id, late=due.late, not_before=0 if ready_at <= now else ready_at)
+                SendTurn(message_id=send.message_id, refused=due.refused, not_before=0 if ready_at <= now else ready_at)
             )
         return turns
 
@@ -247,13 +248,13 @@ class SendingWorker:
         self, line: _AccountQueue, partition: int, turns: Sequence[SendTurn], found: Mapping[str, DueSend]
     ) -> None:
         """Claim messages in one commit and send those that were claimed; the others give their place back."""
-        begun = {turn.message_id for turn in turns if not turn.late and not turn.not_before}
+        begun = {turn.message_id for turn in turns if not turn.refused and not turn.not_before}
         claimed: list[Claimed] = []
         self._under_way[partition] += 1
         try:
             ids = [turn.message_id for turn in turns]
             claimed = await self._store.apply(
-                outcomes.keys_of(line.account, ids),
+                recipients.keys_of_sends(line.account, [found[each].send for each in ids]),
                 lambda ledger: outcomes.claim(ledger, line.account, turns, epoch=line.epoch),
             )
         except Exception:
@@ -263,10 +264,13 @@ class SendingWorker:
         finally:
             self._under_way[partition] -= 1
             for identifier in begun - {one.send.message_id for one in claimed}:
-                send = found[identifier].send
-                keys = rate_limits.keys_of(send.account_id, send.order_key, send.recipient)
-                line.pace.undo(keys, self._clock.now())
+                line.pace.undo(keys_of_pair(found[identifier].send), self._clock.now())
         for one in claimed:
+            asked, given = keys_of_pair(found[one.send.message_id].send), keys_of_pair(one.send)
+            if asked != given:  # its recipient has another address by now
+                now = self._clock.now()
+                line.pace.undo(asked, now)
+                line.pace.begin(given, now)
             self._under_way[partition] += 1
             self._share.take(one.send.organization_id)
             task = asyncio.create_task(self._carry(one, line.pace))

@@ -5,8 +5,9 @@ A setting is one annotated field in `fields`; the reference page, `tellwire conf
 
 from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings.fields import DEV_DEFAULTS, OTHER_VARIABLES, SETTINGS, Settings, shown, variable_of
+from tellwire.settings.near_misses import NearMiss
 from tellwire.settings.reading import LoadedSettings, load, read
-from tellwire.settings.reference import reference
+from tellwire.settings.reference_page import reference
 from tellwire.settings.values import LOOPBACK, AppSecret
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "AllowedNetwork",
     "AppSecret",
     "LoadedSettings",
+    "NearMiss",
     "Settings",
     "load",
     "read",

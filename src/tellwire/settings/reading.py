@@ -13,13 +13,18 @@ from msgspec import Struct
 
 from tellwire.errors import BadSettings
 from tellwire.settings.fields import OTHER_VARIABLES, PREFIX, SETTINGS, Settings, variable_of
+from tellwire.settings.near_misses import NearMiss, misspelt_prefixes, without_prefix
 
 
 class LoadedSettings(Struct, frozen=True):
-    """Settings, and by field name where each came from: "default", a variable's name or the settings file."""
+    """Settings, and by field name where each came from: "default", a variable's name or the settings file.
+
+    `ignored`: variables that were probably meant as settings and lack our prefix.
+    """
 
     settings: Settings
     sources: dict[str, str]
+    ignored: tuple[NearMiss, ...] = ()
 
 
 class _Found(Struct, frozen=True):
@@ -49,21 +54,24 @@ def read(
     An empty variable counts as not set. `TELLWIRE_X_FILE` names a file that holds the value of `TELLWIRE_X`.
 
     Args:
-        environ: variables; those without our prefix are ignored.
+        environ: variables; those without our prefix are not read, and those that miss it are in `ignored`.
         directory: where relative file names start; the working directory unless given.
         defaults: field name → value, before our own defaults (see `DEV_DEFAULTS`).
 
     Raises:
-        BadSettings: a key is unknown, a value is malformed, or one that is needed is missing.
+        BadSettings: a key is unknown or its prefix is misspelt, a value is malformed, or one that is needed is missing.
     """
     folder = directory or Path()
+    for each in misspelt_prefixes(environ):
+        raise BadSettings(f"{each.variable} is not a setting; did you mean {each.meant}?")
     ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
     found = _in_file(folder, ours.pop("TELLWIRE_CONFIG", None)) | _in_environment(folder, ours)
     values: dict[str, Any] = {**(defaults or {}), **{name: _parsed(name, each) for name, each in found.items()}}
     settings = Settings(**values)
     if settings.sqlite_path is None and not settings.master_key:
         raise BadSettings(f"TELLWIRE_MASTER_KEY is required with PostgreSQL: {SETTINGS['master_key'].takes}")
-    return LoadedSettings(settings, {name: found[name].source if name in found else "default" for name in SETTINGS})
+    sources = {name: found[name].source if name in found else "default" for name in SETTINGS}
+    return LoadedSettings(settings, sources, tuple(without_prefix(environ)))
 
 
 def _in_file(folder: Path, named: str | None) -> dict[str, _Found]:
@@ -120,7 +128,7 @@ def _as_text(label: str, value: object) -> str:
         case bool():
             return str(value).lower()
         case str() | int() | float():
-            return str(value)
+            return str(value).strip()
         case _:
             raise BadSettings(f"{label} must be a text, a number, true, false or a list of these")
 

@@ -14,14 +14,15 @@ _FIELD = 4096
 
 
 async def upload(state: State, business: Business, request: web.Request) -> dict[str, str]:
-    """Answer `POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`.
+    """Answer `POST /{phone_number_id}/media`: a form with `file`, `type` and `messaging_product`; all but the
+    file may stand in the query instead.
 
     Raises:
         Refusal: the form lacks one of them, or Meta would not accept the file.
     """
     if not request.content_type.startswith("multipart/"):
         raise Refusal(100, "a multipart form with a file is required")
-    fields: dict[str, str] = {}
+    fields = {name: request.query[name] for name in ("messaging_product", "type") if name in request.query}
     draft: media.FileDraft | None = None
     try:
         async for part in await request.multipart():

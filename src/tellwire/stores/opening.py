@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection
+from sqlalchemy import Connection, NullPool, create_engine
 
 from tellwire.errors import BadSettings, NotMigrated
 from tellwire.model.routing import NamesOf
@@ -19,6 +19,7 @@ from tellwire.ports.queues import WaitingItems
 from tellwire.ports.storage import Outbox
 from tellwire.security.vault import Vault, read_or_make_master_key
 from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.queries import reencryption
 from tellwire.stores.sqlite.outbox import SqliteOutbox
 from tellwire.stores.sqlite.store import SqliteStore
 
@@ -106,7 +107,7 @@ async def open_store(
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
         await asyncio.to_thread(migrate_sqlite, path)
-        vault = Vault(master_keys or (read_or_make_master_key(path),))
+        vault = Vault(master_keys or (await asyncio.to_thread(_key_beside, path),))
         file = SqliteStore(path, clock=clock, vault=vault, window=window, names=names)
         await file.open(serving=serving, lenient=lenient)
         return OpenedStore(file, SqliteOutbox(file, clock=clock))
@@ -126,6 +127,17 @@ async def open_store(
     store = PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
     await store.open(serving=serving, lenient=lenient)
     return OpenedStore(store, PostgresOutbox(store, clock=clock))
+
+
+def _key_beside(path: Path) -> bytes:
+    """Return the key beside an SQLite database, made only for one in which nothing is sealed."""
+
+    def holds_sealed() -> bool:
+        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+        with engine.connect() as connection:
+            return reencryption.holds_sealed(connection)
+
+    return read_or_make_master_key(path, holds_sealed=holds_sealed)
 
 
 async def migrate_store(url: str, *, pooled: bool = False) -> str:

@@ -10,7 +10,7 @@ from tellwire.model.registry import Registry
 from tellwire.ports.clock import Clock
 from tellwire.ports.storage import Result
 from tellwire.stores.health_store import SqlHealthStore
-from tellwire.stores.queries import replays
+from tellwire.stores.queries import deliveries, replays
 from tellwire.stores.queries.delivery_results import record_and_notify
 from tellwire.stores.query_runner import QueryRunner
 
@@ -59,6 +59,10 @@ class SqlOutbox(Generic[S]):
     async def record(self, results: Iterable[Result]) -> Collection[str]:
         """See `ports.Outbox.record`."""
         return await record_and_notify(self._store, results, record=self._store.record)
+
+    async def in_line(self, organization_id: str, delivery_ids: Collection[str]) -> Collection[str]:
+        """See `ports.Outbox.in_line`."""
+        return await self._store.read(lambda c: deliveries.in_line(c, organization_id, delivery_ids))
 
     async def replay_edit(self, delivery: Delivery) -> ReplayEdit | None:
         """See `ports.Outbox.replay_edit`."""

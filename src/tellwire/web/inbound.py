@@ -139,6 +139,8 @@ class InboundRoute:
             parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
         )
         echo = signature.challenge(query, self._services.settings.meta_verify_token)
+        if query.get("hub.mode") == "subscribe" and "hub.verify_token" in query:
+            self._meters.observed.handshake(taken=echo is not None, now=self._services.clock.now())
         if echo is None:
             words = "The verify token does not match META_VERIFY_TOKEN."
             if not self._services.settings.meta_verify_token:
@@ -207,9 +209,10 @@ class InboundRoute:
     def _admitted(self, headers: Headers) -> bytes | Problem:
         """Return the signature header of a POST, or the problem that makes its body not worth reading."""
         self._accounts.update(self._services.store.registry())
-        if not self._secrets and not self._accounts.any:
-            return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
         given = [value for name, value in headers if name == b"x-hub-signature-256"]
+        if not self._secrets and not self._accounts.any:
+            self._meters.observed.refused_without_secret(given, self._services.clock.now())
+            return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
         if len(given) != 1:
             return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
         if _announced(headers) > self._limits.largest:
@@ -221,6 +224,7 @@ class InboundRoute:
         if self._accounts.any:
             owners += signature.matching(self._accounts.named_in(body), body, given)
         if not owners:
+            self._meters.observed.refused_signature(given, body, self._services.clock.now())
             return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
         whose = {owner.organization_id for owner in owners}
         speaks_for = together([owner.speaks_for for owner in owners])

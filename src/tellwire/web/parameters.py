@@ -58,6 +58,9 @@ Until = Annotated[
 ]
 AccountName = Annotated[str, QueryParameter(description="A phone_number_id or our id of an account.", max_length=64)]
 Name = Annotated[str, QueryParameter(max_length=256)]
+WebhookId = Annotated[
+    str, QueryParameter(description="The `webhook-id` that your server got, of a replay too.", max_length=256)
+]
 EntityName = Annotated[str, QueryParameter(schema_extra={"enum": ENTITIES})]
 ActionName = Annotated[str, QueryParameter(schema_extra={"enum": ACTIONS})]
 DirectionName = Annotated[str, QueryParameter(schema_extra={"enum": DIRECTIONS})]

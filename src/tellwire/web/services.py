@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from tellwire.accounts.template_sync import TemplateSync
+from tellwire.agents.trial import AgentTrial
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.observability.counters import Counters
@@ -19,6 +20,7 @@ from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
 from tellwire.settings import Settings
 from tellwire.stores.opening import Store
+from tellwire.verdict.watch import Watch
 
 
 class SendingState(Protocol):
@@ -60,12 +62,13 @@ class Services(Struct, frozen=True, kw_only=True):
     the OpenAPI document. `check_url` raises `Forbidden` where deliveries may not go, `check_model_url` and
     `check_tool_url` where requests to models and tools may not; `ask_for_consent` raises `Invalid`; `whsec_form` gives
     a customer's own secret as stock libraries want it.
+    `agent_trial` tries AI agents.
     `send_test` sends a test event of a name ("" for the usual one) and returns its name and the attempt.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
-    API. `counters` holds the process's counts; `engine` is its dispatcher and `sending_worker` the loop that sends to
-    Meta, None when it has none; `tracer` is there while tracing is on.
+    API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
+    `sending_worker` the loop that sends to Meta, None when it has none; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -80,6 +83,7 @@ class Services(Struct, frozen=True, kw_only=True):
     check_url: Callable[[str], Awaitable[None]]
     check_model_url: Callable[[str], Awaitable[None]]
     check_tool_url: Callable[[str], Awaitable[None]]
+    agent_trial: AgentTrial
     ask_for_consent: Callable[[Endpoint, Handshake], Awaitable[None]]
     send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt]]]
     whsec_form: Callable[[str], str]
@@ -89,6 +93,7 @@ class Services(Struct, frozen=True, kw_only=True):
     wake_downloads: Callable[[], None]
     files: MediaStore
     counters: Counters
+    watch: Watch
     graph: Graph
     template_sync: TemplateSync
     engine: Engine | None = None

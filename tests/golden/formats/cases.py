@@ -53,7 +53,7 @@ class Case(Struct, frozen=True):
 
 
 ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")
-SEND_ERROR = StatusError("131030", "Recipient not allowed", "Recipient not allowed", "")
+SEND_ERROR = StatusError(131030, "Recipient not allowed", "Recipient not allowed", "")
 SHOWN_ERROR = {
     "code": ERROR.code,
     "title": ERROR.title,
@@ -137,6 +137,12 @@ UPDATES_OF_INCOMING = {
     ),
 }
 
+
+def _told(name: str, data: dict[str, Any], value: dict[str, Any]) -> Event:
+    about = {"phone_number_id": PHONE_NUMBER_ID, "contact_id": CONVERSATION}
+    return operational_event(name, {**about, **data, "value": value})
+
+
 OPERATIONAL = {
     "endpoint.disabled": operational_event(
         "endpoint.disabled", {"endpoint_id": MESSAGE, "reason": "nothing but failures for 5 days"}
@@ -172,9 +178,54 @@ OPERATIONAL = {
     "account.resumed": operational_event(
         "account.resumed", {"phone_number_id": PHONE_NUMBER_ID, "how": "a new access token"}
     ),
+    "contact.preference_changed": _told(
+        "contact.preference_changed",
+        {"field": "user_preferences", "category": "marketing_messages", "event": "stop"},
+        {"wa_id": CONTACT, "category": "marketing_messages", "value": "stop", "timestamp": 1778038763},
+    ),
+    "standby.message": _told(
+        "standby.message",
+        {"field": "standby", "wa_id": WAMID},
+        {"from": CONTACT, "id": WAMID, "timestamp": "1778038763", "type": "text", "text": {"body": "Welcome"}},
+    ),
+    "standby.echo": _told(
+        "standby.echo",
+        {"field": "standby", "wa_id": WAMID},
+        {"id": WAMID, "timestamp": "1778038763", "message": {"to": CONTACT, "type": "text", "text": {"body": "Hi"}}},
+    ),
+    "standby.status": _told(
+        "standby.status",
+        {"field": "standby", "wa_id": WAMID},
+        {"id": WAMID, "status": "read", "timestamp": "1778038763", "recipient_id": CONTACT},
+    ),
+    "thread.control_passed": _told(
+        "thread.control_passed",
+        {"field": "messaging_handovers", "event": "control_passed"},
+        {
+            "type": "control_passed",
+            "sender": {"phone_number": CONTACT},
+            "control_passed": {"new_owner_role": "utility"},
+        },
+    ),
+    "thread.control_taken": _told(
+        "thread.control_taken",
+        {"field": "messaging_handovers", "event": "control_taken"},
+        {"type": "control_taken", "control_taken": {"new_owner_role": "escalation"}},
+    ),
     "contact.erased": operational_event("contact.erased", {"contact_id": CONVERSATION}),
     "media.failed": operational_event(
         "media.failed", {"media_id": CONVERSATION, "message_id": MESSAGE, "state": "expired", "cause": "it is gone"}
+    ),
+    "message.payment": operational_event(
+        "message.payment",
+        {
+            "message_id": MESSAGE,
+            "conversation_id": CONVERSATION,
+            "wa_id": "wamid.ORDER",
+            "status": "captured",
+            "at": "2026-05-06T03:40:09+00:00",
+            "payment": {"reference_id": "order-7", "transaction": {"id": "t2", "status": "success"}},
+        },
     ),
     "agent.failed": operational_event(
         "agent.failed", {"conversation_id": CONVERSATION, "attempts": 4, "cause": "the model's server answered 500"}

@@ -13,7 +13,7 @@ from tellwire.meta import parse
 from tellwire.meta.webhooks.items import Item
 
 ROOT = Path(__file__).parent
-JSON_FIELDS = {"content", "edited_content", "pricing", "errors", "value"}
+JSON_FIELDS = {"content", "edited_content", "pricing", "errors", "value", "payment"}
 
 
 def cases() -> list[Path]:

@@ -39,6 +39,39 @@ from tellwire.model.messaging import Message
         (
             "interactive",
             {
+                "type": "nfm_reply",
+                "nfm_reply": {
+                    "name": "flow",
+                    "body": "Sent",
+                    "response_json": '{"flow_token":"tok-9","stars":"5","yes":true,"why":["fast","kind"],"n":{"x":1}}',
+                },
+            },
+            '[a filled form]\nstars: 5\nyes: true\nwhy: fast, kind\nn: {"x":1}',
+        ),
+        (
+            "interactive",
+            {
+                "type": "nfm_reply",
+                "nfm_reply": {
+                    "name": "address_message",
+                    "body": "Calle 1",
+                    "response_json": '{"values":{"city":"Sur","floor":2}}',
+                },
+            },
+            "[a filled form] Calle 1\ncity: Sur\nfloor: 2",
+        ),
+        *(
+            (
+                "interactive",
+                {"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": given}},
+                "[a filled form] Sent",
+            )
+            for given in ("", "{", "[]", "7", '{"flow_token":"tok-9"}', {"stars": 5}, '{"a":null,"b":""}')
+        ),
+        ("interactive", {"type": "call_permission_reply", "call_permission_reply": {"response": "reject"}}, ""),
+        (
+            "interactive",
+            {
                 "type": "button",
                 "body": {"text": "Which?"},
                 "action": {"buttons": [{"reply": {"id": "1", "title": "A"}}, {"reply": {"id": "2", "title": "B"}}]},
@@ -101,11 +134,12 @@ def test_what_was_taken_back_failed_or_never_seen_is_not_told() -> None:
     gone = [
         said(1, "x", status={"deleted": 1}),
         said(2, "x", ours=True, status={"failed": 1}),
+        said(2, "x", ours=True, status={"cancelled": 1}),
         said(3, "x", kind="placeholder"),
         said(4, "x", ours=True, kind="external"),
     ]
     assert transcript([*gone, asked], asked) == [TranscriptLine(by_customer=True, text="now")]
-    assert transcript([said(9, "")], said(9, "")) == [TranscriptLine(by_customer=True, text="[an empty message]")]
+    assert transcript([said(9, "")], said(9, "")) == []
 
 
 @given(st.text(alphabet=st.sampled_from("ab .\n"), max_size=3 * MAX_CHARACTERS) | st.text())

@@ -30,6 +30,8 @@ from tellwire.http_client.sender import open_sender
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.security.addresses import Reach
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, Poster, State
+from tellwire.verdict.rules import Line
+from tellwire.verdict.watch import News
 
 FORMATS = ("row", "chat")
 ENDPOINTS = {"e-row": "row", "e-chat": "chat"}
@@ -310,6 +312,22 @@ def test_damaged_secrets_say_how_to_start_anew(tmp_path: Path) -> None:
 
 def screen() -> Screen:
     return Screen(LinePrinter(as_json=False, on_closed=lambda: None))
+
+
+def test_what_does_not_work_is_printed_with_its_remedy_and_when_it_works_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = Line(kind="number_unknown", cause="3 items for the id 777.")
+    screen().trouble(News([line], []))
+    said = capsys.readouterr().out
+    assert f"✗ {line.title} 3 items for the id 777.\n" in said
+    assert line.remedy in said
+    screen().trouble(News([], [line]))
+    assert f"✓ no longer: {line.title}" in capsys.readouterr().out
+    Screen(LinePrinter(as_json=True, on_closed=lambda: None)).trouble(News([line], [line]))
+    first, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["event"], first["kind"], first["remedy"]) == ("trouble", "number_unknown", line.remedy)
+    assert last["event"] == "trouble_over"
 
 
 def test_only_what_the_simulated_customer_wrote_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,11 @@ class MemoryOutbox:
         ids = [r.id for r in self._live(partitions) if r.endpoint_id == endpoint_id and r.lane == "live"]
         return [self._work(i) for i in sorted(ids) if i > after][:limit]
 
+    async def in_line(self, organization_id: str, delivery_ids: Collection[str]) -> Collection[str]:
+        self._read("in_line")
+        await asyncio.sleep(0)
+        return [each for each in delivery_ids if each in self.rows and self.rows[each].in_line]
+
     async def due(
         self, now: int, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
     ) -> list[Work]:
@@ -164,6 +169,10 @@ class MemoryOutbox:
         if hint:
             self._committed([self._work(identifier) for identifier in ids])
         return ids
+
+    def tell(self, *ids: str) -> None:
+        """Hint at deliveries that were committed without one."""
+        self._committed([self._work(identifier) for identifier in ids])
 
     def erase(self, account_id: str, contact_id: str) -> None:
         """Another process has begun to erase a person."""

@@ -167,6 +167,10 @@ class View:
 
         return await self._process.ask(read)
 
+    async def in_line(self, organization_id: str, delivery_ids: Collection[str]) -> Collection[str]:
+        rows = self._fleet.rows
+        return await self._process.ask(lambda: [each for each in delivery_ids if rows[each].in_line])
+
     async def due(
         self, now: int, *, partitions: Collection[int], limit: int, without: Sequence[str] = ()
     ) -> list[Work]:

@@ -14,6 +14,7 @@ class OwnFormat:
 
     NAME = "tiny"
     EVENTS: tuple[str, ...] = ()
+    UNSENT: tuple[str, ...] = ()
     SCHEMAS: Mapping[str, Mapping[str, Any]] = {}
     CONTENT_TYPE = "application/json"
     SIGNATURE = ""

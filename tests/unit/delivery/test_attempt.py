@@ -53,7 +53,7 @@ class Tiny(OwnFormat):
         return None if event.history else b'{"data":' + bytes(event.snapshot.row) + b"}"
 
     def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-        return (("x-tiny", str(len(body))),)
+        return (("x-tiny", str(len(body))), ("x-tiny-secrets", "+".join(each.value for each in endpoint.secrets)))
 
 
 def _sign(body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str:
@@ -91,6 +91,7 @@ def test_a_request_carries_the_body_and_every_header_of_the_contract() -> None:
         "tellwire-sequence": "7",
         "tellwire-attempt": "1",
         "x-tiny": "20",
+        "x-tiny-secrets": "current",
     }
 
 
@@ -117,13 +118,43 @@ def test_only_live_secrets_sign_the_current_one_first() -> None:
     )
     headers = _headers(_made(secrets=secrets, hub_signature=True))
     assert headers["webhook-signature"].rsplit("/", 1)[1] == "current+younger+old"
-    assert headers["x-hub-signature-256"] == "hub 20 current"
+
+
+OLD, YOUNGER, CURRENT = Secret("old", expires_at=NOW + 1), Secret("younger", expires_at=NOW + 2), Secret("current")
+GONE = Secret("gone", expires_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "by_old", "by_new"),
+    [
+        ((CURRENT,), "current", "current"),
+        ((CURRENT, YOUNGER), "younger", "current"),
+        ((CURRENT, YOUNGER, OLD), "old", "current"),
+        ((OLD, CURRENT, YOUNGER), "old", "current"),
+        ((CURRENT, YOUNGER, GONE), "younger", "current"),
+        ((CURRENT, GONE), "current", "current"),
+        ((OLD,), "old", "old"),
+    ],
+)
+def test_a_signature_of_one_value_keeps_the_oldest_live_secret_unless_told_otherwise(
+    secrets: tuple[Secret, ...], by_old: str, by_new: str
+) -> None:
+    given: list[tuple[dict[str, Any], str]] = [
+        ({}, by_old),
+        ({"rotating_signature": "old"}, by_old),
+        ({"rotating_signature": "new"}, by_new),
+    ]
+    for settings, signer in given:
+        headers = _headers(_made(secrets=secrets, hub_signature=True, **settings))
+        assert headers["x-hub-signature-256"] == f"hub 20 {signer}"
+        assert headers["x-tiny-secrets"] == signer
 
 
 def test_without_a_live_secret_nothing_is_signed() -> None:
     headers = _headers(_made(secrets=(Secret("gone", expires_at=NOW - 1),), hub_signature=True))
     assert "webhook-signature" not in headers
     assert "x-hub-signature-256" not in headers
+    assert headers["x-tiny-secrets"] == ""
 
 
 def test_token_custom_headers_and_deadline_are_the_endpoints() -> None:

@@ -90,6 +90,17 @@ def test_an_event_has_names_exactly_when_it_has_a_body(name: str) -> None:
 
 
 @names
+def test_what_it_never_sends_is_told_apart(name: str) -> None:
+    form = FORMATS[name]
+    assert set(form.UNSENT) <= set(form.EVENTS)
+    for case, event in EVENTS.items():
+        assert not set(form.names(event)) & set(form.UNSENT), f"{name} sends {case}, which UNSENT says it never does"
+    for each in ("messages.insert", "messages.update", "conversations.insert", "conversations.update"):
+        made = sample(form, each, "", NOW, lambda: str(uuid.uuid4()))
+        assert bool(form.names(made)) == (each not in form.UNSENT), f"UNSENT of {name} is wrong about {each}"
+
+
+@names
 def test_each_of_its_own_names_is_one_that_something_goes_by(name: str) -> None:
     form = FORMATS[name]
     used = {each for event in EVENTS.values() for each in form.names(event)}

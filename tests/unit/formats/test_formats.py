@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.golden.formats.cases import CASES, OPERATIONAL, SILENT, STATUSES, UPDATES_OF_INCOMING, WRITTEN, Case
 from tests.golden.formats.contents import CONTENTS
-from tests.golden.formats.events import CONVERSATION, MESSAGE, SECRET, endpoint, incoming
+from tests.golden.formats.events import CONVERSATION, MESSAGE, endpoint, incoming
 from tests.unit.sdk.test_json import unhurried
 
 from tellwire.formats import chat, operational, row
 from tellwire.formats.chat.ids import shown as chat_id
-from tellwire.model.deliveries import Secret
 
 ROW_EXAMPLES = {
     "example_new_incoming_message": """{
@@ -240,16 +239,9 @@ def test_chat_headers_name_the_event_and_sign_the_body():
     assert chat.headers(warning, endpoint("chat"), body)[0] == ("X-Wappcloud-Event", "account.warning")
 
 
-def test_chat_signs_with_the_newest_secret():
-    event, old, new = incoming(CONTENTS["text"]), Secret("old secret, 2 of them", 5), Secret(SECRET)
-    older = Secret("the first of all secrets", 4)
-    by_new = chat.headers(event, endpoint("chat"), b"")
-    assert chat.headers(event, endpoint("chat", secrets=(older, new, old)), b"") == by_new
-    assert chat.headers(event, endpoint("chat", secrets=(new, old)), b"") == by_new
-    by_old = chat.headers(event, endpoint("chat", secrets=(old,)), b"")
-    assert by_old != by_new
-    assert chat.headers(event, endpoint("chat", secrets=(older, old)), b"") == by_old
-    assert chat.headers(event, endpoint("chat", secrets=()), b"") == by_new[:1]
+def test_chat_without_a_secret_is_not_signed():
+    event = incoming(CONTENTS["text"])
+    assert chat.headers(event, endpoint("chat", secrets=()), b"") == chat.headers(event, endpoint("chat"), b"")[:1]
 
 
 @pytest.mark.parametrize("name", operational.EVENTS)

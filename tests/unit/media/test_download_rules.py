@@ -72,8 +72,15 @@ def said(status: int, **value: object) -> Answer:
         (said(401, error={"code": 190}), "token"),
         (said(400, error={"code": 190}), "token"),
         (said(401), "token"),
-        (said(400, error={"code": 100, "error_subcode": 33}), "gone"),
-        (said(404), "gone"),
+        (said(400, error={"code": 100, "error_subcode": 33}), "missing"),
+        (said(404, error={"code": 100, "error_subcode": 33}), "missing"),
+        (said(404), "later"),
+        (Answer(status=404, body=b"<html>no such page"), "later"),
+        (Answer(status=410, body=b"<html>gone"), "later"),
+        (said(404, error={"code": 1}), "later"),
+        (said(403, error={"code": 10}), "later"),
+        (said(403, error={"code": 200}), "later"),
+        (said(400, error={"code": 33}), "later"),
         (said(400, error={"code": 100}), "later"),
         (said(400, error={"code": 4}), "later"),
         (said(500, error={"code": 1}), "later"),
@@ -105,11 +112,40 @@ def test_tries_come_at_growing_gaps_until_the_id_is_dead() -> None:
     assert 0 <= now - START - 7 * DAY < RETRY_GAPS[-1] * 1_000_000
 
 
-def test_a_missing_token_waits_an_hour_and_gone_is_over() -> None:
+def test_a_missing_token_waits_an_hour() -> None:
     waits = download_rules.refused(MEDIA, FetchRefused("token", "why"), START)
     assert (waits.state, waits.due_at) == ("waiting", START + 3600 * 1_000_000)
-    gone = download_rules.refused(MEDIA, FetchRefused("gone", "why"), START)
-    assert (gone.state, gone.cause) == ("expired", "why")
+
+
+REFUSALS = [
+    (said(400, error={"code": 100, "error_subcode": 33}), "expired"),
+    (said(404, error={"code": 100, "error_subcode": 33}), "expired"),
+    (Answer(status=404, body=b"<html>no such page"), "failed"),
+    (Answer(status=410), "failed"),
+    (said(403, error={"code": 10}), "failed"),
+    (said(401, error={"code": 190}), "failed"),
+    (said(500, error={"code": 131000}), "failed"),
+    (Answer(status=200, body=b"<html>welcome"), "failed"),
+    (Answer(failure="broken", cause="it broke"), "failed"),
+]
+
+
+@pytest.mark.parametrize(("answer", "end"), REFUSALS)
+@given(age=st.integers(0, 14 * DAY), attempts=st.integers(0, 500))
+def test_no_refusal_ends_a_file_while_its_id_is_young(answer: Answer, end: str, age: int, attempts: int) -> None:
+    refusal = download_rules.read_media_link(answer)
+    assert isinstance(refusal, FetchRefused)
+    after = download_rules.refused(replace(MEDIA, attempts=attempts), refusal, START + age)
+    if age < 7 * DAY:
+        assert after.state == "waiting"
+        assert START + age < after.due_at <= START + age + 3600 * 1_000_000
+    else:
+        assert (after.state, after.due_at) == (end, 0)
+
+
+def test_an_id_that_is_none_is_over_and_may_be_asked_for_by_hand() -> None:
+    gone = download_rules.refused(MEDIA, download_rules.NOT_AN_ID, START)
+    assert (gone.state, gone.cause) == ("failed", "what Meta gave as the id of the file is no id")
     again = download_rules.requested_again(gone, START + 9)
     assert (again.state, again.due_at, again.attempts, again.cause) == ("waiting", START + 9, 0, "")
 

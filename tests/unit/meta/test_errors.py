@@ -53,10 +53,15 @@ def test_a_graph_error() -> None:
         ({"code": 1, "details": "D", "error_data": {"details": ""}}, StatusError(1, "", "", "D")),
         ({"code": 1, "error_data": "E"}, StatusError(1, "", "", "E")),
         ({"code": 1, "error_data": ["E"], "title": 5, "message": None}, StatusError(1, "", "", "")),
-        ({"code": "131026"}, StatusError("131026", "", "", "")),
+        ({"code": "131026"}, StatusError(131026, "", "", "")),
+        ({"code": "-7"}, StatusError(-7, "", "", "")),
+        ({"code": "BAD_REQUEST"}, StatusError(0, "BAD_REQUEST", "BAD_REQUEST", "")),
+        ({"code": "BAD_REQUEST", "message": "M"}, StatusError(0, "M", "M", "")),
+        ({"code": "\u0663"}, StatusError(0, "\u0663", "\u0663", "")),
+        ({"code": "9" * 19}, StatusError(0, "9" * 19, "9" * 19, "")),
         ({"code": 131026.0}, StatusError(131026, "", "", "")),
-        ({"code": 1.5}, StatusError("1.5", "", "", "")),
-        ({"code": 10**30}, StatusError(str(10**30), "", "", "")),
+        ({"code": 1.5}, StatusError(0, "1.5", "1.5", "")),
+        ({"code": 10**30}, StatusError(0, str(10**30), str(10**30), "")),
         ({"code": True}, StatusError(0, "", "", "")),
         ({"code": {}}, StatusError(0, "", "", "")),
         ({}, StatusError(0, "", "", "")),
@@ -89,3 +94,4 @@ KEYS = st.sampled_from(["code", "title", "message", "details", "error", "error_d
 def test_anything_can_be_shown(errors: Any) -> None:
     shown = status_errors(json.dumps(errors).encode())
     assert msgspec.json.decode(msgspec.json.encode(shown), type=tuple[StatusError, ...]) == shown
+    assert all(type(error.code) is int for error in shown)

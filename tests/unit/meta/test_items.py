@@ -412,12 +412,18 @@ def test_what_comes_with_a_status(changes: dict[str, Any], pricing: bytes, error
         ({"id": True}, "its id cannot serve as one"),
         ({"id": 1.5}, "its id cannot serve as one"),
         ({"id": -1}, "its id cannot serve as one"),
-        ({"id": "wacid.A"}, "its id is a call's, not a message's"),
     ],
 )
 def test_ids_that_cannot_serve(changes: dict[str, Any], reason: str) -> None:
     assert refused(message(changes)) == reason
     assert refused(status(changes)) == reason
+
+
+def test_a_message_with_the_id_of_a_call_is_a_voicemail_and_a_status_with_one_is_none() -> None:
+    voicemail = message({"id": "wacid.A", "type": "audio", "audio": {"id": "1"}})
+    assert isinstance(voicemail, MessageItem)
+    assert (voicemail.wamid, voicemail.type) == ("wacid.A", "audio")
+    assert refused(status({"id": "wacid.A"})) == "its id is a call's, not a message's"
 
 
 @pytest.mark.parametrize("key", ["from", "from_user_id", "group_id"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -36,8 +38,30 @@ def test_the_first_key_seals_and_every_key_unseals():
 
 def test_the_key_beside_a_database_is_made_once_and_for_its_owner_alone(tmp_path):
     database = tmp_path / "x.db"
-    key = read_or_make_master_key(database)
+    key = read_or_make_master_key(database, holds_sealed=lambda: False)
     assert len(key) == 32
-    assert read_or_make_master_key(database) == key
+    assert read_or_make_master_key(database, holds_sealed=lambda: True) == key
     (made,) = tmp_path.iterdir()
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_no_key_is_made_for_a_database_that_holds_sealed_values(tmp_path):
+    with pytest.raises(BadSettings, match="put back the file") as refused:
+        read_or_make_master_key(tmp_path / "x.db", holds_sealed=lambda: True)
+    assert "TELLWIRE_MASTER_KEY" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"too short", b"=====", b"\xff\xfe\x00", base64.b64encode(bytes(31))])
+def test_a_file_that_holds_no_key_is_named(tmp_path, content):
+    (tmp_path / "x.db.master-key").write_bytes(content)
+    with pytest.raises(BadSettings, match="does not hold a 32-byte key"):
+        read_or_make_master_key(tmp_path / "x.db", holds_sealed=lambda: False)
+    assert (tmp_path / "x.db.master-key").read_bytes() == content
+
+
+def test_two_that_start_at_once_have_one_key(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        keys = pool.map(lambda _: read_or_make_master_key(tmp_path / "x.db", holds_sealed=lambda: False), range(32))
+    assert len(set(keys)) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["x.db.master-key"]

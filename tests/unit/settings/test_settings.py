@@ -336,3 +336,74 @@ def test_a_malformed_secret_is_not_repeated(tmp_path: Path, variable: str) -> No
 def test_reference_has_a_row_for_each() -> None:
     for name in SETTINGS:
         assert f"| `{variable_of(name)}` |" in reference()
+
+
+def test_texts_are_taken_without_the_blanks_around_them(tmp_path: Path) -> None:
+    (tmp_path / "tellwire.toml").write_text('meta_verify_token = " pasted "\nmeta_app_secret = [" one ", "two "]')
+    found = settings_of(tmp_path)
+    assert found.meta_verify_token == "pasted"
+    assert [each.value for each in found.meta_app_secret] == ["one", "two"]
+    assert settings_of(tmp_path, META_VERIFY_TOKEN=" other\n").meta_verify_token == "other"
+
+
+# --- what is nearly a setting -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("META_APP_SECRET", "TELLWIRE_META_APP_SECRET"),
+        ("META_APP_SECRET_FILE", "TELLWIRE_META_APP_SECRET_FILE"),
+        ("META_APP_SECRETS", "TELLWIRE_META_APP_SECRET"),
+        ("META_APPSECRET", "TELLWIRE_META_APP_SECRET"),
+        ("META_VERIFY_TOKEN", "TELLWIRE_META_VERIFY_TOKEN"),
+        ("MASTER_KEY", "TELLWIRE_MASTER_KEY"),
+        ("DELIVERY_ALLOW_CIDR", "TELLWIRE_DELIVERY_ALLOW_CIDRS"),
+        ("RETENTION_DAYS", "TELLWIRE_RETENTION_DAYS"),
+    ],
+)
+def test_a_setting_without_its_prefix_is_named(tmp_path: Path, variable: str, meant: str) -> None:
+    loaded = read({variable: "a value"}, directory=tmp_path)
+    assert [(each.variable, each.meant) for each in loaded.ignored] == [(variable, meant)]
+    assert loaded.settings == Settings()
+
+
+def test_every_setting_that_is_not_other_softwares_too_is_named_without_its_prefix(tmp_path: Path) -> None:
+    generic = {"host", "port", "public_url", "allowed_hosts", "tracing"}
+    for name in SETTINGS:
+        value = "postgres://u@h/d" if name == "database_url" else "x"
+        loaded = read({name.upper(): value}, directory=tmp_path)
+        assert [each.meant for each in loaded.ignored] == ([] if name in generic else [variable_of(name)]), name
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HOST": "box", "PORT": "80", "PATH": "/bin", "HOME": "/root", "TRACING": "1", "PUBLIC_URL": "x"},
+        {"DATABASE_URL": "mysql://root@db/shop"},
+        {"DATABASE_URL": " ", "META_APP_SECRET": ""},
+        {"META_APP_SECRET": "one", "TELLWIRE_META_APP_SECRET": "two"},
+        {"DATABASE_URL": "postgresql://u@h/d", "TELLWIRE_DATABASE_URL": "sqlite:///x.db"},
+        {"MEDIA_ROOT": "/srv", "WHATSAPP_TOKEN": "x", "FACEBOOK_APP_ID": "1", "LC_ALL": "C", "RETRY": "3"},
+        {"TELL": "x", "WIRE_PORT": "1", "X_PORT": "1", "KUBERNETES_PORT": "tcp://10.0.0.1:443", "TELLWIRE2_PORT": "1"},
+    ],
+)
+def test_what_is_other_softwares_is_not_mentioned(tmp_path: Path, environ: dict[str, str]) -> None:
+    assert read(environ, directory=tmp_path).ignored == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("TELWIRE_META_APP_SECRET", "TELLWIRE_META_APP_SECRET"),
+        ("TELLWRIE_PORT", "TELLWIRE_PORT"),
+        ("TELLWIRES_HOST", "TELLWIRE_HOST"),
+        ("TELLWIREMETA_APP_SECRET", "TELLWIRE_META_APP_SECRET"),
+        ("tellwire_meta_app_secret", "TELLWIRE_META_APP_SECRET"),
+        ("Tellwire_Admin_Key_File", "TELLWIRE_ADMIN_KEY_FILE"),
+    ],
+)
+def test_a_misspelt_prefix_is_an_error(tmp_path: Path, variable: str, meant: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        read({variable: "hidden"}, directory=tmp_path)
+    assert str(caught.value) == f"{variable} is not a setting; did you mean {meant}?"

@@ -121,6 +121,7 @@ async def _live(
             journeys,
             anew=anew,
             on_catch=caught,
+            on_news=screen.trouble,
             scripted=scripted,
             knobs=_KNOBS,
         ) as stack:

@@ -24,6 +24,7 @@ from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.ports.http_out import Answer
 from tellwire.settings import Settings
 from tellwire.simulator import BUSINESS, PEOPLE, Update
+from tellwire.verdict.watch import News
 
 _TITLE_WIDTH = 20
 _TEXT_WIDTH = 130
@@ -156,6 +157,16 @@ class Screen:
         )
         self._printer.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
 
+    def trouble(self, news: News) -> None:
+        """Print what does not work any more, and what works again."""
+        for line in news.came:
+            document = {"event": "trouble", "kind": line.kind, "cause": f"{line.title} {line.cause}".strip()}
+            text = f"{document['cause']}\n{'':10}{line.remedy}"
+            self._printer.say(f"{_now()}  {_red('✗ ' + text)}", document | {"remedy": line.remedy})
+        for line in news.over:
+            document = {"event": "trouble_over", "kind": line.kind, "cause": line.title}
+            self._printer.say(f"{_now()}  ✓ no longer: {line.title}", document)
+
     def stopped(self, tallies: Mapping[str, CatchCounts], settings: Settings) -> None:
         """Print the last line: the counts, and where the data is."""
         words = ", ".join(f"{name} {tally.verified} of {tally.received} verified" for name, tally in tallies.items())
@@ -241,6 +252,10 @@ def _data(settings: Settings) -> str:
     path = settings.sqlite_path
     inside = path is not None and path.parent == FOLDER
     return str(FOLDER.resolve()) if inside or path is None else str(path.resolve())
+
+
+def _red(text: str) -> str:
+    return f"\x1b[31m{text}\x1b[0m" if sys.stdout.isatty() else text
 
 
 def _now() -> str:

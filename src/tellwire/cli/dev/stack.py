@@ -10,8 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import settings as settings_room
 from tellwire.app import App
+from tellwire.cli import settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.home import Home
@@ -25,6 +25,7 @@ from tellwire.http_client.sender import open_sender
 from tellwire.security.addresses import ANYWHERE
 from tellwire.settings import DEV_DEFAULTS, LOOPBACK, AppSecret, Settings
 from tellwire.simulator import Knobs, Poster, Simulator, State
+from tellwire.verdict.watch import News
 
 _GRACE_SECONDS = 3
 _HERE = "127.0.0.1"
@@ -70,7 +71,7 @@ def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings
         "meta_verify_token": home.verify_token,
         "meta_graph_url": "",
     }
-    given = settings_room.load(defaults={**DEV_DEFAULTS, **ours})
+    given = settings_in_force.load(defaults={**DEV_DEFAULTS, **ours})
     return replace(
         given,
         database_url=given.database_url if keep_database else f"sqlite:///{database}",
@@ -90,6 +91,7 @@ async def running(
     *,
     anew: bool,
     on_catch: Callable[[Catch], None],
+    on_news: Callable[[News], None] | None = None,
     scripted: bool = False,
     knobs: Knobs | None = None,
 ) -> AsyncIterator[Stack]:
@@ -102,6 +104,7 @@ async def running(
         journeys: gets each attempt, and the ids of the endpoints and agents of `dev`.
         anew: whether existing endpoints have other secrets.
         on_catch: called with each catch.
+        on_news: called when the verdict changes.
         scripted: whether the demo agent answers customers; it does not if the user's own agent does, or if messages
             go to the real Meta.
         knobs: the simulator's settings.
@@ -132,6 +135,8 @@ async def running(
         stack.push_async_callback(simulator.stop)
         with usable(settings):
             app = await App.open(settings, on_attempt=journeys.attempted)
+        if on_news is not None:
+            app.watch.listeners.append(on_news)
         stack.push_async_callback(app.stop, grace_seconds=_GRACE_SECONDS)
         site = Site(app, sock, grace_seconds=_GRACE_SECONDS)
         await site.start()

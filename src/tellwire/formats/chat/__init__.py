@@ -19,6 +19,7 @@ from tellwire_sdk.signing import wappcloud_signature
 
 NAME = "chat"
 EVENTS: tuple[str, ...] = ("incoming_message", "status_update", *event_names.ALL)
+UNSENT: tuple[str, ...] = ("conversations.insert", "conversations.update")
 SCHEMAS: Mapping[str, Schema] = {
     "chat-incoming-message": INCOMING_MESSAGE,
     "chat-status-update": STATUS_UPDATE,
@@ -61,14 +62,12 @@ def encode(event: Event, endpoint: Endpoint) -> bytes | None:
 
 
 def headers(event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
-    """`X-Wappcloud-Event`, and `X-Wappcloud-Signature` made with the newest secret when the endpoint has one."""
+    """`X-Wappcloud-Event`, and `X-Wappcloud-Signature` when the endpoint has a secret."""
     named = ("X-Wappcloud-Event", _kind(event) or event.name)
-    # The newest one does not expire; of those rotated out the last to expire is the youngest.
-    secrets = sorted(endpoint.secrets, key=lambda secret: (secret.expires_at is not None, -(secret.expires_at or 0)))
-    if not secrets:
+    if not endpoint.secrets:
         return (named,)
     prefixed = endpoint.wappcloud_signature == "prefixed"
-    return (named, (SIGNATURE, wappcloud_signature(body, secrets[0].value, prefixed=prefixed)))
+    return (named, (SIGNATURE, wappcloud_signature(body, endpoint.secrets[0].value, prefixed=prefixed)))
 
 
 def _kind(event: Event) -> Kind | None:

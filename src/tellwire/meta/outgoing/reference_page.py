@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import assert_never
 
-from tellwire.meta.codes import CODES, Code
+from tellwire.meta.codes import CODES, OWN_CODES, Code
 from tellwire.meta.outgoing.interactive import HEADER, INTERACTIVE, KINDS
 from tellwire.meta.outgoing.media import LINK
 from tellwire.meta.outgoing.shapes import Anything, Boolean, Choice, Fields, Kinds, ListOf, Number, Rule, Shape, String
@@ -60,6 +60,15 @@ by itself. Any other answer without a code fails the message, but 429 counts as 
 | code | Meta's title | HTTP | class |
 |---|---|---|---|
 """
+_OWN_CODES = """
+## Our own error codes
+
+A failure that Meta does not know of has a code between 990000 and 990999, where Meta has none. `errors[].code` is a
+number whoever made it.
+
+| code | title | when |
+|---|---|---|
+"""
 
 
 def reference() -> str:
@@ -67,7 +76,8 @@ def reference() -> str:
     types = {kind: each.shape for kind, each in TYPES.items()}
     header = f"`{_alternatives(HEADER.kinds)}`"
     parts = [_PREFACE, *_items(types), _INTERACTIVE.format(header=header), *_items(KINDS), _CODES, *_codes(CODES)]
-    return "".join(parts)
+    own = (f"| {code} | {title} | {when} |\n" for code, (title, when) in OWN_CODES.items())
+    return "".join([*parts, _OWN_CODES, *own])
 
 
 def _items(shapes: Mapping[str, Shape]) -> Iterator[str]:

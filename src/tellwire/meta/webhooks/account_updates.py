@@ -222,6 +222,7 @@ ACCOUNT_FIELDS: dict[str, Callable[[dict[str, Any], _Parts], _Content]] = {
     "payment_configuration_update": _payment,
     "account_settings_update": _settings,
     "business_username_update": _username,
+    "business_username_updates": _username,
 }
 
 # --- templates --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks.identity import People, read_people
-from tellwire.meta.webhooks.items import NotUnderstood, Place
+from tellwire.meta.webhooks.items import Item, NotUnderstood, Place
 from tellwire.model.units import Seconds
 
 
@@ -61,9 +61,44 @@ def object_and_wamid(
     wamid = scalars.ident(item.get("id"), scalars.WAMID_LIMIT)
     if not wamid:
         return context.not_understood(pointer, kind, "its id cannot serve as one" if wamid is None else "it has no id")
-    if wamid.startswith("wacid."):
+    if kind == "status" and wamid.startswith("wacid."):  # a message with such an id is a voicemail
         return context.not_understood(pointer, kind, "its id is a call's, not a message's", wamid)
     return item, wamid
+
+
+def each(
+    context: ChangeContext,
+    holder: Mapping[str, bytes],
+    key: str,
+    pointer: str,
+    understand: Callable[[ChangeContext, bytes, str], Item],
+    *,
+    kind: str,
+) -> Iterator[Item]:
+    """Yield the items of an array.
+
+    Args:
+        holder, key, pointer: the object that holds the array, under which key, and where the object stands.
+        understand: reads one member.
+        kind: what a member is called while nobody could read it.
+    """
+    pieces = verbatim.elements(holder[key])
+    if pieces is None:
+        yield from no_list(context, holder, key, pointer, kind)
+        return
+    for i, piece in enumerate(pieces):
+        place = f"{pointer}/{key}/{i}"
+        if context.fault:
+            yield context.not_understood(place, kind, context.fault)
+        else:
+            yield understand(context, bytes(piece), place)
+
+
+def no_list(context: ChangeContext, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
+    """Return the items for a value that ought to be an array: none for null, else one that is not understood."""
+    if bytes(holder[key]) == b"null":
+        return []
+    return [context.not_understood(f"{pointer}/{key}", kind, f"its {key} are not a list")]
 
 
 def addresses(item: Mapping[str, Any], keys: Iterable[str]) -> tuple[dict[str, str], str]:

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks import account_updates, messages, statuses
-from tellwire.meta.webhooks.change import Change, ChangeContext, context_of
+from tellwire.meta.webhooks import account_updates, messages, preferences, statuses, threads
+from tellwire.meta.webhooks.change import Change, ChangeContext, context_of, each, no_list
 from tellwire.meta.webhooks.fast_path import try_parse
 from tellwire.meta.webhooks.identity import identify
 from tellwire.meta.webhooks.items import (
@@ -30,6 +30,7 @@ from tellwire.meta.webhooks.items import (
     MessageItem,
     NotUnderstood,
     Place,
+    Recorded,
     StatusUpdate,
 )
 from tellwire.model.units import Seconds
@@ -210,12 +211,18 @@ def _holder(
     for key in holder:
         match key:
             case "messages":
-                yield from _each(context, holder, key, pointer, partial(messages.parse, origin=origin, thread=thread))
+                yield from each(
+                    context, holder, key, pointer, partial(messages.parse, origin=origin, thread=thread), kind="message"
+                )
             case "message_echoes":
                 echo: messages.Origin = "history" if origin == "history" else "echo"
-                yield from _each(context, holder, key, pointer, partial(messages.parse, origin=echo, thread=thread))
+                yield from each(
+                    context, holder, key, pointer, partial(messages.parse, origin=echo, thread=thread), kind="message"
+                )
             case "statuses":
-                yield from _each(context, holder, key, pointer, statuses.parse)
+                yield from each(context, holder, key, pointer, statuses.parse, kind="status")
+            case "user_actions":
+                yield from each(context, holder, key, pointer, _user_action, kind="user action")
             case "errors":
                 yield from _problem(context, bytes(holder[key]), f"{pointer}/{key}")
             case "history" if more == key:
@@ -224,32 +231,6 @@ def _holder(
                 yield from _nested(context, holder, key, pointer, _thread)
             case _:
                 pass
-
-
-def _each(
-    context: ChangeContext,
-    holder: Mapping[str, bytes],
-    key: str,
-    pointer: str,
-    understand: Callable[[ChangeContext, bytes, str], Item],
-) -> Iterator[Item]:
-    pieces = verbatim.elements(holder[key])
-    if pieces is None:
-        yield from _no_list(context, holder, key, pointer, _KINDS[key])
-        return
-    for i, piece in enumerate(pieces):
-        place = f"{pointer}/{key}/{i}"
-        if context.fault:
-            yield context.not_understood(place, _KINDS[key], context.fault)
-        else:
-            yield understand(context, bytes(piece), place)
-
-
-def _no_list(context: ChangeContext, holder: Mapping[str, bytes], key: str, pointer: str, kind: str) -> list[Item]:
-    """Return the items for a value that ought to be an array: none for null, else one that is not understood."""
-    if bytes(holder[key]) == b"null":
-        return []
-    return [context.not_understood(f"{pointer}/{key}", kind, f"its {key} are not a list")]
 
 
 def _problem(context: ChangeContext, text: bytes, pointer: str) -> list[Item]:
@@ -263,6 +244,11 @@ def _problem(context: ChangeContext, text: bytes, pointer: str) -> list[Item]:
     return [AccountProblem(place=context.at(pointer), errors=text)]
 
 
+def _user_action(context: ChangeContext, _text: bytes, pointer: str) -> Item:
+    """Read a click on a link of a marketing message: it names neither a message nor a person."""
+    return Recorded(place=context.at(pointer), kind="user action", reason="kept; nothing is made of it (yet)")
+
+
 def _nested(
     context: ChangeContext,
     holder: Mapping[str, bytes],
@@ -272,7 +258,7 @@ def _nested(
 ) -> Iterator[Item]:
     pieces = verbatim.elements(holder[key])
     if pieces is None:
-        yield from _no_list(context, holder, key, pointer, "history")
+        yield from no_list(context, holder, key, pointer, "history")
         return
     for i, piece in enumerate(pieces):
         place, inner = f"{pointer}/{key}/{i}", verbatim.members(piece)
@@ -301,7 +287,7 @@ def _user_id_update(change: Change) -> list[Item]:
     context = context_of(change, value)
     items: list[Item] = []
     if "user_id_update" in value:
-        items += _each(context, value, "user_id_update", f"{change.pointer}/value", _address_change)
+        items += each(context, value, change.field, f"{change.pointer}/value", _address_change, kind=change.field)
     return items or [context.not_understood(change.pointer, change.field, "it has no list of user_id_update")]
 
 
@@ -351,14 +337,15 @@ def _other(change: Change) -> list[Item]:
     return [context.not_understood(change.pointer, change.field or "change", reason)]
 
 
-_KINDS = {"messages": "message", "message_echoes": "message", "statuses": "status", "user_id_update": "user_id_update"}
-
 FIELDS: dict[str, Callable[[Change], Iterable[Item]]] = {
     "messages": _conversation,
     "smb_message_echoes": _conversation,
     "history": _conversation,
     "user_id_update": _user_id_update,
     "calls": _calls,
+    "user_preferences": preferences.read,
+    "standby": threads.standby,
+    "messaging_handovers": threads.handover,
     **dict.fromkeys(account_updates.ACCOUNT_FIELDS, account_updates.account_notice),
     **dict.fromkeys(account_updates.TEMPLATE_FIELDS, account_updates.template_notice),
 }

@@ -129,7 +129,7 @@ def _messages(value: _Value, pointer: str, waba_id: str) -> list[Item] | None:
         wamid = scalars.ident(message.id, scalars.WAMID_LIMIT)
         sender = scalars.ident(message.sender)
         content = _content(message)
-        if not wamid or not sender or not content or wamid.startswith("wacid."):
+        if not wamid or not sender or not content:
             return None
         items.append(
             MessageItem(

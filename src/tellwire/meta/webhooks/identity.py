@@ -69,6 +69,7 @@ def identify(
     *,
     fallbacks: Sequence[str] = (),
     adds: Sequence[str] = (),
+    previous: Sequence[str] = (),
     with_aliases: bool = True,
 ) -> WebhookContact | None:
     """Return the person that an item is about.
@@ -79,6 +80,7 @@ def identify(
         user_id: the user id beside it, "" for none.
         fallbacks: further addresses to try when neither the item nor a contact gives one.
         adds: new addresses of this person.
+        previous: addresses that the new ones replace.
         with_aliases: whether a contact may bring further aliases, or names only.
 
     Returns: None when there is no address at all.
@@ -93,14 +95,16 @@ def identify(
         for card in cards:
             address = address or card.wa_id or card.user_id
             aliases += (card.phone, card.user_id)
+    own = {phone, *previous} if previous else {alias(address), phone, user_id}
     if not address:
         address = next(iter(fallbacks), "")
-        aliases = [alias(address)]
+        aliases = [] if previous else [alias(address)]
+        own.update(aliases)
     if not address:
         return None
+    aliases += previous
     new: list[str] = []
     if adds:
-        own = {alias(address), phone, user_id}
         new = [a for a in map(alias, adds) if a not in own]
         aliases = [a for a in aliases if a not in new]
     return WebhookContact(

@@ -65,7 +65,10 @@ class MessageItem(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
-    """A status of a message that went out. `participant` is "" outside groups; `errors` is Meta's array verbatim."""
+    """A status of a message that went out. `participant` is "" outside groups; `errors` is Meta's array verbatim.
+
+    `payment`: Meta's object of that name, verbatim, for the status of a payment, which is none of the message.
+    """
 
     place: Place
     wamid: str
@@ -77,6 +80,7 @@ class StatusUpdate(Struct, frozen=True, kw_only=True, gc=False):
     pricing: bytes = b""
     errors: bytes = b""
     callback_data: str = ""
+    payment: bytes = b""
 
 
 class AddressChange(Struct, frozen=True, kw_only=True, gc=False):
@@ -131,6 +135,51 @@ class TemplateNotice(Struct, frozen=True, kw_only=True, gc=False):
     timestamp: Seconds | None = None
 
 
+class PreferenceChange(Struct, frozen=True, kw_only=True, gc=False):
+    """`user_preferences`: a person stops or resumes messages of a category. `choice` is Meta's word (`stop`,
+    `resume`); `value` the whole entry, verbatim."""
+
+    place: Place
+    who: WebhookContact
+    category: str
+    choice: str
+    value: bytes
+    timestamp: Seconds | None = None
+
+
+class StandbyCopy(Struct, frozen=True, kw_only=True, gc=False):
+    """A copy of what happens in a thread that another responder owns: nothing to answer.
+
+    `who`: the person in the thread; None in a group where nobody is named. `value` is Meta's, verbatim.
+    """
+
+    place: Place
+    kind: Literal["message", "echo", "status"]
+    wamid: str
+    who: WebhookContact | None
+    value: bytes
+    timestamp: Seconds | None = None
+
+
+class ControlChange(Struct, frozen=True, kw_only=True, gc=False):
+    """`messaging_handovers`: a thread has another owner. `event` is Meta's word for it; `who` the person in the thread,
+    where Meta names one; `value` is Meta's, verbatim."""
+
+    place: Place
+    event: Literal["control_passed", "control_taken"]
+    who: WebhookContact | None
+    value: bytes
+    timestamp: Seconds | None = None
+
+
+class Recorded(Struct, frozen=True, kw_only=True, gc=False):
+    """What is understood, and of which nothing is made; `reason` says so in plain words."""
+
+    place: Place
+    kind: str
+    reason: str
+
+
 Notice = AccountNotice | TemplateNotice
 """A notice about a business account; as a rule it names no phone_number_id."""
 
@@ -144,4 +193,7 @@ class NotUnderstood(Struct, frozen=True, kw_only=True, gc=False):
     wamid: str = ""
 
 
-Item = MessageItem | StatusUpdate | AddressChange | CallMade | AccountProblem | Notice | NotUnderstood
+Told = PreferenceChange | StandbyCopy | ControlChange
+"""What is told as an operational event about a person, and is no row."""
+
+Item = MessageItem | StatusUpdate | AddressChange | CallMade | AccountProblem | Notice | Told | Recorded | NotUnderstood

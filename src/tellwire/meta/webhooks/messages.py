@@ -27,13 +27,15 @@ _NUMBER_CHANGES = frozenset({"user_changed_number", "user_changed_user_id", "cus
 
 
 class TypeEffects(Struct, frozen=True, gc=False):
-    """What a type does beyond being a message. `addresses` are the sender's, `adds` those of them that are new."""
+    """What a type does beyond being a message. `addresses` are the sender's, `adds` those of them that are new, in
+    place of `previous`."""
 
     edits: str = ""
     edited_content: bytes = b""
     revokes: str = ""
     addresses: tuple[str, ...] = ()
     adds: tuple[str, ...] = ()
+    previous: tuple[str, ...] = ()
 
 
 class Counterpart(Struct, frozen=True, gc=False):
@@ -143,9 +145,10 @@ def _system(message: Mapping[str, Any], _raw: Mapping[str, bytes]) -> TypeEffect
     if not isinstance(system, dict):
         return _NO_EFFECTS
     addresses = tuple(a for key in ("wa_id", "new_wa_id", "user_id") if (a := scalars.ident(system.get(key))))
-    return TypeEffects(
-        addresses=addresses, adds=addresses if scalars.keyword(system.get("type")) in _NUMBER_CHANGES else ()
-    )
+    if scalars.keyword(system.get("type")) not in _NUMBER_CHANGES:
+        return TypeEffects(addresses=addresses)
+    previous = scalars.ident(system.get("previous_user_id"))
+    return TypeEffects(addresses=addresses, adds=addresses, previous=(previous,) if previous else ())
 
 
 def _original(change: object) -> str:
@@ -186,7 +189,14 @@ TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, bytes]], TypeEffects]
 def _customer(
     context: ChangeContext, _message: Mapping[str, Any], ids: Mapping[str, str], effects: TypeEffects, _thread: str
 ) -> Counterpart:
-    sender = identify(context.people, ids["from"], ids["from_user_id"], fallbacks=effects.addresses, adds=effects.adds)
+    sender = identify(
+        context.people,
+        ids["from"],
+        ids["from_user_id"],
+        fallbacks=effects.addresses,
+        adds=effects.adds,
+        previous=effects.previous,
+    )
     missing = "" if sender else "it names no sender: no from, from_user_id, contact or system address"
     return Counterpart("incoming", sender, ids["group_id"], missing=missing)
 

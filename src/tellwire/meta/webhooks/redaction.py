@@ -10,11 +10,16 @@ from tellwire.meta import scalars
 from tellwire.meta.phone_numbers import alias, variants
 from tellwire.meta.raw_json import replace, verbatim
 from tellwire.meta.raw_json.replace import Values
-from tellwire.meta.webhooks.items import AccountProblem, Item, Notice, NotUnderstood, StatusUpdate
+from tellwire.meta.webhooks.items import AccountProblem, Item, Notice, NotUnderstood, Recorded, StatusUpdate
 
 _CHANGE = re.compile(r"/entry/[0-9]+/changes/[0-9]+")
 _THREAD = re.compile(r"/entry/[0-9]+/changes/[0-9]+/value/history/[0-9]+/threads/[0-9]+(?=/)")
 _ENTRIES_AND_CHANGES = 2
+_OF_NOBODY = NotUnderstood | AccountProblem | Notice | Recorded
+_CARDS = ("contacts", "standby/contacts")
+"""Where the cards of people stand in the value of a change."""
+_SUMMARY = "value/conversation_context"
+"""Where Meta sums up what the person of a change has written before."""
 _EMPTY_CARD = b"{}"  # the number of entries stays: the only entry of a list also names whoever has none
 
 
@@ -32,7 +37,7 @@ def pattern_of(sought: Collection[str]) -> re.Pattern[bytes]:
 
 def addresses_of(item: Item) -> set[str]:
     """Return every address that an item ties to its person."""
-    if isinstance(item, NotUnderstood | AccountProblem | Notice):
+    if isinstance(item, _OF_NOBODY):
         return set()
     known = set() if item.who is None else {alias(item.who.address), *item.who.aliases, *item.who.adds}
     return known | {alias(item.participant)} - {""} if isinstance(item, StatusUpdate) else known
@@ -50,7 +55,7 @@ def is_about(item: Item, values: Values, sought: Collection[str], pattern: re.Pa
         item, values: the item, and the values of the body that it stands in (`values_of`).
         sought, pattern: the person's addresses (`spellings`), and what finds them in a text (`pattern_of`).
     """
-    if isinstance(item, NotUnderstood | AccountProblem | Notice):
+    if isinstance(item, _OF_NOBODY):
         piece = values.at(item.place.pointer)
         return piece is not None and pattern.search(piece) is not None
     return not addresses_of(item).isdisjoint(sought)
@@ -71,6 +76,9 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
     changes = {item.place.pointer: _instead(values, item, pattern) for item in gone}
     for place, _ in _cards(values, gone, kept, sought):
         changes[place] = _EMPTY_CARD
+    if b'"conversation_context"' in text:
+        for place, _ in _summaries(values, gone):
+            changes[place] = replace.NULL
     if b'"threads"' in text:
         for place in _threads(values, gone, kept, sought):
             changes[place] = replace.NULL
@@ -85,7 +93,8 @@ def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Coll
     """Return what `cut` would take out of a body, verbatim."""
     values = values_of(body)
     found = [values.at(item.place.pointer) for item in gone]
-    return [piece for piece in found if piece] + [card for _, card in _cards(values, gone, kept, sought)]
+    beside = [*_cards(values, gone, kept, sought), *_summaries(values, gone)]
+    return [piece for piece in found if piece] + [piece for _, piece in beside]
 
 
 def _instead(values: Values, item: Item, pattern: re.Pattern[bytes]) -> bytes:
@@ -120,11 +129,19 @@ def _cards(
     values: Values, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
     for change, addresses in _people(gone, kept, sought).items():
-        for number, card in values.pieces(f"{change}/value/contacts").items():
-            entry = verbatim.readable_members(bytes(card))
-            named = (scalars.ident(entry.get("wa_id")), scalars.ident(entry.get("user_id")))
-            if not addresses.isdisjoint(alias(each) for each in named if each):
-                yield f"{change}/value/contacts/{number}", bytes(card)
+        for place in (f"{change}/value/{name}" for name in _CARDS):
+            for number, card in values.pieces(place).items():
+                entry = verbatim.readable_members(bytes(card))
+                named = (scalars.ident(entry.get("wa_id")), scalars.ident(entry.get("user_id")))
+                if not addresses.isdisjoint(alias(each) for each in named if each):
+                    yield f"{place}/{number}", bytes(card)
+
+
+def _summaries(values: Values, gone: Sequence[Item]) -> Iterator[tuple[str, bytes]]:
+    """Give what sums up the words of people whose items are cut: it does not say whose they are."""
+    for change in dict.fromkeys(found[0] for item in gone if (found := _CHANGE.match(item.place.pointer))):
+        if (summary := values.at(f"{change}/{_SUMMARY}")) is not None:
+            yield f"{change}/{_SUMMARY}", bytes(summary)
 
 
 def _threads(values: Values, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str]) -> Iterator[str]:

@@ -1,9 +1,12 @@
-"""PURE. Statuses of messages that went out.
+"""PURE. Statuses of messages that went out, and of what was paid for them.
 
-Source: Meta, webhook reference "messages", status object; docs/reference/formats.md, "Who" and "Groups".
+Source: Meta, webhook reference "messages", status object; docs/reference/formats.md, "Who", "Groups" and "Payments".
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from tellwire.meta import scalars
 from tellwire.meta.raw_json import verbatim
@@ -34,6 +37,9 @@ def parse(context: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | N
     if grouped:
         phone, user_id = ids["recipient_participant_id"], ids["recipient_participant_user_id"]
     raw = verbatim.members(text) or {}
+    paid = status.get("type") == "payment"
+    if paid and not (phone or user_id or grouped):
+        phone = scalars.ident(status.get("from")) or ""  # the payer, who was the message's recipient
     # A group without its id: the wamid finds the message, and nobody is taken for the recipient.
     person = None if grouped and not recipient else identify(context.people, phone, user_id)
     return StatusUpdate(
@@ -46,5 +52,10 @@ def parse(context: ChangeContext, text: bytes, pointer: str) -> StatusUpdate | N
         participant=(phone or user_id) if grouped else "",
         pricing=bytes(raw["pricing"]) if isinstance(status.get("pricing"), dict) else b"",
         errors=bytes(raw["errors"]) if status.get("errors") else b"",
+        payment=_payment(status, raw) if paid else b"",
         callback_data=scalars.ident(status.get("biz_opaque_callback_data"), scalars.WAMID_LIMIT) or "",
     )
+
+
+def _payment(status: Mapping[str, Any], raw: Mapping[str, bytes]) -> bytes:
+    return bytes(raw["payment"]) if isinstance(status.get("payment"), dict) else b"{}"

@@ -16,10 +16,10 @@ _TYPES = {
     **dict.fromkeys(("partition", "attempts", "counted_attempts", "replay", "number"), "integer"),
     **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
     **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
-    **dict.fromkeys(("out_of_order", "own_name", "unchecked"), "boolean"),
+    **dict.fromkeys(("out_of_order", "own_name", "unchecked", "despite_stop"), "boolean"),
     **dict.fromkeys(("order_at", "scheduled_at", "tries_until", "meta_id_at", "size", "retry_at"), "bigint"),
     "send_rate": "integer",
-    "erased_at": "bigint",
+    **dict.fromkeys(("erased_at", "phone_at", "user_id_at", "since", "until"), "bigint"),
 }
 """Column → its type, where that is not text."""
 

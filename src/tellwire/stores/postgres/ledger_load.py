@@ -15,10 +15,10 @@ from tellwire.accounts import notices
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import HeldItem, Keys, Ledger, within_the_bytes
-from tellwire.model.messaging import StatusFact
+from tellwire.model.messaging import Alias, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
-from tellwire.model.units import Micros
+from tellwire.model.units import Micros, Seconds
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
@@ -85,7 +85,7 @@ SELECT
 (SELECT json_agg({_row("f", ("account_id", "wamid", "name", "participant", "at", "pricing", "errors"))})
  FROM unnest($4::text[], $5::text[]) k(a, b)
  {found("message_statuses", "f", "account_id = k.a AND wamid = k.b")}),
-(SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id)) FROM alias a),
+(SELECT json_agg(json_build_array(a.organization_id, a.value, a.contact_id, a.since, a.until)) FROM alias a),
 (SELECT json_agg({_row("c", ledger_rows.CONTACT)}) FROM contact c),
 (SELECT json_agg({_row("c", ledger_rows.CONVERSATION, ledger_keys.LAST_ROW, "c.latest", _UNSENT)}) FROM conversation c),
 (SELECT json_agg(json_build_array(h.phone_number_id, h.wamid, h.inbound_id, h.pointer, h.outcome)
@@ -252,7 +252,7 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
         )
         ledger.facts.setdefault((account_id, wamid), {})[name, participant] = fact
     ledger.contacts |= {row[0]: ledger_rows.contact(row) for row in contacts}
-    ledger.aliases |= {(owner, value): contact for owner, value, contact in aliases if contact in ledger.contacts}
+    _fill_aliases(ledger, aliases)
     for *columns, latest, unsent in conversations:
         conversation = ledger_rows.conversation(columns)
         ledger.conversations[conversation.id] = conversation
@@ -263,6 +263,12 @@ def fill(ledger: Ledger, loaded: LoadedRows) -> None:
         elif conversation.status == "open":
             ledger.open[conversation.account_id, conversation.party] = conversation
     _fill_held(ledger, loaded)
+
+
+def _fill_aliases(ledger: Ledger, aliases: Iterable[tuple[str, str, str, Seconds, Seconds]]) -> None:
+    for owner, value, contact, since, until in aliases:
+        if contact in ledger.contacts:
+            ledger.know_alias(owner, value, Alias(contact, since, until))
 
 
 def _fill_held(ledger: Ledger, loaded: LoadedRows) -> None:

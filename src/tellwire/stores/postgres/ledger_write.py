@@ -8,14 +8,23 @@ from operator import attrgetter
 from typing import Any
 
 from tellwire.model.deliveries import Attempt, Work
-from tellwire.model.ledger import Ledger
+from tellwire.model.ledger import Ledger, Merged
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres import sending
 from tellwire.stores.postgres.bulk import array, placeholder, type_of, write_rows
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.postgres.ledger_load import found
-from tellwire.stores.records import attempt_rows, inbound_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records import (
+    attempt_rows,
+    inbound_rows,
+    inserts,
+    ledger_rows,
+    merge_order,
+    person_moves,
+    registry_rows,
+    result_rows,
+)
 from tellwire.stores.records.inserts import Insert, TableRows
 
 _REPORTED = f"SELECT {','.join(inbound_rows.REPORTED)} FROM inbound WHERE id=$1"
@@ -26,13 +35,15 @@ _SEQUENCES = (
     "INSERT INTO sequences AS s (endpoint_id, order_key, last)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
     " ON CONFLICT(endpoint_id,order_key) DO UPDATE SET last = s.last + excluded.last"
-    " RETURNING endpoint_id, order_key, last"
+    " RETURNING endpoint_id, order_key, last, behind"
 )
 
 
 async def write(connection: Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
     """Write the changes of a ledger; return its deliveries with their sequence numbers."""
     await _write_accounts(connection, ledger, vault)
+    if ledger.moves:
+        await _remember_merges(connection, ledger)
     work = await _numbered(connection, ledger.work)
     await write_rows(
         connection,
@@ -51,12 +62,36 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
             inserts.deliveries(work),
         ),
     )
-    for survivor, younger in ledger.merged_contacts:
-        await connection.execute("UPDATE contact_aliases SET contact_id=$1 WHERE contact_id=$2", survivor, younger)
-        await connection.execute("UPDATE conversations SET party=$1 WHERE party=$2", survivor, younger)
+    await _move_people(connection, ledger)
     await _write_held(connection, ledger)
     await sending.write(connection, ledger, vault)
     return work
+
+
+async def _remember_merges(connection: Connection, ledger: Ledger) -> None:
+    """Note for the survivor of each merge what goes out before its next events; the rows are still those of before."""
+    behind: merge_order.Behind = {}
+    for merged in merge_order.merged_of(ledger):
+        keys = merge_order.keys_of(ledger, merged)
+        last = [tuple(row) for row in await connection.fetch(merge_order.LAST, merged.younger)]
+        places = merge_order.places_of(ledger, keys)
+        found = {place: await connection.fetchval(merge_order.REMEMBERED, *place) for place in places}
+        merge_order.put_behind(behind, ledger, keys, last, {place: each for place, each in found.items() if each})
+    for place, names in behind.items():
+        await connection.execute(merge_order.REMEMBER, *place, " ".join(sorted(names)))
+
+
+async def _move_people(connection: Connection, ledger: Ledger) -> None:
+    for dropped in inserts.dropped_aliases(ledger):
+        await connection.execute(person_moves.DROPPED, *dropped)
+    for move in ledger.moves:
+        if isinstance(move, Merged):
+            statements = person_moves.merging(ledger, move)
+        else:
+            rows = await connection.fetch(person_moves.ALIASES_OF, move.contact_id)
+            statements = person_moves.ending(ledger, move, [tuple(row) for row in rows])
+        for statement, values in statements:
+            await connection.execute(statement, *values)
 
 
 async def _write_accounts(connection: Connection, ledger: Ledger, vault: Vault) -> None:
@@ -74,8 +109,11 @@ async def _numbered(connection: Connection, work: Sequence[Work]) -> list[Work]:
     more = Counter((w.delivery.endpoint_id, w.delivery.order_key) for w in work)
     columns = [endpoint for endpoint, _ in more], [key for _, key in more], list(more.values())
     rows = await connection.fetch(_SEQUENCES, *columns)
-    last = {(endpoint, key): value - more[endpoint, key] for endpoint, key, value in rows}
-    return inserts.numbered(work, last)
+    last = {(endpoint, key): value - more[endpoint, key] for endpoint, key, value, _ in rows}
+    behind = {(endpoint, key): first for endpoint, key, _, first in rows if first}
+    for place in behind:
+        await connection.execute(merge_order.FORGET, *place)
+    return inserts.numbered(work, last, behind)
 
 
 async def _write_held(connection: Connection, ledger: Ledger) -> None:

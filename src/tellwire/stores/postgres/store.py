@@ -209,6 +209,7 @@ class PostgresStore(Listeners):
         self._ids.rise(loaded.floor)
         now = self._clock.now()
         ledger = Ledger(now=now, new_id=lambda: self._ids.make(now), registry=registry, routes=self._routes)
+        ledger.asked |= keys.addresses
         ledger_load.fill(ledger, loaded)
         await sending.load_agents(connection, ledger, keys)
         if loaded.held_bodies or any(job.size >= _LARGE for job in jobs):

@@ -12,7 +12,7 @@ from tellwire.stores.queries.audit import AuditChange, note_change
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends
-from tellwire.stores.schema.tables import accounts, held_items
+from tellwire.stores.schema.tables import account_traffic, accounts, held_items
 
 
 def add(connection: Connection, change: AuditChange, vault: Vault, account: Account) -> Account:
@@ -68,7 +68,10 @@ def remove(connection: Connection, change: AuditChange, account: Account) -> Non
     connection.execute(update(sends).where(mine, text(DUE_SEND)).values(state="cancelled", **over))
     connection.execute(update(sends).where(mine, text(IN_FLIGHT)).values(state="unknown", **over))
     waits = held_items.c.phone_number_id == account.phone_number_id
-    connection.execute(delete(held_items).where(waits, held_items.c.outcome == Outcome.HELD))
+    connection.execute(delete(held_items).where(waits, held_items.c.outcome != Outcome.UNROUTED))
+    traffic = account_traffic.c
+    mine = (traffic.organization_id == account.organization_id) & (traffic.account_id == account.id)
+    connection.execute(delete(account_traffic).where(mine))
     connection.execute(delete(accounts).where(accounts.c.id == account.id))
     note_change(connection, change, "account.deleted", account.id)
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Table, func, select
 
 from tellwire.ids import id_floor
-from tellwire.model.messaging import Conversation
+from tellwire.model.messaging import NEVER, Conversation
 from tellwire.model.units import MICROS
 from tellwire.ports.formats import ShownIds
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, unindexed
@@ -57,7 +57,9 @@ def party_of(connection: Connection, organization_id: str, name: str) -> str:
         return merged_into or name
     spellings = (name, name.removeprefix("+"))
     alias = select(contact_aliases.c.contact_id).where(
-        contact_aliases.c.organization_id == organization_id, contact_aliases.c.value.in_(spellings)
+        contact_aliases.c.organization_id == organization_id,
+        contact_aliases.c.value.in_(spellings),
+        contact_aliases.c.until == NEVER,
     )
     return connection.execute(alias).scalars().first() or name
 

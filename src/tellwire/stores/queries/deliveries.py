@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
+from functools import reduce
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Select, and_, select, text
 
-from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.deliveries import IN_LINE, Attempt, Delivery
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows
-from tellwire.stores.schema.tables import DUE, FAILED, LIVE, PARKED, attempts, deliveries, events, replay_edits
+from tellwire.stores.schema.tables import (
+    DUE,
+    FAILED,
+    LIVE,
+    PARKED,
+    RENAMED,
+    attempts,
+    conversations,
+    deliveries,
+    events,
+    messages,
+    replay_edits,
+)
 
 
 class DeliveryFilter(Struct, frozen=True, kw_only=True):
-    """Filters of a list of deliveries; "" and None filter nothing. `since` is included, `until` is not."""
+    """Filters of a list of deliveries; "" and None filter nothing. `since` is included, `until` is not.
+
+    `webhook_id` may be any that a delivery had by its id or its last replay; `party` is a contact's id or a
+    group's.
+    """
 
     endpoint_id: str = ""
     state: str = ""
     event_id: str = ""
     conversation_id: str = ""
+    webhook_id: str = ""
+    party: str = ""
+    message_id: str = ""
     since: Micros | None = None
     until: Micros | None = None
 
@@ -57,11 +79,23 @@ _INDEXED = {
 _COLUMNS = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
 
 
+def in_line(connection: Connection, organization_id: str, delivery_ids: Collection[str]) -> list[str]:
+    """Return those of these deliveries of an organization that still have their turn in order."""
+    query = select(deliveries.c.id).where(
+        deliveries.c.organization_id == organization_id,
+        deliveries.c.id.in_(delivery_ids),
+        deliveries.c.lane == "live",
+        deliveries.c.state.in_([state.value for state in IN_LINE]),
+    )
+    return list(connection.execute(query).scalars())
+
+
 def page(
     connection: Connection, organization_id: str, chosen: DeliveryFilter, request: PageRequest
 ) -> Page[DeliveryEntry]:
     """Return a page of the deliveries of an organization."""
-    narrow = chosen.endpoint_id or chosen.event_id or chosen.conversation_id
+    events_of = _events_of(connection, organization_id, chosen)
+    narrow = chosen.endpoint_id or chosen.event_id or events_of
     query = _query(organization_id, narrow=bool(narrow))
     query = matching(
         query,
@@ -72,15 +106,46 @@ def page(
     few = _few(connection, organization_id, chosen.state)
     if few is not None:
         query = query.where(deliveries.c.id.in_(few))
-    if chosen.conversation_id:
-        theirs = select(events.c.id).where(
-            events.c.conversation_id == chosen.conversation_id, unindexed(events.c.organization_id) == organization_id
-        )
-        query = query.where(deliveries.c.event_id.in_(theirs))
+    query = reduce(lambda so_far, theirs: so_far.where(deliveries.c.event_id.in_(theirs)), events_of, query)
+    if chosen.webhook_id:
+        query = query.where(deliveries.c.id.in_(_of_webhook_id(connection, chosen.webhook_id)))
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
     return newest(connection, query, deliveries.c.id, request, _entry)
+
+
+def _events_of(connection: Connection, organization_id: str, chosen: DeliveryFilter) -> list[Select[Any]]:
+    """Return the events of the conversation, contact and message that are chosen, each found by the index of their
+    conversation."""
+    mine = unindexed(events.c.organization_id) == organization_id
+    of = events.c.conversation_id
+    found = []
+    if chosen.conversation_id:
+        found.append(select(events.c.id).where(of == chosen.conversation_id, mine))
+    if chosen.party:
+        theirs = select(conversations.c.id).where(
+            conversations.c.party == chosen.party, unindexed(conversations.c.organization_id) == organization_id
+        )
+        found.append(select(events.c.id).where(of.in_(theirs), mine))
+    if chosen.message_id:
+        where = select(messages.c.conversation_id).where(
+            messages.c.organization_id == organization_id, messages.c.id == chosen.message_id
+        )
+        # The events of a message come after it, and ids rise in commit order.
+        later = events.c.id >= chosen.message_id
+        conversation_id = connection.execute(where).scalar() or ""
+        about = events.c.message_id == chosen.message_id
+        found.append(select(events.c.id).where(of == conversation_id, later, about, mine))
+    return found
+
+
+def _of_webhook_id(connection: Connection, webhook_id: str) -> list[str]:
+    """Return the ids of the deliveries that a `webhook-id` is of: the one that it is made of, and replays under it."""
+    digits = webhook_id.removeprefix("msg_")
+    made_of = [str(UUID(digits))] if re.fullmatch(r"[0-9a-f]{32}", digits) else []
+    renamed = select(deliveries.c.id).where(text(RENAMED), deliveries.c.webhook_id == webhook_id)
+    return [*made_of, *connection.execute(renamed).scalars()]
 
 
 def get(connection: Connection, organization_id: str, delivery_id: str) -> DeliveryEntry | None:

@@ -10,8 +10,8 @@ from tellwire.meta.outgoing.masking import TEMPLATE
 from tellwire.model.messaging import Send
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MINUTE, Micros
-from tellwire.ports.queues import AccountSends, DueSend, RecentSends
-from tellwire.stores.queries import service_windows
+from tellwire.ports.queues import AccountSends, DueSend, RecentSends, Refusal
+from tellwire.stores.queries import marketing, service_windows
 from tellwire.stores.records import sending_rows
 from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends, templates
 from tellwire.stores.schema.tables import accounts, conversations, messages
@@ -56,7 +56,7 @@ def first_of_each(connection: Connection, account_id: str, now: Micros, limit: i
         .limit(limit)
     )
     found = [sending_rows.send(row) for row in connection.execute(query)]
-    return [DueSend(send, _late(connection, send, now)) for send in found]
+    return [DueSend(send, _refused(connection, send, now)) for send in found]
 
 
 def _before() -> ColumnElement[bool]:
@@ -67,21 +67,27 @@ def _before() -> ColumnElement[bool]:
     )
 
 
-def _late(connection: Connection, send: Send, now: Micros) -> bool:
-    """Return whether a send's service window has closed. It was checked when the send was made, so only sends that have
-    waited are checked again."""
-    if send.unchecked or (not send.scheduled_at and now - send.created_at < _LONG):
-        return False
+def _refused(connection: Connection, send: Send, now: Micros) -> Refusal:
+    """Return why a send may not go out any more. All was checked when it was made, so only sends that have waited are
+    checked again."""
+    if (send.unchecked and send.despite_stop) or (not send.scheduled_at and now - send.created_at < _LONG):
+        return ""
     content = select(messages.c.content).where(
         messages.c.organization_id == send.organization_id, messages.c.id == send.message_id
     )
-    if bytes(connection.execute(content).scalar_one_or_none() or b"").startswith(TEMPLATE):
-        return False
-    party = select(conversations.c.party).where(
+    found = bytes(connection.execute(content).scalar_one_or_none() or b"")
+    conversation = select(conversations.c.party).where(
         conversations.c.organization_id == send.organization_id, conversations.c.id == send.conversation_id
     )
-    who = connection.execute(party).scalar_one_or_none()
-    return who is not None and service_windows.closed(connection, send.organization_id, send.account_id, who, now)
+    party = connection.execute(conversation).scalar_one_or_none()
+    if party is None:
+        return ""
+    owner, account_id = send.organization_id, send.account_id
+    if found.startswith(TEMPLATE):
+        stopped = not send.despite_stop and marketing.unwanted(connection, owner, account_id, party, found)
+        return "stopped" if stopped else ""
+    late = not send.unchecked and service_windows.closed(connection, owner, account_id, party, now)
+    return "late" if late else ""
 
 
 def left_behind(connection: Connection, epochs: Mapping[int, int]) -> list[Send]:

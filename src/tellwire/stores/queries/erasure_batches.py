@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.redaction import pattern_of
@@ -24,6 +24,7 @@ from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.queries.paging import first, unindexed
 from tellwire.stores.records import attempt_rows
 from tellwire.stores.schema.tables import (
+    OF_A_PERSON,
     attempts,
     deliveries,
     events,
@@ -41,7 +42,11 @@ _ANSWER_BYTES = 256 * 1024
 
 
 def direct(connection: Connection, vault: Vault, now: Micros, erasure: Erasure) -> ErasureBatch:
-    """Erase some events, then messages, of the conversations with the person."""
+    """Erase some events about the person themselves; then events, then messages, of the conversations with them."""
+    of_the_person = events.c.contact_id.in_(erasure.contact_ids) & text(OF_A_PERSON)
+    owned = unindexed(events.c.organization_id) == erasure.organization_id
+    if event_ids := connection.execute(select(events.c.id).where(of_the_person, owned).limit(_BATCH)).scalars().all():
+        return _events_erased(connection, now, erasure, event_ids)
     start = int(erasure.cursor or 0)
     some = erasure.subject.conversation_ids[start : start + _CONVERSATIONS]
     if not some:

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, text, update
 
 from tellwire.model.erasures import Counts, Erasure, Subject
-from tellwire.model.units import Micros
+from tellwire.model.messaging import NEVER
+from tellwire.model.units import MICROS, Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import person_rows, registry_version, send_cleanup
@@ -35,8 +36,9 @@ def begin(
     owner, ids = change.organization_id, person.ids
     theirs = [each.id for each in person_rows.conversations_of(connection, owner, ids)]
     key = tombstone_queries.key(connection, vault)
-    marks = [tombstones.of_address(key, owner, each) for each in person.addresses]
-    tombstone_queries.mark(connection, marks, change.at)
+    for address in sorted(person.addresses):
+        until = min(change.at, person.spans.get(address, (0, NEVER))[1] * MICROS)
+        tombstone_queries.mark(connection, [tombstones.of_address(key, owner, address)], until)
     connection.execute(delete(contact_aliases).where(contact_aliases.c.contact_id.in_(ids)))
     connection.execute(delete(contacts).where(contacts.c.organization_id == owner, contacts.c.id.in_(ids)))
     for start in range(0, len(theirs), _BATCH):
@@ -55,7 +57,7 @@ def begin(
         phase="direct",
         cursor="",
         counts=Counts(),
-        subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier, nobodys),
+        subject=Subject(tuple(sorted(person.addresses)), tuple(theirs), identifier, nobodys, person.spans),
         erased_at=change.at,
         finished_at=0,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select, text
 
 from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Attempt, Delivery, Event
@@ -14,7 +14,7 @@ from tellwire.model.messaging import Message
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import columns, first, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows, sending_rows
-from tellwire.stores.schema.tables import agent_runs, attempts, deliveries, events, handovers, messages
+from tellwire.stores.schema.tables import OF_A_PERSON, agent_runs, attempts, deliveries, events, handovers, messages
 
 T = TypeVar("T")
 
@@ -60,6 +60,12 @@ def messages_of(connection: Connection, conversation_ids: Collection[str], after
 def events_of(connection: Connection, conversation_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
     """Return the next events of conversations."""
     query = select(*_EVENT).where(events.c.conversation_id.in_(conversation_ids))
+    return _portion(connection, query, events.c.id, ledger_rows.event, after=after, limit=limit)
+
+
+def events_about(connection: Connection, contact_ids: Collection[str], after: str, limit: int) -> Portion[Event]:
+    """Return the next events about people that belong to no conversation."""
+    query = select(*_EVENT).where(events.c.contact_id.in_(contact_ids), text(OF_A_PERSON))
     return _portion(connection, query, events.c.id, ledger_rows.event, after=after, limit=limit)
 
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, select, update
 
-from tellwire.model.messaging import Contact, Message, Send, StatusFact
-from tellwire.model.units import Micros
+from tellwire.model.messaging import NEVER, Contact, Message, Send, StatusFact
+from tellwire.model.units import Micros, Seconds
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.audit import AuditChange, note
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since
@@ -93,7 +93,9 @@ def contacts_page(connection: Connection, organization_id: str, alias: str, requ
     if alias:
         spellings = (alias, alias.removeprefix("+"))
         known = select(contact_aliases.c.contact_id).where(
-            contact_aliases.c.organization_id == organization_id, contact_aliases.c.value.in_(spellings)
+            contact_aliases.c.organization_id == organization_id,
+            contact_aliases.c.value.in_(spellings),
+            contact_aliases.c.until == NEVER,
         )
         query = query.where(contacts.c.id.in_(known))
     return newest(connection, query, contacts.c.id, request, ledger_rows.contact)
@@ -124,14 +126,14 @@ def rename_contact(connection: Connection, change: AuditChange, contact_id: str,
     return contact
 
 
-def aliases_of(connection: Connection, contact_id: str) -> Sequence[str]:
-    """Return every phone number and user id of a contact."""
+def aliases_of(connection: Connection, contact_id: str) -> list[tuple[str, Seconds]]:
+    """Return every phone number and user id of a contact, and until when it is the contact's."""
     query = (
-        select(contact_aliases.c.value)
+        select(contact_aliases.c.value, contact_aliases.c.until)
         .where(contact_aliases.c.contact_id == contact_id)
         .order_by(contact_aliases.c.value)
     )
-    return connection.execute(query).scalars().all()
+    return [(row.value, row.until) for row in connection.execute(query)]
 
 
 def _contacts(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Mapping[str, Contact]:

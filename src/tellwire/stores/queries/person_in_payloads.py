@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from tellwire import meta
-from tellwire.meta.webhooks.items import AccountProblem, AddressChange, CallMade, Item, MessageItem, Notice
+from tellwire.meta.webhooks.items import Item, MessageItem, NotUnderstood, StandbyCopy, StatusUpdate
 from tellwire.meta.webhooks.redaction import cut, is_about, pattern_of, pieces, values_of
+from tellwire.model.erasures import Spans, theirs_at
 from tellwire.model.inbound import Inbound, ItemReport, Outcome, owners_of, with_items
 from tellwire.model.registry import Registry
+from tellwire.model.units import MICROS, Seconds
 from tellwire.ports.queues import PayloadMatches
 from tellwire.privacy import tombstones
 from tellwire.stores.queries import tombstones as tombstone_queries
@@ -32,12 +34,13 @@ _NEW = tuple(f"new_{name}" for name in inbound_rows.REPORTED)
 
 class PersonSearch(Struct, frozen=True):
     """The person of an organization to search for: by all spellings of their addresses and, when erased, by marks
-    under `key`. `nobodys`: also in items that are no organization's."""
+    under `key`. `nobodys`: also in items that are no organization's. `spans` as in `erasures.Subject`."""
 
     organization_id: str
     addresses: Collection[str]
     key: bytes = b""
     nobodys: bool = False
+    spans: Spans = {}
 
 
 class PersonalPieces(Struct, frozen=True):
@@ -87,12 +90,12 @@ def shown(connection: Connection, registry: Registry, wanted: PersonSearch, ids:
 
 
 class Cut(Struct, frozen=True):
-    """A POST without the person: what to write of it. `kept` is the POST as it was read, `waiting` are the pointers of
-    items of the person that wait, `places` those of their messages."""
+    """A POST without the person: what to write of it. `kept` is the POST as it was read, `pointers` are those of
+    the person's items, of which some may wait, `places` those of their messages."""
 
     kept: Inbound
     columns: dict[str, Any]
-    waiting: frozenset[str]
+    pointers: frozenset[str]
     places: frozenset[tuple[str, str]]
 
 
@@ -111,9 +114,8 @@ def erase(connection: Connection, registry: Registry, wanted: PersonSearch, done
     changed = [each for each in done if each.kept.id in now and each.kept.id not in cut_already]
     found = [*fresh, *cuts(connection, registry, wanted, [each.kept.id for each in changed])]
     for each in found:
-        if each.waiting:
-            waits = held_items.c.inbound_id == each.kept.id
-            connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(each.waiting)))
+        waits = held_items.c.inbound_id == each.kept.id
+        connection.execute(delete(held_items).where(waits, held_items.c.pointer.in_(each.pointers)))
     if found:
         connection.execute(
             update(inbound)
@@ -131,10 +133,9 @@ def _cut(split: _Split, wanted: PersonSearch) -> Cut:
     pointers = frozenset(item.place.pointer for item in about_person)
     items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
     found = dict(zip(_NEW, inbound_rows.reported(with_items(kept, items)), strict=True))
-    waits = any(each.outcome in (Outcome.HELD, Outcome.UNROUTED) for each in kept.items if each.pointer in pointers)
     places = frozenset((item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item))
     body = cut(kept.body, about_person, others, wanted.addresses)
-    return Cut(kept, {"post": kept.id, "new_body": body} | found, pointers if waits else frozenset(), places)
+    return Cut(kept, {"post": kept.id, "new_body": body} | found, pointers, places)
 
 
 _reports = msgspec.json.Decoder(list[ItemReport])
@@ -156,9 +157,16 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
             if item.place.pointer in over or not _is_theirs(wanted, owners.get(item.place.pointer, ())):
                 continue
             theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
-            (about_person if theirs or is_about(item, values, wanted.addresses, pattern) else others).append(item)
+            sought = theirs_at(wanted.addresses, wanted.spans, _time_of(item, kept))
+            words = pattern if len(sought) == len(wanted.addresses) else pattern_of(sought)
+            (about_person if theirs or is_about(item, values, sought, words) else others).append(item)
         if about_person:
             yield _Split(kept, about_person, others)
+
+
+def _time_of(item: Item, kept: Inbound) -> Seconds:
+    """Return Meta's time of an item, else the time of receipt."""
+    return getattr(item, "timestamp", None) or kept.received_at // MICROS
 
 
 def _is_theirs(wanted: PersonSearch, owners: Collection[str]) -> bool:
@@ -189,9 +197,13 @@ def _marks(
 
 
 def _wamids(item: Item) -> tuple[str, ...]:
-    if isinstance(item, AddressChange | CallMade | AccountProblem | Notice):
-        return ()
-    return (item.wamid, item.edits, item.revokes) if isinstance(item, MessageItem) else (item.wamid,)
+    match item:
+        case MessageItem():
+            return item.wamid, item.edits, item.revokes
+        case StatusUpdate() | StandbyCopy() | NotUnderstood():
+            return (item.wamid,)
+        case _:
+            return ()
 
 
 def _erased(report: ItemReport) -> ItemReport:

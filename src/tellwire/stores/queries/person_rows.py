@@ -8,7 +8,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, select, text
 
 from tellwire.meta.webhooks.redaction import spellings
-from tellwire.model.messaging import Contact, Conversation
+from tellwire.model.erasures import Spans
+from tellwire.model.messaging import NEVER, Contact, Conversation
+from tellwire.model.units import Seconds
 from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import MERGED, contact_aliases, contacts, conversations
 
@@ -17,10 +19,13 @@ _CONVERSATION = tuple(conversations.c[name] for name in ledger_rows.CONVERSATION
 
 
 class PersonRows(Struct, frozen=True):
-    """The rows of a person: the current contact, then those merged into it; `aliases` as they are stored."""
+    """The rows of a person: the current contact, then those merged into it; `aliases` as they are stored, of which
+    they have left those in `left`, at Meta's time there. `spans` as in `erasures.Subject`."""
 
     contacts: tuple[Contact, ...]
     aliases: tuple[str, ...]
+    left: dict[str, Seconds] = {}
+    spans: Spans = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -49,8 +54,25 @@ def get(connection: Connection, organization_id: str, contact_id: str) -> Person
         merged = [ledger_rows.contact(row) for row in connection.execute(query)]
         latest = [each.id for each in merged if each.id not in everyone]
         everyone |= {each.id: each for each in merged}
-    aliases = select(contact_aliases.c.value).where(contact_aliases.c.contact_id.in_(everyone))
-    return PersonRows(tuple(everyone.values()), tuple(sorted(connection.execute(aliases).scalars())))
+    own = select(contact_aliases.c.value, contact_aliases.c.until).where(contact_aliases.c.contact_id.in_(everyone))
+    aliases = {row.value: row.until for row in connection.execute(own)}
+    others = select(contact_aliases.c.value, contact_aliases.c.until).where(
+        contact_aliases.c.organization_id == organization_id,
+        contact_aliases.c.value.in_(aliases),
+        contact_aliases.c.contact_id.not_in(everyone),
+    )
+    before = dict.fromkeys(aliases, -1)
+    for row in connection.execute(others):
+        if row.until < aliases[row.value]:
+            before[row.value] = max(before[row.value], row.until)
+    spans = {
+        spelling: (before[value], until)
+        for value, until in aliases.items()
+        if (before[value], until) != (-1, NEVER)
+        for spelling in spellings([value])
+    }
+    left = {value: until for value, until in aliases.items() if until != NEVER}
+    return PersonRows(tuple(everyone.values()), tuple(sorted(aliases)), left, spans)
 
 
 def conversations_of(connection: Connection, organization_id: str, ids: Collection[str]) -> Sequence[Conversation]:

@@ -62,6 +62,19 @@ class ReencryptionBatch(Struct, frozen=True):
     after: ReencryptionCursor | None
 
 
+def holds_sealed(connection: Connection) -> bool:
+    """Return whether anything is sealed in a database, so that its master key is needed."""
+    return any(
+        connection.execute(
+            select(each.table.c[each.column])
+            .where(each.table.c[each.column] != _nothing(each.table.c[each.column]))
+            .limit(1)
+        ).first()
+        is not None
+        for each in SEALED
+    )
+
+
 def reseal(connection: Connection, vault: Vault, after: ReencryptionCursor) -> ReencryptionBatch:
     """Seal the next values anew, in the order of `SEALED` and of their rows' keys."""
     where = SEALED[after.number]

@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, func, select, text, tuple_
 
 from tellwire.ids import id_floor
 from tellwire.model.deliveries import DeliveryState
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.ports.queues import Cutoffs, ExpiredRows
 from tellwire.stores.queries import media, send_cleanup
 from tellwire.stores.schema.sending import sends
 from tellwire.stores.schema.tables import (
+    TOLD,
     agent_runs,
     attempts,
     conversations,
@@ -248,6 +249,23 @@ def _remove_conversations(
     return {"handovers": paused, "conversations": removed}
 
 
+# --- what only says that something was told already -------------------------------------------------------------------
+
+_TOLD_KEY = (message_statuses.c.account_id, message_statuses.c.wamid, message_statuses.c.name)
+
+
+def _find_told(c: Connection, _organization_id: str, _after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
+    old = message_statuses.c.at < cutoffs.changed // MICROS
+    found = c.execute(select(*_TOLD_KEY).where(text(TOLD), old).order_by(message_statuses.c.at).limit(limit))
+    return ExpiredRows([tuple(row) for row in found], "", "")
+
+
+def _remove_told(
+    c: Connection, _organization_id: str, keys: Sequence[tuple[str, str, str]], _cutoffs: Cutoffs, _limit: int
+) -> Mapping[str, int]:
+    return {"message_statuses": _delete(c, message_statuses, tuple_(*_TOLD_KEY).in_(keys))}
+
+
 # --- runs of agents ---------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +305,7 @@ ROW_KINDS = (
     RowKind("inbound", _find_inbound, _remove_inbound, shared=True),
     RowKind("messages", _find_messages, _remove_messages),
     RowKind("conversations", _find_conversations, _remove_conversations),
+    RowKind("told", _find_told, _remove_told, shared=True),
     RowKind("agent_runs", _find_runs, _remove_runs),
     RowKind("idempotency_keys", _find_answers, _remove_answers),
 )

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select, text
 
 from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias, variants
+from tellwire.model.messaging import NEVER
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 from tellwire.stores.records import ledger_rows
@@ -14,6 +15,8 @@ from tellwire.stores.schema.tables import MERGED, contact_aliases, contacts, con
 
 _CONVERSATIONS = 20
 _ROWS = 200
+_SYSTEM = b'{"type":"system"'
+"""How the content begins of what the system says, which no customer wrote."""
 _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
 
 
@@ -29,7 +32,8 @@ def closed(connection: Connection, organization_id: str, account_id: str, party:
 def last_incoming_at(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
     """Return Meta's time of the latest message or call of a contact or group on an account, 0 when none is known.
 
-    Messages of Meta's `history` are not counted. Only the newest conversations are read, and the last messages in each.
+    Messages of Meta's `history` are not counted, nor what the system says. Only the newest conversations are read, and
+    the last messages in each.
     """
     newest = (
         select(conversations.c.id)
@@ -57,7 +61,7 @@ def _written(connection: Connection, conversation_id: str) -> Seconds:
         .limit(_ROWS)
     )
     found = (ledger_rows.message(row) for row in connection.execute(query))
-    return max((m.timestamp for m in found if not m.history), default=0)
+    return max((m.timestamp for m in found if not m.history and not m.content.startswith(_SYSTEM)), default=0)
 
 
 def _called(connection: Connection, organization_id: str, account_id: str, party: str) -> Seconds:
@@ -79,6 +83,7 @@ def party_of(connection: Connection, account: Account, address: str) -> str:
     query = select(contact_aliases.c.value, contact_aliases.c.contact_id).where(
         contact_aliases.c.organization_id == account.organization_id,
         contact_aliases.c.value.in_((known, *variants(address))),
+        contact_aliases.c.until == NEVER,
     )
     found = {row.value: row.contact_id for row in connection.execute(query)}
     return found.get(known) or next(iter(found.values()), "")

@@ -58,13 +58,24 @@ _CONTACTS = Insert(
     ledger_rows.CONTACT,
     or_update(
         ("organization_id", "id"),
-        ("name", "username", "phone", "user_id", "merged_into", "updated_at", "own_name"),
+        (
+            "name",
+            "username",
+            "phone",
+            "user_id",
+            "merged_into",
+            "updated_at",
+            "own_name",
+            "marketing",
+            "phone_at",
+            "user_id_at",
+        ),
     ),
 )
 _ALIASES = Insert(
     "contact_aliases",
-    ("organization_id", "value", "contact_id"),
-    or_update(("organization_id", "value"), ("contact_id",)),
+    ("organization_id", "value", "contact_id", "since", "until"),
+    or_update(("organization_id", "value", "contact_id"), ("since", "until")),
 )
 _CONVERSATIONS = Insert(
     "conversations",
@@ -112,7 +123,13 @@ def contacts(ledger: Ledger) -> TableRows:
 
 def aliases(ledger: Ledger) -> TableRows:
     """Return the addresses of contacts that a ledger added or changed."""
-    return TableRows(_ALIASES, [(*place, contact_id) for place, contact_id in ledger.changed_aliases.items()])
+    found = [(place, each) for place, each in ledger.changed_aliases.items() if each is not None]
+    return TableRows(_ALIASES, [(*place, each.since, each.until) for place, each in found])
+
+
+def dropped_aliases(ledger: Ledger) -> list[tuple[str, str, str]]:
+    """Return the keys of the aliases to delete."""
+    return [place for place, each in ledger.changed_aliases.items() if each is None]
 
 
 def conversations(ledger: Ledger, window: int) -> TableRows:
@@ -153,13 +170,17 @@ def events(ledger: Ledger) -> TableRows:
     return TableRows(_EVENTS, [ledger_rows.event_row(event) for event in ledger.events])
 
 
-def numbered(work: Sequence[Work], last: dict[tuple[str, str], int]) -> list[Work]:
-    """Give each delivery the next sequence number of its (endpoint, order key), and raise the numbers in `last`."""
+def numbered(work: Sequence[Work], last: dict[tuple[str, str], int], behind: dict[tuple[str, str], str]) -> list[Work]:
+    """Give each delivery the next sequence number of its (endpoint, order key), and raise the numbers in `last`; the
+    first of each takes what is to go before it out of `behind`."""
     found = []
     for item in work:
         place = (item.delivery.endpoint_id, item.delivery.order_key)
         last[place] += 1
-        found.append(Work(replace(item.delivery, sequence=last[place]), item.event))
+        changed = replace(item.delivery, sequence=last[place])
+        if behind and place in behind:
+            changed = replace(changed, behind=behind.pop(place))
+        found.append(Work(changed, item.event))
     return found
 
 

@@ -30,6 +30,9 @@ CONTACT = (
     "created_at",
     "updated_at",
     "own_name",
+    "marketing",
+    "phone_at",
+    "user_id_at",
 )
 CONVERSATION = (
     "id",
@@ -55,6 +58,7 @@ EVENT = (
     "created_at",
     "name",
     "body",
+    "contact_id",
 )
 MESSAGE = (
     "id",
@@ -90,6 +94,7 @@ DELIVERY = (
     "delivered_at",
     "created_at",
     "updated_at",
+    "behind",
 )
 
 
@@ -103,7 +108,8 @@ def contact(row: Any) -> Contact:
 def conversation(row: Any) -> Conversation:
     """Return the conversation of a row: columns in `CONVERSATION`'s order, then the id of its last message (or None).
 
-    The column `last_row_at` says when it was opened; the ids of later messages hold their times.
+    The column `last_row_at` says when it was opened, or when a message went out that was recorded long before; the ids
+    of later messages hold their times.
     """
     *columns, last_message = row
     record = dict(zip(CONVERSATION, columns, strict=True))
@@ -136,7 +142,8 @@ _event_body = msgspec.json.Decoder(_EventBody)
 
 def event(row: Any) -> Event:
     """Return the event that a row holds, with the columns in `EVENT`'s order."""
-    identifier, organization_id, account_id, entity, action, conversation_id, message_id, created_at, name, body = row
+    *columns, body, contact_id = row
+    identifier, organization_id, account_id, entity, action, conversation_id, message_id, created_at, name = columns
     rest = _event_body.decode(body)
     return Event(
         id=identifier,
@@ -147,6 +154,7 @@ def event(row: Any) -> Event:
         name=name,
         conversation_id=conversation_id,
         message_id=message_id,
+        contact_id=contact_id,
         created_at=created_at,
         order_key=rest.order_key,
         snapshot=rest.snapshot,
@@ -172,6 +180,7 @@ def event_row(value: Event) -> tuple[Any, ...]:
         encode(
             _EventBody(value.order_key, value.snapshot, value.direction, value.history, value.external, value.trace)
         ),
+        value.contact_id,
     )
 
 
@@ -187,9 +196,9 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     from_: str = ""
     to: str = ""
     timestamp: Seconds = 0
-    content_at: Seconds = 0
     history: bool = False
     media: bytes = b""
+    payments: bytes = b""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -220,9 +229,9 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.from_,
         value.to,
         value.timestamp,
-        value.content_at,
         value.history,
         value.media,
+        value.payments,
     )
     return (
         value.id,

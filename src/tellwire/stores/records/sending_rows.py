@@ -31,7 +31,8 @@ turn_row = attrgetter(*TURN)
 def send(row: Any) -> Send:
     """Return the send that a row holds, with the columns in `SEND`'s order."""
     values = dict(zip(SEND, row, strict=True))
-    values["unchecked"] = bool(values["unchecked"])
+    for flag in ("unchecked", "despite_stop"):
+        values[flag] = bool(values[flag])
     return Send(**values)
 
 

@@ -6,6 +6,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 from tellwire.stores.schema.metadata import Text, metadata
 
+OF_A_PERSON = "contact_id <> ''"
+"""The events that are found by their contact: few, because most are of a conversation."""
+
 events = Table(
     "events",
     metadata,
@@ -19,14 +22,18 @@ events = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the rest of model.Event as JSON
+    Column("contact_id", Text, nullable=False),  # see model.Event
     PrimaryKeyConstraint("organization_id", "id"),
     Index("events_by_conversation", "conversation_id", "id"),
+    Index("events_by_contact", "contact_id", "id", sqlite_where=text(OF_A_PERSON), postgresql_where=text(OF_A_PERSON)),
 )
 
 LIVE = "lane = 'live' AND state IN ('pending', 'delivering', 'retrying')"
 DUE = "lane <> 'live' AND state IN ('pending', 'delivering', 'retrying')"
 PARKED = "state = 'parked'"
 FAILED = "state = 'failed'"
+RENAMED = "replay > 0"
+"""Deliveries whose `webhook_id` may be a new one; that of all others is made of their id."""
 REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
@@ -52,11 +59,13 @@ deliveries = Table(
     Column("delivered_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("behind", Text, nullable=False, server_default=""),  # ids of deliveries of another key that go first
     Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
+    Index("deliveries_renamed", "webhook_id", sqlite_where=text(RENAMED), postgresql_where=text(RENAMED)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),
@@ -83,6 +92,7 @@ sequences = Table(
     Column("endpoint_id", Text, nullable=False),
     Column("order_key", Text, nullable=False),
     Column("last", BigInteger, nullable=False),
+    Column("behind", Text, nullable=False, server_default=""),  # of the next delivery, see there
     PrimaryKeyConstraint("endpoint_id", "order_key"),
     sqlite_with_rowid=False,
 )

@@ -1,4 +1,5 @@
-"""The tables for endpoints beside deliveries: their health, edited replays, jobs."""
+"""The tables for endpoints beside deliveries: their health, edited replays, jobs; and how regularly numbers get
+messages."""
 
 from __future__ import annotations
 
@@ -20,6 +21,20 @@ endpoint_health = Table(
     Column("cause", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "endpoint_id"),
+    sqlite_with_rowid=False,
+)
+
+account_traffic = Table(
+    "account_traffic",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("messages", BigInteger, nullable=False),  # that customers sent to the number
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("longest_gap", BigInteger, nullable=False),  # micros between two messages, of the last weeks
+    Column("gap_at", BigInteger, nullable=False),  # when it ended
+    PrimaryKeyConstraint("organization_id", "account_id"),
     sqlite_with_rowid=False,
 )
 

@@ -32,6 +32,7 @@ sends = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("cause", Text, nullable=False),
     Column("unchecked", Boolean, nullable=False),
+    Column("despite_stop", Boolean, nullable=False),
     Column("resent_as", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),

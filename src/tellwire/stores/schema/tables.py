@@ -24,7 +24,9 @@ from tellwire.stores.schema.deliveries import (
     DUE,
     FAILED,
     LIVE,
+    OF_A_PERSON,
     PARKED,
+    RENAMED,
     REPLAYED,
     attempts,
     deliveries,
@@ -34,7 +36,7 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import OPEN_JOB, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -52,10 +54,13 @@ __all__ = [
     "DUE",
     "FAILED",
     "LIVE",
+    "OF_A_PERSON",
     "OPEN_JOB",
     "PARKED",
+    "RENAMED",
     "REPLAYED",
     "RUNNING",
+    "account_traffic",
     "agent_runs",
     "agent_turns",
     "agent_usage",
@@ -162,6 +167,9 @@ contacts = Table(
     Column(
         "own_name", Boolean, nullable=False, server_default=false()
     ),  # the name was set here, and Meta's names do not replace it
+    Column("marketing", Text, nullable=False, server_default=""),  # who wants none of it: JSON by account
+    Column("phone_at", BigInteger, nullable=False, server_default="0"),  # Meta's time of the last change of the number
+    Column("user_id_at", BigInteger, nullable=False, server_default="0"),  # and of the user id, in seconds
     PrimaryKeyConstraint("organization_id", "id"),
     Index("contacts_merged", "merged_into", sqlite_where=text(MERGED), postgresql_where=text(MERGED)),
     sqlite_with_rowid=False,
@@ -173,7 +181,9 @@ contact_aliases = Table(
     Column("organization_id", Text, nullable=False),
     Column("value", Text, nullable=False),  # a phone number's digits, or a user id
     Column("contact_id", Text, nullable=False),
-    PrimaryKeyConstraint("organization_id", "value"),
+    Column("since", BigInteger, nullable=False),  # Meta's time in seconds at which it was first seen
+    Column("until", BigInteger, nullable=False),  # and the last at which it is the contact's (model.messaging.NEVER)
+    PrimaryKeyConstraint("organization_id", "value", "contact_id"),
     Index("contact_aliases_by_contact", "contact_id"),
     sqlite_with_rowid=False,
 )
@@ -191,7 +201,8 @@ conversations = Table(
     Column("status", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("last_row_at", BigInteger, nullable=False),  # when it was opened; ids of later rows hold their times
+    # When it was opened, or a message went out that was recorded long before; ids of later rows hold their times.
+    Column("last_row_at", BigInteger, nullable=False),
     Column("check_at", BigInteger, nullable=False),  # when it is next checked for idleness; changed only then
     Index(
         "conversations_open",
@@ -234,6 +245,12 @@ messages = Table(
     PrimaryKeyConstraint("organization_id", "id"),
 )
 
+TOLD = (
+    "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+    " 'thread.control_passed', 'thread.control_taken')"
+)
+"""The rows that only say what was told already; no message goes and takes them along (`inbox/told.py`)."""
+
 message_statuses = Table(
     "message_statuses",
     metadata,
@@ -245,6 +262,7 @@ message_statuses = Table(
     Column("pricing", LargeBinary, nullable=False),
     Column("errors", LargeBinary, nullable=False),
     PrimaryKeyConstraint("account_id", "wamid", "name", "participant"),
+    Index("message_statuses_told", "at", sqlite_where=text(TOLD), postgresql_where=text(TOLD)),
     sqlite_with_rowid=False,
 )
 

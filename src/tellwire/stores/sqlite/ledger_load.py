@@ -10,7 +10,7 @@ import msgspec
 from tellwire.accounts import notices
 from tellwire.model.inbound import Outcome
 from tellwire.model.ledger import HeldItem, Keys, Ledger, within_the_bytes
-from tellwire.model.messaging import StatusFact
+from tellwire.model.messaging import Alias, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
@@ -31,7 +31,7 @@ _FACTS = (
     f"FROM {KEYS} k CROSS JOIN message_statuses f ON f.account_id = k.a AND f.wamid = k.b"
 )
 _ALIASES = (
-    f"SELECT json_group_array(json_array(a.organization_id, a.value, {_CONTACT})) "
+    f"SELECT json_group_array(json_array(a.organization_id, a.value, a.since, a.until, {_CONTACT})) "
     f"FROM {KEYS} k CROSS JOIN contact_aliases a ON a.organization_id = k.a AND a.value = k.b "
     "CROSS JOIN contacts c ON c.organization_id = a.organization_id AND c.id = a.contact_id"
 )
@@ -112,10 +112,11 @@ def _load_held(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
 
 def _load_people(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> None:
     if wanted := ledger_keys.aliases(ledger.registry, keys):
-        for organization_id, value, *row in read_json(db, _ALIASES, list(wanted)):
+        for organization_id, value, since, until, *row in read_json(db, _ALIASES, list(wanted)):
             contact = ledger_rows.contact(row)
-            ledger.aliases[organization_id, value] = contact.id
             ledger.contacts[contact.id] = contact
+            ledger.know_alias(organization_id, value, Alias(contact.id, since, until))
+    ledger.asked |= keys.addresses
     missing = {(m.organization_id, m.contact_id) for m in ledger.by_id.values() if m.contact_id}
     while missing := {key for key in missing if key[1] not in ledger.contacts}:
         found = [ledger_rows.contact(row) for row in read_json(db, _CONTACTS, list(missing))]

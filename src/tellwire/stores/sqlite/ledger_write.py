@@ -10,11 +10,21 @@ from typing import Any
 import msgspec
 
 from tellwire.model.deliveries import Attempt, Delivery, Work
-from tellwire.model.ledger import Ledger
+from tellwire.model.ledger import Ledger, Merged
 from tellwire.ports.storage import Result
 from tellwire.security.vault import Vault
-from tellwire.stores.records import attempt_rows, inbound_rows, inserts, ledger_rows, registry_rows, result_rows
+from tellwire.stores.records import (
+    attempt_rows,
+    inbound_rows,
+    inserts,
+    ledger_rows,
+    merge_order,
+    person_moves,
+    registry_rows,
+    result_rows,
+)
 from tellwire.stores.records.inserts import Insert, TableRows, or_update
+from tellwire.stores.records.person_moves import sqlite
 from tellwire.stores.sqlite import sending
 from tellwire.stores.sqlite.bulk import KEYS, insert_rows, read_json, write_rows
 
@@ -24,7 +34,7 @@ _REPORTED = f"SELECT {','.join(inbound_rows.REPORTED)} FROM inbound WHERE id=?"
 _REPORT = f"UPDATE inbound SET {','.join(f'{name}=?' for name in inbound_rows.REPORTED)} WHERE id=?"
 
 _SEQUENCES = (
-    "SELECT json_group_array(json_array(s.endpoint_id, s.order_key, s.last)) "
+    "SELECT json_group_array(json_array(s.endpoint_id, s.order_key, s.last, s.behind)) "
     f"FROM {KEYS} k CROSS JOIN sequences s ON s.endpoint_id = k.a AND s.order_key = k.b"
 )
 _LAST = Insert("sequences", ("endpoint_id", "order_key", "last"), or_update(("endpoint_id", "order_key"), ("last",)))
@@ -33,18 +43,46 @@ _LAST = Insert("sequences", ("endpoint_id", "order_key", "last"), or_update(("en
 def write(db: sqlite3.Connection, ledger: Ledger, vault: Vault, window: int) -> list[Work]:
     """Write the changes of a ledger; return its deliveries with their sequence numbers."""
     _write_accounts(db, ledger, vault)
+    if ledger.moves:
+        _remember_merges(db, ledger)
     insert_rows(db, inserts.contacts(ledger))
     insert_rows(db, inserts.aliases(ledger))
     insert_rows(db, inserts.conversations(ledger, window))
-    for survivor, younger in ledger.merged_contacts:
-        db.execute("UPDATE contact_aliases SET contact_id=? WHERE contact_id=?", (survivor, younger))
-        db.execute("UPDATE conversations SET party=? WHERE party=?", (survivor, younger))
+    _move_people(db, ledger)
     insert_rows(db, inserts.messages(ledger))
     insert_rows(db, inserts.status_facts(ledger))
     _write_inbound(db, ledger)
     sending.write(db, ledger, vault)
     insert_rows(db, inserts.events(ledger))
     return _write_deliveries(db, ledger)
+
+
+def _remember_merges(db: sqlite3.Connection, ledger: Ledger) -> None:
+    """Note for the survivor of each merge what goes out before its next events; the rows are still those of before."""
+    behind: merge_order.Behind = {}
+    for merged in merge_order.merged_of(ledger):
+        keys = merge_order.keys_of(ledger, merged)
+        last = db.execute(sqlite(merge_order.LAST), (merged.younger,)).fetchall()
+        found = {
+            place: db.execute(sqlite(merge_order.REMEMBERED), place) for place in merge_order.places_of(ledger, keys)
+        }
+        remembered = {place: row[0] for place, rows in found.items() if (row := rows.fetchone()) is not None}
+        merge_order.put_behind(behind, ledger, keys, last, remembered)
+    for place, names in behind.items():
+        db.execute(sqlite(merge_order.REMEMBER), (*place, " ".join(sorted(names))))
+
+
+def _move_people(db: sqlite3.Connection, ledger: Ledger) -> None:
+    for dropped in inserts.dropped_aliases(ledger):
+        db.execute(sqlite(person_moves.DROPPED), dropped)
+    for move in ledger.moves:
+        if isinstance(move, Merged):
+            statements = person_moves.merging(ledger, move)
+        else:
+            rows = db.execute(sqlite(person_moves.ALIASES_OF), (move.contact_id,)).fetchall()
+            statements = person_moves.ending(ledger, move, rows)
+        for statement, values in statements:
+            db.execute(sqlite(statement), values)
 
 
 def _write_accounts(db: sqlite3.Connection, ledger: Ledger, vault: Vault) -> None:
@@ -79,9 +117,13 @@ def _write_deliveries(db: sqlite3.Connection, ledger: Ledger) -> list[Work]:
         return []
     places = {(w.delivery.endpoint_id, w.delivery.order_key) for w in ledger.work}
     last = dict.fromkeys(places, 0)
-    for endpoint_id, order_key, value in read_json(db, _SEQUENCES, list(places)):
+    behind: dict[tuple[str, str], str] = {}
+    for endpoint_id, order_key, value, first in read_json(db, _SEQUENCES, list(places)):
         last[endpoint_id, order_key] = value
-    work = inserts.numbered(ledger.work, last)
+        if first:
+            behind[endpoint_id, order_key] = first
+            db.execute(sqlite(merge_order.FORGET), (endpoint_id, order_key))
+    work = inserts.numbered(ledger.work, last, behind)
     insert_rows(db, TableRows(_LAST, [(*place, value) for place, value in last.items()]))
     insert_rows(db, inserts.deliveries(work))
     return work

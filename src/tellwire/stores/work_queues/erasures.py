@@ -104,4 +104,4 @@ class SqlErasures:
     def _search(self, connection: Connection, erasure: Erasure) -> PersonSearch:
         key = tombstones.key(connection, self._store.vault)
         subject = erasure.subject
-        return PersonSearch(erasure.organization_id, subject.addresses, key, subject.nobodys)
+        return PersonSearch(erasure.organization_id, subject.addresses, key, subject.nobodys, subject.spans)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
@@ -15,13 +17,16 @@ from sqlalchemy import Connection
 
 from tellwire.accounts import facts as account_facts
 from tellwire.accounts.templates import TemplateStatus
+from tellwire.conversations import outgoing
 from tellwire.errors import Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.id_form import looks_like_id
+from tellwire.model.ledger import Keys, Ledger
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros
-from tellwire.stores.queries import accounts, agents, operational
+from tellwire.security.pasted import token_of, trimmed
+from tellwire.stores.queries import accounts, agents, operational, sends
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.api.number_check import check_account
@@ -35,6 +40,7 @@ _READ = {"scopes": ("read", "accounts:manage")}
 _MANAGE = {"scopes": ("accounts:manage",)}
 _NOUN = "accounts"
 _ROUTING_SECONDS = 5.0
+_CANCELLED_AT_ONCE = 200
 _DEFAULTS = Account(id="", organization_id="", phone_number_id="")
 _CLAIMS = frozenset(("access_token", "display_phone_number", "waba_id"))
 
@@ -179,11 +185,12 @@ async def create_account(
     """What waited for the number is applied at once. Only for an operator nothing is asked outside: every other key
     must bring a token for which Meta shows the number, and the business account if one is named."""
     _check_ids(data.phone_number_id, data.waba_id)
+    draft = _as_meant(asdict(data))
     async with context.once(request) as once:
         if once.kept:
             return once.kept
         if not context.caller.operator:
-            await check_account(context.services.graph, Account(id="", organization_id="", **asdict(data)))
+            await check_account(context.services.graph, Account(id="", organization_id="", **draft))
         audit_change, vault = context.audit_change(), context.services.store.vault
 
         def work(connection: Connection) -> tuple[Account, bytes]:
@@ -192,7 +199,7 @@ async def create_account(
                 organization_id=context.organization_id,
                 created_at=audit_change.at,
                 updated_at=audit_change.at,
-                **asdict(data),
+                **draft,
             )
             context.check_quota(connection, "accounts")
             _check_agent(connection, context, account)
@@ -246,6 +253,7 @@ async def change_account(
     audit_change = context.audit_change()
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
     fields = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
+    fields = _as_meant(fields)
     _check_ids("", fields.get("waba_id", ""))
     if not context.caller.operator and not _CLAIMS.isdisjoint(fields):
         await _check_claims(context, await context.read(lambda c: _known(c, context, account_id)), fields)
@@ -292,7 +300,20 @@ async def delete_account(account_id: FromPath[str], context: ContextDependency) 
     """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
     its number is unrouted from now on."""
     audit_change = context.audit_change()
+    account = await context.read(lambda c: _known(c, context, account_id))
+    unsent, after = partial(sends.unsent, account_id=account.id, limit=_CANCELLED_AT_ONCE), ""
+    while ids := await context.read(partial(unsent, after=after)):
+        await context.apply(Keys(own={(account.phone_number_id, each) for each in ids}), _cancelling(account, ids))
+        after = ids[-1]
     await context.write(lambda c: accounts.remove(c, audit_change, _known(c, context, account_id)))
+
+
+def _cancelling(account: Account, ids: Sequence[str]) -> Callable[[Ledger], None]:
+    def decide(ledger: Ledger) -> None:
+        for message_id in ids:
+            outgoing.cancel(ledger, account, message_id, cause="the account was deleted")
+
+    return decide
 
 
 async def _check_claims(context: RequestContext, account: Account, fields: dict[str, Any]) -> None:
@@ -300,6 +321,17 @@ async def _check_claims(context: RequestContext, account: Account, fields: dict[
     wanted = replace(account, **fields)
     if any(getattr(wanted, name) not in ("", getattr(account, name)) for name in _CLAIMS):
         await check_account(context.services.graph, wanted)
+
+
+def _as_meant(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an account with its secrets as they are meant.
+
+    Raises:
+        Invalid: the access token cannot be used.
+    """
+    token, secret = fields.get("access_token"), fields.get("app_secret")
+    meant = {"access_token": token_of(token, "/access_token")} if token else {}
+    return fields | meant | ({"app_secret": trimmed(secret)} if secret else {})
 
 
 def _check_ids(phone_number_id: str, waba_id: str) -> None:

@@ -14,14 +14,17 @@ from sqlalchemy import Connection
 from tellwire.agents import settings as agent_settings
 from tellwire.agents.settings import AgentSettings, Budget, Tool, settings_of
 from tellwire.agents.tool_calls import MASK, same_origin
-from tellwire.errors import Invalid, NotFound
+from tellwire.errors import Invalid
 from tellwire.model.agents import Agent, AgentRun, RunOutcome
 from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS, micros
+from tellwire.security.pasted import token_of
 from tellwire.stores.queries import agents
+from tellwire.web.api import agent_trial
+from tellwire.web.api.agent_trial import check_can_run, known_agent
 from tellwire.web.api.agent_urls import unreachable
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
-from tellwire.web.parameters import Cursor, Limit, our_id, page_request
+from tellwire.web.parameters import Cursor, Limit, page_request
 from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "agents:manage")}
@@ -198,6 +201,7 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
     if draft.kind == "human":
         _only_a_name(draft)
         return replace(agent, name=draft.name, kind="human", state=draft.state, secrets={})
+    api_key = token_of(draft.api_key, "/api_key")
     settings = AgentSettings(**{name: getattr(draft, name) for name in _SETTINGS})
     settings = replace(settings, tools=tuple(_with_values(tool, agent) for tool in settings.tools))
     faults = agent_settings.faults(settings)
@@ -209,8 +213,8 @@ async def _made(context: RequestContext, draft: AgentDraft, agent: Agent) -> Age
         for tool in settings.tools
         for name, value in tool.headers.items()
     }
-    if draft.api_key:
-        secrets[agent_settings.API_KEY] = draft.api_key
+    if api_key:
+        secrets[agent_settings.API_KEY] = api_key
     bare = tuple(replace(tool, headers=dict.fromkeys(tool.headers, "")) for tool in settings.tools)
     return replace(
         agent,
@@ -275,7 +279,8 @@ async def list_agents(context: ContextDependency, limit: Limit = 50, cursor: Cur
 async def create_agent(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[AgentDraft]
 ) -> Response[AgentRead]:
-    """A person who writes for the business, or a model that answers customers: set it as an account's `agent_id`."""
+    """A person who writes for the business, or a model that answers customers: set it as an account's `agent_id`. One
+    that could not run, because an extra is not installed or its model cannot be reached, is refused unless `paused`."""
     async with context.once(request) as once:
         if once.kept:
             return once.kept
@@ -288,6 +293,7 @@ async def create_agent(
             updated_at=audit_change.at,
         )
         agent = await _made(context, data, blank)
+        await check_can_run(context, agent, before=blank)
 
         def work(connection: Connection) -> tuple[Agent, bytes]:
             context.check_quota(connection, "agents")
@@ -301,7 +307,7 @@ async def create_agent(
 @get("/agents/{agent_id:str}", summary="Read an agent", opt=_READ)
 async def read_agent(agent_id: FromPath[str], context: ContextDependency) -> Response[AgentRead]:
     """One agent."""
-    return raw_json_response(_shown(await context.read(lambda c: _known(c, context, agent_id))), AgentRead)
+    return raw_json_response(_shown(await context.read(lambda c: known_agent(c, context, agent_id))), AgentRead)
 
 
 @patch("/agents/{agent_id:str}", summary="Change an agent", opt=_MANAGE)
@@ -313,14 +319,15 @@ async def change_agent(
     changes = {name: getattr(_DEFAULTS, name) if value is None else value for name, value in given.items()}
     audit_change, vault = context.audit_change(), context.services.store.vault
     while True:
-        before = await context.read(lambda c: _known(c, context, agent_id))
+        before = await context.read(lambda c: known_agent(c, context, agent_id))
         draft = replace(_as_draft(before), **changes)
         _check_key(before, draft, given=bool(given.keys() & {"api_key"}))
         after = await _made(context, draft, before)
+        await check_can_run(context, after, before=before)
         after = replace(after, updated_at=max(audit_change.at, before.updated_at + 1))
 
         def work(connection: Connection, before: Agent = before, after: Agent = after) -> Agent | None:
-            if _known(connection, context, agent_id) != before:
+            if known_agent(connection, context, agent_id) != before:
                 return None
             return agents.change(connection, audit_change, vault, after)
 
@@ -332,7 +339,7 @@ async def change_agent(
 async def delete_agent(agent_id: FromPath[str], context: ContextDependency) -> None:
     """Forget an agent; what it wrote stays. 409 while an account has it as its `agent_id`."""
     audit_change = context.audit_change()
-    await context.write(lambda c: agents.remove(c, audit_change, _known(c, context, agent_id).id))
+    await context.write(lambda c: agents.remove(c, audit_change, known_agent(c, context, agent_id).id))
 
 
 @get("/agents/{agent_id:str}/runs", summary="List an agent's runs", opt=_READ)
@@ -342,17 +349,9 @@ async def list_runs(
     """What became of its turns: answers, failures, and why it did not answer."""
     paging = page_request(_RUNS, limit, cursor)
     page = await context.read(
-        lambda c: agents.runs(c, context.organization_id, _known(c, context, agent_id).id, paging)
+        lambda c: agents.runs(c, context.organization_id, known_agent(c, context, agent_id).id, paging)
     )
     return page_response(_RUNS, page, _run_shown, RunList)
 
 
-def _known(connection: Connection, context: RequestContext, name: str) -> Agent:
-    identifier = our_id(name, "agent")
-    agent = agents.get(connection, context.services.store.vault, context.organization_id, identifier)
-    if agent is None:
-        raise NotFound("There is no agent with this id.")
-    return agent
-
-
-HANDLERS = (list_agents, create_agent, read_agent, change_agent, delete_agent, list_runs)
+HANDLERS = (list_agents, create_agent, read_agent, change_agent, delete_agent, list_runs, *agent_trial.HANDLERS)

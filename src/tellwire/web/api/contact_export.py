@@ -16,12 +16,15 @@ from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Event
 from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.row_json import conversation_row, instant, message_row
+from tellwire.model.units import MICROS
 from tellwire.stores.queries import exports, media, person_in_payloads, person_rows
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts, Portion
 from tellwire.stores.queries.person_in_payloads import PersonSearch
 from tellwire.stores.queries.person_rows import PersonRows
+from tellwire.web.api.marketing_preferences import preferences_of
 from tellwire.web.api.media.rows import media_read
+from tellwire.web.api.messages.rows import payments_shown
 from tellwire.web.api.shapes import when
 from tellwire.web.request import RequestContext, joined
 
@@ -40,7 +43,9 @@ async def export(context: RequestContext, person: PersonRows) -> AsyncIterator[b
         _encode(instant(context.audit_change().at)),
     )
     yield b',"contacts":[' + b",".join(map(_contact, person.contacts)) + b"]"
-    yield b',"aliases":' + _encode(person.aliases)
+    yield b',"aliases":' + _encode([each for each in person.aliases if each not in person.left])
+    left = [{"alias": alias, "until": instant(until * MICROS)} for alias, until in sorted(person.left.items())]
+    yield b',"former_aliases":' + _encode(left)
     yield b',"conversations":[' + b",".join(map(conversation_row, conversations)) + b"]"
     async for portion in _list("messages", _messages(context, person, conversations)):
         yield portion
@@ -142,6 +147,8 @@ async def _deliveries(
 async def _event_pages(
     context: RequestContext, person: PersonRows, conversations: Sequence[Conversation]
 ) -> AsyncIterator[Sequence[Event]]:
+    async for page in _paged(context, exports.events_about, person.ids):
+        yield page
     async for page in _paged(context, exports.events_of, [each.id for each in conversations]):
         yield page
     async for group in _groups(context):
@@ -153,7 +160,7 @@ async def _event_pages(
 
 async def _received(context: RequestContext, person: PersonRows) -> AsyncIterator[Iterable[bytes]]:
     registry = context.services.store.registry()
-    wanted = PersonSearch(context.organization_id, person.addresses, nobodys=context.sees_nobodys)
+    wanted = PersonSearch(context.organization_id, person.addresses, nobodys=context.sees_nobodys, spans=person.spans)
     after, until = "", "~"
     while True:
 
@@ -199,12 +206,15 @@ def _portion(
 
 
 def _contact(contact: Contact) -> bytes:
-    fields = msgspec.structs.asdict(contact)
+    fields = msgspec.structs.asdict(contact) | {"marketing": preferences_of(contact)}
     return _encode({**fields, "created_at": instant(contact.created_at), "updated_at": instant(contact.updated_at)})
 
 
 def _message(message: Message, send: Send | None = None) -> bytes:
-    row = joined(message_row(message, None), {"contact_id": message.contact_id, "account_id": message.account_id})
+    more: dict[str, Any] = {"contact_id": message.contact_id, "account_id": message.account_id}
+    if message.payments:
+        more["payments"] = payments_shown(message)
+    row = joined(message_row(message, None), more)
     return row if send is None else joined(row, {"send": _sent(send)})
 
 

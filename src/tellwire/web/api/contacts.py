@@ -13,10 +13,12 @@ from msgspec.json import encode
 
 from tellwire.errors import NotFound
 from tellwire.model.erasures import Counts, Erasure
-from tellwire.model.messaging import Contact
+from tellwire.model.messaging import NEVER, Contact
 from tellwire.model.row_json import instant
+from tellwire.model.units import MICROS
 from tellwire.stores.queries import erasures, messages, person_rows
 from tellwire.web.api.contact_export import export
+from tellwire.web.api.marketing_preferences import MarketingPreference, preferences_of
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, page_request
 from tellwire.web.request import JSON, ContextDependency, RequestContext, joined, page_response, raw_json_response
@@ -28,7 +30,8 @@ _ERASING_SECONDS = 5.0
 
 
 class ContactRead(Struct, kw_only=True):
-    """A contact. `merged_into` is the older contact that it turned out to be."""
+    """A contact. `merged_into` is the older contact that it turned out to be. `marketing`: by account, whether they
+    have stopped or resumed marketing; left out while they have done neither."""
 
     id: Id
     organization_id: Id
@@ -38,14 +41,23 @@ class ContactRead(Struct, kw_only=True):
     user_id: str | UnsetType = UNSET
     merged_into: str | UnsetType = UNSET
     own_name: Annotated[bool, Meta(description="The name was set here: no name of Meta's changes it.")]
+    marketing: list[MarketingPreference] | UnsetType = UNSET
     created_at: When
     updated_at: When
 
 
+class FormerAlias(Struct, kw_only=True):
+    """A phone number or user id that a person left, by Meta's time: what Meta dates later there is somebody else's."""
+
+    alias: str
+    until: When
+
+
 class ContactWithAliases(ContactRead, kw_only=True):
-    """A contact with every phone number and user id that it is known by."""
+    """A contact with every phone number and user id that it is known by, and those that it has left."""
 
     aliases: list[str]
+    former_aliases: list[FormerAlias]
 
 
 class ContactChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +100,7 @@ def _shown(contact: Contact) -> bytes:
             user_id=contact.user_id or UNSET,
             merged_into=contact.merged_into or UNSET,
             own_name=contact.own_name,
+            marketing=preferences_of(contact) or UNSET,
             created_at=instant(contact.created_at),
             updated_at=instant(contact.updated_at),
         )
@@ -98,7 +111,7 @@ def _shown(contact: Contact) -> bytes:
 async def list_contacts(
     context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", alias: Name = ""
 ) -> Response[ContactList]:
-    """The contacts of the organization; `alias` finds the one that a phone number or user id stands for."""
+    """The contacts of the organization; `alias` finds the one that a phone number or user id stands for now."""
     paging = page_request(_NOUN, limit, cursor)
     page = await context.read(lambda c: messages.contacts_page(c, context.organization_id, alias, paging))
     return page_response(_NOUN, page, _shown, ContactList)
@@ -131,9 +144,9 @@ async def change_contact(
 )
 async def export_contact(contact_id: FromPath[str], context: ContextDependency) -> Stream:
     """Everything that is kept of a person, also under contacts that were merged, as one JSON object: `contacts`,
-    `aliases`, `conversations`, `messages`, `media`, `handovers` and `agent_runs` of the conversations, `events`,
-    `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is sent while it is read: an
-    object that breaks off is not whole."""
+    `aliases`, `former_aliases`, `conversations`, `messages`, `media`, `handovers` and `agent_runs` of the
+    conversations, `events`, `deliveries` with their attempts, and `received`, what Meta sent of them, verbatim. It is
+    sent while it is read: an object that breaks off is not whole."""
     name = our_id(contact_id, "contact")
     person = await context.read(lambda c: person_rows.get(c, context.organization_id, name))
     if person is None:
@@ -196,8 +209,11 @@ async def _known(context: RequestContext, contact_id: str) -> Contact:
 
 
 async def _answer(context: RequestContext, contact: Contact) -> Response[ContactWithAliases]:
-    aliases = await context.read(lambda c: messages.aliases_of(c, contact.id))
-    return raw_json_response(joined(_shown(contact), {"aliases": aliases}), ContactWithAliases)
+    known = await context.read(lambda c: messages.aliases_of(c, contact.id))
+    aliases = [alias for alias, until in known if until == NEVER]
+    left = [FormerAlias(alias=alias, until=instant(until * MICROS)) for alias, until in known if until != NEVER]
+    shown = joined(_shown(contact), {"aliases": aliases, "former_aliases": left})
+    return raw_json_response(shown, ContactWithAliases)
 
 
 HANDLERS = (

@@ -17,6 +17,7 @@ from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import deliveries, replays
+from tellwire.stores.queries.conversations import party_of
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import (
@@ -26,6 +27,7 @@ from tellwire.web.parameters import (
     Since,
     StateName,
     Until,
+    WebhookId,
     choice,
     instant_of,
     our_id,
@@ -186,15 +188,23 @@ async def list_deliveries(
     in_state: StateName = "",
     event_id: Name = "",
     conversation_id: Name = "",
+    webhook_id: WebhookId = "",
+    contact: Name = "",
+    message_id: Name = "",
     since: Since = "",
     until: Until = "",
 ) -> Response[DeliveryList]:
-    """The deliveries of the organization, those of deleted endpoints too."""
+    """The deliveries of the organization, those of deleted endpoints too; `contact` takes a contact's id, phone number
+    or user id, or a group's id."""
+    party = await context.read(lambda c: party_of(c, context.organization_id, contact)) if contact else ""
     chosen = DeliveryFilter(
         endpoint_id=endpoint_id,
         state=choice(in_state, "state", *DeliveryState),
         event_id=event_id,
         conversation_id=await context.conversation_filter(conversation_id),
+        webhook_id=webhook_id,
+        party=party,
+        message_id=message_id,
         since=instant_of(since, "since"),
         until=instant_of(until, "until"),
     )

@@ -70,6 +70,7 @@ class EndpointRead(Struct, kw_only=True):
     headers: dict[str, str]
     hub_signature: bool
     wappcloud_signature: Literal["prefixed", "bare"]
+    rotating_signature: Literal["old", "new"]
     timeout_seconds: float | None
     head_of_line_seconds: float | None
     max_in_flight: int | None

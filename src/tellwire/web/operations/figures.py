@@ -43,6 +43,7 @@ class Meters:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._counters = services.counters
+        self.observed = services.watch.observed
         self.waits = CommitWaits()
         self._figures: Figures | None = None
         self._lock = asyncio.Lock()
@@ -53,6 +54,7 @@ class Meters:
 
     def post_applied(self, inbound: Inbound) -> None:
         """Count the items of a POST from Meta that was applied."""
+        self.observed.accepted(inbound)
         items = self._counters.items
         for item in inbound.items:
             items[item.outcome] += 1

@@ -6,6 +6,7 @@ process shows them). Label values come from small fixed sets.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
@@ -20,6 +21,7 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS
 from tellwire.observability.counters import Counters, Histogram
 from tellwire.stores.queries import retention, status_figures
+from tellwire.verdict.rules import KINDS, Line
 from tellwire.web.bounds import CLOSE_REASONS
 from tellwire.web.operations.figures import Figures
 from tellwire.web.services import Engine, SendingState
@@ -56,7 +58,7 @@ class MetricSources(Struct, frozen=True, kw_only=True):
     """The sources that metrics are read from.
 
     `endpoints`, `accounts`: those that the asking person may see. `failing`: why the store does not take commits, "" if
-    it does. `posts_waiting`: POSTs from Meta that wait for their commit.
+    it does. `posts_waiting`: POSTs from Meta that wait for their commit. `lines`: the verdict, as that person sees it.
     """
 
     counters: Counters
@@ -67,6 +69,7 @@ class MetricSources(Struct, frozen=True, kw_only=True):
     engine: Engine | None
     sending_worker: SendingState | None
     posts_waiting: int
+    lines: Sequence[Line]
 
 
 class Metric(Struct, frozen=True, kw_only=True):
@@ -126,6 +129,14 @@ METRICS = (
         help="What runs.",
         labels=("version",),
         read=lambda _: [((__version__,), 1)],
+        for_all=True,
+    ),
+    Metric(
+        name="tellwire_trouble",
+        kind="gauge",
+        help="Lines of the verdict: how many things of each kind do not work just now, as this process sees it.",
+        labels=("kind",),
+        read=lambda now: _by(KINDS, Counter(line.kind for line in now.lines)),
         for_all=True,
     ),
     # --- HTTP

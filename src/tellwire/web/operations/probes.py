@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from tellwire import __version__
 from tellwire.errors import Busy, NotFound, Problem, Unauthorized, Unavailable
 from tellwire.stores.migrate import HEAD
 from tellwire.stores.queries import status_figures
+from tellwire.verdict import rules
+from tellwire.verdict.rules import Line
 from tellwire.web.auth import Caller
 from tellwire.web.commit_waits import CommitWaits
 from tellwire.web.operations.exposition import exposition
@@ -33,6 +36,21 @@ class Alive(Struct, kw_only=True):
     status: str
 
 
+class Trouble(Struct, kw_only=True):
+    """A kind of thing that does not work just now, without any name."""
+
+    kind: str
+    cause: str
+    remedy: str
+
+
+class Ready(Struct, kw_only=True, omit_defaults=True):
+    """The process can take POSTs. `trouble`: what does not work all the same; not there when all does."""
+
+    status: str
+    trouble: list[Trouble] = []
+
+
 class Version(Struct, kw_only=True):
     """What runs."""
 
@@ -48,6 +66,12 @@ class Visitor(Struct, frozen=True):
 
     caller: Caller | None
     sees_all: bool
+
+    def lines(self, lines: Sequence[Line]) -> list[Line]:
+        """Return the lines of the verdict that may be shown: without names to strangers."""
+        if self.sees_all:
+            return list(lines)
+        return rules.without_names(lines) if self.caller is None else rules.seen_by(lines, self.caller.organization_id)
 
     def may_see(self, organization_id: str) -> bool:
         """Return whether what belongs to this organization may be shown."""
@@ -86,9 +110,10 @@ async def livez() -> Response[Alive]:
 
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
-async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Alive]:
+async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Ready]:
     """200 when the database has the newest schema, can be read and takes commits, and POSTs don't pile up before it;
-    else 503 with the reason, whose details only operators see. Ready again by itself."""
+    else 503 with the reason, whose details only operators see. Ready again by itself. What does not work all the same,
+    such as an endpoint that fails, is in `trouble` and changes no status."""
     services = app_state.services
     reason, detail = _unready(services, app_state.meters.waits)
     if not reason and (revision := await services.store.read(status_figures.revision)) != HEAD:
@@ -96,7 +121,9 @@ async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) ->
     if reason:
         told = detail if await _sees_all(request, app_state) else "an operator's key shows more, and so does the log"
         raise Busy(f"{reason}: {told}.", kind="not-ready")
-    return json_response(Alive(status="ok"))
+    lines = rules.without_names(await services.watch.lines())
+    told_lines = [Trouble(kind=line.kind, cause=line.title, remedy=line.remedy) for line in lines]
+    return json_response(Ready(status="ok", trouble=told_lines))
 
 
 def _unready(services: Services, waits: CommitWaits) -> tuple[str, str]:
@@ -137,6 +164,7 @@ async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -
         engine=services.engine,
         sending_worker=services.sending_worker,
         posts_waiting=app_state.meters.waits.count,
+        lines=who.lines(await services.watch.lines()),
     )
     return Response(exposition(now, whole=who.sees_all), media_type=_EXPOSITION)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +17,14 @@ from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import status_figures
+from tellwire.verdict.rules import LATE, Line
 from tellwire.web.operations.figures import Figures
-from tellwire.web.operations.probes import visitor
+from tellwire.web.operations.probes import Visitor, visitor
 from tellwire.web.request import StateDependency
 
 _MOST_ENDPOINTS = 100
 _ORDER = {"failing": 0, "disabled": 1, "paused": 2, "active": 3}
-_LATE_SECONDS = 120
+_MOST_LINES = 100
 
 _STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
@@ -34,6 +35,8 @@ th, td { text-align: start; padding: .4rem .8rem .4rem 0; border-bottom: 1px sol
 td.number { font-variant-numeric: tabular-nums; }
 code { overflow-wrap: anywhere; }
 .verdict { font-size: 1.25rem; font-weight: 600; }
+.trouble { border-inline-start: .4rem solid #d00; padding-inline-start: .8rem; }
+.trouble li { margin-block: .8rem; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = (
@@ -51,7 +54,8 @@ async def status_page(request: Request[Any, Any, Any], app_state: StateDependenc
         every = app_state.services.store.registry().endpoints.values()
         mine = [endpoint for endpoint in every if who.may_see(endpoint.organization_id)]
         shown = _Shown(await app_state.meters.figures(), mine, who.sees_all)
-    page = _page(app_state.services.store.failing, shown)
+    every_line = await app_state.services.watch.lines()
+    page = _page(app_state.services.store.failing, who, every_line, shown)
     return Response(
         page.encode(),
         media_type="text/html",
@@ -67,19 +71,21 @@ class _Shown(Struct, frozen=True):
     whole: bool
 
 
-def _page(failing: str, shown: _Shown | None) -> str:
+def _page(failing: str, who: Visitor, every_line: Sequence[Line], shown: _Shown | None) -> str:
+    lines = who.lines(every_line)
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Tellwire: {"not working" if failing else "working"}</title>
+<title>Tellwire: {"not working" if failing else "trouble" if lines else "working"}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
 <main>
 <h1>Tellwire</h1>
-<p class="verdict">{_headline(failing, shown)}</p>
+<p class="verdict{" trouble" if failing or lines else ""}">{_headline(failing, lines, known=shown is not None)}</p>
+{_lines(lines) if shown else ""}
 {_figures(shown) if shown else "<p>An API key shows more.</p>"}
 {_NEXT}
 </main>
@@ -88,22 +94,33 @@ def _page(failing: str, shown: _Shown | None) -> str:
 """
 
 
-def _headline(failing: str, shown: _Shown | None) -> str:
+def _headline(failing: str, lines: Sequence[Line], *, known: bool) -> str:
     if failing:
         return "✗ Not working: the database does not take commits."
-    late = [age for endpoint in shown.endpoints if (age := _waited(endpoint, shown.figures))] if shown else []
-    if late:
-        return (
-            f"! Working, but {_plural(len(late), 'endpoint')} fell behind: the oldest delivery has waited "
-            f"{_age(max(late))}."
-        )
-    return "✓ Working."
+    if not lines:
+        return "✓ Working."
+    return (
+        f"✗ Working, but not everything: {_plural(len(lines), 'thing')} to mend."
+        if known
+        else "✗ Not everything works."
+    )
+
+
+def _lines(lines: Sequence[Line]) -> str:
+    if not lines:
+        return ""
+    items = "\n".join(
+        f"<li><strong>{escape(line.title)}</strong> {escape(line.cause)}<br>{escape(line.remedy)}</li>"
+        for line in lines[:_MOST_LINES]
+    )
+    more = len(lines) - _MOST_LINES
+    return f'<ul class="trouble">\n{items}\n</ul>' + (f"<p>And {_plural(more, 'more line')}.</p>" if more > 0 else "")
 
 
 def _waited(endpoint: Endpoint, figures: Figures) -> Micros:
     """Return how long the oldest delivery of an endpoint has waited, 0 if not too long."""
     age = figures.at - figures.oldest.get(endpoint.id, figures.at)
-    return age if age > _LATE_SECONDS * MICROS else 0
+    return age if age > LATE else 0
 
 
 def _figures(shown: _Shown) -> str:

@@ -31,6 +31,9 @@ def _contacts() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("own_name", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("marketing", TEXT, server_default="", nullable=False),
+        sa.Column("phone_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("user_id_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
@@ -44,7 +47,9 @@ def _contact_aliases() -> None:
         sa.Column("organization_id", TEXT, nullable=False),
         sa.Column("value", TEXT, nullable=False),
         sa.Column("contact_id", TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("organization_id", "value"),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "value", "contact_id"),
         sqlite_with_rowid=False,
     )
     op.create_index("contact_aliases_by_contact", "contact_aliases", ["contact_id"])
@@ -121,6 +126,11 @@ def _message_statuses() -> None:
         sa.PrimaryKeyConstraint("account_id", "wamid", "name", "participant"),
         sqlite_with_rowid=False,
     )
+    where = sa.text(
+        "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+        " 'thread.control_passed', 'thread.control_taken')"
+    )
+    op.create_index("message_statuses_told", "message_statuses", ["at"], sqlite_where=where, postgresql_where=where)
 
 
 def _windows() -> None:

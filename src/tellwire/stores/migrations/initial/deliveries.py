@@ -16,6 +16,7 @@ def create() -> None:
     _leases()
     _dispatchers()
     _endpoint_health()
+    _account_traffic()
     _replay_edits()
     _jobs()
 
@@ -33,9 +34,12 @@ def _events() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("contact_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
     )
     op.create_index("events_by_conversation", "events", ["conversation_id", "id"])
+    where = sa.text("contact_id <> ''")
+    op.create_index("events_by_contact", "events", ["contact_id", "id"], sqlite_where=where, postgresql_where=where)
 
 
 def _endpoints() -> None:
@@ -80,6 +84,7 @@ def _deliveries() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("behind", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
@@ -101,6 +106,8 @@ def _deliveries() -> None:
     op.create_index(
         "deliveries_replayed", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
     )
+    where = sa.text("replay > 0")
+    op.create_index("deliveries_renamed", "deliveries", ["webhook_id"], sqlite_where=where, postgresql_where=where)
 
 
 def _attempts() -> None:
@@ -124,6 +131,7 @@ def _sequences() -> None:
         sa.Column("endpoint_id", TEXT, nullable=False),
         sa.Column("order_key", TEXT, nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("behind", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("endpoint_id", "order_key"),
         sqlite_with_rowid=False,
     )
@@ -163,6 +171,21 @@ def _endpoint_health() -> None:
         sa.Column("cause", TEXT, nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "endpoint_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _account_traffic() -> None:
+    op.create_table(
+        "account_traffic",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("account_id", TEXT, nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("longest_gap", sa.BigInteger(), nullable=False),
+        sa.Column("gap_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "account_id"),
         sqlite_with_rowid=False,
     )
 

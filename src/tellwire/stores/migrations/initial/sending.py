@@ -34,6 +34,7 @@ def _sends() -> None:
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("cause", TEXT, nullable=False),
         sa.Column("unchecked", sa.Boolean(), nullable=False),
+        sa.Column("despite_stop", sa.Boolean(), nullable=False),
         sa.Column("resent_as", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),

@@ -20,6 +20,7 @@ from tellwire.model.tenancy import Account
 from tellwire.stores.queries import conversations, messages
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.rows import MessageRead, message_shown
+from tellwire.web.api.messages.template_check import check_wanted
 from tellwire.web.api.messages.validation import check_window
 from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
 
@@ -35,10 +36,11 @@ class ReadMark(Struct, kw_only=True, forbid_unknown_fields=True):
 
 @post("/messages/{message_id:str}/cancel", summary="Cancel a message", opt=_WRITE, status_code=200)
 async def cancel_message(message_id: FromPath[str], context: ContextDependency) -> Response[MessageRead]:
-    """Take back a message that has not been sent; 409 when it is too late. A cancelled one stays as it is."""
+    """Take back a message that has not been sent, which subscribers are told; 409 when it is too late. A cancelled one
+    stays as it is."""
 
-    def decide(ledger: Ledger, _: Account, send: Send) -> Problem | None:
-        if send.state == "cancelled" or outgoing.cancel(ledger, send.message_id):
+    def decide(ledger: Ledger, account: Account, send: Send) -> Problem | None:
+        if send.state == "cancelled" or outgoing.cancel(ledger, account, send.message_id):
             return None
         return Conflict(f"It is too late to cancel this message: it is {send.state}.", kind="too-late")
 
@@ -71,6 +73,7 @@ async def resend_message(
         entry, account, send = await _known(context, message_id)
         draft = await _copy(context, entry, account, send)
         await check_window(context, draft)
+        await check_wanted(context, draft)
         window, identifier = context.services.ingest.options.window, send.message_id
 
         def decide(ledger: Ledger) -> MessageEntry | Problem:
@@ -144,7 +147,7 @@ async def _decided(context: RequestContext, name: str, decision: _Decision) -> R
 
 
 async def _copy(context: RequestContext, entry: MessageEntry, account: Account, send: Send) -> outgoing.Draft:
-    """Return the draft of a copy of a message, to the same address or into the same group."""
+    """Return the draft of a copy of a message, to the same person or into the same group."""
     message = entry.message
     if not outgoing.resendable(message, send):
         raise _not_resendable(send)
@@ -156,9 +159,10 @@ async def _copy(context: RequestContext, entry: MessageEntry, account: Account, 
         account=account,
         content=message.content,
         to="" if grouped else send.recipient,
-        conversation=conversation if grouped else None,
+        conversation=conversation,
         agent_id=message.agent_id,
         unchecked=send.unchecked,
+        despite_stop=send.despite_stop,
         media=message.media,
     )
 

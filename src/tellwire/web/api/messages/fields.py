@@ -34,11 +34,15 @@ Later = Annotated[
         extra_json_schema=_TEXT | {"format": "date-time"},
     ),
 ]
-Flag = Annotated[
+_FLAG = {"type": "boolean"}
+WindowFlag = Annotated[
+    Any, Meta(description="Send it, whatever is known of the customer service window.", extra_json_schema=_FLAG)
+]
+MarketingFlag = Annotated[
     Any,
     Meta(
-        description="Send it, whatever is known of the customer service window.",
-        extra_json_schema={"type": "boolean"},
+        description="Send it, even if it is marketing and the contact has stopped that on this number.",
+        extra_json_schema=_FLAG,
     ),
 ]
 Context = Annotated[
@@ -72,4 +76,5 @@ class MessageDraft(Struct, kw_only=True, forbid_unknown_fields=True):
     context: Context = UNSET
     agent_id: AgentText = UNSET
     scheduled_at: Later = UNSET
-    skip_window_check: Flag = UNSET
+    skip_window_check: WindowFlag = UNSET
+    skip_opt_out_check: MarketingFlag = UNSET

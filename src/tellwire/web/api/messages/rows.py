@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from tellwire.model.messaging import SendState, StatusFact
+from tellwire.conversations import payments
+from tellwire.model.messaging import Message, SendState, StatusFact
 from tellwire.model.row_json import instant, message_row
 from tellwire.model.units import MICROS
 from tellwire.stores.queries.messages import MessageEntry
@@ -22,10 +23,24 @@ NextAttempt = Annotated[
 ResentAs = Annotated[str, Meta(description="The message that was sent in its place.")]
 
 
+class PaymentRead(Struct, kw_only=True):
+    """What Meta told of a payment for the message, with Meta's object `payment`."""
+
+    status: str
+    at: When
+    payment: Any
+
+
+Payments = Annotated[
+    list[PaymentRead], Meta(description="What the customer paid, or tried to, as each was told by `message.payment`.")
+]
+
+
 class _More(Struct, kw_only=True):
     account_id: Id
     contact_id: str | None
     kind: Kind
+    payments: Payments | UnsetType = UNSET
     send_state: SendState | UnsetType = UNSET
     scheduled_at: When | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
@@ -51,6 +66,7 @@ class MessageRead(MessageRow, kw_only=True):
     account_id: Id
     contact_id: str | None
     kind: Kind
+    payments: Payments | UnsetType = UNSET
     send_state: SendState | UnsetType = UNSET
     scheduled_at: When | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
@@ -76,6 +92,8 @@ def message_shown(entry: MessageEntry) -> bytes:
     """Return a message as lists show it, as JSON."""
     message, send = entry.message, entry.send
     more = _More(account_id=message.account_id, contact_id=message.contact_id or None, kind=message.kind)
+    if message.payments:
+        more.payments = payments_shown(message)
     if send is not None:
         more.send_state = send.state
         more.scheduled_at = instant(send.scheduled_at) if send.scheduled_at else UNSET
@@ -84,6 +102,14 @@ def message_shown(entry: MessageEntry) -> bytes:
         more.next_attempt_at = instant(send.due_at) if send.state == "queued" and send.attempts else UNSET
         more.resent_as = send.resent_as or UNSET
     return joined(message_row(message, entry.contact), more)
+
+
+def payments_shown(message: Message) -> list[PaymentRead]:
+    """Return the payments of a message as the API shows them."""
+    return [
+        PaymentRead(status=each.status, at=instant(each.at * MICROS), payment=each.payment)
+        for each in payments.of(message)
+    ]
 
 
 def statuses_shown(facts: Iterable[StatusFact]) -> list[StatusRead]:

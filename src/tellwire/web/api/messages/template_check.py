@@ -1,4 +1,4 @@
-"""Check whether a message may be made of its template, as far as the template is known."""
+"""Check whether a message may be made of its template, as far as the template is known, and whether it is wanted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,34 @@ import msgspec
 from sqlalchemy import Connection
 
 from tellwire.accounts.templates import Template, TemplateStatus, refusals
+from tellwire.conversations.outgoing import Draft
 from tellwire.errors import Invalid
+from tellwire.meta.outgoing.masking import TEMPLATE
 from tellwire.model.tenancy import Account
-from tellwire.stores.queries import templates
+from tellwire.stores.queries import marketing, service_windows, templates
 from tellwire.web.request import RequestContext
+
+
+async def check_wanted(context: RequestContext, draft: Draft) -> None:
+    """Check that a marketing template does not go to somebody who has stopped marketing on this number.
+
+    Raises:
+        Invalid: they have.
+    """
+    if draft.despite_stop or not draft.content.startswith(TEMPLATE):
+        return
+    account, conversation = draft.account, draft.conversation
+
+    def unwanted(connection: Connection) -> bool:
+        party = conversation.party if conversation else service_windows.party_of(connection, account, draft.to)
+        return bool(party) and marketing.unwanted(connection, account.organization_id, account.id, party, draft.content)
+
+    if await context.read(unwanted):
+        raise Invalid(
+            "The contact has stopped marketing messages of this number in WhatsApp; only they can resume them.",
+            ("/template/name", "must not be of the category MARKETING; skip_opt_out_check sends it all the same"),
+            kind="opted-out",
+        )
 
 
 async def check_template(context: RequestContext, account: Account, content: bytes) -> None:

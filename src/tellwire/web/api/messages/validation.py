@@ -32,7 +32,8 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
 
         Raises:
     Invalid: the message cannot be sent; all its faults are named. Of kind `window-closed` when the
-                customer service window is known to have run out; `template-mismatch` when it does not fit its template.
+                customer service window is known to have run out; `template-mismatch` when it does not fit its template;
+                `opted-out` when it is marketing that its recipient wants no more.
     """
     check = _Check(context, given)
     account = check.account()
@@ -40,7 +41,8 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
     to = check.recipient()
     content = await check.content(account)
     media = await column_of(context, account, content, check.faults)
-    agent_id, scheduled_at, unchecked = check.agent(), check.scheduled_at(), check.flag()
+    agent_id, scheduled_at = check.agent(), check.scheduled_at()
+    unchecked, despite_stop = check.flag("skip_window_check"), check.flag("skip_opt_out_check")
     if check.faults or account is None:
         raise Invalid("The message cannot be sent as it is.", *check.faults)
     draft = Draft(
@@ -51,10 +53,12 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
         agent_id=agent_id,
         scheduled_at=scheduled_at,
         unchecked=unchecked,
+        despite_stop=despite_stop,
         media=media,
     )
     await template_check.check_template(context, account, content)
     await check_window(context, draft)
+    await template_check.check_wanted(context, draft)
     return draft
 
 
@@ -226,8 +230,8 @@ class _Check:
             self._fault("/scheduled_at", "must be within the next 365 days")
         return at
 
-    def flag(self) -> bool:
-        given = self._given.skip_window_check
+    def flag(self, name: str) -> bool:
+        given = getattr(self._given, name)
         if given is not UNSET and not isinstance(given, bool):
-            self._fault("/skip_window_check", "must be true or false")
+            self._fault(f"/{name}", "must be true or false")
         return given is True

@@ -1,4 +1,4 @@
-"""The reference page of the settings, made from their fields."""
+"""Write the reference page of the settings from their fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ _PREFACE = """<!-- Made from src/tellwire/settings/fields.py by `./run config --
 
 A setting is an environment variable `TELLWIRE_NAME`, or else a lower-case key `name` in `tellwire.toml`, or else its
 default. `TELLWIRE_NAME_FILE` names a file that holds the value, for secrets that arrive as files. An empty variable
-counts as not set. In `tellwire.toml` lists may be written as lists. A name that is not in this table is an error.
+counts as not set. In `tellwire.toml` lists may be written as lists. A name that is not in this table is an error,
+so is one whose prefix is misspelt (`TELWIRE_…`). One without it (`META_APP_SECRET`) is not read, and a warning says so,
+but for `HOST`, `PORT`, `PUBLIC_URL`, `ALLOWED_HOSTS` and `TRACING`, which other software has too.
 
 `tellwire config` prints the values in force and where each comes from, secrets masked.
 

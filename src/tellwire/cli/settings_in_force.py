@@ -1,0 +1,37 @@
+"""Read the settings, and tell of variables that were probably meant as settings and are not read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from tellwire import settings as settings_room
+from tellwire.observability import logs
+from tellwire.settings import LoadedSettings, NearMiss, Settings
+
+log = structlog.get_logger("tellwire")
+
+
+def load(*, defaults: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings, with a warning in the log for each variable that lacks our prefix.
+
+    Raises:
+        BadSettings: a setting is unknown, malformed or missing.
+    """
+    return read(defaults=defaults).settings
+
+
+def read(*, defaults: Mapping[str, object] | None = None) -> LoadedSettings:
+    """Return the settings and where each came from, with the same warnings."""
+    loaded = settings_room.read(defaults=defaults)
+    if loaded.ignored:
+        logs.set_up()
+    for each in loaded.ignored:
+        log.warning("setting_without_prefix", variable=each.variable, hint=hint(each))
+    return loaded
+
+
+def hint(ignored: NearMiss) -> str:
+    """Return what to do about a variable that is not read, in a sentence."""
+    return f"{ignored.variable} is not read: if it is meant for Tellwire, call it {ignored.meant}."

@@ -1,0 +1,274 @@
+"""PURE. The verdict: figures become lines, each with a cause and a remedy; no line means that all works.
+
+Source: docs/how-to/operate.md, "The verdict".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tellwire.accounts import facts
+from tellwire.model.deliveries import Endpoint
+from tellwire.model.tenancy import Account
+from tellwire.model.units import HOUR, MICROS, Micros, micros
+from tellwire.verdict.figures import Disk, Figures
+from tellwire.verdict.traffic import silence
+
+LATELY: Micros = HOUR
+"""So long a refused POST counts, unless a good one of the same number comes first: Meta repeats with growing gaps."""
+LATE: Micros = micros(120)
+"""A delivery that has waited longer makes its endpoint one that fell behind."""
+CLOCK_SECONDS = 60.0
+"""Our clock may differ from Meta's by so much: codes expire and windows close by the minute."""
+SETTLING: Micros = HOUR
+"""So long after a start no number is called silent: what Meta could not deliver meanwhile comes first."""
+_GIB = 1024**3
+_LEAST_FREE, _LEAST_SHARE, _ENOUGH_FREE = _GIB, 0.05, 20 * _GIB
+
+
+class Kind(Struct, frozen=True):
+    """A kind of trouble: a sentence without any name, for everybody, and what to do about it."""
+
+    title: str
+    remedy: str
+
+
+KINDS = {
+    "store_failing": Kind(
+        "The database does not take commits.",
+        "Free or unlock its disk, or bring the database back; a write is tried every second, so no restart is needed.",
+    ),
+    "disk_nearly_full": Kind(
+        "A disk is nearly full.",
+        "Free space, or move to a larger disk (DATABASE_URL, MEDIA_URL); RETENTION_DAYS says how long things are kept. "
+        "When it is full, Meta's POSTs are answered 503.",
+    ),
+    "clock_off": Kind(
+        "The clock of this machine is wrong.",
+        "Set the clock and keep it right (NTP): customer service windows, retries and signatures go by it.",
+    ),
+    "app_secret_missing": Kind(
+        "POSTs of Meta's are answered 503, because no app secret is set.",
+        "Set TELLWIRE_META_APP_SECRET to the App Secret that Meta's dashboard shows under App settings, Basic, and "
+        "start again; or give the account its own app_secret.",
+    ),
+    "app_secret_wrong": Kind(
+        "POSTs that look like Meta's are answered 401.",
+        "Compare TELLWIRE_META_APP_SECRET, or the account's app_secret, with the App Secret that Meta's dashboard "
+        "shows under App settings, Basic. If no app of yours posts here, a stranger does: then nothing is lost.",
+    ),
+    "verify_token_wrong": Kind(
+        "A handshake of Meta's was answered 403.",
+        "Give Meta's dashboard the verify token that TELLWIRE_META_VERIFY_TOKEN holds.",
+    ),
+    "number_unknown": Kind(
+        "Messages wait for a number that has no account.",
+        "Create the account (POST /v1/accounts, or `tellwire accounts create`): what waits is applied then. "
+        "GET /v1/inbound?outcome=unrouted lists it.",
+    ),
+    "secret_of_another": Kind(
+        "Messages wait because the secret that signed them does not speak for their number.",
+        "Bind the secret to the number's WABA in TELLWIRE_META_APP_SECRET, or give the account its app_secret; then "
+        "POST /v1/inbound/{id}/reapply. GET /v1/inbound?outcome=unrouted lists them.",
+    ),
+    "number_silent": Kind(
+        "A number that used to get messages gets none.",
+        "Look in Meta's dashboard whether the app is still subscribed to the WABA and its callback URL still leads "
+        "here, and whether another app has taken the number over.",
+    ),
+    "account_paused": Kind(
+        "Nothing is sent for an account.",
+        "Mend what its cause says, then POST /v1/accounts/{id}/resume-sending; a new access_token does it too.",
+    ),
+    "account_problem": Kind(
+        "Meta reports a problem of an account.",
+        "GET /v1/accounts/{id} shows what Meta said; WhatsApp Manager says what to do. The line goes when Meta says "
+        "that it is over; a new access_token ends that of a refused one.",
+    ),
+    "endpoint_failing": Kind(
+        "A webhook endpoint takes no deliveries.",
+        "Mend the receiver: GET /v1/deliveries?endpoint_id=… shows what it answers. Deliveries are tried again by "
+        "themselves.",
+    ),
+    "endpoint_behind": Kind(
+        "Deliveries to a webhook endpoint fell behind.",
+        "Make the receiver answer sooner, or raise its max_in_flight.",
+    ),
+    "endpoint_disabled": Kind(
+        "A webhook endpoint is disabled.",
+        "Mend the receiver, then POST /v1/webhook-endpoints/{id}/resume: what is parked goes out. Or delete it.",
+    ),
+}
+"""Every kind of line, the gravest first."""
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A line of the verdict. `cause` may name things, and is for who may see them.
+
+    `organization_id`: whose trouble it is, "" for the installation's. `phone_number_id`, `endpoint_id`: what it is
+    about, "" for neither.
+    """
+
+    kind: str
+    cause: str
+    organization_id: str = ""
+    phone_number_id: str = ""
+    endpoint_id: str = ""
+
+    @property
+    def title(self) -> str:
+        """The sentence for everybody."""
+        return KINDS[self.kind].title
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return KINDS[self.kind].remedy
+
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """What makes two lines the same, whatever their figures are by now."""
+        return self.kind, self.phone_number_id, self.endpoint_id
+
+
+def verdict(now: Figures) -> list[Line]:
+    """Return what does not work, the gravest first; nothing when all does."""
+    found = [*_installation(now), *_refusals(now), *_unrouted(now), *_accounts(now), *_endpoints(now)]
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda line: order[line.kind])
+
+
+def _installation(now: Figures) -> Iterator[Line]:
+    if now.failing:
+        yield Line(kind="store_failing", cause="; ".join(now.failing) + ".")
+    for disk in now.disks:
+        if nearly_full(disk):
+            free = f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB are free"
+            yield Line(kind="disk_nearly_full", cause=f"For {disk.holds} ({disk.place}): {free}.")
+    if now.clock is not None and abs(now.clock.seconds) > CLOCK_SECONDS:
+        way = "ahead of" if now.clock.seconds > 0 else "behind"
+        yield Line(kind="clock_off", cause=f"It is {_age(abs(now.clock.seconds))} {way} {now.clock.source}.")
+
+
+def nearly_full(disk: Disk) -> bool:
+    """Return whether a disk is nearly full: less than 1 GiB is free, or less than a twentieth unless that is a lot."""
+    return disk.free < _LEAST_FREE or (disk.free < _LEAST_SHARE * disk.total and disk.free < _ENOUGH_FREE)
+
+
+def _refusals(now: Figures) -> Iterator[Line]:
+    refused = now.refusals
+    if _lately(now, refused.without_secret):
+        yield Line(kind="app_secret_missing", cause=f"The last came {_ago(now, refused.without_secret)}.")
+    if _lately(now, refused.handshake):
+        yield Line(
+            kind="verify_token_wrong",
+            cause=f"It brought another verify token than is set here, {_ago(now, refused.handshake)}.",
+        )
+    strange: list[Micros] = []
+    for name, at in refused.signatures.items():
+        if not _lately(now, at):
+            continue
+        ours = _named(now.accounts, name)
+        strange += [] if ours else [at]
+        for account in ours:
+            cause = (
+                f"The last for {_number(account)} came {_ago(now, at)}: its signature is of no app secret known here."
+            )
+            yield _of_account("app_secret_wrong", account, cause)
+    if strange:
+        cause = (
+            f"The last came {_ago(now, max(strange))}, for no account here: its signature is of no app secret known."
+        )
+        yield Line(kind="app_secret_wrong", cause=cause)
+
+
+def _unrouted(now: Figures) -> Iterator[Line]:
+    for each in now.stored.unrouted:
+        kind = "secret_of_another" if _named(now.accounts, each.name) else "number_unknown"
+        waiting = f"{_plural(each.count, 'item')} of the last 24 hours for the id {each.name}"
+        yield Line(kind=kind, cause=f"{waiting}, the last {_ago(now, each.last_at)}.", phone_number_id=each.name)
+
+
+def _accounts(now: Figures) -> Iterator[Line]:
+    for account in now.accounts:
+        if account.sending_paused:
+            yield _of_account("account_paused", account, f"{_number(account)}: {account.sending_paused.rstrip('.')}.")
+        if account.about != "{}":
+            for problem in facts.problems(facts.known(account.about), now.at // MICROS):
+                yield _of_account("account_problem", account, f"{_number(account)}: {problem}")
+        traffic = now.stored.traffic.get(account.id)
+        if traffic is not None and now.at - now.up_since >= SETTLING:
+            lasted = silence(traffic, now.at, now.heard.get(account.phone_number_id, 0))
+            if lasted:
+                usual = f"its longest silence of late was {_age(traffic.longest_gap / MICROS)}"
+                cause = f"{_number(account)} got its last message {_age(lasted / MICROS)} ago; {usual}."
+                yield _of_account("number_silent", account, cause)
+
+
+def _endpoints(now: Figures) -> Iterator[Line]:
+    for endpoint in now.endpoints:
+        if endpoint.state == "disabled":
+            why = endpoint.disabled_reason or "it was given up"
+            yield _of_endpoint("endpoint_disabled", endpoint, f"{endpoint.id}: {why.rstrip('.')}.")
+        elif endpoint.state == "active":
+            if outage := now.stored.outages.get(endpoint.id):
+                since = _age((now.at - outage.since) / MICROS)
+                why = f": {outage.cause}" if outage.cause else ""
+                yield _of_endpoint("endpoint_failing", endpoint, f"{endpoint.id} has failed for {since}{why}.")
+            elif (waited := now.at - now.stored.oldest.get(endpoint.id, now.at)) > LATE:
+                cause = f"{endpoint.id}: the oldest delivery has waited {_age(waited / MICROS)}."
+                yield _of_endpoint("endpoint_behind", endpoint, cause)
+
+
+def _of_account(kind: str, account: Account, cause: str) -> Line:
+    return Line(
+        kind=kind, cause=cause, organization_id=account.organization_id, phone_number_id=account.phone_number_id
+    )
+
+
+def _of_endpoint(kind: str, endpoint: Endpoint, cause: str) -> Line:
+    return Line(kind=kind, cause=cause, organization_id=endpoint.organization_id, endpoint_id=endpoint.id)
+
+
+def _number(account: Account) -> str:
+    return f"{account.name} ({account.phone_number_id})" if account.name else account.phone_number_id
+
+
+def _named(accounts: Sequence[Account], name: str) -> list[Account]:
+    """Return the accounts that an id of Meta's names: the one of that number, or all of that WABA."""
+    number = [account for account in accounts if account.phone_number_id == name]
+    return number or [account for account in accounts if name and account.waba_id == name]
+
+
+def _lately(now: Figures, at: Micros) -> bool:
+    return at > 0 and now.at - at < LATELY
+
+
+def _ago(now: Figures, at: Micros) -> str:
+    return f"{_age((now.at - at) / MICROS)} ago"
+
+
+def _age(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    for size, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if whole >= size:
+            return _plural(whole // size, word)
+    return _plural(whole, "second")
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def without_names(lines: Sequence[Line]) -> list[Line]:
+    """Return one line of each kind, as everybody may see it: its title, no cause and nobody's id."""
+    return [Line(kind=kind, cause="") for kind in dict.fromkeys(line.kind for line in lines)]
+
+
+def seen_by(lines: Sequence[Line], organization_id: str) -> list[Line]:
+    """Return the lines that a key of an organization may see: its own, and that nothing can be written at all."""
+    public = (replace(line, cause="") for line in lines if line.kind == "store_failing")
+    return [*public, *(line for line in lines if line.organization_id == organization_id)]
