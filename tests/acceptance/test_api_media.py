@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("each_store")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, each_store: None) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("media")) as running:
-        running.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a token"})
+        running.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a-token"})
         yield running
 
 
@@ -197,7 +197,7 @@ def revocable(app: Served) -> tuple[str, str]:
 
 def test_a_download_is_cut_off_when_its_key_is_revoked(tmp_path: Path) -> None:
     with served(tmp_path) as app:
-        app.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a token"})
+        app.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a-token"})
         made = uploaded(app, bytes(32 * 1024 * 1024), name="long.pdf", kind=PDF)
         key_id, key = revocable(app)
         connection = app.connection()
@@ -213,7 +213,7 @@ def test_a_download_is_cut_off_when_its_key_is_revoked(tmp_path: Path) -> None:
 
 def test_an_upload_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
     with served(tmp_path) as app:
-        app.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a token"})
+        app.post("/v1/accounts", {"phone_number_id": NUMBER, "access_token": "a-token"})
         key_id, key = revocable(app)
         head = b'--x\r\nContent-Disposition: form-data; name="account"\r\n\r\n' + NUMBER.encode()
         head += b'\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + PNG

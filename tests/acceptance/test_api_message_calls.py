@@ -16,7 +16,8 @@ from tests.world import CUSTOMER, NUMBER, envelope, incoming, status, statuses, 
 from tellwire.accounts.templates import TemplateStatus
 from tellwire.conversations import outgoing
 from tellwire.formats.chat.ids import shown as chat_id
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.ports.http_out import Answer
 from tellwire.stores.queries import templates

@@ -16,7 +16,7 @@ from tests.world import CUSTOMER, NUMBER, START, envelope, incoming, status, sta
 
 from tellwire.conversations import outgoing
 from tellwire.inbox import held_items
-from tellwire.model.ledger import Keys
+from tellwire.model.keys import Keys
 
 SECOND = 1_000_000
 NOW = START // SECOND

@@ -284,7 +284,7 @@ def test_messages_are_filtered(app: Served) -> None:
 def test_contacts(app: Served) -> None:
     contact = app.get("/v1/contacts")["data"][-1]
     assert (contact["name"], contact["phone"]) == ("Bharath", "5215500000000")
-    assert app.get(f"/v1/contacts/{contact['id']}") == contact | {"aliases": ["5215500000000"]}
+    assert app.get(f"/v1/contacts/{contact['id']}") == contact | {"aliases": ["5215500000000"], "former_aliases": []}
     assert app.get("/v1/contacts?alias=5215500000000")["data"] == [contact]
     assert app.get("/v1/contacts?alias=nobody")["data"] == []
 

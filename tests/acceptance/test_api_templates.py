@@ -124,7 +124,7 @@ def test_what_happens_by_itself_backs_off_and_is_seen(tmp_path: Path) -> None:
 
 def test_metas_refusals_are_problems(tmp_path: Path) -> None:
     with served(tmp_path) as app, meta(app):
-        app.post("/v1/accounts", ACCOUNT | {"access_token": "another token"})
+        app.post("/v1/accounts", ACCOUNT | {"access_token": "another-token"})
         problem = app.call("POST", "/v1/templates/sync", {"account": NUMBER}).problem(422)
         assert problem["type"] == "urn:tellwire:problem:meta-refused"
         app.call("POST", "/v1/templates", {"account": NUMBER, **ORDER}).problem(422)

@@ -238,7 +238,7 @@ def test_an_account_made_beside_a_server_gets_what_waited_for_it(tmp_path: Path)
         assert post(url, body_of([customer.text("Hi", at=NOW)])) == 200
         assert every(url, "messages", key=ADMIN) == []
         number = BUSINESS.phone_number_id
-        (tmp_path / "token.txt").write_text("a token\n")
+        (tmp_path / "token.txt").write_text("a-token\n")
         made = run("accounts", "create", number, "--name", "Shop", "--access-token", "@token.txt", cwd=tmp_path)
         assert (made["phone_number_id"], made["name"], made["has_access_token"]) == (number, "Shop", True)
         until(lambda: every(url, "messages", key=ADMIN), what="the message that waited")

@@ -47,7 +47,7 @@ def filled(url: str) -> None:
         assert status < 300, answer
         return answer
 
-    post("accounts", {"phone_number_id": "1", "access_token": "a token", "app_secret": "another secret"})
+    post("accounts", {"phone_number_id": "1", "access_token": "a-token", "app_secret": "another secret"})
     made = post("webhook-endpoints", {"url": "https://x.example/", "format": "row"}, **{"Idempotency-Key": "k"})
     post(f"webhook-endpoints/{made['id']}/rotate-secret", {})
 
@@ -84,7 +84,7 @@ def test_what_no_key_opens_is_named_and_the_rest_is_done(tmp_path: Path) -> None
         filled(url)
         server.stop()
     with serving(tmp_path, MASTER_KEY=f"{LOST},{OLD}", ADMIN_KEY=ADMIN) as (url, server):
-        body = {"phone_number_id": "2", "access_token": "a token"}
+        body = {"phone_number_id": "2", "access_token": "a-token"}
         lost = request(f"{url}/v1/accounts", key=ADMIN, method="POST", body=body)[1]["id"]
         server.stop()
     code, told = reencrypt(tmp_path, f"{NEW},{OLD}")
@@ -102,7 +102,7 @@ def test_every_sealed_column_is_known() -> None:
 def test_strides_go_on_behind_one_another(tmp_path: Path) -> None:
     with serving(tmp_path, MASTER_KEY=OLD, ADMIN_KEY=ADMIN) as (url, server):
         for number in range(230):
-            body = {"phone_number_id": str(number), "access_token": "a token"}
+            body = {"phone_number_id": str(number), "access_token": "a-token"}
             assert request(f"{url}/v1/accounts", key=ADMIN, method="POST", body=body)[0] == 201
         server.stop()
     assert reencrypt(tmp_path, f"{NEW},{OLD}")[1]["reencrypted"] == 230 + 1  # and the key of links to media

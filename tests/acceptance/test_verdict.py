@@ -156,7 +156,7 @@ def message(number: str = NUMBER, at: float | None = None) -> dict[str, Any]:
 
 
 def account(asked: Asked, number: str) -> str:
-    draft = {"phone_number_id": number, "waba_id": WABA, "access_token": "a token"}
+    draft = {"phone_number_id": number, "waba_id": WABA, "access_token": "a-token"}
     return str(asked.call("POST", "/v1/accounts", draft)["id"])
 
 
@@ -231,7 +231,7 @@ def _paused(asked: Asked, world: type[World], mine: str) -> None:
     _send(asked, mine)
     asked.shows("account_paused", NUMBER)
     world.graph = 200, _taken("3")
-    asked.call("PATCH", f"/v1/accounts/{mine}", {"access_token": "a new token"})
+    asked.call("PATCH", f"/v1/accounts/{mine}", {"access_token": "a-new-token"})
     asked.is_over("account_paused")
     until(lambda: asked.kinds() == set(), what="the end of the token's line")
 

@@ -20,7 +20,7 @@ from tellwire.agents.settings import Budget
 from tellwire.conversations import outgoing
 from tellwire.conversations.agent_turns import MAX_DEBOUNCES
 from tellwire.model.agents import Agent
-from tellwire.model.ledger import Keys
+from tellwire.model.keys import Keys
 from tellwire.model.units import DAY
 from tellwire.observability import logs
 from tellwire.ports.http_out import Answer

@@ -15,7 +15,8 @@ from tests.world import DAY, KIND, NUMBER, START, SetClock, World, incoming
 
 from tellwire.model.agents import AgentRun, AgentTurn
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Event, Snapshot
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Alias, Contact, Conversation, Media, Message, Send
 from tellwire.model.operational_events import EXHAUSTED
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account

@@ -19,7 +19,8 @@ from tests.world import DAY, HOUR, NUMBER, START, SetClock, World, envelope, inc
 
 from tellwire.errors import Unavailable
 from tellwire.model.deliveries import DeliveryState
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION

@@ -12,7 +12,8 @@ from tellwire.conversations.changes import Options
 from tellwire.inbox import held_items
 from tellwire.inbox.housekeeping import apply_held
 from tellwire.meta.outgoing.types import content_of
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.stores.records import ledger_rows, sending_rows

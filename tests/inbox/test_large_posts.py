@@ -17,7 +17,8 @@ from tests.world import contact, envelope, incoming, status, statuses, text_mess
 from tellwire.errors import Unavailable
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.inbound import EVERYTHING, Outcome
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.ports.storage import LedgerRunner
 
 MANY = 600

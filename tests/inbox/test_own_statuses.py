@@ -12,7 +12,8 @@ from tellwire.conversations import outgoing
 from tellwire.inbox.housekeeping import close_idle_conversations
 from tellwire.meta.outgoing.types import content_of
 from tellwire.model.inbound import Outcome
-from tellwire.model.ledger import KeptAnswer, Keys
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import KeptAnswer
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 
 SECOND = 1_000_000

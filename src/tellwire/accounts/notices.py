@@ -16,7 +16,8 @@ from tellwire.accounts import facts
 from tellwire.meta.phone_numbers import same_address
 from tellwire.meta.webhooks.items import AccountNotice, AccountProblem, Notice, TemplateNotice
 from tellwire.model.inbound import Outcome
-from tellwire.model.ledger import Keys, Ledger, TemplateChange
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger, TemplateChange
 from tellwire.model.messaging import StatusFact
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry

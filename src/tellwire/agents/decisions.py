@@ -20,7 +20,8 @@ from tellwire.conversations import agent_turns, contacts, outgoing
 from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias
 from tellwire.model.agents import Agent, AgentRun, AgentTurn, RunOutcome, Situation
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Conversation, Message
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.tenancy import Account

@@ -24,7 +24,8 @@ from tellwire.conversations.outgoing import partition_of
 from tellwire.errors import ModelFailed, Unavailable
 from tellwire.loops import After, Loop
 from tellwire.model.agents import Agent, AgentRun, AgentTurn, Situation
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message
 from tellwire.model.shares import FairShare
 from tellwire.model.tenancy import Account

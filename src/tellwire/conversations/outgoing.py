@@ -18,7 +18,8 @@ from tellwire.conversations.status_merge import joined, merge
 from tellwire.meta import codes
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import WebhookContact
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Contact, Conversation, Message, Send, SendState, StatusError, StatusFact
 from tellwire.model.routing import order_key, partition
 from tellwire.model.row_json import errors_json

@@ -14,7 +14,8 @@ from tellwire.conversations import contacts
 from tellwire.conversations.changes import update
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import WebhookContact
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Seconds

@@ -10,7 +10,8 @@ from tellwire.conversations.recipients import Named
 from tellwire.inbox import waiting
 from tellwire.inbox.items import apply_item
 from tellwire.meta.webhooks.items import StatusUpdate
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.tenancy import Account
 
 

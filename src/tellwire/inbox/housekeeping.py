@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from tellwire.conversations.lifecycle import close_if_idle
 from tellwire.inbox.ingest import Ingest
-from tellwire.model.ledger import ConversationKey, Keys, Ledger
+from tellwire.model.keys import ConversationKey, Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.clock import Clock

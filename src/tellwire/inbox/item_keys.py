@@ -25,7 +25,7 @@ from tellwire.meta.webhooks.items import (
     TemplateNotice,
     WebhookContact,
 )
-from tellwire.model.ledger import Keys
+from tellwire.model.keys import Keys
 
 
 def waits_for(item: Item) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from tellwire.model.agents import AgentTurn, Situation
 from tellwire.model.erasures import Erasure, Phase
 from tellwire.model.inbound import WaitingPost
-from tellwire.model.ledger import ConversationKey
+from tellwire.model.keys import ConversationKey
 from tellwire.model.messaging import Media, Send
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.registry import Registry

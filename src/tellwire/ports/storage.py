@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from tellwire.model.deliveries import Attempt, Delivery, ReplayEdit, Work
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 

@@ -12,7 +12,8 @@ from msgspec import Raw, Struct
 from tellwire.loops import FairSlots
 from tellwire.model.deliveries import Event, Snapshot
 from tellwire.model.erasures import Erasure, Phase
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.row_json import instant
 from tellwire.ports.clock import Clock
 from tellwire.ports.queues import ErasureBatch, ErasurePart, Erasures

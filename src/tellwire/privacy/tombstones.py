@@ -20,7 +20,8 @@ from tellwire.meta.webhooks.items import (
     StatusUpdate,
 )
 from tellwire.meta.webhooks.redaction import addresses_of
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.model.units import DAY, MICROS, Micros

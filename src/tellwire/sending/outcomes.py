@@ -23,7 +23,8 @@ from tellwire.meta.outgoing.answers import Accepted, NotSent, Refused, SendAnswe
 from tellwire.meta.phone_numbers import alias
 from tellwire.meta.webhooks.items import WebhookContact
 from tellwire.model import operational_events
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Message, Send, StatusError
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, MICROS, Micros, micros

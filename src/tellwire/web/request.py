@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from tellwire.errors import BadRequest, Conflict, Invalid, NotFound, Problem, QuotaExceeded, Unauthorized
 from tellwire.loops import FairSlots
 from tellwire.model.id_form import looks_like_id
-from tellwire.model.ledger import KeptAnswer, Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import KeptAnswer, Ledger
 from tellwire.model.quotas import QuotaName
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.ports.formats import ShownIds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import astuple
 
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.security.vault import Vault
 from tellwire.stores.postgres.connections import Connection
 from tellwire.stores.records import inserts, registry_rows, sending_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tellwire.meta.phone_numbers import variants
-from tellwire.model.ledger import Keys
+from tellwire.model.keys import Keys
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 

@@ -9,7 +9,8 @@ import msgspec
 
 from tellwire.accounts import notices
 from tellwire.model.inbound import Outcome
-from tellwire.model.ledger import HeldItem, Keys, Ledger, within_the_bytes
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import HeldItem, Ledger, within_the_bytes
 from tellwire.model.messaging import Alias, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.privacy import tombstones

@@ -8,7 +8,8 @@ import msgspec
 from msgspec.structs import astuple
 
 from tellwire.meta.phone_numbers import alias
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.security.vault import Vault
 from tellwire.stores.records import inserts, ledger_keys, ledger_rows, registry_rows, sending_rows
 from tellwire.stores.records.inserts import TableRows

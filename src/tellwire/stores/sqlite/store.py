@@ -20,7 +20,8 @@ from tellwire.errors import AlreadyRunning
 from tellwire.ids import IdMaker, micros_of
 from tellwire.model.deliveries import Work
 from tellwire.model.inbound import Inbound, WaitingPost
-from tellwire.model.ledger import ConversationKey, Keys, Ledger
+from tellwire.model.keys import ConversationKey, Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.registry import Registry
 from tellwire.model.routing import NamesOf, Routes
 from tellwire.model.units import Micros

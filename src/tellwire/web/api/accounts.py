@@ -21,7 +21,8 @@ from tellwire.conversations import outgoing
 from tellwire.errors import Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.id_form import looks_like_id
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.row_json import instant
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS, Micros

@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 
 from tellwire.conversations import agent_turns
 from tellwire.errors import NotFound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Conversation
 from tellwire.stores.queries import agents, conversations
 from tellwire.web.api.shapes import LINE, When, when

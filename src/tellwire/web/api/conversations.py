@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from tellwire.conversations import lifecycle
 from tellwire.errors import Conflict, NotFound
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Conversation
 from tellwire.model.row_json import conversation_row, instant
 from tellwire.stores.queries import conversations as conversation_queries

@@ -14,7 +14,8 @@ from tellwire.conversations import contacts, outgoing
 from tellwire.errors import Conflict, Invalid, NotFound, Problem
 from tellwire.meta.outgoing.body import read_body
 from tellwire.meta.outgoing.masking import is_masked
-from tellwire.model.ledger import Keys, Ledger
+from tellwire.model.keys import Keys
+from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Send
 from tellwire.model.tenancy import Account
 from tellwire.stores.queries import conversations, messages
