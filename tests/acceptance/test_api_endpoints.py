@@ -68,6 +68,12 @@ DEFAULTS = {
 FULL: dict[str, Any] = {
     "events": ["messages.insert", "endpoint.disabled"],
     "accounts": ["375446602312881", MISSING],
+    "fields": ["messages", "account_update"],
+    "batching": "as_received",
+    "echoes": True,
+    "standby": False,
+    "json": "canonical",
+    "buffer": {"seconds": 2.5, "most": 10, "types": ["text"]},
     "ordering": "strict",
     "updates": "changed",
     "conversation_ids": "message",

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tellwire import __version__
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, Work
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, SentAs, Work
 from tellwire.model.units import MICROS, Micros
 from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Request, retry_after
@@ -73,7 +73,7 @@ def request(
         Exception: whatever the format or the signature raises for what it can't take.
     """
     form = wire.formats[endpoint.format]
-    body = form.encode(work.event, endpoint)
+    body = form.encode(work.event, endpoint, SentAs(work.delivery.webhook_id, work.delivery.sequence))
     if body is None:
         return None
     edit = edit or _UNEDITED

@@ -8,7 +8,7 @@ import msgspec
 
 from tellwire.formats import event_names, operational
 from tellwire.formats.schemas import ERRORS, ID, TIME, Schema, document
-from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.ports.formats import Handshake, ShownIds
 
 _CONTENT: Schema = {
@@ -123,7 +123,7 @@ def names(event: Event) -> tuple[str, ...]:
     return (event.name,)
 
 
-def encode(event: Event, endpoint: Endpoint) -> bytes | None:
+def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # noqa: ARG001
     """The body: the full row, or with `updates: "changed"` an update's `id`, changed columns and `updated_at`."""
     if event.entity == "operational":
         return operational.encode(event)

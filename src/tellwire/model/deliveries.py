@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from tellwire.model.messaging import (
     StatusError,
@@ -19,6 +19,12 @@ Action = Literal["insert", "update"]
 
 
 Ordering = Literal["keyed", "none", "strict"]
+
+
+Batching = Literal["item", "as_received"]
+
+
+Json = Literal["verbatim", "canonical"]
 
 
 Lane = Literal["live", "late", "replay"]
@@ -62,7 +68,7 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
-    `sent_at` Meta's time of the message.
+    `sent_at` Meta's time of the message; `phone_number_id` that of the account, "" for none.
     """
 
     row: Raw
@@ -70,6 +76,7 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     participants: Participants | None = None
     sent_at: Seconds = 0
     status: StatusItem | None = None
+    phone_number_id: str = ""
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -102,15 +109,40 @@ class Secret(Struct, frozen=True):
     expires_at: Micros | None = None
 
 
+class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How quick messages of one conversation are collected into one POST (docs/reference/formats.md, "Buffering").
+
+    `seconds`: how long the first of them waits at most. `most`: how many are sent together. `types`: of messages, none
+    means all.
+    """
+
+    seconds: Annotated[float, Meta(ge=0.5, le=60)]
+    most: Annotated[int, Meta(ge=1, le=100)]
+    types: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=64)] = ()
+
+
+class SentAs(Struct, frozen=True):
+    """How a delivery is known to its receiver: its `webhook-id`, and its `tellwire-sequence`, 0 for none."""
+
+    webhook_id: str
+    sequence: int = 0
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """A subscriber's webhook endpoint. Secrets, token and header values are plain here and encrypted at rest."""
+    """A subscriber's webhook endpoint. Secrets, tokens and header values are plain here and encrypted at rest."""
 
     id: str
     organization_id: str
     url: str
     format: str
     events: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    batching: Batching = "item"
+    echoes: bool = False
+    standby: bool = True
+    json: Json = "verbatim"
+    buffer: Buffer | None = None
     ordering: Ordering = "keyed"
     updates: Literal["full", "changed"] = "full"
     conversation_ids: Literal["conversation", "message"] = "conversation"
@@ -118,6 +150,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     history: bool = False
     secrets: tuple[Secret, ...] = ()
     token: str = ""
+    verify_token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     hub_signature: bool = False
     wappcloud_signature: Literal["prefixed", "bare"] = "prefixed"

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.units import Seconds
 from tellwire.ports.http_out import Answer, Request
 
@@ -114,7 +114,7 @@ class Format(Protocol):
         """
         ...
 
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+    def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         """The body to sign and send; None: this event has no place in this format."""
         ...
 

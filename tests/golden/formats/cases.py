@@ -30,7 +30,7 @@ from tests.golden.formats.events import (
 )
 
 from tellwire.formats import FORMATS
-from tellwire.model.deliveries import Endpoint, Event, Participants, StatusItem
+from tellwire.model.deliveries import Endpoint, Event, Participants, SentAs, StatusItem
 from tellwire.model.messaging import StatusError
 from tellwire.ports.formats import Format
 
@@ -49,7 +49,7 @@ class Case(Struct, frozen=True):
         return FOLDER / self.endpoint.format / f"{self.name}.json"
 
     def body(self) -> bytes | None:
-        return FORMATS[self.endpoint.format].encode(self.event, self.endpoint)
+        return FORMATS[self.endpoint.format].encode(self.event, self.endpoint, SentAs("an id"))
 
 
 ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")

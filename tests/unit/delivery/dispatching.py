@@ -17,7 +17,17 @@ from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Snapshot, Work
+from tellwire.model.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    Event,
+    ReplayEdit,
+    SentAs,
+    Snapshot,
+    Work,
+)
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.tenancy import Account
@@ -269,7 +279,7 @@ class ScriptedSender:
 
 
 class Tiny(OwnFormat):
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+    def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         if event.external:
             raise ValueError("cannot be encoded")
         return None if event.history else b"{}"

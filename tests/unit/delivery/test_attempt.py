@@ -14,7 +14,17 @@ from tellwire import __version__
 from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
-from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Snapshot, Work
+from tellwire.model.deliveries import (
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    Event,
+    ReplayEdit,
+    Secret,
+    SentAs,
+    Snapshot,
+    Work,
+)
 from tellwire.model.units import MICROS
 from tellwire.ports.http_out import Answer, Request, without_what_was_said
 
@@ -49,7 +59,7 @@ ENDPOINT = Endpoint(
 class Tiny(OwnFormat):
     """A format of the tests' own."""
 
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+    def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         return None if event.history else b'{"data":' + bytes(event.snapshot.row) + b"}"
 
     def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:

@@ -27,6 +27,7 @@ import tellwire_sdk
 from tellwire.cli.dev.catcher import Catcher
 from tellwire.endpoints.samples import sample
 from tellwire.formats import FORMATS, MEMBERS, by_name, operational, row
+from tellwire.model.deliveries import SentAs
 from tellwire.ports.formats import Format, Registration
 from tellwire_sdk import WebhookError
 
@@ -81,7 +82,7 @@ def test_its_row_bears_its_name(name: str) -> None:
 def test_an_event_has_names_exactly_when_it_has_a_body(name: str) -> None:
     form = FORMATS[name]
     for case, event in EVENTS.items():
-        known, body = form.names(event), form.encode(event, endpoint(name))
+        known, body = form.names(event), form.encode(event, endpoint(name), SentAs("an id"))
         assert bool(known) == (body is not None), (
             f"The format {name} gives the event {case} {'a name and no body' if known else 'a body and no name'}."
         )
@@ -112,7 +113,7 @@ def test_each_of_its_own_names_is_one_that_something_goes_by(name: str) -> None:
 def test_a_test_event_can_be_sent(name: str) -> None:
     form = FORMATS[name]
     made = [sample(form, each, "", NOW, lambda: str(uuid.uuid4())) for each in form.EVENTS]
-    assert any(form.encode(event, endpoint(name)) for event in made), (
+    assert any(form.encode(event, endpoint(name), SentAs("an id")) for event in made), (
         f"No event of the format {name} can be sent as a test: src/tellwire/endpoints/samples.py makes none of its."
     )
 

@@ -13,7 +13,7 @@ from tellwire.formats.chat.handshake import Challenge
 from tellwire.formats.chat.ids import shown
 from tellwire.formats.chat.schemas import INCOMING_MESSAGE, STATUS_UPDATE
 from tellwire.formats.schemas import Schema
-from tellwire.model.deliveries import Endpoint, Event, Participants, Snapshot, StatusItem
+from tellwire.model.deliveries import Endpoint, Event, Participants, SentAs, Snapshot, StatusItem
 from tellwire.ports.formats import Handshake, ShownIds
 from tellwire_sdk.signing import wappcloud_signature
 
@@ -47,7 +47,7 @@ def names(event: Event) -> tuple[str, ...]:
     return () if kind is None else (kind, event.name)
 
 
-def encode(event: Event, endpoint: Endpoint) -> bytes | None:
+def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # noqa: ARG001
     """The body; None for what this format has no place for."""
     if event.entity == "operational":
         return operational.encode(event)

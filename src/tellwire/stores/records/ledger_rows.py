@@ -255,6 +255,7 @@ class SealedFields(msgspec.Struct, frozen=True):
     secrets: tuple[Secret, ...] = ()
     token: str = ""
     headers: dict[str, str] = {}
+    verify_token: str = ""
 
 
 _OPEN_COLUMNS = (
@@ -267,7 +268,7 @@ _OPEN_COLUMNS = (
     "created_at",
     "updated_at",
 )
-_SEALED_FIELDS = ("secrets", "token", "headers")
+_SEALED_FIELDS = ("secrets", "token", "headers", "verify_token")
 
 
 def endpoint_values(value: Endpoint, vault: Vault) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import events
 from tellwire.stores.queries.events import EventFilter
@@ -141,7 +141,7 @@ async def read_payload(
     event, format_ = await _known(context, event_id), context.services.formats.get(format_name)
     if format_ is None:
         raise NotFound(f"There is no such format; there are {', '.join(context.services.formats)}.")
-    body = format_.encode(event, plain_endpoint(event, format_name))
+    body = format_.encode(event, plain_endpoint(event, format_name), SentAs(event.id))
     if body is None:
         raise NotFound("This format has no place for this event.", kind="no-payload")
     return raw_json_response(body, dict[str, Any])

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from tellwire.endpoints import lifecycle
 from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft, OwnSecret
-from tellwire.model.deliveries import Endpoint
+from tellwire.model.deliveries import Batching, Buffer, Endpoint, Json
 from tellwire.model.row_json import instant
 from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import endpoints as endpoint_queries
@@ -59,7 +59,13 @@ class EndpointRead(Struct, kw_only=True):
     url: str
     format: str
     events: tuple[str, ...]
+    fields: tuple[str, ...]
     accounts: tuple[str, ...]
+    batching: Batching
+    echoes: bool
+    standby: bool
+    json: Json
+    buffer: Buffer | None
     ordering: Literal["keyed", "none", "strict"]
     updates: Literal["full", "changed"]
     conversation_ids: Literal["conversation", "message"]
