@@ -148,7 +148,8 @@ PLAIN_FIELDS = {
     # endpoints and deliveries
     "url", "format", "events", "ordering", "updates", "conversation_ids", "external", "history", "secret", "token",
     "headers", "hub_signature", "wappcloud_signature", "rotating_signature", "timeout_seconds", "head_of_line_seconds",
-    "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since", "until", "include",
+    "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since",
+    "until", "include",
     "new_id", "body",
     # messages, whose files are looked up as that of `image` is; pointers are those of the POST in the path
     "to", "type", "text", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
