@@ -78,7 +78,7 @@ def fill(connection: Connection, plan: Fill, vault: Vault) -> tuple[Past, Counte
     _messages(connection, past, rows)
     conversation = attrgetter(*ledger_rows.CONVERSATION)
     _put(connection, rows, tables.contacts, ledger_rows.CONTACT, map(attrgetter(*ledger_rows.CONTACT), past.contacts))
-    aliases = ("organization_id", "value", "contact_id")
+    aliases = ("organization_id", "value", "contact_id", "since", "until")
     _put(connection, rows, tables.contact_aliases, aliases, alias_rows(past.contacts))
     opened = ((*conversation(each), each.last_row_at + _WINDOW) for each in past.conversations.values())
     _put(connection, rows, tables.conversations, (*ledger_rows.CONVERSATION, "check_at"), opened)

@@ -19,7 +19,7 @@ from tellwire.ids import IdMaker
 from tellwire.meta.webhooks.items import MessageItem
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, Participants, Secret, Snapshot
 from tellwire.model.inbound import Inbound, ItemReport, Outcome
-from tellwire.model.messaging import Contact, Conversation, Message
+from tellwire.model.messaging import NEVER, Contact, Conversation, Message
 from tellwire.model.routing import order_key, partition
 from tellwire.model.row_json import message_row
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
@@ -286,5 +286,5 @@ def _attempt(delivery: Delivery, endpoint: Endpoint, event: Event) -> Attempt:
 
 
 def alias_rows(contacts: Sequence[Contact]) -> Iterator[Row]:
-    """Return (organization id, phone number, contact id) of each contact."""
-    return ((contact.organization_id, contact.phone, contact.id) for contact in contacts)
+    """Return (organization id, phone number, contact id, since, until) of each contact."""
+    return ((contact.organization_id, contact.phone, contact.id, 0, NEVER) for contact in contacts)

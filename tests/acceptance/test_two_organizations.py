@@ -100,6 +100,7 @@ QUERIES: dict[str, Names] = {
     "conversation_id": of("conversation_id"),
     "endpoint_id": of("endpoint_id"),
     "event_id": of("event_id"),
+    "webhook_id": of("delivery_id"),
     "last_event_id": of("event_id"),
     "message_id": of("message_id"),
     "waba_id": lambda tenant: [tenant.waba],
@@ -146,12 +147,13 @@ PLAIN_FIELDS = {
     "allowed_tool_origins", "budget", "temperature", "max_tokens", "on_failure", "scopes", "expires_at", "reason",
     # endpoints and deliveries
     "url", "format", "events", "ordering", "updates", "conversation_ids", "external", "history", "secret", "token",
-    "headers", "hub_signature", "wappcloud_signature", "timeout_seconds", "head_of_line_seconds", "max_in_flight",
-    "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since", "until", "include",
+    "headers", "hub_signature", "wappcloud_signature", "rotating_signature", "timeout_seconds", "head_of_line_seconds",
+    "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since",
+    "until", "include",
     "new_id", "body",
     # messages, whose files are looked up as that of `image` is; pointers are those of the POST in the path
     "to", "type", "text", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
-    "scheduled_at", "skip_window_check", "file", "pointers",
+    "scheduled_at", "skip_window_check", "skip_opt_out_check", "file", "pointers",
     # templates
     "language", "category", "components", "parameter_format", "allow_category_change",
 }  # fmt: skip

@@ -291,6 +291,18 @@ async def test_a_stop_is_kept_for_the_account_and_told_once(world):
     assert events[0]["data"]["category"] == "marketing_messages"
 
 
+async def test_what_comes_again_brings_no_name_back(world):
+    old = choice("stop") | {"contacts": [contact(CUSTOMER, "Luz")]}
+    other = value(
+        user_preferences=[{"wa_id": CUSTOMER, "category": "of_the_future", "value": "maybe"}],
+        contacts=[contact(CUSTOMER, "Luz")],
+    )
+    await prefer(world, old, other)
+    await world.post(value(contacts=[contact(CUSTOMER, "Luz Vera")], messages=[text_message("wamid.1")]))
+    assert await prefer(world, old, other) == [Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert await world.query("SELECT name FROM contacts") == [("Luz Vera",)]
+
+
 async def test_the_last_word_counts_whatever_comes_first(world):
     words = [("stop", AT), ("resume", AT + 10), ("stop", AT + 20), ("resume", AT + 20)]
     orders = list(itertools.permutations(words))

@@ -48,6 +48,8 @@ def of_contact(ledger: Ledger, contact: Contact, address: str) -> Alias | None:
 
 def in_use(ledger: Ledger, contact: Contact, address: str) -> bool:
     """Return whether an address is a contact's now; also when nothing is known of it."""
+    if (as_given := of_contact(ledger, contact, address)) is not None and not as_given.ended:
+        return True
     own = [alias for each in spellings(address) if (alias := of_contact(ledger, contact, each)) is not None]
     if own:
         return not all(alias.ended for alias in own)

@@ -31,12 +31,12 @@ def find(ledger: Ledger, organization_id: str, addresses: Sequence[str], at: Sec
 
 
 def _people(
-    ledger: Ledger, organization_id: str, addresses: Iterable[str], named: Sequence[str], at: Seconds
+    ledger: Ledger, organization_id: str, addresses: Sequence[str], named: Sequence[str], at: Seconds
 ) -> list[Contact]:
     """Return who had the addresses, user ids first, without those who are not the person that all of `named` are of."""
     user_ids = [each for each in named if is_user_id(each)]
     found: list[Contact] = []
-    for address in sorted(addresses, key=is_user_id, reverse=True):
+    for address in addresses if len(addresses) == 1 else sorted(addresses, key=is_user_id, reverse=True):
         owner = aliases.owner(ledger, organization_id, address, at)
         contact = ledger.contacts[owner.contact_id] if owner is not None else None
         if contact is None or any(contact.id == each.id for each in found):

@@ -86,22 +86,34 @@ def message_came(ledger: Ledger, account: Account) -> None:
 
 def _preference(ledger: Ledger, item: PreferenceChange, account: Account) -> ItemResult:
     at = seconds(item.timestamp, ledger.now)
-    contact = contacts.resolve(ledger, account.organization_id, item.who, at)
     choice = next((each for each in marketing.CHOICES if each == item.choice), None)
-    if item.category == marketing.CATEGORY and choice is not None:
-        known = marketing.known(contact.marketing).get(account.id)
-        new = Preference(choice, at)
-        if known is not None and (known == new or (item.timestamp is None and known.choice == choice)):
-            return ItemResult(Outcome.DUPLICATE)
-        if known is not None and known.rank > new.rank:
-            return ItemResult(Outcome.RECORDED, "a later word of this person is known")
-        kept = marketing.with_preferences(contact.marketing, {account.id: new})
-        contact = replace(contact, marketing=kept, updated_at=max(ledger.now, contact.updated_at + 1))
-        ledger.put_contact(contact)
-    elif not notices.record_once(ledger, account, PREFERENCE, key_of(item)):
+    new = Preference(choice, at) if item.category == marketing.CATEGORY and choice is not None else None
+    # Only what is new may name the person: what comes again may be older than the name that is known.
+    if new and (known := contacts.find(ledger, account.organization_id, item.who.aliases, at)) is not None:
+        result = _known_preference(known, item, account, new)
+        if result is not None:
+            return result
+    if not new and not notices.record_once(ledger, account, PREFERENCE, key_of(item)):
         return ItemResult(Outcome.DUPLICATE)
+    contact = contacts.resolve(ledger, account.organization_id, item.who, at)
+    if new:
+        preferences = marketing.with_preferences(contact.marketing, {account.id: new})
+        contact = replace(contact, marketing=preferences, updated_at=max(ledger.now, contact.updated_at + 1))
+        ledger.put_contact(contact)
     _tell(ledger, account, item, contact, {"category": item.category, "event": item.choice})
     return ItemResult(Outcome.APPLIED)
+
+
+def _known_preference(contact: Contact, item: PreferenceChange, account: Account, new: Preference) -> ItemResult | None:
+    """Return the result of a preference that changes nothing, None for one that does."""
+    known = marketing.known(contact.marketing).get(account.id)
+    if known is None:
+        return None
+    if known == new or (item.timestamp is None and known.choice == new.choice):
+        return ItemResult(Outcome.DUPLICATE)
+    if known.rank > new.rank:
+        return ItemResult(Outcome.RECORDED, "a later word of this person is known")
+    return None
 
 
 def _copy(ledger: Ledger, item: StandbyCopy, account: Account) -> ItemResult:

@@ -32,6 +32,8 @@ def variants(phone: str) -> tuple[str, ...]:
         the variants of each of its variants.
     """
     digits = alias(phone)
+    if not digits.startswith(("55", "52", "54")):
+        return ()
     if found := _BRAZIL_WITH_9.fullmatch(digits):
         return (f"55{found[1]}{found[2]}",)
     if found := _BRAZIL_WITHOUT_9.fullmatch(digits):

@@ -32,6 +32,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
 
 
+@lru_cache(maxsize=4096)
 def instant(at: Micros) -> str:
     """Return a time as RFC 3339 in UTC with `+00:00`; it has a fraction only when that is not zero."""
     seconds, fraction = divmod(at, MICROS)
@@ -42,7 +43,9 @@ def instant(at: Micros) -> str:
 
 def status_json(status: Mapping[str, Micros], errors: bytes = b"") -> bytes:
     """Return the status map: names in the documented order, others after them, `errors` (a JSON array) last."""
-    names = sorted(status, key=lambda name: (_POSITION.get(name, len(_POSITION)), name))
+    names = list(status)
+    if len(names) > 1:
+        names.sort(key=lambda name: (_POSITION.get(name, len(_POSITION)), name))
     parts = [_json(name) + b':"' + instant(status[name]).encode() + b'"' for name in names]
     if errors:
         parts.append(b'"errors":' + errors)
