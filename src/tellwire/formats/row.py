@@ -66,12 +66,15 @@ _CONVERSATION_COLUMNS: Schema = {
 }
 
 
+_OTHERS: Schema = {"not": {}, "description": "Of the format `openbsp`; here `contact_address` names the group."}
+
+
 def _row_event(entity: str, columns: Schema, on_insert: list[str]) -> Schema:
     """Every column on insert; an update may be abridged to `id`, the changed columns and `updated_at`."""
     return {
         "required": ["data", "entity", "action"],
         "properties": {
-            "data": {"type": "object", "required": ["id"], "properties": columns},
+            "data": {"type": "object", "required": ["id"], "properties": {**columns, "group_address": _OTHERS}},
             "entity": {"const": entity},
             "action": {"enum": ["insert", "update"]},
         },
