@@ -135,6 +135,7 @@ def _emit(ledger: Ledger, conversation: Conversation, name: str, more: dict[str,
         name=name,
         data=_encode(data),
         account_id=conversation.account_id,
+        phone_number_id=conversation.organization_address,
         conversation_id=conversation.id,
         order_key=order_key(conversation.account_id, conversation.party),
     )

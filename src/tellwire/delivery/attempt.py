@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire import __version__
+from tellwire.delivery.canonical_json import canonical
 from tellwire.delivery.endpoint_queue import Attribution
 from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
 from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, SentAs, Work
@@ -76,6 +77,8 @@ def request(
     body = form.encode(work.event, endpoint, SentAs(work.delivery.webhook_id, work.delivery.sequence))
     if body is None:
         return None
+    if endpoint.json == "canonical":
+        body = canonical(body)
     edit = edit or _UNEDITED
     if edit.body is not None:
         body = edit.body

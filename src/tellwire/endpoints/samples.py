@@ -81,6 +81,7 @@ def _message(action: Action, made: _Made) -> Event:
         changed=() if incoming else ("status",),
         participants=_WHO,
         sent_at=at,
+        phone_number_id=_NUMBER,
         status=None if incoming else StatusItem(name="sent", at=at),
     )
     event = _event("messages", action, snapshot, made)
@@ -102,7 +103,7 @@ def _conversation(action: Action, made: _Made) -> Event:
         updated_at=made.now,
     )
     changed = () if action == "insert" else ("status",)
-    snapshot = Snapshot(row=Raw(conversation_row(conversation)), changed=changed)
+    snapshot = Snapshot(row=Raw(conversation_row(conversation)), changed=changed, phone_number_id=_NUMBER)
     event = _event("conversations", action, snapshot, made)
     return msgspec.structs.replace(event, conversation_id=conversation.id)
 

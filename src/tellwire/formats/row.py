@@ -66,12 +66,15 @@ _CONVERSATION_COLUMNS: Schema = {
 }
 
 
+_OTHERS: Schema = {"not": {}, "description": "Of the format `openbsp`; here `contact_address` names the group."}
+
+
 def _row_event(entity: str, columns: Schema, on_insert: list[str]) -> Schema:
     """Every column on insert; an update may be abridged to `id`, the changed columns and `updated_at`."""
     return {
         "required": ["data", "entity", "action"],
         "properties": {
-            "data": {"type": "object", "required": ["id"], "properties": columns},
+            "data": {"type": "object", "required": ["id"], "properties": {**columns, "group_address": _OTHERS}},
             "entity": {"const": entity},
             "action": {"enum": ["insert", "update"]},
         },
@@ -127,15 +130,23 @@ def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # n
     """The body: the full row, or with `updates: "changed"` an update's `id`, changed columns and `updated_at`."""
     if event.entity == "operational":
         return operational.encode(event)
-    row: bytes | msgspec.Raw = event.snapshot.row
-    if event.action == "update" and endpoint.updates == "changed":
-        row = _abridged(row, event.snapshot.changed)
-    return b'{"data":%b,"entity":"%b","action":"%b"}' % (bytes(row), event.entity.encode(), event.action.encode())
+    return b'{"data":%b,"entity":"%b","action":"%b"}' % (
+        shown(event, endpoint),
+        event.entity.encode(),
+        event.action.encode(),
+    )
 
 
 def headers(event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:  # noqa: ARG001
     """None of its own."""
     return ()
+
+
+def shown(event: Event, endpoint: Endpoint) -> bytes:
+    """The row as an endpoint wants it: whole, or with `updates: "changed"` what an update changed."""
+    row = event.snapshot.row
+    abridged = event.action == "update" and endpoint.updates == "changed"
+    return _abridged(row, event.snapshot.changed) if abridged else bytes(row)
 
 
 def _abridged(row: bytes | msgspec.Raw, changed: tuple[str, ...]) -> bytes:

@@ -108,6 +108,7 @@ def message_event(
         participants=who or Participants(CONTACT, BUSINESS, "Ana"),
         sent_at=SENT_AT,
         status=item,
+        phone_number_id=PHONE_NUMBER_ID,
     )
     return _event("messages", action, snapshot, message_id=MESSAGE, direction=row["direction"])
 
@@ -130,7 +131,8 @@ def conversation_event(action: Action, *, changed: tuple[str, ...] = (), **colum
 
 def row_event(entity: Entity, action: Action, row: Json, *, changed: tuple[str, ...] = ()) -> Event:
     """A row that is given as it is."""
-    return _event(entity, action, Snapshot(row=Raw(msgspec.json.encode(row)), changed=changed))
+    snapshot = Snapshot(row=Raw(msgspec.json.encode(row)), changed=changed, phone_number_id=PHONE_NUMBER_ID)
+    return _event(entity, action, snapshot)
 
 
 def _event(entity: Entity, action: Action, snapshot: Snapshot, **more: Any) -> Event:
@@ -144,6 +146,7 @@ def _event(entity: Entity, action: Action, snapshot: Snapshot, **more: Any) -> E
         order_key="key",
         conversation_id=CONVERSATION,
         snapshot=snapshot,
+        created_at=MICROS,
         **more,
     )
 
@@ -158,6 +161,6 @@ def operational_event(name: str, data: Json, *, at: int = MICROS) -> Event:
         action="insert",
         name=name,
         order_key="",
-        snapshot=Snapshot(row=Raw(msgspec.json.encode(data))),
+        snapshot=Snapshot(row=Raw(msgspec.json.encode(data)), phone_number_id=data.get("phone_number_id", "")),
         created_at=at,
     )

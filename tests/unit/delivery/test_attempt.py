@@ -105,6 +105,22 @@ def test_a_request_carries_the_body_and_every_header_of_the_contract() -> None:
     }
 
 
+def test_canonical_json_is_what_is_sent_and_signed() -> None:
+    event = replace(EVENT, snapshot=Snapshot(row=Raw(b'{"1":"\\u00e9\\/", "0":1.50}')))
+    made = _made(event=event, json="canonical")
+    assert made.body == '{"data":{"0":1.5,"1":"é/"}}'.encode()
+    headers = _headers(made)
+    assert headers["x-tiny"] == headers["webhook-signature"].split("/")[2] == str(len(made.body))
+    assert b" " in _made(event=event).body
+
+
+def test_the_body_of_an_edited_replay_is_sent_as_it_was_asked_for() -> None:
+    work, edit = Work(DELIVERY, EVENT), ReplayEdit(body=b'{ "a": 1.0 }')
+    made = request(work, replace(ENDPOINT, json="canonical"), now=NOW, wire=WIRE, edit=edit)
+    assert made is not None
+    assert made.body == b'{ "a": 1.0 }'
+
+
 def test_what_is_not_there_is_left_out() -> None:
     event = replace(EVENT, message_id="", conversation_id="")
     headers = _headers(_made(replace(DELIVERY, sequence=0), event))

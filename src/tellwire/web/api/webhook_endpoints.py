@@ -172,7 +172,8 @@ async def create_endpoint(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[EndpointDraft]
 ) -> Response[EndpointWithSecret]:
     """The answer is the only one that shows the secret. A `chat` endpoint must first echo a challenge: `GET
-    <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`."""
+    <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`; a `cloudevents` endpoint answers `OPTIONS`
+    with the header `WebHook-Allowed-Origin`."""
     async with context.once(request) as once:
         if once.kept:
             return once.kept
