@@ -109,8 +109,9 @@ def test_what_the_system_says_opens_no_window(app: Served, system: dict[str, Any
     item = {"from": CUSTOMER, "id": "wamid.system", "timestamp": str(NOW), "type": "system", "system": system}
     assert app.meta(envelope(value(messages=[item]))).status == 200
     assert len(messages(app, "wamid.system")) == 1
-    again = app.call("POST", "/v1/messages", draft(to=f"+{number}"))
-    assert again.problem(422, "/type")["type"].endswith("window-closed")
+    for to in (number, CUSTOMER):
+        again = app.call("POST", "/v1/messages", draft(to=f"+{to}"))
+        assert again.problem(422, "/type")["type"].endswith("window-closed"), to
     app.meta(envelope(incoming("wamid.new", at=NOW - 60, sender=number)))
     send(app, to=f"+{number}")
 

@@ -149,7 +149,7 @@ async def test_the_answer_to_a_send_makes_one_contact_of_two_addresses(world):
     account = await an_account(world)
     ((survivor,),) = await world.query("SELECT id FROM contacts WHERE merged_into = ''")
     for spelling in ("+2290197000001", "22997000001"):
-        found = await world.store.read(lambda c, spelling=spelling: service_windows.party_of(c, account, spelling))
+        found = await world.store.read(lambda c, spelling=spelling: service_windows.party_of(c, account, spelling, NOW))
         assert found == survivor
         named = await world.store.read(
             lambda c, spelling=spelling: conversations.party_of(c, account.organization_id, spelling)

@@ -40,6 +40,15 @@ def owner(ledger: Ledger, organization_id: str, address: str, at: Seconds) -> Al
     return next((alias for alias in found if at <= alias.until), None)
 
 
+def came_later(ledger: Ledger, organization_id: str, address: str, at: Seconds) -> bool:
+    """Return whether who has a number at a time was first seen there after it: if it was left then, they are its next
+    owner."""
+    if is_user_id(address):
+        return False
+    found = [alias for each in spellings(address) if (alias := owner(ledger, organization_id, each, at)) is not None]
+    return bool(found) and all(alias.since > at + _SKEW for alias in found)
+
+
 def of_contact(ledger: Ledger, contact: Contact, address: str) -> Alias | None:
     """Return a contact's own alias of this spelling, ended or not."""
     found = known(ledger, contact.organization_id, address)

@@ -136,7 +136,8 @@ def moved(
     """
     contact = _told_before(ledger, organization_id, who, at)
     if contact is None:
-        contact = find(ledger, organization_id, who.aliases, at) or _at_new_address(ledger, organization_id, who, at)
+        old = [each for each in who.aliases if not aliases.came_later(ledger, organization_id, each, at)]
+        contact = find(ledger, organization_id, old, at) or _at_new_address(ledger, organization_id, who, at)
         if contact is None and not create:
             return None, False
         contact = _given(ledger, contact or _new(ledger, organization_id), who, who.aliases, at)

@@ -6,7 +6,6 @@ from sqlalchemy import Connection, func, select, text
 
 from tellwire.meta.outgoing.windows import window_closed
 from tellwire.meta.phone_numbers import alias, variants
-from tellwire.model.messaging import NEVER
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 from tellwire.stores.records import ledger_rows
@@ -77,13 +76,16 @@ def _called(connection: Connection, organization_id: str, account_id: str, party
     return connection.execute(query).scalar() or 0
 
 
-def party_of(connection: Connection, account: Account, address: str) -> str:
-    """Return the id of the contact with an address, or another spelling of a phone number; "" when there is none."""
-    known = alias(address)
-    query = select(contact_aliases.c.value, contact_aliases.c.contact_id).where(
-        contact_aliases.c.organization_id == account.organization_id,
-        contact_aliases.c.value.in_((known, *variants(address))),
-        contact_aliases.c.until == NEVER,
+def party_of(connection: Connection, account: Account, address: str, at: Seconds, *, last: bool = False) -> str:
+    """Return the id of the contact who has an address at a time, or another spelling of a phone number; "" when there
+    is none. `last`: of a number that was left, who had it last."""
+    spellings = (alias(address), *variants(address))
+    table = contact_aliases.c
+    query = select(table.value, table.contact_id, table.until).where(
+        table.organization_id == account.organization_id, table.value.in_(spellings)
     )
-    found = {row.value: row.contact_id for row in connection.execute(query)}
-    return found.get(known) or next(iter(found.values()), "")
+    found = sorted(connection.execute(query), key=lambda row: (spellings.index(row.value), row.until))
+    now = next((row.contact_id for row in found if at <= row.until), None)
+    if now is None and last and found:
+        return str(max(found, key=lambda row: row.until).contact_id)
+    return now or ""

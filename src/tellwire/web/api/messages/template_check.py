@@ -12,6 +12,7 @@ from tellwire.conversations.outgoing import Draft
 from tellwire.errors import Invalid
 from tellwire.meta.outgoing.masking import TEMPLATE
 from tellwire.model.tenancy import Account
+from tellwire.model.units import MICROS
 from tellwire.stores.queries import marketing, service_windows, templates
 from tellwire.web.request import RequestContext
 
@@ -24,10 +25,10 @@ async def check_wanted(context: RequestContext, draft: Draft) -> None:
     """
     if draft.despite_stop or not draft.content.startswith(TEMPLATE):
         return
-    account, conversation = draft.account, draft.conversation
+    account, conversation, now = draft.account, draft.conversation, context.services.clock.now() // MICROS
 
     def unwanted(connection: Connection) -> bool:
-        party = conversation.party if conversation else service_windows.party_of(connection, account, draft.to)
+        party = conversation.party if conversation else service_windows.party_of(connection, account, draft.to, now)
         return bool(party) and marketing.unwanted(connection, account.organization_id, account.id, party, draft.content)
 
     if await context.read(unwanted):

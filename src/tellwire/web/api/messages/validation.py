@@ -15,7 +15,7 @@ from tellwire.meta.raw_json import replace, verbatim
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.messaging import Conversation, Message
 from tellwire.model.tenancy import Account
-from tellwire.model.units import DAY, Micros
+from tellwire.model.units import DAY, MICROS, Micros
 from tellwire.stores.queries import conversations, messages, service_windows
 from tellwire.web.api.messages import template_check
 from tellwire.web.api.messages.fields import MessageDraft
@@ -76,7 +76,12 @@ async def check_window(context: RequestContext, draft: Draft) -> None:
 
     def closed(connection: Any) -> bool:
         conversation = draft.conversation
-        party = conversation.party if conversation else service_windows.party_of(connection, account, draft.to)
+        # A number that was left is a stranger's by now, who has not written; nor has who left it, since long.
+        party = (
+            conversation.party
+            if conversation
+            else service_windows.party_of(connection, account, draft.to, now // MICROS, last=True)
+        )
         return bool(party) and service_windows.closed(connection, account.organization_id, account.id, party, now)
 
     if await context.read(closed):
