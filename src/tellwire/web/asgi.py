@@ -18,14 +18,16 @@ from tellwire.observability.counters import Counters
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
-from tellwire.web.error_answers import answer
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
+from tellwire.web.error_answers import answer
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.places import Places
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
+from tellwire.web.wakit import routes as wakit
+from tellwire.web.wappcloud import routes as wappcloud
 
 WEBHOOK_PATH = "/meta/webhook"
 _APP_STATE = "app_state"
@@ -146,6 +148,8 @@ def routes() -> list[Any]:
             dto=Strict,
             return_dto=None,
         ),
+        *wakit.HANDLERS,
+        *wappcloud.HANDLERS,
         *probes.HANDLERS,
         *file_bytes.HANDLERS,
         *status_page.HANDLERS,

@@ -1,5 +1,5 @@
-"""Answer every error in the shape that the clients of its path know: as a problem (RFC 9457), or as the system does whose
-interface is served there."""
+"""Answer every error in the shape that the clients of its path know: as a problem (RFC 9457), or as the system does
+whose interface is served there."""
 
 from __future__ import annotations
 
@@ -25,12 +25,18 @@ CORS: Mapping[str, str] = {
 }
 """The headers of every answer of wakit's interface, which browsers call."""
 
+BUSINESS_RULE = "business-rule"
+"""The kind of a problem for which the imitated system has a rule, and we have none."""
 _BUSINESS_RULES = (
-    *("business-rule", "window-closed", "template-mismatch", "opted-out"),
+    *(BUSINESS_RULE, "window-closed", "template-mismatch", "opted-out"),
     *("no-account", "no-contact", "quota-exceeded", "meta-refused"),
 )
 _WAKIT_STATUSES = {**dict.fromkeys(_BUSINESS_RULES, 500), "invalid": 400, "too-many-values": 400}
 """How wakit answers problems, by kind. What it has no answer of its own for keeps our status."""
+
+
+_ABOUT_OUR_FIELDS = ("window-closed", "opted-out")
+"""The kinds of problems whose fields name options that only our own API has."""
 
 
 class ErrorAnswer(Struct, frozen=True):
@@ -43,7 +49,9 @@ class ErrorAnswer(Struct, frozen=True):
 
 
 def words_of(problem: Problem) -> str:
-    """Return a problem as one text: what is wrong, and with which fields."""
+    """Return a problem as one text: what is wrong, and with which fields, where these are the caller's."""
+    if problem.kind in _ABOUT_OUR_FIELDS:
+        return problem.detail
     fields = "; ".join(f"{pointer.removeprefix('/').replace('/', '.')}: {words}" for pointer, words in problem.fields)
     return f"{problem.detail} {fields}" if fields else problem.detail
 
@@ -60,9 +68,7 @@ def _postgrest(problem: Problem) -> ErrorAnswer:
 
 
 def _wappcloud(problem: Problem) -> ErrorAnswer:
-    return ErrorAnswer(
-        problem.status, encode({"success": False, "code": problem.status, "message": words_of(problem)})
-    )
+    return ErrorAnswer(problem.status, encode({"success": False, "code": problem.status, "message": words_of(problem)}))
 
 
 SHAPES: Mapping[str, Callable[[Problem], ErrorAnswer]] = {
@@ -90,9 +96,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         error = BadRequest("The client left before the body was there.")  # nobody reads it, and it is no defect
     problem, headers = as_problem(error)
     if problem.status >= 500 and not isinstance(problem, Busy | MetaUnreachable):  # those are no defects
-        log.error(
-            "request_failed", request_id=request_id, method=request.method, path=request.url.path, exc_info=error
-        )
+        log.error("request_failed", request_id=request_id, method=request.method, path=request.url.path, exc_info=error)
     shown = error_answer(problem, request.scope["path"], request_id)
     return Response(
         shown.body, status_code=shown.status, media_type=shown.media_type, headers={**headers, **shown.headers}

@@ -3,11 +3,13 @@ organization, and a place among the requests that are under way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from litestar import Request
 
 from tellwire.errors import NotAllowed, Unauthorized
+from tellwire.model.tenancy import Account
 from tellwire.web.parameters import decode_body
 from tellwire.web.request import AppState, RequestContext
 
@@ -30,7 +32,7 @@ async def enter(request: Request[Any, Any, Any], app_state: AppState, *headers: 
     if name not in ("", "authorization"):
         given = [(b"authorization", b"Bearer " + v) for n, v in scope["headers"] if n == name.encode()]
         others = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
-        scope = {**scope, "headers": [*others, *given]}  # type: ignore[typeddict-item]
+        scope = {**scope, "headers": [*others, *given]}
     caller = await app_state.auth.caller(scope) if name else None
     if caller is None:
         raise Unauthorized(missing)
@@ -42,6 +44,13 @@ def allow(context: RequestContext, scopes: tuple[str, ...]) -> None:
     """Raise `NotAllowed` if the key of this request has none of these scopes."""
     if not context.caller.may(scopes):
         raise NotAllowed(f"This key lacks the scope {' or '.join(scopes)}.", kind="insufficient-scope")
+
+
+def accounts_of(context: RequestContext) -> Sequence[Account]:
+    """Return the organization's accounts, oldest first."""
+    accounts = context.services.store.registry().accounts.values()
+    mine = (account for account in accounts if account.organization_id == context.organization_id)
+    return sorted(mine, key=lambda account: account.id)
 
 
 async def body_of(request: Request[Any, Any, Any], kind: type[T]) -> T:
