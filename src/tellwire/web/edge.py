@@ -12,7 +12,7 @@ import structlog
 from tellwire.errors import Busy, Problem
 from tellwire.model.shares import FairShare
 from tellwire.web import places
-from tellwire.web.error_answers import SHAPES, error_answer
+from tellwire.web.error_answers import SHAPES, error_answer, tell_defect
 from tellwire.web.held_bodies import HeldBodies
 from tellwire.web.problems import problem_of
 
@@ -77,8 +77,8 @@ class Edge:
             await self._app(scope, incoming, in_pieces)
         except Problem as problem:  # of an answer that had begun: the server ends its connection
             log.info("answer_cut_off", request_id=request_id, reason=problem.detail)
-        except Exception:
-            log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
+        except Exception as error:  # noqa: BLE001 - it is logged
+            tell_defect(scope, error)
             if not started:
                 words = "Something went wrong on our side; the server's log has it under this request_id."
                 await send_problem(stamped, Problem(words), request_id, path=scope["path"])

@@ -96,8 +96,17 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         error = BadRequest("The client left before the body was there.")  # nobody reads it, and it is no defect
     problem, headers = as_problem(error)
     if problem.status >= 500 and not isinstance(problem, Busy | MetaUnreachable):  # those are no defects
-        log.error("request_failed", request_id=request_id, method=request.method, path=request.url.path, exc_info=error)
+        tell_defect(request.scope, error)
     shown = error_answer(problem, request.scope["path"], request_id)
     return Response(
         shown.body, status_code=shown.status, media_type=shown.media_type, headers={**headers, **shown.headers}
     )
+
+
+def tell_defect(scope: Mapping[str, Any], error: Exception) -> None:
+    """Count and log a request that failed because of a defect of ours."""
+    state = scope["state"]
+    if "app_state" in state:
+        state["app_state"].services.counters.request_failures += 1
+    request_id = state.get("request_id", "")
+    log.error("request_failed", request_id=request_id, method=scope["method"], path=scope["path"], exc_info=error)
