@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tellwire.accounts.templates import Template, TemplateStatus
 from tellwire.errors import Unavailable
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import templates
-from tellwire.web.wappcloud.routes import FORM_FIELDS, MEDIA_TYPES, PATH
+from tellwire.web.wappcloud.routes import MEDIA_TYPES, PATH
 
 LATE = "5215500000002"
 TO = f"+{CUSTOMER}"
@@ -36,7 +37,7 @@ RICH = [
     },
 ]
 NAMED = [{"type": "HEADER", "format": "TEXT", "text": "Hi {{who}}"}, {"type": "BODY", "text": "Order {{order}}"}]
-TEMPLATES = (
+TEMPLATES: tuple[tuple[str, str, list[Any], str, str], ...] = (
     ("hello", "en", HELLO, "APPROVED", ""),
     ("rich", "de", RICH, "APPROVED", ""),
     ("named", "en", NAMED, "APPROVED", "NAMED"),
@@ -77,7 +78,7 @@ def shop(app: Served) -> None:
             created_at=1,
             updated_at=1,
         )
-        app.write(lambda c, each=template: templates.put(c, each))
+        app.write(partial(templates.put, template=template))
     listed = TemplateStatus(organization_id=DEFAULT_ORGANIZATION, waba_id=WABA, synchronised_at=1)
     app.write(lambda c: templates.put_sync_status(c, listed))
 

@@ -17,6 +17,7 @@ from tellwire.model.units import MICROS, Micros
 
 UNKNOWN = "Unknown"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_LIFE = {name: place for place, name in enumerate(STATUS_ORDER)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
@@ -37,10 +38,12 @@ def _day_and_time(at: Micros) -> datetime:
 
 
 def latest_status(status: Mapping[str, Micros]) -> str:
-    """Return the status with the newest time; of several at one time the one that comes last in a message's life."""
-    if not status:
-        return "pending"
-    return max(status, key=lambda name: (status[name], STATUS_ORDER.index(name) if name in STATUS_ORDER else -1))
+    """Return the status with the newest time; of several within a second the one that comes last in a message's life.
+
+    Meta's times are whole seconds and `pending` is by our clock, so that counts only as long as there is no other.
+    """
+    told = {name: at for name, at in status.items() if name != "pending"}
+    return max(told, key=lambda name: (told[name] // MICROS, _LIFE.get(name, -1))) if told else "pending"
 
 
 def digits(text: str) -> str:
