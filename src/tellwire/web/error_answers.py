@@ -31,7 +31,7 @@ _BUSINESS_RULES = (
     *(BUSINESS_RULE, "window-closed", "template-mismatch", "opted-out"),
     *("no-account", "no-contact", "quota-exceeded", "meta-refused"),
 )
-_WAKIT_STATUSES = {**dict.fromkeys(_BUSINESS_RULES, 500), "invalid": 400, "too-many-values": 400}
+WAKIT_STATUSES = {**dict.fromkeys(_BUSINESS_RULES, 500), "invalid": 400, "too-many-values": 400}
 """How wakit answers problems, by kind. What it has no answer of its own for keeps our status."""
 
 
@@ -58,7 +58,7 @@ def words_of(problem: Problem) -> str:
 
 def _wakit(problem: Problem) -> ErrorAnswer:
     """wakit answers 500 when one of its rules forbids something; that is no defect, and not logged as one."""
-    status = _WAKIT_STATUSES.get(problem.kind, problem.status)
+    status = WAKIT_STATUSES.get(problem.kind, problem.status)
     return ErrorAnswer(status, encode({"error": words_of(problem)}), headers=CORS)
 
 

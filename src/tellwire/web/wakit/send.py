@@ -36,6 +36,9 @@ class _Given(Struct):
     document: Raw | UnsetType = UNSET
 
 
+FIELDS = _Given.__struct_fields__
+
+
 async def send_message(context: RequestContext, request: Request[Any, Any, Any]) -> Any:
     """Queue a message."""
     body = await body_of(request, _Given)

@@ -46,6 +46,9 @@ class _Given(Struct):
     token: Any = None
 
 
+FIELDS = _Given.__struct_fields__
+
+
 def shown(endpoint: Endpoint) -> dict[str, Any]:
     """Return the row of a webhook; its token is never shown."""
     table_name = endpoint.events[0].partition(".")[0]

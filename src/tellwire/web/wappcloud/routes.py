@@ -48,6 +48,9 @@ class _Given(Struct):
     message: Any = None
 
 
+FIELDS = _Given.__struct_fields__
+
+
 @route(PATH, http_method=[*HttpMethod], status_code=200, include_in_schema=False, request_max_body_size=None)
 async def process(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
     """Queue a message. What it is, the body says; a form brings a file."""
