@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.test_docs import first_column, section
@@ -67,3 +68,13 @@ def test_the_shape_of_an_error_goes_by_its_path() -> None:
     for path in ("/v1/accounts", "/", "", "/api/v2/x"):
         assert shape(path, problem)[:2] == (422, "application/problem+json")
     assert all(path.startswith(tuple(SHAPES)) for path in (BASE, TABLE, PATH))
+
+
+def test_every_rule_of_wakits_is_told_by_its_first_words() -> None:
+    folder = Path(webhooks.__file__).parent
+    code = "\n".join(path.read_text() for path in sorted(folder.glob("*.py")))
+    raised = set(re.findall(r'\brule\(\s*f?"([^"{]+)', code))
+    assert len(raised) > 5
+    told = first_column(section(WAKIT, "Errors"))
+    assert {words for words in raised if not words.startswith(tuple(told))} == set()
+    assert {words for words in told if not any(each.startswith(words) for each in raised)} == set()

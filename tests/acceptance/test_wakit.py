@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,7 @@ def test_accounts(app: Served) -> None:
 def test_conversations(tmp_path: Path, each_store: None) -> None:
     with served(tmp_path) as app:
         shop(app)
+        assert right(app, "GET", "contacts?name=lEnA&number=2")["contacts"] == [{"name": "Late Lena", "phone": LATE}]
         found = right(app, "GET", "conversations")
         assert found["account"] == {"name": "Corner Shop", "phone": DISPLAY}
         hello = {"type": "text", "text": {"body": "Hello!"}}
@@ -144,7 +147,9 @@ def test_conversations(tmp_path: Path, each_store: None) -> None:
         assert right(app, "GET", f"conversations?account_phone=%2B{DISPLAY}")["account"]["phone"] == DISPLAY
 
 
-def test_unread_counts_what_came_since_the_last_outgoing_message_in_whichever_conversation(tmp_path: Path) -> None:
+def test_unread_counts_what_came_since_the_last_outgoing_message_in_whichever_conversation(
+    tmp_path: Path, each_store: None
+) -> None:
     with served(tmp_path) as app:
         app.post("/v1/accounts", ACCOUNT)
 
@@ -431,6 +436,32 @@ def test_a_rule_is_no_defect_and_a_defect_is_logged_and_counted(tmp_path: Path) 
         wrong(reply, 503, "database")
         assert reply.headers["retry-after"] == "1"
         assert away.world.store.counters.request_failures == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        (f"{BASE}/messages", ["error"]),
+        (TABLE, ["code", "details", "hint", "message"]),
+        ("/api/v1/external/process", ["success", "code", "message"]),
+    ],
+)
+def test_a_body_that_cannot_be_read_has_the_errors_of_its_path(app: Served, path: str, keys: list[str]) -> None:
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\napi-key: {app.key()}\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", app.port), timeout=20) as connection:
+        connection.sendall(head.encode() + b"nonsense\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.getheader("content-type")) == (400, "application/json")
+        assert list(json.loads(answer.read())) == keys
+
+
+def test_too_many_wrong_keys_have_them_too(tmp_path: Path) -> None:
+    with served(tmp_path) as app:
+        replies = [app.call("GET", f"{BASE}/accounts", key="tw_" + "a" * 43) for _ in range(70)]
+        wrong(replies[0], 401, "API key")
+        wrong(replies[-1], 429, "Too many wrong keys")
+        assert replies[-1].headers["retry-after"]
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
