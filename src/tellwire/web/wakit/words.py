@@ -18,6 +18,7 @@ from tellwire.model.units import MICROS, Micros
 UNKNOWN = "Unknown"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _LIFE = {name: place for place, name in enumerate(STATUS_ORDER)}
+_WEEK = 7
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 
@@ -26,11 +27,11 @@ def time_words(at: Micros, now: Micros) -> str:
     """Return a time as people say it, in UTC: `HH:mm` today, `yesterday`, the weekday within a week, else the date."""
     then, today = _day_and_time(at), _day_and_time(now)
     days = (today.date() - then.date()).days
-    if days <= 0:
-        return then.strftime("%H:%M") if days == 0 else then.strftime("%Y-%m-%d")
+    if days == 0:
+        return f"{then:%H:%M}"
     if days == 1:
         return "yesterday"
-    return _WEEKDAYS[then.weekday()] if days < 7 else f"{then.year:04d}-{then.month:02d}-{then.day:02d}"
+    return _WEEKDAYS[then.weekday()] if 1 < days < _WEEK else then.date().isoformat()
 
 
 def _day_and_time(at: Micros) -> datetime:
