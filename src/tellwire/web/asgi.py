@@ -19,13 +19,15 @@ from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
+from tellwire.web.error_answers import answer
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.places import Places
-from tellwire.web.problems import answer
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
+from tellwire.web.wakit import routes as wakit
+from tellwire.web.wappcloud import routes as wappcloud
 
 WEBHOOK_PATH = "/meta/webhook"
 _APP_STATE = "app_state"
@@ -78,7 +80,8 @@ class WebApp:
         except asyncio.CancelledError:
             if started or not self._draining:
                 raise
-            await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
+            stopping = Busy("The server is stopping; try again.")
+            await send_problem(send, stopping, request_id_of(scope), path=scope["path"])
 
     def share_connections(self, count: int) -> None:
         """Let requests of organizations take so many connections; call it before the first request."""
@@ -145,6 +148,8 @@ def routes() -> list[Any]:
             dto=Strict,
             return_dto=None,
         ),
+        *wakit.HANDLERS,
+        *wappcloud.HANDLERS,
         *probes.HANDLERS,
         *file_bytes.HANDLERS,
         *status_page.HANDLERS,

@@ -176,12 +176,16 @@ class RequestContext:
         """Return the organization's endpoints within a transaction."""
         return SqlEndpointRepository(connection, self.audit_change(), self.services.store.vault)
 
-    def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> IdempotentRequest:
+    def once(
+        self, request: Request[Any, Any, Any], digest: bytes | None = None, *, named: tuple[str, str] = ("", "")
+    ) -> IdempotentRequest:
         """Return a request that is done once, however often it is sent with the same `Idempotency-Key`.
 
-        `digest` replaces a body that was read already.
+        Args:
+            digest: replaces a body that was read already.
+            named: another field that names the request, and its value; with "" the header counts.
         """
-        return IdempotentRequest(self, request, digest)
+        return IdempotentRequest(self, request, digest, named)
 
     def account_id(self, name: str) -> str:
         """Return our id of an account given by id or phone_number_id, or `name` itself, which matches nothing, if there
@@ -248,21 +252,26 @@ class IdempotentRequest:
     without the other. The key and the request are stored as keyed hashes, because both may name a person who is erased.
     """
 
-    def __init__(self, context: RequestContext, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
+    def __init__(
+        self,
+        context: RequestContext,
+        request: Request[Any, Any, Any],
+        digest: bytes | None = None,
+        named: tuple[str, str] = ("", ""),
+    ) -> None:
         self._context = context
         self._request = request
         self._digest = digest
+        self._named = named
         self._key = ""
         self._hash = ""
         self.kept: Response[Any] | None = None
 
     async def __aenter__(self) -> Self:
-        given = self._request.headers.getall("idempotency-key", [])
-        if not given:
+        name = self._name()
+        if not name:
             return self
-        if len(given) > 1 or not _KEY.fullmatch(given[0]):
-            raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
-        key = self._hashed(given[0].encode())
+        key = self._hashed(name)
         place = (self._context.organization_id, key)
         if place in self._context.app_state.in_flight:
             raise _in_flight()
@@ -281,6 +290,16 @@ class IdempotentRequest:
         if self._key:
             self._context.app_state.in_flight.discard((self._context.organization_id, self._key))
 
+    def _name(self) -> bytes:
+        """Return what names the request, b"" for nothing."""
+        field, value = self._named
+        if value:
+            return f"{field} {value}".encode()  # no header's value has a blank
+        given = self._request.headers.getall("idempotency-key", [])
+        if len(given) > 1 or (given and not _KEY.fullmatch(given[0])):
+            raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
+        return given[0].encode() if given else b""
+
     async def _look(self) -> None:
         body = await self._request.body() if self._digest is None else self._digest
         reach = "operator " if self._context.caller.operator else ""  # what an operator was told is for operators
@@ -293,7 +312,8 @@ class IdempotentRequest:
         if kept is None:
             return
         if kept.request_hash != self._hash:
-            raise Invalid("This Idempotency-Key came with another request before.", kind="idempotency-mismatch")
+            field = self._named[0] if self._named[1] else "Idempotency-Key"
+            raise Invalid(f"This {field} came with another request before.", kind="idempotency-mismatch")
         if not kept.body:
             words = "This request was done before, and its answer has been erased with the person whom it was about."
             raise problem_of(410, "answer-erased", words)
