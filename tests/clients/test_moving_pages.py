@@ -11,6 +11,8 @@ import pytest
 from tests.acceptance.processes import ROOT, catching, request
 from tests.clients.beside_meta import ADMIN_KEY, CUSTOMER, NUMBER, Beside, beside_meta
 
+from tellwire.formats import FORMATS
+
 PAGES = ("move-from-wakit", "move-from-wappcloud", "bots-written-for-meta", "n8n")
 _BLOCK = re.compile(r"```http\n(.*?)```(?:\n\n```json\n(.*?)```)?", re.DOTALL)
 VERIFY = "an-invented-verify-token"
@@ -24,7 +26,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
 
 @pytest.fixture(scope="module")
 def hook() -> Iterator[str]:
-    with catching({}) as (url, _):
+    with catching(dict.fromkeys(FORMATS, "an invented secret")) as (url, _):
         yield url
 
 
@@ -43,10 +45,7 @@ def requests(name: str) -> Iterator[tuple[str, str, dict[str, str], str, Any]]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_what_it_shows_works(name: str, beside: Beside, hook: str) -> None:
-    values = {
-        "$KEY": ADMIN_KEY, "$NUMBER": NUMBER, "$CUSTOMER": CUSTOMER, "$VERIFY_TOKEN": VERIFY,
-        "$HOOK": f"{hook}/{name}",
-    }  # fmt: skip
+    values = {"$KEY": ADMIN_KEY, "$NUMBER": NUMBER, "$CUSTOMER": CUSTOMER, "$VERIFY_TOKEN": VERIFY}
 
     def filled(text: str) -> str:
         for key, value in sorted(values.items(), key=lambda pair: -len(pair[0])):
@@ -58,7 +57,8 @@ def test_what_it_shows_works(name: str, beside: Beside, hook: str) -> None:
     assert shown
     for method, path, headers, body, answer in shown:
         given = {key: filled(value) for key, value in headers.items()}
-        raw = filled(body).encode() or None
+        form = json.loads(body).get("format", "") if body else ""
+        raw = filled(body.replace("$HOOK", f"{hook}/{form}")).encode() or None
         status, told = request(f"{beside.url}{filled(path)}", method=method, body=raw, headers=given)
         assert status in (200, 201), (path, told)
         if answer is not None:

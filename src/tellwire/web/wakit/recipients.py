@@ -9,6 +9,7 @@ from msgspec import Struct
 from tellwire.errors import Invalid
 from tellwire.meta.outgoing import recipient
 from tellwire.model.tenancy import Account
+from tellwire.model.units import MICROS
 from tellwire.stores.queries import service_windows
 from tellwire.stores.queries.parties import Thread
 from tellwire.web.request import RequestContext
@@ -48,7 +49,8 @@ async def named_in(context: RequestContext, given_fields: Mapping[str, object], 
     if found is None:
         raise Invalid(f"contact_phone {wrong}.")
     to = found.address
-    party = await context.read(lambda c: service_windows.party_of(c, account, to))
+    now = context.services.clock.now() // MICROS
+    party = await context.read(lambda c: service_windows.party_of(c, account, to, now, last=True))
     return Named(account, party, to, f"contact {to.removeprefix('+')}")
 
 
