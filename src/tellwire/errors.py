@@ -15,7 +15,8 @@ TellwireError
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
     ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415
-    ├── Invalid 422         ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     └── Busy 503
+    ├── Invalid 422         ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     ├── Busy 503
+    └── web.graph.errors.GraphError 500     an error as Meta words it, whose status is its own
 
 Those that never leave the module that raises them, or only stand for an answer that is not Tellwire's:
 

@@ -19,6 +19,7 @@ from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
+from tellwire.web.graph import dispatch as graph
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
@@ -78,7 +79,8 @@ class WebApp:
         except asyncio.CancelledError:
             if started or not self._draining:
                 raise
-            await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
+            busy = Busy("The server is stopping; try again.")
+            await send_problem(send, busy, request_id_of(scope), path=scope["path"])
 
     def share_connections(self, count: int) -> None:
         """Let requests of organizations take so many connections; call it before the first request."""
@@ -102,8 +104,10 @@ class WebApp:
             return Busy("The server is stopping; try again.")
 
     def drain(self) -> None:
-        """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""
+        """End event streams and long waits, and refuse new streams; what the server cuts off from now on is answered
+        503."""
         self._draining = True
+        self.app_state.draining.set()
         self.app_state.streams.stop()
 
 
@@ -148,6 +152,7 @@ def routes() -> list[Any]:
         *probes.HANDLERS,
         *file_bytes.HANDLERS,
         *status_page.HANDLERS,
+        *graph.HANDLERS,
     ]
 
 

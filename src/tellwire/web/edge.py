@@ -12,8 +12,9 @@ import structlog
 from tellwire.errors import Busy, Problem
 from tellwire.model.shares import FairShare
 from tellwire.web import places
+from tellwire.web.facades import imitates, shape_of
 from tellwire.web.held_bodies import HeldBodies
-from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
+from tellwire.web.problems import problem_headers, problem_of
 
 log = structlog.get_logger("tellwire.web")
 
@@ -56,7 +57,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 kept = [pair for pair in message["headers"] if pair[0].lower() != b"x-request-id"]
                 message["headers"] = [*kept, (b"x-request-id", request_id.encode()), *_HEADERS]
-                if scope["path"].startswith("/v1/"):
+                if scope["path"].startswith("/v1/") or imitates(scope["path"]):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
@@ -66,7 +67,7 @@ class Edge:
             await outgoing(message)
 
         if (refusal := self._refusal(scope)) is not None:
-            await send_problem(stamped, refusal, request_id)
+            await send_problem(stamped, refusal, request_id, path=scope["path"])
             return
         incoming = _Incoming(receive, scope, self._bodies, self._shared)
         outgoing = _Outgoing(stamped, scope, request_id)
@@ -78,7 +79,7 @@ class Edge:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if not started:
                 words = "Something went wrong on our side; the server's log has it under this request_id."
-                await send_problem(stamped, Problem(words), request_id)
+                await send_problem(stamped, Problem(words), request_id, path=scope["path"])
         finally:
             incoming.release()
             if (place := places.of(scope)) is not None:
@@ -104,8 +105,9 @@ class Edge:
 
 def _is_plain(path: str) -> bool:
     """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
-    there. Only under `/v1`, where everything takes a key, a slash at the end does not matter."""
-    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
+    there. Only where everything takes a key, under `/v1` and on what imitates others, a slash at the end does not
+    matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/") or imitates(path))
 
 
 class _Incoming:
@@ -168,7 +170,7 @@ class _Outgoing:
             if len(body) > places.PIECE and place is not None and not place.holds(len(body)):
                 self._refused = True
                 busy = Busy("Too many answers to this organization wait for their clients; read those first.")
-                await send_problem(self._send, busy, self._request_id)
+                await send_problem(self._send, busy, self._request_id, path=self._scope["path"])
                 return
             await self._send(start)
         if not self._refused:
@@ -197,13 +199,15 @@ def host_of(scope: Mapping[str, Any]) -> str:
     return found[1].lower().strip("[]") if found else ""
 
 
-async def send_problem(send: Send, problem: Problem, request_id: str, *more: tuple[bytes, bytes]) -> None:
-    """Answer with a problem."""
-    body = problem_body(problem, request_id)
+async def send_problem(
+    send: Send, problem: Problem, request_id: str, *more: tuple[bytes, bytes], path: str = ""
+) -> None:
+    """Answer with a problem, in the shape of the system that the path imitates."""
+    status, media_type, body = shape_of(path)(problem, request_id)
     headers = [(name.encode(), value.encode()) for name, value in problem_headers(problem).items()]
     if problem.status == 408:
         headers.append((b"connection", b"close"))
-    await _send(send, problem.status, MEDIA_TYPE.encode(), body, [*headers, *more])
+    await _send(send, status, media_type.encode(), body, [*headers, *more])
 
 
 async def send_text(send: Send, status: int, body: bytes) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from litestar import Request
@@ -17,13 +17,14 @@ from sqlalchemy import Connection
 from tellwire.errors import Conflict, Invalid, TooBig
 from tellwire.meta import media_limits
 from tellwire.model.messaging import Media
+from tellwire.model.tenancy import Account
 from tellwire.model.units import HOUR
 from tellwire.stores.queries import media as media_queries
 from tellwire.stores.queries.audit import note
 from tellwire.web.api.media.forms import FormFile, boundary_of, read_form
 from tellwire.web.request import RequestContext
 
-_KNOWN = frozenset(("account", "type"))
+_FIELDS = frozenset(("account", "type"))
 _PATIENCE = HOUR
 """How long an upload may take before its bytes are taken for left behind."""
 
@@ -31,8 +32,20 @@ _PATIENCE = HOUR
 class Upload:
     """One upload. `read` the form, then `keep` the row within the transaction of the answer, or `drop` the bytes."""
 
-    def __init__(self, context: RequestContext) -> None:
+    def __init__(
+        self,
+        context: RequestContext,
+        *,
+        account: Account | None = None,
+        fields: frozenset[str] = _FIELDS,
+        defaults: Mapping[str, str] = {},
+    ) -> None:
+        """`account`: whose file it is, None where the form says so; `fields`: what the form may have; `defaults`: the
+        values of fields that it has not."""
         self._context = context
+        self._known_account = account
+        self._known_fields = fields
+        self._defaults = defaults
         self._digest = hashlib.sha256()
         self._form_file = FormFile("", "")
         self._size = 0
@@ -48,6 +61,10 @@ class Upload:
             *(f"{k}={v}" for k, v in sorted(self._fields.items())),
         ]
         return self._digest.digest() + "\0".join(said).encode()
+
+    def given(self, name: str) -> str:
+        """Return a field of the form that was read, "" when it is missing."""
+        return self._fields.get(name) or self._defaults.get(name, "")
 
     async def read(self, request: Request[Any, Any, Any]) -> Media:
         """Read the form and store the file.
@@ -109,10 +126,12 @@ class Upload:
             yield chunk
 
     def _checked(self, reserved: Media) -> Media:
-        faults = [(f"/{name}", "is not a field here") for name in self._fields if name not in _KNOWN]
-        account_id = self._account(self._fields.get("account", ""), faults)
-        given = self._fields.get("type") or self._form_file.mime_type
-        if media_limits.plain_type(given) in ("", "application/octet-stream") and "type" not in self._fields:
+        faults = [(f"/{name}", "is not a field here") for name in self._fields if name not in self._known_fields]
+        known = self._known_account
+        account_id = known.id if known is not None else self._account(self.given("account"), faults)
+        said = self.given("type")
+        given = said or self._form_file.mime_type
+        if media_limits.plain_type(given) in ("", "application/octet-stream") and not said:
             given = mimetypes.guess_type(self._form_file.filename)[0] or given
         mime_type = media_limits.plain_type(given)
         limit = media_limits.LIMITS.get(mime_type)
