@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tests.postgres_server import free_port
 from tests.proofs.deployments import ADMIN, Deployment, OnPostgres, OnSqlite
 from tests.proofs.meta_load import APP_SECRET
 
+import tellwire_sdk
 from tellwire.simulator import BUSINESS, TOKEN
 
 NUMBER = BUSINESS.phone_number_id
@@ -85,6 +87,22 @@ class Site:
         while page := self.control(f"accepted?after={len(found)}")["data"]:
             found += page
         return found
+
+    def heard(self, sender: str, *, hours_ago: float) -> None:
+        """Have a customer's text come now that was written some hours ago."""
+        at = int(time.time() - hours_ago * 3600)
+        message = {"from": sender, "id": f"wamid.{sender}.{at}", "timestamp": str(at), "type": "text"}
+        value = {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": BUSINESS.display_phone_number, "phone_number_id": NUMBER},
+            "contacts": [{"profile": {"name": "Ana"}, "wa_id": sender}],
+            "messages": [message | {"text": {"body": "Hola"}}],
+        }
+        change = {"field": "messages", "value": value}
+        body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": WABA, "changes": [change]}]})
+        signed = {"X-Hub-Signature-256": tellwire_sdk.hub_signature(body.encode(), APP_SECRET)}
+        status, _ = request(f"{self.url}/meta/webhook", method="POST", body=body.encode(), headers=signed)
+        assert status == 200
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 

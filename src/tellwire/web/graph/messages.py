@@ -133,10 +133,8 @@ async def _check_turn(call: Call, draft: outgoing.Draft) -> None:
 
 
 def _paused(account: Account) -> GraphError:
-    words = (
-        f"Nothing is sent for this account ({account.sending_paused}). Once that is solved, PATCH /v1/accounts/{{id}}"
-    )
-    return replies.throttled(RATE, f'{words} with {{"sending_paused": null}} lets it go on.')
+    words = f"Not sent: nothing goes out for this account ({account.sending_paused}). Once that is settled, POST"
+    return replies.throttled(RATE, f"{words} /v1/accounts/{account.id}/resume-sending lets it go on.")
 
 
 async def _draft(call: Call, account: Account) -> MessageDraft:
