@@ -27,7 +27,7 @@ def calls(at: Site) -> list[tuple[int, Any]]:
 
 @pytest.mark.alone
 def test_a_thousand_calls(tmp_path: Path) -> None:
-    trouble = {
+    trouble: dict[str, Any] = {
         "throttle_rate": 0.002,
         "error_rate": 0.02,
         "error_accept_rate": 0.5,

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -257,6 +258,15 @@ def test_an_unknown_outcome_names_our_message_and_is_not_sent_again(at: Site, ho
     assert [each["callback_data"] for each in at.accepted()[before:]].count(identifier) == 1
 
 
+def test_a_status_that_comes_before_the_answer_is_one(at: Site) -> None:
+    """Meta's answer hangs for long, but a status tells that the message was accepted, and its id."""
+    at.control("knobs", timeout_rate=1, hang_seconds=15)
+    answers = [at.send("5215500000077"), at.send("5215500000078")]  # by turns it hangs and breaks
+    at.control("knobs", **QUIET)
+    taken = {each["id"] for each in at.accepted()[-2:]}
+    assert [answer["messages"][0]["id"] in taken for status, answer in answers if status == 200] == [True]
+
+
 def test_a_closed_window_is_131047_and_a_template_still_goes(at: Site) -> None:
     to = "5215500000066"
     at.heard(to, hours_ago=25)
@@ -291,3 +301,13 @@ def test_who_may_send(at: Site) -> None:
     assert "messages:write" in details(error(at.send(key=reader), 403, 10))
     sender = at.rest("POST", "/v1/api-keys", {"name": "s", "scopes": ["messages:write"]})["key"]
     assert at.send(key=sender)[0] == 200
+
+
+def test_a_server_that_stops_says_what_it_knows(tmp_path: Path) -> None:
+    """Not "try again": the message has left, so whoever sends it again may send it twice."""
+    with site(tmp_path, timeout_rate=1, hang_seconds=30, loss_rate=1) as here, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(here.send)
+        until(lambda: here.accepted(), what="Meta's acceptance")
+        assert here.deployment.processes.pop("all").stop() == 0
+        found = error(answer.result(), 400, 131000)
+        assert found["error_data"]["message_id"] == here.accepted()[0]["callback_data"]
