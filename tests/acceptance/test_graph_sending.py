@@ -264,7 +264,9 @@ def test_a_status_that_comes_before_the_answer_is_one(at: Site) -> None:
     answers = [at.send("5215500000077"), at.send("5215500000078")]  # by turns it hangs and breaks
     at.control("knobs", **QUIET)
     taken = {each["id"] for each in at.accepted()[-2:]}
-    assert [answer["messages"][0]["id"] in taken for status, answer in answers if status == 200] == [True]
+    told = {answer["messages"][0]["id"] for status, answer in answers if status == 200}
+    assert told  # what hung; of what broke a status may have told in time
+    assert told <= taken
 
 
 def test_a_closed_window_is_131047_and_a_template_still_goes(at: Site) -> None:
@@ -307,7 +309,7 @@ def test_a_server_that_stops_says_what_it_knows(tmp_path: Path) -> None:
     """Not "try again": the message has left, so whoever sends it again may send it twice."""
     with site(tmp_path, timeout_rate=1, hang_seconds=30, loss_rate=1) as here, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(here.send)
-        until(lambda: here.accepted(), what="Meta's acceptance")
+        until(here.accepted, what="Meta's acceptance")
         assert here.deployment.processes.pop("all").stop() == 0
         found = error(answer.result(), 400, 131000)
         assert found["error_data"]["message_id"] == here.accepted()[0]["callback_data"]

@@ -257,11 +257,6 @@ class IdempotentRequest:
         self._hash = ""
         self.kept: Response[Any] | None = None
 
-    @property
-    def keyed(self) -> bool:
-        """Return whether the request has an `Idempotency-Key`."""
-        return bool(self._key)
-
     async def __aenter__(self) -> Self:
         given = self._request.headers.getall("idempotency-key", [])
         if not given:

@@ -137,7 +137,7 @@ def _object(raw: bytes) -> Body:
 def _form(raw: bytes) -> Body:
     """Return a form's fields as JSON: what is an object or a list there is given as JSON in a field."""
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=100, errors="strict")
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=100, errors="strict")
     except ValueError:
         raise BadRequest("The form could not be read.", kind="bad-form") from None
     return {name: unfolded(msgspec.json.encode(value)) for name, value in pairs}

@@ -102,12 +102,11 @@ async def _named(context: RequestContext, path: Path, method: str) -> tuple[Kind
     node, owner = path.node, context.organization_id
     if any(kind == "token" and name == node for _, kind, name in ROUTES) and not path.edge:
         return "token", None
-    every = context.services.store.registry().accounts.values()
-    mine = [each for each in every if each.organization_id == owner]
-    for account in mine:
-        if account.phone_number_id == node:
-            return "number", account
-    if any(account.waba_id == node for account in mine):
+    accounts = context.services.store.registry().accounts
+    account = accounts.get(node)
+    if account is not None and account.organization_id == owner:
+        return "number", account
+    if any(each.waba_id == node and each.organization_id == owner for each in accounts.values()):
         return "business", node
     if len(node) <= _LONGEST_ID:
         template = await context.read(lambda c: template_queries.get(c, owner, node))

@@ -5,14 +5,17 @@ Source: docs/reference/graph-api.md, "Sending".
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Response
 from msgspec import Raw, Struct
+from sqlalchemy.exc import OperationalError
 
 from tellwire.conversations import outgoing
-from tellwire.errors import Conflict, Invalid, Problem
+from tellwire.errors import Conflict, Invalid, Problem, Unavailable
 from tellwire.meta.outgoing import types
 from tellwire.meta.outgoing.body import read_body
 from tellwire.model.keys import Keys
@@ -29,8 +32,11 @@ from tellwire.web.graph.calls import Call, unfolded, value_of, without_nulls
 from tellwire.web.graph.errors import INVALID, JSON, PAIR, RATE, GraphError
 from tellwire.web.graph.media_ids import with_our_ids
 from tellwire.web.graph.relay import asked
+from tellwire.web.graph.replies import Reply
 from tellwire.web.graph.waiting import PATIENCE, Outcome, entry_of, hindered, outcome, send_of
 from tellwire.web.request import IdempotentRequest
+
+log = structlog.get_logger("tellwire.web")
 
 _ENVELOPE = frozenset(
     ("messaging_product", "recipient_type", "to", "recipient", "type", "context", "biz_opaque_callback_data")
@@ -42,8 +48,9 @@ _READ_SECONDS = 20.0
 
 
 class _Pending(Struct):
+    """A kept answer that is not final: nothing of a person, who may be erased meanwhile."""
+
     message_id: str
-    input: str
 
 
 async def post(call: Call, account: Account) -> Response[bytes]:
@@ -63,7 +70,7 @@ async def post(call: Call, account: Account) -> Response[bytes]:
             if send_of(found).open:
                 raise Conflict("The message is being sent.", kind="idempotency-in-flight")
             if send_of(found).state != "cancelled":
-                return await _answered(call, once, account, found, kept)
+                return await _answered(call, once, await _reply(call, account, found, kept.message_id))
             await once.forget()
         return await _sent(call, account, once)
 
@@ -75,7 +82,6 @@ async def _sent(call: Call, account: Account, once: IdempotentRequest) -> Respon
     await check_wanted(call.context, draft)
     await _check_turn(call, draft)
     window = call.context.services.ingest.options.window
-    pending = _Pending("", call.text("to") or call.text("recipient"))
 
     def decide(ledger: Ledger) -> tuple[Message, Send] | Problem:
         known = ledger.account(account.phone_number_id)
@@ -88,28 +94,34 @@ async def _sent(call: Call, account: Account, once: IdempotentRequest) -> Respon
         return outgoing.queue(ledger, draft, window=window)
 
     def render(made: tuple[Message, Send]) -> bytes:
-        return msgspec.json.encode(_Pending(made[0].id, pending.input))
+        return msgspec.json.encode(_Pending(made[0].id))
 
-    (_, send), body = await once.apply(outgoing.keys_of(draft), decide, render, status=_PENDING)
-    found = await outcome(call.context, account, send)
-    if found.answer is None and send_of(found).state == "cancelled" and once.keyed:
-        await once.forget()  # nothing came of it: the same key may try again
-    return await _answered(call, once, account, found, msgspec.json.decode(body, type=_Pending))
+    (_, send), _ = await once.apply(outgoing.keys_of(draft), decide, render, status=_PENDING)
+    try:
+        reply = await _reply(call, account, await outcome(call.context, account, send), send.message_id)
+    except Exception:  # from here on, "try again" would be the wrong answer, whatever fails
+        log.exception("outcome_not_found", message_id=send.message_id)
+        reply = Reply(error=replies.unknown(send.message_id))
+    return await _answered(call, once, reply)
 
 
-async def _answered(
-    call: Call, once: IdempotentRequest, account: Account, found: Outcome, pending: _Pending
-) -> Response[bytes]:
-    """Answer with what became of a message; what is final is kept for the same Idempotency-Key."""
-    reply = replies.of(found, account, pending.message_id, pending.input)
+async def _reply(call: Call, account: Account, found: Outcome, message_id: str) -> Reply:
+    """Return the answer that says what became of a message."""
+    given = call.text("to") or call.text("recipient")
+    reply = replies.of(found, account, message_id, given)
     if reply is None:  # Meta's answer is of no use by itself; the row has what it meant
-        found = Outcome(entry=await entry_of(call.context, pending.message_id))
-        reply = replies.of(found, account, pending.message_id, pending.input)
-    if reply is None:
-        raise Conflict("The message is being sent.", kind="idempotency-in-flight")
+        found = Outcome(entry=await entry_of(call.context, message_id))
+        reply = replies.of(found, account, message_id, given)
+    return reply or Reply(error=replies.unknown(message_id))
+
+
+async def _answered(call: Call, once: IdempotentRequest, reply: Reply) -> Response[bytes]:
+    """Answer a send; what is final is kept for the same Idempotency-Key."""
+    body = reply.body(call.trace)
     if reply.final:
-        await once.amend(reply.body(call.trace), status=reply.status)
-    return Response(reply.body(call.trace), status_code=reply.status, media_type=JSON)
+        with suppress(Unavailable, OperationalError):  # a repeat then finds what became of it by the row
+            await once.amend(body, status=reply.status)
+    return Response(body, status_code=reply.status, media_type=JSON)
 
 
 async def _check_turn(call: Call, draft: outgoing.Draft) -> None:

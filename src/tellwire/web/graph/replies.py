@@ -47,7 +47,7 @@ def of(found: Outcome, account: Account, message_id: str, given: str) -> Reply |
         given: its recipient, as the caller wrote it.
     """
     if found.answer is not None:
-        return _from_answer(found.answer, account, message_id, given)
+        return _from_answer(found.answer, account, given)
     send = send_of(found)
     if found.entry is None or found.entry.send is None:
         return None
@@ -85,9 +85,7 @@ def unknown(message_id: str) -> GraphError:
     return GraphError(SOMETHING, words, http=400, transient=False, more={"message_id": message_id})
 
 
-def _from_answer(answer: MetaAnswer, account: Account, message_id: str, given: str) -> Reply | None:
-    if answer.word == "unknown":
-        return Reply(error=unknown(message_id))
+def _from_answer(answer: MetaAnswer, account: Account, given: str) -> Reply | None:
     came = read_answer(answer.status, answer.body, written=True, cause="") if answer.status else None
     if isinstance(came, Accepted):
         return Reply(success=_as_given(answer.body, given), final=True)

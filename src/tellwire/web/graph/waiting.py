@@ -2,7 +2,7 @@
 
 A message of a Graph client is sent within `PATIENCE` or not at all: whoever finds later that it is still queued cancels
 it, the worker or this process. Meta's answer is handed over by the worker where that runs in this process; otherwise,
-and when a hint is lost, the row says what happened.
+when a hint is lost, and when no answer came, the row says what happened: a status may have told.
 
 Source: docs/reference/graph-api.md, "Sending".
 """
@@ -55,7 +55,7 @@ async def outcome(context: RequestContext, account: Account, send: Send) -> Outc
         seconds = min(ends - time(), _LOOK_HERE if _sends_here(context, account) else pause)
         expires_in = _expires_in(context, send)
         answer = await _told(context, send.message_id, min(seconds, expires_in) if expires_in > 0 else seconds)
-        if answer is not None and answer.word != "withheld":
+        if answer is not None and answer.word not in ("withheld", "unknown"):
             return Outcome(answer)
         found = await _looked_at(context, account, send.message_id)
         if not send_of(found).open or time() >= ends:

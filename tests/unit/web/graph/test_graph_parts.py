@@ -53,7 +53,6 @@ def entry(state: Any, *, content: bytes = b'{"type":"text"}', cause: str = "", *
         (Outcome(entry=entry("cancelled", cause=TOO_LATE), ahead=True), 400, 131056),
         (Outcome(entry=entry("unknown")), 400, 131000),
         (Outcome(entry=entry("sending")), 400, 131000),
-        (Outcome(MetaAnswer("unknown")), 400, 131000),
         (Outcome(MetaAnswer("failed", 404, b'{"error":{"code":132001,"message":"No"}}')), 404, 132001),
         (Outcome(MetaAnswer("failed", 200, b'{"error":{"code":132001,"message":"No"}}')), 404, 132001),
     ],
@@ -85,7 +84,7 @@ def test_a_success_has_the_recipient_as_it_was_given() -> None:
     }
 
 
-@pytest.mark.parametrize("answer", [MetaAnswer("failed"), MetaAnswer("failed", 502, b"<html>"), MetaAnswer("paused")])
+@pytest.mark.parametrize("answer", [MetaAnswer("failed"), MetaAnswer("failed", 502, b"<html>"), MetaAnswer("unknown")])
 def test_an_answer_that_says_nothing_sends_one_to_the_row(answer: MetaAnswer) -> None:
     assert replies.of(Outcome(answer), ACCOUNT, "our-id", "x") is None
 
