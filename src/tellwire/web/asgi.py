@@ -20,6 +20,7 @@ from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.error_answers import answer
+from tellwire.web.graph import dispatch as graph
 from tellwire.web.inbound import Headers, InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
@@ -105,8 +106,10 @@ class WebApp:
             return Busy("The server is stopping; try again.")
 
     def drain(self) -> None:
-        """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""
+        """End event streams and long waits, and refuse new streams; what the server cuts off from now on is answered
+        503."""
         self._draining = True
+        self.app_state.draining.set()
         self.app_state.streams.stop()
 
 
@@ -153,6 +156,7 @@ def routes() -> list[Any]:
         *probes.HANDLERS,
         *file_bytes.HANDLERS,
         *status_page.HANDLERS,
+        *graph.HANDLERS,
     ]
 
 

@@ -107,8 +107,9 @@ class Edge:
 
 def _is_plain(path: str) -> bool:
     """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
-    there. Only under `/v1`, where everything takes a key, a slash at the end does not matter."""
-    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
+    there. Only where everything takes a key, under `/v1` and on what imitates others, a slash at the end does not
+    matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith(_PRIVATE))
 
 
 class _Incoming:

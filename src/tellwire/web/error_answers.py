@@ -12,7 +12,8 @@ from litestar.exceptions import InternalServerException
 from msgspec import Struct
 from msgspec.json import encode
 
-from tellwire.errors import BadRequest, Busy, MetaUnreachable, Problem
+from tellwire.errors import BadRequest, Problem
+from tellwire.web.graph import errors as graph
 from tellwire.web.problems import MEDIA_TYPE, as_problem, problem_body, problem_headers
 
 log = structlog.get_logger("tellwire.web")
@@ -56,22 +57,28 @@ def words_of(problem: Problem) -> str:
     return f"{problem.detail} {fields}" if fields else problem.detail
 
 
-def _wakit(problem: Problem) -> ErrorAnswer:
+def _wakit(problem: Problem, _request_id: str) -> ErrorAnswer:
     """wakit answers 500 when one of its rules forbids something; that is no defect, and not logged as one."""
     status = WAKIT_STATUSES.get(problem.kind, problem.status)
     return ErrorAnswer(status, encode({"error": words_of(problem)}), headers=CORS)
 
 
-def _postgrest(problem: Problem) -> ErrorAnswer:
+def _postgrest(problem: Problem, _request_id: str) -> ErrorAnswer:
     body = {"code": problem.kind, "details": None, "hint": None, "message": words_of(problem)}
     return ErrorAnswer(problem.status, encode(body), headers=CORS)
 
 
-def _wappcloud(problem: Problem) -> ErrorAnswer:
+def _graph(problem: Problem, request_id: str) -> ErrorAnswer:
+    shown = graph.of_problem(problem)
+    return ErrorAnswer(shown.status, shown.body(request_id))
+
+
+def _wappcloud(problem: Problem, _request_id: str) -> ErrorAnswer:
     return ErrorAnswer(problem.status, encode({"success": False, "code": problem.status, "message": words_of(problem)}))
 
 
-SHAPES: Mapping[str, Callable[[Problem], ErrorAnswer]] = {
+SHAPES: Mapping[str, Callable[[Problem, str], ErrorAnswer]] = {
+    f"{graph.PREFIX}/": _graph,
     "/functions/v1/": _wakit,
     "/rest/v1/": _postgrest,
     "/api/v1/": _wappcloud,
@@ -84,7 +91,7 @@ def error_answer(problem: Problem, path: str, request_id: str) -> ErrorAnswer:
     headers = problem_headers(problem)
     for beginning, shape in SHAPES.items():
         if path.startswith(beginning):
-            shown = shape(problem)
+            shown = shape(problem, request_id)
             return ErrorAnswer(shown.status, shown.body, shown.media_type, {**headers, **shown.headers})
     return ErrorAnswer(problem.status, problem_body(problem, request_id), MEDIA_TYPE, headers)
 
@@ -95,7 +102,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if isinstance(error, InternalServerException) and request.scope["state"].get("gone"):
         error = BadRequest("The client left before the body was there.")  # nobody reads it, and it is no defect
     problem, headers = as_problem(error)
-    if problem.status >= 500 and not isinstance(problem, Busy | MetaUnreachable):  # those are no defects
+    if problem.is_defect:
         tell_defect(request.scope, error)
     shown = error_answer(problem, request.scope["path"], request_id)
     return Response(

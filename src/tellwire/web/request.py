@@ -54,6 +54,7 @@ class AppState:
         self.reads = FairSlots(_READS)
         self.streams = Streams(services, self.reads)
         self.meters = Meters(services)
+        self.draining = asyncio.Event()
         self.describe: Callable[[], dict[str, Any]] = dict
         self._openapi = b""
         self._running: set[asyncio.Future[Any]] = set()
@@ -337,6 +338,19 @@ class IdempotentRequest:
             return made, body
 
         return await self._context.write(job)
+
+    async def amend(self, body: bytes, *, status: int) -> None:
+        """Replace the kept answer, which was kept before the final one was known."""
+        if self._key:
+            store, answer = self._context.services.store, KeptAnswer(self._hash, status, body)
+            owner = self._context.organization_id
+            await store.write(lambda c: idempotency.amend(c, store.vault, owner, self._key, answer))
+
+    async def forget(self) -> None:
+        """Drop the kept answer, because nothing came of the request, which may now be made anew."""
+        owner = self._context.organization_id
+        await self._context.services.store.write(lambda c: idempotency.forget(c, owner, self._key))
+        self.kept = None
 
     async def apply(
         self, keys: Keys, decide: Callable[[Ledger], T | Problem], render: Callable[[T], bytes], *, status: int

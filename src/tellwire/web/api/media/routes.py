@@ -148,11 +148,12 @@ async def delete_media(media_id: FromPath[str], context: ContextDependency) -> R
 
     await context.write(work)
     context.services.wake_downloads()
-    gone, cause = await _deleted_at_meta(context, media)
+    gone, cause = await deleted_at_meta(context, media)
     return json_response(MediaDeleted(id=media.id, deleted_at_meta=gone, cause=cause or None))
 
 
-async def _deleted_at_meta(context: RequestContext, media: Media) -> tuple[bool | None, str]:
+async def deleted_at_meta(context: RequestContext, media: Media) -> tuple[bool | None, str]:
+    """Delete Meta's copy of a file; return whether Meta did, None when it has none, and why it did not."""
     accounts = context.services.store.registry().accounts.values()
     account = next((each for each in accounts if each.id == media.account_id), None)
     if not download_rules.is_an_id(media.meta_id):

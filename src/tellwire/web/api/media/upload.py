@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from litestar import Request
@@ -30,11 +30,12 @@ _PATIENCE = HOUR
 
 class Form(Struct, frozen=True):
     """The fields of a form: that of the `file`, and the others. `account_id`: whose file it is, "" when the field
-    `account` says so."""
+    `account` says so. `defaults`: the values of fields that it has not."""
 
     file: str
     fields: frozenset[str]
     account_id: str = ""
+    defaults: Mapping[str, str] = {}
 
 
 OWN_FORM = Form("file", frozenset(("account", "type")))
@@ -64,6 +65,10 @@ class Upload:
             *(f"{k}={v}" for k, v in sorted(self.fields.items())),
         ]
         return self._digest.digest() + "\0".join(said).encode()
+
+    def given(self, name: str) -> str:
+        """Return a field of the form that was read, "" when it is missing."""
+        return self.fields.get(name) or self._form.defaults.get(name, "")
 
     async def read(self, request: Request[Any, Any, Any]) -> Media:
         """Read the form and store the file.
@@ -126,9 +131,10 @@ class Upload:
 
     def _checked(self, reserved: Media) -> Media:
         faults = [(f"/{name}", "is not a field here") for name in self.fields if name not in self._form.fields]
-        account_id = self._form.account_id or self._account(self.fields.get("account", ""), faults)
-        given = self.fields.get("type") or self._form_file.mime_type
-        if media_limits.plain_type(given) in ("", "application/octet-stream") and "type" not in self.fields:
+        account_id = self._form.account_id or self._account(self.given("account"), faults)
+        said = self.given("type")
+        given = said or self._form_file.mime_type
+        if media_limits.plain_type(given) in ("", "application/octet-stream") and not said:
             given = mimetypes.guess_type(self._form_file.filename)[0] or given
         mime_type = media_limits.plain_type(given)
         limit = media_limits.LIMITS.get(mime_type)
