@@ -32,6 +32,8 @@ from tellwire_sdk.times import rfc3339_time
 _OURS = frozenset({"pending", "accepted", "cancelled", "edited", "deleted", "errors", "preparing", "prepared"})
 """Names in `status` that Meta does not tell of a message that went out."""
 _ON_ITS_WAY = frozenset({"sent", "delivered", "read", "played"})
+_UNKNOWN_CONTENT = b'"external"'
+"""The type of a row that is known by its statuses only; such a row of wakit's server has no type."""
 _NO_CONTENT = frozenset({"id", "from", "timestamp", "version", "kind"})
 
 
@@ -93,7 +95,9 @@ def _outgoing(row: _Row, number: str) -> Parts:
     if statuses and (pricing := row.columns.get("pricing")) is not None:
         statuses[-1]["pricing"] = pricing  # the row does not say which status it came with
     echoes = []
-    if any(name in _ON_ITS_WAY for name, _ in reached):
+    if row.content.get("type", _UNKNOWN_CONTENT) != _UNKNOWN_CONTENT and any(
+        name in _ON_ITS_WAY for name, _ in reached
+    ):
         address: Members = {"group_id": encode(group)} if group else row.person.address_in("to", "to_user_id")
         head = {**address, "id": encode(row.wamid), "timestamp": _time(row.data)}
         echoes.append(written({**head, **row.content}))
