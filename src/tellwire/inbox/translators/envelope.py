@@ -32,9 +32,16 @@ class Person(Struct, frozen=True):
     phone: str = ""
     user_id: str = ""
 
-    def address_in(self, phone_key: str, user_id_key: str) -> Members:
-        """Return the address under the key that an item has for its kind."""
-        return {phone_key if _is_phone(self.address) else user_id_key: encode(self.address)}
+    @property
+    def sender(self) -> Members:
+        """What a message says of its sender. A user id stands in the card alone: under a key of the message it would
+        become part of the content."""
+        return {"from": encode(self.address)} if _is_phone(self.address) else {}
+
+    @property
+    def recipient(self) -> Members:
+        """What a status says of its recipient."""
+        return {"recipient_id" if _is_phone(self.address) else "recipient_user_id": encode(self.address)}
 
     @property
     def card(self) -> bytes:

@@ -80,7 +80,7 @@ def translate(body: bytes, source: Source) -> Translated:
 
 def _incoming(row: _Row, number: str) -> Parts:
     head = {"id": encode(row.wamid), "timestamp": _time(row.data)}
-    message = {**row.person.address_in("from", "from_user_id"), **head, **row.content}
+    message = {**row.person.sender, **head, **row.content}
     if group := _text(row.data, "group_address"):
         message["group_id"] = encode(group)
     return Parts(number=number, people=[row.person], messages=[written(message)])
@@ -90,7 +90,7 @@ def _outgoing(row: _Row, number: str) -> Parts:
     reached = _statuses(row.data)
     group = _text(row.data, "group_address")
     to: Members = {"recipient_id": encode(group), "recipient_type": b'"group"'} if group else {}
-    to = to or row.person.address_in("recipient_id", "recipient_user_id")
+    to = to or row.person.recipient
     statuses = [_status(row, name, at, to) for name, at in reached]
     if statuses and (pricing := row.columns.get("pricing")) is not None:
         statuses[-1]["pricing"] = pricing  # the row does not say which status it came with
@@ -98,9 +98,9 @@ def _outgoing(row: _Row, number: str) -> Parts:
     if row.content.get("type", _UNKNOWN_CONTENT) != _UNKNOWN_CONTENT and any(
         name in _ON_ITS_WAY for name, _ in reached
     ):
-        address: Members = {"group_id": encode(group)} if group else row.person.address_in("to", "to_user_id")
-        head = {**address, "id": encode(row.wamid), "timestamp": _time(row.data)}
-        echoes.append(written({**head, **row.content}))
+        address: Members = {"group_id": encode(group)} if group else {}  # the contact's card says to whom it went
+        head = {"id": encode(row.wamid), "timestamp": _time(row.data)}
+        echoes.append(written({**head, **row.content, **address}))
     return Parts(number=number, people=[row.person], echoes=echoes, statuses=list(map(written, statuses)))
 
 

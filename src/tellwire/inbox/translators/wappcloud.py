@@ -54,7 +54,7 @@ def _incoming(message: Members, person: Person, source: Source) -> Translated:
     content = {key: bytes(value) for key, value in message.items() if key not in _NO_CONTENT}
     said = "\0".join(f"{key}\0{bytes(value).decode(errors='replace')}" for key, value in message.items())
     head = {
-        **person.address_in("from", "from_user_id"),
+        **person.sender,
         "id": encode(_wamid(message) or made_id(source, "message", person.address, said)),
         "timestamp": message.get("timestamp", b"null"),
     }
@@ -69,7 +69,7 @@ def _status(status: Members, person: Person, source: Source) -> bytes:
         "id": encode(_wamid(status) or made_id(source, "status", person.address, chat)),
         "status": status.get("status", b"null"),
         "timestamp": status.get("timestamp", b"null"),
-        **person.address_in("recipient_id", "recipient_user_id"),
+        **person.recipient,
     }
     if "errors" in status:
         found["errors"] = status["errors"]
