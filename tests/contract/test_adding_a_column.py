@@ -246,7 +246,9 @@ def test_postgresql_is_told_the_type_of_every_column_that_is_inserted() -> None:
 
 
 STAYS = {
-    **dict.fromkeys(("organizations", "api_keys", "accounts", "endpoints", "agents", "templates"), "what was set up"),
+    **dict.fromkeys(
+        ("organizations", "api_keys", "accounts", "endpoints", "agents", "templates", "sources"), "what was set up"
+    ),
     "template_syncs": "one row a business account",
     "contacts": "stay until they are erased",
     "contact_aliases": "are erased with their contact",

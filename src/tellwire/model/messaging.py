@@ -94,7 +94,8 @@ class StatusFact(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
-    `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps.
+    `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps;
+    `source` the id of the source that brought the first copy, "" for Meta and for us.
     `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
     are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
@@ -120,6 +121,7 @@ class Message(Struct, frozen=True, kw_only=True):
     kind: Literal["message", "external", "placeholder", "edit"] = "message"
     history: bool = False
     payments: bytes = b""
+    source: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
 

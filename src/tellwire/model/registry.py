@@ -1,4 +1,4 @@
-"""The accounts, agents and endpoints that a process keeps in memory."""
+"""The accounts, agents, endpoints and sources that a process keeps in memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from tellwire.model.agents import Agent
 from tellwire.model.deliveries import (
     Endpoint,
 )
+from tellwire.model.sources import Source
 from tellwire.model.tenancy import Account
 
 
 class Registry(Struct, frozen=True, kw_only=True):
-    """Accounts, agents and endpoints as of the last commit that changed them; shared, never edited."""
+    """Accounts, agents, endpoints and sources as of the last commit that changed them; shared, never edited."""
 
     version: int
     accounts: dict[str, Account]
@@ -27,3 +28,7 @@ class Registry(Struct, frozen=True, kw_only=True):
     """the key of the hashes in tombstones; b"" while there are no tombstones"""
     erasing: frozenset[str] = frozenset()
     """the ids of the contacts that are being erased just now"""
+    sources: dict[str, Source] = field(default_factory=dict)
+    """by id"""
+    compared: frozenset[str] = frozenset()
+    """the ids of the organizations that have a source, of whose items it is kept who brought them"""

@@ -58,6 +58,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
             inserts.media(ledger),
             inserts.agent_turns(ledger),
             inserts.marks(ledger),
+            inserts.source_items(ledger),
             inserts.events(ledger),
             inserts.deliveries(work),
         ),

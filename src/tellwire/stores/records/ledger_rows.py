@@ -199,6 +199,7 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     history: bool = False
     media: bytes = b""
     payments: bytes = b""
+    source: str = ""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -232,6 +233,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.history,
         value.media,
         value.payments,
+        value.source,
     )
     return (
         value.id,

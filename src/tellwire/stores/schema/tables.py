@@ -49,6 +49,7 @@ from tellwire.stores.schema.sending import (
     templates,
     windows,
 )
+from tellwire.stores.schema.sources import source_items, sources
 
 __all__ = [
     "DUE",
@@ -81,6 +82,8 @@ __all__ = [
     "sealed_keys",
     "sends",
     "sequences",
+    "source_items",
+    "sources",
     "templates",
     "windows",
 ]
@@ -272,6 +275,9 @@ UNUSUAL = "outcome <> 'applied'"
 SHARED = "shares <> ''"
 """POSTs with items of several organizations, or of one and of nobody: few, and searched for by each organization."""
 
+SOURCED = "source_id <> ''"
+"""POSTs that another system sent than Meta."""
+
 inbound = Table(
     "inbound",
     metadata,
@@ -283,6 +289,7 @@ inbound = Table(
     Column("speaks_for", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("shares", Text, nullable=False, server_default=""),  # see model.Inbound
+    Column("source_id", Text, nullable=False, server_default=""),  # "": Meta
     Index(
         "inbound_by_outcome",
         "outcome",
@@ -291,6 +298,7 @@ inbound = Table(
         postgresql_where=text(UNUSUAL),
     ),
     Index("inbound_shared", "id", sqlite_where=text(SHARED), postgresql_where=text(SHARED)),
+    Index("inbound_by_source", "source_id", "id", sqlite_where=text(SOURCED), postgresql_where=text(SOURCED)),
 )
 
 held_items = Table(

@@ -105,6 +105,7 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
     for inbound_id, body in ledger.new_bodies.items():
         db.execute("UPDATE inbound SET body=? WHERE id=?", (body, inbound_id))
     insert_rows(db, inserts.marks(ledger))
+    insert_rows(db, inserts.source_items(ledger))
     for inbound_id, reports in ledger.new_reports.items():
         row = db.execute(_REPORTED, (inbound_id,)).fetchone()
         if row is not None:
