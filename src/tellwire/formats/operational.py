@@ -1,4 +1,4 @@
-"""What subscribers are told of the platform itself, in every format but `cloudevents`: `{"type", "timestamp", "data"}`."""
+"""What subscribers are told of the platform itself: `{"type", "timestamp", "data"}`, also where formats differ."""
 
 from __future__ import annotations
 
