@@ -1,7 +1,7 @@
 """The `openbsp` format: `{"data": <row>, "entity": …, "action": …}` with rows as wakit's server keeps them.
 
 Their documents describe other rows, which the format `row` sends. Values of Meta's are passed on as they are, and odd
-ones never fail. Source: docs/reference/formats.md, "Format `openbsp`".
+ones never fail. Source: docs/reference/formats.md, "Format openbsp".
 """
 
 from __future__ import annotations
