@@ -1,7 +1,7 @@
 """The `openbsp` format: `{"data": <row>, "entity": …, "action": …}` with rows as wakit's server keeps them.
 
 Their documents describe other rows, which the format `row` sends. Values of Meta's are passed on as they are, and odd
-ones never fail. Source: docs/reference/formats.md, "Format `openbsp`".
+ones never fail. Source: docs/reference/formats.md, "Format openbsp".
 """
 
 from __future__ import annotations
@@ -28,16 +28,10 @@ HANDSHAKE: Handshake | None = None
 IDS: ShownIds | None = None
 
 _MAYBE: Schema = {"type": ["string", "null"], "minLength": 1}
-_SHARED: Schema = {
-    "id": ID,
-    "organization_id": ID,
-    "service": {"const": "whatsapp"},
-    "organization_address": {"type": "string", "description": "The phone_number_id."},
-    "contact_address": {**_MAYBE, "description": "The contact's address as Meta gave it; null for a group as a whole."},
-    "group_address": {**_MAYBE, "description": "Meta's id of the group; null outside of groups."},
-    "created_at": TIME,
-    "updated_at": TIME,
-}
+_SERVICE: Schema = {"const": "whatsapp"}
+_NUMBER: Schema = {"type": "string", "description": "The phone_number_id."}
+_CONTACT: Schema = {**_MAYBE, "description": "The contact's address as Meta gave it; null for a group as a whole."}
+_GROUP: Schema = {**_MAYBE, "description": "Meta's id of the group; null outside of groups."}
 _FILE: Schema = {
     "type": "object",
     "required": ["mime_type", "uri"],
@@ -62,21 +56,35 @@ _CONTENT: Schema = {
     "then": {"required": ["version", "type", "kind"]},
 }
 _MESSAGE: Schema = {
-    **_SHARED,
+    "id": ID,
     "external_id": {**_MAYBE, "description": "Meta's id of the message (wamid)."},
     "conversation_id": ID,
+    "organization_id": ID,
     "direction": {"enum": ["incoming", "outgoing"]},
     "agent_id": _MAYBE,
+    "contact_address": _CONTACT,
+    "service": _SERVICE,
+    "organization_address": _NUMBER,
+    "group_address": _GROUP,
     "thread_id": {"type": "null"},
     "content": _CONTENT,
     "status": {"type": "object", "properties": {"errors": ERRORS}, "additionalProperties": TIME},
     "timestamp": {**TIME, "description": "Meta's time of the message, else `created_at`."},
+    "created_at": TIME,
+    "updated_at": TIME,
 }
 _CONVERSATION: Schema = {
-    **_SHARED,
+    "id": ID,
+    "organization_id": ID,
+    "service": _SERVICE,
+    "organization_address": _NUMBER,
+    "contact_address": _CONTACT,
+    "group_address": _GROUP,
     "name": {"type": "null"},
     "status": {"enum": ["active", "closed"]},
     "extra": {"type": "null"},
+    "created_at": TIME,
+    "updated_at": TIME,
 }
 
 

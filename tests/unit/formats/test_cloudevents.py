@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 from tests.golden.formats.cases import EVENTS, WRITTEN, Case
 from tests.golden.formats.events import CONVERSATION, MESSAGE, ORGANIZATION, PHONE_NUMBER_ID, SECRET, endpoint
 
+import tellwire
 import tellwire_sdk
 from tellwire.formats import cloudevents, row
 from tellwire.formats.cloudevents import Permission
@@ -21,6 +24,7 @@ from tellwire.ports.formats import Registration
 from tellwire.ports.http_out import Answer, without_what_was_said
 
 SENT = SentAs("msg_1", 7)
+SOURCE = Path(tellwire.__file__).parent
 CASES = [case for case in WRITTEN if case.endpoint.format == "cloudevents"]
 ASKED = Registration(endpoint=endpoint("cloudevents"), token="", origin="https://Hooks.example:8443/x")
 
@@ -93,6 +97,19 @@ def test_a_source_is_a_uri_whatever_the_ids_hold() -> None:
     source = read(encoded(replace(EVENTS["text"], snapshot=snapshot))).get_source()
     assert source == f"/organizations/{ORGANIZATION}/accounts/1%2F2%20%C3%A9%3F%23"
     assert urlsplit(source).path == source
+
+
+def test_an_operational_event_of_an_account_names_its_number_wherever_it_is_made() -> None:
+    made = [call for path in SOURCE.rglob("*.py") for call in _made_in(path.read_text())]
+    assert sum("account_id" in names for names in made) >= 8
+    assert [names for names in made if "account_id" in names and "phone_number_id" not in names] == []
+
+
+def _made_in(source: str) -> list[set[str]]:
+    """The arguments of each `OperationalEvent` that a module makes."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    named = [call for call in calls if ast.unparse(call.func).endswith("OperationalEvent")]
+    return [{str(keyword.arg) for keyword in call.keywords} for call in named]
 
 
 # --- permission -------------------------------------------------------------------------------------------------------

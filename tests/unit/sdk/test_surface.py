@@ -140,5 +140,6 @@ def test_examples_in_the_reference_keep_the_order_of_the_schemas():
     for example in blocks("json"):
         payload = json.loads(example.values[0])
         if "entity" in payload:
-            columns = list(SCHEMAS["row-messages"]["properties"]["data"]["properties"])
+            format_ = "openbsp" if "group_address" in payload["data"] else "row"
+            columns = list(SCHEMAS[f"{format_}-messages"]["properties"]["data"]["properties"])
             assert list(payload["data"]) == [column for column in columns if column in payload["data"]]
