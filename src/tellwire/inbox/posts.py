@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tellwire.inbox.meta_events import Verbatim
 from tellwire.meta.webhooks.items import Item
 from tellwire.model.inbound import Inbound, SpeaksFor
 
@@ -27,6 +28,7 @@ class Post(Struct, frozen=True):
     whose: str = ""
     gone: frozenset[str] = frozenset()
     more: bool = False
+    verbatim: Verbatim | None = None
 
 
 class Applied(Struct, frozen=True):

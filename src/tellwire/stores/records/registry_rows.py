@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tellwire.model.registry import Registry
+from tellwire.model.registry import Registry, takers_of
 from tellwire.security.vault import Vault
 from tellwire.stores.records import ledger_rows, sending_rows
 
@@ -39,12 +39,14 @@ def registry(rows: RegistryRows, vault: Vault, *, lenient: bool) -> Registry:
     accounts = ledger_rows.opened(ledger_rows.account, rows.accounts, vault, lenient=lenient)
     endpoints = ledger_rows.opened(ledger_rows.endpoint, rows.endpoints, vault, lenient=lenient)
     agents = ledger_rows.opened(sending_rows.agent, rows.agents, vault, lenient=lenient)
+    by_id = {endpoint.id: endpoint for endpoint in endpoints}
     key = rows.erased_key
     return Registry(
         version=rows.version,
         accounts={account.phone_number_id: account for account in accounts},
-        endpoints={endpoint.id: endpoint for endpoint in endpoints},
+        endpoints=by_id,
         agents={agent.id: agent for agent in agents},
+        meta=takers_of(by_id.values()),
         media_key=sending_rows.media_key(rows.media_key, vault, lenient=lenient),
         erased_key=ledger_rows.sealed_key(key, vault, ledger_rows.ERASED_KEY) if key else b"",
         erasing=ledger_rows.erasing(rows.erasing),

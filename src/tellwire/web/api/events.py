@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model.deliveries import Endpoint, Event, SentAs
+from tellwire.model.deliveries import Action, Endpoint, Entity, Event, SentAs
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import events
 from tellwire.stores.queries.events import EventFilter
@@ -44,8 +44,8 @@ class EventRead(Struct, kw_only=True):
     organization_id: Id
     account_id: Id
     name: str
-    entity: Literal["messages", "conversations", "operational"]
-    action: Literal["insert", "update"]
+    entity: Entity
+    action: Action
     conversation_id: str | None
     message_id: str | None
     direction: Literal["incoming", "outgoing"] | None
