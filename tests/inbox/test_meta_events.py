@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
+from tests.inbox.sends import HELLO, accepted, under_way
 from tests.world import (
     CUSTOMER,
+    DISPLAY,
     NUMBER,
     WABA,
     World,
@@ -306,3 +308,40 @@ async def test_fields_history_and_standby_choose(world):
     assert items(await told(world, past)) == ["wamid.1", "flows", "standby", "history"]
     assert items(await told(world, quiet)) == ["wamid.1", "flows"]
     assert await told(world, rows) == []
+
+
+async def test_what_we_send_is_told_as_an_echo_once_meta_has_accepted_it(world):
+    echoes = await world.endpoint("meta", echoes=True)
+    whole = await world.endpoint("meta", echoes=True, batching="as_received")
+    await world.endpoint("meta")
+    message = await under_way(world)
+    assert await told(world, echoes) == []
+    for _ in range(2):
+        await accepted(world, message, "wamid.ours")
+    (body,) = await told(world, echoes)
+    assert await told(world, whole) == [body]
+    [change] = json.loads(body)["entry"][0]["changes"]
+    metadata = {"display_phone_number": DISPLAY, "phone_number_id": NUMBER}
+    echo = {"from": DISPLAY, "to": CUSTOMER, "id": "wamid.ours", "timestamp": "1778038763"} | json.loads(HELLO)
+    expected = {"messaging_product": "whatsapp", "metadata": metadata, "message_echoes": [echo]}
+    assert change == {"value": expected, "field": "smb_message_echoes"}
+    (work,) = await world.outbox.backlog(whole.id, partitions=range(PARTITIONS), after="", limit=9)
+    assert (work.event.message_id, work.event.direction) == (message.id, "outgoing")
+    rows = {event.order_key for event in await world.events() if event.entity == "messages"}
+    assert {work.event.order_key} == rows
+
+
+async def test_a_real_echo_comes_to_everybody(world):
+    endpoint, quiet = await world.endpoint("meta"), await world.endpoint("meta", external=False)
+    echo = {
+        "from": DISPLAY,
+        "to": CUSTOMER,
+        "id": "wamid.e",
+        "timestamp": "1778038763",
+        "type": "text",
+        "text": {"body": "x"},
+    }
+    await world.post(value(message_echoes=[echo]), field="smb_message_echoes")
+    await world.post(statuses(status("wamid.of others", "sent")))
+    assert items(await told(world, endpoint)) == ["wamid.e", ("wamid.of others", "sent")]
+    assert items(await told(world, quiet)) == ["wamid.e"]

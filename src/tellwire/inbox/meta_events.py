@@ -17,7 +17,7 @@ from tellwire.accounts import notices
 from tellwire.conversations import aliases, contacts
 from tellwire.conversations.changes import seconds
 from tellwire.meta.raw_json import verbatim
-from tellwire.meta.webhooks import redaction, units
+from tellwire.meta.webhooks import parting, units
 from tellwire.meta.webhooks.items import Item, MessageItem, Place, StatusUpdate
 from tellwire.meta.webhooks.units import Unit, Units
 from tellwire.model.deliveries import Action, Event, Part, Snapshot
@@ -123,8 +123,7 @@ def tell_rest(ledger: Ledger, whole: Verbatim, speaks_for: SpeaksFor, inbound: I
                 posts.setdefault(organization_id, {})[pointer] = accounts
             if unit is None or organization_id not in takers.items or not _once(ledger, accounts, unit.key):
                 continue
-            moved = {pointer: "/entry/0/changes/0"}
-            envelope = _without_erased(unit.envelope, [change], moved)
+            envelope = _without_erased(unit, pointer, change)
             _emit_unit(ledger, accounts, unit, envelope, _told_of(ledger, accounts, change))
     for organization_id, found in posts.items():
         everyone = sorted({a.id: a for some in found.values() for a in some}.values(), key=lambda a: a.id)
@@ -180,18 +179,13 @@ def _once(ledger: Ledger, accounts: Sequence[Account], key: str) -> bool:
     return notices.record_once(ledger, accounts[0], TOLD, key)
 
 
-def _without_erased(envelope: bytes, changes: Iterable[_Change], moved: Mapping[str, str]) -> bytes:
-    """Return an envelope without what is of erased people; `moved`: where its changes stand, by where they stood."""
-    gone = [_at(item, moved) for change in changes for item in change.gone]
-    if not gone:
-        return envelope
-    return redaction.cut(envelope, gone, [_at(item, moved) for change in changes for item in change.items], drop=True)
-
-
-def _at(item: Item, moved: Mapping[str, str]) -> Item:
-    change = units.change_of(item.place.pointer)
-    place = replace(item.place, pointer=moved[change] + item.place.pointer.removeprefix(change))
-    return replace(item, place=place)
+def _without_erased(unit: Unit, pointer: str, change: _Change) -> bytes:
+    """Return the envelope of a whole value without what is of erased people."""
+    if not change.gone:
+        return unit.envelope
+    moved = {pointer: "/entry/0/changes/0"}
+    gone, kept = ([parting.at(item, moved) for item in some] for some in (change.gone, change.items))
+    return parting.without(unit.envelope, gone, kept)[0]
 
 
 # --- whom it is about -------------------------------------------------------------------------------------------------
@@ -261,14 +255,14 @@ def _emit_post(
     changes: Mapping[str, _Change],
     accounts: Mapping[str, Sequence[Account]],
 ) -> None:
-    moved = units.renumbered(changes)
-    body = _without_erased(units.only(whole.body, changes), list(changes.values()), moved)
+    gone = [item for change in changes.values() for item in change.gone]
+    kept = [item for change in changes.values() for item in change.items]
+    body, moved = parting.without(whole.body, gone, kept)
     parts = tuple(_part(moved[each], changes[each].items[0].place.field, accounts[each]) for each in changes)
     first = next(iter(accounts.values()))[0]
     person = None
     if len({part.account_id for part in parts}) == 1 and parts[0].account_id:
-        everyone = [item for change in changes.values() for item in (*change.items, *change.gone)]
-        person = _sole_person(ledger, first, everyone)
+        person = _sole_person(ledger, first, [*kept, *gone])
     # POSTs come in the order of their account: one may be about many people.
     told = Told(first.id, contact_id=person.id if person else "")
     _emit(ledger, organization_id, body, parts, told, action="post")

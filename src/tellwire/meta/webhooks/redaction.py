@@ -75,7 +75,7 @@ def cut(
     """
     mark, text = body[: len(body) - len(body.removeprefix(BOM_UTF8))], body.removeprefix(BOM_UTF8)
     values, pattern = Values(text), pattern_of(sought)
-    changes = {item.place.pointer: _instead(values, item, pattern) for item in gone}
+    changes = {item.place.pointer: instead(values, item, pattern) for item in gone}
     for place, _ in _cards(values, gone, kept, sought):
         changes[place] = _EMPTY_CARD
     if b'"conversation_context"' in text:
@@ -101,7 +101,7 @@ def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Coll
     return [piece for piece in found if piece] + [piece for _, piece in beside]
 
 
-def _instead(values: Values, item: Item, pattern: re.Pattern[bytes]) -> bytes:
+def instead(values: Values, item: Item, pattern: re.Pattern[bytes]) -> bytes:
     """Return what replaces an item. Of a whole change, or more, only what names the person is cut: it may be about
     others too."""
     found = _CHANGE.match(item.place.pointer)
