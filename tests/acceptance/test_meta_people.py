@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from tests.acceptance.test_api_contacts import (
     NAME,
     OTHER,
     WORDS,
-    app,
     erase,
     everything,
     gone_from_the_files,
@@ -20,12 +20,17 @@ from tests.acceptance.test_api_contacts import (
     meta,
     said,
 )
-from tests.served import Served
+from tests.served import Served, served
 from tests.world import CUSTOMER, contact, status, statuses, text_message, value
 
 pytestmark = pytest.mark.usefixtures("each_store")
 HOOK = "https://hooks.example.com/meta"
-assert app  # a fixture
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as running:
+        yield running
 
 
 def subscribe(app: Served) -> None:
