@@ -81,6 +81,8 @@ def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # n
     if event.action == "item":
         return posted
     taken = [part.pointer for part in parts if takes(endpoint, part)]
+    if not taken:
+        return None
     return posted if len(taken) == len(parts) else units.only(posted, taken)
 
 

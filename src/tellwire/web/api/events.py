@@ -156,8 +156,8 @@ async def _known(context: RequestContext, event_id: str) -> Event:
 
 
 def plain_endpoint(event: Event, format_name: str) -> Endpoint:
-    """Return an endpoint with default options, for rendering events."""
-    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name)
+    """Return an endpoint that takes everything, with default options else, for rendering events."""
+    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name, history=True)
 
 
 HANDLERS = (list_events, stream_events, read_event, read_payload)
