@@ -150,6 +150,7 @@ PLAIN_FIELDS = {
     "allowed_tool_origins", "budget", "temperature", "max_tokens", "on_failure", "scopes", "expires_at", "reason",
     # endpoints and deliveries
     "url", "format", "events", "ordering", "updates", "conversation_ids", "external", "history", "secret", "token",
+    "fields", "batching", "echoes", "standby", "json", "buffer", "verify_token",
     "headers", "hub_signature", "wappcloud_signature", "rotating_signature", "timeout_seconds", "head_of_line_seconds",
     "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since",
     "until", "include",

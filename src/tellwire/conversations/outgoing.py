@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import agent_turns, contacts, lifecycle, message_events, recipients
+from tellwire.conversations import agent_turns, contacts, echoes, lifecycle, message_events, recipients
 from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
@@ -217,6 +217,8 @@ def accept(
     if changed or message is not ledger.by_id[message_id]:
         columns = _columns(ledger.by_id[message_id], message)
         update(ledger, message, account, columns)
+    if "wamid" in changed:
+        echoes.tell(ledger, ledger.by_id[message_id], account)
     return ledger.by_id[message_id]
 
 

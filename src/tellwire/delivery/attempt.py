@@ -39,6 +39,9 @@ class Sign(Protocol):
     def __call__(self, body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str: ...
 
 
+HUB_SIGNATURE = "X-Hub-Signature-256"
+
+
 class Wire(Struct, frozen=True, kw_only=True):
     """The means with which every request is made. `hub_signature(body, secret)` makes `X-Hub-Signature-256`;
     `traceparent` makes the header of that name while tracing is on."""
@@ -92,8 +95,8 @@ def request(
     if secrets:
         signature = wire.sign(body, webhook_id=work.delivery.webhook_id, timestamp=timestamp, secrets=secrets)
         headers.append(("webhook-signature", signature))
-        if endpoint.hub_signature:
-            headers.append(("X-Hub-Signature-256", wire.hub_signature(body, single.secrets[0].value)))
+        if endpoint.hub_signature and form.SIGNATURE != HUB_SIGNATURE:
+            headers.append((HUB_SIGNATURE, wire.hub_signature(body, single.secrets[0].value)))
     headers += form.headers(work.event, single, body)
     if wire.traceparent is not None and (trace := wire.traceparent(work)):
         headers.append(("traceparent", trace))

@@ -8,6 +8,7 @@ so in strides: it is called again until it says that it is done, and may be cut 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,11 +17,12 @@ from msgspec.structs import replace
 
 from tellwire.endpoints.disabling import STRIDE
 from tellwire.endpoints.ports import AuditWord, EndpointChecks, EndpointRepository
-from tellwire.endpoints.validation import faults, secret_fault
+from tellwire.endpoints.validation import VERIFY_TOKEN, faults, own_options, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.deliveries import Batching, Buffer, Endpoint, Json, Ordering, Secret
 from tellwire.model.units import Micros
+from tellwire.ports.formats import Format
 from tellwire.security.pasted import as_meant
 
 MOST_SECRETS = 10
@@ -208,6 +210,15 @@ def drafted(draft: EndpointDraft) -> Endpoint:
     return Endpoint(id="", organization_id="", secrets=secrets, **_without_none(fields))
 
 
+def with_verify_token(endpoint: Endpoint, formats: Mapping[str, Format], made: str) -> Endpoint:
+    """Return a new endpoint with the token that its receiver is asked with, where its format does so: `made`, unless it
+    brings one."""
+    form = formats.get(endpoint.format)
+    if form is None or VERIFY_TOKEN not in form.OPTIONS or endpoint.verify_token:
+        return endpoint
+    return replace(endpoint, verify_token=made)
+
+
 def changed(endpoint: Endpoint, change: EndpointChange) -> Endpoint:
     """Return the endpoint as a change wants it."""
     fields: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not UNSET}
@@ -238,7 +249,7 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
     events = tuple(dict.fromkeys((*format_.EVENTS, *gate.event_names)))
     reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
-    if found := faults(endpoint, events, reserved, format_.UNSENT):
+    if found := faults(endpoint, events, reserved, format_.UNSENT, own_options(gate.formats)):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return

@@ -26,6 +26,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = False
+OPTIONS: tuple[str, ...] = ("json",)
 IDS: ShownIds | None = None
 
 _EVENT = document(
@@ -92,11 +93,13 @@ HANDSHAKE: Handshake | None = Permission()
 
 def names(event: Event) -> tuple[str, ...]:
     """The name under which a customer may have subscribed to this event."""
-    return (event.name,)
+    return () if event.entity == "meta" else (event.name,)
 
 
 def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
     """The body; an attribute without a value is left out."""
+    if event.entity == "meta":
+        return None
     data = bytes(event.snapshot.row) if event.entity == "operational" else row.shown(event, endpoint)
     attributes: dict[str, object] = {
         "specversion": "1.0",

@@ -24,6 +24,7 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = True
+OPTIONS: tuple[str, ...] = ("json",)
 HANDSHAKE: Handshake | None = None
 IDS: ShownIds | None = None
 
@@ -121,11 +122,13 @@ _json = msgspec.json.Encoder().encode
 
 def names(event: Event) -> tuple[str, ...]:
     """The name under which a customer may have subscribed to this event."""
-    return (event.name,)
+    return () if event.entity == "meta" else (event.name,)
 
 
 def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # noqa: ARG001
     """The body, always with the whole row."""
+    if event.entity == "meta":
+        return None
     if event.entity == "operational":
         return operational.encode(event)
     row = _pieces(event.snapshot.row)

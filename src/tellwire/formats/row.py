@@ -114,6 +114,7 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = True
+OPTIONS: tuple[str, ...] = ("buffer", "json")
 HANDSHAKE: Handshake | None = None
 IDS: ShownIds | None = None
 
@@ -123,13 +124,15 @@ _encode = msgspec.json.Encoder().encode
 
 def names(event: Event) -> tuple[str, ...]:
     """The names under which a customer may have subscribed to this event."""
-    return (event.name,)
+    return () if event.entity == "meta" else (event.name,)
 
 
 def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # noqa: ARG001
     """The body: the full row, or with `updates: "changed"` an update's `id`, changed columns and `updated_at`."""
     if event.entity == "operational":
         return operational.encode(event)
+    if event.entity == "meta":
+        return None
     return b'{"data":%b,"entity":"%b","action":"%b"}' % (
         shown(event, endpoint),
         event.entity.encode(),

@@ -12,10 +12,11 @@ from tellwire.model.messaging import (
 )
 from tellwire.model.units import Micros, Seconds
 
-Entity = Literal["messages", "conversations", "operational"]
+Entity = Literal["messages", "conversations", "operational", "meta"]
 
 
-Action = Literal["insert", "update"]
+Action = Literal["insert", "update", "item", "post"]
+"""`item` and `post` are of the entity `meta`: one thing that Meta sent in its envelope, or a whole POST of Meta's."""
 
 
 Ordering = Literal["keyed", "none", "strict"]
@@ -64,11 +65,23 @@ class StatusItem(Struct, frozen=True, omit_defaults=True):
     type: str = ""
 
 
+class Part(Struct, frozen=True, gc=False, array_like=True):
+    """One change of a POST of Meta's: where it stands, its webhook field, and whose it is (each "" for none)."""
+
+    pointer: str
+    field: str
+    account_id: str
+    phone_number_id: str
+
+
 class Snapshot(Struct, frozen=True, omit_defaults=True):
     """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
     `sent_at` Meta's time of the message; `phone_number_id` that of the account, "" for none.
+
+    Of an event of the entity `meta`, `row` is what Meta sent, in its envelope; `posted` the same as bytes, where `row`
+    cannot hold it; `parts` the changes of a POST.
     """
 
     row: Raw
@@ -77,6 +90,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     sent_at: Seconds = 0
     status: StatusItem | None = None
     phone_number_id: str = ""
+    posted: bytes = b""
+    parts: tuple[Part, ...] = ()
 
 
 class Event(Struct, frozen=True, kw_only=True):

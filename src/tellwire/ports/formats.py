@@ -97,6 +97,10 @@ class Format(Protocol):
     TYPED: bool
     """Whether `tellwire_sdk.parse` knows its bodies."""
 
+    OPTIONS: tuple[str, ...]
+    """Those options of an endpoint that it has and other formats need not have: one that no format names here is
+    everybody's."""
+
     @property
     def HANDSHAKE(self) -> Handshake | None:  # noqa: N802
         """How a receiver consents; None when nobody is asked."""

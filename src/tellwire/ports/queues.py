@@ -189,7 +189,7 @@ class AgentTurns(Protocol):
 
 # --- erasures ---------------------------------------------------------------------------------------------------------
 
-ErasurePart = Literal["conversations", "group_events", "group_messages", "answers"]
+ErasurePart = Literal["conversations", "group_events", "group_messages", "meta", "answers"]
 """What a batch erases: rows of the person's own conversations, of the group at the cursor, or kept answers."""
 
 

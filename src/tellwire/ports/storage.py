@@ -52,13 +52,13 @@ class LedgerRunner(Protocol):
         """
         ...
 
-
-class LedgerStore(LedgerRunner, Protocol):
-    """A `LedgerRunner` that also knows the accounts and agents, and says when a loop may have something to do."""
-
     def registry(self) -> Registry:
         """The current registry, from memory."""
         ...
+
+
+class LedgerStore(LedgerRunner, Protocol):
+    """A `LedgerRunner` that also says when accounts have changed and when a loop may have something to do."""
 
     def on_changed(self, changed: Callable[[Registry], None]) -> None:
         """Call `changed` on the event loop after every commit that touched accounts or endpoints."""

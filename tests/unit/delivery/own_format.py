@@ -20,6 +20,7 @@ class OwnFormat:
     SIGNATURE = ""
     RESERVED: tuple[str, ...] = ()
     TYPED = False
+    OPTIONS: tuple[str, ...] = ()
     HANDSHAKE: Handshake | None = None
     IDS: ShownIds | None = None
 

@@ -29,6 +29,7 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = "X-Wappcloud-Signature"
 RESERVED: tuple[str, ...] = ("x-wappcloud-",)
 TYPED = True
+OPTIONS: tuple[str, ...] = ("json",)
 HANDSHAKE: Handshake | None = Challenge()
 IDS: ShownIds | None = ids
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.model.registry import Registry
+from tellwire.model.registry import Registry, takers_of
 from tellwire.security.vault import Vault
 from tellwire.stores.records import ledger_rows, sending_rows, source_rows
 
@@ -47,12 +47,14 @@ def registry(rows: RegistryRows, vault: Vault, *, lenient: bool) -> Registry:
         replace(each, phone_number_id=numbers.get(each.account_id, ""))
         for each in ledger_rows.opened(source_rows.source, rows.sources, vault, lenient=lenient)
     ]
+    by_id = {endpoint.id: endpoint for endpoint in endpoints}
     key = rows.erased_key
     return Registry(
         version=rows.version,
         accounts={account.phone_number_id: account for account in accounts},
-        endpoints={endpoint.id: endpoint for endpoint in endpoints},
+        endpoints=by_id,
         agents={agent.id: agent for agent in agents},
+        meta=takers_of(by_id.values()),
         media_key=sending_rows.media_key(rows.media_key, vault, lenient=lenient),
         erased_key=ledger_rows.sealed_key(key, vault, ledger_rows.ERASED_KEY) if key else b"",
         erasing=ledger_rows.erasing(rows.erasing),

@@ -9,6 +9,9 @@ from tellwire.stores.schema.metadata import Text, metadata
 OF_A_PERSON = "contact_id <> ''"
 """The events that are found by their contact: few, because most are of a conversation."""
 
+OF_MANY = "entity = 'meta' AND contact_id = '' AND conversation_id = ''"
+"""The events that hold what Meta sent and are not one known person's: people are looked for in their text."""
+
 events = Table(
     "events",
     metadata,
@@ -25,6 +28,7 @@ events = Table(
     Column("contact_id", Text, nullable=False),  # see model.Event
     PrimaryKeyConstraint("organization_id", "id"),
     Index("events_by_conversation", "conversation_id", "id"),
+    Index("events_of_many", "organization_id", "id", sqlite_where=text(OF_MANY), postgresql_where=text(OF_MANY)),
     Index("events_by_contact", "contact_id", "id", sqlite_where=text(OF_A_PERSON), postgresql_where=text(OF_A_PERSON)),
 )
 

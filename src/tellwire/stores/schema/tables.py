@@ -249,10 +249,11 @@ messages = Table(
 )
 
 TOLD = (
-    "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+    "name IN ('contact.preference_changed', 'meta.told', 'standby.echo', 'standby.message', 'standby.status',"
     " 'thread.control_passed', 'thread.control_taken')"
 )
-"""The rows that only say what was told already; no message goes and takes them along (`inbox/told.py`)."""
+"""The rows that only say what was told already; no message goes and takes them along (`inbox/told.py`,
+`inbox/meta_events.py`)."""
 
 message_statuses = Table(
     "message_statuses",

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model.deliveries import Endpoint, Event, SentAs
+from tellwire.model.deliveries import Action, Endpoint, Entity, Event, SentAs
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import events
 from tellwire.stores.queries.events import EventFilter
@@ -44,8 +44,8 @@ class EventRead(Struct, kw_only=True):
     organization_id: Id
     account_id: Id
     name: str
-    entity: Literal["messages", "conversations", "operational"]
-    action: Literal["insert", "update"]
+    entity: Entity
+    action: Action
     conversation_id: str | None
     message_id: str | None
     direction: Literal["incoming", "outgoing"] | None
@@ -156,8 +156,8 @@ async def _known(context: RequestContext, event_id: str) -> Event:
 
 
 def plain_endpoint(event: Event, format_name: str) -> Endpoint:
-    """Return an endpoint with default options, for rendering events."""
-    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name)
+    """Return an endpoint that takes everything, with default options else, for rendering events."""
+    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name, history=True)
 
 
 HANDLERS = (list_events, stream_events, read_event, read_payload)

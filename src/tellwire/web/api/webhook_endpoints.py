@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 from sqlalchemy import Connection
 
@@ -95,6 +95,10 @@ class EndpointWithSecret(EndpointRead, kw_only=True):
 
     secret: Annotated[str, Meta(description="What deliveries are signed with.")]
     whsec_secret: Annotated[str, Meta(description="The same as stock Standard Webhooks libraries take it.")]
+    verify_token: Annotated[
+        str | UnsetType,
+        Meta(description="Format `meta`, when it is created: what its receiver is asked with; shown this once."),
+    ] = UNSET
 
 
 class EndpointList(Struct, kw_only=True):
@@ -142,9 +146,11 @@ def _shown(endpoint: Endpoint, now: Micros, standing: EndpointHealth | None = No
     )
 
 
-def _with_secret(context: RequestContext, endpoint: Endpoint) -> tuple[Endpoint, bytes]:
+def _with_secret(context: RequestContext, endpoint: Endpoint, *, new: bool = False) -> tuple[Endpoint, bytes]:
     secret = endpoint.secrets[0].value
     more = {"secret": secret, "whsec_secret": context.services.whsec_form(secret)}
+    if new and endpoint.verify_token:
+        more["verify_token"] = endpoint.verify_token
     return endpoint, joined(_shown(endpoint, context.services.clock.now()), more)
 
 
@@ -171,18 +177,21 @@ async def _standings(context: RequestContext, *some: Endpoint) -> Mapping[str, E
 async def create_endpoint(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[EndpointDraft]
 ) -> Response[EndpointWithSecret]:
-    """The answer is the only one that shows the secret. A `chat` endpoint must first echo a challenge: `GET
-    <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`; a `cloudevents` endpoint answers `OPTIONS`
-    with the header `WebHook-Allowed-Origin`."""
+    """The answer is the only one that shows the secret, and a `meta` endpoint's verify token. A `chat` endpoint must
+    first echo a challenge: `GET <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`; a `meta`
+    endpoint answers Meta's own: `GET <url>?hub.mode=subscribe&hub.verify_token=<token>&hub.challenge=<random>`, 200
+    with the challenge; a `cloudevents` endpoint answers `OPTIONS` with the header `WebHook-Allowed-Origin`."""
     async with context.once(request) as once:
         if once.kept:
             return once.kept
-        endpoint, secret = lifecycle.drafted(data), _new_secret()
+        formats, secret = context.services.formats, _new_secret()
+        endpoint = lifecycle.with_verify_token(lifecycle.drafted(data), formats, secrets.token_urlsafe(24))
         await lifecycle.admit(context.services, endpoint)
 
         def work(connection: Connection) -> tuple[Endpoint, bytes]:
             context.check_quota(connection, "webhook_endpoints")
-            return _with_secret(context, lifecycle.create(context.endpoints(connection), endpoint, secret=secret))
+            made = lifecycle.create(context.endpoints(connection), endpoint, secret=secret)
+            return _with_secret(context, made, new=True)
 
         _, body = await once.write(work)
     return raw_json_response(body, EndpointWithSecret, status=201)

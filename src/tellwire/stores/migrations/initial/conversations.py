@@ -127,7 +127,7 @@ def _message_statuses() -> None:
         sqlite_with_rowid=False,
     )
     where = sa.text(
-        "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+        "name IN ('contact.preference_changed', 'meta.told', 'standby.echo', 'standby.message', 'standby.status',"
         " 'thread.control_passed', 'thread.control_taken')"
     )
     op.create_index("message_statuses_told", "message_statuses", ["at"], sqlite_where=where, postgresql_where=where)

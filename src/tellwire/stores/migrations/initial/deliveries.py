@@ -37,6 +37,9 @@ def _events() -> None:
         sa.Column("contact_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
     )
+    where = sa.text("entity = 'meta' AND contact_id = '' AND conversation_id = ''")
+    mine = ["organization_id", "id"]
+    op.create_index("events_of_many", "events", mine, sqlite_where=where, postgresql_where=where)
     op.create_index("events_by_conversation", "events", ["conversation_id", "id"])
     where = sa.text("contact_id <> ''")
     op.create_index("events_by_contact", "events", ["contact_id", "id"], sqlite_where=where, postgresql_where=where)
