@@ -238,7 +238,8 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
     events = tuple(dict.fromkeys((*format_.EVENTS, *gate.event_names)))
     reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
-    if found := faults(endpoint, events, reserved, format_.UNSENT):
+    joining = [name for name, each in gate.formats.items() if each.JOINING is not None]
+    if found := faults(endpoint, events, reserved, format_.UNSENT, joining):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return

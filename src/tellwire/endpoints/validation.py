@@ -40,7 +40,11 @@ Fault = tuple[str, str]
 
 
 def faults(
-    endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...], unsent: Sequence[str] = ()
+    endpoint: Endpoint,
+    events: Sequence[str],
+    reserved: tuple[str, ...],
+    unsent: Sequence[str] = (),
+    joining: Sequence[str] = (),
 ) -> list[Fault]:
     """Return everything that is wrong with an endpoint's fields.
 
@@ -48,12 +52,14 @@ def faults(
         events: the names it may subscribe to.
         reserved: how the names of the formats' own headers begin, in lower case.
         unsent: those of `events` that its format never sends.
+        joining: the names of the formats that put several messages into one body.
     """
     return [
         *(_events(endpoint, events) or _silent(endpoint, events, unsent)),
         *_accounts(endpoint),
         *_token(endpoint),
         *_headers(endpoint, reserved),
+        *_buffer(endpoint, joining),
     ]
 
 
@@ -104,6 +110,15 @@ def _token(endpoint: Endpoint) -> Iterator[Fault]:
         yield "/token", "must have visible ASCII characters only, no spaces"
     elif endpoint.token and not endpoint.token.strip("*"):
         yield "/token", "is the mask that reads show, not a token"
+
+
+def _buffer(endpoint: Endpoint, joining: Sequence[str]) -> Iterator[Fault]:
+    if endpoint.buffer is None:
+        return
+    if endpoint.format not in joining:
+        yield "/buffer", f"needs a format that puts several messages into one body: {', '.join(joining)}"
+    elif endpoint.ordering == "none":
+        yield "/buffer", "needs the ordering keyed or strict: without an order no message waits for another"
 
 
 def _headers(endpoint: Endpoint, reserved: tuple[str, ...]) -> Iterator[Fault]:

@@ -12,8 +12,7 @@ from tests.unit.delivery.own_format import OwnFormat
 
 from tellwire import __version__
 from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
-from tellwire.delivery.endpoint_queue import Attribution
-from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
+from tellwire.delivery.retry import Attribution, Delivered, Disable, Exhausted, RetryAt
 from tellwire.model.deliveries import (
     Delivery,
     DeliveryState,
@@ -194,7 +193,8 @@ def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **mo
         ended_at=NOW + 5,
         edit=more.pop("edit", None),
     )
-    return settle(tried, decision=decision, attribution=more.pop("attribution", Attribution(counted=True)), **more)
+    (result,) = settle(tried, decision=decision, attribution=more.pop("attribution", Attribution(counted=True)), **more)
+    return result
 
 
 def test_a_success_is_settled() -> None:
