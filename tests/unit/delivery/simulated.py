@@ -322,7 +322,9 @@ class Simulation:
         assert all(self.rows[each].state in LIVE_STATES for each in ids), "sent though it was settled"
         assert ids == sorted(ids)
         if len(ids) > 1:
-            assert {self.rows[each].together for each in ids} == {group_id(ticket.work.members)}, "sent unrecorded"
+            together = {self.rows[each].together for each in ids}
+            assert len(together) == 1, "sent unrecorded"
+            assert "" not in together, "sent unrecorded"
         assert settings.state == "active"
         assert delivery.partition not in self.away, "sent though it is another's"
         assert self.epochs[delivery.partition] == ticket.epoch

@@ -88,11 +88,11 @@ def test_rows(made: tuple[str, bytes, Event]):
 @given(st.lists(rows(), min_size=2, max_size=5))
 def test_rows_of_a_buffer(made: list[tuple[str, bytes, Event]]):
     events = [event for _, _, event in made]
-    body = row.JOINING.encode(events, endpoint("row"), SENT)
+    body = row.Rows().encode(events, endpoint("row"), SENT)
     parsed = round_trip(body)
     assert isinstance(parsed, RowEvents)
     assert [each.content for each in parsed.data] == [json.loads(content) for _, content, _ in made]
-    assert [row.JOINING.takes(event, (kind,)) for kind, _, event in made] == [True] * len(made)
+    assert [row.Rows().takes(event, (kind,)) for kind, _, event in made] == [True] * len(made)
 
 
 @unhurried
