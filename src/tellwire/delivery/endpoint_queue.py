@@ -145,7 +145,8 @@ class EndpointQueue:
         """Whether the next page of rows should be read."""
         if not (self.open and self.quota.partitions and self.backlog.more) or self.backlog.reading:
             return False
-        return self._size() * 2 < self.window()
+        # What is read of a group waits for the rest of it, so that room is made by reading on.
+        return self._size() * (1 if self.order.collecting else 2) < self.window()
 
     def _size(self) -> int:
         return len(self._known) - self.order.blocked
@@ -185,7 +186,7 @@ class EndpointQueue:
         owned = work.delivery.partition in self.shares.leases
         if owned and identifier not in self._known and not self.backlog.is_stale(identifier):
             key = self.order.keys.get(self.order.name(work))
-            if key is not None and key.place == "waiting" and not self.order.goes_with_head(key, work):
+            if key is not None and key.place == "waiting":
                 # What stands behind a blocked head stays on disk, so that it takes no room from other keys.
                 key.cut = True
             elif not self._has_room():

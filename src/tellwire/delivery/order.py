@@ -69,8 +69,8 @@ class Order:
             self._enter(key, now)
             return
         works = key.works
-        if self.goes_with_head(key, work):
-            self._put_head(key, replace(works[0], more=(*works[0].more, work)))
+        if key.place == "collecting" and groups.is_of(works[0], work):
+            works[0] = replace(works[0], more=(*works[0].more, work))
         elif works[-1].delivery.id < work.delivery.id:
             works.append(work)
         else:
@@ -102,16 +102,6 @@ class Order:
         else:
             key.place = "ready"
             self._ready.append(key)
-
-    def goes_with_head(self, key: Key, work: Work) -> bool:
-        """Return whether a delivery belongs to the group at the head of a key, which was recorded before."""
-        return self.buffering is not None and groups.is_of(key.works[0], work)
-
-    def _put_head(self, key: Key, head: Work) -> None:
-        key.works[0] = head
-        if key.blocked:
-            self._unblock(key)
-            self._block(key)
 
     def _block(self, key: Key) -> None:
         key.blocked = 1 + len(key.works[0].more)
@@ -264,15 +254,18 @@ class Order:
         return [w for k in self.keys.values() if k.place == "waiting" and len(k.works) > 1 for w in self.cut(k)]
 
     def hurry(self) -> None:
-        """Let all heads go that wait for others."""
-        while self.collecting:
-            _, key = self.collecting.take()
-            if key.place == "collecting":
+        """Let all heads go that wait for others, but for those that are being read."""
+        entries, self.collecting = self.collecting, Timetable()
+        while entries:
+            at, key = entries.take()
+            if key.place == "collecting" and not key.works[0].delivery.together:
                 self._go(key, 0)
+            elif key.place == "collecting":
+                self.collecting.put(at, key)
 
     def drop(self) -> None:
         """Forget everything but the heads in flight."""
-        for key in (*self.overtaken, *self.joined):
+        for key in self.overtaken:
             key.place = "waiting"
         for key in self.keys.values():
             if key.place == "flying":
@@ -281,9 +274,9 @@ class Order:
             else:
                 key.place = "gone"
         self.keys = {name: key for name, key in self.keys.items() if key.place == "flying"}
-        for some in (self._ready, self._waiting, self.collecting, self._bounds, self._unproven, self.barred):
+        for some in (self._ready, self._waiting, self._bounds, self._unproven, self.overtaken, self.barred):
             some.clear()
-        self.overtaken, self.joined = [], []
+        self.collecting.clear()
         self.blocked = 0
 
     def drop_partitions(self, partitions: Collection[int]) -> list[Work]:
@@ -292,7 +285,7 @@ class Order:
         All of a key's deliveries are of one partition.
         """
         dropped: list[Work] = []
-        taken = set(map(id, (*self.overtaken, *self.joined)))
+        taken = set(map(id, self.overtaken))
         for key in [k for k in self.keys.values() if k.works[0].delivery.partition in partitions]:
             if key.place == "flying" and id(key) not in taken:
                 dropped += self.cut(key)
@@ -301,7 +294,7 @@ class Order:
                 self._unblock(key)
                 self.barred.pop(key.name, None)
                 dropped += self.discard(key)
-        self.overtaken, self.joined = ([k for k in some if k.place != "gone"] for some in (self.overtaken, self.joined))
+        self.overtaken = [key for key in self.overtaken if key.place != "gone"]
         return dropped
 
     def discard(self, key: Key) -> list[Work]:
@@ -314,14 +307,17 @@ class Order:
         """Take out one delivery that is not in flight; True when it was there."""
         for key in self.keys.values():
             for index, work in enumerate(key.works):
-                if all(member.delivery.id != delivery_id for member in work.members):
+                if work.delivery.id != delivery_id and all(each.delivery.id != delivery_id for each in work.more):
                     continue
                 if index:
                     del key.works[index]
                 elif key.place == "flying":
                     return False
                 elif left := groups.without(work, delivery_id):
-                    self._put_head(key, left)
+                    key.works[0] = left
+                    if key.blocked:
+                        self._unblock(key)
+                        self._block(key)
                 else:
                     self._unbar(key)
                     self._unblock(key)

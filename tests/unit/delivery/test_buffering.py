@@ -12,8 +12,10 @@ from msgspec import Raw
 from msgspec.structs import replace
 from tests.unit.delivery.simulated import EVENT, Reply, Script, Sent, Simulation, endpoint
 
+from tellwire.delivery.buffering import Buffering
 from tellwire.delivery.side_lanes import SideLaneLimits
-from tellwire.model.deliveries import Buffer, Event, Snapshot
+from tellwire.formats.row import Rows
+from tellwire.model.deliveries import Buffer, Delivery, Event, Snapshot, Work
 from tellwire.model.routing import partition
 from tellwire.model.units import MICROS
 
@@ -288,20 +290,51 @@ def test_after_a_crash_a_burst_is_the_same_under_the_same_id(at: float) -> None:
     assert at_rest(simulation)
 
 
-def test_a_burst_whose_rows_stand_on_two_pages_is_sent_whole() -> None:
-    simulation = buffered(lambda delivery, at: BAD if at < 6 else OK, limits=SideLaneLimits(window=16))
-    keys = [f"k{number}" for number in range(7)]
+def read_in_parts(*, contacts: int, limits: SideLaneLimits) -> Simulation:
+    """Bursts of four that were tried together and are recorded; then another process reads them from disk."""
+    keys = [f"k{number}" for number in range(contacts)]
+    simulation = buffered(lambda delivery, at: REFUSED if at < 5 else OK, buffer={"most": 4})
     for _ in range(4):
-        for key in keys:
-            simulation.at(0, lambda key=key: simulation.commits(("ep0", key), event=TEXT))  # type: ignore[misc]
-    simulation.at(5, simulation.kill)
+        simulation.commits(*(("ep0", key) for key in keys), event=TEXT)
     simulation.run(4)
-    whole = {sent.webhook_id for sent in simulation.sent}
+    assert {len(request) for key in keys for request in groups(simulation, key)} == {4}
+    simulation.limits = limits
+    simulation.at(6, simulation.kill)
     simulation.run(300)
-    assert simulation.states() == {"delivered": 28}
-    again = {sent.webhook_id for sent in simulation.sent if sent.at > 5}
-    assert whole <= again
+    assert simulation.states() == {"delivered": 4 * contacts}
     assert at_rest(simulation)
+    return simulation
+
+
+def test_bursts_whose_rows_stand_on_two_pages_are_sent_whole() -> None:
+    simulation = read_in_parts(contacts=75, limits=SideLaneLimits())
+    names = {row.id: row.together for row in simulation.rows.values()}
+    assert {sent.webhook_id for sent in simulation.sent} == set(names.values())
+    assert all(sent.webhook_id == names[sent.delivery.id] for sent in simulation.sent)
+
+
+def test_bursts_that_do_not_fit_into_memory_are_sent_in_parts_under_other_ids() -> None:
+    simulation = read_in_parts(contacts=4, limits=SideLaneLimits(window=3))
+    members: dict[str, set[str]] = {}
+    for request in (request for key in ("k0", "k1", "k2", "k3") for request in groups(simulation, key)):
+        told_of = {sent.delivery.id for sent in request}
+        assert members.setdefault(request[0].webhook_id, told_of) == told_of
+
+
+def test_bursts_that_fail_take_no_room_from_others() -> None:
+    simulation = buffered(
+        lambda delivery, at: BAD if delivery.order_key.startswith("k") else OK,
+        limits=SideLaneLimits(window=16),
+        ordering="strict",
+        buffer={"most": 4},
+    )
+    for number in range(8):
+        for _ in range(4):
+            simulation.at(number, lambda key=f"k{number}": simulation.commits(("ep0", key), event=TEXT))  # type: ignore[misc]
+        simulation.at(number + 0.5, lambda: simulation.commits(("ep0", "other"), event=status()))
+    simulation.run(9)
+    assert len(simulation.accepted("ep0", "other")) == 8
+    assert simulation.lanes.queues["ep0"].order.blocked == 32
 
 
 def test_a_burst_of_a_partition_that_was_lost_is_the_next_owners() -> None:
@@ -440,3 +473,38 @@ def test_nothing_is_lost_or_reordered_and_a_copy_has_the_id_of_the_first(story: 
         ids = {(sent.delivery.id, sent.webhook_id) for sent in simulation.sent}
         assert len(ids) == len(story.arrivals), "one id for each message, whatever happened"
     assert at_rest(simulation)
+
+
+# --- what belongs together --------------------------------------------------------------------------------------------
+
+
+def line_of(*events: Event, **first: Any) -> list[Work]:
+    """Deliveries of one key; the first one may be special."""
+    plain = Delivery(id="", organization_id="o", event_id="e", endpoint_id="ep0", order_key="a")
+    head, *more = (Work(replace(plain, id=str(number)), event) for number, event in enumerate(events))
+    return [Work(replace(head.delivery, **first), head.event), *more]
+
+
+@pytest.mark.parametrize(
+    ("line", "run"),
+    [
+        (line_of(TEXT, TEXT, TEXT), 3),
+        (line_of(TEXT, TEXT, status(), TEXT), 2),
+        (line_of(status(), TEXT), 0),
+        (line_of(TEXT, TEXT, attempts=1), 0),
+        (line_of(TEXT, TEXT, together="msg"), 0),
+        (
+            [
+                *line_of(TEXT),
+                replace(line_of(TEXT)[0], delivery=replace(line_of(TEXT)[0].delivery, behind="x")),
+                *line_of(TEXT),
+            ],
+            1,
+        ),
+        (line_of(*[TEXT] * 9), 4),
+    ],
+    ids=["all", "up to a status", "a status", "tried alone", "sent with others", "behind another contact's", "most"],
+)
+def test_a_run_is_new_messages_that_follow_each_other(line: list[Work], run: int) -> None:
+    buffering = Buffering(Buffer(seconds=1, most=4), Rows())
+    assert buffering.run(line) == run
