@@ -65,6 +65,7 @@ def faults(
         *_accounts(endpoint),
         *_token(endpoint),
         *_headers(endpoint, reserved),
+        *_buffer(endpoint),
     ]
 
 
@@ -89,8 +90,9 @@ def secret_fault(secret: str) -> str:
 
 def own_options(formats: Mapping[str, Format]) -> dict[str, list[str]]:
     """Return the options that only some formats have, each with the names of these formats."""
-    every = dict.fromkeys(option for form in formats.values() for option in form.OPTIONS)
-    return {option: [name for name, form in formats.items() if option in form.OPTIONS] for option in every}
+    theirs = {name: (*form.OPTIONS, *(("buffer",) if form.JOINING else ())) for name, form in formats.items()}
+    every = dict.fromkeys(option for own in theirs.values() for option in own)
+    return {option: [name for name, own in theirs.items() if option in own] for option in every}
 
 
 def _options(endpoint: Endpoint, options: Mapping[str, Sequence[str]] | None) -> Iterator[Fault]:
@@ -135,6 +137,11 @@ def _token(endpoint: Endpoint) -> Iterator[Fault]:
         yield "/token", "must have visible ASCII characters only, no spaces"
     elif endpoint.token and not endpoint.token.strip("*"):
         yield "/token", "is the mask that reads show, not a token"
+
+
+def _buffer(endpoint: Endpoint) -> Iterator[Fault]:
+    if endpoint.buffer is not None and endpoint.ordering == "none":
+        yield "/buffer", "needs the ordering keyed or strict: without an order no message waits for another"
 
 
 def _headers(endpoint: Endpoint, reserved: tuple[str, ...]) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ from tellwire.formats import event_names, row
 from tellwire.formats.schemas import ID, TIME, Schema, document
 from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.row_json import instant
-from tellwire.ports.formats import Handshake, Registration, ShownIds
+from tellwire.ports.formats import Handshake, Joining, Registration, ShownIds
 from tellwire.ports.http_out import Answer, Request
 
 NAME = "cloudevents"
@@ -27,6 +27,7 @@ SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = False
 OPTIONS: tuple[str, ...] = ("json",)
+JOINING: Joining | None = None
 IDS: ShownIds | None = None
 
 _EVENT = document(

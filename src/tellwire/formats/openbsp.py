@@ -15,7 +15,7 @@ from tellwire.formats.schemas import ERRORS, ID, TIME, Schema, document
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.routing import order_key
-from tellwire.ports.formats import Handshake, ShownIds
+from tellwire.ports.formats import Handshake, Joining, ShownIds
 
 NAME = "openbsp"
 EVENTS: tuple[str, ...] = event_names.ALL
@@ -25,6 +25,7 @@ SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = True
 OPTIONS: tuple[str, ...] = ("json",)
+JOINING: Joining | None = None
 HANDSHAKE: Handshake | None = None
 IDS: ShownIds | None = None
 

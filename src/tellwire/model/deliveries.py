@@ -187,7 +187,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
     against the retry schedule. `behind`: ids of deliveries of another order key that go out before this one, separated
-    by spaces: two contacts have become one.
+    by spaces: two contacts have become one. `together`: the `webhook-id` of the group that it is sent with, "" for none
+    (docs/reference/formats.md, "Buffering").
     """
 
     id: str
@@ -210,6 +211,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     created_at: Micros = 0
     updated_at: Micros = 0
     behind: str = ""
+    together: str = ""
 
     @property
     def in_line(self) -> bool:
@@ -249,7 +251,13 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class Work(Struct, frozen=True):
-    """A delivery with the event that it carries."""
+    """A delivery with the event that it carries; `more`: those that are sent with it in one request, in order."""
 
     delivery: Delivery
     event: Event
+    more: tuple[Work, ...] = ()
+
+    @property
+    def members(self) -> tuple[Work, ...]:
+        """All that is sent in one request, this one first."""
+        return (self, *self.more)

@@ -20,11 +20,13 @@ class Result(Struct, frozen=True):
     """The result of an attempt: the delivery as it is now, and the attempt (None when only the state changed).
 
     `epoch`: that of the delivery's partition when the attempt began; the store drops results of an outdated epoch.
+    `joins`: only `Delivery.together` is to be written, whatever else has become of the row meanwhile.
     """
 
     delivery: Delivery
     attempt: Attempt | None
     epoch: int = 0
+    joins: bool = False
 
 
 class Lease(Struct, frozen=True):

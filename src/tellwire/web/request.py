@@ -1,13 +1,13 @@
-"""Give handlers what they work with: the caller, the store as the caller may use it, answers, and idempotency."""
+"""Give handlers what they work with: the caller, the store as the caller may use it, and idempotency."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -25,22 +25,20 @@ from tellwire.ports.formats import ShownIds
 from tellwire.stores.queries import conversations, idempotency, quotas
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
-from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
-from tellwire.web.parameters import cursor_of, our_id
+from tellwire.web.parameters import our_id
 from tellwire.web.places import Places
 from tellwire.web.problems import problem_of
+from tellwire.web.responses import JSON
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
 T = TypeVar("T")
-A = TypeVar("A")
 
 _READS = 4
 """Queries at a time, shared by organization: as many as a store has readers, and one of them is always left."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-JSON = "application/json"
 
 
 class AppState:
@@ -381,29 +379,3 @@ class IdempotentRequest:
 
 def _in_flight() -> Conflict:
     return Conflict("A request with this Idempotency-Key is in flight.", kind="idempotency-in-flight")
-
-
-def raw_json_response(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001
-    """Return an answer from encoded JSON; `kind` is the type of its value, for readers and for OpenAPI."""
-    return cast("Response[A]", Response(body, status_code=status, media_type=JSON))
-
-
-def json_response(value: A, *, status: int = 200) -> Response[A]:
-    """Return an answer with a value as JSON."""
-    return cast("Response[A]", Response(msgspec.json.encode(value), status_code=status, media_type=JSON))
-
-
-def page_response(noun: str, page: Page[T], render: Callable[[T], bytes], kind: type[A]) -> Response[A]:
-    """Return an answer with a page of a list."""
-    return raw_json_response(page_body(map(render, page.items), cursor_of(noun, page.after)), kind)
-
-
-def page_body(rows: Iterable[bytes], next_cursor: str | None) -> bytes:
-    """Return the body `{"data": […], "next_cursor": …}`."""
-    return b'{"data":[' + b",".join(rows) + b'],"next_cursor":' + msgspec.json.encode(next_cursor) + b"}"
-
-
-def joined(row: bytes, more: object) -> bytes:
-    """Return a JSON object with the keys of another object appended."""
-    extra = msgspec.json.encode(more)
-    return row if extra == b"{}" else row[:-1] + b"," + extra[1:]

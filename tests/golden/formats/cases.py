@@ -33,7 +33,7 @@ from tests.golden.formats.events import (
 
 from tellwire.formats import FORMATS
 from tellwire.meta.webhooks.envelope import FIELDS
-from tellwire.model.deliveries import Endpoint, Event, Participants, SentAs, StatusItem
+from tellwire.model.deliveries import Buffer, Endpoint, Event, Participants, SentAs, StatusItem
 from tellwire.model.messaging import StatusError
 from tellwire.ports.formats import Format
 
@@ -41,18 +41,22 @@ FOLDER = Path(__file__).parent
 
 
 class Case(Struct, frozen=True):
-    """An event for an endpoint; the body is the file `<format>/<name>.json`, exactly."""
+    """An event for an endpoint, or several of a buffer; the body is the file `<format>/<name>.json`, exactly."""
 
     name: str
     event: Event
     endpoint: Endpoint
+    more: tuple[Event, ...] = ()
 
     @property
     def path(self) -> Path:
         return FOLDER / self.endpoint.format / f"{self.name}.json"
 
     def body(self) -> bytes | None:
-        return FORMATS[self.endpoint.format].encode(self.event, self.endpoint, SentAs("an id"))
+        form, sent = FORMATS[self.endpoint.format], SentAs("an id")
+        if self.more and form.JOINING is not None:
+            return form.JOINING.encode((self.event, *self.more), self.endpoint, sent)
+        return form.encode(self.event, self.endpoint, sent)
 
 
 ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")
@@ -323,6 +327,12 @@ EXAMPLES_OF_CHATS = {
 """The examples of the two source documents, key for key."""
 
 
+BUFFERED = (
+    incoming(CONTENTS["image"], id=AGENT, wa_id=f"{WAMID}B"),
+    incoming(CONTENTS["location"], id=CONVERSATION, wa_id=f"{WAMID}C"),
+)
+"""What comes after a text, quickly."""
+
 TYPED = {name: incoming(content) for name, content in CONTENTS.items()}
 ROWS = TYPED | TEXTS | MEDIA | PEOPLE | UPDATES_OF_INCOMING | STATUSES | SILENT | OPERATIONAL
 _METADATA = {"display_phone_number": BUSINESS, "phone_number_id": PHONE_NUMBER_ID}
@@ -371,6 +381,7 @@ def _rows() -> Iterator[Case]:
             yield Case(f"{name}_abridged", event, changed)
     for name, event in EXAMPLES_OF_ROWS.items():
         yield Case(name, event, changed)
+    yield Case("buffered", TYPED["text"], endpoint("row", buffer=Buffer(seconds=2, most=3)), BUFFERED)
 
 
 def _chats() -> Iterator[Case]:

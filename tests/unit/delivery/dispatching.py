@@ -140,7 +140,9 @@ class MemoryOutbox:
         for result in batch:
             if result.delivery.id in refused:
                 continue
-            self.rows[result.delivery.id] = result.delivery
+            known = self.rows[result.delivery.id]
+            joined = replace(known, together=result.delivery.together)
+            self.rows[result.delivery.id] = joined if result.joins else result.delivery
             if result.attempt is not None:
                 self.attempts.append(result.attempt)
         return refused
@@ -174,6 +176,7 @@ class MemoryOutbox:
                 partition=partition(endpoint, key),
                 webhook_id=f"msg_{identifier}",
                 due_at=self.clock.now(),
+                created_at=self.clock.now(),
             )
             ids.append(identifier)
         if hint:
@@ -278,7 +281,19 @@ class ScriptedSender:
         self.hanging.clear()
 
 
+class Joins:
+    def takes(self, event: Event, types: Collection[str]) -> bool:
+        return event.direction == "incoming"
+
+    def encode(self, events: Sequence[Event], endpoint: Endpoint, sent: SentAs) -> bytes:
+        if any(event.external for event in events):
+            raise ValueError("cannot be encoded")
+        return b"[%d]" % len(events)
+
+
 class Tiny(OwnFormat):
+    JOINING = Joins()
+
     def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         if event.external:
             raise ValueError("cannot be encoded")

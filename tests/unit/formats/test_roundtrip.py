@@ -18,7 +18,7 @@ from tellwire.formats import SCHEMAS, chat, row
 from tellwire.formats.chat.ids import shown as chat_id
 from tellwire.model.deliveries import Event, Participants, SentAs, StatusItem
 from tellwire.model.messaging import StatusError
-from tellwire_sdk import ChatMessage, ChatStatus, MessageRow, OperationalEvent, RowEvent, parse, verify
+from tellwire_sdk import ChatMessage, ChatStatus, MessageRow, OperationalEvent, RowEvent, RowEvents, parse, verify
 
 SENT = SentAs("an id")
 
@@ -82,6 +82,17 @@ def test_rows(made: tuple[str, bytes, Event]):
     assert isinstance(parsed, RowEvent)
     assert isinstance(parsed.data, MessageRow)
     assert parsed.data.content == json.loads(content)
+
+
+@unhurried
+@given(st.lists(rows(), min_size=2, max_size=5))
+def test_rows_of_a_buffer(made: list[tuple[str, bytes, Event]]):
+    events = [event for _, _, event in made]
+    body = row.Rows().encode(events, endpoint("row"), SENT)
+    parsed = round_trip(body)
+    assert isinstance(parsed, RowEvents)
+    assert [each.content for each in parsed.data] == [json.loads(content) for _, content, _ in made]
+    assert [row.Rows().takes(event, (kind,)) for kind, _, event in made] == [True] * len(made)
 
 
 @unhurried

@@ -18,6 +18,8 @@ def schema_of(case: Case) -> str:
     event = case.event
     if event.entity == "operational":
         return "operational"
+    if case.more:
+        return "row-buffered-messages"
     if case.endpoint.format == "row":
         return f"row-{event.entity}"
     return "chat-incoming-message" if event.direction == "incoming" else "chat-status-update"

@@ -14,7 +14,7 @@ from tellwire.formats.chat.ids import shown
 from tellwire.formats.chat.schemas import INCOMING_MESSAGE, STATUS_UPDATE
 from tellwire.formats.schemas import Schema
 from tellwire.model.deliveries import Endpoint, Event, Participants, SentAs, Snapshot, StatusItem
-from tellwire.ports.formats import Handshake, ShownIds
+from tellwire.ports.formats import Handshake, Joining, ShownIds
 from tellwire_sdk.signing import wappcloud_signature
 
 NAME = "chat"
@@ -32,6 +32,7 @@ TYPED = True
 OPTIONS: tuple[str, ...] = ("json",)
 HANDSHAKE: Handshake | None = Challenge()
 IDS: ShownIds | None = ids
+JOINING: Joining | None = None
 
 Kind = Literal["incoming_message", "status_update"]
 

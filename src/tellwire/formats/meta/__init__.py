@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tellwire.formats import event_names, operational
 from tellwire.formats.meta.handshake import Subscribe
 from tellwire.formats.schemas import Schema, document
-from tellwire.meta.webhooks import units
+from tellwire.meta.webhooks import joined, units
 from tellwire.meta.webhooks.envelope import FIELDS
 from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.registry import META
 from tellwire.model.routing import takes
-from tellwire.ports.formats import Handshake, ShownIds
+from tellwire.ports.formats import Handshake, Joining, ShownIds
 from tellwire_sdk.signing import hub_signature
 
 _ROWS = ("messages.insert", "messages.update", "conversations.insert", "conversations.update")
@@ -61,9 +61,31 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = "X-Hub-Signature-256"
 RESERVED: tuple[str, ...] = ("x-hub-signature",)
 TYPED = False
-OPTIONS: tuple[str, ...] = ("batching", "buffer", "echoes", "fields", "json", "verify_token")
+OPTIONS: tuple[str, ...] = ("batching", "echoes", "fields", "json", "verify_token")
 HANDSHAKE: Handshake | None = Subscribe()
 IDS: ShownIds | None = None
+
+
+class Values:
+    """Several messages in one value, as Meta batches them."""
+
+    def takes(self, event: Event, types: Collection[str]) -> bool:
+        """See `Joining.takes`."""
+        if event.entity != "meta" or event.action != "item" or event.name != "meta.messages":
+            return False
+        kind = joined.type_of(_envelope(event))
+        return kind is not None and (not types or kind in types)
+
+    def encode(self, events: Sequence[Event], endpoint: Endpoint, sent: SentAs) -> bytes:  # noqa: ARG002
+        """See `Joining.encode`."""
+        return joined.together([_envelope(event) for event in events])
+
+
+JOINING: Joining | None = Values()
+
+
+def _envelope(event: Event) -> bytes:
+    return event.snapshot.posted or bytes(event.snapshot.row)
 
 
 def names(event: Event) -> tuple[str, ...]:
@@ -77,7 +99,7 @@ def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # n
         return operational.encode(event)
     if event.entity != "meta":
         return None
-    posted, parts = event.snapshot.posted or bytes(event.snapshot.row), event.snapshot.parts
+    posted, parts = _envelope(event), event.snapshot.parts
     if event.action == "item":
         return posted
     taken = [part.pointer for part in parts if takes(endpoint, part)]

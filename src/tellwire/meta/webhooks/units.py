@@ -94,11 +94,11 @@ def only(body: bytes, kept: Collection[str]) -> bytes:
         mine = [bytes(each) for j, each in enumerate(changes) if f"/entry/{i}/changes/{j}" in kept]
         whole = whole and 0 < len(mine) == len(changes) <= verbatim.MAX_PIECES
         if mine:
-            head, tail = _around(_outer(members), "changes", b"[")
+            head, tail = around(_outer(members), "changes", b"[")
             shown.append(head + b",".join(mine) + tail)
     if whole:
         return body
-    head, tail = _around(_outer(top), "entry", b"[")
+    head, tail = around(_outer(top), "entry", b"[")
     return head + b",".join(shown) + tail
 
 
@@ -129,12 +129,12 @@ def _units(text: bytes) -> Iterator[Unit]:
     top = verbatim.members(text)
     if top is None or _word(top, "object") != OBJECT:
         return
-    outer, left = _around(_outer(top), "entry", b"["), MOST_ITEMS
+    outer, left = around(_outer(top), "entry", b"["), MOST_ITEMS
     for i, entry in enumerate(_elements(top, "entry")):
         members = verbatim.members(entry)
         if members is None:
             continue
-        inner = _around(_outer(members), "changes", b"[")
+        inner = around(_outer(members), "changes", b"[")
         head, tail = outer[0] + inner[0], inner[1] + outer[1]
         for j, change in enumerate(_elements(members, "changes")):
             for unit in _of_change(f"/entry/{i}/changes/{j}", bytes(change), head, tail):
@@ -152,7 +152,7 @@ def _of_change(pointer: str, text: bytes, head: bytes, tail: bytes) -> Iterator[
     if not value or not items:
         yield _unit(pointer, field, head + text + tail)
         return
-    inner = _around(change, "value", b"")
+    inner = around(change, "value", b"")
     head, tail = head + inner[0], inner[1] + tail
     cards = _Cards(value, items) if "contacts" in value and len(items) > 1 else None
     shared = {key: bytes(each) for key, each in value.items()}
@@ -224,7 +224,7 @@ def _outer(members: Mapping[str, bytes]) -> Mapping[str, bytes]:
     return {n: each for n, each in members.items() if n in _OUTER and (n in long or len(bytes(each)) <= _LONGEST)}
 
 
-def _around(members: Mapping[str, bytes], hole: str, opening: bytes) -> tuple[bytes, bytes]:
+def around(members: Mapping[str, bytes], hole: str, opening: bytes) -> tuple[bytes, bytes]:
     """Return the text of an object before and after what its member `hole` holds."""
     names = list(members)
     at = names.index(hole) if hole in members else len(names)

@@ -95,6 +95,7 @@ DELIVERY = (
     "created_at",
     "updated_at",
     "behind",
+    "together",
 )
 
 

@@ -27,7 +27,8 @@ from tellwire.web.api.marketing_preferences import preferences_of
 from tellwire.web.api.media.rows import media_read
 from tellwire.web.api.messages.rows import payments_shown
 from tellwire.web.api.shapes import when
-from tellwire.web.request import RequestContext, joined
+from tellwire.web.request import RequestContext
+from tellwire.web.responses import joined
 
 T = TypeVar("T")
 

@@ -31,7 +31,8 @@ from tellwire.web.parameters import (
     our_id,
     page_request,
 )
-from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _NOUN = "events"

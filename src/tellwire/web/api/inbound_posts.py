@@ -34,7 +34,8 @@ from tellwire.web.parameters import (
     place_after,
     place_cursor,
 )
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_body, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_body, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REAPPLY = {"scopes": ("deliveries:replay",)}

@@ -18,7 +18,8 @@ from tellwire.stores.queries.source_items import Comparison, Difference
 from tellwire.web.api.shapes import Id, NextCursor, When
 from tellwire.web.api.source_names import SourceName, known_source, of_organization
 from tellwire.web.parameters import Cursor, Limit, Since, Until, instant_of, place_after, place_cursor
-from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import raw_json_response
 
 _READ = {"scopes": ("read", "accounts:manage")}
 _NOUN = "sources-compare"

@@ -19,7 +19,8 @@ from tellwire.stores.queries import sources
 from tellwire.web.api import source_comparison
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "accounts:manage")}
 _MANAGE = {"scopes": ("accounts:manage",)}

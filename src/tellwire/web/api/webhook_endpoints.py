@@ -26,7 +26,8 @@ from tellwire.web.api import endpoint_calls
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}

@@ -20,7 +20,8 @@ from tellwire.stores.queries import status_figures
 from tellwire.web.error_answers import CORS
 from tellwire.web.imitation import allow, enter
 from tellwire.web.problems import problem_of
-from tellwire.web.request import JSON, AppState, RequestContext, StateDependency
+from tellwire.web.request import AppState, RequestContext, StateDependency
+from tellwire.web.responses import JSON
 from tellwire.web.wakit import accounts, given, reads, send, webhooks
 
 BASE = "/functions/v1/api"

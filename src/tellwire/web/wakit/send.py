@@ -17,7 +17,8 @@ from tellwire.web.api.messages import send
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.validation import checked
 from tellwire.web.imitation import body_of
-from tellwire.web.request import JSON, RequestContext
+from tellwire.web.request import RequestContext
+from tellwire.web.responses import JSON
 from tellwire.web.wakit import given
 from tellwire.web.wakit.given import rule
 from tellwire.web.wakit.recipients import Named, named, named_in

@@ -22,7 +22,8 @@ from tellwire.model.deliveries import Endpoint
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.row_json import instant
 from tellwire.web.imitation import body_of
-from tellwire.web.request import JSON, RequestContext
+from tellwire.web.request import RequestContext
+from tellwire.web.responses import JSON
 from tellwire.web.wakit import given
 
 TABLES = ("messages", "conversations")

@@ -29,7 +29,8 @@ from tellwire.web.edge import LARGEST_BODY
 from tellwire.web.imitation import accounts_of, allow, enter
 from tellwire.web.parameters import decode_body
 from tellwire.web.problems import problem_of
-from tellwire.web.request import JSON, IdempotentRequest, RequestContext, StateDependency
+from tellwire.web.request import IdempotentRequest, RequestContext, StateDependency
+from tellwire.web.responses import JSON
 from tellwire.web.wappcloud.templates import meta_template
 
 PATH = "/api/v1/external/process"

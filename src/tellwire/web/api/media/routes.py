@@ -22,7 +22,8 @@ from tellwire.web.api.media.rows import MediaRead, media_read
 from tellwire.web.api.media.upload import Upload
 from tellwire.web.api.shapes import Id, NextCursor
 from tellwire.web.parameters import AccountName, Cursor, Limit, Name, Since, choice, instant_of, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}

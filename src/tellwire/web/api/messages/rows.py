@@ -13,7 +13,7 @@ from tellwire.model.row_json import instant, message_row
 from tellwire.model.units import MICROS
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
-from tellwire.web.request import joined
+from tellwire.web.responses import joined
 
 Kind = Literal["message", "external", "placeholder", "edit"]
 Cause = Annotated[str, Meta(description="What the last try came to, in plain words; empty when nothing went wrong.")]

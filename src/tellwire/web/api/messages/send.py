@@ -15,7 +15,8 @@ from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.rows import MessageRead, message_shown
 from tellwire.web.api.messages.validation import checked
-from tellwire.web.request import ContextDependency, IdempotentRequest, RequestContext, raw_json_response
+from tellwire.web.request import ContextDependency, IdempotentRequest, RequestContext
+from tellwire.web.responses import raw_json_response
 
 _WRITE = {"scopes": ("messages:write",)}
 
