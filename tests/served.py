@@ -65,6 +65,7 @@ SETTINGS = Settings(
     meta_verify_token=VERIFY,
     auto_accounts=True,
     quota_api_keys=10_000,  # the tests of a module share an app
+    quota_sources=10_000,
     quota_webhook_endpoints=10_000,
 )
 HOOK = "https://hooks.example.com/in"

@@ -65,8 +65,15 @@ def test_every_room_reaches_the_outside_through_ports_or_is_named() -> None:
     assert held & OUTSIDE == set()
 
 
-PARSERS = {"delivery/attempt.py", "formats/chat/handshake.py", "agents/openai_chat.py"}
-"""What reads an answer as it came, and shows nothing of it: Retry-After, a challenge's echo, a model's answer."""
+PARSERS = {
+    "delivery/attempt.py",
+    "formats/chat/handshake.py",
+    "formats/meta/handshake.py",
+    "formats/cloudevents.py",
+    "agents/openai_chat.py",
+}
+"""What reads an answer as it came, and shows nothing of it: Retry-After, a challenge's echo, a permission, a
+model's answer."""
 
 
 def test_only_what_parses_reads_an_answer_as_it_came() -> None:

@@ -16,7 +16,7 @@ from tests.postgres_server import drop_database, fresh_database
 from tellwire.conversations.changes import Options
 from tellwire.formats import FORMATS
 from tellwire.inbox.ingest import Ingest
-from tellwire.model.deliveries import Endpoint, Event, Secret
+from tellwire.model.deliveries import Endpoint, Event, Secret, SentAs
 from tellwire.model.inbound import EVERYTHING, Inbound, SpeaksFor
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
@@ -159,7 +159,7 @@ class World:
     async def delivered(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """The payloads that an endpoint would be sent, in order, as it would parse them."""
         work = await self.outbox.backlog(endpoint.id, partitions=range(PARTITIONS), after="", limit=10_000)
-        bodies = [FORMATS[endpoint.format].encode(w.event, endpoint) for w in work]
+        bodies = [FORMATS[endpoint.format].encode(w.event, endpoint, SentAs("an id")) for w in work]
         assert all(body is not None for body in bodies)
         return [json.loads(body) for body in bodies if body is not None]
 

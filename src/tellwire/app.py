@@ -52,6 +52,7 @@ from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import Retention, RetentionPeriods
 from tellwire.security.addresses import AllowedNetwork, Reach
+from tellwire.sending.answers import SendAnswers
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import Settings
@@ -144,6 +145,7 @@ class App:
             new_id=lambda: ids.make(clock.now()),
             new_token=lambda: uuid.uuid4().hex,
         )
+        self.send_answers = SendAnswers()
         self.sending_worker = SendingWorker(
             store,
             queues.sends,
@@ -159,6 +161,7 @@ class App:
                 random=random.random,
                 counters=counters,
                 ready=Uploads(queues.media, files, media_wire, clock).ready,
+                answers=self.send_answers,
             ),
             counters=counters,
             most=max(1, descriptors.meta),

@@ -15,7 +15,8 @@ TellwireError
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
     ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415
-    ├── Invalid 422         ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     └── Busy 503
+    ├── Invalid 422         ├── MetaRefused 422     ├── TooMany 429         ├── MetaUnreachable 502     ├── Busy 503
+    └── web.graph.errors.GraphError 500     an error as Meta words it, whose status is its own
 
 Those that never leave the module that raises them, or only stand for an answer that is not Tellwire's:
 
@@ -92,6 +93,11 @@ class Problem(TellwireError):
         if kind is not None:
             self.kind = kind
 
+    @property
+    def is_defect(self) -> bool:
+        """Whether it is a fault of ours, which is logged and counted."""
+        return self.status >= 500
+
 
 class BadRequest(Problem):
     status, title, kind = 400, "Bad request", "bad-request"
@@ -155,9 +161,11 @@ class MetaUnreachable(Problem):
     """Meta gave no answer, or one that does not say what became of the request."""
 
     status, title, kind = 502, "Meta did not answer", "meta-unreachable"
+    is_defect = False
 
 
 class Busy(Problem):
     """The server cannot do it just now; the same request may be sent again in a moment."""
 
     status, title, kind = 503, "Service unavailable", "unavailable"
+    is_defect = False

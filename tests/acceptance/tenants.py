@@ -56,6 +56,7 @@ def found(app: Served, word: str, number: str) -> Tenant:
         key=key,
     )["id"]
     app.post("/v1/api-keys", {"name": f"{word} key"}, key=key)
+    app.post("/v1/sources", {"name": f"{word} source", "kind": "wakit", "account": number}, key=key)
     app.upload(f"{word} file".encode(), ("account", number), name=f"{word}.png", key=key)
     card = {"wa_id": CUSTOMER, "profile": {"name": f"{word} customer"}}
     said = [text_message(wamid, f"{word} says", sender=CUSTOMER) for wamid in ("wamid.of-both", f"wamid.{word}")]
@@ -172,6 +173,7 @@ def _names(app: Served, number: str, endpoint: str, there: dict[str, str]) -> di
         "media_id": ids("media"),
         "message_id": [*messages, *map(chat_ids.shown, messages), *(each for each in wamids if "of-both" not in each)],
         "organization_id": [there["tellwire-organization"]],
+        "source_id": [str(row[name]) for row in rows("sources") for name in ("id", "name")],
         "template_id": [row[name] for row in templates for name in ("id", "meta_id", "name")],
         "audit_id": ids("audit"),
     }  # fmt: skip

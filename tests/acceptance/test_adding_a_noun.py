@@ -79,7 +79,7 @@ def test_a_noun_has_a_list_that_is_paged_and_shows_whose_rows_they_are(noun: str
     assert call, f"GET /v1/{noun} is missing: a noun can be listed"
     taken = {each.get("name") for each in call.get("parameters", ())}
     assert {"limit", "cursor"} <= taken, (
-        f"GET /v1/{noun} takes no limit and cursor: see `page_response` in web/request.py"
+        f"GET /v1/{noun} takes no limit and cursor: see `page_response` in web/responses.py"
     )
     page = properties(call["responses"]["200"]["content"]["application/json"]["schema"])
     assert page.keys() == {"data", "next_cursor"}, f"GET /v1/{noun} answers no page (data, next_cursor)"

@@ -40,6 +40,11 @@ def agent(app: Served) -> str:
     return f"/v1/agents/{app.post('/v1/agents', AGENT)['id']}"
 
 
+def source(app: Served) -> str:
+    return f"/v1/sources/{app.post('/v1/sources', SOURCE)['id']}"
+
+
+SOURCE = {"name": "the other", "kind": "wakit"}
 AGENT = {"name": "Ada", "kind": "ai", "model": "scripted"}
 RECOVERY = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
 
@@ -111,6 +116,9 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("POST", "/v1/agents"): (lambda _: "/v1/agents", AGENT, "agent.created"),
     ("PATCH", "/v1/agents/{agent_id:str}"): (agent, {"name": "x"}, "agent.changed"),
     ("DELETE", "/v1/agents/{agent_id:str}"): (agent, None, "agent.deleted"),
+    ("POST", "/v1/sources"): (lambda _: "/v1/sources", SOURCE, "source.created"),
+    ("PATCH", "/v1/sources/{source_id:str}"): (source, {"name": "x"}, "source.changed"),
+    ("DELETE", "/v1/sources/{source_id:str}"): (source, None, "source.deleted"),
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
     ("DELETE", "/v1/media/{media_id:str}"): (file, None, "media.deleted"),

@@ -17,6 +17,7 @@ from tests.served import MISSING, Served, served
 from tests.world import (
     CUSTOMER,
     DAY,
+    HOUR,
     KIND,
     NUMBER,
     START,
@@ -132,6 +133,40 @@ def test_nothing_of_the_person_is_left_in_any_byte_of_the_files(app: Served, tmp
     assert {each["wa_id"] for each in app.get("/v1/messages?limit=200")["data"]} == {
         f"wamid.o{number}" for number in range(60)
     }
+
+
+def test_what_another_system_sent_of_the_person_is_erased_too(app: Served, tmp_path: Path) -> None:
+    app.post("/v1/accounts", {"phone_number_id": NUMBER})
+    draft = {"name": "the other", "kind": "wakit", "account": NUMBER, "secret": "an invented secret", "mode": "compare"}
+    made = app.post("/v1/sources", draft)
+    meta(app, said("wamid.1x"))
+    row = {
+        "id": "a row",
+        "direction": "incoming",
+        "content": {"type": "text", "text": {"body": WORDS}},
+        "wa_id": "wamid.2x",
+        "from": CUSTOMER,
+        "timestamp": "2026-05-06T03:39:23+00:00",
+        "contact": {"name": NAME, "phone": CUSTOMER},
+    }
+    conversation = {"id": "a conversation", "contact_address": CUSTOMER, "title": f"{NAME}: {WORDS}"}
+    for entity, data in (
+        ("messages", row),
+        ("messages", {**row, "direction": "sideways"}),  # kept as it came
+        ("conversations", conversation),
+    ):
+        body = json.dumps({"data": data, "entity": entity, "action": "insert"}).encode()
+        assert app.send("POST", f"/sources/{made['id']}", body, {"authorization": "an invented secret"}).status == 200
+    assert erase(app, person(app))["erased"]["received"] == 4
+    for gone in (CUSTOMER, NAME, WORDS, "wamid.1x", "wamid.2x"):
+        gone_from_the_files(app, tmp_path, gone)
+    app.clock.move(HOUR)
+    assert [each["wamid"] for each in app.get("/v1/sources/compare")["data"]] == [None, None]
+    row |= {"wa_id": "wamid.1x"}  # late
+    body = json.dumps({"data": row, "entity": "messages", "action": "update"}).encode()
+    assert app.send("POST", f"/sources/{made['id']}", body, {"authorization": "an invented secret"}).status == 200
+    assert outcomes(app) == ["erased"]
+    gone_from_the_files(app, tmp_path, WORDS)
 
 
 def test_reads_find_the_person_no_more(app: Served) -> None:

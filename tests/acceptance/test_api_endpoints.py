@@ -68,6 +68,9 @@ DEFAULTS = {
 FULL: dict[str, Any] = {
     "events": ["messages.insert", "endpoint.disabled"],
     "accounts": ["375446602312881", MISSING],
+    "standby": False,
+    "json": "canonical",
+    "buffer": {"seconds": 2.5, "most": 10, "types": ["text"]},
     "ordering": "strict",
     "updates": "changed",
     "conversation_ids": "message",
@@ -83,6 +86,14 @@ FULL: dict[str, Any] = {
     "retry_schedule": [1, 2.5],
     "description": "the CRM",
 }
+FULL_OF_META: dict[str, Any] = {
+    "format": "meta",
+    "events": ["meta.messages", "endpoint.disabled"],
+    "fields": ["messages", "account_update", "a_field_to_come"],
+    "batching": "as_received",
+    "echoes": True,
+}
+"""What is other for an endpoint of the format `meta`."""
 
 
 def test_defaults(app: Served) -> None:
@@ -117,6 +128,52 @@ def test_everything_can_be_given(app: Served) -> None:
     endpoint = stored(app, made["id"])
     assert (endpoint.token, endpoint.headers) == ("t0ken", own["headers"])
     assert [each.value for each in endpoint.secrets] == [own["secret"]]
+
+
+def test_a_verify_token_is_shown_once_and_never_kept_plain(app: Served) -> None:
+    made = app.post(PATH, DRAFT | FULL | FULL_OF_META | {"verify_token": "mine & only mine"})
+    assert {name: made[name] for name in FULL_OF_META} == FULL_OF_META
+    assert made["verify_token"] == "mine & only mine"
+    ours = app.post(PATH, DRAFT | {"format": "meta"})["verify_token"]
+    assert len(ours) >= 32
+    shown = json.dumps([app.get(f"{PATH}/{made['id']}"), app.get(PATH), app.get("/v1/audit")])
+    kept = str(app.query("SELECT * FROM endpoints"))
+    for token in ("mine & only mine", ours):
+        assert token not in shown
+        assert token not in kept
+    assert stored(app, made["id"]).verify_token == "mine & only mine"
+    assert "verify_token" not in app.post(f"{PATH}/{made['id']}/rotate-secret", status=200)
+    changed = app.call("PATCH", f"{PATH}/{made['id']}", {"verify_token": "another"})
+    assert (changed.status, stored(app, made["id"]).verify_token) == (200, "another")
+    app.call("PATCH", f"{PATH}/{made['id']}", {"verify_token": None}).problem(422, "/verify_token")
+    app.call("PATCH", f"{PATH}/{made['id']}", {"verify_token": "a\nb"}).problem(422, "/verify_token")
+
+
+@pytest.mark.parametrize("form", ["row", "chat"])
+@pytest.mark.parametrize(
+    ("option", "value", "plain"),
+    [
+        ("batching", "as_received", "item"),
+        ("echoes", True, False),
+        ("fields", ["messages"], []),
+        ("verify_token", "a token", None),
+    ],
+)
+def test_an_option_of_another_format_is_refused_with_words(
+    app: Served, form: str, option: str, value: Any, plain: Any
+) -> None:
+    problem = app.call("POST", PATH, DRAFT | {"format": form, option: value}).problem(422, f"/{option}")
+    assert problem["errors"][0]["message"] == f"is an option of the format meta, not of {form}"
+    made = app.post(PATH, DRAFT | {"format": form, option: plain})
+    assert "verify_token" not in made
+    app.call("PATCH", f"{PATH}/{made['id']}", {option: value}).problem(422, f"/{option}")
+
+
+def test_a_field_that_is_there_twice_is_refused(app: Served) -> None:
+    app.call("POST", PATH, DRAFT | {"format": "meta", "fields": ["a", "b", "a"]}).problem(422, "/fields/2")
+    app.call("POST", PATH, DRAFT | {"format": "chat", "buffer": FULL["buffer"]}).problem(422, "/buffer")
+    problem = app.call("POST", PATH, DRAFT | {"format": "meta", "events": ["messages.insert"]})
+    problem.problem(422, "/events")
 
 
 GOOD = [

@@ -33,6 +33,8 @@ PLANTED = {
         "verify",
         "model",
         "tool",
+        "source",
+        "resourced",
     )
 }
 RENDERED = {
@@ -49,6 +51,7 @@ RENDERED = {
     "key_id": "api-keys",
     "organization_id": "organizations",
     "media_id": "media",
+    "source_id": "sources",
 }
 
 
@@ -103,7 +106,12 @@ def filled(app: Served) -> list[str]:
     agent |= {"api_key": PLANTED["model"], "tools": [tool], "allowed_tool_origins": ["https://x.example"]}
     hired = app.call("POST", "/v1/agents", agent, key=key)
     assert hired.status == 201, hired.body
+    other = {"name": "the other", "kind": "wakit", "secret": PLANTED["source"]}
+    sender = app.call("POST", "/v1/sources", other, key=key)
+    assert sender.status == 201, sender.body
     answers += [
+        app.call("PATCH", f"/v1/sources/{sender.json['id']}", {"secret": PLANTED["resourced"]}, key=key),
+        app.call("POST", "/v1/sources", other | {"name": ""}, key=key),
         hired,
         app.call("PATCH", f"/v1/agents/{hired.json['id']}", {"api_key": PLANTED["model"]}, key=key),
         app.call("POST", "/v1/agents", agent | {"model": "", "base_url": PLANTED["model"] + "\n"}, key=key),

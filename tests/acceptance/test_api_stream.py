@@ -15,7 +15,7 @@ from tests.served import ADMIN, MISSING, Served, served
 from tests.world import envelope, incoming
 
 from tellwire.formats import FORMATS
-from tellwire.model.deliveries import Endpoint
+from tellwire.model.deliveries import Endpoint, SentAs
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.queries import organizations
 from tellwire.stores.queries.audit import AuditChange
@@ -93,7 +93,7 @@ def test_events_come_as_they_happen_in_the_row_format(app: Served) -> None:
         events = {each.id: each for each in app.run(app.world.events())}
         endpoint = Endpoint(id="", organization_id="", url="", format="row")
         for frame in (first, second):
-            assert frame.data == FORMATS["row"].encode(events[frame.id], endpoint)
+            assert frame.data == FORMATS["row"].encode(events[frame.id], endpoint, SentAs("an id"))
         say(app, 2)
         assert json.loads(stream.next().data)["data"]["content"]["text"]["body"] == "Line\n2"
 

@@ -107,6 +107,8 @@ def test_a_database_that_cannot_be_opened_is_said_in_a_line(command: list[str], 
         (["accounts", "create", "1", "--app-secret", "@nowhere.txt"], "nowhere.txt"),
         (["endpoints", "create", "https://example.com/", "--format", "row", "--with", "{"], "--with"),
         (["dev", "--port", "many"], "--port"),
+        (["compare", "--since", "yesterday"], "--since"),
+        (["compare", "--grace", "5"], "--grace"),
     ],
 )
 def test_wrong_usage_is_said_in_a_line(

@@ -52,6 +52,7 @@ CASES: dict[QuotaName, Case] = {
     "agents": Case(posting("/v1/agents", lambda n: {"name": f"Agent {n}", "kind": "human"}), deleting("/v1/agents")),
     "api_keys": Case(posting("/v1/api-keys", lambda n: {"name": f"key {n}"}), deleting("/v1/api-keys")),
     "scheduled_messages": Case(schedule, deleting("/v1/messages", "POST", "/cancel")),
+    "sources": Case(posting("/v1/sources", lambda n: {"name": f"other {n}", "kind": "wakit"}), deleting("/v1/sources")),
     "webhook_endpoints": Case(
         posting("/v1/webhook-endpoints", lambda n: {"url": f"{HOOK}/{n}", "format": "row"}),
         deleting("/v1/webhook-endpoints"),

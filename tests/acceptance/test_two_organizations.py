@@ -86,7 +86,7 @@ PATHS: dict[str, Names] = {
     name: of(name)
     for name in (
         "account_id", "agent_id", "key_id", "contact_id", "conversation_id", "delivery_id", "endpoint_id", "event_id",
-        "inbound_id", "job_id", "media_id", "message_id", "organization_id", "template_id",
+        "inbound_id", "job_id", "media_id", "message_id", "organization_id", "source_id", "template_id",
     )
 }  # fmt: skip
 """The names of the things of an organization that a path may hold, by the parameter."""
@@ -105,11 +105,14 @@ QUERIES: dict[str, Names] = {
     "message_id": of("message_id"),
     "waba_id": lambda tenant: [tenant.waba],
     "name": of("template_id"),
+    "source": of("source_id"),
+    "a": of("source_id"),
+    "b": of("source_id"),
 }
 """The same for parameters of queries."""
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
-    "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge",
+    "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
@@ -147,6 +150,7 @@ PLAIN_FIELDS = {
     "allowed_tool_origins", "budget", "temperature", "max_tokens", "on_failure", "scopes", "expires_at", "reason",
     # endpoints and deliveries
     "url", "format", "events", "ordering", "updates", "conversation_ids", "external", "history", "secret", "token",
+    "fields", "batching", "echoes", "standby", "json", "buffer", "verify_token",
     "headers", "hub_signature", "wappcloud_signature", "rotating_signature", "timeout_seconds", "head_of_line_seconds",
     "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since",
     "until", "include",
@@ -154,6 +158,8 @@ PLAIN_FIELDS = {
     # messages, whose files are looked up as that of `image` is; pointers are those of the POST in the path
     "to", "type", "text", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
     "scheduled_at", "skip_window_check", "skip_opt_out_check", "file", "pointers",
+    # sources
+    "authentication", "header", "mode",
     # templates
     "language", "category", "components", "parameter_format", "allow_category_change",
 }  # fmt: skip
@@ -177,6 +183,8 @@ BODIES: dict[str, Callable[[Tenant], Any]] = {
     "POST /v1/media": lambda tenant: {"account": tenant.number},
     "POST /v1/messages": _text,
     "POST /v1/organizations": lambda _: {"name": "Mine too"},
+    "POST /v1/sources": lambda _: {"name": "a source", "kind": "wakit"},
+    "PATCH /v1/sources/{source_id}": lambda _: {"name": "x"},
     "POST /v1/templates": lambda tenant: {
         "account": tenant.number,
         "name": "order_ready",

@@ -20,6 +20,7 @@ from tellwire.model.messaging import Message, Send
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.observability.counters import Counters
 from tellwire.ports.http_out import Answer
+from tellwire.sending.answers import SendAnswers
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.stores.queries import accounts
@@ -112,6 +113,7 @@ class Office:
         self.world = world
         self.meta = meta
         self.counters = Counters()
+        self.answers = SendAnswers()
         self.leases = Leases(world.outbox, world.clock, under_way=lambda _: 0, moved=lambda _: None)
         due = SqlDueSends(store or world.store)
         self.sending_worker = SendingWorker(
@@ -128,6 +130,7 @@ class Office:
                 options=world.ingest.options,
                 random=lambda: 0.5,
                 counters=self.counters,
+                answers=self.answers,
             ),
             counters=self.counters,
             most=most,

@@ -153,7 +153,7 @@ def test_every_field_of_a_record_is_written_changed_and_read(tmp_path: Path, kep
 def test_what_an_attempt_changes_of_a_delivery_is_written(tmp_path: Path, state: DeliveryState, place: str) -> None:
     fixed = (
         *("id", "organization_id", "event_id", "endpoint_id", "order_key", "sequence"),
-        *("partition", "replay", "webhook_id", "created_at", "behind"),
+        *("partition", "replay", "webhook_id", "created_at", "behind", "together"),
     )
 
     async def main() -> None:
@@ -246,7 +246,9 @@ def test_postgresql_is_told_the_type_of_every_column_that_is_inserted() -> None:
 
 
 STAYS = {
-    **dict.fromkeys(("organizations", "api_keys", "accounts", "endpoints", "agents", "templates"), "what was set up"),
+    **dict.fromkeys(
+        ("organizations", "api_keys", "accounts", "endpoints", "agents", "templates", "sources"), "what was set up"
+    ),
     "template_syncs": "one row a business account",
     "contacts": "stay until they are erased",
     "contact_aliases": "are erased with their contact",

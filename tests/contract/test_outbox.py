@@ -154,6 +154,35 @@ def test_results_of_several_callers_are_refused_each_for_itself(outbox_world):
     outbox_world(scenario)
 
 
+def test_what_is_sent_together_is_recorded_and_nothing_else_of_it(outbox_world):
+    async def scenario(opened: OutboxWorld) -> None:
+        outbox = opened.outbox
+        endpoint, works = await filled(opened)
+        lease = await outbox.renew("one")
+        theirs, ours, *_ = partitions(endpoint.id)
+        await outbox.release("one", [theirs])
+        await outbox.renew("one")
+        one, two, done, *_ = (w for w in works if w.delivery.partition == ours)
+        stale = next(w for w in works if w.delivery.partition == theirs)
+        parked = replace(two.delivery, state=DeliveryState.PARKED)
+        assert not await outbox.record([Result(parked, None, lease.partitions[ours])])
+        joined = [
+            Result(replace(w.delivery, together="msg_of_all"), None, lease.partitions[w.delivery.partition], joins=True)
+            for w in (one, two, stale)
+        ]
+        assert list(await outbox.record([*joined, delivered(done, lease)])) == [stale.delivery.id]
+        left = {
+            w.delivery.id: w.delivery for w in await outbox.backlog(endpoint.id, partitions=EVERY, after="", limit=99)
+        }
+        assert left[one.delivery.id] == replace(one.delivery, together="msg_of_all")
+        assert left[stale.delivery.id] == stale.delivery
+        assert not {two.delivery.id, done.delivery.id} & set(left), "one is parked still, one is delivered"
+        assert await opened.world.query("SELECT count(*) FROM deliveries WHERE together = 'msg_of_all'") == [(2,)]
+        assert not await outbox.record(joined[:1])
+
+    outbox_world(scenario)
+
+
 def test_a_result_that_is_written_twice_is_written_once(outbox_world):
     async def scenario(opened: OutboxWorld) -> None:
         _, works = await filled(opened)

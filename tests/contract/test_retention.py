@@ -19,10 +19,11 @@ from tellwire.conversations import outgoing
 from tellwire.model.deliveries import ReplayEdit
 from tellwire.model.inbound import Outcome
 from tellwire.model.routing import PARTITIONS
+from tellwire.model.sources import Source
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.observability.counters import Counters
 from tellwire.privacy.retention import BATCH_SECONDS, DEDUPE, Retention, RetentionPeriods, next_size
-from tellwire.stores.queries import replays, retention
+from tellwire.stores.queries import replays, retention, sources
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.sqlite.store import SqliteStore, raw
 from tellwire.stores.work_queues.retention import SqlRetention
@@ -389,6 +390,7 @@ async def test_every_search_follows_a_key(world: World) -> None:
         for kind in retention.ROW_KINDS:
             kind.find(connection, DEFAULT_ORGANIZATION, "", cutoffs, 10)
             of_several: dict[str, list[Any]] = {"held_items": [("a", "b")], "told": [("a", "b", "c")]}
+            of_several["source_items"] = [("a", "b")]
             keys = of_several.get(kind.name, ["a", "b"])
             kind.remove(connection, DEFAULT_ORGANIZATION, keys, cutoffs, 10)
         db.set_trace_callback(None)
@@ -411,6 +413,29 @@ async def test_what_only_says_that_something_was_told_goes_after_eight_days(worl
         world.clock.move(days * DAY)
         await Rounds(world).round()
         assert sorted(name for (name,) in await world.query("SELECT name FROM message_statuses")) == left
+
+
+async def test_who_brought_what_goes_with_the_posts(world: World) -> None:
+    def work(connection: Connection) -> None:
+        change = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
+        source = Source(
+            id=world.store.new_id(),
+            organization_id=DEFAULT_ORGANIZATION,
+            name="the other",
+            kind="wakit",
+            authentication="header",
+        )
+        sources.add(connection, change, world.store.vault, source)
+
+    await world.store.write(work)
+    await world.post(incoming("wamid.1"))
+    world.clock.move(60 * DAY)
+    await world.post(incoming("wamid.2"))
+    assert len(await world.query("SELECT * FROM source_items")) == 2
+    world.clock.move(31 * DAY)
+    await Rounds(world).round()
+    left = await world.query("SELECT s.inbound_id FROM source_items s JOIN inbound i ON i.id = s.inbound_id")
+    assert len(left) == len(await world.query("SELECT * FROM source_items")) == 1
 
 
 # --- any history ------------------------------------------------------------------------------------------------------

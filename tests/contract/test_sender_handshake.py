@@ -9,7 +9,8 @@ from tests.contract.listening import Peer, Script, listening, on_both_loops, sen
 
 from tellwire.endpoints.handshake import ask_for_consent
 from tellwire.errors import Invalid
-from tellwire.formats.chat.handshake import Challenge, challenge_url
+from tellwire.formats.chat.handshake import Challenge
+from tellwire.formats.urls import with_query
 from tellwire.model.deliveries import Endpoint
 from tellwire.ports.formats import Registration
 from tellwire.ports.http_out import Answer, Request, Sender
@@ -58,7 +59,7 @@ def echoing(body: str, status: str = "200 OK") -> Script:
     ],
 )
 def test_the_challenge_joins_the_query(url, asked):
-    assert challenge_url(url, "t&") == asked
+    assert with_query(url, {"challenge": "t&"}) == asked
 
 
 @on_both_loops

@@ -19,6 +19,7 @@ from tellwire.inbox.ingest import Ingest
 from tellwire.model.inbound import EVERYTHING, Outcome
 from tellwire.model.keys import Keys
 from tellwire.model.ledger import Ledger
+from tellwire.model.registry import Registry
 from tellwire.ports.storage import LedgerRunner
 
 MANY = 600
@@ -90,6 +91,9 @@ class Stopping:
             raise Unavailable("the process ended")
         self._left -= 1
         return await self._store.apply(keys, decide)
+
+    def registry(self) -> Registry:
+        return self._store.registry()
 
 
 async def test_a_post_of_which_parts_were_durable_is_whole_when_meta_sends_it_again(world):

@@ -23,7 +23,10 @@ from tellwire.model.routing import PARTITIONS
 ADMIN = "an-invented-admin-key-for-the-proofs"
 DATABASE = "database"
 """The name of the database server, where it is a process of its own."""
-_UNRECORDED = "SELECT webhook_id FROM deliveries WHERE state NOT IN ('delivered', 'cancelled', 'failed')"
+_UNRECORDED = (
+    "SELECT CASE WHEN together <> '' THEN together ELSE webhook_id END FROM deliveries"
+    " WHERE state NOT IN ('delivered', 'cancelled', 'failed')"
+)
 
 
 def draft(name: str, url: str, **settings: Any) -> dict[str, Any]:
@@ -125,7 +128,7 @@ class Deployment:
         raise AssertionError("no database is known here")
 
     async def unrecorded(self) -> set[str]:
-        """The webhook-ids whose deliveries are still to be made, by the database itself."""
+        """The webhook-ids under which deliveries are still to be made, by the database itself."""
         return {row[0] for row in await self.query(_UNRECORDED)}
 
 

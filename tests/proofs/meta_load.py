@@ -20,6 +20,7 @@ from tellwire.ports.http_out import Request, Sender
 
 APP_SECRET = "an-app-secret-for-the-proofs"
 CONTACTS = 20
+ANSWERED = 3
 _BEGINNING = START // 1_000_000
 _STEP_SECONDS = 10
 _FIRST_PAUSE = 0.02
@@ -39,15 +40,19 @@ class Load:
         seed: of bursts and pauses.
         contacts: how many.
         pause: how long a contact rests between bursts, at most.
+        answered: one of so many steps of a contact is statuses of an answer.
     """
 
-    def __init__(self, *urls: str, seed: int, contacts: int = CONTACTS, pause: float = 0.6) -> None:
+    def __init__(
+        self, *urls: str, seed: int, contacts: int = CONTACTS, pause: float = 0.6, answered: int = ANSWERED
+    ) -> None:
         self.accepted: dict[str, list[str]] = {contact(number): [] for number in range(contacts)}
         self.answers: Counter[int] = Counter()
         """By status; 0: no answer came."""
         self._urls = [f"{url}/meta/webhook" for url in urls]
         self._seed = seed
         self._pause = pause
+        self._answered = answered
         self._steps: Counter[int] = Counter()
         self._tries: Counter[int] = Counter()
         self._ending = asyncio.Event()
@@ -104,7 +109,7 @@ class Load:
 
     async def write(self, sender: Sender, number: int) -> list[str]:
         """POST the next step of a contact; return the facts that it told, none if it was not accepted."""
-        body, facts = posted(number, self._steps[number])
+        body, facts = posted(number, self._steps[number], answered=self._answered)
         self._tries[number] += 1
         if await self.post(sender, body, turn=number + self._tries[number]) != 200:
             return []
@@ -120,10 +125,10 @@ class Load:
             pass
 
 
-def posted(number: int, step: int) -> tuple[Any, list[str]]:
-    """A step of a contact: the body, and the facts that it tells. Every third one is two statuses of an answer."""
+def posted(number: int, step: int, *, answered: int = ANSWERED) -> tuple[Any, list[str]]:
+    """A step of a contact: the body, and the facts that it tells. One of so many is two statuses of an answer."""
     who, at = contact(number), _BEGINNING + step * _STEP_SECONDS
-    if step % 3 == 2:
+    if step % answered == answered - 1:
         wamid = f"wamid.out.{number}.{step}"
         items = [status(wamid, "sent", at, to=who), status(wamid, "delivered", at + 1, to=who)]
         return envelope(statuses(*items)), [f"sent at {at}", f"delivered at {at + 1}"]

@@ -16,13 +16,20 @@ Lane = tuple[str, str]
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """A request as a subscriber got it. `fact` is what it tells, in words of the test's own."""
+    """A request as a subscriber got it. `fact` is what it tells, in words of the test's own, with this `sequence`;
+    `before`: what it tells before that."""
 
     endpoint: str
     key: str
     fact: str
     sequence: int
     webhook_id: str
+    before: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """All that it tells, in order."""
+        return (*self.before, self.fact)
 
     @property
     def lane(self) -> Lane:
@@ -71,7 +78,7 @@ def reconcile(
     lost, invented, reordered, excess = list[str](), list[str](), list[str](), list[str]()
     for lane in sorted({*accepted, *lanes}):
         owed, came = list(accepted.get(lane, ())), lanes[lane]
-        told = {arrival.fact for arrival in came}
+        told = {fact for arrival in came for fact in arrival.facts}
         lost += [_name(lane, fact) for fact in owed if fact not in told]
         invented += [_name(lane, fact) for fact in sorted(told.difference(owed))]
         reordered += [_name(lane, words) for words in [*_out_of_sequence(came), *_out_of_order(owed, came)]]
@@ -92,7 +99,7 @@ def reconcile(
 
 
 def _told(lanes: Mapping[Lane, Sequence[Arrival]]) -> dict[Lane, set[str]]:
-    return {lane: {arrival.fact for arrival in came} for lane, came in lanes.items()}
+    return {lane: {fact for arrival in came for fact in arrival.facts} for lane, came in lanes.items()}
 
 
 def _out_of_sequence(came: Sequence[Arrival]) -> list[str]:
@@ -105,8 +112,9 @@ def _out_of_sequence(came: Sequence[Arrival]) -> list[str]:
             if arrival.webhook_id != latest:
                 found.append(f"{arrival.sequence} again, after {top}")
             continue
-        if arrival.sequence != top + 1:
-            found.append(f"{arrival.sequence} after {top}")
+        first = arrival.sequence - len(arrival.before)
+        if first != top + 1:
+            found.append(f"{first} after {top}")
         seen.add(arrival.webhook_id)
         latest, top = arrival.webhook_id, max(top, arrival.sequence)
     return found
@@ -117,7 +125,7 @@ def _out_of_order(owed: Sequence[str], came: Sequence[Arrival]) -> list[str]:
     place = {fact: number for number, fact in enumerate(owed)}
     found: list[str] = []
     latest = -1
-    for fact in dict.fromkeys(arrival.fact for arrival in came):
+    for fact in dict.fromkeys(fact for arrival in came for fact in arrival.facts):
         number = place.get(fact, latest)
         if number < latest:
             found.append(f"{fact} after {owed[latest]}")
@@ -129,7 +137,8 @@ def _told_twice(came: Sequence[Arrival]) -> list[str]:
     """One fact under two webhook-ids: it was applied twice."""
     ids: dict[str, set[str]] = defaultdict(set)
     for arrival in came:
-        ids[arrival.fact].add(arrival.webhook_id)
+        for fact in arrival.facts:
+            ids[fact].add(arrival.webhook_id)
     return [f"{fact} under {len(each)} webhook-ids" for fact, each in ids.items() if len(each) > 1]
 
 

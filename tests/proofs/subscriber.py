@@ -148,19 +148,26 @@ async def subscribing(subscriber: Subscriber, *, port: int = 0) -> AsyncIterator
 def arrival_of(endpoint: str, headers: dict[str, str], body: bytes) -> Arrival:
     """A delivery in the words of `meta_load`: whom it is about, and what it tells."""
     payload = json.loads(body)
-    key, fact = _told_by_chat(payload) if endpoint.startswith("chat") else _told_by_row(payload)
+    if endpoint.startswith("chat"):
+        told = [_told_by_chat(payload)]
+    else:
+        rows = payload["data"] if isinstance(payload["data"], list) else [payload["data"]]
+        told = [_told_by_row(payload["entity"], row) for row in rows]
+    assert int(headers.get("tellwire-count", "1")) == len(told)
+    (key,) = {key for key, _ in told}
+    *before, fact = (fact for _, fact in told)
     return Arrival(
         endpoint=endpoint,
         key=key,
         fact=fact,
         sequence=int(headers["tellwire-sequence"]),
         webhook_id=headers["webhook-id"],
+        before=tuple(before),
     )
 
 
-def _told_by_row(payload: dict[str, Any]) -> tuple[str, str]:
-    row = payload["data"]
-    if payload["entity"] == "conversations":
+def _told_by_row(entity: str, row: dict[str, Any]) -> tuple[str, str]:
+    if entity == "conversations":
         return row["contact_address"], "conversation"
     if row["direction"] == "incoming":
         return row["from"], row["content"]["text"]["body"]

@@ -18,12 +18,14 @@ from pathlib import Path
 from msgspec import Struct
 from tests.postgres_server import Postgres
 from tests.proofs.deployments import DATABASE, Deployment, OnPostgres, OnSqlite
-from tests.proofs.meta_load import Load, loading
+from tests.proofs.meta_load import ANSWERED, Load, loading
 from tests.proofs.reconciler import reconcile
 from tests.proofs.subscriber import THOUGHT_SECONDS, Subscriber, subscribing, thinking
 from tests.proofs.table import Row
 
 ENDPOINTS = ("row", "chat")
+BUFFERED = ("row-buffered",)
+BUFFER = {"seconds": 0.5, "most": 6}
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
 """The same in every process of a run."""
 SEED = int(os.environ.get("PROOFS_SEED", "0")) or random.Random(RUN).randrange(1, 1_000_000)
@@ -39,17 +41,20 @@ class Kill(Struct, frozen=True):
     unrecorded: frozenset[str]
 
 
-async def survive(deployment: Deployment, rounds: Sequence[Sequence[str]], *, store: str, victim: str) -> Row:
+async def survive(
+    deployment: Deployment, rounds: Sequence[Sequence[str]], *, store: str, victim: str, buffered: bool
+) -> Row:
     """Kill and restart, each round its victims, under load; return what came of it."""
+    endpoints, options, answered = (BUFFERED, {"buffer": BUFFER}, 8) if buffered else (ENDPOINTS, {}, ANSWERED)
     rng = random.Random(f"{SEED}/{store}/{victim}")
     subscriber = Subscriber(otherwise=thinking(random.Random(SEED)))
     kills: list[Kill] = []
     async with subscribing(subscriber):
-        await deployment.subscribe(subscriber.url, *ENDPOINTS)
-        load = Load(*deployment.ingests, seed=SEED)
+        await deployment.subscribe(subscriber.url, *endpoints, **options)
+        load = Load(*deployment.ingests, seed=SEED, answered=answered)
         async with loading(load):
             for names in rounds:
-                await subscriber.more(rng.randint(10, 300))
+                await subscriber.more(rng.randint(10, 100 if buffered else 300))
                 await asyncio.sleep(rng.uniform(0, THOUGHT_SECONDS))
                 ended = frozenset(subscriber.ended)
                 await asyncio.gather(*map(deployment.kill, names))
@@ -61,14 +66,14 @@ async def survive(deployment: Deployment, rounds: Sequence[Sequence[str]], *, st
                 await asyncio.gather(*(deployment.start(name) for name in names if name != DATABASE))
             ended = frozenset(subscriber.ended)
             silence = max(later - earlier for earlier, later in pairwise(subscriber.times))
-        owed = load.owed(ENDPOINTS)
+        owed = load.owed(endpoints)
         expected = sum(map(len, owed.values()))
-        await subscriber.until(
-            lambda: len({arrival.webhook_id for arrival in subscriber.arrivals}) >= expected, what="every delivery"
-        )
+        await subscriber.until(lambda: told(subscriber) >= expected, what="every delivery")
         for name in list(deployment.processes):
             assert await deployment.stop(name) == 0
         assert await deployment.unrecorded() == set()
+    most = max(len(arrival.facts) for arrival in subscriber.arrivals)
+    assert 2 < most <= BUFFER["most"] if buffered else most == 1
     verdict = reconcile(owed, subscriber.arrivals, in_flight(subscriber, kills, rounds, ended))
     return Row(
         store=store,
@@ -79,6 +84,11 @@ async def survive(deployment: Deployment, rounds: Sequence[Sequence[str]], *, st
         verdict=verdict,
         silence=silence,
     )
+
+
+def told(subscriber: Subscriber) -> int:
+    """How much has come, each fact counted once."""
+    return len({(arrival.lane, fact) for arrival in subscriber.arrivals for fact in arrival.facts})
 
 
 def in_flight(
@@ -96,12 +106,14 @@ def in_flight(
         }
 
 
-def prove(deployment: Deployment, rounds: Sequence[Sequence[str]], matrix: list[Row], *, victim: str) -> None:
+def prove(
+    deployment: Deployment, rounds: Sequence[Sequence[str]], matrix: list[Row], *, victim: str, buffered: bool = False
+) -> None:
     store = "SQLite" if isinstance(deployment, OnSqlite) else "PostgreSQL"
 
     async def run() -> Row:
         async with deployment:
-            return await survive(deployment, rounds, store=store, victim=victim)
+            return await survive(deployment, rounds, store=store, victim=victim, buffered=buffered)
 
     row = asyncio.run(run())
     matrix.append(row)
@@ -135,3 +147,19 @@ def test_one_process_of_two_then_both_on_postgres(tmp_path: Path, matrix: list[R
 def test_postgres_itself(tmp_path: Path, matrix: list[Row], own_server: Postgres) -> None:
     parts = {"ingest": ("--role", "ingest"), "deliver": ("--role", "deliver")}
     prove(OnPostgres(tmp_path, parts, server=own_server), turns(DATABASE), matrix, victim="PostgreSQL")
+
+
+def test_the_one_process_on_sqlite_with_a_buffer(tmp_path: Path, matrix: list[Row]) -> None:
+    prove(OnSqlite(tmp_path), turns("all"), matrix, victim="all, buffered", buffered=True)
+
+
+def test_one_process_of_two_then_both_on_postgres_with_a_buffer(tmp_path: Path, matrix: list[Row]) -> None:
+    rounds = [*turns("one", "other"), ("one", "other")]
+    deployment = OnPostgres(tmp_path, {"one": (), "other": ()})
+    prove(deployment, rounds, matrix, victim="all (of 2, then both), buffered", buffered=True)
+
+
+def test_postgres_itself_with_a_buffer(tmp_path: Path, matrix: list[Row], own_server: Postgres) -> None:
+    parts = {"ingest": ("--role", "ingest"), "deliver": ("--role", "deliver")}
+    deployment = OnPostgres(tmp_path, parts, server=own_server)
+    prove(deployment, turns(DATABASE), matrix, victim="PostgreSQL, buffered", buffered=True)

@@ -137,3 +137,23 @@ def test_a_repeat_after_a_later_one_is_out_of_order_even_if_it_was_in_flight() -
     arrivals = everything()
     arrivals.insert(place(arrivals, 4) + 1, arrival(3))
     assert kinds(judged(arrivals, [arrival(3).webhook_id])) == {"reordered": 1}
+
+
+def joined(*numbers: int) -> Arrival:
+    """Several facts in one request."""
+    last = arrival(numbers[-1])
+    return replace(last, before=tuple(f"fact {each}" for each in numbers[:-1]), webhook_id=f"msg_{numbers}")
+
+
+def of_the_lane(*arrivals: Arrival) -> dict[str, int]:
+    return kinds(reconcile({LANE: FACTS}, arrivals, [[each.webhook_id for each in arrivals]]))
+
+
+def test_facts_that_come_together_are_judged_one_by_one() -> None:
+    assert of_the_lane(joined(1, 2, 3), arrival(4), joined(5, 6)) == {}
+    assert of_the_lane(joined(1, 2, 3), joined(1, 2, 3), arrival(4), joined(5, 6)) == {}, "a copy"
+    assert of_the_lane(joined(1, 2), joined(4, 5, 6)) == {"lost": 1, "reordered": 1}
+    swapped = replace(joined(1, 3, 2), sequence=3)
+    assert of_the_lane(swapped, joined(4, 5, 6)) == {"reordered": 1}
+    assert "reordered" in of_the_lane(joined(4, 5, 6), joined(1, 2, 3))
+    assert of_the_lane(joined(1, 2), joined(1, 2, 3), joined(4, 5, 6)) == {"reordered": 1, "excess": 2}, "other members"

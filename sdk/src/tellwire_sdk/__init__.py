@@ -11,7 +11,7 @@ from tellwire_sdk.json_text import ExactFloat
 from tellwire_sdk.meta_errors import MetaError
 from tellwire_sdk.operational import OperationalEvent
 from tellwire_sdk.parsing import Payload, parse
-from tellwire_sdk.rows import ConversationRow, MessageRow, RowEvent
+from tellwire_sdk.rows import ConversationRow, MessageRow, RowEvent, RowEvents
 from tellwire_sdk.signing import hub_signature, make_secret, secret_key, sign, wappcloud_signature, whsec_form
 from tellwire_sdk.verifying import Headers, verify, verify_token
 
@@ -30,6 +30,7 @@ __all__ = [
     "Pricing",
     "Reason",
     "RowEvent",
+    "RowEvents",
     "Status",
     "WebhookError",
     "hub_signature",

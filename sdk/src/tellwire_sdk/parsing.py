@@ -7,9 +7,9 @@ from tellwire_sdk.errors import Reason, WebhookError
 from tellwire_sdk.json_text import read_json
 from tellwire_sdk.operational import OperationalEvent
 from tellwire_sdk.records import Unfit
-from tellwire_sdk.rows import RowEvent
+from tellwire_sdk.rows import RowEvent, RowEvents
 
-Payload = RowEvent | ChatMessage | ChatStatus | OperationalEvent
+Payload = RowEvent | RowEvents | ChatMessage | ChatStatus | OperationalEvent
 
 
 def parse(body: bytes | bytearray | memoryview) -> Payload:
@@ -34,6 +34,8 @@ def _kind(given: object) -> type[Payload]:
             return ChatMessage
         case {"message_type": "status_update"}:
             return ChatStatus
+        case {"entity": _, "action": _, "data": [_, *_]}:
+            return RowEvents
         case {"entity": _, "action": _}:
             return RowEvent
         case {"type": _, "timestamp": _, "data": _}:

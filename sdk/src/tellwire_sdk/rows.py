@@ -149,6 +149,32 @@ def action(value: object) -> str:
     return str(value)
 
 
+def only(word: str) -> Reader:
+    """Return a reader of this word alone."""
+
+    def read(value: object) -> str:
+        if value != word:
+            raise Unfit(word)
+        return word
+
+    return read
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowEvents(Record):
+    """Several messages of one conversation were inserted: what an endpoint with a `buffer` gets, in their order."""
+
+    READERS: ClassVar[Mapping[str, Reader]] = {
+        "data": several(MessageRow.read),
+        "entity": only("messages"),
+        "action": only("insert"),
+    }
+
+    data: tuple[MessageRow, ...]
+    entity: str
+    action: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowEvent(Record):
     """A row was inserted or updated: `entity` is `messages` or `conversations`, and says what `data` is."""

@@ -129,5 +129,7 @@ def record_once(ledger: Ledger, account: Account, name: str, key: str) -> bool:
 
 def emit(ledger: Ledger, account: Account, name: str, data: Mapping[str, object]) -> None:
     """Emit an operational event about an account; the events of one account keep their order."""
-    event = OperationalEvent(name=name, data=_encode(data), account_id=account.id)
+    event = OperationalEvent(
+        name=name, data=_encode(data), account_id=account.id, phone_number_id=account.phone_number_id
+    )
     ledger.emit(event.event(ledger.new_id(), account.organization_id, ledger.now))

@@ -243,6 +243,7 @@ def _emit_failed(ledger: Ledger, context: AnswerContext, run: AgentRun, *, attem
         name=FAILED,
         data=_encode(data),
         account_id=context.account.id,
+        phone_number_id=context.account.phone_number_id,
         conversation_id=run.conversation_id,
         order_key=run.agent_id,
     )

@@ -65,6 +65,12 @@ COMMANDS = {
         help="create, list, show, test, pause, resume, recover and delete webhook endpoints, rotate their secrets",
         example="tellwire endpoints create https://example.com/webhook --format row",
     ),
+    "compare": Command(
+        module="tellwire.cli.compare",
+        function="compare",
+        help="list what one source had and the other had not, such as Meta and the system that you come from",
+        example="tellwire compare --since 24h --a meta --b wakit",
+    ),
     "simulate": Command(
         module="tellwire.cli.simulate",
         function="simulate",

@@ -49,7 +49,8 @@ def create(
     organization: Organization = "",
     json: Json = False,
 ) -> None:
-    """Create an endpoint and print its signing secret, this once. A chat endpoint is challenged first."""
+    """Create an endpoint and print its signing secret, this once. The receiver of a chat or a
+    cloudevents endpoint is asked first."""
     draft: dict[str, Any] = {
         "url": url,
         "format": format_,

@@ -136,6 +136,7 @@ def services_of(app: App) -> Services:
         template_sync=app.template_sync,
         engine=app.dispatcher,
         sending_worker=app.sending_worker,
+        send_answers=app.send_answers,
         tracer=app.tracer,
     )
 

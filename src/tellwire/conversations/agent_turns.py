@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from tellwire.model import bursts
 from tellwire.model.agents import Agent, AgentTurn
 from tellwire.model.ledger import Handover, Ledger
 from tellwire.model.messaging import Conversation, Message
@@ -88,7 +89,7 @@ def _interactive(content: bytes) -> object:
 
 
 def _due(now: Micros, began: Micros, debounce: Micros) -> Micros:
-    return max(now, min(now + debounce, began + MAX_DEBOUNCES * debounce))
+    return max(now, bursts.over_at(began, now, pause=debounce, longest=MAX_DEBOUNCES * debounce))
 
 
 def business_wrote(ledger: Ledger, account: Account, conversation: Conversation, agent_id: str) -> None:
@@ -135,6 +136,7 @@ def _emit(ledger: Ledger, conversation: Conversation, name: str, more: dict[str,
         name=name,
         data=_encode(data),
         account_id=conversation.account_id,
+        phone_number_id=conversation.organization_address,
         conversation_id=conversation.id,
         order_key=order_key(conversation.account_id, conversation.party),
     )

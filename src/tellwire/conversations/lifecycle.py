@@ -108,7 +108,11 @@ def _emit(
             action="insert" if insert else "update",
             name=f"conversations.{action}",
             order_key=order_key(conversation.account_id, conversation.party),
-            snapshot=Snapshot(row=Raw(conversation_row(conversation)), changed=changed),
+            snapshot=Snapshot(
+                row=Raw(conversation_row(conversation)),
+                changed=changed,
+                phone_number_id=conversation.organization_address,
+            ),
             conversation_id=conversation.id,
             history=history,
             created_at=ledger.now,

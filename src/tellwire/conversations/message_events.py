@@ -89,6 +89,7 @@ def emit(
                 ),
                 sent_at=message.timestamp,
                 status=status,
+                phone_number_id=account.phone_number_id,
             ),
             conversation_id=message.conversation_id,
             message_id=message.id,

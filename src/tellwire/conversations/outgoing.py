@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire.conversations import agent_turns, contacts, lifecycle, message_events, recipients
+from tellwire.conversations import agent_turns, contacts, echoes, lifecycle, message_events, recipients
 from tellwire.conversations.changes import update
 from tellwire.conversations.message_events import Subject
 from tellwire.conversations.status_merge import joined, merge
@@ -32,7 +32,8 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
     used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
-    once. `unchecked`, `despite_stop`: as of a `Send`.
+    once. `unchecked`, `despite_stop`: as of a `Send`. `patience`: how long (micros) its
+    caller waits for its turn; it is sent within that time or not at all (0: however long it takes).
     """
 
     account: Account
@@ -44,6 +45,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     unchecked: bool = False
     despite_stop: bool = False
     media: bytes = b""
+    patience: Micros = 0
 
 
 def keys_of(draft: Draft) -> Keys:
@@ -114,6 +116,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
         despite_stop=draft.despite_stop,
+        expires_at=ledger.now + draft.patience if draft.patience else 0,
         created_at=ledger.now,
         updated_at=ledger.now,
     )
@@ -214,6 +217,8 @@ def accept(
     if changed or message is not ledger.by_id[message_id]:
         columns = _columns(ledger.by_id[message_id], message)
         update(ledger, message, account, columns)
+    if "wamid" in changed:
+        echoes.tell(ledger, ledger.by_id[message_id], account)
     return ledger.by_id[message_id]
 
 

@@ -80,6 +80,7 @@ def tell(ledger: Ledger, message: Message, account: Account, payment: Payment) -
         name=TOLD,
         data=_encode(data),
         account_id=account.id,
+        phone_number_id=account.phone_number_id,
         conversation_id=message.conversation_id,
         message_id=message.id,
         order_key=order_key(account.id, ledger.conversations[message.conversation_id].party),

@@ -14,9 +14,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire import __version__
-from tellwire.delivery.endpoint_queue import Attribution
-from tellwire.delivery.retry import Decision, Delivered, Disable, Exhausted, Kind, RetryAt, decide, kind_of, pace, plan
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, Work
+from tellwire.delivery.body import body_of
+from tellwire.delivery.buffering import group_id
+from tellwire.delivery.retry import (
+    Attribution,
+    Decision,
+    Delivered,
+    Disable,
+    Exhausted,
+    Kind,
+    RetryAt,
+    decide,
+    kind_of,
+    pace,
+    plan,
+)
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, ReplayEdit, Secret, SentAs, Work
 from tellwire.model.units import MICROS, Micros
 from tellwire.ports.formats import Format
 from tellwire.ports.http_out import Answer, Request, retry_after
@@ -36,6 +49,9 @@ class Sign(Protocol):
     """Makes the value of `webhook-signature` (Standard Webhooks 1.0); `timestamp` in Unix seconds."""
 
     def __call__(self, body: bytes, *, webhook_id: str, timestamp: int, secrets: Sequence[str]) -> str: ...
+
+
+HUB_SIGNATURE = "X-Hub-Signature-256"
 
 
 class Wire(Struct, frozen=True, kw_only=True):
@@ -73,13 +89,14 @@ def request(
         Exception: whatever the format or the signature raises for what it can't take.
     """
     form = wire.formats[endpoint.format]
-    body = form.encode(work.event, endpoint)
+    sent = SentAs(group_id(work.members), work.members[-1].delivery.sequence)
+    body = body_of(form, work, endpoint, sent)
     if body is None:
         return None
     edit = edit or _UNEDITED
     if edit.body is not None:
         body = edit.body
-    headers = _identity(work, form.CONTENT_TYPE)
+    headers = _identity(work, sent, form.CONTENT_TYPE)
     if edit.parts:
         headers.append(("tellwire-replay-edited", ", ".join(edit.parts)))
     secrets = _live(endpoint.secrets, now)
@@ -87,10 +104,10 @@ def request(
     headers.append(("webhook-timestamp", str(timestamp)))
     single = _single(endpoint, secrets)
     if secrets:
-        signature = wire.sign(body, webhook_id=work.delivery.webhook_id, timestamp=timestamp, secrets=secrets)
+        signature = wire.sign(body, webhook_id=sent.webhook_id, timestamp=timestamp, secrets=secrets)
         headers.append(("webhook-signature", signature))
-        if endpoint.hub_signature:
-            headers.append(("X-Hub-Signature-256", wire.hub_signature(body, single.secrets[0].value)))
+        if endpoint.hub_signature and form.SIGNATURE != HUB_SIGNATURE:
+            headers.append((HUB_SIGNATURE, wire.hub_signature(body, single.secrets[0].value)))
     headers += form.headers(work.event, single, body)
     if wire.traceparent is not None and (trace := wire.traceparent(work)):
         headers.append(("traceparent", trace))
@@ -115,12 +132,12 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _identity(work: Work, content_type: str) -> list[tuple[str, str]]:
+def _identity(work: Work, sent: SentAs, content_type: str) -> list[tuple[str, str]]:
     delivery, event = work.delivery, work.event
     headers = [
         ("content-type", content_type),
         ("user-agent", USER_AGENT),
-        ("webhook-id", delivery.webhook_id),
+        ("webhook-id", sent.webhook_id),
         ("tellwire-event", event.name),
         ("tellwire-attempt", str(delivery.attempts + 1)),
     ]
@@ -128,8 +145,10 @@ def _identity(work: Work, content_type: str) -> list[tuple[str, str]]:
         headers.append(("tellwire-message-id", event.message_id))
     if event.conversation_id:
         headers.append(("tellwire-conversation-id", event.conversation_id))
-    if delivery.sequence:
-        headers.append(("tellwire-sequence", str(delivery.sequence)))
+    if sent.sequence:
+        headers.append(("tellwire-sequence", str(sent.sequence)))
+    if work.more:
+        headers.append(("tellwire-count", str(len(work.members))))
     if delivery.replay:
         headers.append(("tellwire-replay", str(delivery.replay)))
     return headers
@@ -221,8 +240,9 @@ def _own_fault(kind: Kind, *, now: Micros, pace: Micros | None, wait: Micros) ->
 
 def settle(
     tried: Try, *, decision: Decision, attribution: Attribution, otherwise: DeliveryState = DeliveryState.RETRYING
-) -> Result:
-    """Return what became of the delivery of a try.
+) -> tuple[Result, ...]:
+    """Return what became of the deliveries of a try, in order. All have the attempt; what the receiver answered is kept
+    with the first.
 
     Args:
         tried: the try.
@@ -230,12 +250,17 @@ def settle(
         attribution: what a failure costs the delivery (`conclude`).
         otherwise: where a delivery that is to be tried again stands: the endpoint may be paused or gone by now.
     """
-    before, started_at = tried.work.delivery, tried.started_at
+    first, at = tried.work.delivery, tried.started_at
     attempt = attempted(
-        before, tried.endpoint, request=tried.request, answer=tried.answer, started_at=started_at, edit=tried.edit
+        first, tried.endpoint, request=tried.request, answer=tried.answer, started_at=at, edit=tried.edit
     )
-    after = _after(before, decision, attribution, started_at=started_at, now=tried.ended_at, otherwise=otherwise)
-    return Result(after, attempt)
+    results: list[Result] = []
+    for work in tried.work.members:
+        after = _after(work.delivery, decision, attribution, started_at=at, now=tried.ended_at, otherwise=otherwise)
+        if results:
+            attempt = replace(attempt, delivery_id=after.id, number=after.attempts, response_body=b"")
+        results.append(Result(after, attempt))
+    return tuple(results)
 
 
 def attempted(
@@ -315,6 +340,11 @@ def overtaken(delivery: Delivery, now: Micros, *, followed: bool) -> Result:
     """Record that a head lost its place in the order; `followed`: later deliveries of its key go ahead of it."""
     moved = replace(delivery, lane="late", out_of_order=delivery.out_of_order or followed, updated_at=now)
     return Result(moved, None)
+
+
+def joined(delivery: Delivery) -> Result:
+    """Record the group that a delivery is sent with, before the first attempt of it."""
+    return Result(delivery, None, joins=True)
 
 
 def restated(delivery: Delivery, state: DeliveryState, now: Micros) -> Result:

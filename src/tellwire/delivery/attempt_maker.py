@@ -106,7 +106,8 @@ class AttemptMaker:
         else:
             if request is None:
                 self._scheduler.unsent(ticket)
-                self._put(Entry(ticket, attempts.cancelled(ticket.work.delivery, self._clock.now())))
+                now = self._clock.now()
+                self._put(Entry(ticket, tuple(attempts.cancelled(w.delivery, now) for w in ticket.work.members)))
                 return
             try:
                 answer = await self._sender.send(request)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 from msgspec import Struct
@@ -75,7 +76,8 @@ class Dispatcher:
         self._outbox = outbox
         self._clock = clock
         self._observers = observers = observers or Observers(counters=Counters())
-        self._scheduler = Scheduler(limits or SideLaneLimits())
+        joining = {name: form.JOINING for name, form in wire.formats.items()}
+        self._scheduler = Scheduler(limits or SideLaneLimits(), joining)
         self._reader = Reader(outbox, clock, self._scheduler, self._pump)
         self._recorder = Recorder(outbox, recorded=self._recorded, refused=self._refused)
         self.leases = Leases(outbox, clock, under_way=self._scheduler.under_way, moved=self._leased)
@@ -230,8 +232,9 @@ class Dispatcher:
             task = asyncio.create_task(self._attempts.make(ticket))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        for ticket in scheduler.overtaken():
-            self._recorder.put(Entry(ticket, attempts.overtaken(ticket.work.delivery, now, followed=ticket.followed)))
+        for ticket in scheduler.changed():
+            change = attempts.joined if ticket.joins else partial(attempts.overtaken, now=now, followed=ticket.followed)
+            self._recorder.put(Entry(ticket, tuple(change(work.delivery) for work in ticket.work.members)))
         self._reader.read_pages()
         self._set_timer(scheduler.wake_at())
 
@@ -259,9 +262,10 @@ class Dispatcher:
         self._pump()
 
     def _settle(self, entry: Entry, now: Micros) -> None:
-        ticket, delivery, attempt = entry.ticket, entry.result.delivery, entry.result.attempt
-        if attempt is not None:
-            self._tell(ticket.work, attempt, delivery)
+        ticket, delivery = entry.ticket, entry.results[0].delivery
+        for work, result in zip(ticket.work.members, entry.results, strict=True):
+            if result.attempt is not None:
+                self._tell(work, result.attempt, result.delivery)
         if entry.disables:
             task = asyncio.create_task(self._disable(ticket.queue.endpoint.id, entry.disables))
             self._due_work.add(task)
@@ -270,11 +274,11 @@ class Dispatcher:
             standing = self._attempts.standing(ticket)
             if standing is not delivery.state:
                 # The endpoint was paused or resumed while the result was being written: the row must not disagree.
-                self._recorder.put(Entry(ticket, attempts.restated(delivery, standing, now)))
+                self._recorder.put(entry.of_each(partial(attempts.restated, state=standing, now=now)))
                 return
             if delivery.lane != "live":
                 self._reader.due_at(delivery.due_at, now)
-        self._scheduler.settled(ticket, delivery, now)
+        self._scheduler.settled(ticket, entry.after, now)
         if ticket.key is None and not ticket.queue.extras.waiting:
             self._reader.extras_ran_out()
 

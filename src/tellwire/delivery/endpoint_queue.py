@@ -11,13 +11,17 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tellwire.delivery.breaker import Breaker
-from tellwire.delivery.order import Key, Order
+from tellwire.delivery.buffering import buffering_of
+from tellwire.delivery.held import Held
+from tellwire.delivery.key import Key
+from tellwire.delivery.order import Order
 from tellwire.delivery.quota import Quota
 from tellwire.delivery.read_cursor import ReadCursor
-from tellwire.delivery.retry import Kind
-from tellwire.delivery.side_lanes import OrganizationShare, Shares, SideLaneLimits, SideLanes
-from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
+from tellwire.delivery.retry import Attribution, Kind
+from tellwire.delivery.side_lanes import OrganizationShare, SideLanes
+from tellwire.model.deliveries import DeliveryState, Endpoint, Work
 from tellwire.model.units import MICROS, Micros, micros
+from tellwire.ports.formats import Joining
 
 _EXTRA_TURN = 8
 _BLOCKED_WINDOWS = 8
@@ -25,8 +29,8 @@ _LEAST_WINDOW = 8
 
 
 class Ticket(Struct, eq=False):
-    """Permission to make one attempt; without `attempts` it only says that a head is overtaken, which is to be
-    recorded.
+    """Permission to make one attempt; without `attempts` it only says that a head is overtaken, or was put together
+    with what is sent with it (`joins`), which is to be recorded.
 
     `epoch`: of the lease under which it was given.
     """
@@ -37,37 +41,29 @@ class Ticket(Struct, eq=False):
     epoch: int = 0
     probe: bool = False
     attempts: bool = True
+    joins: bool = False
     started_at: Micros = 0
     held_until: Micros = 0
     followed: bool = False
 
 
-class Attribution(Struct, frozen=True):
-    """What a failure costs its delivery: a gap of its schedule (`counted`), its place in the order (`late`)."""
-
-    counted: bool
-    late: bool = False
-    out_of_order: bool = False
-
-
 class EndpointQueue:
     """One endpoint's deliveries in memory. `alarm` belongs to the `Scheduler`."""
 
-    def __init__(
-        self, endpoint: Endpoint, *, limits: SideLaneLimits, shares: Shares, share: OrganizationShare, now: Micros
-    ) -> None:
-        self.limits = limits
-        self.shares = shares
+    def __init__(self, endpoint: Endpoint, *, share: OrganizationShare, joining: Joining | None, now: Micros) -> None:
+        self.limits = share.limits
+        self.shares = share.shares
         self.share = share
+        self._joining = joining
         self.health = Breaker()
         self.backlog = ReadCursor()
-        self.order = Order(self.health, crowd=limits.window // 2)
+        self.order = Order(self.health, crowd=self.limits.window // 2)
         self.open = True
         self._told_to_stop = False
         self.alarm: Micros = 0
         self.in_flight = 0
-        self._known: set[str] = set()
-        self.extras = SideLanes(limits, share)
+        self._known = Held(share)
+        self.extras = SideLanes(self.limits, share)
         self._turn = 0
         self.quota = Quota(endpoint.id)
         self._apply(endpoint, now)
@@ -83,7 +79,7 @@ class EndpointQueue:
             self._told_to_stop = False
         elif self._told_to_stop:
             return
-        elif not self.open or endpoint.ordering != known.ordering:
+        elif not self.open or (endpoint.ordering, endpoint.buffer) != (known.ordering, known.buffer):
             self.close()
             self.reopen(now)
         elif endpoint.url != known.url and self.health.down:
@@ -93,7 +89,7 @@ class EndpointQueue:
         self.endpoint = endpoint
         seconds = endpoint.head_of_line_seconds
         bound = self.limits.head_of_line_seconds if seconds is None else seconds
-        self.order.configure(endpoint.ordering, micros(bound))
+        self.order.configure(endpoint.ordering, micros(bound), buffering_of(endpoint, self._joining))
         self._divide(now)
 
     def _divide(self, now: Micros) -> None:
@@ -104,7 +100,7 @@ class EndpointQueue:
         """Apply changed leases: forget what is no longer owned, except what is in flight, and read what is new. The
         breaker keeps its state."""
         self._divide(now)
-        self._forget([*self.order.drop_partitions(lost), *self.extras.drop(lost)])
+        self._known.forget([*self.order.drop_partitions(lost), *self.extras.drop(lost)])
         if self.open and self.quota.any_of(gained):
             self.backlog.rewind("")
 
@@ -117,9 +113,8 @@ class EndpointQueue:
         self.open = False
         self.order.drop()
         self.extras.clear()
-        held = len(self._known)
-        self._known = {key.works[0].delivery.id for key in self.order.keys.values()} | self.extras.in_flight
-        self.share.hold(len(self._known) - held)
+        flying = {work.delivery.id for key in self.order.keys.values() for work in key.works[0].members}
+        self._known.keep(flying | self.extras.in_flight)
 
     def stop(self) -> None:
         """Stop sending, because the receiver answered 410; the queue stays closed until the registry says so too."""
@@ -140,12 +135,18 @@ class EndpointQueue:
         """Whether there is nothing to do here: no delivery is in memory and no reading is asked for."""
         return not self.order.keys and not self.backlog.more
 
+    def make_way(self) -> None:
+        """Let what waits for others go at once when it takes the room of rows that are to be read."""
+        if self.order.collecting and self._size() * 2 >= self.window():
+            self.order.hurry()
+
     @property
     def wants_page(self) -> bool:
         """Whether the next page of rows should be read."""
         if not (self.open and self.quota.partitions and self.backlog.more) or self.backlog.reading:
             return False
-        return self._size() * 2 < self.window()
+        # What is read of a group waits for the rest of it, so that room is made by reading on.
+        return self._size() * (1 if self.order.collecting else 2) < self.window()
 
     def _size(self) -> int:
         return len(self._known) - self.order.blocked
@@ -159,7 +160,7 @@ class EndpointQueue:
     def _has_room(self) -> bool:
         if self._size() < self.window():
             return True
-        self._forget(self.order.cut_blocked())
+        self._known.forget(self.order.cut_blocked())
         return self._size() < self.window()
 
     def hint(self, work: Work, now: Micros) -> None:
@@ -203,7 +204,6 @@ class EndpointQueue:
         if key is not None and key.cut:
             return
         self._known.add(identifier)
-        self.share.hold(1)
         self.order.add(name, work, now)
 
     def offer_extra(self, work: Work, now: Micros) -> bool:
@@ -211,18 +211,14 @@ class EndpointQueue:
         identifier = work.delivery.id
         if not self.open:
             return False
-        if identifier in self._known and not self._becomes_replay(work, now):
+        if work.delivery.lane == "replay":  # it takes the place of the live delivery, unless that is in flight
+            self.remove(identifier, now, only_live=True)
+        if identifier in self._known:
             return True
         if not self.extras.offer(work):
             return False
         self._known.add(identifier)
-        self.share.hold(1)
         return True
-
-    def _becomes_replay(self, work: Work, now: Micros) -> bool:
-        """Return whether the replay that is asked for is of a live delivery in memory that is not in flight; it then
-        becomes one."""
-        return work.delivery.lane == "replay" and self.remove(work.delivery.id, now, only_live=True)
 
     def remove(self, delivery_id: str, now: Micros, *, only_live: bool = False) -> bool:
         """Take a delivery out of memory unless it is in flight; True when it was there."""
@@ -235,8 +231,7 @@ class EndpointQueue:
         elif not only_live:
             found = self.extras.remove(delivery_id)
         if found:
-            self._known.discard(delivery_id)
-            self.share.hold(-1)
+            self._known.remove(delivery_id)
             self.order.out_of_line((delivery_id,))
         return found
 
@@ -244,7 +239,7 @@ class EndpointQueue:
     def wants_turn(self) -> bool:
         """Whether there may be something to send now or later."""
         order = self.order
-        return order.has_ready or order.blocked > 0 or self.health.down or self.extras.waiting
+        return order.has_ready or order.blocked > 0 or self.health.down or self.extras.waiting or bool(order.collecting)
 
     # --- going out ----------------------------------------------------------------------------------------------------
 
@@ -254,10 +249,13 @@ class EndpointQueue:
             return None
         ticket = self._probe(now) if self.health.down else self._next()
         if ticket is not None:
-            self.in_flight += 1
-            self.share.fly(1)
+            self._fly(1)
             self.quota.take()
         return ticket
+
+    def _fly(self, count: int) -> None:
+        self.in_flight += count
+        self.share.fly(count)
 
     def _next(self) -> Ticket | None:
         self._turn += 1
@@ -278,9 +276,7 @@ class EndpointQueue:
         return ticket
 
     def _extra(self) -> Ticket | None:
-        if not self.extras.waiting:
-            return None
-        work = self.extras.take(self.order.in_flight())
+        work = self.extras.take(self.order.in_flight()) if self.extras.waiting else None
         return None if work is None else Ticket(work, self)
 
     # --- coming back --------------------------------------------------------------------------------------------------
@@ -330,46 +326,48 @@ class EndpointQueue:
             self.share.probe(-1)
             self.health.probing = False
 
-    def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
+    def settled(self, ticket: Ticket, after: Work, now: Micros) -> None:
         """Go on after the result of an attempt is committed: the key continues, or its head waits."""
         if ticket.attempts:
-            self.in_flight -= 1
-            self.share.fly(-1)
-        key = ticket.key
+            self._fly(-1)
+        key, delivery = ticket.key, after.delivery
+        goes_on = delivery.lane == "live" and (ticket.joins or delivery.state is DeliveryState.RETRYING)
         if key is None:
             self.extras.settled(ticket.work)
-            self._forget((ticket.work,))
-        elif self.open and delivery.lane == "live" and delivery.state is DeliveryState.RETRYING and self.holds(ticket):
-            head = Work(delivery, ticket.work.event)
-            self.order.retry_later(key, head, held_until=ticket.held_until, now=now)
-            if self.backlog.more:
-                self._forget(self.order.cut(key))
+            self._known.forget((ticket.work,))
+        elif self.open and goes_on and self.holds(ticket):
+            if after.more and self.order.buffering is None:
+                self._read_again(key)
+            elif ticket.joins:
+                self.order.recorded(key)
+            else:
+                self.order.retry_later(key, after, held_until=ticket.held_until, now=now)
+                if self.backlog.more:
+                    self._known.forget(self.order.cut(key))
         else:
-            self._forget((ticket.work,))
-            self.backlog.left(delivery.id)
+            self._known.forget((ticket.work,))
+            for work in after.members:
+                self.backlog.left(work.delivery.id)
             if self.order.release(key, now):
-                self.backlog.rewind(delivery.id)
-            if self.order.barred and not delivery.in_line:
-                self.order.out_of_line((delivery.id,))
+                self.backlog.rewind(after.members[-1].delivery.id)
+            if self.order.barred:
+                self.order.out_of_line([work.delivery.id for work in after.members if not work.delivery.in_line])
 
     def dropped(self, ticket: Ticket) -> None:
         """Drop a delivery whose attempt has no result: only its row is true, so it is read again with all that follows
         it."""
         if ticket.attempts:
-            self.in_flight -= 1
-            self.share.fly(-1)
+            self._fly(-1)
         if ticket.key is None:
             self.extras.settled(ticket.work)
-            self._forget((ticket.work,))
+            self._known.forget((ticket.work,))
             return
-        self._forget(self.order.discard(ticket.key))
+        self._read_again(ticket.key)
+
+    def _read_again(self, key: Key) -> None:
+        self._known.forget(self.order.discard(key))
         if self.open:
             self.backlog.rewind("")
-
-    def _forget(self, works: Sequence[Work]) -> None:
-        for work in works:
-            self._known.discard(work.delivery.id)
-        self.share.hold(-len(works))
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -377,10 +375,12 @@ class EndpointQueue:
         """Release the deliveries whose time has come."""
         self.order.tick(now)
 
-    def overtaken(self) -> list[Ticket]:
-        """Return the heads that are to be recorded as overtaken."""
-        keys, self.order.overtaken = self.order.overtaken, []
-        return [Ticket(k.works[0], self, k, attempts=False, followed=len(k.works) > 1 or k.cut) for k in keys]
+    def changed(self) -> list[Ticket]:
+        """Return the heads that are to be recorded as overtaken, or as put together with others."""
+        overtaken, self.order.overtaken = self.order.overtaken, []
+        joined, self.order.joined = self.order.joined, []
+        tickets = [Ticket(k.works[0], self, k, attempts=False, followed=len(k.works) > 1 or k.cut) for k in overtaken]
+        return tickets + [Ticket(k.works[0], self, k, attempts=False, joins=True) for k in joined]
 
     def next_time(self, now: Micros) -> Micros | None:
         """Return when something changes here by time alone."""

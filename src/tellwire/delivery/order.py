@@ -1,9 +1,10 @@
-"""PURE. The order keys of one endpoint: one delivery of each in flight, the rest behind it.
+"""PURE. The order keys of one endpoint: one request of each in flight, the rest behind it.
 
 Source: docs/reference/delivery.md, "Order".
 
 A head that failed waits for its own time and blocks its key. Under `keyed` it is overtaken when its bound has run out
 although the endpoint took other keys' deliveries; under `strict` never; under `none` each delivery is its own key.
+With a buffer a head waits for others that are sent with it (`buffering`).
 """
 
 from __future__ import annotations
@@ -11,36 +12,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterable
-from heapq import heappop, heappush
-from typing import Literal
 
-from msgspec import Struct, field
+from msgspec.structs import replace
 
+from tellwire.delivery import buffering as groups
 from tellwire.delivery.breaker import Breaker
+from tellwire.delivery.buffering import Buffering
+from tellwire.delivery.key import Key, Timetable
 from tellwire.model.deliveries import Ordering, Work
 from tellwire.model.units import Micros
-
-
-class Key(Struct, eq=False):
-    """An order key with its deliveries, the head first.
-
-    `due_at`: when a waiting head goes; `behind`: deliveries of another key that go first; `held_until`: when the
-    receiver wants it at the earliest; `first_at`: the head's first attempt; `failed_at`: its last failure that may be
-    its own fault, of the attempt sent at `sent_at`. `cut`: the deliveries behind it were left on disk. `ripe`: it may
-    be overtaken as soon as somebody is there to do so.
-    """
-
-    name: str
-    works: list[Work]
-    place: Literal["ready", "flying", "waiting", "gone"] = "gone"
-    due_at: Micros = 0
-    behind: set[str] = field(default_factory=set)
-    held_until: Micros = 0
-    first_at: Micros = 0
-    failed_at: Micros = 0
-    sent_at: Micros = 0
-    cut: bool = False
-    ripe: bool = False
 
 
 class Order:
@@ -55,22 +35,25 @@ class Order:
         self.keys: dict[str, Key] = {}
         self.blocked = 0
         self.overtaken: list[Key] = []
+        self.joined: list[Key] = []
         self.barred: dict[str, Key] = {}
         self.newly_barred = False
+        self.collecting = Timetable()
+        self.buffering: Buffering | None = None
         self._health = health
         self._crowd = crowd
         self._ready: deque[Key] = deque()
-        self._waiting: list[tuple[Micros, int, Key]] = []
-        self._bounds: list[tuple[Micros, int, Key]] = []
+        self._waiting = Timetable()
+        self._bounds = Timetable()
         self._unproven: dict[str, Key] = {}
-        self._serial = 0
         self._bound: Micros = 0
         self._ordering: Ordering = "keyed"
 
-    def configure(self, ordering: Ordering, bound: Micros) -> None:
+    def configure(self, ordering: Ordering, bound: Micros, buffering: Buffering | None) -> None:
         """`bound`: for how long a head holds up its key though the endpoint accepts others."""
         self._ordering = ordering
         self._bound = bound
+        self.buffering = buffering
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
@@ -86,10 +69,14 @@ class Order:
             self._enter(key, now)
             return
         works = key.works
-        if works[-1].delivery.id < work.delivery.id:
+        if key.place == "collecting" and groups.is_of(works[0], work):
+            works[0] = replace(works[0], more=(*works[0].more, work))
+        elif works[-1].delivery.id < work.delivery.id:
             works.append(work)
         else:
             works.insert(bisect_left(works, work.delivery.id, 1, key=lambda w: w.delivery.id), work)
+        if key.place == "collecting" and self.buffering is not None and self.buffering.is_complete(works, work):
+            self._go(key, now)
         if key.ripe:
             self._consider(key, now)
 
@@ -100,17 +87,35 @@ class Order:
         key.ripe = False
         if head.behind and not head.attempts and self._ordering != "none":
             self._bar(key, head.behind)
-        elif head.attempts and head.due_at > now:
+        elif self.buffering is not None and (until := self.buffering.collects_until(key.works, now)) > now:
+            key.place = "collecting"
+            key.due_at = until
+            self.collecting.put(until, key)
+        else:
+            self._go(key, now)
+
+    def _go(self, key: Key, now: Micros) -> None:
+        """Let a head go when its turn comes, or wait for its next attempt."""
+        head = key.works[0].delivery
+        if head.attempts and head.due_at > now:
             self._wait(key, head.due_at)
         else:
             key.place = "ready"
             self._ready.append(key)
 
+    def _block(self, key: Key) -> None:
+        key.blocked = 1 + len(key.works[0].more)
+        self.blocked += key.blocked
+
+    def _unblock(self, key: Key) -> None:
+        self.blocked -= key.blocked
+        key.blocked = 0
+
     def _bar(self, key: Key, behind: str) -> None:
         """Let a head wait until deliveries of another key are out of its way, not for a time."""
         key.place = "waiting"
         key.behind = set(behind.split())
-        self.blocked += 1
+        self._block(key)
         self.barred[key.name] = key
         self.newly_barred = True
 
@@ -125,18 +130,14 @@ class Order:
 
     def _unbar(self, key: Key) -> None:
         if self.barred.pop(key.name, None) is not None:
-            self.blocked -= 1
+            self._unblock(key)
             key.behind = set()
 
     def _wait(self, key: Key, due_at: Micros) -> None:
         key.place = "waiting"
         key.due_at = due_at
-        self.blocked += 1
-        self._push(self._waiting, due_at, key)
-
-    def _push(self, heap: list[tuple[Micros, int, Key]], at: Micros, key: Key) -> None:
-        self._serial += 1
-        heappush(heap, (at, self._serial, key))
+        self._block(key)
+        self._waiting.put(due_at, key)
 
     # --- going out ----------------------------------------------------------------------------------------------------
 
@@ -151,8 +152,23 @@ class Order:
             key = ready.popleft()
             if key.place == "ready":
                 key.place = "flying"
-                return key
+                if self.buffering is None or not self._joins(key, self.buffering):
+                    return key
         return None
+
+    def _joins(self, key: Key, buffering: Buffering) -> bool:
+        """Put a head together with what is sent with it; True when that is to be recorded first."""
+        run = buffering.run(key.works)
+        if run < 2:
+            return False
+        key.works[:run] = [groups.joined(key.works[:run])]
+        self.joined.append(key)
+        return True
+
+    def recorded(self, key: Key) -> None:
+        """Let a head go whose group is recorded."""
+        key.place = "ready"
+        self._ready.appendleft(key)
 
     def next_probe(self) -> Key | None:
         """Take the head with which an endpoint that is down is probed: the one tried last until it has had its tries,
@@ -165,10 +181,11 @@ class Order:
         return self._fly(self._other(tried) or tried)
 
     def _fly(self, key: Key | None) -> Key | None:
-        if key is not None:
-            self.blocked -= key.place == "waiting"
-            key.place = "flying"
-        return key
+        if key is None:
+            return None
+        self._unblock(key)
+        key.place = "flying"
+        return None if self.buffering is not None and self._joins(key, self.buffering) else key
 
     def _other(self, tried: Key | None) -> Key | None:
         found: Key | None = None
@@ -183,14 +200,14 @@ class Order:
             self._ready.append(tried)
         aside = []
         while self._waiting and found is None:
-            entry = heappop(self._waiting)
-            key = entry[2]
+            due_at, key = self._waiting.take()
             if key is tried:
-                aside.append(entry)
-            elif key.place == "waiting" and key.due_at == entry[0]:
+                aside.append(due_at)
+            elif key.place == "waiting" and key.due_at == due_at:
                 found = key
-        for entry in aside:
-            heappush(self._waiting, entry)
+        if tried is not None:
+            for due_at in aside:
+                self._waiting.put(due_at, tried)
         return found
 
     def in_flight(self) -> set[str]:
@@ -212,7 +229,7 @@ class Order:
         key.held_until = held_until
         self._wait(key, head.delivery.due_at)
         if self._ordering == "keyed" and key.failed_at:
-            self._push(self._bounds, max(now, self._since(key) + self._bound), key)
+            self._bounds.put(max(now, self._since(key) + self._bound), key)
 
     def release(self, key: Key, now: Micros) -> bool:
         """Remove the head, which is done or goes on elsewhere; return True when the key has more on disk behind the
@@ -236,6 +253,16 @@ class Order:
         """Call `cut` for every blocked key that has something behind its head."""
         return [w for k in self.keys.values() if k.place == "waiting" and len(k.works) > 1 for w in self.cut(k)]
 
+    def hurry(self) -> None:
+        """Let all heads go that wait for others, but for those that are being read."""
+        entries, self.collecting = self.collecting, Timetable()
+        while entries:
+            at, key = entries.take()
+            if key.place == "collecting" and not key.works[0].delivery.together:
+                self._go(key, 0)
+            elif key.place == "collecting":
+                self.collecting.put(at, key)
+
     def drop(self) -> None:
         """Forget everything but the heads in flight."""
         for key in self.overtaken:
@@ -249,6 +276,7 @@ class Order:
         self.keys = {name: key for name, key in self.keys.items() if key.place == "flying"}
         for some in (self._ready, self._waiting, self._bounds, self._unproven, self.overtaken, self.barred):
             some.clear()
+        self.collecting.clear()
         self.blocked = 0
 
     def drop_partitions(self, partitions: Collection[int]) -> list[Work]:
@@ -263,7 +291,7 @@ class Order:
                 dropped += self.cut(key)
                 key.cut = False
             else:
-                self.blocked -= key.place == "waiting"
+                self._unblock(key)
                 self.barred.pop(key.name, None)
                 dropped += self.discard(key)
         self.overtaken = [key for key in self.overtaken if key.place != "gone"]
@@ -279,36 +307,47 @@ class Order:
         """Take out one delivery that is not in flight; True when it was there."""
         for key in self.keys.values():
             for index, work in enumerate(key.works):
-                if work.delivery.id == delivery_id and (index or key.place != "flying"):
-                    if index:
-                        del key.works[index]
-                    else:
-                        self.blocked -= key.place == "waiting"
-                        self.barred.pop(key.name, None)
-                        key.behind = set()
-                        self.release(key, now)
-                    return True
+                if work.delivery.id != delivery_id and all(each.delivery.id != delivery_id for each in work.more):
+                    continue
+                if index:
+                    del key.works[index]
+                elif key.place == "flying":
+                    return False
+                elif left := groups.without(work, delivery_id):
+                    key.works[0] = left
+                    if key.blocked:
+                        self._unblock(key)
+                        self._block(key)
+                else:
+                    self._unbar(key)
+                    self._unblock(key)
+                    self.release(key, now)
+                return True
         return False
 
     # --- time and evidence --------------------------------------------------------------------------------------------
 
     def tick(self, now: Micros) -> None:
         """Release the heads that are due, and consider those whose bound has run out for being overtaken."""
-        while self._bounds and self._bounds[0][0] <= now:
-            self._consider(heappop(self._bounds)[2], now)
+        for due_at, key in self.collecting.due(now):
+            if key.place == "collecting" and key.due_at == due_at:
+                self._go(key, now)
+        for _, key in self._bounds.due(now):
+            self._consider(key, now)
         if self._health.down:
             return
-        while self._waiting and self._waiting[0][0] <= now:
-            due_at, _, key = heappop(self._waiting)
+        for due_at, key in self._waiting.due(now):
             if key.place == "waiting" and key.due_at == due_at:
-                self.blocked -= 1
+                self._unblock(key)
                 key.place = "ready"
                 self._ready.appendleft(key)  # the oldest of all that are ready
 
     def next_time(self) -> Micros | None:
         """Return when `tick` has something to do; a head's own time does not count while the endpoint is down."""
-        times = [heap[0][0] for heap in (self._bounds, () if self._health.down else self._waiting) if heap]
-        return min(times, default=None)
+        tables = (
+            (self._bounds, self.collecting) if self._health.down else (self._bounds, self.collecting, self._waiting)
+        )
+        return min((table.first for table in tables if table.first is not None), default=None)
 
     def accepted(self, now: Micros) -> None:
         """Record that the endpoint accepted a delivery, which is evidence against the heads that were waiting for
@@ -323,7 +362,7 @@ class Order:
         for key in self.keys.values():
             if key.place == "waiting" and not key.behind and key.due_at > (due_at := max(now, key.held_until)):
                 key.due_at = due_at
-                self._push(self._waiting, due_at, key)
+                self._waiting.put(due_at, key)
 
     def _has_followers(self, key: Key) -> bool:
         return len(key.works) > 1 or key.cut
@@ -348,7 +387,7 @@ class Order:
             return
         if self._movable(key, now):
             if self._has_followers(key) or self.blocked > self._crowd:
-                self.blocked -= 1
+                self._unblock(key)
                 key.place = "flying"
                 self.overtaken.append(key)
             else:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tellwire.delivery.endpoint_queue import Ticket
 from tellwire.errors import Unavailable
+from tellwire.model.deliveries import Delivery, Work
 from tellwire.ports.storage import Outbox, Result
 
 log = structlog.get_logger("tellwire.dispatcher")
@@ -20,14 +22,27 @@ _LONGEST_PAUSE = 5.0
 
 
 class Entry(Struct, eq=False):
-    """A result on its way to the store, with the ticket that it belongs to.
+    """The results of one ticket on their way to the store, in the order of what was sent.
 
     `disables`: why its endpoint is to be disabled once this is written.
     """
 
     ticket: Ticket
-    result: Result
+    results: tuple[Result, ...]
     disables: str = ""
+
+    def of_each(self, change: Callable[[Delivery], Result]) -> Entry:
+        """Return what follows for the same ticket."""
+        return Entry(self.ticket, tuple(change(result.delivery) for result in self.results))
+
+    @property
+    def after(self) -> Work:
+        """What was sent, as it is now."""
+        works = [
+            Work(result.delivery, work.event)
+            for work, result in zip(self.ticket.work.members, self.results, strict=True)
+        ]
+        return replace(works[0], more=tuple(works[1:])) if len(works) > 1 else works[0]
 
 
 class Recorder:
@@ -107,7 +122,7 @@ class Recorder:
         pause = _FIRST_PAUSE
         while True:
             try:
-                refused = await self._outbox.record([_fenced(entry) for entry in entries])
+                refused = await self._outbox.record([result for entry in entries for result in _fenced(entry)])
             except Unavailable as error:
                 self._fails(str(error), len(entries))
             except Exception as error:
@@ -137,8 +152,9 @@ class Recorder:
         if not refused:
             self._recorded(entries)
             return
-        self._refused([entry for entry in entries if entry.result.delivery.id in refused])
-        if recorded := [entry for entry in entries if entry.result.delivery.id not in refused]:
+        # What is sent together is of one partition: all of it is refused, or none.
+        self._refused([entry for entry in entries if entry.results[0].delivery.id in refused])
+        if recorded := [entry for entry in entries if entry.results[0].delivery.id not in refused]:
             self._recorded(recorded)
 
     async def _pause(self, seconds: float) -> None:
@@ -150,5 +166,6 @@ class Recorder:
             pass
 
 
-def _fenced(entry: Entry) -> Result:
-    return Result(entry.result.delivery, entry.result.attempt, entry.ticket.epoch)
+def _fenced(entry: Entry) -> Iterator[Result]:
+    for result in entry.results:
+        yield Result(result.delivery, result.attempt, entry.ticket.epoch, result.joins)

@@ -42,6 +42,14 @@ class Plan(Struct, frozen=True):
         return sum(self.gaps)
 
 
+class Attribution(Struct, frozen=True):
+    """What a failure costs its delivery: a gap of its schedule (`counted`), its place in the order (`late`)."""
+
+    counted: bool
+    late: bool = False
+    out_of_order: bool = False
+
+
 class Delivered(Struct, frozen=True):
     at: Micros
 

@@ -16,12 +16,13 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
-from tellwire.delivery.endpoint_queue import Attribution, EndpointQueue, Ticket
+from tellwire.delivery.endpoint_queue import EndpointQueue, Ticket
 from tellwire.delivery.organization import Organizations
-from tellwire.delivery.retry import Kind
+from tellwire.delivery.retry import Attribution, Kind
 from tellwire.delivery.side_lanes import Shares, SideLaneLimits
-from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
+from tellwire.model.deliveries import DeliveryState, Endpoint, Work
 from tellwire.model.units import Micros
+from tellwire.ports.formats import Joining
 
 _PAGE = 256
 
@@ -46,10 +47,12 @@ def _turn(work: Work) -> tuple[Micros, str]:
 
 
 class Scheduler:
-    """The queues of all endpoints, and the turns among organizations."""
+    """The queues of all endpoints, and the turns among organizations. `joining`: how formats put messages together, by
+    their names."""
 
-    def __init__(self, limits: SideLaneLimits) -> None:
+    def __init__(self, limits: SideLaneLimits, joining: Mapping[str, Joining | None] | None = None) -> None:
         self.limits = limits
+        self._joining = joining or {}
         self.shares = Shares()
         self.queues: dict[str, EndpointQueue] = {}
         self._endpoints: Mapping[str, Endpoint] = {}
@@ -58,7 +61,7 @@ class Scheduler:
         self._serial = 0
         self._swept = False
         self._left_extras: set[str] | None = None
-        self._overtaken: list[Ticket] = []
+        self._changed: list[Ticket] = []
         self._under_way: Counter[int] = Counter()
         self._barred: set[EndpointQueue] = set()
 
@@ -128,7 +131,7 @@ class Scheduler:
 
     def _create(self, endpoint: Endpoint, now: Micros, *, read: bool) -> EndpointQueue:
         share = self._organizations.share_of(endpoint)
-        queue = EndpointQueue(endpoint, limits=self.limits, shares=self.shares, share=share, now=now)
+        queue = EndpointQueue(endpoint, share=share, joining=self._joining.get(endpoint.format), now=now)
         queue.backlog.more = read
         self.queues[endpoint.id] = queue
         return queue
@@ -270,6 +273,8 @@ class Scheduler:
         organizations = self._organizations
         while (queue := organizations.first()) is not None:
             ticket = queue.pick(now)
+            if queue.order.joined:
+                self._note_changed(queue)
             if ticket is not None:
                 organizations.enlist(queue)
                 self._give(ticket)
@@ -283,10 +288,10 @@ class Scheduler:
         ticket.epoch = self.shares.leases[partition]
         self._under_way[partition] += 1
 
-    def overtaken(self) -> list[Ticket]:
-        """Return the heads that lost their place in the order: they are to be recorded in the lane `late`, then
-        `settled`."""
-        found, self._overtaken = self._overtaken, []
+    def changed(self) -> list[Ticket]:
+        """Return the heads that lost their place in the order, or were put together with what is sent with them: they
+        are to be recorded so, then `settled`."""
+        found, self._changed = self._changed, []
         return found
 
     def wake_at(self) -> Micros | None:
@@ -316,10 +321,10 @@ class Scheduler:
         """End a ticket for which there was nothing to send."""
         ticket.queue.unsent(ticket)
 
-    def settled(self, ticket: Ticket, delivery: Delivery, now: Micros) -> None:
-        """Go on after the result of an attempt is committed, as this delivery shows it."""
-        queue = ticket.queue
-        queue.settled(ticket, delivery, now)
+    def settled(self, ticket: Ticket, after: Work, now: Micros) -> None:
+        """Go on after the result of an attempt is committed, as its deliveries show it."""
+        queue, delivery = ticket.queue, after.delivery
+        queue.settled(ticket, after, now)
         self._under_way[delivery.partition] -= 1
         if ticket.key is None:
             self._extra_settled(ticket)
@@ -350,14 +355,18 @@ class Scheduler:
         self._organizations.enlist(queue)
         if queue.backlog.more:
             self._organizations.want_page(queue)
+            queue.make_way()
         if queue.order.newly_barred:
             queue.order.newly_barred = False
             self._barred.add(queue)
         if queue.order.overtaken:
-            tickets = queue.overtaken()
-            for ticket in tickets:
-                self._give(ticket)
-            self._overtaken += tickets
+            self._note_changed(queue)
+
+    def _note_changed(self, queue: EndpointQueue) -> None:
+        tickets = queue.changed()
+        for ticket in tickets:
+            self._give(ticket)
+        self._changed += tickets
 
     def _arm(self, queue: EndpointQueue, now: Micros) -> None:
         at = queue.next_time(now)

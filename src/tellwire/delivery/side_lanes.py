@@ -67,11 +67,11 @@ class OrganizationShare:
     `waiting`: its late retries and replays in memory that are not in flight.
     """
 
-    __slots__ = ("_limits", "_shares", "flying", "held", "in_flight", "probes", "waiting")
+    __slots__ = ("flying", "held", "in_flight", "limits", "probes", "shares", "waiting")
 
     def __init__(self, limits: SideLaneLimits, shares: Shares) -> None:
-        self._limits = limits
-        self._shares = shares
+        self.limits = limits
+        self.shares = shares
         self.in_flight = 0
         self.held = 0
         self.probes = 0
@@ -81,40 +81,40 @@ class OrganizationShare:
     def fly(self, count: int) -> None:
         """Count an attempt that begins, or is settled with -1."""
         self.in_flight += count
-        self._shares.in_flight += count
+        self.shares.in_flight += count
 
     def hold(self, count: int) -> None:
         """Count deliveries that come into memory, or leave it when `count` is negative."""
         self.held += count
-        self._shares.held += count
+        self.shares.held += count
 
     @property
     def room(self) -> int:
         """How many more deliveries may come into memory."""
-        return self._limits.held - self._shares.held - self.held
+        return self.limits.held - self.shares.held - self.held
 
     def may_probe(self) -> bool:
         """Return whether another endpoint that is down may be probed."""
-        return self.probes < self._limits.probes - self._shares.probes
+        return self.probes < self.limits.probes - self.shares.probes
 
     def probe(self, count: int) -> None:
         """Count a probe that begins, or ends with -1."""
         self.probes += count
-        self._shares.probes += count
+        self.shares.probes += count
 
     def may_use(self, lane: Lane) -> bool:
         """Return whether another late retry or replay may be sent."""
-        return self.flying[lane] < self._limits.of(lane) - self._shares.flying[lane]
+        return self.flying[lane] < self.limits.of(lane) - self.shares.flying[lane]
 
     def use(self, lane: Lane, count: int) -> None:
         """Count a late retry or replay that is sent, or settled with -1."""
         self.flying[lane] += count
-        self._shares.flying[lane] += count
+        self.shares.flying[lane] += count
 
     @property
     def full(self) -> bool:
         """Whether no more late retries and replays may come into memory."""
-        return self.waiting >= self._limits.extras_per_organization
+        return self.waiting >= self.limits.extras_per_organization
 
 
 class SideLanes:

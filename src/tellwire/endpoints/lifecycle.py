@@ -8,6 +8,7 @@ so in strides: it is called again until it says that it is done, and may be cut 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,11 +17,12 @@ from msgspec.structs import replace
 
 from tellwire.endpoints.disabling import STRIDE
 from tellwire.endpoints.ports import AuditWord, EndpointChecks, EndpointRepository
-from tellwire.endpoints.validation import faults, secret_fault
+from tellwire.endpoints.validation import VERIFY_TOKEN, faults, own_options, secret_fault
 from tellwire.errors import Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
-from tellwire.model.deliveries import Endpoint, Ordering, Secret
+from tellwire.model.deliveries import Batching, Buffer, Endpoint, Json, Ordering, Secret
 from tellwire.model.units import Micros
+from tellwire.ports.formats import Format
 from tellwire.security.pasted import as_meant
 
 MOST_SECRETS = 10
@@ -44,6 +46,34 @@ Accounts = Annotated[
     Meta(
         max_length=1000,
         description="phone_number_ids (also ones not known yet) or account ids to send events of; none means all.",
+    ),
+]
+Fields = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
+    Meta(max_length=64, description="Format `meta`: names of Meta's webhook fields to send; none means all."),
+]
+BatchingOption = Annotated[
+    Batching,
+    Meta(
+        description="Format `meta`: one `item` (a message, a status, an echo, or the value of another field) a POST, "
+        "or a POST of Meta's `as_received`."
+    ),
+]
+Echoes = Annotated[bool, Meta(description="Format `meta`: what we sent, too, as `smb_message_echoes`.")]
+Standby = Annotated[bool, Meta(description="Also copies of threads that another responder owns.")]
+JsonOption = Annotated[
+    Json,
+    Meta(description="`canonical`: the bytes that JavaScript's `JSON.stringify` of the parsed body gives."),
+]
+BufferOption = Annotated[
+    Buffer, Meta(description="Collects quick messages of one conversation into one POST. Formats `row` and `meta`.")
+]
+VerifyToken = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        description="Format `meta`: what `hub.verify_token` says when the receiver is asked; shown once, when it is "
+        "made.",
     ),
 ]
 Order = Annotated[
@@ -109,7 +139,13 @@ class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     url: Url
     format: Annotated[str, Meta(description="The payload format.", examples=["row", "chat"])]
     events: Events = ()
+    fields: Fields = ()
     accounts: Accounts = ()
+    batching: BatchingOption = "item"
+    echoes: Echoes = False
+    standby: Standby = True
+    json: JsonOption = "verbatim"
+    buffer: BufferOption | None = None
     ordering: Order = "keyed"
     updates: Updates = "full"
     conversation_ids: ConversationIds = "conversation"
@@ -117,6 +153,7 @@ class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     history: History = False
     secret: OwnSecret | None = None
     token: Token | None = None
+    verify_token: VerifyToken | None = None
     headers: Headers = {}
     hub_signature: HubSignature = False
     wappcloud_signature: WappcloudSignature = "prefixed"
@@ -134,13 +171,20 @@ class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     url: Url | UnsetType = UNSET
     events: Events | UnsetType | None = UNSET
+    fields: Fields | UnsetType | None = UNSET
     accounts: Accounts | UnsetType | None = UNSET
+    batching: BatchingOption | UnsetType | None = UNSET
+    echoes: Echoes | UnsetType | None = UNSET
+    standby: Standby | UnsetType | None = UNSET
+    json: JsonOption | UnsetType | None = UNSET
+    buffer: BufferOption | UnsetType | None = UNSET
     ordering: Ordering | UnsetType | None = UNSET
     updates: Updates | UnsetType | None = UNSET
     conversation_ids: ConversationIds | UnsetType | None = UNSET
     external: External | UnsetType | None = UNSET
     history: History | UnsetType | None = UNSET
     token: Token | UnsetType | None = UNSET
+    verify_token: VerifyToken | UnsetType | None = UNSET
     headers: Headers | UnsetType | None = UNSET
     hub_signature: HubSignature | UnsetType | None = UNSET
     wappcloud_signature: WappcloudSignature | UnsetType | None = UNSET
@@ -164,6 +208,15 @@ def drafted(draft: EndpointDraft) -> Endpoint:
         raise Invalid("The secret cannot be used.", ("/secret", fault))
     secrets = (Secret(secret),) if secret is not None else ()
     return Endpoint(id="", organization_id="", secrets=secrets, **_without_none(fields))
+
+
+def with_verify_token(endpoint: Endpoint, formats: Mapping[str, Format], made: str) -> Endpoint:
+    """Return a new endpoint with the token that its receiver is asked with, where its format does so: `made`, unless it
+    brings one."""
+    form = formats.get(endpoint.format)
+    if form is None or VERIFY_TOKEN not in form.OPTIONS or endpoint.verify_token:
+        return endpoint
+    return replace(endpoint, verify_token=made)
 
 
 def changed(endpoint: Endpoint, change: EndpointChange) -> Endpoint:
@@ -196,7 +249,7 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
         raise Invalid("This format is not known.", ("/format", f"must be one of {', '.join(gate.formats)}"))
     events = tuple(dict.fromkeys((*format_.EVENTS, *gate.event_names)))
     reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
-    if found := faults(endpoint, events, reserved, format_.UNSENT):
+    if found := faults(endpoint, events, reserved, format_.UNSENT, own_options(gate.formats)):
         raise Invalid("The webhook endpoint is not valid.", *found)
     if before is not None and before.url == endpoint.url:
         return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw, Struct
 
-from tellwire.model.deliveries import Action, Entity, Event, Participants, Snapshot, StatusItem
+from tellwire.model.deliveries import Action, Entity, Event, Part, Participants, Snapshot, StatusItem
 from tellwire.model.messaging import Contact, Conversation, Message
 from tellwire.model.row_json import conversation_row, message_row
 from tellwire.model.units import MICROS, Micros
@@ -21,6 +21,7 @@ _NUMBER = "000000000000000"
 _NOBODY = Contact(id="", organization_id="", name="Tellwire test", phone=_CONTACT)
 _WHO = Participants(contact=_CONTACT, business=_BUSINESS, name="Tellwire test")
 _OF_ROWS = ("messages.insert", "messages.update", "conversations.insert", "conversations.update")
+_OF_META = "meta."
 _encode = msgspec.json.Encoder().encode
 
 NewId = Callable[[], str]
@@ -44,6 +45,8 @@ def sample(form: Format, name: str, organization_id: str, now: Micros, new_id: N
     made = _Made(organization_id, now, new_id)
     if name in _OF_ROWS:
         return _of_row(name, made)
+    if name.startswith(_OF_META):
+        return _of_meta(name, made)
     for each in _OF_ROWS:
         if name in form.names(event := _of_row(each, made)):
             return event
@@ -81,6 +84,7 @@ def _message(action: Action, made: _Made) -> Event:
         changed=() if incoming else ("status",),
         participants=_WHO,
         sent_at=at,
+        phone_number_id=_NUMBER,
         status=None if incoming else StatusItem(name="sent", at=at),
     )
     event = _event("messages", action, snapshot, made)
@@ -102,9 +106,28 @@ def _conversation(action: Action, made: _Made) -> Event:
         updated_at=made.now,
     )
     changed = () if action == "insert" else ("status",)
-    snapshot = Snapshot(row=Raw(conversation_row(conversation)), changed=changed)
+    snapshot = Snapshot(row=Raw(conversation_row(conversation)), changed=changed, phone_number_id=_NUMBER)
     event = _event("conversations", action, snapshot, made)
     return msgspec.structs.replace(event, conversation_id=conversation.id)
+
+
+def _of_meta(name: str, made: _Made) -> Event:
+    """Return what Meta might have sent: a text under `messages`, a value with a note under any other field."""
+    field, at = name.removeprefix(_OF_META), made.now // MICROS
+    value: dict[str, object] = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": _BUSINESS, "phone_number_id": _NUMBER},
+    }
+    if field == "messages":
+        value["contacts"] = [{"profile": {"name": _WHO.name}, "wa_id": _CONTACT}]
+        text = {"from": _CONTACT, "id": "wamid.TEST", "timestamp": str(at), "type": "text", "text": {"body": TEXT}}
+        value["messages"] = [text]
+    else:
+        value["note"] = SAID
+    entry = {"id": _NUMBER, "changes": [{"value": value, "field": field}]}
+    row = _encode({"object": "whatsapp_business_account", "entry": [entry]})
+    part = Part("/entry/0/changes/0", field, "", "")
+    return _event("meta", "item", Snapshot(row=Raw(row), parts=(part,)), made, name=name)
 
 
 def _event(entity: Entity, action: Action, snapshot: Snapshot, made: _Made, *, name: str = "") -> Event:

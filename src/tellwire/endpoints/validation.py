@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tellwire.model.deliveries import Endpoint
+from tellwire.ports.formats import Format
 from tellwire.security.pasted import trimmed
 
 _MOST_VALUE = 4096
@@ -35,12 +36,20 @@ _TAKEN = frozenset(
 )
 _TAKEN_BEGINNINGS = ("content-", "tellwire-", "webhook-")
 
+VERIFY_TOKEN = "verify_token"  # noqa: S105 - the name of an option
+"""The option of formats that ask a receiver with a token, which is made where none is given."""
+_PLAIN = Endpoint(id="", organization_id="", url="", format="")
+
 Fault = tuple[str, str]
 """JSON pointer, what is wrong there"""
 
 
 def faults(
-    endpoint: Endpoint, events: Sequence[str], reserved: tuple[str, ...], unsent: Sequence[str] = ()
+    endpoint: Endpoint,
+    events: Sequence[str],
+    reserved: tuple[str, ...],
+    unsent: Sequence[str] = (),
+    options: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Fault]:
     """Return everything that is wrong with an endpoint's fields.
 
@@ -48,12 +57,15 @@ def faults(
         events: the names it may subscribe to.
         reserved: how the names of the formats' own headers begin, in lower case.
         unsent: those of `events` that its format never sends.
+        options: the options that are some formats' own, each with the names of these formats.
     """
     return [
+        *_options(endpoint, options),
         *(_events(endpoint, events) or _silent(endpoint, events, unsent)),
         *_accounts(endpoint),
         *_token(endpoint),
         *_headers(endpoint, reserved),
+        *_buffer(endpoint),
     ]
 
 
@@ -74,6 +86,27 @@ def secret_fault(secret: str) -> str:
     if base64.b64encode(key).decode() != secret.removeprefix("whsec_"):
         return "must be base64 after whsec_"
     return "" if 24 <= len(key) <= 64 else "must be base64 of 24 to 64 bytes after whsec_"
+
+
+def own_options(formats: Mapping[str, Format]) -> dict[str, list[str]]:
+    """Return the options that only some formats have, each with the names of these formats."""
+    theirs = {name: (*form.OPTIONS, *(("buffer",) if form.JOINING else ())) for name, form in formats.items()}
+    every = dict.fromkeys(option for own in theirs.values() for option in own)
+    return {option: [name for name, own in theirs.items() if option in own] for option in every}
+
+
+def _options(endpoint: Endpoint, options: Mapping[str, Sequence[str]] | None) -> Iterator[Fault]:
+    for option, formats in (options or {}).items():
+        if endpoint.format not in formats and getattr(endpoint, option) != getattr(_PLAIN, option):
+            yield f"/{option}", f"is an option of the format {' or '.join(formats)}, not of {endpoint.format}"
+    for index, name in enumerate(endpoint.fields):
+        if name in endpoint.fields[:index]:
+            yield f"/fields/{index}", "is there twice"
+    if options and endpoint.format in options.get(VERIFY_TOKEN, ()):
+        if not endpoint.verify_token:
+            yield "/verify_token", "cannot be taken away: the receiver is asked with it"
+        elif not endpoint.verify_token.isprintable():
+            yield "/verify_token", "must have printable characters only"
 
 
 def _events(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:
@@ -104,6 +137,11 @@ def _token(endpoint: Endpoint) -> Iterator[Fault]:
         yield "/token", "must have visible ASCII characters only, no spaces"
     elif endpoint.token and not endpoint.token.strip("*"):
         yield "/token", "is the mask that reads show, not a token"
+
+
+def _buffer(endpoint: Endpoint) -> Iterator[Fault]:
+    if endpoint.buffer is not None and endpoint.ordering == "none":
+        yield "/buffer", "needs the ordering keyed or strict: without an order no message waits for another"
 
 
 def _headers(endpoint: Endpoint, reserved: tuple[str, ...]) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tellwire.formats import chat, operational, row
+from tellwire.formats import chat, cloudevents, meta, openbsp, operational, row
 from tellwire.formats.schemas import Schema
 from tellwire.ports.formats import Format
 
@@ -29,7 +29,7 @@ def by_name(*formats: Format) -> Mapping[str, Format]:
     return {form.NAME: form for form in formats}
 
 
-FORMATS: Mapping[str, Format] = by_name(row, chat)
+FORMATS: Mapping[str, Format] = by_name(row, chat, meta, cloudevents, openbsp)
 """Every format by its name."""
 
 SCHEMAS: Mapping[str, Schema] = {

@@ -1,4 +1,4 @@
-"""What subscribers are told of the platform itself, in every format: `{"type", "timestamp", "data"}`."""
+"""What subscribers are told of the platform itself: `{"type", "timestamp", "data"}`, also where formats differ."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EVENTS: tuple[str, ...] = (
 _SCHEMA = document(
     "operational",
     "Operational event",
-    "Something about the platform itself, in either format.",
+    "Something about the platform itself; the same in every format but `cloudevents`.",
     {
         "required": ["type", "timestamp", "data"],
         "properties": {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from tellwire.formats import event_names, operational
 from tellwire.formats.schemas import ERRORS, ID, TIME, Schema, document
-from tellwire.model.deliveries import Endpoint, Event
-from tellwire.ports.formats import Handshake, ShownIds
+from tellwire.model.deliveries import Endpoint, Event, SentAs
+from tellwire.ports.formats import Handshake, Joining, ShownIds
 
 _CONTENT: Schema = {
     "type": "object",
@@ -66,12 +67,15 @@ _CONVERSATION_COLUMNS: Schema = {
 }
 
 
+_OTHERS: Schema = {"not": {}, "description": "Of the format `openbsp`; here `contact_address` names the group."}
+
+
 def _row_event(entity: str, columns: Schema, on_insert: list[str]) -> Schema:
     """Every column on insert; an update may be abridged to `id`, the changed columns and `updated_at`."""
     return {
         "required": ["data", "entity", "action"],
         "properties": {
-            "data": {"type": "object", "required": ["id"], "properties": columns},
+            "data": {"type": "object", "required": ["id"], "properties": {**columns, "group_address": _OTHERS}},
             "entity": {"const": entity},
             "action": {"enum": ["insert", "update"]},
         },
@@ -81,6 +85,8 @@ def _row_event(entity: str, columns: Schema, on_insert: list[str]) -> Schema:
     }
 
 
+_ON_INSERT = ["id", "conversation_id", "organization_id", "direction", "content", "status", "created_at"]
+
 _MESSAGE_EVENT = document(
     "row-messages",
     "Message row",
@@ -88,8 +94,26 @@ _MESSAGE_EVENT = document(
     _row_event(
         "messages",
         _MESSAGE_COLUMNS,
-        ["id", "conversation_id", "organization_id", "direction", "content", "status", "created_at"],
+        _ON_INSERT,
     ),
+)
+
+_MESSAGES_EVENT = document(
+    "row-buffered-messages",
+    "Message rows of a buffer",
+    "Several incoming messages of one conversation: `messages/insert` of an endpoint with a `buffer`.",
+    {
+        "required": ["data", "entity", "action"],
+        "properties": {
+            "data": {
+                "type": "array",
+                "minItems": 2,
+                "items": {"type": "object", "required": _ON_INSERT, "properties": _MESSAGE_COLUMNS},
+            },
+            "entity": {"const": "messages"},
+            "action": {"const": "insert"},
+        },
+    },
 )
 
 _CONVERSATION_EVENT = document(
@@ -99,11 +123,46 @@ _CONVERSATION_EVENT = document(
     _row_event("conversations", _CONVERSATION_COLUMNS, list(_CONVERSATION_COLUMNS)),
 )
 
+
+class _Content(Struct):
+    type: object = None
+
+
+class _TypedRow(Struct):
+    content: _Content
+
+
+_typed = msgspec.json.Decoder(_TypedRow).decode
+
+
+def _type_of(event: Event) -> object:
+    try:
+        return _typed(event.snapshot.row).content.type
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+class Rows:
+    """Several incoming messages in one body: `data` is an array of their rows."""
+
+    def takes(self, event: Event, types: Collection[str]) -> bool:
+        """See `Joining.takes`."""
+        if event.entity != "messages" or event.action != "insert" or event.direction != "incoming" or event.history:
+            return False
+        return not types or _type_of(event) in types
+
+    def encode(self, events: Sequence[Event], endpoint: Endpoint, sent: SentAs) -> bytes:  # noqa: ARG002
+        """See `Joining.encode`."""
+        rows = b",".join(bytes(event.snapshot.row) for event in events)
+        return b'{"data":[%b],"entity":"messages","action":"insert"}' % rows
+
+
 NAME = "row"
 EVENTS: tuple[str, ...] = event_names.ALL
 UNSENT: tuple[str, ...] = ()
 SCHEMAS: Mapping[str, Schema] = {
     "row-messages": _MESSAGE_EVENT,
+    "row-buffered-messages": _MESSAGES_EVENT,
     "row-conversations": _CONVERSATION_EVENT,
     **operational.SCHEMAS,
 }
@@ -111,8 +170,10 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = True
+OPTIONS: tuple[str, ...] = ("json",)
 HANDSHAKE: Handshake | None = None
 IDS: ShownIds | None = None
+JOINING: Joining | None = Rows()
 
 _columns = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -120,22 +181,32 @@ _encode = msgspec.json.Encoder().encode
 
 def names(event: Event) -> tuple[str, ...]:
     """The names under which a customer may have subscribed to this event."""
-    return (event.name,)
+    return () if event.entity == "meta" else (event.name,)
 
 
-def encode(event: Event, endpoint: Endpoint) -> bytes | None:
+def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # noqa: ARG001
     """The body: the full row, or with `updates: "changed"` an update's `id`, changed columns and `updated_at`."""
     if event.entity == "operational":
         return operational.encode(event)
-    row: bytes | msgspec.Raw = event.snapshot.row
-    if event.action == "update" and endpoint.updates == "changed":
-        row = _abridged(row, event.snapshot.changed)
-    return b'{"data":%b,"entity":"%b","action":"%b"}' % (bytes(row), event.entity.encode(), event.action.encode())
+    if event.entity == "meta":
+        return None
+    return b'{"data":%b,"entity":"%b","action":"%b"}' % (
+        shown(event, endpoint),
+        event.entity.encode(),
+        event.action.encode(),
+    )
 
 
 def headers(event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:  # noqa: ARG001
     """None of its own."""
     return ()
+
+
+def shown(event: Event, endpoint: Endpoint) -> bytes:
+    """The row as an endpoint wants it: whole, or with `updates: "changed"` what an update changed."""
+    row = event.snapshot.row
+    abridged = event.action == "update" and endpoint.updates == "changed"
+    return _abridged(row, event.snapshot.changed) if abridged else bytes(row)
 
 
 def _abridged(row: bytes | msgspec.Raw, changed: tuple[str, ...]) -> bytes:

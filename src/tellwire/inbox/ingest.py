@@ -1,4 +1,4 @@
-"""USE CASE. Turn a POST from Meta into row changes and events in one transaction.
+"""USE CASE. Turn a POST from Meta, or from another source, into row changes and events in one transaction.
 
 Source: docs/reference/delivery.md, "From a POST to a delivery".
 
@@ -7,21 +7,20 @@ Each item is applied once and by itself: one that fails does not stop the others
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from tellwire import meta
-from tellwire.accounts import notices
 from tellwire.conversations.changes import Options
+from tellwire.inbox import meta_events, source_items
 from tellwire.inbox.held_items import release
 from tellwire.inbox.item_keys import keys_of, waits_for
 from tellwire.inbox.items import apply_item
+from tellwire.inbox.ownership import Owners, account_of, apply_notice, make_account, owners_before
 from tellwire.inbox.posts import Applied, Post, room_of
+from tellwire.inbox.reading import Read, post_of, read, read_of
 from tellwire.inbox.waiting import report_of
 from tellwire.meta.webhooks.items import (
     Item,
@@ -45,7 +44,7 @@ from tellwire.model.inbound import (
     worst,
 )
 from tellwire.model.ledger import HeldItem, Ledger
-from tellwire.model.tenancy import Account
+from tellwire.model.sources import Source
 from tellwire.model.units import MINUTE, Micros, Seconds
 from tellwire.ports.storage import LedgerRunner
 from tellwire.privacy import tombstones
@@ -76,20 +75,8 @@ class ItemFailed(Exception):  # noqa: N818
         self.index = index
 
 
-class _Owners(Struct):
-    """The organizations that an item is of: `before`, if it was kept earlier, and `now`. What was an organization's
-    never becomes another's, even when that one has its number since then."""
-
-    before: frozenset[str]
-    now: set[str]
-
-    def admit(self, account: Account) -> bool:
-        """Return whether the item may be the account's organization's."""
-        return not self.before or account.organization_id in self.before
-
-
-Read = tuple[tuple[Item, ...], str]
-"""The items of a body; if one of them is neither a message nor a status, its SHA-256 in hex, else ""."""
+class MetaWantedError(Exception):
+    """Raised when a POST was not cut for endpoints of the format `meta`, and there are some by now."""
 
 
 async def at_once(work: Callable[[], Read], organization_id: str) -> Read:  # noqa: ARG001
@@ -141,16 +128,30 @@ class Ingest:
             Unavailable: the POST could not be made durable; nothing was applied.
         """
         if len(body) <= _READ_AT_ONCE:
-            items, digest = _items_and_digest(body)
-            return await self._apply_new(Post(body, items, speaks_for, digest, room_of(body), whose))
+            return await self._apply_new(read(body, cuts=self._cuts), speaks_for, whose)
         async with self._place(whose):
-            items, digest = await self._read(body, whose)
-            return await self._apply_new(Post(body, items, speaks_for, digest, room_of(body), whose))
+            return await self._apply_new(await self._read(body, whose), speaks_for, whose)
 
-    async def _apply_new(self, post: Post) -> Inbound:
-        if self._on_newest is not None and not post.speaks_for.account_ids:  # an account's own secret may be anybody's
-            self._on_newest(_newest(post.items))
-        return await self._in_parts(post, None)
+    async def receive_from(self, source: Source, body: bytes) -> Inbound:
+        """Keep a POST of a source that has shown its secret, as an envelope of Meta's, and apply its items.
+
+        Raises: as `receive`.
+        """
+        work, whose = partial(read_of, source, body), source.organization_id
+        if len(body) <= _READ_AT_ONCE:
+            return await self._in_parts(post_of(source, work()), None)
+        async with self._place(whose):
+            return await self._in_parts(post_of(source, await self._aside(work, whose)), None)
+
+    @property
+    def _cuts(self) -> bool:
+        """Whether POSTs are cut for endpoints of the format `meta`."""
+        return bool(self._store.registry().meta)
+
+    async def _apply_new(self, found: Read, speaks_for: SpeaksFor, whose: str) -> Inbound:
+        if self._on_newest is not None and not speaks_for.account_ids:  # an account's own secret may be anybody's
+            self._on_newest(_newest(found.items))
+        return await self._in_parts(_post(found, speaks_for, whose), None)
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str], *, whose: str = "") -> Inbound:
         """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
@@ -158,10 +159,12 @@ class Ingest:
         gone, body = pointers, inbound.body
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         async with (self._place if len(body) > _READ_AT_ONCE else nowhere)(whose):
-            every, digest = await self._read(body, whose)
-            items = tuple(item for item in every if item.place.pointer in pointers)
+            found = await self._read(body, whose)
+            items = tuple(item for item in found.items if item.place.pointer in pointers)
             gone -= {item.place.pointer for item in items}
-            post = Post(body, items, inbound.speaks_for, digest, room_of(body), whose, gone)
+            post = _post(replace(found, items=items), inbound.speaks_for, whose, gone, inbound.source_id)
+            if post.verbatim is not None:
+                post = replace(post, verbatim=meta_events.again(post.verbatim, items, inbound))
             return await self._in_parts(post, inbound)
 
     async def _in_parts(self, post: Post, kept: Inbound | None) -> Inbound:
@@ -184,22 +187,24 @@ class Ingest:
         """Return the items of a body and its digest; a large one is read aside, so that others are answered
         meanwhile."""
         if len(body) <= _READ_AT_ONCE:
-            return _items_and_digest(body)
-        return await self._aside(partial(_items_and_digest, body), organization_id)
+            return read(body, cuts=self._cuts)
+        return await self._aside(partial(read, body, cuts=self._cuts), organization_id)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
-        keys, skip = keys_of(post.items, post.digest), _NONE
-        keys.whose = post.whose
+        skip = _NONE
         while True:
-            without = skip
-
-            def decide(ledger: Ledger, without: frozenset[int] = without) -> Applied:
-                return decide_post(ledger, post, self._options, without, kept)
-
+            keys = keys_of(post.items, post.digest)
+            keys.whose = post.whose
+            if post.verbatim is not None:
+                meta_events.add_keys(keys, post.items, post.verbatim)
+            decide = partial(_decided, post=post, options=self._options, skip=skip, kept=kept)
             try:
                 return await self._store.apply(keys, decide)
             except ItemFailed as failed:
                 skip |= {failed.index}
+            except MetaWantedError:
+                whole = meta_events.read(post.body, post.items)
+                post = replace(post, verbatim=whole if kept is None else meta_events.again(whole, post.items, kept))
 
 
 def _newest(items: Sequence[Item]) -> Seconds:
@@ -207,10 +212,21 @@ def _newest(items: Sequence[Item]) -> Seconds:
     return max((item.timestamp or 0 for item in items if isinstance(item, MessageItem | StatusUpdate)), default=0)
 
 
-def _items_and_digest(body: bytes) -> Read:
-    items = meta.parse(body)
-    keyless = any(not isinstance(item, MessageItem | StatusUpdate) for item in items)
-    return items, hashlib.sha256(body).hexdigest() if keyless else ""
+def _post(
+    found: Read, speaks_for: SpeaksFor, whose: str, gone: frozenset[str] = frozenset(), source_id: str = ""
+) -> Post:
+    body = found.body
+    # What another source sent is no word of Meta's.
+    verbatim = None if source_id else found.verbatim
+    return Post(
+        body, found.items, speaks_for, found.digest, room_of(body), whose, gone, source_id=source_id, verbatim=verbatim
+    )
+
+
+def _decided(ledger: Ledger, *, post: Post, options: Options, skip: frozenset[int], kept: Inbound | None) -> Applied:
+    if post.verbatim is None and ledger.registry.meta and not post.source_id:
+        raise MetaWantedError
+    return decide_post(ledger, post, options, skip, kept)
 
 
 def decide_post(
@@ -224,42 +240,43 @@ def decide_post(
     """
     inbound_id = kept.id if kept else ledger.new_id()
     ledger.trace = inbound_id if options.tracing else ""
+    ledger.source = post.source_id
     if kept:
         ledger.forget_held(kept.id, {item.place.pointer for item in post.items})
         for pointer in post.gone:
             ledger.settle_held(kept.id, pointer)
-    held_until = (kept.received_at if kept else ledger.now) + _HELD_FOR
+    received_at = kept.received_at if kept else ledger.now
+    held_until = received_at + _HELD_FOR
     reports: list[ItemReport] = []
     before = {each.pointer: frozenset(owners_of(kept, each)) for each in kept.items} if kept else {}
     owners: list[tuple[str, ...]] = []
     told = ledger.told_bytes
     for index, item in enumerate(_few(ledger, post.items)):
-        was = before.get(item.place.pointer, _NOBODY)
-        whose = _Owners(was, set(was))
+        whose = owners_before(ledger, before.get(item.place.pointer, _NOBODY))
         if index in skip:
-            _account(ledger, item, post, whose)
+            account_of(ledger, item, post, whose)
             result = ItemResult(Outcome.NOT_UNDERSTOOD, "this item could not be applied; see the server's log")
         else:
             try:
                 room = post.room + told - ledger.told_bytes
-                result = _one(ledger, item, post, options, whose, held_until=held_until, room=room)
+                result = _told(ledger, item, post, options, whose, held_until=held_until, room=room)
             except Exception as error:
                 raise ItemFailed(index, error) from error
         report = report_of(item, result)
         owners.append(tuple(sorted(whose.now)) if len(whose.now) > 1 else tuple(whose.now))
         reports.append(report)
+        source_items.note(ledger, item, report, owners=whose.now, inbound_id=inbound_id, received_at=received_at)
         _settle(ledger, inbound_id, item, result, post, known=kept is not None)
         if kept:
             ledger.put_report(inbound_id, replace(report, owners=owners[-1]))
     if len(reports) < len(post.items):
         post = replace(post, items=post.items[: len(reports)], more=True)
-    ledger.trace = ""
-    size = ledger.told_bytes - told
     body = _without_the_erased(post, reports)
     if kept:
         if body is not post.body:
             ledger.new_bodies[inbound_id] = body
-        return Applied(_reported(ledger, replace(kept, body=body), more=post.more), size, len(reports))
+        inbound = _reported(ledger, replace(kept, body=body), more=post.more)
+        return _ended(ledger, post, inbound, told, len(reports))
     reports = _latest(ledger, inbound_id, reports)
     inbound = Inbound(
         id=inbound_id,
@@ -269,10 +286,19 @@ def decide_post(
         items=tuple(reports),
         organization_id=sole_owner(owners),
         speaks_for=post.speaks_for,
+        source_id=post.source_id,
     )
     inbound = owned_by(inbound, owners)
     ledger.keep(inbound)
-    return Applied(inbound, size, len(reports))
+    return _ended(ledger, post, inbound, told, len(reports))
+
+
+def _ended(ledger: Ledger, post: Post, inbound: Inbound, told: int, count: int) -> Applied:
+    """Tell, after its last part, what of a POST is told as a whole; `told`: `told_bytes` before this part."""
+    if post.verbatim is not None and not post.more:
+        meta_events.tell_rest(ledger, post.verbatim, post.speaks_for, inbound)
+    ledger.trace = ledger.source = ""
+    return Applied(inbound, ledger.told_bytes - told, count)
 
 
 def _few(ledger: Ledger, items: Iterable[Item]) -> Iterator[Item]:
@@ -309,29 +335,29 @@ def _without_the_erased(post: Post, reports: list[ItemReport]) -> bytes:
     return cut(post.body, gone, [item for item, erased in outcomes if not erased])
 
 
-def _account(ledger: Ledger, item: Item, post: Post, whose: _Owners) -> tuple[Account | None, bool]:
-    """Return the account of an item's number, and whether the item may not change it; if it may, note whose it is."""
-    account = ledger.account(item.place.phone_number_id) if item.place.phone_number_id else None
-    if account is None or not whose.admit(account):
-        return None, False
-    if not post.speaks_for.may_change(account):
-        return account, True
-    whose.now.add(account.organization_id)
-    return account, False
+def _told(
+    ledger: Ledger, item: Item, post: Post, options: Options, whose: Owners, *, held_until: Micros, room: int
+) -> ItemResult:
+    """Apply an item, and tell it to endpoints of the format `meta`."""
+    result = _one(ledger, item, post, options, whose, held_until=held_until, room=room)
+    if post.verbatim is not None and room >= 0:
+        account, forbidden = account_of(ledger, item, post, whose)
+        meta_events.tell_item(ledger, post.verbatim, item, result, None if forbidden else account)
+    return result
 
 
 def _one(
-    ledger: Ledger, item: Item, post: Post, options: Options, whose: _Owners, *, held_until: Micros, room: int
+    ledger: Ledger, item: Item, post: Post, options: Options, whose: Owners, *, held_until: Micros, room: int
 ) -> ItemResult:
     place = item.place
-    account, forbidden = _account(ledger, item, post, whose)
+    account, forbidden = account_of(ledger, item, post, whose)
     if account is not None and tombstones.is_erased(ledger, item, account):
         tombstones.mark_messages(ledger, item, account)
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood) or room < 0:
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason if isinstance(item, NotUnderstood) else _TOO_MUCH)
     if isinstance(item, Notice) and not place.phone_number_id:
-        return _notice(ledger, item, post, whose)
+        return apply_notice(ledger, item, post, whose)
     if not place.phone_number_id:
         return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or forbidden:
@@ -340,9 +366,10 @@ def _one(
         creates = options.auto_accounts and post.speaks_for.may_create(place.phone_number_id, place.waba_id)
         if whose.before or not creates:
             return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
-        account = _auto_account(ledger, item, options)
+        account = make_account(ledger, item, options)
         whose.now.add(account.organization_id)
-    result = apply_item(ledger, item, account, options, post.digest, held_until=held_until)
+    only_compared = source_items.only_compared(ledger)
+    result = only_compared or apply_item(ledger, item, account, options, post.digest, held_until=held_until)
     if result.outcome == Outcome.HELD:
         return _held(ledger, item, result)
     if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
@@ -355,38 +382,6 @@ def _held(ledger: Ledger, item: Item, result: ItemResult) -> ItemResult:
     if len(ledger.held.get((item.place.phone_number_id, waits_for(item)), ())) < _MOST_HELD:
         return result
     return ItemResult(Outcome.NOT_UNDERSTOOD, f"{_MOST_HELD} items wait for this message already")
-
-
-def _notice(ledger: Ledger, item: Notice, post: Post, whose: _Owners) -> ItemResult:
-    """Apply a notice to every account that it concerns and that the secret may change."""
-    place = item.place
-    if not place.waba_id:
-        return ItemResult(Outcome.NOT_UNDERSTOOD, "it names no business account")
-    found = notices.concerned(notices.all_accounts(ledger), place.waba_id, place.display_phone_number)
-    found = [account for account in found if whose.admit(account)]
-    changeable = [account for account in found if post.speaks_for.may_change(account)]
-    if not changeable:
-        number = f" and the number {place.display_phone_number}" if place.display_phone_number else ""
-        why = f"no account has the waba_id {place.waba_id}{number}"
-        why = "the secret that signed this POST does not speak for the account" if found else why
-        return ItemResult(Outcome.UNROUTED, why)
-    whose.now.update(account.organization_id for account in changeable)
-    outcomes = [notices.apply(ledger, item, account, post.digest) for account in changeable]
-    return ItemResult(Outcome.APPLIED if Outcome.APPLIED in outcomes else Outcome.DUPLICATE)
-
-
-def _auto_account(ledger: Ledger, item: Item, options: Options) -> Account:
-    account = Account(
-        id=ledger.new_id(),
-        organization_id=options.default_organization,
-        phone_number_id=item.place.phone_number_id,
-        display_phone_number=item.place.display_phone_number,
-        waba_id=item.place.waba_id,
-        created_at=ledger.now,
-        updated_at=ledger.now,
-    )
-    ledger.put_account(account)
-    return account
 
 
 def _settle(ledger: Ledger, inbound_id: str, item: Item, result: ItemResult, post: Post, *, known: bool) -> None:

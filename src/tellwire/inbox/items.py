@@ -107,6 +107,7 @@ def _message(ledger: Ledger, item: MessageItem, account: Account, options: Optio
         timestamp=at,
         kind="placeholder" if item.type == _PLACEHOLDER else "edit" if item.edits else "message",
         history=item.origin == "history",
+        source=ledger.source,
         created_at=ledger.now,
         updated_at=ledger.now,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tellwire.inbox.meta_events import Verbatim
 from tellwire.meta.webhooks.items import Item
 from tellwire.model.inbound import Inbound, SpeaksFor
 
@@ -17,7 +18,8 @@ class Post(Struct, frozen=True):
     """A parsed POST, or a part of its items. `speaks_for`: what its secrets may change. `digest`: SHA-256 of the whole
     body in hex, "" if no item has its key from it. `room`: how many bytes of rows its events may still hold. `whose`:
     the organization in whose turn it is applied. `gone`: pointers of items that were asked for and are no longer in the
-    body. `more`: whether a part follows."""
+    body. `more`: whether a part follows. `source_id`: the source that sent it, "" for Meta. `verbatim`: what endpoints
+    of the format `meta` are told of it, if there are any."""
 
     body: bytes
     items: tuple[Item, ...]
@@ -27,6 +29,8 @@ class Post(Struct, frozen=True):
     whose: str = ""
     gone: frozenset[str] = frozenset()
     more: bool = False
+    source_id: str = ""
+    verbatim: Verbatim | None = None
 
 
 class Applied(Struct, frozen=True):

@@ -168,6 +168,7 @@ def _external_row(
         to=address,
         timestamp=at,
         kind="external",
+        source=ledger.source,
         created_at=ledger.now,
         updated_at=ledger.now,
     )

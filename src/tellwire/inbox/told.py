@@ -180,6 +180,7 @@ def _tell(ledger: Ledger, account: Account, item: Told, contact: Contact | None,
         name=name_of(item),
         data=_encode({key: value for key, value in given.items() if value} | {"value": Raw(item.value)}),
         account_id=account.id,
+        phone_number_id=account.phone_number_id,
         contact_id=contact.id if contact else "",
         order_key=order_key(account.id, contact.id) if contact else "",
     )

@@ -171,12 +171,16 @@ class DownloadWorker:
                 await self._settle(media, download_rules.try_again(media, cause, self._clock.now()))
 
     async def _settle(self, before: Media, after: Media) -> None:
-        event = operational_events.media_failed(after) if after.state in ("failed", "expired") else None
+        event = self._told(after) if after.state in ("failed", "expired") else None
         outcome: Any = "retried" if after.state == "waiting" else after.state
         if await self._due.settle(before, after, event):
             self._counters.downloads[outcome] += 1
         elif after.state == "stored":
             await self._discard_unless_stored(after)
+
+    def _told(self, media: Media) -> operational_events.OperationalEvent:
+        account = self._account(media)
+        return operational_events.media_failed(media, phone_number_id=account.phone_number_id if account else "")
 
     async def _discard_unless_stored(self, after: Media) -> None:
         """Remove the bytes again when the file was erased meanwhile; keep them when another process stored it."""

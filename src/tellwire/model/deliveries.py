@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from tellwire.model.messaging import (
     StatusError,
 )
 from tellwire.model.units import Micros, Seconds
 
-Entity = Literal["messages", "conversations", "operational"]
+Entity = Literal["messages", "conversations", "operational", "meta"]
 
 
-Action = Literal["insert", "update"]
+Action = Literal["insert", "update", "item", "post"]
+"""`item` and `post` are of the entity `meta`: one thing that Meta sent in its envelope, or a whole POST of Meta's."""
 
 
 Ordering = Literal["keyed", "none", "strict"]
+
+
+Batching = Literal["item", "as_received"]
+
+
+Json = Literal["verbatim", "canonical"]
 
 
 Lane = Literal["live", "late", "replay"]
@@ -58,11 +65,23 @@ class StatusItem(Struct, frozen=True, omit_defaults=True):
     type: str = ""
 
 
+class Part(Struct, frozen=True, gc=False, array_like=True):
+    """One change of a POST of Meta's: where it stands, its webhook field, and whose it is (each "" for none)."""
+
+    pointer: str
+    field: str
+    account_id: str
+    phone_number_id: str
+
+
 class Snapshot(Struct, frozen=True, omit_defaults=True):
     """Everything a format may show of an event, fixed when it happened (docs/reference/formats.md, "Snapshots").
 
     `row` is the whole row as JSON in the `row` format's key order; `changed` the changed columns of an update;
-    `sent_at` Meta's time of the message.
+    `sent_at` Meta's time of the message; `phone_number_id` that of the account, "" for none.
+
+    Of an event of the entity `meta`, `row` is what Meta sent, in its envelope; `posted` the same as bytes, where `row`
+    cannot hold it; `parts` the changes of a POST.
     """
 
     row: Raw
@@ -70,6 +89,9 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     participants: Participants | None = None
     sent_at: Seconds = 0
     status: StatusItem | None = None
+    phone_number_id: str = ""
+    posted: bytes = b""
+    parts: tuple[Part, ...] = ()
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -102,15 +124,40 @@ class Secret(Struct, frozen=True):
     expires_at: Micros | None = None
 
 
+class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How quick messages of one conversation are collected into one POST (docs/reference/formats.md, "Buffering").
+
+    `seconds`: how long the first of them waits at most. `most`: how many are sent together. `types`: of messages, none
+    means all.
+    """
+
+    seconds: Annotated[float, Meta(ge=0.5, le=60)]
+    most: Annotated[int, Meta(ge=1, le=100)]
+    types: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=64)] = ()
+
+
+class SentAs(Struct, frozen=True):
+    """How a delivery is known to its receiver: its `webhook-id`, and its `tellwire-sequence`, 0 for none."""
+
+    webhook_id: str
+    sequence: int = 0
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """A subscriber's webhook endpoint. Secrets, token and header values are plain here and encrypted at rest."""
+    """A subscriber's webhook endpoint. Secrets, tokens and header values are plain here and encrypted at rest."""
 
     id: str
     organization_id: str
     url: str
     format: str
     events: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    batching: Batching = "item"
+    echoes: bool = False
+    standby: bool = True
+    json: Json = "verbatim"
+    buffer: Buffer | None = None
     ordering: Ordering = "keyed"
     updates: Literal["full", "changed"] = "full"
     conversation_ids: Literal["conversation", "message"] = "conversation"
@@ -118,6 +165,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     history: bool = False
     secrets: tuple[Secret, ...] = ()
     token: str = ""
+    verify_token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     hub_signature: bool = False
     wappcloud_signature: Literal["prefixed", "bare"] = "prefixed"
@@ -139,7 +187,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
     against the retry schedule. `behind`: ids of deliveries of another order key that go out before this one, separated
-    by spaces: two contacts have become one.
+    by spaces: two contacts have become one. `together`: the `webhook-id` of the group that it is sent with, "" for none
+    (docs/reference/formats.md, "Buffering").
     """
 
     id: str
@@ -162,6 +211,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     created_at: Micros = 0
     updated_at: Micros = 0
     behind: str = ""
+    together: str = ""
 
     @property
     def in_line(self) -> bool:
@@ -201,7 +251,13 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class Work(Struct, frozen=True):
-    """A delivery with the event that it carries."""
+    """A delivery with the event that it carries; `more`: those that are sent with it in one request, in order."""
 
     delivery: Delivery
     event: Event
+    more: tuple[Work, ...] = ()
+
+    @property
+    def members(self) -> tuple[Work, ...]:
+        """All that is sent in one request, this one first."""
+        return (self, *self.more)

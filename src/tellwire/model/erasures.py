@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tellwire.model.units import Micros, Seconds
 
-Phase = Literal["direct", "groups", "received", "answers", "told", "done"]
+Phase = Literal["direct", "groups", "received", "meta", "answers", "told", "done"]
 
 
 Spans = Mapping[str, tuple[Seconds, Seconds]]

@@ -70,17 +70,20 @@ class SpeaksFor(Struct, frozen=True, omit_defaults=True):
     """What the secrets that signed a POST may change. Ids that a body may hold and ids of ours are never compared.
 
     `everything`: every account. `meta_ids`: the accounts of these WABA ids and phone number ids. `account_ids`: the
-    accounts, by our ids, that have such a secret of their own; it makes no account.
+    accounts, by our ids, that have such a secret of their own; it makes no account. `organization_id`: every account of
+    that organization, also a later one; it makes none either.
     """
 
     everything: bool = False
     meta_ids: tuple[str, ...] = ()
     account_ids: tuple[str, ...] = ()
+    organization_id: str = ""
 
     def may_change(self, account: Account) -> bool:
         """Return whether an account may be changed."""
         return (
             self.everything
+            or account.organization_id == self.organization_id
             or account.id in self.account_ids
             or account.phone_number_id in self.meta_ids
             or (account.waba_id != "" and account.waba_id in self.meta_ids)
@@ -111,7 +114,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     """A POST from Meta as received.
 
     `organization_id`: whose every item is, else "". `shares`: then the organizations that some items belong to, each
-    with the outcome of these, as `|id:outcome|id:outcome|`; "" for none.
+    with the outcome of these, as `|id:outcome|id:outcome|`; "" for none. `source_id`: the source that sent it, "" for
+    Meta.
     """
 
     id: str
@@ -122,6 +126,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     organization_id: str = ""
     speaks_for: SpeaksFor = EVERYTHING
     shares: str = ""
+    source_id: str = ""
 
 
 class WaitingPost(Struct, frozen=True):

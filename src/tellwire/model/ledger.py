@@ -18,6 +18,7 @@ from tellwire.model.inbound import Inbound, ItemReport, Outcome
 from tellwire.model.messaging import Alias, Contact, Conversation, Media, Message, Send, StatusFact
 from tellwire.model.registry import Registry
 from tellwire.model.routing import Routes, partition
+from tellwire.model.sources import SourceItem
 from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros, Seconds
 
@@ -121,6 +122,7 @@ class TemplateChange(Struct, frozen=True, kw_only=True):
 class Ledger:
     """The working set of one transaction: the rows that a decision needs, and what it changes."""
 
+    source = ""  # the id of the source whose POST is being applied, "" for Meta
     trace = ""  # of the POST whose items are being applied, while tracing is on
     read_bytes = 0  # of the bodies of POSTs with items that waited
     told_bytes = 0
@@ -175,6 +177,7 @@ class Ledger:
         self.new_inbound: list[Inbound] = []
         self.new_bodies: dict[str, bytes] = {}
         self.new_marks: set[tuple[str, str]] = set()
+        self.new_source_items: dict[tuple[str, str, str], SourceItem] = {}  # (organization, key, source)
         self.new_held: dict[tuple[str, str], HeldRow] = {}
         self.settled_held: list[tuple[str, str]] = []
         self.new_reports: dict[str, dict[str, ItemReport]] = {}  # by the POST's id and the item's pointer

@@ -94,7 +94,8 @@ class StatusFact(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
-    `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps.
+    `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps;
+    `source` the id of the source that brought the first copy, "" for Meta and for us.
     `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
     are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
@@ -120,6 +121,7 @@ class Message(Struct, frozen=True, kw_only=True):
     kind: Literal["message", "external", "placeholder", "edit"] = "message"
     history: bool = False
     payments: bytes = b""
+    source: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
 
@@ -139,7 +141,8 @@ class Send(Struct, frozen=True, kw_only=True):
     of one `order_key` go one after the other, by (`order_at`, `message_id`). `due_at`: the earliest time to send it.
     `epoch`: that of the lease under which it was last claimed. `cause`: why the last attempt did not succeed, in plain
     words. `unchecked`: the customer service window is not checked; `despite_stop`: nor whether they want marketing.
-    `tries_until`: after then it is not tried again; 0 before the first attempt.
+    `tries_until`: after then it is not tried again; 0 before the first attempt. `expires_at`: of a message whose caller
+    waits for Meta's answer: it is sent by then or cancelled, and tried once; 0 for all others.
     """
 
     message_id: str
@@ -161,6 +164,7 @@ class Send(Struct, frozen=True, kw_only=True):
     unchecked: bool = False
     despite_stop: bool = False
     resent_as: str = ""
+    expires_at: Micros = 0
     created_at: Micros = 0
     updated_at: Micros = 0
 

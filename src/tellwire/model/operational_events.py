@@ -28,14 +28,15 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
     """An operational event that is to be emitted. It is never delivered to the endpoint that it is about.
 
     `endpoint_id`: "" when it is about none. `account_id`: the account that it concerns; "" for none, which is told to
-    endpoints of some accounts only, too. `contact_id`: as of an `Event`. `order_key`: "" for that of the endpoint, else
-    of the account.
+    endpoints of some accounts only, too. `phone_number_id`: that account's. `contact_id`: as of an `Event`.
+    `order_key`: "" for that of the endpoint, else of the account.
     """
 
     name: str
     endpoint_id: str = ""
     data: bytes
     account_id: str = ""
+    phone_number_id: str = ""
     conversation_id: str = ""
     message_id: str = ""
     contact_id: str = ""
@@ -51,7 +52,7 @@ class OperationalEvent(Struct, frozen=True, kw_only=True):
             action="insert",
             name=self.name,
             order_key=self.order_key or self.endpoint_id or self.account_id,
-            snapshot=Snapshot(row=Raw(self.data)),
+            snapshot=Snapshot(row=Raw(self.data), phone_number_id=self.phone_number_id),
             conversation_id=self.conversation_id,
             message_id=self.message_id,
             contact_id=self.contact_id,
@@ -84,11 +85,18 @@ def exhausted(delivery: Delivery, event: Event, cause: str) -> OperationalEvent:
         "cause": cause,
     }
     shown = _encode({name: value for name, value in data.items() if value != ""})
-    return OperationalEvent(name=EXHAUSTED, endpoint_id=delivery.endpoint_id, data=shown, account_id=event.account_id)
+    return OperationalEvent(
+        name=EXHAUSTED,
+        endpoint_id=delivery.endpoint_id,
+        data=shown,
+        account_id=event.account_id,
+        phone_number_id=event.snapshot.phone_number_id,
+    )
 
 
-def media_failed(media: Media) -> OperationalEvent:
-    """Return the event that a file of a message could not be fetched from Meta, and is not tried again by itself."""
+def media_failed(media: Media, *, phone_number_id: str) -> OperationalEvent:
+    """Return the event that a file of a message could not be fetched from Meta, and is not tried again by itself;
+    `phone_number_id`: of its account, "" when that is gone."""
     data = {
         "media_id": media.id,
         "message_id": media.message_id,
@@ -96,19 +104,27 @@ def media_failed(media: Media) -> OperationalEvent:
         "state": media.state,
         "cause": media.cause,
     }
-    return OperationalEvent(name=MEDIA_FAILED, data=_encode(data), account_id=media.account_id)
+    return OperationalEvent(
+        name=MEDIA_FAILED, data=_encode(data), account_id=media.account_id, phone_number_id=phone_number_id
+    )
 
 
 def paused(account: Account, reason: str) -> OperationalEvent:
     """Return the event that nothing is sent for an account until somebody resumes it, and why."""
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "reason": reason}
-    return OperationalEvent(name=PAUSED, data=_encode(data), account_id=account.id)
+    return _of_account(PAUSED, account, data)
 
 
 def resumed(account: Account, how: str) -> OperationalEvent:
     """Return the event that messages of an account are sent again."""
     data = {"account_id": account.id, "phone_number_id": account.phone_number_id, "how": how}
-    return OperationalEvent(name=RESUMED, data=_encode(data), account_id=account.id)
+    return _of_account(RESUMED, account, data)
+
+
+def _of_account(name: str, account: Account, data: dict[str, str]) -> OperationalEvent:
+    return OperationalEvent(
+        name=name, data=_encode(data), account_id=account.id, phone_number_id=account.phone_number_id
+    )
 
 
 def _about(endpoint: Endpoint) -> dict[str, str]:

@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from tellwire.errors import QuotaExceeded
 
-QuotaName = Literal["accounts", "agents", "api_keys", "event_streams", "scheduled_messages", "webhook_endpoints"]
+QuotaName = Literal[
+    "accounts", "agents", "api_keys", "event_streams", "scheduled_messages", "sources", "webhook_endpoints"
+]
 NAMES: tuple[QuotaName, ...] = get_args(QuotaName)
 
 _REMEDIES: dict[QuotaName, str] = {
@@ -20,6 +22,7 @@ _REMEDIES: dict[QuotaName, str] = {
     "api_keys": "revoke one",
     "event_streams": "close one",
     "scheduled_messages": "cancel some, or wait until some are sent",
+    "sources": "delete one",
     "webhook_endpoints": "delete one",
 }
 
@@ -32,6 +35,7 @@ class Quotas(Struct, frozen=True, kw_only=True):
     api_keys: int = 100
     event_streams: int = 20
     scheduled_messages: int = 10_000
+    sources: int = 20
     webhook_endpoints: int = 100
 
     def bound(self, name: QuotaName) -> int:

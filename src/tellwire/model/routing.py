@@ -8,8 +8,8 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from tellwire.model.deliveries import Endpoint, Event
-from tellwire.model.registry import Registry
+from tellwire.model.deliveries import Endpoint, Event, Part
+from tellwire.model.registry import META, Registry
 from tellwire.model.tenancy import Account
 
 NamesOf = Callable[[Event], tuple[str, ...]]
@@ -68,6 +68,9 @@ class Routes:
 
     def of(self, event: Event) -> list[Endpoint]:
         """Return the endpoints that get this event; paused and disabled ones too, whose deliveries wait parked."""
+        if event.entity == "meta":
+            endpoints = self._formats.get(event.organization_id, {}).get(META, ())
+            return [each for each in endpoints if _gets(each, event)]
         wanted: list[Endpoint] = []
         for format_name, endpoints in self._formats.get(event.organization_id, {}).items():
             names = self._names[format_name](event)
@@ -81,13 +84,38 @@ class Routes:
         return wanted
 
     def _subscribed(self, endpoint: Endpoint, event: Event, names: tuple[str, ...]) -> bool:
-        if endpoint.accounts and event.account_id and event.account_id not in endpoint.accounts:
-            number = self._phone_numbers.get(event.account_id)
-            if number not in endpoint.accounts:
-                return False
+        number = self._phone_numbers.get(event.account_id, "")
+        if event.account_id and not _of_its_accounts(endpoint, event.account_id, number):
+            return False
         if event.entity == "operational":
-            return event.name in endpoint.events
+            return event.name in endpoint.events and (endpoint.standby or not event.name.startswith("standby."))
         return not endpoint.events or not set(names).isdisjoint(endpoint.events)
+
+
+def takes(endpoint: Endpoint, part: Part) -> bool:
+    """Return whether an endpoint of the format `meta` takes such a change of a POST of Meta's."""
+    if endpoint.fields and part.field not in endpoint.fields:
+        return False
+    if (part.field == "standby" and not endpoint.standby) or (part.field == "history" and not endpoint.history):
+        return False
+    if endpoint.events and f"meta.{part.field}" not in endpoint.events:
+        return False
+    return not part.account_id or _of_its_accounts(endpoint, part.account_id, part.phone_number_id)
+
+
+def _gets(endpoint: Endpoint, event: Event) -> bool:
+    """Return whether an endpoint of the format `meta` gets an event of the entity `meta`."""
+    if event.direction == "outgoing":
+        wanted = endpoint.echoes
+    else:
+        wanted = endpoint.batching == ("item" if event.action == "item" else "as_received")
+    if not wanted or (event.external and not endpoint.external):
+        return False
+    return any(takes(endpoint, part) for part in event.snapshot.parts)
+
+
+def _of_its_accounts(endpoint: Endpoint, account_id: str, phone_number_id: str) -> bool:
+    return not endpoint.accounts or account_id in endpoint.accounts or phone_number_id in endpoint.accounts
 
 
 def order_key(account_id: str, party: str) -> str:

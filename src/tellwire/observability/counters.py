@@ -70,5 +70,7 @@ class Counters:
         """Connections to the HTTP server that are open now."""
         self.http_closed: Counter[str] = Counter()
         """Connections that the HTTP server refused or closed, by reason."""
+        self.request_failures = 0
+        """Requests that failed because of a defect of ours, whatever status their answer had."""
         self.wrong_keys: Counter[str] = Counter()
         """Wrong API keys, by answer ("refused", "throttled")."""

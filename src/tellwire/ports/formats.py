@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.units import Seconds
 from tellwire.ports.http_out import Answer, Request
 
@@ -68,6 +68,28 @@ class ShownIds(Protocol):
         ...
 
 
+class Joining(Protocol):
+    """How a format puts several incoming messages of one conversation into one body, for endpoints with a `buffer`."""
+
+    def takes(self, event: Event, types: Collection[str]) -> bool:
+        """Whether an event is an incoming message of one of these types (none: of any type) that may share a body.
+
+        Never a status, an update, a conversation, a message of the past, nor anything operational: behind those nothing
+        waits, and they wait for nothing. Asked of endpoints with a buffer only, for each of their events.
+        """
+        ...
+
+    def encode(self, events: Sequence[Event], endpoint: Endpoint, sent: SentAs) -> bytes:
+        """The body of two events or more, in this order: all are of one conversation, and `takes` took each.
+
+        Args:
+            events: what it tells.
+            endpoint: whose options count.
+            sent: the `webhook-id` of the group, and the sequence of its last member.
+        """
+        ...
+
+
 @runtime_checkable
 class Format(Protocol):
     """A payload format. Everything is a function of its arguments: the same event gives the same bytes for ever."""
@@ -97,6 +119,10 @@ class Format(Protocol):
     TYPED: bool
     """Whether `tellwire_sdk.parse` knows its bodies."""
 
+    OPTIONS: tuple[str, ...]
+    """Those options of an endpoint that it has and other formats need not have: one that no format names here is
+    everybody's."""
+
     @property
     def HANDSHAKE(self) -> Handshake | None:  # noqa: N802
         """How a receiver consents; None when nobody is asked."""
@@ -107,6 +133,11 @@ class Format(Protocol):
         """The ids that it shows instead of ours; None when it shows ours."""
         ...
 
+    @property
+    def JOINING(self) -> Joining | None:  # noqa: N802
+        """How it puts several messages into one body; None when it cannot: its endpoints have no `buffer`."""
+        ...
+
     def names(self, event: Event) -> tuple[str, ...]:
         """The names in `EVENTS` that an event goes by; empty exactly when `encode` gives None.
 
@@ -114,7 +145,7 @@ class Format(Protocol):
         """
         ...
 
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+    def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         """The body to sign and send; None: this event has no place in this format."""
         ...
 

@@ -51,7 +51,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """
 
     url: str
-    method: Literal["POST", "GET", "DELETE"] = "POST"
+    method: Literal["POST", "GET", "DELETE", "OPTIONS"] = "POST"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     timeout: float = 15.0

@@ -48,8 +48,9 @@ class HeldItems(Protocol):
 # --- messages to be sent to Meta --------------------------------------------------------------------------------------
 
 
-Refusal = Literal["", "late", "stopped"]
-"""Since it was asked for, the customer service window has closed, or the contact has stopped marketing."""
+Refusal = Literal["", "late", "stopped", "expired"]
+"""Since it was asked for, the customer service window has closed, the contact has stopped marketing, or its caller no
+longer waits."""
 
 
 class DueSend(Struct, frozen=True):
@@ -188,7 +189,7 @@ class AgentTurns(Protocol):
 
 # --- erasures ---------------------------------------------------------------------------------------------------------
 
-ErasurePart = Literal["conversations", "group_events", "group_messages", "answers"]
+ErasurePart = Literal["conversations", "group_events", "group_messages", "meta", "answers"]
 """What a batch erases: rows of the person's own conversations, of the group at the cursor, or kept answers."""
 
 

@@ -20,11 +20,13 @@ class Result(Struct, frozen=True):
     """The result of an attempt: the delivery as it is now, and the attempt (None when only the state changed).
 
     `epoch`: that of the delivery's partition when the attempt began; the store drops results of an outdated epoch.
+    `joins`: only `Delivery.together` is to be written, whatever else has become of the row meanwhile.
     """
 
     delivery: Delivery
     attempt: Attempt | None
     epoch: int = 0
+    joins: bool = False
 
 
 class Lease(Struct, frozen=True):
@@ -52,13 +54,13 @@ class LedgerRunner(Protocol):
         """
         ...
 
-
-class LedgerStore(LedgerRunner, Protocol):
-    """A `LedgerRunner` that also knows the accounts and agents, and says when a loop may have something to do."""
-
     def registry(self) -> Registry:
         """The current registry, from memory."""
         ...
+
+
+class LedgerStore(LedgerRunner, Protocol):
+    """A `LedgerRunner` that also says when accounts have changed and when a loop may have something to do."""
 
     def on_changed(self, changed: Callable[[Registry], None]) -> None:
         """Call `changed` on the event loop after every commit that touched accounts or endpoints."""

@@ -78,6 +78,8 @@ class ErasureWorker:
                     await self._erase_groups(erasure)
                 case "received":
                     await self._erase_received(erasure)
+                case "meta":
+                    self._drop_cancelled(await self._erasures.erase_some(erasure, "meta", self._clock.now()))
                 case "answers":
                     self._drop_cancelled(await self._erasures.erase_some(erasure, "answers", self._clock.now()))
                 case _:
@@ -123,7 +125,7 @@ class ErasureWorker:
             if found.ids or not found.after:
                 break
             after = found.after
-        phase: Phase = "received" if found.after else "answers"
+        phase: Phase = "received" if found.after else "meta"
         await self._erasures.erase_payloads(erasure, registry, found.ids, phase, found.after)
 
     async def _end(self, erasure: Erasure) -> None:

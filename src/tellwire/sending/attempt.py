@@ -33,6 +33,7 @@ from tellwire.ports.http_out import Answer, Graph, retry_after
 from tellwire.ports.queues import DueSends
 from tellwire.ports.storage import LedgerRunner
 from tellwire.sending import outcomes, rate_limits
+from tellwire.sending.answers import MetaAnswer, SendAnswers
 from tellwire.sending.outcomes import Claimed, Settled
 from tellwire.sending.rate_limits import AccountLimits
 
@@ -67,6 +68,7 @@ class MessageSender:
         options: what the settings decide of statuses, which may have waited for a message to be accepted.
         random: a number from 0 to 1, for jitter.
         ready: brings the files of a message to Meta first.
+        answers: tells callers who wait what became of their messages.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class MessageSender:
         random: Callable[[], float],
         counters: Counters,
         ready: Ready = nothing_to_upload,
+        answers: SendAnswers | None = None,
     ) -> None:
         self._book = book
         self._sends = sends
@@ -91,6 +94,7 @@ class MessageSender:
         self._random = random
         self._counters = counters
         self._ready = ready
+        self._answers = answers or SendAnswers()
         self.unrecorded = 0
         self.failing = ""
 
@@ -100,6 +104,13 @@ class MessageSender:
 
     async def carry(self, claimed: Claimed, pace: AccountLimits) -> Settled:
         """Send a message once and record the result; its account's limits have let it begin."""
+        settled, answer = await self._carried(claimed, pace)
+        if claimed.send.expires_at:
+            told = MetaAnswer(settled.word, answer.status, answer.body)
+            self._answers.tell(claimed.send.message_id, told)
+        return settled
+
+    async def _carried(self, claimed: Claimed, pace: AccountLimits) -> tuple[Settled, Answer]:
         send, keys = claimed.send, keys_of_pair(claimed.send)
         try:
             body = await self._body(claimed)
@@ -110,10 +121,10 @@ class MessageSender:
             now, jitter, came = self._clock.now(), self._random(), _unmade(error)
             pace.undo(keys, now)
             self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
-            return await self._settle(claimed, came, jitter)
+            return await self._settle(claimed, came, jitter), Answer()
         if body is None:
             pace.undo(keys, self._clock.now())
-            return await self._record(claimed, partial(outcomes.unsendable, claimed=claimed))
+            return await self._record(claimed, partial(outcomes.unsendable, claimed=claimed)), Answer()
         answer = await self._ask(claimed, body)
         now = self._clock.now()
         if answer.written:
@@ -121,11 +132,11 @@ class MessageSender:
         else:
             pace.undo(keys, now)
         if answer.withheld:
-            return await self._record(claimed, partial(outcomes.withheld, claimed=claimed))
+            return await self._record(claimed, partial(outcomes.withheld, claimed=claimed)), answer
         came = _understood(answer, now)
         jitter = self._random()
         self._tell_pace(pace, came, began=send.started_at, now=now, jitter=jitter)
-        return await self._settle(claimed, came, jitter)
+        return await self._settle(claimed, came, jitter), answer
 
     async def _body(self, claimed: Claimed) -> bytes | None:
         """Return the body to send, once Meta has the files that it names; None when there is nothing left to send."""

@@ -31,6 +31,9 @@ from tellwire.model.units import DAY, MICROS, Micros, micros
 from tellwire.ports.queues import Refusal
 
 TRIED_FOR: Micros = DAY
+PAIR_IS_FULL = "its recipient's limit is reached"
+TOO_LATE = "its turn did not come while its caller waited"
+"""Why a message is cancelled that was to be sent at once or not at all."""
 
 
 class SendTurn(Struct, frozen=True, kw_only=True):
@@ -87,8 +90,12 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
         return []
     claimed = []
     for turn in turns:
-        if turn.not_before > ledger.now:
-            outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause="its recipient's limit is reached")
+        if turn.refused == "expired":
+            outgoing.cancel(ledger, known, turn.message_id, cause=TOO_LATE)
+        elif turn.not_before > ledger.now and _waited_for(ledger, turn.message_id):
+            outgoing.cancel(ledger, known, turn.message_id, cause=PAIR_IS_FULL)
+        elif turn.not_before > ledger.now:
+            outgoing.defer(ledger, turn.message_id, due_at=turn.not_before, cause=PAIR_IS_FULL)
         elif turn.refused:
             _fail_unsent(ledger, known, turn.message_id, _LATE if turn.refused == "late" else _STOPPED)
         elif recipients.has_left(ledger, turn.message_id):
@@ -96,6 +103,12 @@ def claim(ledger: Ledger, account: Account, turns: Sequence[SendTurn], *, epoch:
         elif (one := _claim(ledger, known, turn.message_id, epoch)) is not None:
             claimed.append(one)
     return claimed
+
+
+def _waited_for(ledger: Ledger, message_id: str) -> bool:
+    """Return whether a caller waits for Meta's answer to a message."""
+    send = ledger.sends.get(message_id)
+    return send is not None and send.expires_at > 0
 
 
 def _claim(ledger: Ledger, account: Account, message_id: str, epoch: int) -> Claimed | None:
@@ -138,7 +151,11 @@ def settle(
                 return Settled("failed")
             if outcome.kind == "pause":
                 words = _words(outcome.errors)
-                outgoing.retry(ledger, identifier, epoch=claimed.send.epoch, due_at=ledger.now, cause=words, anew=True)
+                if claimed.send.expires_at:
+                    _fail(ledger, account, identifier, outcome.errors)
+                else:
+                    epoch = claimed.send.epoch
+                    outgoing.retry(ledger, identifier, epoch=epoch, due_at=ledger.now, cause=words, anew=True)
                 if account.access_token != claimed.account.access_token:  # it speaks of one that was replaced
                     return Settled("retry", ledger.now)
                 _pause(ledger, account, words)
@@ -199,9 +216,10 @@ def _untried(ledger: Ledger, message_id: str, epoch: int, cause: str) -> None:
 
 
 def _again(ledger: Ledger, account: Account, claimed: Claimed, outcome: Refused | NotSent, jitter: float) -> Settled:
-    """Try again later, or give up with what Meta said last."""
+    """Try again later, or give up with what Meta said last: at once where a caller waits for the answer."""
     send = claimed.send
-    seconds = next_after(outcome, send.attempts, jitter, (send.tries_until - ledger.now) / MICROS)
+    left = 0.0 if send.expires_at else (send.tries_until - ledger.now) / MICROS
+    seconds = next_after(outcome, send.attempts, jitter, left)
     refusal = isinstance(outcome, Refused)
     cause = _words(outcome.errors) if isinstance(outcome, Refused) else outcome.cause
     if seconds is None:

@@ -28,7 +28,12 @@ LINGER: Micros = 2 * SECOND
 
 def keys_of(account_id: str, order_key: str, recipient: str) -> tuple[str, str]:
     """Return the keys of a recipient: the person, whatever address is used, and the address, whoever it belongs to."""
-    return order_key, f"{account_id}/{alias(recipient)}"
+    return order_key, address_key(account_id, recipient)
+
+
+def address_key(account_id: str, recipient: str) -> str:
+    """Return the key of an address, whoever it belongs to."""
+    return f"{account_id}/{alias(recipient)}"
 
 
 class RateLimit:

@@ -13,6 +13,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Literal
 
 import structlog
 
@@ -33,6 +34,9 @@ from tellwire.sending.outcomes import Claimed, SendTurn
 from tellwire.sending.rate_limits import AccountLimits
 
 log = structlog.get_logger("tellwire.sending")
+
+Hindrance = Literal["", "rate", "pair"]
+"""A limit that is reached: of the account, or of the recipient."""
 
 _SWEEP_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
@@ -140,6 +144,19 @@ class SendingWorker:
     def failing(self) -> str:
         """Why answers cannot be recorded at the moment; "" when they can."""
         return self._sender.failing
+
+    def sends_for(self, account_id: str) -> bool:
+        """Return whether this process is the one that sends for an account."""
+        return partition_of(account_id) in self._taken_over
+
+    def hindrance(self, account_id: str, recipient: str) -> Hindrance:
+        """Return which limit keeps a message to an address from being sent now, "" for none that is known here."""
+        line, now = self._queues.get(account_id), self._clock.now()
+        if line is None or not self.sends_for(account_id):
+            return ""
+        if line.pace.pairs.ready_at((rate_limits.address_key(account_id, recipient),), now) > now:
+            return "pair"
+        return "" if line.pace.room(now) else "rate"
 
     def _moved(self, epochs: Mapping[int, int]) -> None:
         self._epochs = dict(epochs)

@@ -54,6 +54,14 @@ class QuotaFields(Struct, frozen=True, kw_only=True):
             parse=values.count,
         ),
     ] = 10_000
+    quota_sources: Annotated[
+        int,
+        Setting(
+            help="How many sources (other systems that send beside Meta) an organization may have.",
+            takes="a whole number, more than 0",
+            parse=values.count,
+        ),
+    ] = 20
     quota_webhook_endpoints: Annotated[
         int,
         Setting(
@@ -72,5 +80,6 @@ class QuotaFields(Struct, frozen=True, kw_only=True):
             api_keys=self.quota_api_keys,
             event_streams=self.quota_event_streams,
             scheduled_messages=self.quota_scheduled_messages,
+            sources=self.quota_sources,
             webhook_endpoints=self.quota_webhook_endpoints,
         )

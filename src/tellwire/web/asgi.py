@@ -1,4 +1,4 @@
-"""Build the ASGI app: Meta's webhook as bare ASGI, everything else through Litestar."""
+"""Build the ASGI app: Meta's webhook and those of sources as bare ASGI, everything else through Litestar."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.docs.openapi import document
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
-from tellwire.web.inbound import Headers, InboundRoute
+from tellwire.web.error_answers import answer
+from tellwire.web.graph import dispatch as graph
+from tellwire.web.inbound import InboundRoute
 from tellwire.web.operations import probes, status_page
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.places import Places
-from tellwire.web.problems import answer
+from tellwire.web.post_intake import Headers
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
+from tellwire.web.sources import SOURCES_PATH, SourceRoute
+from tellwire.web.wakit import routes as wakit
+from tellwire.web.wappcloud import routes as wappcloud
 
 WEBHOOK_PATH = "/meta/webhook"
 _APP_STATE = "app_state"
@@ -39,6 +44,7 @@ class WebApp:
         self.app_state.describe = lambda: openapi(services.webhooks)
         self._edge = Edge(_routed(probes_only=probes_only), services.settings.accepted_hosts)  # type: ignore[arg-type]
         self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
+        self._sources = None if probes_only else SourceRoute(services)
         self._draining = False
 
     @property
@@ -71,14 +77,21 @@ class WebApp:
             await send(message)
 
         try:
-            inbound = self._inbound if scope["path"] == WEBHOOK_PATH else None
-            if not inbound:
+            taken = self._taking(scope["path"])
+            if not taken:
                 scope.setdefault("state", {})[_APP_STATE] = self.app_state
-            await (inbound or self._edge)(scope, receive, noted)
+            await (taken or self._edge)(scope, receive, noted)
         except asyncio.CancelledError:
             if started or not self._draining:
                 raise
-            await send_problem(send, Busy("The server is stopping; try again."), request_id_of(scope))
+            stopping = Busy("The server is stopping; try again.")
+            await send_problem(send, stopping, request_id_of(scope), path=scope["path"])
+
+    def _taking(self, path: str) -> InboundRoute | SourceRoute | None:
+        """Return what takes the POSTs that come to a path."""
+        if path == WEBHOOK_PATH:
+            return self._inbound
+        return self._sources if path.startswith(SOURCES_PATH) else None
 
     def share_connections(self, count: int) -> None:
         """Let requests of organizations take so many connections; call it before the first request."""
@@ -102,8 +115,10 @@ class WebApp:
             return Busy("The server is stopping; try again.")
 
     def drain(self) -> None:
-        """End event streams and refuse new ones; what the server cuts off from now on is answered 503."""
+        """End event streams and long waits, and refuse new streams; what the server cuts off from now on is answered
+        503."""
         self._draining = True
+        self.app_state.draining.set()
         self.app_state.streams.stop()
 
 
@@ -145,9 +160,12 @@ def routes() -> list[Any]:
             dto=Strict,
             return_dto=None,
         ),
+        *wakit.HANDLERS,
+        *wappcloud.HANDLERS,
         *probes.HANDLERS,
         *file_bytes.HANDLERS,
         *status_page.HANDLERS,
+        *graph.HANDLERS,
     ]
 
 

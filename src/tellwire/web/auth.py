@@ -165,12 +165,19 @@ class Auth:
         given = [value for name, value in headers if name == b"authorization"]
         if not given:
             return None
-        peer = peer_of(scope["client"][0]) if scope.get("client") else ""
         found = _BEARER.fullmatch(given[0])
         if len(given) > 1 or found is None:
-            raise self._wrong(peer, "The Authorization header is not `Bearer tw_…`.")
-        caller = await self._of_key(found[1].decode("ascii"), peer)
-        named = [value for name, value in headers if name == _HEADER]
+            raise self._wrong(_peer(scope), "The Authorization header is not `Bearer tw_…`.")
+        return await self.holder(scope, found[1].decode("ascii"))
+
+    async def holder(self, scope: Mapping[str, Any], key: str) -> Caller:
+        """Return the caller who sent a request with this key, wherever it stood.
+
+        Raises:
+            Unauthorized, TooMany, NotAllowed, NotFound: as `caller` does.
+        """
+        caller = await self._of_key(key, _peer(scope))
+        named = [value for name, value in scope["headers"] if name == _HEADER]
         return await self._acting_in(caller, named) if named else caller
 
     async def still_valid(self, caller: Caller) -> bool:
@@ -211,3 +218,7 @@ class Auth:
         if len(named) > 1 or await self._store.read(lambda c: organizations.get(c, name)) is None:
             raise NotFound("There is no organization with this id.")
         return Caller(name, caller.scopes, caller.actor, caller.key, caller.operator)
+
+
+def _peer(scope: Mapping[str, Any]) -> str:
+    return peer_of(scope["client"][0]) if scope.get("client") else ""

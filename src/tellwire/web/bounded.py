@@ -23,8 +23,8 @@ from tellwire.web import bounds as rules
 from tellwire.web.bounds import BodyProgress, CloseReason, ReadingProgress, Refusal
 from tellwire.web.chunked import ChunkedBody, NotChunked
 from tellwire.web.connections import Connections, Peer
+from tellwire.web.error_answers import error_answer
 from tellwire.web.heads import Head, read_head, refusal_of_part
-from tellwire.web.problems import MEDIA_TYPE, problem_body
 from tellwire.web.sockets import unsent
 
 
@@ -306,16 +306,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _write(self, refusal: Refusal) -> None:
         request_id = f"req_{uuid.uuid4().hex}"
-        body = problem_body(refusal.problem, request_id)
+        path = "" if self._state is _HEAD else self.cycle.scope["path"]
+        shown = error_answer(refusal.problem, path, request_id)
         fields = (
             *self.server_state.default_headers,
             (b"x-request-id", request_id.encode()),
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
+            (b"content-type", shown.media_type.encode()),
+            (b"content-length", b"%d" % len(shown.body)),
+            *((name.encode(), value.encode()) for name, value in shown.headers.items()),
             (b"connection", b"close"),
         )
         lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[refusal.problem.status], lines, body))
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[shown.status], lines, shown.body))
 
     def _linger(self) -> None:
         """Close in a moment: a connection that is closed while bytes come in may take the answer with it."""

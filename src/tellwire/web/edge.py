@@ -12,8 +12,9 @@ import structlog
 from tellwire.errors import Busy, Problem
 from tellwire.model.shares import FairShare
 from tellwire.web import places
+from tellwire.web.error_answers import SHAPES, error_answer, tell_defect
 from tellwire.web.held_bodies import HeldBodies
-from tellwire.web.problems import MEDIA_TYPE, problem_body, problem_headers, problem_of
+from tellwire.web.problems import problem_of
 
 log = structlog.get_logger("tellwire.web")
 
@@ -30,6 +31,8 @@ _MOST_HELD = 256 * 1024 * 1024
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 _UNCHECKED = frozenset(("/livez", "/readyz"))
+_PRIVATE = ("/v1/", *SHAPES)
+"""How the paths begin whose answers are for their callers only."""
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -56,7 +59,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 kept = [pair for pair in message["headers"] if pair[0].lower() != b"x-request-id"]
                 message["headers"] = [*kept, (b"x-request-id", request_id.encode()), *_HEADERS]
-                if scope["path"].startswith("/v1/"):
+                if scope["path"].startswith(_PRIVATE):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
@@ -66,7 +69,7 @@ class Edge:
             await outgoing(message)
 
         if (refusal := self._refusal(scope)) is not None:
-            await send_problem(stamped, refusal, request_id)
+            await send_problem(stamped, refusal, request_id, path=scope["path"])
             return
         incoming = _Incoming(receive, scope, self._bodies, self._shared)
         outgoing = _Outgoing(stamped, scope, request_id)
@@ -74,11 +77,11 @@ class Edge:
             await self._app(scope, incoming, in_pieces)
         except Problem as problem:  # of an answer that had begun: the server ends its connection
             log.info("answer_cut_off", request_id=request_id, reason=problem.detail)
-        except Exception:
-            log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
+        except Exception as error:  # noqa: BLE001 - it is logged
+            tell_defect(scope, error)
             if not started:
                 words = "Something went wrong on our side; the server's log has it under this request_id."
-                await send_problem(stamped, Problem(words), request_id)
+                await send_problem(stamped, Problem(words), request_id, path=scope["path"])
         finally:
             incoming.release()
             if (place := places.of(scope)) is not None:
@@ -104,8 +107,9 @@ class Edge:
 
 def _is_plain(path: str) -> bool:
     """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
-    there. Only under `/v1`, where everything takes a key, a slash at the end does not matter."""
-    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith("/v1/"))
+    there. Only where everything takes a key, under `/v1` and on what imitates others, a slash at the end does not
+    matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith(_PRIVATE))
 
 
 class _Incoming:
@@ -168,7 +172,7 @@ class _Outgoing:
             if len(body) > places.PIECE and place is not None and not place.holds(len(body)):
                 self._refused = True
                 busy = Busy("Too many answers to this organization wait for their clients; read those first.")
-                await send_problem(self._send, busy, self._request_id)
+                await send_problem(self._send, busy, self._request_id, path=self._scope["path"])
                 return
             await self._send(start)
         if not self._refused:
@@ -197,13 +201,15 @@ def host_of(scope: Mapping[str, Any]) -> str:
     return found[1].lower().strip("[]") if found else ""
 
 
-async def send_problem(send: Send, problem: Problem, request_id: str, *more: tuple[bytes, bytes]) -> None:
-    """Answer with a problem."""
-    body = problem_body(problem, request_id)
-    headers = [(name.encode(), value.encode()) for name, value in problem_headers(problem).items()]
-    if problem.status == 408:
+async def send_problem(
+    send: Send, problem: Problem, request_id: str, *more: tuple[bytes, bytes], path: str = ""
+) -> None:
+    """Answer with a problem, in the shape of errors at `path`."""
+    shown = error_answer(problem, path, request_id)
+    headers = [(name.encode(), value.encode()) for name, value in shown.headers.items()]
+    if shown.status == 408:
         headers.append((b"connection", b"close"))
-    await _send(send, problem.status, MEDIA_TYPE.encode(), body, [*headers, *more])
+    await _send(send, shown.status, shown.media_type.encode(), shown.body, [*headers, *more])
 
 
 async def send_text(send: Send, status: int, body: bytes) -> None:

@@ -5,28 +5,26 @@ GET is the handshake. POST is verified over its raw bytes, hashed while they str
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import islice
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from tellwire.errors import Busy, NotJson, Problem, TooBig, Unavailable
+from tellwire.errors import Busy, Problem
 from tellwire.meta.webhooks import signature
 from tellwire.meta.webhooks.signature import Signatures
 from tellwire.model.inbound import EVERYTHING, SpeaksFor, together
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem, send_text
-from tellwire.web.held_bodies import HeldBodies, HeldBody
+from tellwire.web.held_bodies import HeldBody
 from tellwire.web.operations.figures import Meters
+from tellwire.web.post_intake import EMPTY, OK, BodyLimits, ClientGoneError, Headers, PostIntake, announced
 from tellwire.web.problems import problem_of
 from tellwire.web.services import Services
-
-log = logging.getLogger("tellwire.web")
 
 _TOKENS = re.compile(rb"[0-9A-Za-z_.-]+")
 _FEW = 16
@@ -37,32 +35,6 @@ _HASHED = 8 * 1024 * 1024
 """How many bytes are hashed under accounts' own secrets for one POST, whose signature may be anybody's."""
 _LEAST_HASHED = 8 * 1024
 """What one secret counts at least: so much could be hashed in the time that it takes by itself."""
-_OK = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
-_EMPTY = {"type": "http.response.body", "body": b""}
-
-Headers = Sequence[tuple[bytes, bytes]]
-
-
-class BodyLimits(Struct, frozen=True, kw_only=True):
-    """How much is accepted at once.
-
-    `largest`: bytes of a POST (Meta's own limit is 3 MB). `waiting`: complete POSTs at once. `held`: bytes of all large
-    bodies in memory, without the first `small` of each, so that nobody keeps usual POSTs out by sending large ones;
-    beyond it the one that has stalled for longest is given up. `seconds`: a body that is not complete by then is
-    answered 408. `commit_seconds`: a POST that is not durable by then is answered 503, and removed from the queue if
-    its commit has not begun.
-    """
-
-    largest: int = 4 * 1024 * 1024
-    waiting: int = 2_000
-    held: int = 256 * 1024 * 1024
-    small: int = 64 * 1024
-    seconds: float = 30.0
-    commit_seconds: float = 10.0
-
-
-class ClientGoneError(Exception):
-    """Raised when the client closed the connection before its body was complete."""
 
 
 class Signer(Struct, frozen=True):
@@ -115,13 +87,12 @@ class InboundRoute:
         self._services = services
         self._meters = meters
         self._limits = limits or BodyLimits()
-        meters.waits.most, meters.waits.seconds = self._limits.waiting, self._limits.commit_seconds
+        self._intake = PostIntake(self._limits, meters.waits)
         self._accounts = AccountSecrets()
         self._secrets: list[tuple[str, Signer]] = [
             (secret.value, Signer(SpeaksFor(meta_ids=(secret.bound_to,)) if secret.bound_to else EVERYTHING))
             for secret in services.settings.meta_app_secret
         ]
-        self._bodies = HeldBodies(self._limits.held, free=self._limits.small)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -154,7 +125,7 @@ class InboundRoute:
         if len(body) <= self._limits.small:
             refusal = await self._complete(headers, body)
         else:
-            held = self._bodies.begin()
+            held = self._intake.bodies.begin()
             try:
                 held.add(len(body), more=False)
                 refusal = await self._complete(headers, body)
@@ -170,13 +141,13 @@ class InboundRoute:
         if isinstance(given, Problem):
             return given
         if len(body) > self._limits.largest:
-            return self._too_big()
+            return self._intake.too_big()
         signatures = Signatures(self._secrets)
         signatures.update(body)
         return await self._verified(body, signatures, given)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        held = self._bodies.begin()
+        held = self._intake.bodies.begin()
         try:
             refusal = await self._taken(scope["headers"], receive, held)
         except ClientGoneError:
@@ -185,8 +156,8 @@ class InboundRoute:
             held.release()
         if refusal is None:
             self._meters.post_answered(200)
-            await send(_OK)
-            await send(_EMPTY)
+            await send(OK)
+            await send(EMPTY)
         else:
             self._meters.post_answered(refusal.status)
             await send_problem(send, refusal, request_id_of(scope))
@@ -197,13 +168,9 @@ class InboundRoute:
         if isinstance(given, Problem):
             return given
         signatures = Signatures(self._secrets)
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                body = await self._read(receive, held, signatures)
-        except TimeoutError:
-            return problem_of(408, "timeout", f"The body was not there within {self._limits.seconds:g} s.")
-        except (Busy, TooBig) as problem:
-            return problem
+        body = await self._intake.read(receive, held, signatures.update)
+        if isinstance(body, Problem):
+            return body
         return await self._verified(body, signatures, given)
 
     def _admitted(self, headers: Headers) -> bytes | Problem:
@@ -215,8 +182,8 @@ class InboundRoute:
             return Busy("No app secret is known: set META_APP_SECRET, or give an account its app_secret.")
         if len(given) != 1:
             return _unsigned("X-Hub-Signature-256 is missing." if not given else "X-Hub-Signature-256 is there twice.")
-        if _announced(headers) > self._limits.largest:
-            return self._too_big()
+        if announced(headers) > self._limits.largest:
+            return self._intake.too_big()
         return given[0]
 
     async def _verified(self, body: bytes, signatures: Signatures[Signer], given: bytes) -> Problem | None:
@@ -230,62 +197,23 @@ class InboundRoute:
         speaks_for = together([owner.speaks_for for owner in owners])
         return await self._apply(body, speaks_for, whose.pop() if len(whose) == 1 else "")
 
-    async def _read(self, receive: Receive, held: HeldBody, signatures: Signatures[Signer]) -> bytes:
-        chunks, more = list[bytes](), True
-        while more:
-            message = await held.wait(receive)
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            chunk: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
-            if held.size + len(chunk) > self._limits.largest:
-                raise self._too_big()
-            held.add(len(chunk), more=more)
-            chunks.append(chunk)
-            signatures.update(chunk)
-        return b"".join(chunks)
-
     async def _apply(self, body: bytes, speaks_for: SpeaksFor, whose: str) -> Problem | None:
-        waits, tracer, clock = self._meters.waits, self._services.tracer, self._services.clock
-        if waits.count >= self._limits.waiting:
-            return Busy("Too many POSTs are waiting.")
-        task = waits.begin()
+        tracer, clock = self._services.tracer, self._services.clock
         started_at = clock.now() if tracer else 0
-        try:
-            inbound = await self._services.ingest.receive(body, speaks_for, whose=whose)
-        except asyncio.CancelledError:
-            if not waits.is_late(task):
-                raise
-            return Busy(f"This was not durable within {self._limits.commit_seconds:g} s.")
-        except NotJson as error:
-            return problem_of(400, "not-json", f"The body is not JSON: {error}")
-        except Unavailable:
-            return Busy("This cannot be made durable just now; nothing was applied.")
-        except Exception:
-            log.exception("a POST from Meta could not be applied")
-            return Problem("Something went wrong on our side; nothing was applied.")
-        finally:
-            waits.end(task)
+        work = partial(self._services.ingest.receive, body, speaks_for, whose=whose)
+        inbound = await self._intake.durable(work, "Meta")
+        if isinstance(inbound, Problem):
+            return inbound
         if tracer:
             tracer.posted(inbound, started_at=started_at, durable_at=clock.now())
         self._meters.post_applied(inbound)
         return None
-
-    def _too_big(self) -> TooBig:
-        return TooBig(f"The body is larger than {self._limits.largest / 1024 / 1024:g} MiB.")
 
 
 def _signer(accounts: Mapping[str, Account]) -> Signer:
     """Return who holds a secret that these accounts have, by id; the first one's organization has the turn."""
     first = next(iter(accounts.values()))
     return Signer(SpeaksFor(account_ids=tuple(accounts)), first.organization_id)
-
-
-def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit():
-            return int(value[:20])
-    return 0
 
 
 def _unsigned(words: str) -> Problem:

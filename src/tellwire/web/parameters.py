@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 MOST_VALUES = 20_000
 """How many commas and opening brackets a body may have: the largest message that Meta takes has far fewer."""
-ENTITIES = ("messages", "conversations", "operational")
-ACTIONS = ("insert", "update")
+ENTITIES = ("messages", "conversations", "operational", "meta")
+ACTIONS = ("insert", "update", "item", "post")
 DIRECTIONS = ("incoming", "outgoing")
 STATUSES = ("open", "closed")
 SEND_STATES = get_args(SendState)

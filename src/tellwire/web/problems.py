@@ -1,16 +1,13 @@
-"""Answer every error as an RFC 9457 problem: our own, msgspec's, Litestar's, and bugs."""
+"""Make a problem (RFC 9457) of every error: our own, msgspec's, Litestar's, and bugs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
-import structlog
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, InternalServerException, ValidationException
+from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 
@@ -18,7 +15,6 @@ from tellwire.errors import (
     BadRequest,
     Busy,
     Invalid,
-    MetaUnreachable,
     NotFound,
     Problem,
     TooBig,
@@ -26,8 +22,6 @@ from tellwire.errors import (
     Unauthorized,
     Unavailable,
 )
-
-log = structlog.get_logger("tellwire.web")
 
 MEDIA_TYPE = "application/problem+json"
 _BAD_PATTERN = re.compile(r"Expected `str` matching regex .*")
@@ -80,27 +74,6 @@ def problem_headers(problem: Problem) -> dict[str, str]:
             return {"www-authenticate": f'Bearer realm="tellwire"{wrong}'}
         case _:
             return {}
-
-
-def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer any exception of a handler, as Litestar's exception handler."""
-    if isinstance(error, InternalServerException) and request.scope["state"].get("gone"):
-        error = BadRequest("The client left before the body was there.")  # nobody reads it, and it is no defect
-    problem, headers = as_problem(error)
-    if problem.status >= 500 and not isinstance(problem, Busy | MetaUnreachable):  # those are no defects
-        log.error(
-            "request_failed",
-            request_id=request.scope["state"].get("request_id", ""),
-            method=request.method,
-            path=request.url.path,
-            exc_info=error,
-        )
-    return Response(
-        problem_body(problem, request.scope["state"].get("request_id", "")),
-        status_code=problem.status,
-        media_type=MEDIA_TYPE,
-        headers={**headers, **problem_headers(problem)},
-    )
 
 
 def as_problem(error: Exception) -> tuple[Problem, Mapping[str, str]]:

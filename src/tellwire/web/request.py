@@ -1,13 +1,13 @@
-"""Give handlers what they work with: the caller, the store as the caller may use it, answers, and idempotency."""
+"""Give handlers what they work with: the caller, the store as the caller may use it, and idempotency."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -25,22 +25,20 @@ from tellwire.ports.formats import ShownIds
 from tellwire.stores.queries import conversations, idempotency, quotas
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
-from tellwire.stores.queries.paging import Page
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
-from tellwire.web.parameters import cursor_of, our_id
+from tellwire.web.parameters import our_id
 from tellwire.web.places import Places
 from tellwire.web.problems import problem_of
+from tellwire.web.responses import JSON
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
 
 T = TypeVar("T")
-A = TypeVar("A")
 
 _READS = 4
 """Queries at a time, shared by organization: as many as a store has readers, and one of them is always left."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-JSON = "application/json"
 
 
 class AppState:
@@ -54,6 +52,7 @@ class AppState:
         self.reads = FairSlots(_READS)
         self.streams = Streams(services, self.reads)
         self.meters = Meters(services)
+        self.draining = asyncio.Event()
         self.describe: Callable[[], dict[str, Any]] = dict
         self._openapi = b""
         self._running: set[asyncio.Future[Any]] = set()
@@ -176,12 +175,16 @@ class RequestContext:
         """Return the organization's endpoints within a transaction."""
         return SqlEndpointRepository(connection, self.audit_change(), self.services.store.vault)
 
-    def once(self, request: Request[Any, Any, Any], digest: bytes | None = None) -> IdempotentRequest:
+    def once(
+        self, request: Request[Any, Any, Any], digest: bytes | None = None, *, named: tuple[str, str] = ("", "")
+    ) -> IdempotentRequest:
         """Return a request that is done once, however often it is sent with the same `Idempotency-Key`.
 
-        `digest` replaces a body that was read already.
+        Args:
+            digest: replaces a body that was read already.
+            named: another field that names the request, and its value; with "" the header counts.
         """
-        return IdempotentRequest(self, request, digest)
+        return IdempotentRequest(self, request, digest, named)
 
     def account_id(self, name: str) -> str:
         """Return our id of an account given by id or phone_number_id, or `name` itself, which matches nothing, if there
@@ -248,21 +251,26 @@ class IdempotentRequest:
     without the other. The key and the request are stored as keyed hashes, because both may name a person who is erased.
     """
 
-    def __init__(self, context: RequestContext, request: Request[Any, Any, Any], digest: bytes | None = None) -> None:
+    def __init__(
+        self,
+        context: RequestContext,
+        request: Request[Any, Any, Any],
+        digest: bytes | None = None,
+        named: tuple[str, str] = ("", ""),
+    ) -> None:
         self._context = context
         self._request = request
         self._digest = digest
+        self._named = named
         self._key = ""
         self._hash = ""
         self.kept: Response[Any] | None = None
 
     async def __aenter__(self) -> Self:
-        given = self._request.headers.getall("idempotency-key", [])
-        if not given:
+        name = self._name()
+        if not name:
             return self
-        if len(given) > 1 or not _KEY.fullmatch(given[0]):
-            raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
-        key = self._hashed(given[0].encode())
+        key = self._hashed(name)
         place = (self._context.organization_id, key)
         if place in self._context.app_state.in_flight:
             raise _in_flight()
@@ -281,6 +289,16 @@ class IdempotentRequest:
         if self._key:
             self._context.app_state.in_flight.discard((self._context.organization_id, self._key))
 
+    def _name(self) -> bytes:
+        """Return what names the request, b"" for nothing."""
+        field, value = self._named
+        if value:
+            return f"{field} {value}".encode()  # no header's value has a blank
+        given = self._request.headers.getall("idempotency-key", [])
+        if len(given) > 1 or (given and not _KEY.fullmatch(given[0])):
+            raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters.")
+        return given[0].encode() if given else b""
+
     async def _look(self) -> None:
         body = await self._request.body() if self._digest is None else self._digest
         reach = "operator " if self._context.caller.operator else ""  # what an operator was told is for operators
@@ -293,7 +311,8 @@ class IdempotentRequest:
         if kept is None:
             return
         if kept.request_hash != self._hash:
-            raise Invalid("This Idempotency-Key came with another request before.", kind="idempotency-mismatch")
+            field = self._named[0] if self._named[1] else "Idempotency-Key"
+            raise Invalid(f"This {field} came with another request before.", kind="idempotency-mismatch")
         if not kept.body:
             words = "This request was done before, and its answer has been erased with the person whom it was about."
             raise problem_of(410, "answer-erased", words)
@@ -317,6 +336,19 @@ class IdempotentRequest:
             return made, body
 
         return await self._context.write(job)
+
+    async def amend(self, body: bytes, *, status: int) -> None:
+        """Replace the kept answer, which was kept before the final one was known."""
+        if self._key:
+            store, answer = self._context.services.store, KeptAnswer(self._hash, status, body)
+            owner = self._context.organization_id
+            await store.write(lambda c: idempotency.amend(c, store.vault, owner, self._key, answer))
+
+    async def forget(self) -> None:
+        """Drop the kept answer, because nothing came of the request, which may now be made anew."""
+        owner = self._context.organization_id
+        await self._context.services.store.write(lambda c: idempotency.forget(c, owner, self._key))
+        self.kept = None
 
     async def apply(
         self, keys: Keys, decide: Callable[[Ledger], T | Problem], render: Callable[[T], bytes], *, status: int
@@ -347,29 +379,3 @@ class IdempotentRequest:
 
 def _in_flight() -> Conflict:
     return Conflict("A request with this Idempotency-Key is in flight.", kind="idempotency-in-flight")
-
-
-def raw_json_response(body: bytes, kind: type[A], *, status: int = 200) -> Response[A]:  # noqa: ARG001
-    """Return an answer from encoded JSON; `kind` is the type of its value, for readers and for OpenAPI."""
-    return cast("Response[A]", Response(body, status_code=status, media_type=JSON))
-
-
-def json_response(value: A, *, status: int = 200) -> Response[A]:
-    """Return an answer with a value as JSON."""
-    return cast("Response[A]", Response(msgspec.json.encode(value), status_code=status, media_type=JSON))
-
-
-def page_response(noun: str, page: Page[T], render: Callable[[T], bytes], kind: type[A]) -> Response[A]:
-    """Return an answer with a page of a list."""
-    return raw_json_response(page_body(map(render, page.items), cursor_of(noun, page.after)), kind)
-
-
-def page_body(rows: Iterable[bytes], next_cursor: str | None) -> bytes:
-    """Return the body `{"data": […], "next_cursor": …}`."""
-    return b'{"data":[' + b",".join(rows) + b'],"next_cursor":' + msgspec.json.encode(next_cursor) + b"}"
-
-
-def joined(row: bytes, more: object) -> bytes:
-    """Return a JSON object with the keys of another object appended."""
-    extra = msgspec.json.encode(more)
-    return row if extra == b"{}" else row[:-1] + b"," + extra[1:]

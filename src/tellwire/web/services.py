@@ -18,6 +18,8 @@ from tellwire.ports.formats import Format, Handshake
 from tellwire.ports.http_out import Graph
 from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
+from tellwire.sending.answers import SendAnswers
+from tellwire.sending.worker import Hindrance
 from tellwire.settings import Settings
 from tellwire.stores.opening import Store
 from tellwire.verdict.watch import Watch
@@ -35,6 +37,18 @@ class SendingState(Protocol):
     @property
     def failing(self) -> str:
         """Return why results cannot be recorded; "" when they can."""
+        ...
+
+
+class MessageSending(SendingState, Protocol):
+    """The loop that sends to Meta, as far as those ask who want to know whether a message can go out now."""
+
+    def sends_for(self, account_id: str) -> bool:
+        """Return whether this process is the one that sends for an account."""
+        ...
+
+    def hindrance(self, account_id: str, recipient: str) -> Hindrance:
+        """Return which limit keeps a message to an address from being sent now, "" for none that is known here."""
         ...
 
 
@@ -68,7 +82,8 @@ class Services(Struct, frozen=True, kw_only=True):
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
     API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
-    `sending_worker` the loop that sends to Meta, None when it has none; `tracer` is there while tracing is on.
+    `sending_worker` the loop that sends to Meta, None when it has none; `send_answers` has Meta's answers to messages
+    whose callers wait; `tracer` is there while tracing is on.
     """
 
     store: Store
@@ -97,5 +112,6 @@ class Services(Struct, frozen=True, kw_only=True):
     graph: Graph
     template_sync: TemplateSync
     engine: Engine | None = None
-    sending_worker: SendingState | None = None
+    sending_worker: MessageSending | None = None
+    send_answers: SendAnswers = SendAnswers()
     tracer: Tracer | None = None

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from tellwire.errors import Busy, TooMany
 from tellwire.loops import FairSlots
 from tellwire.model import quotas
-from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.model.shares import FairShare
 from tellwire.stores.queries import events
 from tellwire.web.services import Services
@@ -130,7 +130,8 @@ class Streams:
 
     def _frame(self, event: Event) -> bytes:
         form = self._services.stream_format
-        body = form.encode(event, Endpoint(id="", organization_id=event.organization_id, url="", format=form.NAME))
+        endpoint = Endpoint(id="", organization_id=event.organization_id, url="", format=form.NAME)
+        body = form.encode(event, endpoint, SentAs(event.id))
         if body is None:
             return b""
         data = b"\ndata: ".join(body.splitlines())

@@ -24,13 +24,16 @@ from tests.golden.formats.events import (
     conversation_event,
     endpoint,
     incoming,
+    meta_event,
+    meta_post,
     operational_event,
     outgoing,
     row_event,
 )
 
 from tellwire.formats import FORMATS
-from tellwire.model.deliveries import Endpoint, Event, Participants, StatusItem
+from tellwire.meta.webhooks.envelope import FIELDS
+from tellwire.model.deliveries import Buffer, Endpoint, Event, Participants, SentAs, StatusItem
 from tellwire.model.messaging import StatusError
 from tellwire.ports.formats import Format
 
@@ -38,18 +41,22 @@ FOLDER = Path(__file__).parent
 
 
 class Case(Struct, frozen=True):
-    """An event for an endpoint; the body is the file `<format>/<name>.json`, exactly."""
+    """An event for an endpoint, or several of a buffer; the body is the file `<format>/<name>.json`, exactly."""
 
     name: str
     event: Event
     endpoint: Endpoint
+    more: tuple[Event, ...] = ()
 
     @property
     def path(self) -> Path:
         return FOLDER / self.endpoint.format / f"{self.name}.json"
 
     def body(self) -> bytes | None:
-        return FORMATS[self.endpoint.format].encode(self.event, self.endpoint)
+        form, sent = FORMATS[self.endpoint.format], SentAs("an id")
+        if self.more and form.JOINING is not None:
+            return form.JOINING.encode((self.event, *self.more), self.endpoint, sent)
+        return form.encode(self.event, self.endpoint, sent)
 
 
 ERROR = StatusError(131026, "Message undeliverable", "Message undeliverable", "Message Undeliverable.")
@@ -320,19 +327,61 @@ EXAMPLES_OF_CHATS = {
 """The examples of the two source documents, key for key."""
 
 
+BUFFERED = (
+    incoming(CONTENTS["image"], id=AGENT, wa_id=f"{WAMID}B"),
+    incoming(CONTENTS["location"], id=CONVERSATION, wa_id=f"{WAMID}C"),
+)
+"""What comes after a text, quickly."""
+
 TYPED = {name: incoming(content) for name, content in CONTENTS.items()}
-EVENTS = TYPED | TEXTS | MEDIA | PEOPLE | UPDATES_OF_INCOMING | STATUSES | SILENT | OPERATIONAL
+ROWS = TYPED | TEXTS | MEDIA | PEOPLE | UPDATES_OF_INCOMING | STATUSES | SILENT | OPERATIONAL
+_METADATA = {"display_phone_number": BUSINESS, "phone_number_id": PHONE_NUMBER_ID}
+_CARD = {"profile": {"name": "Ana"}, "wa_id": CONTACT}
+_TEXT = {"id": WAMID, "timestamp": str(SENT_AT), "type": "text", "text": {"body": "Hello!"}}
+_VALUES: dict[str, dict[str, Any]] = {
+    "messages": {"metadata": _METADATA, "contacts": [_CARD], "messages": [{"from": CONTACT, **_TEXT}]},
+    "smb_message_echoes": {"metadata": _METADATA, "message_echoes": [{"from": BUSINESS, "to": CONTACT, **_TEXT}]},
+    "history": {
+        "metadata": _METADATA,
+        "history": [{"metadata": {"phase": 0}, "threads": [{"id": CONTACT, "messages": [{"from": CONTACT, **_TEXT}]}]}],
+    },
+}
+META = {
+    f"meta_{field}": meta_event(field, {"messaging_product": "whatsapp", **_VALUES.get(field, {"of": field})})
+    for field in FIELDS
+} | {
+    "meta_status": meta_event(
+        "messages",
+        {
+            "messaging_product": "whatsapp",
+            "metadata": _METADATA,
+            "statuses": [{"id": WAMID, "status": "read", "timestamp": str(SENT_AT), "recipient_id": CONTACT}],
+        },
+    ),
+}
+"""What Meta sent, which only the format `meta` has a place for."""
+
+EVENTS = ROWS | META
 """One of everything that happens."""
+
+
+POST = meta_post(
+    b'{"object": "whatsapp_business_account",\n "entry": [{"id": "102000000000001", "time": 1778038763, "changes": ['
+    b'{"value": {"metadata": {"phone_number_id": "375000000000001"}, "x": 1.50}, "field": "flows"},\n'
+    b'{"value": {"metadata": {"phone_number_id": "375000000000002"}, "y": "\\u00e9"}, "field": "calls"}]}]}\n',
+    ("flows", "calls"),
+)
 
 
 def _rows() -> Iterator[Case]:
     full, changed = endpoint("row"), endpoint("row", updates="changed")
-    for name, event in EVENTS.items():
+    for name, event in ROWS.items():
         yield Case(name, event, full)
         if event.action == "update":
             yield Case(f"{name}_abridged", event, changed)
     for name, event in EXAMPLES_OF_ROWS.items():
         yield Case(name, event, changed)
+    yield Case("buffered", TYPED["text"], endpoint("row", buffer=Buffer(seconds=2, most=3)), BUFFERED)
 
 
 def _chats() -> Iterator[Case]:
@@ -350,6 +399,18 @@ def _plain() -> Iterator[Case]:
             yield from (Case(each, event, endpoint(name)) for each, event in EVENTS.items() if form.names(event))
 
 
-CASES = (*_rows(), *_chats(), *_plain())
+def _metas() -> Iterator[Case]:
+    """A field that nobody knows; and a POST of two accounts, for endpoints that take all of it, or some."""
+    unknown = meta_event("field_to_come", {"metadata": _METADATA, "anything": [1.50, None]})
+    yield Case("meta_field_to_come", unknown, endpoint("meta"))
+    for name, settings in {
+        "all": {},
+        "one_account": {"accounts": ("375000000000002",)},
+        "one_field": {"fields": ("flows",)},
+    }.items():
+        yield Case(f"post_for_{name}", POST, endpoint("meta", batching="as_received", **settings))
+
+
+CASES = (*_rows(), *_chats(), *_plain(), *_metas())
 WRITTEN = tuple(case for case in CASES if case.path.exists())
 """The cases that have a golden file; `test_every_format` asks for the others."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
-from tellwire.model.deliveries import Action, Endpoint, Entity, Event, Participants, Secret, Snapshot, StatusItem
+from tellwire.model.deliveries import Action, Endpoint, Entity, Event, Part, Participants, Secret, Snapshot, StatusItem
 
 ORGANIZATION = "00000000-0000-7000-8000-000000000001"
 CONVERSATION = "019dfb5e-6df8-7a10-8c11-5f0d3c2b1a01"
@@ -108,6 +109,7 @@ def message_event(
         participants=who or Participants(CONTACT, BUSINESS, "Ana"),
         sent_at=SENT_AT,
         status=item,
+        phone_number_id=PHONE_NUMBER_ID,
     )
     return _event("messages", action, snapshot, message_id=MESSAGE, direction=row["direction"])
 
@@ -130,7 +132,8 @@ def conversation_event(action: Action, *, changed: tuple[str, ...] = (), **colum
 
 def row_event(entity: Entity, action: Action, row: Json, *, changed: tuple[str, ...] = ()) -> Event:
     """A row that is given as it is."""
-    return _event(entity, action, Snapshot(row=Raw(msgspec.json.encode(row)), changed=changed))
+    snapshot = Snapshot(row=Raw(msgspec.json.encode(row)), changed=changed, phone_number_id=PHONE_NUMBER_ID)
+    return _event(entity, action, snapshot)
 
 
 def _event(entity: Entity, action: Action, snapshot: Snapshot, **more: Any) -> Event:
@@ -144,8 +147,28 @@ def _event(entity: Entity, action: Action, snapshot: Snapshot, **more: Any) -> E
         order_key="key",
         conversation_id=CONVERSATION,
         snapshot=snapshot,
+        created_at=MICROS,
         **more,
     )
+
+
+def meta_event(field: str, value: Json) -> Event:
+    """What Meta sent by itself, in its envelope."""
+    entry = {"id": "102000000000001", "changes": [{"value": value, "field": field}]}
+    row = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
+    part = Part("/entry/0/changes/0", field, "account", PHONE_NUMBER_ID)
+    return replace(
+        _event("meta", "item", Snapshot(row=Raw(row), parts=(part,), phone_number_id=PHONE_NUMBER_ID)),
+        name=f"meta.{field}",
+    )
+
+
+def meta_post(body: bytes, fields: tuple[str, ...]) -> Event:
+    """A POST of Meta's with one entry, whose changes are of these fields, each of another account."""
+    parts = tuple(
+        Part(f"/entry/0/changes/{n}", field, f"account {n}", f"37500000000000{n + 1}") for n, field in enumerate(fields)
+    )
+    return replace(_event("meta", "post", Snapshot(row=Raw(b"{}"), posted=body, parts=parts)), name=f"meta.{fields[0]}")
 
 
 def operational_event(name: str, data: Json, *, at: int = MICROS) -> Event:
@@ -158,6 +181,6 @@ def operational_event(name: str, data: Json, *, at: int = MICROS) -> Event:
         action="insert",
         name=name,
         order_key="",
-        snapshot=Snapshot(row=Raw(msgspec.json.encode(data))),
+        snapshot=Snapshot(row=Raw(msgspec.json.encode(data)), phone_number_id=data.get("phone_number_id", "")),
         created_at=at,
     )

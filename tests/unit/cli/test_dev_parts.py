@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.golden.formats.cases import WRITTEN
 
 import tellwire_sdk
 from tellwire.cli.dev.catcher import Catch
@@ -121,6 +122,23 @@ def test_a_message_has_arrived_when_it_is_there_in_both_formats(first: str) -> N
         "row": (200, True),
         "chat": (200, True),
     }
+
+
+@pytest.mark.parametrize(("name", "typed"), [("openbsp", True), ("cloudevents", False)])
+def test_what_came_first_under_another_format_does_not_name_the_journey(name: str, *, typed: bool) -> None:
+    body = next(case.path.read_bytes() for case in WRITTEN if (case.endpoint.format, case.name) == (name, "outgoing"))
+
+    def test(journeys: Journeys) -> None:
+        journeys.know(formats={"e-other": name})
+        payload = tellwire_sdk.parse(body) if typed else None
+        journeys.caught(replace(caught("row", message_row("w"), "h3"), format=name, payload=payload))
+        journeys.attempted(*attempted("e-other", "v1", "h3"))
+        journeys.caught(caught("row", message_row("w"), "h1"))
+        journeys.attempted(*attempted("e-row", "v1", "h1"))
+        journeys.close()
+
+    ((journey,), _) = travelled(test)
+    assert (journey.title, journey.wamid, set(journey.stops)) == ("text", "w", {"row", name})
 
 
 def test_a_conversation_is_for_rows_alone() -> None:

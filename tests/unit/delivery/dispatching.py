@@ -17,7 +17,17 @@ from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
 from tellwire.errors import Unavailable
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Snapshot, Work
+from tellwire.model.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    Event,
+    ReplayEdit,
+    SentAs,
+    Snapshot,
+    Work,
+)
 from tellwire.model.registry import Registry
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.tenancy import Account
@@ -130,7 +140,9 @@ class MemoryOutbox:
         for result in batch:
             if result.delivery.id in refused:
                 continue
-            self.rows[result.delivery.id] = result.delivery
+            known = self.rows[result.delivery.id]
+            joined = replace(known, together=result.delivery.together)
+            self.rows[result.delivery.id] = joined if result.joins else result.delivery
             if result.attempt is not None:
                 self.attempts.append(result.attempt)
         return refused
@@ -164,6 +176,7 @@ class MemoryOutbox:
                 partition=partition(endpoint, key),
                 webhook_id=f"msg_{identifier}",
                 due_at=self.clock.now(),
+                created_at=self.clock.now(),
             )
             ids.append(identifier)
         if hint:
@@ -268,8 +281,20 @@ class ScriptedSender:
         self.hanging.clear()
 
 
+class Joins:
+    def takes(self, event: Event, types: Collection[str]) -> bool:
+        return event.direction == "incoming"
+
+    def encode(self, events: Sequence[Event], endpoint: Endpoint, sent: SentAs) -> bytes:
+        if any(event.external for event in events):
+            raise ValueError("cannot be encoded")
+        return b"[%d]" % len(events)
+
+
 class Tiny(OwnFormat):
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+    JOINING = Joins()
+
+    def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         if event.external:
             raise ValueError("cannot be encoded")
         return None if event.history else b"{}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tellwire.model.deliveries import Endpoint, Event
-from tellwire.ports.formats import Handshake, ShownIds
+from tellwire.ports.formats import Handshake, Joining, ShownIds
 
 
 class OwnFormat:
@@ -20,8 +20,10 @@ class OwnFormat:
     SIGNATURE = ""
     RESERVED: tuple[str, ...] = ()
     TYPED = False
+    OPTIONS: tuple[str, ...] = ()
     HANDSHAKE: Handshake | None = None
     IDS: ShownIds | None = None
+    JOINING: Joining | None = None
 
     def names(self, event: Event) -> tuple[str, ...]:
         return (event.name,)

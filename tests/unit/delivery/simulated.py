@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -16,10 +17,13 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from tellwire.delivery import attempt
+from tellwire.delivery.buffering import group_id
 from tellwire.delivery.endpoint_queue import Ticket
+from tellwire.delivery.recorder import Entry
 from tellwire.delivery.retry import Disable
 from tellwire.delivery.scheduler import BacklogPage, Scheduler
 from tellwire.delivery.side_lanes import SideLaneLimits
+from tellwire.formats.row import JOINING
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, Snapshot, Work
 from tellwire.model.routing import PARTITIONS, partition
 from tellwire.model.units import MICROS, Micros
@@ -53,11 +57,12 @@ Script = Callable[[Delivery, float], Reply]
 
 
 class Sent(Struct):
-    """One attempt that was answered."""
+    """One attempt that was answered; `webhook_id`: of the request, which it may have shared with others."""
 
     delivery: Delivery
     at: float
     ok: bool
+    webhook_id: str = ""
 
 
 def endpoint(identifier: str = "ep0", organization_id: str = "o", **settings: Any) -> Endpoint:
@@ -88,6 +93,7 @@ class Simulation:
         self.read = read
         self.endpoints = {e.id: e for e in endpoints}
         self.rows: dict[str, Delivery] = {}
+        self.events: dict[str, Event] = {}
         self.sent: list[Sent] = []
         self.epochs = dict.fromkeys(range(PARTITIONS), 1)
         self.away: set[int] = set()
@@ -116,7 +122,7 @@ class Simulation:
         self.flying.clear()
         self._flying_keys.clear()
         self._flying_ids.clear()
-        self.lanes = Scheduler(self.limits)
+        self.lanes = Scheduler(self.limits, {"row": JOINING})
         self.lanes.begin(self.endpoints, self.now)
         self.lanes.own(self._leases(), self.now)
         self._sweep()
@@ -153,8 +159,8 @@ class Simulation:
                     self.store(replace(row, state=DeliveryState.DELIVERED, attempts=row.attempts + 1))
                     return
 
-    def commits(self, *places: tuple[str, str], hint: bool = True) -> list[str]:
-        """Commit one delivery per (endpoint, order key); without a hint they are on disk only."""
+    def commits(self, *places: tuple[str, str], hint: bool = True, event: Event = EVENT) -> list[str]:
+        """Commit one delivery of an event per (endpoint, order key); without a hint they are on disk only."""
         works = []
         for endpoint_id, key in places:
             identifier = f"{next(self._ids):08d}"
@@ -167,10 +173,13 @@ class Simulation:
                 order_key=key,
                 partition=partition(endpoint_id, key),
                 state=DeliveryState.PENDING if active else DeliveryState.PARKED,
+                webhook_id=f"msg_{identifier}",
                 due_at=self.now,
+                created_at=self.now,
             )
+            self.events[identifier] = event
             self.store(delivery)
-            works.append(Work(delivery, EVENT))
+            works.append(Work(delivery, event))
         if hint:
             self.lanes.offer(works, self.now)
             self._pump()
@@ -248,7 +257,10 @@ class Simulation:
         return any(self.rows[i].due_at <= self.now for i in live)
 
     def works(self, *, lane: str) -> list[Work]:
-        return [Work(row, EVENT) for row in self.rows.values() if row.lane == lane]
+        return [self._work(row.id) for row in self.rows.values() if row.lane == lane]
+
+    def _work(self, identifier: str) -> Work:
+        return Work(self.rows[identifier], self.events[identifier])
 
     # --- the disk -----------------------------------------------------------------------------------------------------
 
@@ -265,7 +277,7 @@ class Simulation:
     def _page(self, page: BacklogPage) -> Sequence[Work]:
         live = self._live[page.endpoint_id]
         ids = sorted(i for i in live if i > page.after and self.rows[i].partition in page.partitions)[: page.limit]
-        return [Work(self.rows[identifier], EVENT) for identifier in ids]
+        return [self._work(identifier) for identifier in ids]
 
     # --- what the dispatcher does -------------------------------------------------------------------------------------
 
@@ -285,15 +297,18 @@ class Simulation:
         self.lanes.begin_due()
         due = sorted((self.rows[i] for i in self._extra if self.rows[i].due_at <= self.now), key=lambda d: d.due_at)
         due = [d for d in due if d.partition in self.lanes.leases]
-        self.lanes.due([Work(d, EVENT) for d in due if self.endpoints[d.endpoint_id].state == "active"], self.now)
+        self.lanes.due([self._work(d.id) for d in due if self.endpoints[d.endpoint_id].state == "active"], self.now)
 
     def _pump(self) -> None:
         lanes = self.lanes
         while (ticket := lanes.next(self.now)) is not None:
             self._send(ticket)
-        for ticket in lanes.overtaken():
-            moved = attempt.overtaken(ticket.work.delivery, self.now, followed=ticket.followed).delivery
-            self._later(self.now + self.commit, lambda t=ticket, d=moved: self._commit(t, d))  # type: ignore[misc]
+        for ticket in lanes.changed():
+            change = (
+                attempt.joined if ticket.joins else partial(attempt.overtaken, now=self.now, followed=ticket.followed)
+            )
+            changed = tuple(change(work.delivery) for work in ticket.work.members)
+            self._later(self.now + self.commit, partial(self._commit, Entry(ticket, changed)))
         for page in lanes.pages(4):
             works = self._page(page)
             self._later(self.now + self.read, lambda p=page, w=works: self.lanes.page(p, w, self.now))  # type: ignore[misc]
@@ -302,12 +317,18 @@ class Simulation:
     def _send(self, ticket: Ticket) -> None:
         delivery, settings = ticket.work.delivery, ticket.queue.endpoint
         ticket.started_at = self.now
-        assert delivery.id not in self._flying_ids, "sent while it was in flight"
-        assert self.rows[delivery.id].state in LIVE_STATES, "sent though it was settled"
+        ids = [work.delivery.id for work in ticket.work.members]
+        assert not self._flying_ids.intersection(ids), "sent while it was in flight"
+        assert all(self.rows[each].state in LIVE_STATES for each in ids), "sent though it was settled"
+        assert ids == sorted(ids)
+        if len(ids) > 1:
+            together = {self.rows[each].together for each in ids}
+            assert len(together) == 1, "sent unrecorded"
+            assert "" not in together, "sent unrecorded"
         assert settings.state == "active"
         assert delivery.partition not in self.away, "sent though it is another's"
         assert self.epochs[delivery.partition] == ticket.epoch
-        self._flying_ids.add(delivery.id)
+        self._flying_ids.update(ids)
         self.flying[settings.id] += 1
         assert self.flying[settings.id] <= (settings.max_in_flight or self.limits.per_endpoint)
         assert self.flying.total() <= self.limits.in_flight
@@ -315,8 +336,8 @@ class Simulation:
             place = (settings.id, delivery.order_key)
             assert place not in self._flying_keys, "two of a key in flight"
             self._flying_keys.add(place)
-            earlier = self._earlier(delivery)
-            assert not earlier, f"{delivery.id} before {earlier}"
+            earlier = set(self._earlier(ticket.work.members[-1].delivery)).difference(ids)
+            assert not earlier, f"{ids} before {earlier}"
         reply = self.script(delivery, self.seconds)
         self._later(self.now + reply.after, lambda: self._answer(ticket, reply))
 
@@ -329,7 +350,7 @@ class Simulation:
         ]
 
     def _answer(self, ticket: Ticket, reply: Reply) -> None:
-        delivery, settings = ticket.work.delivery, ticket.queue.endpoint
+        settings = ticket.queue.endpoint
         answer = Answer(status=reply.status, failure=reply.failure, headers=reply.headers)
         tried = attempt.Try(
             work=ticket.work,
@@ -349,24 +370,29 @@ class Simulation:
             self.lanes.accepted(ticket, self.now)
         elif isinstance(decision, Disable):
             self.lanes.stop(ticket)
-        self.sent.append(Sent(delivery, (ticket.started_at - START) / MICROS, answer.ok))
-        result = attempt.settle(
+        webhook_id = group_id(ticket.work.members)
+        for work in ticket.work.members:
+            self.sent.append(Sent(work.delivery, (ticket.started_at - START) / MICROS, answer.ok, webhook_id))
+        results = attempt.settle(
             tried,
             decision=decision,
             attribution=attribution,
             otherwise=DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED,
         )
-        self._later(self.now + self.commit, lambda: self._commit(ticket, result.delivery))
+        self._later(self.now + self.commit, lambda: self._commit(Entry(ticket, results)))
 
-    def _commit(self, ticket: Ticket, delivery: Delivery) -> None:
+    def _commit(self, entry: Entry) -> None:
+        ticket, delivery = entry.ticket, entry.results[0].delivery
         if delivery.state in (DeliveryState.RETRYING, DeliveryState.PARKED):
             standing = DeliveryState.RETRYING if ticket.queue.open else DeliveryState.PARKED
-            delivery = replace(delivery, state=standing)
+            entry = entry.of_each(partial(attempt.restated, state=standing, now=delivery.updated_at))
+            delivery = entry.results[0].delivery
         refused = ticket.epoch != self.epochs[delivery.partition]
-        if not refused:
-            self.store(delivery)
+        for result in () if refused else entry.results:
+            known = self.rows[result.delivery.id]
+            self.store(replace(known, together=result.delivery.together) if ticket.joins else result.delivery)
         if ticket.attempts:
-            self._flying_ids.discard(delivery.id)
+            self._flying_ids.difference_update(result.delivery.id for result in entry.results)
             self.flying[delivery.endpoint_id] -= 1
             if ticket.key is not None:
                 self._flying_keys.discard((delivery.endpoint_id, delivery.order_key))
@@ -375,6 +401,6 @@ class Simulation:
             self.lanes.dropped(ticket)
             self._due()
             return
-        self.lanes.settled(ticket, delivery, self.now)
+        self.lanes.settled(ticket, entry.after, self.now)
         if delivery.lane != "live" and delivery.state is DeliveryState.RETRYING:
             self._later(delivery.due_at, self._due)

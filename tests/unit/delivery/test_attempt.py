@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -12,9 +13,19 @@ from tests.unit.delivery.own_format import OwnFormat
 
 from tellwire import __version__
 from tellwire.delivery.attempt import Try, Wire, cancelled, conclude, overtaken, request, restated, settle
-from tellwire.delivery.endpoint_queue import Attribution
-from tellwire.delivery.retry import Delivered, Disable, Exhausted, RetryAt
-from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Event, ReplayEdit, Secret, Snapshot, Work
+from tellwire.delivery.buffering import group_id, joined
+from tellwire.delivery.retry import Attribution, Delivered, Disable, Exhausted, RetryAt
+from tellwire.model.deliveries import (
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    Event,
+    ReplayEdit,
+    Secret,
+    SentAs,
+    Snapshot,
+    Work,
+)
 from tellwire.model.units import MICROS
 from tellwire.ports.http_out import Answer, Request, without_what_was_said
 
@@ -49,7 +60,7 @@ ENDPOINT = Endpoint(
 class Tiny(OwnFormat):
     """A format of the tests' own."""
 
-    def encode(self, event: Event, endpoint: Endpoint) -> bytes | None:
+    def encode(self, event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:
         return None if event.history else b'{"data":' + bytes(event.snapshot.row) + b"}"
 
     def headers(self, event: Event, endpoint: Endpoint, body: bytes) -> tuple[tuple[str, str], ...]:
@@ -93,6 +104,71 @@ def test_a_request_carries_the_body_and_every_header_of_the_contract() -> None:
         "x-tiny": "20",
         "x-tiny-secrets": "current",
     }
+
+
+def test_canonical_json_is_what_is_sent_and_signed() -> None:
+    event = replace(EVENT, snapshot=Snapshot(row=Raw(b'{"1":"\\u00e9\\/", "0":1.50}')))
+    made = _made(event=event, json="canonical")
+    assert made.body == '{"data":{"0":1.5,"1":"é/"}}'.encode()
+    headers = _headers(made)
+    assert headers["x-tiny"] == headers["webhook-signature"].split("/")[2] == str(len(made.body))
+    assert b" " in _made(event=event).body
+
+
+def test_the_body_of_an_edited_replay_is_sent_as_it_was_asked_for() -> None:
+    work, edit = Work(DELIVERY, EVENT), ReplayEdit(body=b'{ "a": 1.0 }')
+    made = request(work, replace(ENDPOINT, json="canonical"), now=NOW, wire=WIRE, edit=edit)
+    assert made is not None
+    assert made.body == b'{ "a": 1.0 }'
+
+
+class Joins:
+    def takes(self, event: Event, types: Collection[str]) -> bool:
+        return True
+
+    def encode(self, events: Sequence[Event], endpoint: Endpoint, sent: SentAs) -> bytes:
+        return f"{[event.message_id for event in events]} as {sent.webhook_id}, {sent.sequence}".encode()
+
+
+class TinyTogether(Tiny):
+    JOINING = Joins()
+
+
+TOGETHER = replace(WIRE, formats={"tiny": TinyTogether()})
+
+
+def _several() -> Work:
+    return joined([Work(_numbered(DELIVERY, n), replace(EVENT, message_id=f"m{n}")) for n in (1, 2, 3)])
+
+
+def _numbered(delivery: Delivery, number: int) -> Delivery:
+    return replace(delivery, id=f"d{number}", webhook_id=f"msg_d{number}", sequence=6 + number)
+
+
+def test_several_are_one_request_under_an_id_of_their_own() -> None:
+    several = _several()
+    made = request(several, ENDPOINT, now=NOW, wire=TOGETHER)
+    assert made is not None
+    headers = _headers(made)
+    name = headers["webhook-id"]
+    assert name == several.delivery.together
+    assert re.fullmatch(r"msg_d1_[0-9a-f]{16}", name)
+    assert made.body == f"['m1', 'm2', 'm3'] as {name}, 9".encode()
+    assert headers["webhook-signature"] == f"{name}/1778038763/{len(made.body)}/current"
+    assert (headers["tellwire-count"], headers["tellwire-sequence"], headers["tellwire-message-id"]) == ("3", "9", "m1")
+
+
+def test_of_other_members_the_id_is_another() -> None:
+    several = _several()
+    ids = {group_id(several.members), group_id(several.members[:2]), group_id(several.members[1:])}
+    ids |= {group_id((several.members[0], several.members[2])), group_id(several.members[:1])}
+    assert len(ids) == 5
+    assert group_id(several.members[:1]) == "msg_d1"
+
+
+def test_a_format_that_joins_nothing_sends_nothing_together() -> None:
+    with pytest.raises(ValueError, match="puts no events together"):
+        request(_several(), ENDPOINT, now=NOW, wire=WIRE)
 
 
 def test_what_is_not_there_is_left_out() -> None:
@@ -184,7 +260,28 @@ def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **mo
         ended_at=NOW + 5,
         edit=more.pop("edit", None),
     )
-    return settle(tried, decision=decision, attribution=more.pop("attribution", Attribution(counted=True)), **more)
+    (result,) = settle(tried, decision=decision, attribution=more.pop("attribution", Attribution(counted=True)), **more)
+    return result
+
+
+def test_all_of_a_group_have_the_result_and_the_first_one_what_was_answered() -> None:
+    several = _several()
+    tried = Try(
+        work=several,
+        endpoint=ENDPOINT,
+        request=Request(url=ENDPOINT.url),
+        answer=Answer(status=500, body=b"no", cause="your server answered 500"),
+        started_at=NOW,
+        ended_at=NOW + 5,
+    )
+    results = settle(tried, decision=RetryAt(NOW + 9, counted=True), attribution=Attribution(counted=True))
+    assert [r.delivery.id for r in results] == ["d1", "d2", "d3"]
+    assert {(r.delivery.state, r.delivery.due_at, r.delivery.attempts, r.delivery.together) for r in results} == {
+        (DeliveryState.RETRYING, NOW + 9, 1, several.delivery.together)
+    }
+    kept = [r.attempt for r in results if r.attempt is not None]
+    assert [(a.delivery_id, a.number, a.response_status) for a in kept] == [(f"d{n}", 1, 500) for n in (1, 2, 3)]
+    assert [a.response_body for a in kept] == [b"no", b"", b""]
 
 
 def test_a_success_is_settled() -> None:

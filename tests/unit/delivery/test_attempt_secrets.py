@@ -26,7 +26,7 @@ def attempt_of(settings: Endpoint, answer: Answer) -> Attempt:
         started_at=1,
         ended_at=2,
     )
-    result = settle(tried, decision=Delivered(2), attribution=NO_BLAME)
+    (result,) = settle(tried, decision=Delivered(2), attribution=NO_BLAME)
     assert result.attempt is not None
     return result.attempt
 

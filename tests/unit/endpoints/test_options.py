@@ -12,7 +12,7 @@ from tellwire.web.api.webhook_endpoints import EndpointRead
 
 OURS = {"id", "organization_id", "secrets", "state", "disabled_reason", "created_at", "updated_at"}
 """What of an endpoint its owner does not choose."""
-SECRET = {"token"}
+SECRET = {"token", "verify_token"}
 """What reads do not show."""
 OPTIONS = {field.name for field in fields(Endpoint)} - OURS
 

@@ -8,11 +8,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tellwire.endpoints.validation import faults, secret_fault
 from tellwire.formats import FORMATS
 from tellwire.http_client.connection import encode_request
-from tellwire.model.deliveries import Endpoint
+from tellwire.model.deliveries import Buffer, Endpoint
 from tellwire.ports.http_out import Request
 from tellwire.security.addresses import Reach, check_url
 
@@ -86,6 +87,22 @@ def test_tokens_that_pass_fit_a_header(token: str) -> None:
 def test_events_are_known_and_there_once(events: list[str]) -> None:
     right = len(set(events)) == len(events) and set(events) <= set(EVENTS)
     assert (faults(endpoint(events=tuple(events)), EVENTS, RESERVED) == []) == right
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, ""),
+        ({"ordering": "strict"}, ""),
+        ({"ordering": "none"}, "needs the ordering keyed or strict"),
+        ({"format": "chat"}, "is an option of the format row, not of chat"),
+    ],
+)
+def test_a_buffer_needs_an_order_and_a_format_that_joins(fields: dict[str, str], says: str) -> None:
+    buffered = replace(endpoint(buffer=Buffer(seconds=1, most=2)), **fields)
+    found = faults(buffered, EVENTS, RESERVED, (), {"buffer": ["row"]})
+    assert [pointer for pointer, _ in found] == (["/buffer"] if says else [])
+    assert not says or found[0][1].startswith(says)
 
 
 @given(st.text(max_size=150))

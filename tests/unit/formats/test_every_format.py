@@ -27,6 +27,7 @@ import tellwire_sdk
 from tellwire.cli.dev.catcher import Catcher
 from tellwire.endpoints.samples import sample
 from tellwire.formats import FORMATS, MEMBERS, by_name, operational, row
+from tellwire.model.deliveries import SentAs
 from tellwire.ports.formats import Format, Registration
 from tellwire_sdk import WebhookError
 
@@ -34,6 +35,7 @@ REWRITE = "PYTHONPATH=src:sdk/src:. python -m tests.golden.rewrite"
 PAGE = "docs/reference/formats.md"
 TEXT = (Path(__file__).parents[3] / PAGE).read_text()
 NOW = 1_778_038_763_000_000
+CONVERSATIONS = ("conversations.insert", "conversations.update")
 OURS = ("tellwire-", "webhook-", "content-", "user-agent", "authorization", "traceparent")
 
 names = pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if isinstance(form, Format)])
@@ -81,7 +83,7 @@ def test_its_row_bears_its_name(name: str) -> None:
 def test_an_event_has_names_exactly_when_it_has_a_body(name: str) -> None:
     form = FORMATS[name]
     for case, event in EVENTS.items():
-        known, body = form.names(event), form.encode(event, endpoint(name))
+        known, body = form.names(event), form.encode(event, endpoint(name), SentAs("an id"))
         assert bool(known) == (body is not None), (
             f"The format {name} gives the event {case} {'a name and no body' if known else 'a body and no name'}."
         )
@@ -104,7 +106,7 @@ def test_what_it_never_sends_is_told_apart(name: str) -> None:
 def test_each_of_its_own_names_is_one_that_something_goes_by(name: str) -> None:
     form = FORMATS[name]
     used = {each for event in EVENTS.values() for each in form.names(event)}
-    own = sorted(set(form.EVENTS) - used - {"messages.insert", "conversations.insert", "conversations.update"})
+    own = sorted(set(form.EVENTS) - used - {*form.UNSENT, "messages.insert", *CONVERSATIONS})
     assert not own, f"The EVENTS of the format {name} list {own[0]}, a name that no event of the golden cases goes by."
 
 
@@ -112,7 +114,7 @@ def test_each_of_its_own_names_is_one_that_something_goes_by(name: str) -> None:
 def test_a_test_event_can_be_sent(name: str) -> None:
     form = FORMATS[name]
     made = [sample(form, each, "", NOW, lambda: str(uuid.uuid4())) for each in form.EVENTS]
-    assert any(form.encode(event, endpoint(name)) for event in made), (
+    assert any(form.encode(event, endpoint(name), SentAs("an id")) for event in made), (
         f"No event of the format {name} can be sent as a test: src/tellwire/endpoints/samples.py makes none of its."
     )
 

@@ -15,6 +15,9 @@ from tests.unit.sdk.test_json import unhurried
 
 from tellwire.formats import chat, operational, row
 from tellwire.formats.chat.ids import shown as chat_id
+from tellwire.model.deliveries import SentAs
+
+SENT = SentAs("an id")
 
 ROW_EXAMPLES = {
     "example_new_incoming_message": """{
@@ -170,9 +173,9 @@ def test_examples_of_the_documents_are_recreated_key_for_key(key: tuple[str, str
 def test_chat_has_no_place_for(name: str):
     event = (SILENT | UPDATES_OF_INCOMING)[name]
     for mode in ("conversation", "message"):
-        assert chat.encode(event, endpoint("chat", conversation_ids=mode)) is None
+        assert chat.encode(event, endpoint("chat", conversation_ids=mode), SENT) is None
     assert chat.names(event) == ()
-    assert row.encode(event, endpoint("row")) is not None
+    assert row.encode(event, endpoint("row"), SENT) is not None
 
 
 def test_chat_knows_its_events_by_its_own_names_too():
@@ -183,21 +186,21 @@ def test_chat_knows_its_events_by_its_own_names_too():
 
 def test_an_update_is_abridged_only_where_it_is_asked_for():
     event = STATUSES["status_sent"]
-    full = row.encode(event, endpoint("row", updates="full"))
-    abridged = row.encode(event, endpoint("row", updates="changed"))
+    full = row.encode(event, endpoint("row", updates="full"), SENT)
+    abridged = row.encode(event, endpoint("row", updates="changed"), SENT)
     assert full is not None
     assert abridged is not None
     assert list(json.loads(full)["data"])[:3] == ["id", "conversation_id", "organization_id"]
     assert list(json.loads(abridged)["data"]) == ["id", "status", "pricing", "updated_at"]
     inserted = incoming(CONTENTS["text"])
-    assert row.encode(inserted, endpoint("row", updates="changed")) == row.encode(inserted, endpoint("row"))
+    assert row.encode(inserted, endpoint("row", updates="changed"), SENT) == row.encode(inserted, endpoint("row"), SENT)
 
 
 def test_abridged_columns_are_slices_of_the_row():
     odd = b'{"id":"a","content":{"n" : 1.10},"from":"b","updated_at":"c","pricing":1e999}'
     event = STATUSES["status_sent"]
     snapshot = replace(event.snapshot, row=odd, changed=("updated_at", "pricing", "content", "gone"))
-    body = row.encode(replace(event, snapshot=snapshot), endpoint("row", updates="changed"))
+    body = row.encode(replace(event, snapshot=snapshot), endpoint("row", updates="changed"), SENT)
     assert body == (
         b'{"data":{"id":"a","content":{"n" : 1.10},"pricing":1e999,"updated_at":"c"},'
         b'"entity":"messages","action":"update"}'
@@ -206,7 +209,7 @@ def test_abridged_columns_are_slices_of_the_row():
 
 def test_errors_are_there_only_for_a_failure():
     for name, event in STATUSES.items():
-        body = chat.encode(event, endpoint("chat"))
+        body = chat.encode(event, endpoint("chat"), SENT)
         assert body is not None
         assert ("errors" in json.loads(body)["statuses"][0]) == ("failed" in name), name
 
@@ -246,7 +249,7 @@ def test_chat_without_a_secret_is_not_signed():
 
 @pytest.mark.parametrize("name", operational.EVENTS)
 def test_operational_events_are_the_same_in_both_formats(name: str):
-    bodies = {form.encode(OPERATIONAL[name], endpoint(form.NAME)) for form in (row, chat)}
+    bodies = {form.encode(OPERATIONAL[name], endpoint(form.NAME), SENT) for form in (row, chat)}
     assert len(bodies) == 1
     assert list(json.loads(bodies.pop() or b"")) == ["type", "timestamp", "data"]
 

@@ -16,9 +16,11 @@ from tests.unit.sdk.test_json import json_texts, semantics, unhurried
 
 from tellwire.formats import SCHEMAS, chat, row
 from tellwire.formats.chat.ids import shown as chat_id
-from tellwire.model.deliveries import Event, Participants, StatusItem
+from tellwire.model.deliveries import Event, Participants, SentAs, StatusItem
 from tellwire.model.messaging import StatusError
-from tellwire_sdk import ChatMessage, ChatStatus, MessageRow, OperationalEvent, RowEvent, parse, verify
+from tellwire_sdk import ChatMessage, ChatStatus, MessageRow, OperationalEvent, RowEvent, RowEvents, parse, verify
+
+SENT = SentAs("an id")
 
 texts = st.text()
 types = st.sampled_from(["text", "image", "conversation_id", "timestamp", "type"]) | texts
@@ -74,7 +76,7 @@ def round_trip(body: bytes | None, schema: str | None = None) -> Any:
 @given(rows())
 def test_rows(made: tuple[str, bytes, Event]):
     _, content, event = made
-    body = row.encode(event, endpoint("row"))
+    body = row.encode(event, endpoint("row"), SENT)
     assert body == b'{"data":' + bytes(event.snapshot.row) + b',"entity":"messages","action":"insert"}'
     parsed = round_trip(body)
     assert isinstance(parsed, RowEvent)
@@ -83,11 +85,22 @@ def test_rows(made: tuple[str, bytes, Event]):
 
 
 @unhurried
+@given(st.lists(rows(), min_size=2, max_size=5))
+def test_rows_of_a_buffer(made: list[tuple[str, bytes, Event]]):
+    events = [event for _, _, event in made]
+    body = row.Rows().encode(events, endpoint("row"), SENT)
+    parsed = round_trip(body)
+    assert isinstance(parsed, RowEvents)
+    assert [each.content for each in parsed.data] == [json.loads(content) for _, content, _ in made]
+    assert [row.Rows().takes(event, (kind,)) for kind, _, event in made] == [True] * len(made)
+
+
+@unhurried
 @given(rows(), st.lists(st.sampled_from(["content", "direction", "id", "updated_at", "gone"])))
 def test_abridged_rows(made: tuple[str, bytes, Event], changed: list[str]):
     event = made[2]
     event = replace(event, action="update", snapshot=replace(event.snapshot, changed=tuple(changed)))
-    body = row.encode(event, endpoint("row", updates="changed"))
+    body = row.encode(event, endpoint("row", updates="changed"), SENT)
     round_trip(body)
     whole, shown = members(event.snapshot.row), members(members(body)["data"])
     columns = [column for column in whole if column in {"id", *changed} - {"updated_at"}]
@@ -100,7 +113,7 @@ def test_abridged_rows(made: tuple[str, bytes, Event], changed: list[str]):
 def test_incoming_messages(made: tuple[str, bytes, Event], mode: str):
     kind, content, event = made
     to = endpoint("chat", conversation_ids=mode)
-    body = chat.encode(event, to)
+    body = chat.encode(event, to, SENT)
     parsed = round_trip(body, "chat-incoming-message")
     assert isinstance(parsed, ChatMessage)
     assert parsed.message.conversation_id == chat_id(CONVERSATION if mode == "conversation" else MESSAGE)
@@ -136,7 +149,7 @@ items = st.builds(
 @given(items, modes)
 def test_statuses(item: StatusItem, mode: str):
     event = outgoing({"pending": "x"}, item=item)
-    parsed = round_trip(chat.encode(event, endpoint("chat", conversation_ids=mode)), "chat-status-update")
+    parsed = round_trip(chat.encode(event, endpoint("chat", conversation_ids=mode), SENT), "chat-status-update")
     assert isinstance(parsed, ChatStatus)
     [status] = parsed.statuses
     assert (status.status, status.timestamp) == (item.name, str(item.at))
@@ -155,7 +168,7 @@ def test_statuses(item: StatusItem, mode: str):
 @unhurried
 @given(texts, st.dictionaries(texts, texts), st.integers(0, 253402300799_999999))
 def test_operational_events(name: str, data: dict[str, str], at: int):
-    parsed = round_trip(row.encode(operational_event(name, data, at=at), endpoint("row")), "operational")
+    parsed = round_trip(row.encode(operational_event(name, data, at=at), endpoint("row"), SENT), "operational")
     assert isinstance(parsed, OperationalEvent)
     assert (parsed.type, parsed.data) == (name, data)
     assert parsed.happened is not None

@@ -25,6 +25,7 @@ from tellwire_sdk import (
     OperationalEvent,
     Participants,
     RowEvent,
+    RowEvents,
     WebhookError,
     parse,
 )
@@ -47,7 +48,7 @@ def test_golden_files_are_parsed_and_written_again(case: Case):
         case _, "operational":
             expected = OperationalEvent
         case "row", _:
-            expected = RowEvent
+            expected = RowEvents if case.more else RowEvent
         case _:
             expected = ChatMessage if case.event.direction == "incoming" else ChatStatus
     assert type(parsed) is expected
@@ -206,6 +207,13 @@ def test_a_vendors_status_may_differ():
     assert semantics(event.encode()) == semantics(WAPPCLOUD_STATUS)
 
 
+def test_several_messages_of_a_buffer():
+    event = parse(body("row/buffered"))
+    assert isinstance(event, RowEvents)
+    assert [row.type for row in event.data] == ["text", "image", "location"]
+    assert (event.entity, event.action, event.extra) == ("messages", "insert", {})
+
+
 @pytest.mark.parametrize(
     ("payload", "says"),
     [
@@ -218,6 +226,10 @@ def test_a_vendors_status_may_differ():
         ('{"entity":[],"action":"insert","data":{"id":"a"}}', "/entity should be messages or conversations"),
         ('{"entity":"messages","action":{},"data":{"id":"a"}}', "/action should be insert or update"),
         ('{"entity":"messages","action":"insert","data":[]}', "/data should be an object"),
+        ('{"entity":"messages","action":"insert","data":[{"id":"a"},5]}', "/data/1 should be an object"),
+        ('{"entity":"messages","action":"insert","data":[{"id":"a"},{}]}', "/data/1/id should be something"),
+        ('{"entity":"messages","action":"update","data":[{"id":"a"}]}', "/action should be insert"),
+        ('{"entity":"conversations","action":"insert","data":[{"id":"a"}]}', "/entity should be messages"),
         ('{"entity":"messages","action":"insert","data":{}}', "/data/id should be something, but it is missing"),
         ('{"entity":"conversations","action":"insert","data":{"id":5}}', "/data/id should be text"),
         ('{"message_type":"incoming_message","participants":5}', "/participants should be an object"),

@@ -57,6 +57,7 @@ def test_the_public_names():
         "Pricing",
         "Reason",
         "RowEvent",
+        "RowEvents",
         "Status",
         "WebhookError",
         "hub_signature",
@@ -140,5 +141,7 @@ def test_examples_in_the_reference_keep_the_order_of_the_schemas():
     for example in blocks("json"):
         payload = json.loads(example.values[0])
         if "entity" in payload:
-            columns = list(SCHEMAS["row-messages"]["properties"]["data"]["properties"])
-            assert list(payload["data"]) == [column for column in columns if column in payload["data"]]
+            format_ = "openbsp" if b"group_address" in example.values[0].encode() else "row"
+            columns = list(SCHEMAS[f"{format_}-messages"]["properties"]["data"]["properties"])
+            for row in payload["data"] if isinstance(payload["data"], list) else [payload["data"]]:
+                assert list(row) == [column for column in columns if column in row]

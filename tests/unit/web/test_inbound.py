@@ -17,8 +17,9 @@ from tellwire.errors import Unavailable
 from tellwire.model.inbound import Inbound, Outcome, SpeaksFor
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.web.inbound import AccountSecrets, BodyLimits, InboundRoute, Signer
+from tellwire.web.inbound import AccountSecrets, InboundRoute, Signer
 from tellwire.web.operations.figures import Meters
+from tellwire.web.post_intake import BodyLimits
 
 BODY = b'{"entry": []}'
 HEADERS = [(b"x-hub-signature-256", b"sha256=" + sign(BODY).encode())]

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct, field
 
 from tellwire.cli.dev.catcher import Catch
 from tellwire.formats import FORMATS
+from tellwire.formats import row as row_format
 from tellwire.model.deliveries import Attempt, Delivery, Entity, Event, Snapshot, StatusItem
 from tellwire_sdk import ChatMessage, ChatStatus, ConversationRow, MessageRow, RowEvent
 
@@ -108,6 +109,7 @@ class Journeys:
     def _finish(self, event_id: str) -> None:
         journey, timer = self._under_way.pop(event_id)
         timer.cancel()
+        journey.title = journey.title or journey.event
         self._arrived(journey)
 
 
@@ -148,12 +150,12 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], format
     journey.event = catch.event
     if catch.message_id:
         journey.row = f"message {catch.message_id}"
-    match catch.payload:
-        case RowEvent(data=ConversationRow() as row, action=action):
+    match catch.format, catch.payload:
+        case row_format.NAME, RowEvent(data=ConversationRow() as row, action=action):
             journey.title = "conversation opened" if action == "insert" else f"conversation {row.status or 'changed'}"
             journey.row = f"conversation {row.id}"
             journey.awaits = places(formats, "conversations", action)
-        case RowEvent(data=MessageRow() as row, action=action):
+        case row_format.NAME, RowEvent(data=MessageRow() as row, action=action):
             journey.wamid = row.wa_id or ""
             reached = tuple(name for name in row.status or {} if name != "errors")
             if row.direction == "outgoing" and "pending" in reached:
@@ -165,15 +167,13 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], format
             journey.title = journey.title or (row.type or "" if told else f"status {(reached or ('?',))[-1]}")
             if action == "insert":
                 journey.awaits = places_of_new(row, formats)
-        case ChatMessage(message=message):
+        case _, ChatMessage(message=message):
             journey.title = message.type
             journey.awaits = places(formats, "messages", "insert", "incoming")
-        case ChatStatus(statuses=statuses):
+        case _, ChatStatus(statuses=statuses):
             status = statuses[0].status if statuses else ""
             journey.title = f"status {status}" if status else "status"
             journey.awaits = places(formats, "messages", "update", "outgoing", status=status or "?")
-        case _:
-            journey.title = journey.title or journey.event
 
 
 def _describe_ours(

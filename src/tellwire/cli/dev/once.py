@@ -12,11 +12,14 @@ from tellwire.cli.dev.chat import act, customer_of
 from tellwire.cli.dev.journeys import places_of_new
 from tellwire.cli.dev.stack import Stack
 from tellwire.errors import TellwireError
+from tellwire.model.registry import META
 from tellwire.simulator import BUSINESS, PEOPLE, Knobs
 from tellwire_sdk import ChatStatus, ConversationRow, MessageRow, RowEvent
 
 _SECONDS = 30
 _WAY = ("sent", "delivered", "read")
+_SENT_ON = (META,)
+"""The formats that deliver events of their own beside those of rows: one for each message that comes."""
 KNOBS = Knobs(sent_after=0.01, delivered_after=0.01, read_after=0.01)
 """The simulator's settings: everybody reads at once."""
 
@@ -70,10 +73,12 @@ def arrived(catches: Iterable[Catch], wamids: set[str], reply: str, formats: Ite
                 conversation = True
             case ChatStatus(statuses=statuses) if catch.message_id == reply:
                 chat_statuses.update(status.status for status in statuses)
+    formats = tuple(formats)
     answered = row_statuses >= {"pending", *_WAY} and chat_statuses >= {*_WAY}
     if not (answered and conversation and rows.keys() >= wamids):
         return False
-    return all((name, rows[wamid].id) in told for wamid in wamids for name in places_of_new(rows[wamid], formats))
+    news = [(name, rows[wamid]) for wamid in wamids for name in {*places_of_new(rows[wamid], formats), *_SENT_ON}]
+    return all((name, row.id) in told for name, row in news if name in formats)
 
 
 def summary(catcher: Catcher) -> str:

@@ -13,8 +13,8 @@ from tellwire.formats.chat.handshake import Challenge
 from tellwire.formats.chat.ids import shown
 from tellwire.formats.chat.schemas import INCOMING_MESSAGE, STATUS_UPDATE
 from tellwire.formats.schemas import Schema
-from tellwire.model.deliveries import Endpoint, Event, Participants, Snapshot, StatusItem
-from tellwire.ports.formats import Handshake, ShownIds
+from tellwire.model.deliveries import Endpoint, Event, Participants, SentAs, Snapshot, StatusItem
+from tellwire.ports.formats import Handshake, Joining, ShownIds
 from tellwire_sdk.signing import wappcloud_signature
 
 NAME = "chat"
@@ -29,8 +29,10 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = "X-Wappcloud-Signature"
 RESERVED: tuple[str, ...] = ("x-wappcloud-",)
 TYPED = True
+OPTIONS: tuple[str, ...] = ("json",)
 HANDSHAKE: Handshake | None = Challenge()
 IDS: ShownIds | None = ids
+JOINING: Joining | None = None
 
 Kind = Literal["incoming_message", "status_update"]
 
@@ -47,7 +49,7 @@ def names(event: Event) -> tuple[str, ...]:
     return () if kind is None else (kind, event.name)
 
 
-def encode(event: Event, endpoint: Endpoint) -> bytes | None:
+def encode(event: Event, endpoint: Endpoint, sent: SentAs) -> bytes | None:  # noqa: ARG001
     """The body; None for what this format has no place for."""
     if event.entity == "operational":
         return operational.encode(event)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from tellwire.formats.urls import with_query
 from tellwire.ports.formats import Registration
 from tellwire.ports.http_out import Answer, Request
 
@@ -25,7 +26,7 @@ class Challenge:
 
     def request(self, registration: Registration) -> Request:
         """The challenge; a query that the URL has already is kept."""
-        return Request(url=challenge_url(registration.endpoint.url, registration.token), method="GET")
+        return Request(url=with_query(registration.endpoint.url, {"challenge": registration.token}), method="GET")
 
     def refusal(self, registration: Registration, answer: Answer) -> str:
         """Why the challenge was not met; "" when the answer holds the same token."""
@@ -50,11 +51,3 @@ def _fault(body: bytes, token: str) -> str:
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return 'the answer is not JSON of the form {"challenge": "…"}'
     return "" if echo.challenge == token else "the answer holds another challenge than the one asked"
-
-
-def challenge_url(url: str, token: str) -> str:
-    """The URL with the challenge added to its query."""
-    address, _, _ = url.partition("#")
-    _, mark, query = address.partition("?")
-    joint = "?" if not mark else "&" if query and not query.endswith("&") else ""
-    return f"{address}{joint}challenge={quote(token, safe='')}"

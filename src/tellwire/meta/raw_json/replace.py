@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tellwire.meta.raw_json import verbatim
@@ -24,7 +24,7 @@ def replaced(text: bytes, changes: Mapping[str, bytes]) -> bytes:
     for pointer, new in sorted(changes.items()):
         if not pointer:
             return new
-        *way, last = [each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:]]
+        *way, last = _steps(pointer)
         branch: Any = tree
         for step in way:
             branch = branch.setdefault(step, {})
@@ -39,6 +39,46 @@ def redacted(text: bytes, pattern: re.Pattern[bytes], *, within: int = 0) -> byt
     """Return the text with null for what a pattern is found in: an array's element, or the object with such a
     member. Elements of the outermost arrays are searched, not replaced, so many `within` each other."""
     return _spliced(text, list(_found(text, (0, len(text)), pattern, 0, within)))
+
+
+def removed(text: bytes, pointers: Iterable[str]) -> bytes:
+    """Return the text without the members and elements at RFC 6901 pointers; a pointer that leads nowhere changes
+    nothing. White space beside what was removed, and around its neighbours, goes too."""
+    tree: dict[str, Any] = {}
+    for pointer in sorted(pointers):
+        *way, last = _steps(pointer)
+        branch: Any = tree
+        for step in way:
+            branch = branch.setdefault(step, {})
+            if branch is None:
+                break
+        else:
+            branch[last] = None
+    return _without(text, tree) if tree else text
+
+
+def _without(text: bytes, tree: Mapping[str, Any]) -> bytes:
+    found = verbatim.child_spans(text, 0)
+    if found is None:
+        return text
+    opening, spans = found
+    array = opening == b"["
+    pieces: list[bytes] = []
+    for number in range(len(spans) if array else len(spans) // 2):
+        key = (0, 0) if array else spans[2 * number]
+        value = spans[number] if array else spans[2 * number + 1]
+        step = str(number) if array else verbatim.read(text[slice(*key)])[0]
+        kept = text[slice(*value)]
+        if step in tree:
+            if tree[step] is None:
+                continue
+            kept = _without(kept, tree[step])
+        pieces.append(kept if array else b"%b:%b" % (text[slice(*key)], kept))
+    return b"%b%b%b" % (opening, b",".join(pieces), b"]" if array else b"}")
+
+
+def _steps(pointer: str) -> list[str]:
+    return [each.replace("~1", "/").replace("~0", "~") for each in pointer.split("/")[1:]]
 
 
 class Values:

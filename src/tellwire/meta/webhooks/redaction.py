@@ -61,9 +61,11 @@ def is_about(item: Item, values: Values, sought: Collection[str], pattern: re.Pa
     return not addresses_of(item).isdisjoint(sought)
 
 
-def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str] = ()) -> bytes:
+def cut(
+    body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collection[str] = (), *, drop: bool = False
+) -> bytes:
     """Return the body without some of its items and without the cards of their people: null, or {}, stands in their
-    places.
+    places; with `drop` nothing does, and pointers change.
 
     Args:
         body: as `parse` takes it; pointers stay right.
@@ -73,7 +75,7 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
     """
     mark, text = body[: len(body) - len(body.removeprefix(BOM_UTF8))], body.removeprefix(BOM_UTF8)
     values, pattern = Values(text), pattern_of(sought)
-    changes = {item.place.pointer: _instead(values, item, pattern) for item in gone}
+    changes = {item.place.pointer: instead(values, item, pattern) for item in gone}
     for place, _ in _cards(values, gone, kept, sought):
         changes[place] = _EMPTY_CARD
     if b'"conversation_context"' in text:
@@ -83,7 +85,9 @@ def cut(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Collect
         for place in _threads(values, gone, kept, sought):
             changes[place] = replace.NULL
     whole = changes.pop("", None)
-    left = replace.replaced(text, changes)
+    dropped = [each for each, new in changes.items() if drop and new in (replace.NULL, _EMPTY_CARD)]
+    left = replace.replaced(text, {each: new for each, new in changes.items() if each not in dropped})
+    left = replace.removed(left, dropped)
     if whole is not None:  # what was not read of the POST may be about others too
         left = replace.redacted(left, pattern, within=_ENTRIES_AND_CHANGES) if changes else whole
     return mark + left
@@ -97,7 +101,7 @@ def pieces(body: bytes, gone: Sequence[Item], kept: Sequence[Item], sought: Coll
     return [piece for piece in found if piece] + [piece for _, piece in beside]
 
 
-def _instead(values: Values, item: Item, pattern: re.Pattern[bytes]) -> bytes:
+def instead(values: Values, item: Item, pattern: re.Pattern[bytes]) -> bytes:
     """Return what replaces an item. Of a whole change, or more, only what names the person is cut: it may be about
     others too."""
     found = _CHANGE.match(item.place.pointer)

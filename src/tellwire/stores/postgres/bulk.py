@@ -17,7 +17,9 @@ _TYPES = {
     **dict.fromkeys(("record", "content", "body", "items", "speaks_for"), "bytea"),
     **dict.fromkeys(("pricing", "errors", "response_body"), "bytea"),
     **dict.fromkeys(("out_of_order", "own_name", "unchecked", "despite_stop"), "boolean"),
-    **dict.fromkeys(("order_at", "scheduled_at", "tries_until", "meta_id_at", "size", "retry_at"), "bigint"),
+    **dict.fromkeys(
+        ("order_at", "scheduled_at", "tries_until", "expires_at", "meta_id_at", "size", "retry_at"), "bigint"
+    ),
     "send_rate": "integer",
     **dict.fromkeys(("erased_at", "phone_at", "user_id_at", "since", "until"), "bigint"),
 }

@@ -280,7 +280,7 @@ def _fill_held(ledger: Ledger, loaded: LoadedRows) -> None:
 
 
 async def registry(connection: Connection, vault: Vault, *, lenient: bool = False) -> Registry:
-    """Read all accounts, endpoints and agents, at least as new as the version says.
+    """Read all accounts, endpoints, agents and sources, at least as new as the version says.
 
     `lenient` leaves out those whose secrets no master key opens.
     """
@@ -289,6 +289,7 @@ async def registry(connection: Connection, vault: Vault, *, lenient: bool = Fals
         accounts=await connection.fetch(registry_rows.ACCOUNTS),
         endpoints=await connection.fetch(registry_rows.ENDPOINTS),
         agents=await connection.fetch(registry_rows.AGENTS),
+        sources=await connection.fetch(registry_rows.SOURCES),
         media_key=await connection.fetchval("SELECT sealed FROM sealed_keys WHERE name = $1", sending_rows.MEDIA_KEY),
         erased_key=await connection.fetchval(_ERASED_KEY, ledger_rows.ERASED_KEY),
         erasing=[row[0] for row in await connection.fetch(registry_rows.RUNNING_ERASURES)],

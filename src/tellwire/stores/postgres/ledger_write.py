@@ -58,6 +58,7 @@ async def write(connection: Connection, ledger: Ledger, vault: Vault, window: in
             inserts.media(ledger),
             inserts.agent_turns(ledger),
             inserts.marks(ledger),
+            inserts.source_items(ledger),
             inserts.events(ledger),
             inserts.deliveries(work),
         ),
@@ -154,6 +155,16 @@ u AS (
   RETURNING 1)
 SELECT partition, epoch, (SELECT count(*) FROM u) FROM held
 """
+_JOIN = """
+WITH held AS MATERIALIZED (
+  SELECT partition, epoch FROM leases WHERE partition = ANY($1::integer[]) ORDER BY partition FOR SHARE)
+UPDATE deliveries d SET together = v.together
+FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+  v(partition, epoch, organization_id, id, together)
+JOIN held h ON h.partition = v.partition AND h.epoch = v.epoch
+WHERE d.organization_id = v.organization_id AND d.id = v.id
+RETURNING d.id
+"""
 _WITHOUT_EVENT = f"""
 SELECT d.id FROM unnest($1::text[], $2::text[]) k(a, b) {found("deliveries", "d", "organization_id = k.a AND id = k.b")}
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.organization_id = k.a AND e.id = d.event_id)
@@ -173,15 +184,35 @@ async def write_results(connection: Connection, results: Sequence[Result]) -> se
 
     Returns: the ids of deliveries whose epoch is outdated, of which nothing was written.
     """
+    refused: set[str] = set()
+    if joining := [r for r in results if r.joins]:
+        refused = await _join(connection, joining)
+        results = [r for r in results if not r.joins]
+        if not results:
+            return refused
     partitions = list({r.delivery.partition for r in results})
     rows = [(*_result(r.delivery), r.epoch, *_attempt(r.attempt)) for r in results]
     columns = [array(type_of(n), values) for n, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)]
     answer = await connection.fetch(RECORD, partitions, *columns)
     held = {partition: epoch for partition, epoch, _ in answer}
-    refused = {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
-    if answer and answer[0][2] < len(results) - len(refused):
-        await _strip_erased(connection, [r.attempt for r in results if r.attempt and r.delivery.id not in refused])
-    return refused
+    outdated = {r.delivery.id for r in results if held.get(r.delivery.partition) != r.epoch}
+    if answer and answer[0][2] < len(results) - len(outdated):
+        await _strip_erased(connection, [r.attempt for r in results if r.attempt and r.delivery.id not in outdated])
+    return refused | outdated
+
+
+async def _join(connection: Connection, results: Sequence[Result]) -> set[str]:
+    """Write which deliveries are sent together; return the ids of those of which nothing was written."""
+    some = [r.delivery for r in results]
+    written = await connection.fetch(
+        _JOIN,
+        [d.partition for d in some],
+        [r.epoch for r in results],
+        [d.organization_id for d in some],
+        [d.id for d in some],
+        [d.together for d in some],
+    )
+    return {d.id for d in some} - {row[0] for row in written}
 
 
 async def _strip_erased(connection: Connection, attempts: Sequence[Attempt]) -> None:

@@ -49,6 +49,18 @@ def get(connection: Connection, organization_id: str, conversation_id: str) -> C
     return None if row is None else ledger_rows.conversation(row)
 
 
+def with_group(connection: Connection, organization_id: str, account_id: str, group_id: str) -> Conversation | None:
+    """Return the newest conversation of an account with a group, None when nothing of the group has come."""
+    query = select(*_COLUMNS).where(
+        conversations.c.party == group_id,
+        conversations.c.account_id == account_id,
+        unindexed(conversations.c.organization_id) == organization_id,
+    )
+    rows = connection.execute(query.order_by(conversations.c.id.desc()).limit(1)).all()
+    found = next(map(ledger_rows.conversation, rows), None)
+    return found if found is not None and found.is_group else None
+
+
 def party_of(connection: Connection, organization_id: str, name: str) -> str:
     """Return the party named by a contact's id, phone number or user id, or by a group's id."""
     own = select(contacts.c.merged_into).where(contacts.c.id == name, contacts.c.organization_id == organization_id)

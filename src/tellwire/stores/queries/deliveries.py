@@ -22,6 +22,7 @@ from tellwire.stores.schema.tables import (
     LIVE,
     PARKED,
     RENAMED,
+    TOGETHER,
     attempts,
     conversations,
     deliveries,
@@ -141,11 +142,13 @@ def _events_of(connection: Connection, organization_id: str, chosen: DeliveryFil
 
 
 def _of_webhook_id(connection: Connection, webhook_id: str) -> list[str]:
-    """Return the ids of the deliveries that a `webhook-id` is of: the one that it is made of, and replays under it."""
+    """Return the ids of the deliveries that a `webhook-id` is of: the one that it is made of, replays under it, and
+    those of a group that is sent under it."""
     digits = webhook_id.removeprefix("msg_")
     made_of = [str(UUID(digits))] if re.fullmatch(r"[0-9a-f]{32}", digits) else []
     renamed = select(deliveries.c.id).where(text(RENAMED), deliveries.c.webhook_id == webhook_id)
-    return [*made_of, *connection.execute(renamed).scalars()]
+    group = select(deliveries.c.id).where(text(TOGETHER), deliveries.c.together == webhook_id)
+    return [*made_of, *connection.execute(renamed).scalars(), *connection.execute(group).scalars()]
 
 
 def get(connection: Connection, organization_id: str, delivery_id: str) -> DeliveryEntry | None:

@@ -13,7 +13,7 @@ from tellwire.model.units import MINUTE, Micros
 from tellwire.ports.queues import AccountSends, DueSend, RecentSends, Refusal
 from tellwire.stores.queries import marketing, service_windows
 from tellwire.stores.records import sending_rows
-from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, sends, templates
+from tellwire.stores.schema.sending import DUE_SEND, IN_FLIGHT, OPEN_SEND, sends, templates
 from tellwire.stores.schema.tables import accounts, conversations, messages
 
 _SEND = tuple(sends.c[name] for name in sending_rows.SEND)
@@ -70,6 +70,8 @@ def _before() -> ColumnElement[bool]:
 def _refused(connection: Connection, send: Send, now: Micros) -> Refusal:
     """Return why a send may not go out any more. All was checked when it was made, so only sends that have waited are
     checked again."""
+    if send.expires_at and now > send.expires_at:
+        return "expired"
     if (send.unchecked and send.despite_stop) or (not send.scheduled_at and now - send.created_at < _LONG):
         return ""
     content = select(messages.c.content).where(
@@ -88,6 +90,29 @@ def _refused(connection: Connection, send: Send, now: Micros) -> Refusal:
         return "stopped" if stopped else ""
     late = not send.unchecked and service_windows.closed(connection, owner, account_id, party, now)
     return "late" if late else ""
+
+
+def waits_ahead(connection: Connection, order_key: str, until: Micros) -> bool:
+    """Return whether a message of an order key waits to be tried again after `until`, and all others behind it."""
+    query = select(sends.c.message_id).where(
+        sends.c.order_key == order_key, text(OPEN_SEND), sends.c.state == "queued", sends.c.due_at > until
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def is_first(connection: Connection, send: Send) -> bool:
+    """Return whether no other open send of the same order key goes before this one."""
+    others = select(_OTHER.c.message_id).where(
+        _OTHER.c.order_key == send.order_key,
+        _OTHER_OPEN,
+        _OTHER.c.message_id != send.message_id,
+        or_(
+            _OTHER.c.state == "sending",
+            _OTHER.c.order_at < send.order_at,
+            and_(_OTHER.c.order_at == send.order_at, _OTHER.c.message_id < send.message_id),
+        ),
+    )
+    return connection.execute(others.limit(1)).first() is None
 
 
 def left_behind(connection: Connection, epochs: Mapping[int, int]) -> list[Send]:

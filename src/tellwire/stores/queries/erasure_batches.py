@@ -137,12 +137,12 @@ def _with_few_deliveries(connection: Connection, event_ids: Sequence[str]) -> Se
 def _events_erased(
     connection: Connection, now: Micros, erasure: Erasure, event_ids: Sequence[str], **fields: str
 ) -> ErasureBatch:
-    cancelled = _erase_events(connection, now, erasure.organization_id, event_ids) if event_ids else []
+    cancelled = erase_events(connection, now, erasure.organization_id, event_ids) if event_ids else []
     counts = Counts(events=len(event_ids), deliveries_cancelled=len(cancelled))
     return ErasureBatch(erasures.advance(connection, erasure, counts, **fields), cancelled)
 
 
-def _erase_events(connection: Connection, now: Micros, organization_id: str, event_ids: Sequence[str]) -> list[str]:
+def erase_events(connection: Connection, now: Micros, organization_id: str, event_ids: Sequence[str]) -> list[str]:
     """Erase events and what attempts quote of them; cancel and return the ids of their undelivered deliveries."""
     found = connection.execute(
         select(deliveries.c.id, deliveries.c.state).where(
@@ -159,14 +159,14 @@ def _erase_events(connection: Connection, now: Micros, organization_id: str, eve
             .values(state=DeliveryState.CANCELLED, updated_at=now)
         )
     for some in _portions([row.id for row in found]):
-        _strip_attempts(connection, some)
+        strip_attempts(connection, some)
         theirs = replay_edits.c.organization_id == organization_id
         connection.execute(delete(replay_edits).where(theirs, replay_edits.c.delivery_id.in_(some)))
     connection.execute(delete(events).where(events.c.organization_id == organization_id, events.c.id.in_(event_ids)))
     return undelivered
 
 
-def _strip_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
+def strip_attempts(connection: Connection, delivery_ids: Sequence[str]) -> None:
     columns = (attempts.c[name] for name in attempt_rows.ATTEMPT)
     query = select(*columns).where(attempts.c.delivery_id.in_(delivery_ids))
     rows = [

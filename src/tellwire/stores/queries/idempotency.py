@@ -48,6 +48,20 @@ def keep(
     )
 
 
+def amend(connection: Connection, vault: Vault, organization_id: str, key: str, answer: KeptAnswer) -> None:
+    """Replace a stored answer of the same request, unless it was erased meanwhile."""
+    mine = (table.c.organization_id == organization_id) & (table.c.key == key)
+    same = (table.c.request_hash == answer.request_hash) & (table.c.answer != b"")
+    body = sealed(vault, organization_id, key, answer.body)
+    connection.execute(update(table).where(mine, same).values(status=answer.status, answer=body))
+
+
+def forget(connection: Connection, organization_id: str, key: str) -> None:
+    """Drop a stored answer, because nothing came of the request: the same may be asked for again."""
+    mine = (table.c.organization_id == organization_id) & (table.c.key == key)
+    connection.execute(delete(table).where(mine))
+
+
 def erase(connection: Connection, organization_id: str, key: str) -> None:
     """Erase the body of a stored answer. That the request was done stays known, so that it is not done again."""
     mine = (table.c.organization_id == organization_id) & (table.c.key == key)

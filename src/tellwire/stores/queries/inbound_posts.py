@@ -11,7 +11,7 @@ from tellwire.model.inbound import Inbound, Outcome, share
 from tellwire.model.units import Micros
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, since
 from tellwire.stores.records import inbound_rows
-from tellwire.stores.schema.tables import SHARED, UNUSUAL, inbound
+from tellwire.stores.schema.tables import SHARED, SOURCED, UNUSUAL, inbound
 
 _LISTED = tuple(column for column in inbound.c if column.name != "body")
 
@@ -24,10 +24,14 @@ def page(
     whole: bool = False,
     outcome: str = "",
     from_: Micros | None = None,
+    source_id: str | None = None,
 ) -> Page[Inbound]:
     """Return a page of an organization's POSTs without bodies: those with items of its own, whose reports are for
-    `seen_by`. `whole`: as an operator sees them, also POSTs with items of nobody."""
+    `seen_by`. `whole`: as an operator sees them, also POSTs with items of nobody. `source_id`: only those that this
+    source sent, "" for Meta; None for all."""
     every = since(select(*_LISTED), inbound.c.id, inbound.c.received_at, from_)
+    if source_id is not None:
+        every = every.where(inbound.c.source_id == source_id, *([text(SOURCED)] if source_id else []))
     mine = every.where(_whole(organization_id) if whole else inbound.c.organization_id == organization_id)
     if outcome:
         mine = mine.where(inbound.c.outcome == outcome)

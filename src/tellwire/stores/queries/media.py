@@ -33,6 +33,14 @@ def get(connection: Connection, organization_id: str, media_id: str) -> Media | 
     return None if row is None else _media(row)
 
 
+def of_meta_id(connection: Connection, organization_id: str, meta_id: str) -> Media | None:
+    """Return the newest file of an organization that Meta knows under an id, None when there is none."""
+    mine = media.c.organization_id == organization_id
+    known = (media.c.meta_id == meta_id) & (media.c.meta_id != "")  # as the index says it
+    row = connection.execute(select(media).where(known, mine).order_by(media.c.id.desc()).limit(1)).first()
+    return None if row is None else _media(row)
+
+
 def find(connection: Connection, media_id: str) -> Media | None:
     """Return a file by its id alone, for a signed link; None when there is none."""
     row = connection.execute(select(media).where(media.c.id == media_id)).first()

@@ -133,7 +133,7 @@ def _cut(split: _Split, wanted: PersonSearch) -> Cut:
     pointers = frozenset(item.place.pointer for item in about_person)
     items = [_erased(each) if each.pointer in pointers else each for each in kept.items]
     found = dict(zip(_NEW, inbound_rows.reported(with_items(kept, items)), strict=True))
-    places = frozenset((item.place.phone_number_id, wamid) for item in about_person for wamid in _wamids(item))
+    places = frozenset((item.place.phone_number_id, wamid) for item in about_person for wamid in wamids(item))
     body = cut(kept.body, about_person, others, wanted.addresses)
     return Cut(kept, {"post": kept.id, "new_body": body} | found, pointers, places)
 
@@ -156,7 +156,7 @@ def _split(connection: Connection, registry: Registry, wanted: PersonSearch, ids
         for item in meta.parse(kept.body):
             if item.place.pointer in over or not _is_theirs(wanted, owners.get(item.place.pointer, ())):
                 continue
-            theirs = any((item.place.phone_number_id, wamid) in known for wamid in _wamids(item))
+            theirs = any((item.place.phone_number_id, wamid) in known for wamid in wamids(item))
             sought = theirs_at(wanted.addresses, wanted.spans, _time_of(item, kept))
             words = pattern if len(sought) == len(wanted.addresses) else pattern_of(sought)
             (about_person if theirs or is_about(item, values, sought, words) else others).append(item)
@@ -196,7 +196,7 @@ def _marks(
     }
 
 
-def _wamids(item: Item) -> tuple[str, ...]:
+def wamids(item: Item) -> tuple[str, ...]:
     match item:
         case MessageItem():
             return item.wamid, item.edits, item.revokes

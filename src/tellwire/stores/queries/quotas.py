@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
 from tellwire.model.quotas import QuotaName
 from tellwire.model.units import Micros
 from tellwire.stores.schema.sending import agents
+from tellwire.stores.schema.sources import sources
 from tellwire.stores.schema.tables import accounts, api_keys, endpoints
 
 _TABLES: dict[QuotaName, Table] = {
     "accounts": accounts,
     "agents": agents,
     "api_keys": api_keys,
+    "sources": sources,
     "webhook_endpoints": endpoints,
 }
 

@@ -15,7 +15,7 @@ from tellwire.errors import BadSettings
 from tellwire.security.vault import Vault
 from tellwire.stores.queries import registry_version
 from tellwire.stores.records.sending_rows import sealed_place
-from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, idempotency_keys, sealed_keys
+from tellwire.stores.schema.tables import accounts, agents, endpoints, erasures, idempotency_keys, sealed_keys, sources
 
 _BATCH = 200
 
@@ -38,6 +38,7 @@ SEALED = (
     ),
     SealedValue(endpoints, "sealed", ("id",), lambda row: f"endpoints/{row.id}", in_registry=True),
     SealedValue(agents, "sealed", ("organization_id", "id"), lambda row: f"agents/{row.id}", in_registry=True),
+    SealedValue(sources, "sealed", ("organization_id", "id"), lambda row: f"sources/{row.id}", in_registry=True),
     SealedValue(sealed_keys, "sealed", ("name",), lambda row: f"sealed_keys/{row.name}"),
     SealedValue(erasures, "sealed", ("organization_id", "id"), lambda row: f"erasures/{row.id}"),
     SealedValue(

@@ -33,6 +33,7 @@ from tellwire.stores.schema.tables import (
     messages,
     organizations,
     replay_edits,
+    source_items,
 )
 
 _SCAN = 5_000
@@ -281,6 +282,24 @@ def _remove_runs(
     return {"agent_runs": _delete(c, agent_runs, _these(agent_runs, organization_id, keys))}
 
 
+# --- which source brought what ----------------------------------------------------------------------------------------
+
+_BROUGHT_KEY = (source_items.c.key, source_items.c.source)
+
+
+def _find_brought(c: Connection, organization_id: str, _after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:
+    old = (source_items.c.organization_id == organization_id, source_items.c.at < cutoffs.payloads)
+    found = c.execute(select(*_BROUGHT_KEY).where(*old).order_by(source_items.c.at).limit(limit))
+    return ExpiredRows([tuple(row) for row in found], "", "")
+
+
+def _remove_brought(
+    c: Connection, organization_id: str, keys: Sequence[tuple[str, str]], _cutoffs: Cutoffs, _limit: int
+) -> Mapping[str, int]:
+    mine = and_(source_items.c.organization_id == organization_id, tuple_(*_BROUGHT_KEY).in_(keys))
+    return {"source_items": _delete(c, source_items, mine)}
+
+
 # --- answers kept by Idempotency-Key ----------------------------------------------------------------------------------
 
 
@@ -307,6 +326,7 @@ ROW_KINDS = (
     RowKind("conversations", _find_conversations, _remove_conversations),
     RowKind("told", _find_told, _remove_told, shared=True),
     RowKind("agent_runs", _find_runs, _remove_runs),
+    RowKind("source_items", _find_brought, _remove_brought),
     RowKind("idempotency_keys", _find_answers, _remove_answers),
 )
 """The kinds of rows in the order of a round: rows that depend on others first."""
@@ -324,6 +344,7 @@ TABLES = (
     "handovers",
     "conversations",
     "agent_runs",
+    "source_items",
     "idempotency_keys",
 )
 """The tables that retention removes rows from."""

@@ -13,7 +13,7 @@ _encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(tuple[ItemReport, ...])
 _speaks_for = msgspec.json.Decoder(SpeaksFor)
 
-INBOUND = ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body", "shares")
+INBOUND = ("id", "organization_id", "received_at", "outcome", "items", "speaks_for", "body", "shares", "source_id")
 REPORTED = ("items", "outcome", "organization_id", "shares")
 """The columns that follow from the reports of items."""
 
@@ -29,6 +29,7 @@ def values(inbound: Inbound) -> tuple[Any, ...]:
         _encode(inbound.speaks_for),
         inbound.body,
         inbound.shares,
+        inbound.source_id,
     )
 
 
@@ -43,6 +44,7 @@ def inbound(row: Any) -> Inbound:
         speaks_for=_speaks_for.decode(row["speaks_for"]),
         body=row["body"],
         shares=row["shares"],
+        source_id=row["source_id"],
     )
 
 

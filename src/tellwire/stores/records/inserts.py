@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tellwire.model.deliveries import Work
 from tellwire.model.ledger import Ledger
+from tellwire.model.sources import SourceItem
 from tellwire.stores.records import inbound_rows, ledger_rows, sending_rows
 
 DO_NOTHING = "ON CONFLICT DO NOTHING"
@@ -97,6 +98,7 @@ _HELD_ITEMS = Insert(
     or_update(("inbound_id", "pointer"), ("wamid", "outcome", "retry_at")),
 )
 _MARKS = Insert("erased", ("organization_id", "mark", "erased_at"), DO_NOTHING)
+_SOURCE_ITEMS = Insert("source_items", SourceItem._fields, DO_NOTHING)
 _EVENTS = Insert("events", ledger_rows.EVENT)
 _DELIVERIES = Insert("deliveries", (*ledger_rows.DELIVERY, "conversation_id"))
 _SENDS = _put("sends", sending_rows.SEND, ("organization_id", "message_id"))
@@ -163,6 +165,11 @@ def held_items(ledger: Ledger) -> TableRows:
 def marks(ledger: Ledger) -> TableRows:
     """Return the marks of messages that came after their person was erased."""
     return TableRows(_MARKS, [(*mark, ledger.now) for mark in sorted(ledger.new_marks)])
+
+
+def source_items(ledger: Ledger) -> TableRows:
+    """Return which sources brought the items of a ledger's POSTs."""
+    return TableRows(_SOURCE_ITEMS, list(ledger.new_source_items.values()))
 
 
 def events(ledger: Ledger) -> TableRows:

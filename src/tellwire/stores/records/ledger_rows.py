@@ -95,6 +95,7 @@ DELIVERY = (
     "created_at",
     "updated_at",
     "behind",
+    "together",
 )
 
 
@@ -199,6 +200,7 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     history: bool = False
     media: bytes = b""
     payments: bytes = b""
+    source: str = ""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -232,6 +234,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.history,
         value.media,
         value.payments,
+        value.source,
     )
     return (
         value.id,
@@ -255,6 +258,7 @@ class SealedFields(msgspec.Struct, frozen=True):
     secrets: tuple[Secret, ...] = ()
     token: str = ""
     headers: dict[str, str] = {}
+    verify_token: str = ""
 
 
 _OPEN_COLUMNS = (
@@ -267,7 +271,7 @@ _OPEN_COLUMNS = (
     "created_at",
     "updated_at",
 )
-_SEALED_FIELDS = ("secrets", "token", "headers")
+_SEALED_FIELDS = ("secrets", "token", "headers", "verify_token")
 
 
 def endpoint_values(value: Endpoint, vault: Vault) -> dict[str, Any]:

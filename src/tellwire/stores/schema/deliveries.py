@@ -9,6 +9,9 @@ from tellwire.stores.schema.metadata import Text, metadata
 OF_A_PERSON = "contact_id <> ''"
 """The events that are found by their contact: few, because most are of a conversation."""
 
+OF_MANY = "entity = 'meta' AND contact_id = '' AND conversation_id = ''"
+"""The events that hold what Meta sent and are not one known person's: people are looked for in their text."""
+
 events = Table(
     "events",
     metadata,
@@ -25,6 +28,7 @@ events = Table(
     Column("contact_id", Text, nullable=False),  # see model.Event
     PrimaryKeyConstraint("organization_id", "id"),
     Index("events_by_conversation", "conversation_id", "id"),
+    Index("events_of_many", "organization_id", "id", sqlite_where=text(OF_MANY), postgresql_where=text(OF_MANY)),
     Index("events_by_contact", "contact_id", "id", sqlite_where=text(OF_A_PERSON), postgresql_where=text(OF_A_PERSON)),
 )
 
@@ -34,6 +38,8 @@ PARKED = "state = 'parked'"
 FAILED = "state = 'failed'"
 RENAMED = "replay > 0"
 """Deliveries whose `webhook_id` may be a new one; that of all others is made of their id."""
+TOGETHER = "together <> ''"
+"""Deliveries that were sent with others, under the `webhook-id` of their group."""
 REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
@@ -60,12 +66,14 @@ deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("behind", Text, nullable=False, server_default=""),  # ids of deliveries of another key that go first
+    Column("together", Text, nullable=False, server_default=""),  # the webhook-id of its group, see model.Delivery
     Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
     Index("deliveries_renamed", "webhook_id", sqlite_where=text(RENAMED), postgresql_where=text(RENAMED)),
+    Index("deliveries_together", "together", sqlite_where=text(TOGETHER), postgresql_where=text(TOGETHER)),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),

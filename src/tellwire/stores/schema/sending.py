@@ -34,6 +34,7 @@ sends = Table(
     Column("unchecked", Boolean, nullable=False),
     Column("despite_stop", Boolean, nullable=False),
     Column("resent_as", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "message_id"),
@@ -88,6 +89,12 @@ media = Table(
     PrimaryKeyConstraint("organization_id", "id"),
     Index("media_by_id", "id"),
     Index("media_by_message", "message_id"),
+    Index(
+        "media_by_meta_id",
+        "meta_id",
+        sqlite_where=text("meta_id <> ''"),
+        postgresql_where=text("meta_id <> ''"),
+    ),
     Index(
         "media_waiting",
         "due_at",

@@ -28,6 +28,7 @@ from tellwire.stores.schema.deliveries import (
     PARKED,
     RENAMED,
     REPLAYED,
+    TOGETHER,
     attempts,
     deliveries,
     dispatchers,
@@ -49,6 +50,7 @@ from tellwire.stores.schema.sending import (
     templates,
     windows,
 )
+from tellwire.stores.schema.sources import source_items, sources
 
 __all__ = [
     "DUE",
@@ -60,6 +62,7 @@ __all__ = [
     "RENAMED",
     "REPLAYED",
     "RUNNING",
+    "TOGETHER",
     "account_traffic",
     "agent_runs",
     "agent_turns",
@@ -81,6 +84,8 @@ __all__ = [
     "sealed_keys",
     "sends",
     "sequences",
+    "source_items",
+    "sources",
     "templates",
     "windows",
 ]
@@ -246,10 +251,11 @@ messages = Table(
 )
 
 TOLD = (
-    "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+    "name IN ('contact.preference_changed', 'meta.told', 'standby.echo', 'standby.message', 'standby.status',"
     " 'thread.control_passed', 'thread.control_taken')"
 )
-"""The rows that only say what was told already; no message goes and takes them along (`inbox/told.py`)."""
+"""The rows that only say what was told already; no message goes and takes them along (`inbox/told.py`,
+`inbox/meta_events.py`)."""
 
 message_statuses = Table(
     "message_statuses",
@@ -272,6 +278,9 @@ UNUSUAL = "outcome <> 'applied'"
 SHARED = "shares <> ''"
 """POSTs with items of several organizations, or of one and of nobody: few, and searched for by each organization."""
 
+SOURCED = "source_id <> ''"
+"""POSTs that another system sent than Meta."""
+
 inbound = Table(
     "inbound",
     metadata,
@@ -283,6 +292,7 @@ inbound = Table(
     Column("speaks_for", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("shares", Text, nullable=False, server_default=""),  # see model.Inbound
+    Column("source_id", Text, nullable=False, server_default=""),  # "": Meta
     Index(
         "inbound_by_outcome",
         "outcome",
@@ -291,6 +301,7 @@ inbound = Table(
         postgresql_where=text(UNUSUAL),
     ),
     Index("inbound_shared", "id", sqlite_where=text(SHARED), postgresql_where=text(SHARED)),
+    Index("inbound_by_source", "source_id", "id", sqlite_where=text(SOURCED), postgresql_where=text(SOURCED)),
 )
 
 held_items = Table(

@@ -151,13 +151,14 @@ def _load_conversations(db: sqlite3.Connection, ledger: Ledger, keys: Keys) -> N
 
 
 def registry(db: sqlite3.Connection, vault: Vault, *, lenient: bool = False) -> Registry:
-    """Read all accounts, endpoints and agents; `lenient` leaves out those whose secrets no master key opens."""
+    """Read all accounts, endpoints, agents and sources; `lenient` leaves out those whose secrets no key opens."""
     version = db.execute(registry_rows.VERSION).fetchone()[0]
     rows = RegistryRows(
         version=version,
         accounts=_dicts(db.execute(registry_rows.ACCOUNTS)),
         endpoints=_dicts(db.execute(registry_rows.ENDPOINTS)),
         agents=_dicts(db.execute(registry_rows.AGENTS)),
+        sources=_dicts(db.execute(registry_rows.SOURCES)),
         media_key=_sealed_key(db, _SEALED_KEY, sending_rows.MEDIA_KEY),
         erased_key=_sealed_key(db, f"{_SEALED_KEY} AND EXISTS (SELECT 1 FROM erased)", ledger_rows.ERASED_KEY),
         erasing=[row[0] for row in db.execute(registry_rows.RUNNING_ERASURES)],

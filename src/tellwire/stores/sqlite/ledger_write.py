@@ -105,6 +105,7 @@ def _write_inbound(db: sqlite3.Connection, ledger: Ledger) -> None:
     for inbound_id, body in ledger.new_bodies.items():
         db.execute("UPDATE inbound SET body=? WHERE id=?", (body, inbound_id))
     insert_rows(db, inserts.marks(ledger))
+    insert_rows(db, inserts.source_items(ledger))
     for inbound_id, reports in ledger.new_reports.items():
         row = db.execute(_REPORTED, (inbound_id,)).fetchone()
         if row is not None:
@@ -137,6 +138,7 @@ _RESULT_TAIL = (
     "FROM v WHERE deliveries.organization_id = v.organization_id AND deliveries.id = v.id"
     " AND deliveries.state <> 'cancelled'"
 )
+_JOIN = "UPDATE deliveries SET together=? WHERE organization_id=? AND id=?"
 
 
 def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[str]:
@@ -145,7 +147,10 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
     Returns: the ids of deliveries that were left out because their epoch is outdated.
     """
     epochs: dict[int, int] = dict(db.execute("SELECT partition, epoch FROM leases").fetchall())
-    results = [r for r in given if epochs.get(r.delivery.partition) == r.epoch]
+    results = in_force = [r for r in given if epochs.get(r.delivery.partition) == r.epoch]
+    if joining := [r for r in in_force if r.joins]:
+        db.executemany(_JOIN, [(r.delivery.together, r.delivery.organization_id, r.delivery.id) for r in joining])
+        results = [r for r in in_force if not r.joins]
     changed = write_rows(db, _RESULT_HEAD, [_result(r.delivery) for r in results], _RESULT_TAIL)
     attempts = [result.attempt for result in results if result.attempt is not None]
     if changed < len(results):
@@ -156,9 +161,9 @@ def write_results(db: sqlite3.Connection, given: Sequence[Result]) -> frozenset[
         [attempt_rows.attempt_row(attempt) for attempt in attempts],
         "ON CONFLICT(delivery_id,number) DO NOTHING",
     )
-    if len(results) == len(given):
+    if len(in_force) == len(given):
         return frozenset()
-    return frozenset(r.delivery.id for r in given) - {r.delivery.id for r in results}
+    return frozenset(r.delivery.id for r in given) - {r.delivery.id for r in in_force}
 
 
 def _strip_erased(db: sqlite3.Connection, attempts: list[Attempt]) -> list[Attempt]:

@@ -10,7 +10,14 @@ from tellwire.model.erasures import Counts, Erasure, Phase
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.ports.queues import ErasureBatch, ErasurePart, PayloadMatches
-from tellwire.stores.queries import erasure_batches, erasures, person_in_payloads, person_rows, tombstones
+from tellwire.stores.queries import (
+    erasure_batches,
+    erasures,
+    person_in_meta_events,
+    person_in_payloads,
+    person_rows,
+    tombstones,
+)
 from tellwire.stores.queries.person_in_payloads import PersonSearch
 from tellwire.stores.query_runner import QueryRunner
 
@@ -18,6 +25,7 @@ _PARTS = {
     "conversations": erasure_batches.direct,
     "group_events": erasure_batches.group_events,
     "group_messages": erasure_batches.group_messages,
+    "meta": person_in_meta_events.erase_some,
     "answers": erasure_batches.answers,
 }
 

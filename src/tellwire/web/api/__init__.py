@@ -15,6 +15,7 @@ from tellwire.web.api import (
     events,
     inbound_posts,
     organizations,
+    sources,
     templates,
     webhook_endpoints,
 )
@@ -35,6 +36,7 @@ NOUNS: dict[str, ModuleType] = {
     "contacts": contacts,
     "templates": templates,
     "inbound": inbound_posts,
+    "sources": sources,
     "audit": audit,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

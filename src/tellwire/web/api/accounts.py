@@ -33,7 +33,8 @@ from tellwire.stores.queries.audit import AuditChange
 from tellwire.web.api.number_check import check_account
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, page_request
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 log = logging.getLogger("tellwire.web")
 

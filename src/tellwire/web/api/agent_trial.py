@@ -16,7 +16,8 @@ from tellwire.model.agents import Agent
 from tellwire.stores.queries import agents
 from tellwire.web.api.shapes import LINE
 from tellwire.web.parameters import our_id
-from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import raw_json_response
 
 _MANAGE = {"scopes": ("agents:manage",)}
 

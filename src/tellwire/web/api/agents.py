@@ -25,7 +25,8 @@ from tellwire.web.api.agent_trial import check_can_run, known_agent
 from tellwire.web.api.agent_urls import unreachable
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, page_request
-from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import page_response, raw_json_response
 
 _READ = {"scopes": ("read", "agents:manage")}
 _MANAGE = {"scopes": ("agents:manage",)}

@@ -19,7 +19,8 @@ from tellwire.security.api_keys import Scope
 from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 _ADMIN = {"scopes": ("admin",)}
 _NOUN = "api-keys"

@@ -11,7 +11,8 @@ from tellwire.stores.queries import audit
 from tellwire.stores.queries.audit import AuditEntry
 from tellwire.web.api.shapes import Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, page_request
-from tellwire.web.request import ContextDependency, page_response
+from tellwire.web.request import ContextDependency
+from tellwire.web.responses import page_response
 
 _NOUN = "audit"
 

@@ -17,16 +17,18 @@ from tellwire.model.deliveries import Event
 from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.row_json import conversation_row, instant, message_row
 from tellwire.model.units import MICROS
-from tellwire.stores.queries import exports, media, person_in_payloads, person_rows
+from tellwire.stores.queries import exports, media, person_in_meta_events, person_in_payloads, person_rows
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts, Portion
+from tellwire.stores.queries.person_in_meta_events import SharedEvent
 from tellwire.stores.queries.person_in_payloads import PersonSearch
 from tellwire.stores.queries.person_rows import PersonRows
 from tellwire.web.api.marketing_preferences import preferences_of
 from tellwire.web.api.media.rows import media_read
 from tellwire.web.api.messages.rows import payments_shown
 from tellwire.web.api.shapes import when
-from tellwire.web.request import RequestContext, joined
+from tellwire.web.request import RequestContext
+from tellwire.web.responses import joined
 
 T = TypeVar("T")
 
@@ -56,6 +58,8 @@ async def export(context: RequestContext, person: PersonRows) -> AsyncIterator[b
     async for portion in _list("agent_runs", _runs(context, conversations)):
         yield portion
     async for portion in _list("events", _events(context, person, conversations)):
+        yield portion
+    async for portion in _list("shared_events", _shared_events(context, person)):
         yield portion
     async for portion in _list("deliveries", _deliveries(context, person, conversations)):
         yield portion
@@ -134,6 +138,16 @@ async def _events(
 ) -> AsyncIterator[Iterable[bytes]]:
     async for page in _event_pages(context, person, conversations):
         yield map(_event, page)
+
+
+async def _shared_events(context: RequestContext, person: PersonRows) -> AsyncIterator[Iterable[bytes]]:
+    """Give what is about the person in events that are about others too."""
+    wanted, after = PersonSearch(context.organization_id, person.addresses, spans=person.spans), ""
+    while True:
+        found, after = await context.read(partial(person_in_meta_events.page, wanted=wanted, after=after))
+        yield [_shared(each) for each in found]
+        if not after:
+            return
 
 
 async def _deliveries(
@@ -241,6 +255,11 @@ def _run(run: AgentRun) -> bytes:
 def _event(event: Event) -> bytes:
     shown = {"id": event.id, "name": event.name, "created_at": instant(event.created_at)}
     return _encode({**shown, "conversation_id": event.conversation_id, "row": event.snapshot.row})
+
+
+def _shared(shared: SharedEvent) -> bytes:
+    shown = {"id": shared.event.id, "name": shared.event.name, "created_at": instant(shared.event.created_at)}
+    return _encode({**shown, "items": [_verbatim(each) for each in shared.items]})
 
 
 def _carried(carried: DeliveryWithAttempts) -> bytes:

@@ -21,7 +21,8 @@ from tellwire.web.api.contact_export import export
 from tellwire.web.api.marketing_preferences import MarketingPreference, preferences_of
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, Name, our_id, page_request
-from tellwire.web.request import JSON, ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import JSON, joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _MANAGE = {"scopes": ("contacts:manage",)}

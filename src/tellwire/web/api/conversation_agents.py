@@ -16,7 +16,8 @@ from tellwire.model.ledger import Ledger
 from tellwire.model.messaging import Conversation
 from tellwire.stores.queries import agents, conversations
 from tellwire.web.api.shapes import LINE, When, when
-from tellwire.web.request import ContextDependency, RequestContext, json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import json_response
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}

@@ -33,7 +33,8 @@ from tellwire.web.parameters import (
     our_id,
     page_request,
 )
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REPLAY = {"scopes": ("deliveries:replay",)}
@@ -59,6 +60,9 @@ class DeliveryRead(Struct, kw_only=True):
     replay_url: Annotated[str | None, Meta(description="Where its last replay goes, if not to the endpoint's URL.")]
     replay_edited: Annotated[bool, Meta(description="Whether its last replay has another body than the event's.")]
     webhook_id: str
+    together: Annotated[
+        str | None, Meta(description="The `webhook-id` of the POST that it shares with others of a buffer, if it does.")
+    ]
     sequence: int | None
     next_attempt_at: When | None
     first_attempt_at: When | None
@@ -146,6 +150,7 @@ def _shown(entry: DeliveryEntry) -> bytes:
             replay_url=entry.replay_url or None,
             replay_edited=entry.replay_edited,
             webhook_id=delivery.webhook_id,
+            together=delivery.together or None,
             sequence=delivery.sequence or None,
             next_attempt_at=when(delivery.due_at) if delivery.state in _WAITING else None,
             first_attempt_at=when(delivery.first_attempt_at),

@@ -19,7 +19,8 @@ from tellwire.model.row_json import instant
 from tellwire.stores.queries import audit, endpoints, jobs
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.json import encode
 
 from tellwire.errors import NotFound
-from tellwire.model.deliveries import Endpoint, Event
+from tellwire.model.deliveries import Action, Endpoint, Entity, Event, SentAs
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import events
 from tellwire.stores.queries.events import EventFilter
@@ -31,7 +31,8 @@ from tellwire.web.parameters import (
     our_id,
     page_request,
 )
-from tellwire.web.request import ContextDependency, RequestContext, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _NOUN = "events"
@@ -44,8 +45,8 @@ class EventRead(Struct, kw_only=True):
     organization_id: Id
     account_id: Id
     name: str
-    entity: Literal["messages", "conversations", "operational"]
-    action: Literal["insert", "update"]
+    entity: Entity
+    action: Action
     conversation_id: str | None
     message_id: str | None
     direction: Literal["incoming", "outgoing"] | None
@@ -141,7 +142,7 @@ async def read_payload(
     event, format_ = await _known(context, event_id), context.services.formats.get(format_name)
     if format_ is None:
         raise NotFound(f"There is no such format; there are {', '.join(context.services.formats)}.")
-    body = format_.encode(event, plain_endpoint(event, format_name))
+    body = format_.encode(event, plain_endpoint(event, format_name), SentAs(event.id))
     if body is None:
         raise NotFound("This format has no place for this event.", kind="no-payload")
     return raw_json_response(body, dict[str, Any])
@@ -156,8 +157,8 @@ async def _known(context: RequestContext, event_id: str) -> Event:
 
 
 def plain_endpoint(event: Event, format_name: str) -> Endpoint:
-    """Return an endpoint with default options, for rendering events."""
-    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name)
+    """Return an endpoint that takes everything, with default options else, for rendering events."""
+    return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name, history=True)
 
 
 HANDLERS = (list_events, stream_events, read_event, read_payload)

@@ -1,4 +1,4 @@
-"""Serve `/v1/inbound`: Meta's POSTs as they were received, and the outcome of each item.
+"""Serve `/v1/inbound`: POSTs of Meta's and of other sources as they were received, and the outcome of each item.
 
 An organization sees its own items and its own part of the body, an operator sees all of a POST.
 """
@@ -21,6 +21,7 @@ from tellwire.model.inbound import Inbound, ItemReport, Outcome, seen_by
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import inbound_posts
 from tellwire.web.api.shapes import Id, NextCursor, When
+from tellwire.web.api.source_names import SourceName, source_of
 from tellwire.web.parameters import (
     Cursor,
     Limit,
@@ -33,7 +34,8 @@ from tellwire.web.parameters import (
     place_after,
     place_cursor,
 )
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_body, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_body, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "deliveries:replay")}
 _REAPPLY = {"scopes": ("deliveries:replay",)}
@@ -62,6 +64,7 @@ class InboundRead(Struct, kw_only=True):
 
     id: Id
     organization_id: str | None
+    source_id: Annotated[str | None, Meta(description="The source that sent it; null for Meta.")]
     received_at: When
     outcome: Outcome
     item_counts: Annotated[dict[Outcome, int], Meta(description="How many items have each outcome.")]
@@ -113,6 +116,7 @@ def _shown(inbound: Inbound) -> bytes:
         InboundRead(
             id=inbound.id,
             organization_id=inbound.organization_id or None,
+            source_id=inbound.source_id or None,
             received_at=instant(inbound.received_at),
             outcome=inbound.outcome,
             item_counts=dict(Counter(item.outcome for item in inbound.items)),
@@ -129,14 +133,23 @@ def _body(body: bytes) -> dict[str, Any]:
 
 @get("/inbound", summary="List received POSTs", opt=_READ)
 async def list_inbound(
-    context: ContextDependency, limit: Limit = 50, cursor: Cursor = "", outcome: OutcomeName = "", since: Since = ""
+    context: ContextDependency,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    outcome: OutcomeName = "",
+    since: Since = "",
+    source: SourceName = "",
 ) -> Response[InboundList]:
-    """What Meta sent for the organization, its own part of each POST; an operator also sees what is no single
-    organization's, and all of it."""
+    """What Meta and other sources sent for the organization, its own part of each POST; an operator also sees what is
+    no single organization's, and all of it."""
     paging, from_ = page_request(_NOUN, limit, cursor), instant_of(since, "since")
     wanted, whole = choice(outcome, "outcome", *Outcome), context.caller.operator
+    source_id = source_of(context, source) if source else None
     page = await context.read(
-        lambda c: inbound_posts.page(c, context.organization_id, paging, whole=whole, outcome=wanted, from_=from_)
+        lambda c: inbound_posts.page(
+            c, context.organization_id, paging, whole=whole, outcome=wanted, from_=from_, source_id=source_id
+        )
     )
     return page_response(_NOUN, page, lambda each: _shown(_seen(context, each)), InboundList)
 

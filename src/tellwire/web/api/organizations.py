@@ -15,7 +15,8 @@ from tellwire.model.tenancy import Organization
 from tellwire.stores.queries import organizations
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
-from tellwire.web.request import ContextDependency, page_response, raw_json_response
+from tellwire.web.request import ContextDependency
+from tellwire.web.responses import page_response, raw_json_response
 
 _ADMIN = {"scopes": ("admin",)}
 _NOUN = "organizations"

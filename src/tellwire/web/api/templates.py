@@ -20,7 +20,8 @@ from tellwire.stores.queries.paging import PageRequest
 from tellwire.stores.queries.templates import TemplateFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
 from tellwire.web.parameters import AccountName, Cursor, Limit, Name, page_request
-from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "templates:manage")}
 _MANAGE = {"scopes": ("templates:manage",)}

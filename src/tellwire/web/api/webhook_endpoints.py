@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import encode
 from sqlalchemy import Connection
 
 from tellwire.endpoints import lifecycle
 from tellwire.endpoints.health_history import EndpointHealth
 from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft, OwnSecret
-from tellwire.model.deliveries import Endpoint
+from tellwire.model.deliveries import Batching, Buffer, Endpoint, Json
 from tellwire.model.row_json import instant
 from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import endpoints as endpoint_queries
@@ -26,7 +26,8 @@ from tellwire.web.api import endpoint_calls
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
@@ -59,7 +60,13 @@ class EndpointRead(Struct, kw_only=True):
     url: str
     format: str
     events: tuple[str, ...]
+    fields: tuple[str, ...]
     accounts: tuple[str, ...]
+    batching: Batching
+    echoes: bool
+    standby: bool
+    json: Json
+    buffer: Buffer | None
     ordering: Literal["keyed", "none", "strict"]
     updates: Literal["full", "changed"]
     conversation_ids: Literal["conversation", "message"]
@@ -89,6 +96,10 @@ class EndpointWithSecret(EndpointRead, kw_only=True):
 
     secret: Annotated[str, Meta(description="What deliveries are signed with.")]
     whsec_secret: Annotated[str, Meta(description="The same as stock Standard Webhooks libraries take it.")]
+    verify_token: Annotated[
+        str | UnsetType,
+        Meta(description="Format `meta`, when it is created: what its receiver is asked with; shown this once."),
+    ] = UNSET
 
 
 class EndpointList(Struct, kw_only=True):
@@ -136,9 +147,11 @@ def _shown(endpoint: Endpoint, now: Micros, standing: EndpointHealth | None = No
     )
 
 
-def _with_secret(context: RequestContext, endpoint: Endpoint) -> tuple[Endpoint, bytes]:
+def _with_secret(context: RequestContext, endpoint: Endpoint, *, new: bool = False) -> tuple[Endpoint, bytes]:
     secret = endpoint.secrets[0].value
     more = {"secret": secret, "whsec_secret": context.services.whsec_form(secret)}
+    if new and endpoint.verify_token:
+        more["verify_token"] = endpoint.verify_token
     return endpoint, joined(_shown(endpoint, context.services.clock.now()), more)
 
 
@@ -165,17 +178,21 @@ async def _standings(context: RequestContext, *some: Endpoint) -> Mapping[str, E
 async def create_endpoint(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[EndpointDraft]
 ) -> Response[EndpointWithSecret]:
-    """The answer is the only one that shows the secret. A `chat` endpoint must first echo a challenge: `GET
-    <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`."""
+    """The answer is the only one that shows the secret, and a `meta` endpoint's verify token. A `chat` endpoint must
+    first echo a challenge: `GET <url>?challenge=<random>`, answered 200 with `{"challenge": "<same>"}`; a `meta`
+    endpoint answers Meta's own: `GET <url>?hub.mode=subscribe&hub.verify_token=<token>&hub.challenge=<random>`, 200
+    with the challenge; a `cloudevents` endpoint answers `OPTIONS` with the header `WebHook-Allowed-Origin`."""
     async with context.once(request) as once:
         if once.kept:
             return once.kept
-        endpoint, secret = lifecycle.drafted(data), _new_secret()
+        formats, secret = context.services.formats, _new_secret()
+        endpoint = lifecycle.with_verify_token(lifecycle.drafted(data), formats, secrets.token_urlsafe(24))
         await lifecycle.admit(context.services, endpoint)
 
         def work(connection: Connection) -> tuple[Endpoint, bytes]:
             context.check_quota(connection, "webhook_endpoints")
-            return _with_secret(context, lifecycle.create(context.endpoints(connection), endpoint, secret=secret))
+            made = lifecycle.create(context.endpoints(connection), endpoint, secret=secret)
+            return _with_secret(context, made, new=True)
 
         _, body = await once.write(work)
     return raw_json_response(body, EndpointWithSecret, status=201)

@@ -184,6 +184,12 @@ METRICS = (
     ),
     # --- the API
     Metric(
+        name="tellwire_request_failures_total",
+        kind="counter",
+        help="Requests that failed because of a defect of Tellwire's; the log has each as `request_failed`.",
+        read=lambda now: _one(now.counters.request_failures),
+    ),
+    Metric(
         name="tellwire_wrong_keys_total",
         kind="counter",
         help="Wrong API keys by the answer: `refused` (401), or `throttled` (429) as their peer sent too many.",

@@ -22,7 +22,8 @@ from tellwire.web.auth import Caller
 from tellwire.web.commit_waits import CommitWaits
 from tellwire.web.operations.exposition import exposition
 from tellwire.web.operations.metrics import MetricSources
-from tellwire.web.request import AppState, StateDependency, json_response, raw_json_response
+from tellwire.web.request import AppState, StateDependency
+from tellwire.web.responses import json_response, raw_json_response
 from tellwire.web.services import Services
 
 _GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]

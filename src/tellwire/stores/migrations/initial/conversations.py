@@ -127,7 +127,7 @@ def _message_statuses() -> None:
         sqlite_with_rowid=False,
     )
     where = sa.text(
-        "name IN ('contact.preference_changed', 'standby.echo', 'standby.message', 'standby.status',"
+        "name IN ('contact.preference_changed', 'meta.told', 'standby.echo', 'standby.message', 'standby.status',"
         " 'thread.control_passed', 'thread.control_taken')"
     )
     op.create_index("message_statuses_told", "message_statuses", ["at"], sqlite_where=where, postgresql_where=where)
@@ -156,12 +156,15 @@ def _inbound() -> None:
         sa.Column("speaks_for", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("shares", TEXT, server_default="", nullable=False),
+        sa.Column("source_id", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     where = sa.text("outcome <> 'applied'")
     op.create_index("inbound_by_outcome", "inbound", ["outcome", "id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("shares <> ''")
     op.create_index("inbound_shared", "inbound", ["id"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("source_id <> ''")
+    op.create_index("inbound_by_source", "inbound", ["source_id", "id"], sqlite_where=where, postgresql_where=where)
 
 
 def _held_items() -> None:

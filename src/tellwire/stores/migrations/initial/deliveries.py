@@ -37,6 +37,9 @@ def _events() -> None:
         sa.Column("contact_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
     )
+    where = sa.text("entity = 'meta' AND contact_id = '' AND conversation_id = ''")
+    mine = ["organization_id", "id"]
+    op.create_index("events_of_many", "events", mine, sqlite_where=where, postgresql_where=where)
     op.create_index("events_by_conversation", "events", ["conversation_id", "id"])
     where = sa.text("contact_id <> ''")
     op.create_index("events_by_contact", "events", ["contact_id", "id"], sqlite_where=where, postgresql_where=where)
@@ -85,6 +88,7 @@ def _deliveries() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("behind", TEXT, server_default="", nullable=False),
+        sa.Column("together", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
@@ -108,6 +112,8 @@ def _deliveries() -> None:
     )
     where = sa.text("replay > 0")
     op.create_index("deliveries_renamed", "deliveries", ["webhook_id"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("together <> ''")
+    op.create_index("deliveries_together", "deliveries", ["together"], sqlite_where=where, postgresql_where=where)
 
 
 def _attempts() -> None:

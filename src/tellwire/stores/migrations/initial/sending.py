@@ -36,6 +36,7 @@ def _sends() -> None:
         sa.Column("unchecked", sa.Boolean(), nullable=False),
         sa.Column("despite_stop", sa.Boolean(), nullable=False),
         sa.Column("resent_as", TEXT, nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "message_id"),
@@ -85,6 +86,8 @@ def _media() -> None:
     )
     op.create_index("media_by_id", "media", ["id"])
     op.create_index("media_by_message", "media", ["message_id"])
+    where = sa.text("meta_id <> ''")
+    op.create_index("media_by_meta_id", "media", ["meta_id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("state = 'waiting'")
     op.create_index("media_waiting", "media", ["due_at"], sqlite_where=where, postgresql_where=where)
     where = sa.text("state = 'erased'")

@@ -18,7 +18,6 @@ from tellwire.errors import BadRequest, Invalid, WrongType
 
 _MOST_FIELD = 1024
 _MOST_PARTS = 8
-_FILE = "file"
 _LONGEST_BOUNDARY = 70
 
 Taking = Callable[["FormFile", AsyncIterator[bytes]], Awaitable[None]]
@@ -44,35 +43,35 @@ def boundary_of(request: Request[Any, Any, Any]) -> str:
     return str(boundary)
 
 
-async def read_form(request: Request[Any, Any, Any], boundary: str, take: Taking) -> dict[str, str]:
-    """Read a form to its end; `take` gets the part `file`. Return the other fields.
+async def read_form(request: Request[Any, Any, Any], boundary: str, take: Taking, *, file: str) -> dict[str, str]:
+    """Read a form to its end; `take` gets the part that is named `file`. Return the other fields.
 
     Raises:
         BadRequest, Invalid: the form is malformed; it has no file, or two.
     """
     try:
-        return await _read(_events(request, boundary), take)
+        return await _read(_events(request, boundary), take, file)
     except MultipartError as error:
         raise BadRequest(f"The form could not be read: {error}.", kind="bad-form") from None
 
 
-async def _read(events: AsyncIterator[Any], take: Taking) -> dict[str, str]:
+async def _read(events: AsyncIterator[Any], take: Taking, file: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     files = 0
     async for event in events:
         if not isinstance(event, MultipartSegment):
             continue
-        if event.name == _FILE:
+        if event.name == file:
             files += 1
             if files > 1:
-                raise Invalid("The form is not valid.", (f"/{_FILE}", "is given more than once"))
+                raise Invalid("The form is not valid.", (f"/{file}", "is given more than once"))
             await take(FormFile(event.filename or "", event.content_type or ""), _bytes(events))
         elif event.name in fields:
             raise Invalid("The form is not valid.", (f"/{event.name}", "is given more than once"))
         else:
             fields[event.name] = await _field(event.name, events)
     if not files:
-        raise Invalid("The form is not valid.", (f"/{_FILE}", "is required"))
+        raise Invalid("The form is not valid.", (f"/{file}", "is required"))
     return fields
 
 

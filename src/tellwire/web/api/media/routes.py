@@ -22,7 +22,8 @@ from tellwire.web.api.media.rows import MediaRead, media_read
 from tellwire.web.api.media.upload import Upload
 from tellwire.web.api.shapes import Id, NextCursor
 from tellwire.web.parameters import AccountName, Cursor, Limit, Name, Since, choice, instant_of, our_id, page_request
-from tellwire.web.request import ContextDependency, RequestContext, json_response, page_response, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import json_response, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 _WRITE = {"scopes": ("messages:write",)}
@@ -148,11 +149,12 @@ async def delete_media(media_id: FromPath[str], context: ContextDependency) -> R
 
     await context.write(work)
     context.services.wake_downloads()
-    gone, cause = await _deleted_at_meta(context, media)
+    gone, cause = await deleted_at_meta(context, media)
     return json_response(MediaDeleted(id=media.id, deleted_at_meta=gone, cause=cause or None))
 
 
-async def _deleted_at_meta(context: RequestContext, media: Media) -> tuple[bool | None, str]:
+async def deleted_at_meta(context: RequestContext, media: Media) -> tuple[bool | None, str]:
+    """Delete Meta's copy of a file; return whether Meta did, None when it has none, and why it did not."""
     accounts = context.services.store.registry().accounts.values()
     account = next((each for each in accounts if each.id == media.account_id), None)
     if not download_rules.is_an_id(media.meta_id):

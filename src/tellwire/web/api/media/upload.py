@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from litestar import Request
+from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
@@ -23,21 +24,37 @@ from tellwire.stores.queries.audit import note
 from tellwire.web.api.media.forms import FormFile, boundary_of, read_form
 from tellwire.web.request import RequestContext
 
-_KNOWN = frozenset(("account", "type"))
 _PATIENCE = HOUR
 """How long an upload may take before its bytes are taken for left behind."""
 
 
-class Upload:
-    """One upload. `read` the form, then `keep` the row within the transaction of the answer, or `drop` the bytes."""
+class Form(Struct, frozen=True):
+    """The fields of a form: that of the `file`, and the others. `account_id`: whose file it is, "" when the field
+    `account` says so. `defaults`: the values of fields that it has not."""
 
-    def __init__(self, context: RequestContext) -> None:
+    file: str
+    fields: frozenset[str]
+    account_id: str = ""
+    defaults: Mapping[str, str] = {}
+
+
+OWN_FORM = Form("file", frozenset(("account", "type")))
+
+
+class Upload:
+    """One upload. `read` the form, then `keep` the row within the transaction of the answer, or `drop` the bytes.
+
+    `fields`: the other fields of the form, once it is read.
+    """
+
+    def __init__(self, context: RequestContext, form: Form = OWN_FORM) -> None:
         self._context = context
+        self._form = form
         self._digest = hashlib.sha256()
         self._form_file = FormFile("", "")
         self._size = 0
         self._reserved: Media | None = None
-        self._fields: dict[str, str] = {}
+        self.fields: dict[str, str] = {}
 
     @property
     def digest(self) -> bytes:
@@ -45,9 +62,13 @@ class Upload:
         said = [
             self._form_file.filename,
             self._form_file.mime_type,
-            *(f"{k}={v}" for k, v in sorted(self._fields.items())),
+            *(f"{k}={v}" for k, v in sorted(self.fields.items())),
         ]
         return self._digest.digest() + "\0".join(said).encode()
+
+    def given(self, name: str) -> str:
+        """Return a field of the form that was read, "" when it is missing."""
+        return self.fields.get(name) or self._form.defaults.get(name, "")
 
     async def read(self, request: Request[Any, Any, Any]) -> Media:
         """Read the form and store the file.
@@ -58,7 +79,7 @@ class Upload:
         boundary = boundary_of(request)
         reserved = self._reserved = await self._context.write(self._reserve)
         try:
-            self._fields = await read_form(request, boundary, self._take)
+            self.fields = await read_form(request, boundary, self._take, file=self._form.file)
             return self._checked(reserved)
         except BaseException:
             await self.drop()
@@ -109,19 +130,21 @@ class Upload:
             yield chunk
 
     def _checked(self, reserved: Media) -> Media:
-        faults = [(f"/{name}", "is not a field here") for name in self._fields if name not in _KNOWN]
-        account_id = self._account(self._fields.get("account", ""), faults)
-        given = self._fields.get("type") or self._form_file.mime_type
-        if media_limits.plain_type(given) in ("", "application/octet-stream") and "type" not in self._fields:
+        faults = [(f"/{name}", "is not a field here") for name in self.fields if name not in self._form.fields]
+        account_id = self._form.account_id or self._account(self.given("account"), faults)
+        said = self.given("type")
+        given = said or self._form_file.mime_type
+        if media_limits.plain_type(given) in ("", "application/octet-stream") and not said:
             given = mimetypes.guess_type(self._form_file.filename)[0] or given
         mime_type = media_limits.plain_type(given)
         limit = media_limits.LIMITS.get(mime_type)
         if limit is None:
-            faults.append(("/type", f"must be one that Meta takes: {', '.join(media_limits.LIMITS)}"))
+            kind_field = "/type" if "type" in self._form.fields else f"/{self._form.file}"
+            faults.append((kind_field, f"must be one that Meta takes: {', '.join(media_limits.LIMITS)}"))
         elif self._size > limit:
-            faults.append(("/file", f"has {self._size} bytes; Meta takes at most {limit} of {mime_type}"))
+            faults.append((f"/{self._form.file}", f"has {self._size} bytes; Meta takes at most {limit} of {mime_type}"))
         if not self._size:
-            faults.append(("/file", "is empty"))
+            faults.append((f"/{self._form.file}", "is empty"))
         if faults:
             raise Invalid("The form is not valid.", *faults)
         return replace(

@@ -23,7 +23,8 @@ from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.messages.rows import MessageRead, message_shown
 from tellwire.web.api.messages.template_check import check_wanted
 from tellwire.web.api.messages.validation import check_window
-from tellwire.web.request import ContextDependency, RequestContext, raw_json_response
+from tellwire.web.request import ContextDependency, RequestContext
+from tellwire.web.responses import raw_json_response
 
 _WRITE = {"scopes": ("messages:write",)}
 _READ_SECONDS = 20.0

@@ -24,7 +24,8 @@ from tellwire.web.parameters import (
     instant_of,
     page_request,
 )
-from tellwire.web.request import ContextDependency, joined, page_response, raw_json_response
+from tellwire.web.request import ContextDependency
+from tellwire.web.responses import joined, page_response, raw_json_response
 
 _READ = {"scopes": ("read",)}
 NOUN = "messages"

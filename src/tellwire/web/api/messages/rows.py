@@ -13,13 +13,14 @@ from tellwire.model.row_json import instant, message_row
 from tellwire.model.units import MICROS
 from tellwire.stores.queries.messages import MessageEntry
 from tellwire.web.api.shapes import Id, MessageRow, NextCursor, When
-from tellwire.web.request import joined
+from tellwire.web.responses import joined
 
 Kind = Literal["message", "external", "placeholder", "edit"]
 Cause = Annotated[str, Meta(description="What the last try came to, in plain words; empty when nothing went wrong.")]
 NextAttempt = Annotated[
     When, Meta(description="When it is tried next, at the earliest; only after a try, while queued.")
 ]
+SourceId = Annotated[str, Meta(description="The source that brought it first; left out for Meta and for what we sent.")]
 ResentAs = Annotated[str, Meta(description="The message that was sent in its place.")]
 
 
@@ -40,6 +41,7 @@ class _More(Struct, kw_only=True):
     account_id: Id
     contact_id: str | None
     kind: Kind
+    source: SourceId | UnsetType = UNSET
     payments: Payments | UnsetType = UNSET
     send_state: SendState | UnsetType = UNSET
     scheduled_at: When | UnsetType = UNSET
@@ -66,6 +68,7 @@ class MessageRead(MessageRow, kw_only=True):
     account_id: Id
     contact_id: str | None
     kind: Kind
+    source: SourceId | UnsetType = UNSET
     payments: Payments | UnsetType = UNSET
     send_state: SendState | UnsetType = UNSET
     scheduled_at: When | UnsetType = UNSET
@@ -92,6 +95,8 @@ def message_shown(entry: MessageEntry) -> bytes:
     """Return a message as lists show it, as JSON."""
     message, send = entry.message, entry.send
     more = _More(account_id=message.account_id, contact_id=message.contact_id or None, kind=message.kind)
+    if message.source:
+        more.source = message.source
     if message.payments:
         more.payments = payments_shown(message)
     if send is not None:

@@ -30,10 +30,23 @@ _LONGEST_WAMID = 256
 async def checked(context: RequestContext, given: MessageDraft) -> Draft:
     """Return the checked draft of a message.
 
-        Raises:
-    Invalid: the message cannot be sent; all its faults are named. Of kind `window-closed` when the
-                customer service window is known to have run out; `template-mismatch` when it does not fit its template;
-                `opted-out` when it is marketing that its recipient wants no more.
+    Raises:
+        Invalid: the message cannot be sent; all its faults are named. Of kind `window-closed` when the customer service
+            window is known to have run out; `template-mismatch` when it does not fit its template; `opted-out` when it
+            is marketing that its recipient wants no more.
+    """
+    draft = await well_formed(context, given)
+    await template_check.check_template(context, draft.account, draft.content)
+    await check_window(context, draft)
+    await template_check.check_wanted(context, draft)
+    return draft
+
+
+async def well_formed(context: RequestContext, given: MessageDraft) -> Draft:
+    """Return the draft of a message whose every field is valid in itself.
+
+    Raises:
+        Invalid: a field is not; all faults are named.
     """
     check = _Check(context, given)
     account = check.account()
@@ -45,7 +58,7 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
     unchecked, despite_stop = check.flag("skip_window_check"), check.flag("skip_opt_out_check")
     if check.faults or account is None:
         raise Invalid("The message cannot be sent as it is.", *check.faults)
-    draft = Draft(
+    return Draft(
         account=account,
         content=content,
         to=to,
@@ -56,10 +69,6 @@ async def checked(context: RequestContext, given: MessageDraft) -> Draft:
         despite_stop=despite_stop,
         media=media,
     )
-    await template_check.check_template(context, account, content)
-    await check_window(context, draft)
-    await template_check.check_wanted(context, draft)
-    return draft
 
 
 async def check_window(context: RequestContext, draft: Draft) -> None:

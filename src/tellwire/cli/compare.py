@@ -1,0 +1,75 @@
+"""Implement `tellwire compare`: what one source had and the other had not."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from tellwire.cli.api import Api, ask
+from tellwire.cli.output import Json, print_json, print_table
+from tellwire.cli.records import Organization
+from tellwire.errors import BadSettings
+from tellwire.model.sources import META
+
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_COLUMNS = ("source_name", "missing_from_name", "kind", "what", "phone_number_id", "wamid", "message_id", "received_at")
+_PAGE = "200"
+
+
+def compare(
+    *,
+    since: Annotated[str, typer.Option(metavar="SPAN", help="How far back: a number with s, m, h or d.")] = "24h",
+    a: Annotated[str, typer.Option("--a", metavar="SOURCE", help="A source's id or name; meta is Meta itself.")] = META,
+    b: Annotated[
+        str, typer.Option("--b", metavar="SOURCE", help="The other one; the only other one unless given.")
+    ] = "",
+    grace: Annotated[
+        str, typer.Option(metavar="SPAN", help="Items younger than this are not judged: they may be on their way.")
+    ] = "5m",
+    organization: Organization = "",
+    json: Json = False,
+) -> None:
+    """List the messages and statuses that one source had and the other had not. Exits with 1 when there are any."""
+    begun = datetime.fromtimestamp(time.time(), UTC) - _span("--since", since)
+    query = {"a": a, "since": begun.isoformat(), "grace_seconds": str(int(_span("--grace", grace).total_seconds()))}
+    found = ask(lambda api: _compared(api, query | ({"b": b} if b else {})), organization=organization)
+    if json:
+        print_json(found)
+    else:
+        _print(found)
+    if found["data"]:
+        raise typer.Exit(1)
+
+
+async def _compared(api: Api, query: dict[str, str]) -> dict[str, Any]:
+    """Return all pages as one; what came after the first one is not judged in the others either."""
+    found: dict[str, Any] = await api.call("GET", "sources", "compare", query={**query, "limit": _PAGE})
+    cursor = found.pop("next_cursor")
+    while cursor is not None:
+        asked = query | {"until": found["until"], "limit": _PAGE, "cursor": cursor}
+        page = await api.call("GET", "sources", "compare", query=asked)
+        found["data"] += page["data"]
+        cursor = page["next_cursor"]
+    return found
+
+
+def _print(found: dict[str, Any]) -> None:
+    if found["data"]:
+        header = ("HAD BY", "MISSING FROM", "KIND", "WHAT", "NUMBER", "WAMID", "MESSAGE", "RECEIVED AT")
+        print_table([[str(row[name] or "-") for name in _COLUMNS] for row in found["data"]], header=header)
+    for each in found["counts"]:
+        only = f"{each['only']} of them only there" if each["only"] else "the other had them all"
+        sys.stderr.write(f"{each['source_name']} had {each['items']} from {found['since']}, {only}\n")
+
+
+def _span(option: str, given: str) -> timedelta:
+    read = _SPAN.fullmatch(given)
+    if read is None:
+        raise BadSettings(f"{option} takes a number with s, m, h or d, such as 24h; not {given}")
+    return timedelta(**{_UNITS[read[2]]: int(read[1])})

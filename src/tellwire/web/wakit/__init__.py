@@ -1,0 +1,1 @@
+"""Serve wakit's interface over our use cases (docs/reference/wakit.md)."""
