@@ -22,8 +22,9 @@ Those that never leave the module that raises them, or only stand for an answer 
 
 Exception
 ├── inbox.ingest.ItemFailed            one item of a POST could not be applied: the others are, without it
+├── inbox.ingest.MetaWantedError       a POST has to be cut for endpoints of the format `meta`, and is decided anew
 ├── media.downloads.Mismatch           the bytes of a file are not those that Meta announced
-├── web.inbound.ClientGoneError        the client went away before its body was there
+├── web.post_intake.ClientGoneError    the client went away before its body was there
 ├── http_client.connection._Enough     what is wanted of an answer has been read
 └── simulator.refusals.Refusal         what the simulated Meta answers to a request that it does not take
 OSError

@@ -11,6 +11,8 @@ from tests.acceptance.test_graph_sending import QUIET, details, error
 
 from tellwire.simulator import number_for
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:

@@ -72,6 +72,7 @@ VerifyToken = Annotated[
     str,
     Meta(
         max_length=4096,
+        pattern=r"^(?![\s\S]*[\u0000-\u001f\u007f])",
         description="Format `meta`: what `hub.verify_token` says when the receiver is asked; shown once, when it is "
         "made.",
     ),

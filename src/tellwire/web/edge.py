@@ -12,7 +12,7 @@ import structlog
 from tellwire.errors import Busy, Problem
 from tellwire.model.shares import FairShare
 from tellwire.web import places
-from tellwire.web.error_answers import SHAPES, error_answer, tell_defect
+from tellwire.web.error_answers import SHAPES, SLASHED, error_answer, tell_defect
 from tellwire.web.held_bodies import HeldBodies
 from tellwire.web.problems import problem_of
 
@@ -107,9 +107,8 @@ class Edge:
 
 def _is_plain(path: str) -> bool:
     """Return whether a path is in its one spelling, so that a proxy's rule for a path holds for all that is served
-    there. Only where everything takes a key, under `/v1` and on what imitates others, a slash at the end does not
-    matter."""
-    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith(_PRIVATE))
+    there. Only where everything takes a key, under `/v1` and `/graph`, a slash at the end does not matter."""
+    return "//" not in path and (not path.endswith("/") or path == "/" or path.startswith(SLASHED))
 
 
 class _Incoming:

@@ -86,11 +86,15 @@ SHAPES: Mapping[str, Callable[[Problem, str], ErrorAnswer]] = {
 """The shapes of errors other than problems, by how their paths begin."""
 
 
+SLASHED = ("/v1/", f"{graph.PREFIX}/")
+"""How the paths begin at whose end a slash does not matter: in ours and in Meta's interface."""
+
+
 def error_answer(problem: Problem, path: str, request_id: str) -> ErrorAnswer:
     """Return how a problem is answered at a path."""
     headers = problem_headers(problem)
     for beginning, shape in SHAPES.items():
-        if path.startswith(beginning):
+        if f"{path}/".startswith(beginning):
             shown = shape(problem, request_id)
             return ErrorAnswer(shown.status, shown.body, shown.media_type, {**headers, **shown.headers})
     return ErrorAnswer(problem.status, problem_body(problem, request_id), MEDIA_TYPE, headers)
