@@ -219,6 +219,8 @@ class Scheduler:
     def barred(self) -> list[tuple[EndpointQueue, frozenset[str]]]:
         """Return what is to be looked up now: deliveries that heads wait for, by endpoint; to be answered with
         `unbarred`."""
+        if not self._barred:
+            return []
         some, self._barred = self._barred, set()
         found = [(queue, frozenset[str]().union(*(k.behind for k in queue.order.barred.values()))) for queue in some]
         return [(queue, names) for queue, names in found if names]
