@@ -68,6 +68,8 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
     message = ledger_rows.message(row)
     people = _contacts(connection, organization_id, {message.contact_id})
     send = send_queries.of_messages(connection, organization_id, [message]).get(message_id)
+    if send is not None and (row := connection.execute(query).one_or_none()) is not None:
+        message = ledger_rows.message(row)  # as new as its send: both may have changed since the first look
     return MessageEntry(message, people.get(message.contact_id), send)
 
 
