@@ -130,7 +130,7 @@ class Ingest:
         if len(body) <= _READ_AT_ONCE:
             return await self._apply_new(read(body, cuts=self._cuts), speaks_for, whose)
         async with self._place(whose):
-            return await self._apply_new(await self._read(body, whose), speaks_for, whose)
+            return await self._apply_new(await self._read(body, whose, cuts=self._cuts), speaks_for, whose)
 
     async def receive_from(self, source: Source, body: bytes) -> Inbound:
         """Keep a POST of a source that has shown its secret, as an envelope of Meta's, and apply its items.
@@ -159,7 +159,8 @@ class Ingest:
         gone, body = pointers, inbound.body
         pointers -= {report.pointer for report in inbound.items if report.outcome == Outcome.ERASED}
         async with (self._place if len(body) > _READ_AT_ONCE else nowhere)(whose):
-            found = await self._read(body, whose)
+            # What another source sent is no word of Meta's.
+            found = await self._read(body, whose, cuts=self._cuts and not inbound.source_id)
             items = tuple(item for item in found.items if item.place.pointer in pointers)
             gone -= {item.place.pointer for item in items}
             post = _post(replace(found, items=items), inbound.speaks_for, whose, gone, inbound.source_id)
@@ -183,12 +184,12 @@ class Ingest:
             kept, post = done.inbound, replace(post, body=done.inbound.body, items=items, room=post.room - done.size)
             most = min(_APPLIED_AT_ONCE, 2 * done.count)  # what a commit does not get to would be loaded in vain
 
-    async def _read(self, body: bytes, organization_id: str) -> Read:
+    async def _read(self, body: bytes, organization_id: str, *, cuts: bool) -> Read:
         """Return the items of a body and its digest; a large one is read aside, so that others are answered
         meanwhile."""
         if len(body) <= _READ_AT_ONCE:
-            return read(body, cuts=self._cuts)
-        return await self._aside(partial(read, body, cuts=self._cuts), organization_id)
+            return read(body, cuts=cuts)
+        return await self._aside(partial(read, body, cuts=cuts), organization_id)
 
     async def _applied(self, post: Post, kept: Inbound | None) -> Applied:
         skip = _NONE
@@ -215,12 +216,8 @@ def _newest(items: Sequence[Item]) -> Seconds:
 def _post(
     found: Read, speaks_for: SpeaksFor, whose: str, gone: frozenset[str] = frozenset(), source_id: str = ""
 ) -> Post:
-    body = found.body
-    # What another source sent is no word of Meta's.
-    verbatim = None if source_id else found.verbatim
-    return Post(
-        body, found.items, speaks_for, found.digest, room_of(body), whose, gone, source_id=source_id, verbatim=verbatim
-    )
+    items, room, told = found.items, room_of(found.body), found.verbatim
+    return Post(found.body, items, speaks_for, found.digest, room, whose, gone, source_id=source_id, verbatim=told)
 
 
 def _decided(ledger: Ledger, *, post: Post, options: Options, skip: frozenset[int], kept: Inbound | None) -> Applied:

@@ -3,13 +3,11 @@ organization, and a place among the requests that are under way."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from litestar import Request
 
 from tellwire.errors import NotAllowed, Unauthorized
-from tellwire.model.tenancy import Account
 from tellwire.web.parameters import decode_body
 from tellwire.web.request import AppState, RequestContext
 
@@ -44,13 +42,6 @@ def allow(context: RequestContext, scopes: tuple[str, ...]) -> None:
     """Raise `NotAllowed` if the key of this request has none of these scopes."""
     if not context.caller.may(scopes):
         raise NotAllowed(f"This key lacks the scope {' or '.join(scopes)}.", kind="insufficient-scope")
-
-
-def accounts_of(context: RequestContext) -> Sequence[Account]:
-    """Return the organization's accounts, oldest first."""
-    accounts = context.services.store.registry().accounts.values()
-    mine = (account for account in accounts if account.organization_id == context.organization_id)
-    return sorted(mine, key=lambda account: account.id)
 
 
 async def body_of(request: Request[Any, Any, Any], kind: type[T]) -> T:

@@ -194,9 +194,14 @@ class RequestContext:
 
     def account(self, name: str) -> Account | None:
         """Return the organization's account with this id or phone_number_id, None if there is none."""
+        return next((account for account in self.accounts if name in (account.id, account.phone_number_id)), None)
+
+    @property
+    def accounts(self) -> list[Account]:
+        """Return the organization's accounts, oldest first."""
         accounts = self.services.store.registry().accounts.values()
         mine = (account for account in accounts if account.organization_id == self.organization_id)
-        return next((account for account in mine if name in (account.id, account.phone_number_id)), None)
+        return sorted(mine, key=lambda account: account.id)
 
     async def conversation_filter(self, name: str) -> str:
         """Return our id of a conversation for a filter: "" when none is given, and `name` itself, which matches

@@ -181,7 +181,7 @@ async def delete_template(template_id: FromPath[str], context: ContextDependency
             "Several business accounts have a template of this name.", ("/account", "must say whose is meant")
         )
     name, waba_id = gone[0].name, gone[0].waba_id
-    owner = next((each for each in _accounts(context) if each.waba_id == waba_id and each.access_token), None)
+    owner = next((each for each in context.accounts if each.waba_id == waba_id and each.access_token), None)
     if owner is None:
         raise Invalid("No account of its business account has an access token, without which Meta deletes nothing.")
     await context.services.template_sync.delete(owner, name, one.meta_id if one else "")
@@ -202,18 +202,13 @@ async def _known(context: RequestContext, name: str) -> Template:
     return template
 
 
-def _accounts(context: RequestContext) -> list[Account]:
-    accounts = context.services.store.registry().accounts.values()
-    return [account for account in accounts if account.organization_id == context.organization_id]
-
-
 def _waba_of(context: RequestContext, name: str) -> str:
     """Return the business account id of an account; an id that matches nothing when there is no such account."""
-    return next((a.waba_id for a in _accounts(context) if name in (a.id, a.phone_number_id)), "") or "-"
+    return next((a.waba_id for a in context.accounts if name in (a.id, a.phone_number_id)), "") or "-"
 
 
 def _usable(context: RequestContext, name: str) -> Account:
-    account = next((a for a in _accounts(context) if name in (a.id, a.phone_number_id)), None)
+    account = next((a for a in context.accounts if name in (a.id, a.phone_number_id)), None)
     if account is None:
         raise Invalid("There is no such account.", ("/account", "is not an account of the organization"))
     if not account.waba_id or not account.access_token:

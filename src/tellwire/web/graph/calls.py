@@ -80,8 +80,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     def accounts(self, waba_id: str = "") -> list[Account]:
         """Return the caller's accounts, or those of one business account."""
-        every = self.context.services.store.registry().accounts.values()
-        mine = [each for each in every if each.organization_id == self.context.organization_id]
+        mine = self.context.accounts
         return [each for each in mine if each.waba_id == waba_id] if waba_id else mine
 
 

@@ -101,11 +101,11 @@ async def _named(context: RequestContext, path: Path, method: str) -> tuple[Kind
     node, owner = path.node, context.organization_id
     if any(kind == "token" and name == node for _, kind, name in ROUTES) and not path.edge:
         return "token", None
-    accounts = context.services.store.registry().accounts
-    account = accounts.get(node)
-    if account is not None and account.organization_id == owner:
+    accounts = context.accounts
+    account = next((each for each in accounts if each.phone_number_id == node), None)
+    if account is not None:
         return "number", account
-    if any(each.waba_id == node and each.organization_id == owner for each in accounts.values()):
+    if any(each.waba_id == node for each in accounts):
         return "business", node
     if len(node) <= _LONGEST_ID:
         template = await context.read(lambda c: template_queries.get(c, owner, node))

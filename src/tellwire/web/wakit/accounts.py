@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from tellwire.accounts.template_sync import refusal
 from tellwire.model.tenancy import Account
-from tellwire.web.imitation import accounts_of
 from tellwire.web.request import RequestContext
 from tellwire.web.wakit.given import rule
 from tellwire.web.wakit.words import UNKNOWN, digits, phone_of_account
@@ -34,7 +33,7 @@ def chosen(context: RequestContext, account_phone: str) -> Account:
     Raises:
         Problem: there is no such account, none at all, or several; a rule of wakit's.
     """
-    accounts = accounts_of(context)
+    accounts = context.accounts
     if not accounts:
         raise rule("No connected WhatsApp accounts were found: create one with POST /v1/accounts.")
     if account_phone:
@@ -59,14 +58,12 @@ def _named(accounts: Sequence[Account]) -> str:
 
 async def list_accounts(context: RequestContext, _: Request[Any, Any, Any]) -> Any:
     """Return the accounts."""
-    return {
-        "accounts": [{"phone": phone_of_account(each), "name": each.name or UNKNOWN} for each in accounts_of(context)]
-    }
+    return {"accounts": [{"phone": phone_of_account(each), "name": each.name or UNKNOWN} for each in context.accounts]}
 
 
 async def health(context: RequestContext, _: Request[Any, Any, Any]) -> Any:
     """Return what Meta says now of every account."""
-    accounts, found = accounts_of(context), []
+    accounts, found = context.accounts, []
     for start in range(0, len(accounts), _TOGETHER):
         some = accounts[start : start + _TOGETHER]
         found += await asyncio.gather(*(_health_of(context, account) for account in some))

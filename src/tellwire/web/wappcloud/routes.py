@@ -26,7 +26,7 @@ from tellwire.web.api.messages import send
 from tellwire.web.api.messages.fields import MessageDraft
 from tellwire.web.api.messages.validation import checked
 from tellwire.web.edge import LARGEST_BODY
-from tellwire.web.imitation import accounts_of, allow, enter
+from tellwire.web.imitation import allow, enter
 from tellwire.web.parameters import decode_body
 from tellwire.web.problems import problem_of
 from tellwire.web.request import IdempotentRequest, RequestContext, StateDependency
@@ -72,7 +72,7 @@ def _account(context: RequestContext, name: str) -> Account:
     Raises:
         Invalid: there is none, or it cannot send.
     """
-    accounts = accounts_of(context)
+    accounts = context.accounts
     if not accounts:
         raise Invalid("The organization has no account: create one with POST /v1/accounts.")
     if not name and len(accounts) > 1:

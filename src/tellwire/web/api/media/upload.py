@@ -162,10 +162,8 @@ class Upload:
         if not name:
             faults.append(("/account", "is required"))
             return ""
-        account_id = self._context.account_id(name)
-        accounts = self._context.services.store.registry().accounts.values()
-        if not any(
-            each.id == account_id and each.organization_id == self._context.organization_id for each in accounts
-        ):
+        account = self._context.account(name)
+        if account is None:
             faults.append(("/account", "there is no such account"))
-        return account_id
+            return ""
+        return account.id
