@@ -17,12 +17,14 @@ from tellwire.errors import Busy, Problem
 from tellwire.observability.counters import Counters
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
+from tellwire.web.auth import KNOWN_CALLER
+from tellwire.web.console import routes as console
 from tellwire.web.docs.openapi import document
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.error_answers import answer
 from tellwire.web.graph import dispatch as graph
 from tellwire.web.inbound import InboundRoute
-from tellwire.web.operations import probes, status_page
+from tellwire.web.operations import probes
 from tellwire.web.parameters import Strict, json_body, known_parameters
 from tellwire.web.places import Places
 from tellwire.web.post_intake import Headers
@@ -131,6 +133,8 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: 
     """Authenticate the caller, check the scope, and take a place for the request, as a guard of Litestar's."""
     app_state = shared(connection.scope)
     await app_state.auth.guard(connection, handler)
+    if KNOWN_CALLER in connection.scope["state"]:
+        return  # the page that makes the call has a place
     app_state.places.take(connection.scope, connection.auth.organization_id)  # type: ignore[arg-type]
 
 
@@ -164,7 +168,7 @@ def routes() -> list[Any]:
         *wappcloud.HANDLERS,
         *probes.HANDLERS,
         *file_bytes.HANDLERS,
-        *status_page.HANDLERS,
+        *console.HANDLERS,
         *graph.HANDLERS,
     ]
 

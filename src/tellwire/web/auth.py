@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar.connection import ASGIConnection
@@ -19,7 +19,7 @@ from tellwire.model.tenancy import DEFAULT_ORGANIZATION, ApiKey
 from tellwire.model.units import MINUTE, micros
 from tellwire.security import api_keys
 from tellwire.security.wrong_keys import WrongKeys, peer_of
-from tellwire.stores.queries import organizations
+from tellwire.stores.queries import console_sessions, organizations
 from tellwire.web.services import Services
 
 log = structlog.get_logger("tellwire.web")
@@ -30,6 +30,8 @@ _MOST_CACHED = 10_000
 _TOGETHER_SECONDS = 0.1
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,512})")
 _HEADER = b"tellwire-organization"
+KNOWN_CALLER = "known_caller"
+"""Under this name the state of a request that a page of the console makes holds its caller. Clients cannot set it."""
 
 
 class Caller(Struct, frozen=True):
@@ -37,7 +39,7 @@ class Caller(Struct, frozen=True):
 
     `operator`: whether the caller runs the installation, by ADMIN_KEY or a key that was made for that. Only operators
     may act in another organization, create organizations, claim a number without proof and see what belongs to none.
-    No scope gives any of this.
+    No scope gives any of this. `session`: the SHA-256 (hex) of the console session by which the caller is known.
     """
 
     organization_id: str
@@ -45,6 +47,7 @@ class Caller(Struct, frozen=True):
     actor: str
     key: ApiKey | None = None
     operator: bool = False
+    session: str = ""
 
     def may(self, scopes: Iterable[str]) -> bool:
         """Return whether the caller has one of these scopes, or `admin`."""
@@ -161,6 +164,8 @@ class Auth:
             TooMany: the same, and its peer has sent too many such keys.
             NotAllowed, NotFound: the named organization is not the caller's to act in, or does not exist.
         """
+        if (known := scope["state"].get(KNOWN_CALLER)) is not None:
+            return cast("Caller", known)
         headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         given = [value for name, value in headers if name == b"authorization"]
         if not given:
@@ -181,7 +186,10 @@ class Auth:
         return await self._acting_in(caller, named) if named else caller
 
     async def still_valid(self, caller: Caller) -> bool:
-        """Return whether the key of a request that takes long is still valid."""
+        """Return whether the key or the session of a request that takes long is still valid."""
+        if caller.session:
+            now = self._clock.now()
+            return await self._store.read(lambda c: console_sessions.find(c, caller.session, now)) is not None
         return caller.key is None or await self.ring.find(caller.key.hash) is not None
 
     async def _of_key(self, key: str, peer: str) -> Caller:

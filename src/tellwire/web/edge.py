@@ -35,7 +35,7 @@ _PRIVATE = ("/v1/", *SHAPES)
 """How the paths begin whose answers are for their callers only."""
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
 ]
 
 

@@ -22,6 +22,7 @@ from tellwire.model.ledger import KeptAnswer, Ledger
 from tellwire.model.quotas import QuotaName
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION, Account
 from tellwire.ports.formats import ShownIds
+from tellwire.security.wrong_keys import WrongKeys
 from tellwire.stores.queries import conversations, idempotency, quotas
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
@@ -49,6 +50,7 @@ class AppState:
         self.auth = Auth(services)
         self.in_flight: set[tuple[str, str]] = set()
         self.places = Places()
+        self.logins = WrongKeys(most=20)
         self.reads = FairSlots(_READS)
         self.streams = Streams(services, self.reads)
         self.meters = Meters(services)

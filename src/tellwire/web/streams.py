@@ -27,7 +27,7 @@ _GATHER_SECONDS = 0.02
 StillAllowed = Callable[[], Awaitable[bool]]
 
 
-class _Place:
+class StreamPlace:
     """The place of one stream, which is left once."""
 
     def __init__(self, places: FairShare, organization_id: str) -> None:
@@ -71,7 +71,7 @@ class Streams:
             TooMany: the organization has as many streams open as it may.
             Busy: too many streams are open, or the server is stopping.
         """
-        place = self._take_place(organization_id)
+        place = self.take_place(organization_id)
         try:
             if not self._listening:
                 self._services.store.on_events(self.wake)
@@ -85,7 +85,12 @@ class Streams:
             raise
         return frames
 
-    def _take_place(self, organization_id: str) -> _Place:
+    def take_place(self, organization_id: str) -> StreamPlace:
+        """Take the place of a stream of an organization; whoever serves it leaves the place.
+
+        Raises:
+            TooMany, Busy: as `open` does.
+        """
         bound = self._services.settings.quotas.event_streams
         if self._open.has(organization_id) >= bound:
             self._services.counters.quota_refusals["event_streams"] += 1
@@ -93,10 +98,10 @@ class Streams:
             raise TooMany(detail, retry_after=_RETRY_SECONDS, kind="quota-exceeded")
         if self._stopping or not self._open.admits(organization_id):
             raise Busy("No more streams just now.")
-        return _Place(self._open, organization_id)
+        return StreamPlace(self._open, organization_id)
 
     async def _frames(
-        self, organization_id: str, after: str, still_allowed: StillAllowed, place: _Place
+        self, organization_id: str, after: str, still_allowed: StillAllowed, place: StreamPlace
     ) -> AsyncIterator[bytes]:
         wake = asyncio.Event()
         self._wakes.add(wake)

@@ -38,6 +38,7 @@ from tellwire.stores.schema.deliveries import (
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
 from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.members import console_sessions, login_links, members
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -69,6 +70,7 @@ __all__ = [
     "agent_usage",
     "agents",
     "attempts",
+    "console_sessions",
     "deliveries",
     "dispatchers",
     "endpoint_health",
@@ -78,7 +80,9 @@ __all__ = [
     "handovers",
     "jobs",
     "leases",
+    "login_links",
     "media",
+    "members",
     "metadata",
     "replay_edits",
     "sealed_keys",

@@ -14,6 +14,7 @@ from tellwire.web.api import (
     deliveries,
     events,
     inbound_posts,
+    login_links,
     organizations,
     sources,
     templates,
@@ -38,5 +39,6 @@ NOUNS: dict[str, ModuleType] = {
     "inbound": inbound_posts,
     "sources": sources,
     "audit": audit,
+    "login-links": login_links,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

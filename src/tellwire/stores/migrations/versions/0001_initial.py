@@ -3,7 +3,16 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tellwire.stores.migrations.initial import accounts, agents, conversations, deliveries, erasures, sending, sources
+from tellwire.stores.migrations.initial import (
+    accounts,
+    agents,
+    conversations,
+    deliveries,
+    erasures,
+    members,
+    sending,
+    sources,
+)
 
 revision = "0001_initial"
 down_revision = None
@@ -12,7 +21,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for tables in (accounts, conversations, deliveries, sending, agents, erasures, sources):
+    for tables in (accounts, conversations, deliveries, sending, agents, erasures, sources, members):
         tables.create()
     organizations = sa.table("organizations", sa.column("id"), sa.column("name"), sa.column("created_at"))
     op.bulk_insert(organizations, [{"id": "00000000-0000-7000-8000-000000000001", "name": "Default", "created_at": 0}])

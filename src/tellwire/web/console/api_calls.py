@@ -1,0 +1,142 @@
+"""Call our own REST API for a page, in this process and as the person who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+import msgspec
+from litestar.types import ASGIApp
+from msgspec import Struct
+
+from tellwire.web import places
+from tellwire.web.auth import KNOWN_CALLER, Caller
+
+_JSON = (b"content-type", b"application/json")
+
+
+class ApiProblem(Exception):  # noqa: N818 - named after what is wrong
+    """A call was refused; `status`, `detail` and `errors` are those of its problem (RFC 9457)."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(problem.get("detail", ""))
+        self.status = status
+        self.detail: str = problem.get("detail", "")
+        self.kind: str = str(problem.get("type", "")).rpartition(":")[2]
+        self.errors: list[dict[str, str]] = list(problem.get("errors", ()))
+
+
+class Part(Struct, frozen=True):
+    """What a part of a page shows: `data`, or in words why it cannot be had."""
+
+    data: Any = None
+    problem: str = ""
+
+
+class Api:
+    """The REST API, as one caller sees it.
+
+    Args:
+        app: the routes.
+        state: what the server keeps with a request: the app's state and the request's id.
+    """
+
+    def __init__(self, app: ASGIApp, state: Mapping[str, Any], caller: Caller) -> None:
+        self._app = app
+        self._state = state
+        self._caller = caller
+
+    async def get(self, path: str, **query: object) -> Any:
+        """Return what a GET of `/v1` answers; parameters that are empty are left out.
+
+        Raises:
+            ApiProblem: it is refused.
+        """
+        return await self._call("GET", path, query)
+
+    async def part(self, path: str, **query: object) -> Part:
+        """Return what a GET answers, or why it cannot be had, for a page that shows the rest all the same."""
+        try:
+            return Part(await self._call("GET", path, query))
+        except ApiProblem as problem:
+            return Part(problem=problem.detail)
+
+    async def send(self, method: str, path: str, body: object = None, *, once: str = "") -> Any:
+        """Return what another call of `/v1` answers, None for nothing; with `once` it is done once.
+
+        Raises:
+            ApiProblem: it is refused.
+        """
+        return await self._call(method, path, {}, body, once)
+
+    async def _call(
+        self, method: str, path: str, query: Mapping[str, object], body: object = None, once: str = ""
+    ) -> Any:
+        sent = b"" if body is None else msgspec.json.encode(body)
+        headers = [(b"accept", b"application/json"), (b"content-length", str(len(sent)).encode())]
+        headers += [_JSON] if body is not None else []
+        headers += [(b"idempotency-key", once.encode())] if once else []
+        given = {name: str(value) for name, value in query.items() if value not in ("", None)}
+        state = {**self._state, KNOWN_CALLER: self._caller}
+        status, answer = await fetched(
+            self._app, state, method, f"/v1{path}", query=urlencode(given).encode(), headers=headers, body=sent
+        )
+        found = msgspec.json.decode(answer) if answer else None
+        if status >= 400:
+            raise ApiProblem(status, found if isinstance(found, dict) else {})
+        return found
+
+
+async def fetched(
+    app: ASGIApp,
+    state: Mapping[str, Any],
+    method: str,
+    path: str,
+    *,
+    query: bytes,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes = b"",
+) -> tuple[int, bytes]:
+    """Return the status and the body of an answer of the routes; `path` and `query` as they stand in a URL."""
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query,
+        "headers": list(headers),
+        "client": None,
+        "server": None,
+        "state": dict(state),
+    }
+    answer = _Collected()
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    try:
+        await app(scope, receive, answer)  # type: ignore[arg-type]
+    finally:
+        if (place := places.of(scope)) is not None:
+            place.leave()
+    return answer.status, answer.body
+
+
+class _Collected:
+    """An answer, collected."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+
+    async def __call__(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")

@@ -1,0 +1,147 @@
+"""Show a page: templates, what every template can use, and the headers of every page."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+from litestar.response import Redirect
+from markupsafe import Markup
+
+from tellwire import __version__
+from tellwire.web.console.api_calls import Api
+from tellwire.web.console.sessions import Session
+from tellwire.web.console.words import has_words, words
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+HTML = "text/html; charset=utf-8"
+
+PLACES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("/", "home", ("read",)),
+    ("/inbox", "inbox", ("read",)),
+    ("/deliveries", "deliveries", ("read", "deliveries:replay")),
+    ("/failures", "failures", ("read", "deliveries:replay")),
+    ("/endpoints", "endpoints", ("read", "webhooks:manage")),
+    ("/numbers", "numbers", ("read", "accounts:manage")),
+    ("/agents", "agents", ("read", "agents:manage")),
+    ("/templates", "templates", ("read", "templates:manage")),
+    ("/settings", "settings", ("admin",)),
+)
+"""What the navigation shows: path, name of its text, and the scopes of which one is enough."""
+
+
+def policy(origins: Sequence[str] = ()) -> str:
+    """Return the content security policy of every page; `origins` may show it in a frame."""
+    frames = " ".join(origins) or "'none'"
+    return (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self'; "
+        f"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
+    )
+
+
+def moment(text: str | None) -> Markup:
+    """Return a time of the API (RFC 3339) as an element; the reader's browser shows it in the reader's zone."""
+    if not text:
+        return Markup('<span class="none">–</span>')
+    at = datetime.fromisoformat(text)
+    return Markup('<time datetime="{}" title="{}">{:%Y-%m-%d %H:%M:%S}</time>').format(text, text, at)
+
+
+def short(identifier: str) -> Markup:
+    """Return an id, shortened to its end, which tells ids apart; a click copies all of it."""
+    return Markup('<span class="id" data-copy="{}" title="{}">…{}</span>').format(
+        identifier, identifier, identifier[-8:]
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the address of a file of `static`; it changes with the file's bytes."""
+    return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(words=words, has_words=has_words, asset=asset, version=__version__, once=_once)
+    environment.filters.update(moment=moment, short=short)
+    return environment
+
+
+def _once() -> str:
+    """Return an idempotency key for a form, so that a second click does nothing twice."""
+    return secrets.token_urlsafe(16)
+
+
+class Visit:
+    """A person who looks at a page.
+
+    `session` is None where nobody is logged in; then there is no `api` to ask.
+    """
+
+    def __init__(self, path: str, query: dict[str, str], session: Session | None, api: Api | None) -> None:
+        self.path = path
+        self.query = query
+        self._session = session
+        self._api = api
+
+    @property
+    def session(self) -> Session:
+        """Return the session, which pages behind the login have."""
+        assert self._session is not None  # noqa: S101 - the guard of these pages asks for it
+        return self._session
+
+    @property
+    def api(self) -> Api:
+        """Return the REST API as this person may use it."""
+        assert self._api is not None  # noqa: S101 - as above
+        return self._api
+
+    def may(self, *scopes: str) -> bool:
+        """Return whether the person may make calls that take one of these scopes."""
+        return self._session is not None and self._session.caller.may(scopes)
+
+    @property
+    def csrf(self) -> str:
+        """Return the token that the forms of this page carry."""
+        return self.session.csrf
+
+    def with_query(self, **changed: object) -> str:
+        """Return this page's path with other parameters; those that are empty are left out."""
+        given = {name: str(value) for name, value in {**self.query, **changed}.items() if value not in ("", None)}
+        given.pop("done", None)
+        return self.path + (f"?{urlencode(given)}" if given else "")
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
+        """Return a page. Its template finds `visit` and what is given here; `?done=…` is said at its top."""
+        places = [
+            (path, name, self.path == path or (path != "/" and self.path.startswith(path + "/")))
+            for path, name, scopes in PLACES
+            if self.may(*scopes)
+        ]
+        done = self.query.get("done", "")
+        notice = words(f"done.{done}") if has_words(f"done.{done}") else ""
+        html = _templates().get_template(template).render(visit=self, places=places, notice=notice, **values)
+        origins = self._session.access.origins if self._session else ()
+        headers = {"content-security-policy": policy(origins), "cache-control": "no-store"}
+        return Response(html.encode(), status_code=status, media_type=HTML, headers=headers)
+
+    def back(self, path: str, done: str = "", **query: str) -> Redirect:
+        """Return an answer that leads to a page after a form; `done` names the text that is said there."""
+        given = {name: value for name, value in {**query, "done": done}.items() if value}
+        return Redirect(path + (f"?{urlencode(given)}" if given else ""), status_code=303)

@@ -1,0 +1,106 @@
+"""Put the pages together: who may come in, what a page works with, and how errors are shown."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, cast
+
+from litestar import Request, Response, Router, get
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
+
+from tellwire.errors import NotAllowed, NotFound
+from tellwire.web.console import home, live, login
+from tellwire.web.console.api_calls import Api, ApiProblem
+from tellwire.web.console.pages import STATIC, Visit
+from tellwire.web.console.sessions import LoginNeeded, Session, check_csrf, check_origin, session_of
+from tellwire.web.console.words import words
+from tellwire.web.error_answers import tell_defect
+from tellwire.web.problems import as_problem, problem_headers, problem_of
+from tellwire.web.request import AppState
+
+PAGES: tuple[ModuleType, ...] = (home, live)
+"""The modules of the pages behind the login; each has `HANDLERS`."""
+
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_SESSION = "console_session"
+
+
+async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let in who has a session that may see the page (`opt["scopes"]`), and refuse forms of other sites."""
+    app_state: AppState = connection.scope["state"]["app_state"]
+    session = await session_of(connection, app_state)
+    if session is None:
+        raise LoginNeeded(connection.scope["path"])
+    if connection.scope.get("method") == "POST":
+        check_origin(connection)
+        form = await cast("Request[Any, Any, Any]", connection).form()
+        check_csrf(session, str(form.get("csrf", "")))
+    wanted: tuple[str, ...] = handler.opt["scopes"]
+    if not session.caller.may(wanted):
+        raise NotAllowed(words("errors.not_yours"), kind="insufficient-scope")
+    connection.scope["auth"] = session.caller
+    connection.scope["state"][_SESSION] = session
+    app_state.places.take(connection.scope, session.caller.organization_id)  # type: ignore[arg-type]
+
+
+def visit_of(request: Request[Any, Any, Any]) -> Visit:
+    """Return who looks at a page."""
+    state = request.scope["state"]
+    session: Session | None = state.get(_SESSION)
+    api = None
+    if session is not None:
+        kept = {name: state[name] for name in ("app_state", "request_id")}
+        api = Api(request.app, kept, session.caller)
+    return Visit(request.scope["path"], dict(request.query_params), session, api)
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Show an error as a page, and lead those to the login who are not logged in."""
+    if isinstance(error, LoginNeeded):
+        path = error.path if request.method == "GET" and error.path != "/" else ""
+        return Visit("", {}, None, None).back("/login", next=path)
+    if isinstance(error, ApiProblem):
+        problem = problem_of(
+            error.status, error.kind, error.detail, *((e["pointer"], e["message"]) for e in error.errors)
+        )
+        headers: dict[str, str] = {}
+    else:
+        problem, _ = as_problem(error)
+        headers = problem_headers(problem)
+        if problem.is_defect:
+            tell_defect(request.scope, error)
+    page = visit_of(request).page("error.html", status=problem.status, problem=problem)
+    page.headers.update(headers)
+    return page
+
+
+@get("/static/{name:str}", opt={"scopes": ()}, include_in_schema=False)
+async def static_file(name: FromPath[str]) -> Response[bytes]:
+    """A style sheet, a script or a picture; its address changes with its bytes, so it may be kept."""
+    if name not in {path.name for path in STATIC.iterdir()}:
+        raise NotFound("There is nothing at this path.")
+    path = STATIC / name
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers=headers)
+
+
+_DEPENDENCIES = {"visit": Provide(visit_of, sync_to_thread=False)}
+
+HANDLERS = (
+    Router(
+        "/",
+        route_handlers=[*login.HANDLERS, static_file],
+        exception_handlers={Exception: answer},
+        dependencies=_DEPENDENCIES,
+    ),
+    Router(
+        "/",
+        route_handlers=[*login.INSIDE, *(handler for page in PAGES for handler in page.HANDLERS)],
+        guards=[enter],
+        exception_handlers={Exception: answer},
+        dependencies=_DEPENDENCIES,
+    ),
+)
