@@ -26,6 +26,7 @@ from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.bounds import ConnectionCaps, connection_caps
 from tellwire.web.server import Server, listening
+from tellwire.web.services import Phone
 
 log = structlog.get_logger("tellwire")
 
@@ -106,7 +107,7 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def services_of(app: App) -> Services:
+def services_of(app: App, phone: Phone | None = None) -> Services:
     """Return the services of an app that its web layer needs."""
     return Services(
         store=app.store,
@@ -138,15 +139,18 @@ def services_of(app: App) -> Services:
         sending_worker=app.sending_worker,
         send_answers=app.send_answers,
         tracer=app.tracer,
+        phone=phone,
     )
 
 
 class Site:
     """The HTTP server of an app on a listening socket, in the running loop."""
 
-    def __init__(self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS) -> None:
+    def __init__(
+        self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS, phone: Phone | None = None
+    ) -> None:
         self._server = _Part(
-            create_app(services_of(app), probes_only=app.role == "deliver"),
+            create_app(services_of(app, phone), probes_only=app.role == "deliver"),
             grace_seconds=grace_seconds,
             caps=_caps(app),
         )

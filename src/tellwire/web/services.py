@@ -68,6 +68,46 @@ class Engine(SendingState, Protocol):
     def refused(self) -> int: ...
 
 
+class PhoneMessage(Struct, frozen=True):
+    """A message on the simulated customer's phone, at `at` (micros); `mine`: whether the customer wrote it."""
+
+    at: int
+    mine: bool
+    kind: str
+    text: str
+
+
+class PhoneCatch(Struct, frozen=True):
+    """What a subscriber got, and why it did not verify, "" when it did."""
+
+    format: str
+    event: str
+    error: str
+    body: str
+    message_id: str
+
+
+class Phone(Protocol):
+    """The phone of a simulated customer, which `dev` has."""
+
+    @property
+    def name(self) -> str:
+        """Return the customer's name."""
+        ...
+
+    def messages(self) -> Sequence[PhoneMessage]:
+        """Return the newest messages of the chat, oldest first."""
+        ...
+
+    def catches(self) -> Sequence[PhoneCatch]:
+        """Return what the subscribers got, newest first."""
+        ...
+
+    async def act(self, what: str, text: str) -> None:
+        """Let the customer do something; raise `Invalid` if they cannot do it just now."""
+        ...
+
+
 class Services(Struct, frozen=True, kw_only=True):
     """Everything that `create_app` is given.
 
@@ -83,7 +123,7 @@ class Services(Struct, frozen=True, kw_only=True):
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
     API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
     `sending_worker` the loop that sends to Meta, None when it has none; `send_answers` has Meta's answers to messages
-    whose callers wait; `tracer` is there while tracing is on.
+    whose callers wait; `tracer` is there while tracing is on, `phone` under `dev`.
     """
 
     store: Store
@@ -115,3 +155,4 @@ class Services(Struct, frozen=True, kw_only=True):
     sending_worker: MessageSending | None = None
     send_answers: SendAnswers = SendAnswers()
     tracer: Tracer | None = None
+    phone: Phone | None = None

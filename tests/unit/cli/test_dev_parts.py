@@ -361,7 +361,7 @@ def test_only_what_the_simulated_customer_wrote_is_shown(capsys: pytest.CaptureF
 
 def test_the_first_lines_hold_a_key_of_ours_and_not_one_of_the_users_own() -> None:
     home: Home = make_home(FORMATS)
-    facts = Facts(url="http://x", key=home.admin_key, graph="g", data="d")
+    facts = Facts(url="http://x", console="http://x/login/link/s", key=home.admin_key, graph="g", data="d")
     assert home.admin_key in banner(facts, home)
     own = replace(facts, key="$TELLWIRE_ADMIN_KEY", notes=["moved"])
     assert home.admin_key not in banner(own, home)
@@ -370,7 +370,7 @@ def test_the_first_lines_hold_a_key_of_ours_and_not_one_of_the_users_own() -> No
 
 def test_messages_that_leave_the_machine_are_said_to() -> None:
     home: Home = make_home(FORMATS)
-    here = Facts(url="http://x", key="k", graph="g", data="d")
+    here = Facts(url="http://x", console="http://x/login/link/s", key="k", graph="g", data="d")
     assert "nothing leaves this machine" in banner(here, home)
     away = banner(replace(here, simulated=False), home)
     assert "nothing leaves" not in away

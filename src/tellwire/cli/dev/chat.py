@@ -63,6 +63,16 @@ class ChattingCustomer:
         self._after(update, await self._poster.post_updates(update))
 
 
+def both(first: BeforePost, second: BeforePost) -> BeforePost:
+    """Return what calls both with each update."""
+
+    def call(update: Update) -> None:
+        first(update)
+        second(update)
+
+    return call
+
+
 def customer_of(state: State) -> Customer:
     """Return the customer who chats in `dev`."""
     return state.customer(BUSINESS, PEOPLE[0])

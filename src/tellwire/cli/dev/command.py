@@ -16,7 +16,7 @@ import typer
 
 from tellwire.cli import DONE, FAILED
 from tellwire.cli.dev.catcher import Catch, CatchCounts
-from tellwire.cli.dev.chat import ChattingCustomer
+from tellwire.cli.dev.chat import BeforePost, ChattingCustomer, both
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.once import KNOBS, once
@@ -125,11 +125,16 @@ async def _live(
             scripted=scripted,
             knobs=_KNOBS,
         ) as stack:
-            customer = ChattingCustomer(stack.meta, stack.poster, before=screen.before, after=screen.after)
+            before: BeforePost = screen.before
+            if stack.phone is not None:
+                before = both(screen.before, stack.phone.noted)
+                stack.phone.connect(stack.poster, before=before, after=screen.after)
+            customer = ChattingCustomer(stack.meta, stack.poster, before=before, after=screen.after)
             answer = customer.answer if stack.simulated and not silent else None
             replies = Replies(stack.rest, screen, person=stack.agents.person, simulated=stack.simulated, answer=answer)
             listeners.append(replies.caught)
-            screen.ready(stack, home, settings, notes=_moved(stack, ports))
+            link = await stack.rest.call("POST", "/v1/login-links", {})
+            screen.ready(stack, home, settings, console=link["url"], notes=_moved(stack, ports))
             try:
                 await _unless(stop, _happenings(customer, replies, silent=silent))
             finally:

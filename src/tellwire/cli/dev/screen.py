@@ -63,12 +63,16 @@ class Screen:
         self._printer = printer
         self._texts: OrderedDict[str, str] = OrderedDict()
 
-    def ready(self, stack: Stack, home: Home, settings: Settings, *, notes: Sequence[str]) -> None:
-        """Print where to look and what to try first. A key that the user chose is not printed."""
+    def ready(self, stack: Stack, home: Home, settings: Settings, *, console: str, notes: Sequence[str]) -> None:
+        """Print where to look and what to try first. A key that the user chose is not printed.
+
+        `console`: a link that logs in, once.
+        """
         own = settings.admin_key != home.admin_key
         document: dict[str, object] = {
             "event": "ready",
             "url": stack.url,
+            "console": console,
             "catcher": stack.catcher_url,
             "api_key": None if own else home.admin_key,
             "secrets": home.secrets,
@@ -82,6 +86,7 @@ class Screen:
         }
         facts = Facts(
             url=stack.url,
+            console=console,
             key="$TELLWIRE_ADMIN_KEY" if own else home.admin_key,
             graph=f"{stack.meta_url}  (simulated)" if stack.simulated else f"{settings.meta_graph_url}  (yours)",
             simulated=stack.simulated,
@@ -178,6 +183,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """The facts of the banner that are not part of `Home`."""
 
     url: str
+    console: str
     key: str
     graph: str
     simulated: bool = True
@@ -194,7 +200,8 @@ def banner(facts: Facts, home: Home) -> str:
     lines = [
         f"Tellwire {__version__} · {head if facts.simulated else away}",
         "",
-        f"  status page      {url}/",
+        f"  server           {url}/",
+        f"  console          {facts.console}  (logs in once; `tellwire login-link` makes another)",
         f"  API document     {url}/openapi.json",
         f"  API key          {key}",
         *(f"  signing secret   {secret}  ({name})" for name, secret in home.secrets.items()),

@@ -16,6 +16,7 @@ from tellwire.cli.database import usable
 from tellwire.cli.dev.catcher import Catch, Catcher
 from tellwire.cli.dev.home import Home
 from tellwire.cli.dev.journeys import Journeys
+from tellwire.cli.dev.phone import DevPhone
 from tellwire.cli.dev.registration import DevAgents, register, settle_account, settle_agents
 from tellwire.cli.dev.rest import Rest
 from tellwire.cli.serving import Site, bind, url_of
@@ -55,6 +56,7 @@ class Stack(Struct, frozen=True, kw_only=True):
     simulated: bool
     """whether messages go to the simulator, not to a META_GRAPH_URL of the user's own"""
     agents: DevAgents
+    phone: DevPhone | None
 
 
 def dev_settings(home: Home, database: Path, *, keep_database: bool) -> Settings:
@@ -138,7 +140,8 @@ async def running(
         if on_news is not None:
             app.watch.listeners.append(on_news)
         stack.push_async_callback(app.stop, grace_seconds=_GRACE_SECONDS)
-        site = Site(app, sock, grace_seconds=_GRACE_SECONDS)
+        phone = DevPhone(meta, catcher) if simulated else None
+        site = Site(app, sock, grace_seconds=_GRACE_SECONDS, phone=phone)
         await site.start()
         stack.push_async_callback(site.stop)
         rest = Rest(url, settings.admin_key)
@@ -164,4 +167,5 @@ async def running(
             meta_url=meta_url,
             simulated=simulated,
             agents=agents,
+            phone=phone,
         )

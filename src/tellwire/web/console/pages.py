@@ -91,12 +91,16 @@ def _once() -> str:
 class Visit:
     """A person who looks at a page.
 
-    `session` is None where nobody is logged in; then there is no `api` to ask.
+    `session` is None where nobody is logged in; then there is no `api` to ask. `has_phone`: whether there is a
+    simulated customer whose phone may be shown.
     """
 
-    def __init__(self, path: str, query: dict[str, str], session: Session | None, api: Api | None) -> None:
+    def __init__(
+        self, path: str, query: dict[str, str], session: Session | None, api: Api | None, *, has_phone: bool = False
+    ) -> None:
         self.path = path
         self.query = query
+        self.has_phone = has_phone and session is not None and session.access.operator
         self._session = session
         self._api = api
 

@@ -14,12 +14,16 @@ function themes() {
   }
 }
 
-/** Show times in the reader's zone; the exact one stands in the title. */
+/** Show times in the reader's zone, without the date if it is today's; the exact one stands in the title. */
 function times(within) {
   const brief = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const today = new Date().toDateString();
   for (const each of within.querySelectorAll("time[datetime]:not([data-shown])")) {
     const at = new Date(each.dateTime);
-    if (!Number.isNaN(at.getTime())) each.textContent = brief.format(at);
+    if (!Number.isNaN(at.getTime())) {
+      each.textContent = (at.toDateString() === today ? clock : brief).format(at);
+    }
     each.dataset.shown = "";
   }
 }
