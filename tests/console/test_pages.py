@@ -1,0 +1,82 @@
+"""Every page in a real browser: what axe finds, 360 px, dark, sizes, and keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.console.furnished import PAGES, furnished
+from tests.served import Served, served
+
+AXE = Path(__file__).parents[1] / "clients/node/node_modules/axe-core/axe.min.js"
+LARGEST = 100 * 1024
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An app with something of everything."""
+    with served(tmp_path_factory.mktemp("pages")) as running:
+        furnished(running)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tab(app: Served, chromium: Browser) -> Iterator[Page]:
+    """A tab of somebody who runs the installation."""
+    context = chromium.new_context(locale="en-GB", timezone_id="Etc/UTC")
+    page = context.new_page()
+    page.goto(app.post("/v1/login-links", {})["url"].replace("127.0.0.1:8700", f"127.0.0.1:{app.port}"))
+    page.wait_for_url("**/")
+    yield page
+    context.close()
+
+
+def opened(tab: Page, app: Served, path: str) -> int:
+    """Open a page; return how many bytes came for it. Nothing in it may break a rule of its policy."""
+    complaints: list[str] = []
+    listen = lambda message: complaints.append(message.text) if message.type == "error" else None  # noqa: E731
+    tab.on("console", listen)
+    answer = tab.goto(f"http://127.0.0.1:{app.port}{path}")
+    assert answer is not None
+    assert (answer.status, complaints) == (200, []), path
+    tab.remove_listener("console", listen)
+    return len(answer.body())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing_serious(app: Served, tab: Page, path: str, theme: Any) -> None:
+    if not AXE.exists():
+        words = "axe-core is not installed: npm ci --prefix tests/clients/node --ignore-scripts"
+        pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
+    tab.emulate_media(color_scheme=theme)
+    opened(tab, app, path)
+    tab.evaluate(AXE.read_text())
+    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    grave = [
+        (each["id"], [node["html"][:200] for node in each["nodes"]])
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert grave == [], path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_fits_a_narrow_screen_and_is_small(app: Served, tab: Page, path: str) -> None:
+    tab.set_viewport_size({"width": 360, "height": 740})
+    assert opened(tab, app, path) <= LARGEST
+    wide = tab.evaluate("document.documentElement.scrollWidth")
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    assert wide <= 360, f"{path} is {wide} px wide"
+
+
+def test_style_and_script_are_within_their_budgets() -> None:
+    static = Path(__file__).parents[2] / "src/tellwire/web/console/static"
+    style = sum(path.stat().st_size for path in static.glob("*.css"))
+    script = sum(path.stat().st_size for path in static.glob("*.js"))
+    assert style <= 30 * 1024
+    assert script <= 40 * 1024
