@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -97,10 +98,13 @@ class Served:
             sink=sink,
         )
 
-    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> bytes:
-        """Send one request and return the answer's body. Raises BenchError unless the answer is 2xx."""
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None, *, cookie: str = "") -> bytes:
+        """Send one request, by the API key or by the cookie of a session, and return the answer's body. Raises
+        BenchError unless the answer is 2xx."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Authorization": f"Bearer {self.installation.key}", "Content-Type": "application/json"}
+        if cookie:
+            headers = {"Cookie": cookie}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
@@ -112,6 +116,17 @@ class Served:
         if not 200 <= answer.status < 300:
             raise BenchError(f"{method} {path} answered {answer.status}: {text[:500].decode(errors='replace')}")
         return text
+
+    def log_in(self) -> str:
+        """Return the cookie of a session of the console. Raises BenchError."""
+        path = urlsplit(self.create("/v1/login-links", {})["url"]).path
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("POST", path)
+        cookie = connection.getresponse().getheader("set-cookie")
+        connection.close()
+        if cookie is None:
+            raise BenchError("the console gave no cookie")
+        return cookie.partition(";")[0]
 
     def get(self, path: str) -> Any:
         """GET a JSON resource and return its value. Raises BenchError."""
