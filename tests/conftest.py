@@ -15,6 +15,8 @@ from xdist.remote import Producer
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("suite", deadline=None)
+# On other Pythons a property is tried with few examples: what differs there is the language, not the inputs.
+settings.register_profile("brief", deadline=None, max_examples=10)
 settings.load_profile("suite")
 
 

@@ -30,6 +30,8 @@ RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
 """The same in every process of a run."""
 SEED = int(os.environ.get("PROOFS_SEED", "0")) or random.Random(RUN).randrange(1, 1_000_000)
 KILLS = int(os.environ.get("PROOFS_KILLS", "5"))
+BUFFERED_KILLS = max(2, KILLS // 2)
+"""Fewer, because a buffer makes each take longer, and it is the same engine."""
 
 
 class Kill(Struct, frozen=True):
@@ -120,9 +122,9 @@ def prove(
     assert row.verdict.faults == []
 
 
-def turns(*names: str) -> list[tuple[str]]:
+def turns(*names: str, kills: int = KILLS) -> list[tuple[str]]:
     """One victim after the other, until there were enough."""
-    return [(names[number % len(names)],) for number in range(KILLS)]
+    return [(names[number % len(names)],) for number in range(kills)]
 
 
 def test_the_one_process_on_sqlite(tmp_path: Path, matrix: list[Row]) -> None:
@@ -150,11 +152,11 @@ def test_postgres_itself(tmp_path: Path, matrix: list[Row], own_server: Postgres
 
 
 def test_the_one_process_on_sqlite_with_a_buffer(tmp_path: Path, matrix: list[Row]) -> None:
-    prove(OnSqlite(tmp_path), turns("all"), matrix, victim="all, buffered", buffered=True)
+    prove(OnSqlite(tmp_path), turns("all", kills=BUFFERED_KILLS), matrix, victim="all, buffered", buffered=True)
 
 
 def test_one_process_of_two_then_both_on_postgres_with_a_buffer(tmp_path: Path, matrix: list[Row]) -> None:
-    rounds = [*turns("one", "other"), ("one", "other")]
+    rounds = [*turns("one", "other", kills=BUFFERED_KILLS), ("one", "other")]
     deployment = OnPostgres(tmp_path, {"one": (), "other": ()})
     prove(deployment, rounds, matrix, victim="all (of 2, then both), buffered", buffered=True)
 
@@ -162,4 +164,4 @@ def test_one_process_of_two_then_both_on_postgres_with_a_buffer(tmp_path: Path, 
 def test_postgres_itself_with_a_buffer(tmp_path: Path, matrix: list[Row], own_server: Postgres) -> None:
     parts = {"ingest": ("--role", "ingest"), "deliver": ("--role", "deliver")}
     deployment = OnPostgres(tmp_path, parts, server=own_server)
-    prove(deployment, turns(DATABASE), matrix, victim="PostgreSQL, buffered", buffered=True)
+    prove(deployment, turns(DATABASE, kills=BUFFERED_KILLS), matrix, victim="PostgreSQL, buffered", buffered=True)
