@@ -109,7 +109,7 @@ def page(
         query = query.where(deliveries.c.id.in_(few))
     query = reduce(lambda so_far, theirs: so_far.where(deliveries.c.event_id.in_(theirs)), events_of, query)
     if chosen.webhook_id:
-        query = query.where(deliveries.c.id.in_(_of_webhook_id(connection, chosen.webhook_id)))
+        query = query.where(deliveries.c.id.in_(of_webhook_id(connection, chosen.webhook_id)))
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
@@ -141,7 +141,7 @@ def _events_of(connection: Connection, organization_id: str, chosen: DeliveryFil
     return found
 
 
-def _of_webhook_id(connection: Connection, webhook_id: str) -> list[str]:
+def of_webhook_id(connection: Connection, webhook_id: str) -> list[str]:
     """Return the ids of the deliveries that a `webhook-id` is of: the one that it is made of, replays under it, and
     those of a group that is sent under it."""
     digits = webhook_id.removeprefix("msg_")

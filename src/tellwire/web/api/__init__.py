@@ -19,6 +19,7 @@ from tellwire.web.api import (
     sources,
     templates,
     webhook_endpoints,
+    why,
 )
 from tellwire.web.api.media import routes
 from tellwire.web.api.messages import read
@@ -40,5 +41,6 @@ NOUNS: dict[str, ModuleType] = {
     "sources": sources,
     "audit": audit,
     "login-links": login_links,
+    "why": why,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""
