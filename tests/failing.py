@@ -15,9 +15,7 @@ from tellwire.stores.records import ledger_rows
 from tellwire.stores.schema.tables import deliveries
 
 
-def attempted(
-    app: Served, delivery_id: str, failure: str = "503", *, given_up: bool = True, **given: Any
-) -> None:
+def attempted(app: Served, delivery_id: str, failure: str = "503", *, given_up: bool = True, **given: Any) -> None:
     """Record an attempt of a delivery; `failure` is "" for one that succeeds, and `given` are fields of the attempt."""
     columns = [deliveries.c[name] for name in ledger_rows.DELIVERY]
     query = deliveries.select().with_only_columns(*columns).where(deliveries.c.id == delivery_id)

@@ -24,8 +24,8 @@ from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
-from tellwire.endpoints.tester import EndpointTester
 from tellwire.endpoints.failures import take_stock
+from tellwire.endpoints.tester import EndpointTester
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings
 from tellwire.formats import FORMATS

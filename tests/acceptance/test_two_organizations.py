@@ -101,6 +101,7 @@ QUERIES: dict[str, Names] = {
     "endpoint_id": of("endpoint_id"),
     "event_id": of("event_id"),
     "failure_id": of("failure_id"),
+    "ids": of("delivery_id"),
     "webhook_id": of("delivery_id"),
     "last_event_id": of("event_id"),
     "message_id": of("message_id"),
@@ -114,6 +115,7 @@ QUERIES: dict[str, Names] = {
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
     "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
+    "attempt",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {

@@ -1,4 +1,4 @@
-"""An endpoint that refuses, its cause in the console, mended and replayed: a real server, a real sink, a real browser."""
+"""An endpoint that refuses: its cause in the console, mended, replayed. A real server, sink and browser."""
 
 from __future__ import annotations
 

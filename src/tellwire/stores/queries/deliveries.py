@@ -49,6 +49,7 @@ class DeliveryFilter(Struct, frozen=True, kw_only=True):
     webhook_id: str = ""
     party: str = ""
     message_id: str = ""
+    ids: tuple[str, ...] = ()
     failure: tuple[str, str] | None = None
     """an endpoint and the reason for which the last attempts failed"""
     since: Micros | None = None
@@ -128,6 +129,8 @@ def page(
     if few is not None:
         query = query.where(deliveries.c.id.in_(few))
     query = reduce(lambda so_far, theirs: so_far.where(deliveries.c.event_id.in_(theirs)), events_of, query)
+    if chosen.ids:
+        query = query.where(deliveries.c.id.in_(chosen.ids))
     if chosen.failure is not None:
         endpoint_id, failure = chosen.failure
         of_kind = (deliveries.c.endpoint_id == endpoint_id, deliveries.c.failure == failure)
@@ -200,6 +203,13 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
     """Return a delivery of an organization, None when there is none."""
     row = connection.execute(_query(organization_id).where(deliveries.c.id == delivery_id)).one_or_none()
     return None if row is None else _entry(row)
+
+
+def sent_together(connection: Connection, organization_id: str, together: str) -> list[Delivery]:
+    """Return the deliveries that are sent under one `webhook-id`, in order."""
+    mine = unindexed(deliveries.c.organization_id) == organization_id
+    query = select(*_COLUMNS).where(text(TOGETHER), deliveries.c.together == together, mine).order_by(deliveries.c.id)
+    return [ledger_rows.delivery(row) for row in connection.execute(query)]
 
 
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:

@@ -6,7 +6,6 @@ the newest and the oldest of a kind by its ends, and how many by counting up to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -135,5 +134,3 @@ def _of_kind(organization_id: str, endpoint_id: str, failure: str, *chosen: Any)
 
 def _failure(row: Any) -> Failure:
     return Failure(**columns(row))
-
-

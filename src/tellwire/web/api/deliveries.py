@@ -19,6 +19,7 @@ from tellwire.model.row_json import instant
 from tellwire.stores.queries import deliveries, failures, replays
 from tellwire.stores.queries.conversations import party_of
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
+from tellwire.web.api import sent_bodies
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import (
     Cursor,
@@ -43,6 +44,9 @@ _NOUN = "deliveries"
 FailureName = Annotated[
     str, QueryParameter(description="Only those that a failure counts: whose last attempt failed so.", max_length=256)
 ]
+DeliveryIds = Annotated[
+    str, QueryParameter(description="Only these, separated by commas; 200 at the most.", max_length=200 * 37)
+]
 _WAITING = (DeliveryState.PENDING, DeliveryState.RETRYING)
 
 
@@ -61,7 +65,8 @@ class DeliveryRead(Struct, kw_only=True):
     state: DeliveryState
     cause: str
     failure: Annotated[
-        str | None, Meta(description="Why its last attempt failed: a status, or `timeout`, `dns` …; null if it did not.")
+        str | None,
+        Meta(description="Why its last attempt failed: a status, or `timeout`, `dns` …; null if it did not."),
     ]
     last_status: Annotated[int | None, Meta(description="What its last attempt was answered with.")]
     attempt_count: int
@@ -212,6 +217,7 @@ async def list_deliveries(
     contact: Name = "",
     message_id: Name = "",
     failure_id: FailureName = "",
+    ids: DeliveryIds = "",
     since: Since = "",
     until: Until = "",
 ) -> Response[DeliveryList]:
@@ -226,6 +232,7 @@ async def list_deliveries(
         webhook_id=webhook_id,
         party=party,
         message_id=message_id,
+        ids=_named(ids),
         failure=await _kind_of(context, failure_id) if failure_id else None,
         since=instant_of(since, "since"),
         until=instant_of(until, "until"),
@@ -311,6 +318,11 @@ def _ids(data: Selection) -> tuple[str, ...]:
     return data.ids
 
 
+def _named(ids: str) -> tuple[str, ...]:
+    """Return the ids of a filter; a text that can be none matches nothing."""
+    return tuple(dict.fromkeys(each if looks_like_id(each) else "" for each in ids.split(","))) if ids else ()
+
+
 async def _kind_of(context: RequestContext, failure_id: str) -> tuple[str, str]:
     """Return the endpoint and the reason of a failure; for one that is not there what matches nothing."""
     known = await context.read(lambda c: failures.get(c, context.organization_id, failure_id))
@@ -341,4 +353,11 @@ async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEnt
     return entry, [_attempt(each) for each in attempts]
 
 
-HANDLERS = (list_deliveries, read_delivery, list_attempts, replay_delivery, replay_selection)
+HANDLERS = (
+    list_deliveries,
+    read_delivery,
+    list_attempts,
+    replay_delivery,
+    replay_selection,
+    *sent_bodies.HANDLERS,
+)
